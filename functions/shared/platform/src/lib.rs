@@ -1,0 +1,16 @@
+//! The outside world as traits: the time, randomness, secrets, key wrapping and the process environment.
+//!
+//! Everything a test wants to decide comes in through here. The crate knows nothing of accounts, storage, HTTP or any
+//! cloud; `platform-embedded` implements the traits on local files, `platform-aws` on KMS and Secrets Manager.
+
+mod clock;
+mod entropy;
+mod environment;
+mod key_wrap;
+mod secrets;
+
+pub use clock::{Clock, SystemClock};
+pub use entropy::{Entropy, EntropyUnavailable, SystemEntropy};
+pub use environment::{Alias, Environment, Misconfigured, Variable};
+pub use key_wrap::{DataKey, EncryptionContext, KeyWrap, KeyWrapError};
+pub use secrets::{SecretName, SecretVersions, Secrets, SecretsError};
