@@ -1,1 +1,32 @@
-//! edge/verifier
+//! Whether an access token is to be believed, and what its roles permit.
+//!
+//! The crate is responsible for everything about an access token except the arithmetic of its signature: its size and
+//! shape, its header, its claims (RFC 7519, RFC 9068, with the advice of RFC 8725), and the policy that turns roles
+//! into permissions and services. The functions and the edge worker share it, so that both give the same answer.
+//!
+//! It must not know the time, keys, cryptography, storage or HTTP: the caller looks the key up by [`UnverifiedToken::kid`],
+//! checks the signature with whatever its platform offers, and hands the verdict and the time to
+//! [`UnverifiedToken::accept`]. That is what lets it run without the standard library.
+
+#![cfg_attr(not(test), no_std)]
+
+extern crate alloc;
+
+mod algorithm;
+mod base64url;
+mod claims;
+mod expectations;
+mod header;
+mod object;
+mod payload;
+pub mod policy;
+mod rejection;
+#[cfg(test)]
+mod tests;
+mod token;
+
+pub use algorithm::Algorithm;
+pub use claims::Claims;
+pub use expectations::Expectations;
+pub use rejection::Rejection;
+pub use token::{MAX_TOKEN_BYTES, UnverifiedToken};

@@ -1,1 +1,74 @@
-//! functions/shared/identity
+//! The rules and operations of accounts, sessions and tokens.
+//!
+//! Each operation asks the time once, decides with pure rules, and calls the store for one access pattern; its errors
+//! say what the caller must face and carry their cause for whoever is paged. The crate knows no HTTP and no cloud: a
+//! handler translates into and out of it, and what it needs of the world comes in through `portcullis-platform`.
+//! To add an operation: a module here with a function on [`Identity`], its refusals in [`Error`].
+
+mod access;
+mod access_token;
+mod email;
+mod error;
+mod hashing;
+mod key_derivation;
+mod keyring;
+mod login;
+mod logout;
+mod password;
+mod person;
+mod profile;
+mod refresh;
+mod refresh_token;
+mod register;
+mod sessions;
+mod settings;
+
+use std::sync::Arc;
+
+pub use access::Caller;
+pub use access_token::{SigningKey, VerificationKeys};
+pub use email::Email;
+pub use error::{Error, InvalidField};
+pub use hashing::{Argon2Settings, PasswordHasher};
+pub use keyring::{Keyring, UnusableSecret};
+pub use login::{LoginAttempt, LoginName, SignedIn};
+pub use logout::Logout;
+pub use password::Password;
+pub use person::{DeviceName, PersonName, PhoneNumber, Username};
+pub use profile::ProfileUpdate;
+pub use refresh::{Refreshed, RefreshGrant};
+pub use refresh_token::{PresentedToken, RefreshToken};
+pub use register::{NewPerson, Registered};
+pub use sessions::SessionList;
+pub use settings::{IdentitySettings, VARIABLES};
+
+use portcullis_platform::{Clock, Entropy};
+use portcullis_store::Store;
+
+/// Everything an operation needs; made once at the start and shared by all requests.
+#[derive(Debug)]
+pub struct Identity {
+    /// Where records are.
+    pub store: Store,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where random bytes come from.
+    pub entropy: Arc<dyn Entropy>,
+    /// Keys of tokens.
+    pub keyring: Keyring,
+    /// The threads that hash.
+    pub hasher: PasswordHasher,
+    /// Lifetimes, names and rules.
+    pub settings: IdentitySettings,
+}
+
+/// From where and in which request something was asked, for the audit trail and the list of sessions.
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
+    /// Address of the client.
+    pub ip: Option<String>,
+    /// What the client calls itself.
+    pub user_agent: Option<String>,
+    /// The id of the request.
+    pub request_id: String,
+}

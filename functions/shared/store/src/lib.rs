@@ -1,1 +1,27 @@
-//! functions/shared/store
+//! Records, keys and access patterns on one DynamoDB table.
+//!
+//! One module owns one entity; one function is one access pattern and one promise: it happened, or it says why not.
+//! Whatever is single-use or unique is decided by a condition inside the write, never by a read before it, and every
+//! read that decides is strongly consistent. The crate knows no rule of passwords, tokens or HTTP: it is told what to
+//! write and reports what it found. To add a record: give it a prefix in `keys`, a module with its type and its
+//! reading and writing, and one function for each way it is used.
+
+mod accounts;
+mod audit;
+mod connection;
+mod error;
+mod id;
+mod idempotency;
+mod item;
+mod keys;
+mod sessions;
+mod table;
+mod transaction;
+
+pub use accounts::{Account, AccountStatus, Credentials, NewAccount, ProfileChange, Registration};
+pub use audit::{AuditEvent, AuditKind};
+pub use connection::{Store, client_config};
+pub use error::StoreError;
+pub use id::{AccountId, Id, InvalidId, Kind, SessionId};
+pub use idempotency::{Fingerprint, FirstRegistration, IdempotentRequest};
+pub use sessions::{Digest, NewSession, Revocation, Rotation, RotationResult, Session, SessionPage};

@@ -1,0 +1,101 @@
+//! Which roles exist and what they allow.
+//!
+//! One document, `ROLE_DEFINITIONS`, is read by the functions and by the edge: a JSON object of roles, each with
+//! `inherits`, `permissions` and `services`, all optional. What a role allows is worked out once, while the document is
+//! read; a bad one stops the start with a [`PolicyError`] that names the offending role.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+
+mod document;
+mod error;
+mod inheritance;
+mod permission;
+
+pub use error::PolicyError;
+pub use permission::{Grant, Permission, PermissionError};
+
+/// The document that ships.
+const DEFAULT_DOCUMENT: &str = include_str!("default_policy.json");
+
+/// Roles a deployment cannot do without: the one registration gives, and the one that can give others.
+const REQUIRED_ROLES: [&str; 2] = ["user", "admin"];
+
+/// Stands for every service in a role's `services`.
+const EVERY_SERVICE: &str = "*";
+
+/// Roles and what they allow in effect. A role the policy does not know allows nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    roles: BTreeMap<String, Effective>,
+}
+
+/// What one role allows, with all it inherits.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Effective {
+    grants: BTreeSet<Grant>,
+    services: BTreeSet<String>,
+}
+
+impl Policy {
+    /// Reads and checks a document.
+    pub fn parse(json: &str) -> Result<Self, PolicyError> {
+        let document = document::parse(json)?;
+        for role in REQUIRED_ROLES {
+            if !document.contains_key(role) {
+                return Err(PolicyError::MissingRole { role });
+            }
+        }
+        Ok(Self { roles: inheritance::resolve(&document)? })
+    }
+
+    /// Whether there is such a role.
+    pub fn knows(&self, role: &str) -> bool {
+        self.roles.contains_key(role)
+    }
+
+    /// All that the roles grant together, inherited grants included, in order.
+    pub fn permissions(&self, roles: &[impl AsRef<str>]) -> BTreeSet<&Grant> {
+        self.effective(roles).flat_map(|role| &role.grants).collect()
+    }
+
+    /// The services the roles open together; `*` among them stands for every service.
+    pub fn services(&self, roles: &[impl AsRef<str>]) -> BTreeSet<&str> {
+        self.effective(roles).flat_map(|role| &role.services).map(String::as_str).collect()
+    }
+
+    /// Whether one of the roles grants this.
+    pub fn allows(&self, roles: &[impl AsRef<str>], permission: &Permission) -> bool {
+        self.effective(roles).any(|role| role.grants.iter().any(|grant| grant.covers(permission)))
+    }
+
+    /// Whether one of the roles opens this service.
+    pub fn allows_service(&self, roles: &[impl AsRef<str>], service: &str) -> bool {
+        self.effective(roles)
+            .any(|role| role.services.contains(service) || role.services.contains(EVERY_SERVICE))
+    }
+
+    fn effective(&self, roles: &[impl AsRef<str>]) -> impl Iterator<Item = &Effective> {
+        roles.iter().filter_map(|role| self.roles.get(role.as_ref()))
+    }
+}
+
+impl Default for Policy {
+    #[expect(clippy::expect_used, reason = "the document is a constant, and a test reads it")]
+    fn default() -> Self {
+        Self::parse(DEFAULT_DOCUMENT).expect("the policy that ships is sound")
+    }
+}
+
+/// Words of a policy: one to 64 lower-case letters, digits, `_` or `-`, a letter first. They end up in headers, lists
+/// and logs, where nothing else may be mistaken for part of them.
+fn is_word(text: &str) -> bool {
+    text.len() <= 64
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+//! The policy as it is written: JSON in, role definitions out.
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+
+use super::{EVERY_SERVICE, Grant, PolicyError, is_word};
+
+/// Role definitions by name.
+pub(super) type Document = BTreeMap<String, Definition>;
+
+/// One role as it is written, its words checked.
+#[derive(Debug, Default)]
+pub(super) struct Definition {
+    pub(super) inherits: Vec<String>,
+    pub(super) grants: Vec<Grant>,
+    pub(super) services: Vec<String>,
+}
+
+/// Reads the document and checks each role by itself.
+pub(super) fn parse(json: &str) -> Result<Document, PolicyError> {
+    let mut offence = None;
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let written = Roles { offence: &mut offence }.deserialize(&mut deserializer);
+    match written.and_then(|roles| deserializer.end().map(|()| roles)) {
+        Ok(roles) => roles.into_iter().map(|(role, written)| checked(role, written)).collect(),
+        Err(error) => Err(offence.unwrap_or_else(|| PolicyError::Json { reason: error.to_string() })),
+    }
+}
+
+fn checked(role: String, written: Written) -> Result<(String, Definition), PolicyError> {
+    if let Some(service) = written.services.iter().find(|name| *name != EVERY_SERVICE && !is_word(name)) {
+        return Err(PolicyError::Service { service: service.clone(), role });
+    }
+    let grant = |text: &String| {
+        text.parse::<Grant>().map_err(|cause| PolicyError::Permission {
+            role: role.clone(),
+            permission: text.clone(),
+            cause,
+        })
+    };
+    let grants = written.permissions.iter().map(grant).collect::<Result<_, _>>()?;
+    Ok((role, Definition { inherits: written.inherits, grants, services: written.services }))
+}
+
+/// One role as JSON has it. Serde itself refuses a field that appears twice.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    #[serde(default)]
+    inherits: Vec<String>,
+    #[serde(default)]
+    permissions: Vec<String>,
+    #[serde(default)]
+    services: Vec<String>,
+}
+
+/// Visits the roles. A parser's error does not say in which role it happened, so `offence` keeps it; and collecting
+/// into a map would let the second of two equal names win.
+struct Roles<'a> {
+    offence: &'a mut Option<PolicyError>,
+}
+
+impl<'de> DeserializeSeed<'de> for Roles<'_> {
+    type Value = BTreeMap<String, Written>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Roles<'_> {
+    type Value = BTreeMap<String, Written>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of roles")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut roles = BTreeMap::new();
+        while let Some(role) = map.next_key::<String>()? {
+            if !is_word(&role) {
+                return Err(offend(self.offence, PolicyError::Name { role }));
+            }
+            if roles.contains_key(&role) {
+                return Err(offend(self.offence, PolicyError::Duplicate { role }));
+            }
+            let written = map.next_value_seed(AsObject).map_err(|error| {
+                let reason = error.to_string();
+                offend(self.offence, PolicyError::Definition { role: role.clone(), reason })
+            })?;
+            roles.insert(role, written);
+        }
+        Ok(roles)
+    }
+}
+
+/// Reads a role from an object only: what serde derives would also take an array, field by field in order.
+struct AsObject;
+
+impl<'de> DeserializeSeed<'de> for AsObject {
+    type Value = Written;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Written, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for AsObject {
+    type Value = Written;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with `inherits`, `permissions` and `services`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Written, A::Error> {
+        Written::deserialize(MapAccessDeserializer::new(map))
+    }
+}
+
+/// Keeps the offence and stops the parser.
+fn offend<E: Error>(kept: &mut Option<PolicyError>, offence: PolicyError) -> E {
+    *kept = Some(offence);
+    E::custom("a role is at fault")
+}

@@ -1,0 +1,93 @@
+//! `portcullis`: the whole service on this machine.
+
+use std::error::Error;
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser};
+use portcullis_local::{LocalSettings, Service, StartError, all_variables};
+use portcullis_platform::Environment;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Identity, sessions and tokens for trading platforms, in one process.
+///
+/// It is configured by environment variables alone.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version)]
+struct Arguments {}
+
+/// Exit status for a configuration that cannot be used, as of a command line that cannot.
+const MISCONFIGURED: u8 = 2;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let command = Arguments::command().after_help(variables_help());
+    if let Err(error) = Arguments::from_arg_matches(&command.get_matches()) {
+        error.exit();
+    }
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(StartError::Misconfigured(error)) => {
+            eprintln!("portcullis: {error}");
+            ExitCode::from(MISCONFIGURED)
+        }
+        Err(error) => {
+            eprintln!("portcullis: {}", with_causes(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), StartError> {
+    let settings = LocalSettings::read(Environment::of_process())?;
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(&settings.log))
+        .with_writer(std::io::stderr)
+        .init();
+    portcullis_http::log_panics_without_their_message();
+    let public_url = settings.http.public_url.as_str().to_owned();
+    // Registered before the service says that it is ready, so that no signal after that is lost.
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let service = Service::start(settings).await?;
+    if !service.created.is_empty() {
+        println!("Welcome to Portcullis. This is the first start here, so it");
+        for created in &service.created {
+            println!("  {created}");
+        }
+    }
+    println!("Portcullis listens on http://{}", service.address);
+    println!("  try it:    {public_url}/docs");
+    println!("  its keys:  {public_url}/v1/auth/.well-known/jwks.json");
+    println!("  stop it:   Ctrl-C");
+    let stop = async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        println!("Finishing the requests in flight.");
+    };
+    service.serve(stop).await
+}
+
+fn variables_help() -> String {
+    let mut help = String::from("Environment variables:\n");
+    for variable in all_variables() {
+        let default = if variable.default.is_empty() { "unset" } else { variable.default };
+        let _ = writeln!(help, "  {}\n      {} [default: {default}]", variable.name, variable.about);
+        for alias in variable.aliases {
+            let _ = writeln!(help, "      also {}, in units of {}", alias.name, alias.factor);
+        }
+    }
+    help.push_str("  SESSION_SECRET_KEY, TOKEN_SIGNING_KEY\n      take the place of the keys in DATA_DIR when set\n");
+    help
+}
+
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let _ = write!(text, ": {next}");
+        cause = next.source();
+    }
+    text
+}

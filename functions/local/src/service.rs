@@ -1,0 +1,130 @@
+//! Starting and stopping: first everything is checked, then everything is made, then requests are served.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::from_fn;
+use portcullis_http::{AppState, address_of_socket};
+use portcullis_identity::{Error, Identity, Keyring, PasswordHasher, UnusableSecret};
+use portcullis_platform::{Clock, Entropy, Misconfigured, SystemClock, SystemEntropy};
+use portcullis_platform_embedded::{Created, DataDir, EmbeddedDynamoDb, EngineError, PrepareError};
+use portcullis_store::{Store, StoreError};
+use tokio::net::TcpListener;
+
+use crate::LocalSettings;
+use crate::routes::router;
+
+/// The name of the table in the embedded database.
+const TABLE: &str = "portcullis";
+/// Requests in flight get this long to finish; no request takes longer than its own deadline of 5 seconds.
+const LONGEST_GOODBYE: Duration = Duration::from_secs(8);
+const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// Why the service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration cannot be used; nothing was written.
+    #[error(transparent)]
+    Misconfigured(#[from] Misconfigured),
+    /// The data folder could not be completed.
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+    /// The database could not be opened.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The table could not be created.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A key could not be used.
+    #[error(transparent)]
+    Secret(#[from] UnusableSecret),
+    /// The hashing threads could not be started.
+    #[error(transparent)]
+    Identity(#[from] Error),
+    /// The OpenAPI document could not be written.
+    #[error("writing the OpenAPI document")]
+    Document(#[from] serde_json::Error),
+    /// The socket failed.
+    #[error("serving")]
+    Serve(#[from] std::io::Error),
+}
+
+/// A service that listens and is ready to serve.
+#[derive(Debug)]
+pub struct Service {
+    /// What this start made; empty on later ones.
+    pub created: Vec<Created>,
+    /// Where it listens.
+    pub address: SocketAddr,
+    listener: TcpListener,
+    router: Router,
+    engine: EmbeddedDynamoDb,
+}
+
+impl Service {
+    /// Checks everything, then takes the port, then makes what is missing.
+    pub async fn start(settings: LocalSettings) -> Result<Self, StartError> {
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let inspected = DataDir::inspect(&settings.data_dir, &settings.environment, Arc::clone(&entropy))?;
+        let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
+            let reason = format!("cannot listen on {}: {error}", settings.listen);
+            Misconfigured::new("LISTEN_ADDR", reason)
+        })?;
+        let address = listener.local_addr()?;
+
+        let prepared = inspected.prepare()?;
+        let engine = EmbeddedDynamoDb::open(&prepared.database)?;
+        let store = Store::in_process(engine.http_client(), TABLE);
+        store.create_table_if_missing().await?;
+        let identity = Identity {
+            store,
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            keyring: Keyring::load(&prepared.secrets).await?,
+            hasher: PasswordHasher::start(settings.identity.argon2, entropy.as_ref())?,
+            settings: settings.identity,
+        };
+        let state = AppState { identity: Arc::new(identity), settings: Arc::new(settings.http) };
+        let router = router(state, clock, entropy)?.layer(from_fn(address_of_socket));
+        Ok(Self { created: prepared.created, address, listener, router, engine })
+    }
+
+    /// Serves until `stop` comes true, then lets requests in flight finish.
+    pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
+        tokio::spawn(sweep(self.engine));
+        let (stopping, stopped) = tokio::sync::oneshot::channel();
+        let stop = async move {
+            stop.await;
+            let _ = stopping.send(());
+        };
+        let serve = axum::serve(self.listener, self.router.into_make_service_with_connect_info::<SocketAddr>())
+            .with_graceful_shutdown(stop);
+        let out_of_patience = async move {
+            // A sender that is gone without a word means that serving ended by itself.
+            if stopped.await.is_ok() {
+                tokio::time::sleep(LONGEST_GOODBYE).await;
+            } else {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            served = serve => Ok(served?),
+            // Some client holds a connection open without sending a request; it has nothing to lose.
+            () = out_of_patience => Ok(()),
+        }
+    }
+}
+
+/// Removes expired rows now and then. Nobody relies on it: every reader compares the time itself.
+async fn sweep(engine: EmbeddedDynamoDb) {
+    let mut ticks = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = engine.sweep_expired().await {
+            tracing::warn!(%error, "expired rows were not removed");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Cross-origin requests (Fetch, section "CORS protocol"): exact origins with credentials, and never `*`.
+
+use std::time::Duration;
+
+use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, Method};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use crate::Origins;
+use crate::request_id::X_REQUEST_ID;
+
+/// A change of the list reaches open pages this soon, at the price of one more preflight each time.
+const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
+
+/// The layer. It answers OPTIONS itself, for every path alike, so that a preflight says nothing about what exists.
+pub(crate) fn layer(origins: &Origins) -> CorsLayer {
+    let origins = origins.iter().filter_map(|origin| HeaderValue::from_str(origin.as_str()).ok());
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_credentials(true)
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE, HeaderName::from_static("idempotency-key"), X_REQUEST_ID])
+        .expose_headers([X_REQUEST_ID, RETRY_AFTER, WWW_AUTHENTICATE])
+        .max_age(PREFLIGHT_AGE)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::routing::post;
+
+    use crate::testing::{Answer, app, request, send};
+
+    const FRONTEND: &str = "http://localhost:3000";
+
+    async fn preflight(origin: &str) -> Answer {
+        let headers = [
+            ("origin", origin),
+            ("access-control-request-method", "POST"),
+            ("access-control-request-headers", "content-type,authorization"),
+        ];
+        send(&app(Router::new().route("/login", post(|| async {}))), request("OPTIONS", "/login", &headers)).await
+    }
+
+    async fn posted(origin: &str) -> Answer {
+        let routes = Router::new().route("/login", post(|| async { "done" }));
+        send(&app(routes), request("POST", "/login", &[("origin", origin)])).await
+    }
+
+    #[tokio::test]
+    async fn a_preflight_of_an_allowed_page_is_granted() {
+        let answer = preflight(FRONTEND).await;
+        assert_eq!(answer.status, 200);
+        let cors: Vec<_> =
+            answer.headers.iter().filter(|(name, _)| name.as_str().starts_with("access-control-") || *name == "vary").collect();
+        insta::assert_debug_snapshot!(cors, @r#"
+        [
+            (
+                "access-control-allow-credentials",
+                "true",
+            ),
+            (
+                "access-control-allow-headers",
+                "authorization,content-type,idempotency-key,x-request-id",
+            ),
+            (
+                "access-control-allow-methods",
+                "GET,POST,PUT,PATCH,DELETE",
+            ),
+            (
+                "access-control-allow-origin",
+                "http://localhost:3000",
+            ),
+            (
+                "access-control-max-age",
+                "600",
+            ),
+            (
+                "vary",
+                "origin",
+            ),
+        ]
+        "#);
+    }
+
+    #[tokio::test]
+    async fn an_allowed_page_may_read_the_answer_and_the_headers_it_needs() {
+        let answer = posted(FRONTEND).await;
+        assert_eq!(answer.header("access-control-allow-origin"), Some(FRONTEND));
+        assert_eq!(answer.header("access-control-allow-credentials"), Some("true"));
+        assert_eq!(
+            answer.header("access-control-expose-headers"),
+            Some("x-request-id,retry-after,www-authenticate")
+        );
+        assert_eq!(answer.header("vary"), Some("origin"));
+    }
+
+    #[tokio::test]
+    async fn a_foreign_page_is_granted_nothing() {
+        for foreign in ["https://evil.example", "null", "*", "http://localhost:3000.evil.example", "http://LOCALHOST:3000"]
+        {
+            for answer in [preflight(foreign).await, posted(foreign).await] {
+                assert_eq!(answer.header("access-control-allow-origin"), None, "{foreign}");
+                assert!(answer.headers.values().all(|value| value != "*"));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_allowed_page_may_read_errors_too() {
+        let answer = send(&app(Router::new()), request("GET", "/nowhere", &[("origin", FRONTEND)])).await;
+        assert_eq!(answer.problem().0, 404);
+        assert_eq!(answer.header("access-control-allow-origin"), Some(FRONTEND));
+    }
+}

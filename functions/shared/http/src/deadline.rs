@@ -1,0 +1,51 @@
+//! The longest a request may take.
+
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::{Code, Problem};
+
+/// Longer than any single operation on the store, shorter than a gateway waits: the client hears it from us, with a
+/// request id and a time to come back.
+const REQUEST_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Gives up on a handler that takes longer. What it was writing is written whole or not at all: every write is one
+/// conditional request to the store.
+pub(crate) async fn enforce(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(REQUEST_DEADLINE, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::new(Code::DeadlineExceeded).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::routing::get;
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+    use crate::testing::{app, request, send};
+
+    fn slow(seconds: u64) -> Router {
+        app(Router::new().route("/slow", get(move || sleep(Duration::from_secs(seconds)))))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handler_that_hangs_is_answered_for() {
+        #[expect(clippy::disallowed_methods, reason = "tokio's paused clock, not the machine's")]
+        let began = Instant::now();
+        let answer = send(&slow(3600), request("GET", "/slow", &[])).await;
+        assert_eq!(answer.problem(), (503, "deadline_exceeded".to_owned()));
+        assert_eq!(answer.header("retry-after"), Some("2"));
+        assert_eq!(began.elapsed().as_secs(), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_handler_within_the_deadline_is_waited_for() {
+        assert_eq!(send(&slow(4), request("GET", "/slow", &[])).await.status, 200);
+    }
+}

@@ -1,0 +1,42 @@
+//! Whether the process answers. It asks nothing of the store: a liveness probe that did would turn one slow dependency
+//! into restarts everywhere.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::Json;
+
+/// That the process answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Health {
+    /// Always `ok`.
+    #[schema(example = "ok")]
+    pub status: &'static str,
+}
+
+/// `GET /healthz`.
+pub fn routes<S: Clone + Send + Sync + 'static>() -> OpenApiRouter<S> {
+    OpenApiRouter::new().routes(routes!(healthz))
+}
+
+/// Liveness
+#[utoipa::path(get, path = "/healthz", tag = "service", responses((status = 200, body = Health)))]
+async fn healthz() -> Json<Health> {
+    Json(Health { status: "ok" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{app, request, send};
+
+    #[tokio::test]
+    async fn it_answers_and_is_not_cached() {
+        let (router, _) = routes().split_for_parts();
+        let answer = send(&app(router), request("GET", "/healthz", &[])).await;
+        assert_eq!((answer.status, &*answer.body), (200, br#"{"status":"ok"}"#.as_slice()));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+    }
+}

@@ -1,0 +1,173 @@
+//! JSON bodies: what is accepted, what is refused before a field is looked at, and how answers are written.
+
+mod content_type;
+mod explain;
+mod unambiguous;
+
+use axum::extract::{FromRequest, Request};
+use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{Code, Problem, body};
+
+/// A JSON body that must be there, or a JSON answer. Unknown fields are ignored.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Json<T>(pub T);
+
+/// A JSON body that may be left out; then it is the default.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OptionalJson<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        if !content_type::is_json(request.headers()) {
+            return Err(Code::UnsupportedMediaType.into());
+        }
+        parse(&body::read(request.into_body()).await?).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let is_json = content_type::is_json(request.headers());
+        let body = body::read(request.into_body()).await?;
+        match (body.is_empty(), is_json) {
+            (true, _) => Ok(Self(T::default())),
+            (false, true) => parse(&body).map(Self),
+            (false, false) => Err(Code::UnsupportedMediaType.into()),
+        }
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        match serde_json::to_vec(&self.0) {
+            Ok(body) => ([(CONTENT_TYPE, "application/json")], body).into_response(),
+            Err(error) => {
+                tracing::error!(%error, "an answer could not be written as JSON");
+                Problem::new(Code::InternalError).into_response()
+            }
+        }
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    unambiguous::check(bytes)?;
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        Problem::new(Code::ValidationFailed).with_error(explain::explain(&error))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::routing::post;
+    use http::Request;
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::testing::{Answer, app, request, send};
+
+    #[derive(Debug, Default, Deserialize, Serialize)]
+    struct Login {
+        email: String,
+        password: String,
+        #[serde(default)]
+        device: Option<Device>,
+    }
+
+    #[derive(Debug, Default, Deserialize, Serialize)]
+    struct Device {
+        name: String,
+    }
+
+    fn routes() -> Router {
+        Router::new()
+            .route("/login", post(async |Json(login): Json<Login>| Json(login)))
+            .route("/logout", post(async |OptionalJson(login): OptionalJson<Login>| Json(login.email)))
+    }
+
+    fn of_type(path: &str, media_type: &str, body: impl Into<Body>) -> Request<Body> {
+        request("POST", path, &[("content-type", media_type)]).map(|_| body.into())
+    }
+
+    async fn posted(body: impl Into<Body>) -> Answer {
+        send(&app(routes()), of_type("/login", "application/json", body)).await
+    }
+
+    #[tokio::test]
+    async fn unknown_fields_are_ignored() {
+        let answer = posted(r#"{"email":"a","password":"b","more":{"x":[1]}}"#).await;
+        assert_eq!((answer.status, &answer.json()["email"]), (200, &"a".into()));
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+    }
+
+    #[tokio::test]
+    async fn another_or_no_media_type_is_415() {
+        for media_type in ["text/plain", "application/x-www-form-urlencoded", "application/json-patch+json"] {
+            let answer = send(&app(routes()), of_type("/login", media_type, "{}")).await;
+            assert_eq!(answer.problem(), (415, "unsupported_media_type".to_owned()));
+        }
+        let answer = send(&app(routes()), request("POST", "/login", &[]).map(|_| "{}".into())).await;
+        assert_eq!(answer.problem(), (415, "unsupported_media_type".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_json_is_400() {
+        for body in ["", "{", "nonsense", r#"{"email":"a","password":"b"} trailing"#, "{\"email\":\"\u{0}\"}"] {
+            assert_eq!(posted(body).await.problem(), (400, "malformed_json".to_owned()), "{body}");
+        }
+        assert_eq!(posted(vec![b'"', 0xff, b'"']).await.problem(), (400, "malformed_json".to_owned()));
+        assert_eq!(posted("[".repeat(5_000)).await.problem(), (400, "malformed_json".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_name_twice_is_400_at_any_depth_and_in_any_spelling() {
+        for body in [
+            r#"{"email":"a","email":"b","password":"c"}"#,
+            r#"{"email":"a","\u0065mail":"b","password":"c"}"#,
+            r#"{"email":"a","password":"c","more":[{"x":1,"x":2}]}"#,
+        ] {
+            assert_eq!(posted(body).await.problem(), (400, "malformed_json".to_owned()), "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_value_of_another_type_is_422_and_is_not_repeated() {
+        for (body, pointer) in [
+            (r#"{"email":["a@x","b@y"],"password":"hunter2"}"#, "/email"),
+            (r#"{"email":{"x":1},"password":"hunter2"}"#, "/email"),
+            (r#"{"email":"a","password":123456}"#, "/password"),
+            (r#"{"email":"a"}"#, "/password"),
+            (r#"{"email":"a","password":"b","device":{"name":7}}"#, "/device/name"),
+        ] {
+            let answer = posted(body).await;
+            assert_eq!(answer.problem(), (422, "validation_failed".to_owned()));
+            assert_eq!(answer.json()["errors"][0]["pointer"], pointer, "{body}");
+            let text = String::from_utf8_lossy(&answer.body).into_owned();
+            assert!(!text.contains("hunter2") && !text.contains("123456") && !text.contains("a@x"), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_large_body_is_413() {
+        let large = format!(r#"{{"email":"{}","password":"b"}}"#, "a".repeat(crate::MAX_BODY));
+        assert_eq!(posted(large).await.problem(), (413, "payload_too_large".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn an_optional_body_may_be_absent_but_not_wrong() {
+        let app = app(routes());
+        assert_eq!(send(&app, request("POST", "/logout", &[])).await.status, 200);
+        assert_eq!(send(&app, of_type("/logout", "text/plain", "{}")).await.status, 415);
+        assert_eq!(send(&app, of_type("/logout", "application/json", "{")).await.status, 400);
+    }
+}

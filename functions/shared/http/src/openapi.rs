@@ -1,0 +1,125 @@
+//! The contract for programs: an OpenAPI 3.1 document that grows from the code of the routes.
+
+use axum::Router;
+use axum::routing::get;
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use utoipa::PartialSchema;
+use utoipa::ToSchema;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{
+    Components, ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, OpenApiVersion, Server,
+};
+
+use crate::{FieldError, Problem, ProblemDocument, PublicUrl, RefreshCookie};
+
+/// The name of the security scheme of routes that want an access token: `security(("access_token" = []))`.
+pub const ACCESS_TOKEN: &str = "access_token";
+
+/// The name of the security scheme of routes that want the refresh token.
+pub const REFRESH_COOKIE: &str = "refresh_cookie";
+
+/// What the routes are added to: `OpenApiRouter::with_openapi(openapi::base(&settings.public_url))`.
+pub fn base(public_url: &PublicUrl) -> OpenApi {
+    let info = InfoBuilder::new()
+        .title("Portcullis")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some("Identity, sessions and the vault of broker credentials"))
+        .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()));
+    OpenApiBuilder::new()
+        .openapi(OpenApiVersion::Version31)
+        .info(info.build())
+        .servers(Some([Server::new(public_url.as_str())]))
+        .components(Some(components(RefreshCookie::of(public_url))))
+        .build()
+}
+
+fn components(cookie: RefreshCookie) -> Components {
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some("An access token (RFC 9068), as sign-in and refresh hand it out"));
+    let cookie = ApiKeyValue::with_description(
+        cookie.name(),
+        "The refresh token of a browser. The request must come from an allowed origin.",
+    );
+    let mut schemas = Vec::new();
+    ProblemDocument::schemas(&mut schemas);
+    ComponentsBuilder::new()
+        .schemas_from_iter(schemas)
+        .schema(FieldError::name(), FieldError::schema())
+        .schema(ProblemDocument::name(), ProblemDocument::schema())
+        .response_from::<Problem>()
+        .security_scheme(ACCESS_TOKEN, SecurityScheme::Http(bearer.build()))
+        .security_scheme(REFRESH_COOKIE, SecurityScheme::ApiKey(ApiKey::Cookie(cookie)))
+        .build()
+}
+
+/// `GET /openapi.json`. The document is finished when this is called, and written out once.
+pub fn routes(document: &OpenApi) -> Result<Router, serde_json::Error> {
+    let json = Bytes::from(document.to_json()?);
+    let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300")];
+    Ok(Router::new().route("/openapi.json", get(move || async move { (headers, json) })))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use utoipa_axum::router::OpenApiRouter;
+    use utoipa_axum::routes;
+
+    use super::*;
+    use crate::testing::{app, request, send};
+    use crate::{Code, Json, List, Page};
+
+    /// One of everything a route may mention.
+    #[utoipa::path(get, path = "/things", params(Page), security(("access_token" = [])),
+        responses((status = 200, body = List<String>), (status = 401, response = Problem)))]
+    async fn things(_: Page) -> Json<List<String>> {
+        Json(List { items: Vec::new(), next_cursor: None })
+    }
+
+    async fn document() -> Value {
+        let url = PublicUrl::parse("https://auth.example.com").unwrap();
+        let router: OpenApiRouter = OpenApiRouter::with_openapi(base(&url)).routes(routes!(things));
+        let (_, document) = router.merge(crate::healthz::routes()).split_for_parts();
+        let answer = send(&app(super::routes(&document).unwrap()), request("GET", "/openapi.json", &[])).await;
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+        assert_eq!(answer.header("cache-control"), Some("public, max-age=300"));
+        answer.json()
+    }
+
+    #[tokio::test]
+    async fn the_base_names_the_product_and_the_ways_to_authenticate() {
+        let document = document().await;
+        assert_eq!(document["openapi"], "3.1.0");
+        insta::assert_json_snapshot!(document["info"]);
+        insta::assert_json_snapshot!(document["servers"]);
+        insta::assert_json_snapshot!(document["components"]["securitySchemes"]);
+    }
+
+    #[tokio::test]
+    async fn a_problem_is_described_once_with_every_code() {
+        let document = document().await;
+        let codes = document["components"]["schemas"]["Code"]["enum"].as_array().unwrap().len();
+        assert_eq!(codes, Code::ALL.len());
+        insta::assert_json_snapshot!(document["components"]["schemas"]["Problem"]);
+        insta::assert_json_snapshot!(document["components"]["responses"]["Problem"]);
+    }
+
+    #[tokio::test]
+    async fn pages_and_lists_are_described() {
+        let document = document().await;
+        insta::assert_json_snapshot!(document["paths"]["/things"]["get"]);
+    }
+
+    #[tokio::test]
+    async fn no_reference_leads_nowhere() {
+        let document = document().await;
+        let text = document.to_string();
+        for reference in text.split("\"$ref\":\"#").skip(1) {
+            let pointer = reference.split('"').next().unwrap();
+            assert!(document.pointer(pointer).is_some(), "{pointer}");
+        }
+    }
+}

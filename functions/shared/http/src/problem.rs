@@ -1,0 +1,100 @@
+//! The one shape every error leaves in: an RFC 9457 problem document with a code that programs switch on.
+
+mod code;
+mod document;
+mod from_identity;
+
+use std::borrow::Cow;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+
+pub use self::code::Code;
+pub use self::document::{FieldError, ProblemDocument};
+use crate::RequestId;
+
+pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
+
+/// How long a client waits before it tries again, in seconds, unless the place of the error knows better.
+const DEFAULT_PATIENCE: u32 = 2;
+
+/// An error on its way to a client. It can be made from a [`Code`] and words of ours alone: there is no conversion from
+/// error types at large, so that no internal message finds its way out.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    code: Code,
+    detail: Cow<'static, str>,
+    errors: Vec<FieldError>,
+    retry_after: u32,
+}
+
+impl Problem {
+    /// An error with the usual words for it.
+    pub fn new(code: Code) -> Self {
+        let detail = Cow::Borrowed(code.detail());
+        Self { code, detail, errors: Vec::new(), retry_after: DEFAULT_PATIENCE }
+    }
+
+    /// A value that cannot be used, and where it is.
+    pub fn invalid(pointer: impl Into<String>, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { errors: vec![FieldError::new(pointer, detail)], ..Self::new(Code::ValidationFailed) }
+    }
+
+    /// The same with words for this occurrence.
+    #[must_use]
+    pub fn with_detail(self, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { detail: detail.into(), ..self }
+    }
+
+    /// The same with one more value that cannot be used.
+    #[must_use]
+    pub fn with_error(mut self, error: FieldError) -> Self {
+        self.errors.push(error);
+        self
+    }
+
+    /// What went wrong, for programs.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The body, once the request's id is known.
+    pub(crate) fn body(&self, id: Option<&RequestId>) -> Body {
+        let document = ProblemDocument {
+            kind: format!("urn:portcullis:problem:{}", self.code.as_str()),
+            title: self.code.title(),
+            status: self.code.status().as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            request_id: id.map(RequestId::as_str),
+            errors: &self.errors,
+        };
+        serde_json::to_vec(&document).unwrap_or_default().into()
+    }
+}
+
+impl From<Code> for Problem {
+    fn from(code: Code) -> Self {
+        Self::new(code)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(self.body(None));
+        *response.status_mut() = self.code.status();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        if let Some(challenge) = self.code.challenge() {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if matches!(self.code.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+            headers.insert(RETRY_AFTER, HeaderValue::from(self.retry_after));
+        }
+        // The layer that knows the request's id writes the body once more.
+        response.extensions_mut().insert(self);
+        response
+    }
+}

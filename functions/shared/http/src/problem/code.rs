@@ -1,0 +1,175 @@
+//! Every error a client can be told, in one table.
+
+use http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $name:ident: $status:ident, $word:literal, $title:literal, $detail:literal;)+) => {
+        /// A stable word that programs switch on. The set is closed: a code that is not here cannot be sent.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Code {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Code {
+            /// All of them, in the order of their status.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// The word itself.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $word,)+ }
+            }
+
+            /// The HTTP status it is always sent with.
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status,)+ }
+            }
+
+            /// A short summary that is the same at every occurrence (RFC 9457 section 3.1.3).
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)+ }
+            }
+
+            /// What to tell the client when the place of the error has nothing better to say.
+            pub(super) const fn detail(self) -> &'static str {
+                match self { $(Self::$name => $detail,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The request as a whole cannot be understood.
+    BadRequest: BAD_REQUEST, "bad_request", "Bad request", "The request cannot be understood.";
+    /// The body is not JSON, or ambiguous JSON.
+    MalformedJson: BAD_REQUEST, "malformed_json", "Malformed JSON", "The body is not valid JSON.";
+    /// No credentials came with a request that needs them.
+    AuthenticationRequired: UNAUTHORIZED, "authentication_required", "Authentication required",
+        "This request needs an access token.";
+    /// Unknown user, wrong password or disabled account; deliberately not told apart.
+    InvalidCredentials: UNAUTHORIZED, "invalid_credentials", "Invalid credentials",
+        "The credentials are not valid.";
+    /// The access token is malformed, expired, or not ours.
+    InvalidToken: UNAUTHORIZED, "invalid_token", "Invalid token", "The access token is not valid.";
+    /// The refresh token is unknown, expired, or absent.
+    InvalidRefreshToken: UNAUTHORIZED, "invalid_refresh_token", "Invalid refresh token",
+        "The refresh token is not valid.";
+    /// The session has ended; only signing in again helps.
+    SessionRevoked: UNAUTHORIZED, "session_revoked", "Session revoked", "The session has ended; sign in again.";
+    /// The caller is known and may not do this.
+    Forbidden: FORBIDDEN, "forbidden", "Forbidden", "The caller may not do this.";
+    /// A request with a cookie came from a page that may not send one.
+    OriginNotAllowed: FORBIDDEN, "origin_not_allowed", "Origin not allowed",
+        "Requests that carry the refresh cookie must come from an allowed origin.";
+    /// Nothing is here, or nothing the caller may know of.
+    NotFound: NOT_FOUND, "not_found", "Not found", "There is no such resource.";
+    /// The path exists and does not answer this method.
+    MethodNotAllowed: METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed",
+        "This path does not answer that method.";
+    /// The body did not arrive in time.
+    RequestTimeout: REQUEST_TIMEOUT, "request_timeout", "Request timeout", "The body did not arrive in time.";
+    /// The e-mail address belongs to an account.
+    EmailTaken: CONFLICT, "email_taken", "E-mail address taken", "The e-mail address is already in use.";
+    /// The username belongs to an account.
+    UsernameTaken: CONFLICT, "username_taken", "Username taken", "The username is already in use.";
+    /// The body is larger than any request needs.
+    PayloadTooLarge: PAYLOAD_TOO_LARGE, "payload_too_large", "Payload too large",
+        "The body is larger than 16 KiB.";
+    /// The body is not declared as JSON.
+    UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported media type",
+        "The body must be sent as application/json.";
+    /// The request is well formed and says something unusable; `errors` names what.
+    ValidationFailed: UNPROCESSABLE_ENTITY, "validation_failed", "Validation failed",
+        "The request has values that cannot be used.";
+    /// The new password is too easy to guess.
+    WeakPassword: UNPROCESSABLE_ENTITY, "weak_password", "Weak password", "The password is too easy to guess.";
+    /// The idempotency key was used before, with another body.
+    IdempotencyKeyReused: UNPROCESSABLE_ENTITY, "idempotency_key_reused", "Idempotency key reused",
+        "The idempotency key was already used for another request.";
+    /// Too many failures or requests; `Retry-After` tells when to come back.
+    TooManyAttempts: TOO_MANY_REQUESTS, "too_many_attempts", "Too many attempts",
+        "Too many attempts; try again later.";
+    /// A fault of ours.
+    InternalError: INTERNAL_SERVER_ERROR, "internal_error", "Internal error",
+        "The request failed through no fault of the caller.";
+    /// Something we depend on is missing; nothing was half done.
+    Unavailable: SERVICE_UNAVAILABLE, "unavailable", "Unavailable",
+        "The service cannot answer at the moment; try again shortly.";
+    /// The answer took longer than a request may.
+    DeadlineExceeded: SERVICE_UNAVAILABLE, "deadline_exceeded", "Deadline exceeded",
+        "The answer took too long; try again shortly.";
+}
+
+impl Code {
+    /// The code for an error that left the router as a bare status.
+    pub(crate) fn for_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::UNAUTHORIZED => Self::AuthenticationRequired,
+            StatusCode::FORBIDDEN => Self::Forbidden,
+            StatusCode::NOT_FOUND => Self::NotFound,
+            StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
+            StatusCode::REQUEST_TIMEOUT => Self::RequestTimeout,
+            StatusCode::PAYLOAD_TOO_LARGE => Self::PayloadTooLarge,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType,
+            StatusCode::UNPROCESSABLE_ENTITY => Self::ValidationFailed,
+            StatusCode::TOO_MANY_REQUESTS => Self::TooManyAttempts,
+            StatusCode::SERVICE_UNAVAILABLE => Self::Unavailable,
+            status if status.is_client_error() => Self::BadRequest,
+            _ => Self::InternalError,
+        }
+    }
+
+    /// The challenge that belongs to a 401 (RFC 6750 section 3). A request without any credentials is told no error,
+    /// only where it stands; the scheme must be followed by a parameter, so that case names the realm. What is refused
+    /// at sign-in and refresh is a grant, not a bearer token (RFC 6749 section 5.2).
+    pub(super) fn challenge(self) -> Option<&'static str> {
+        match self {
+            Self::AuthenticationRequired => Some(r#"Bearer realm="portcullis""#),
+            Self::InvalidCredentials | Self::InvalidRefreshToken => Some(r#"Bearer error="invalid_grant""#),
+            code if code.status() == StatusCode::UNAUTHORIZED => Some(r#"Bearer error="invalid_token""#),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_code_is_one_snake_case_word_and_the_same_in_json_as_in_the_table() {
+        let mut seen = BTreeSet::new();
+        for code in Code::ALL {
+            assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
+            assert!(code.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{code:?}");
+            assert!(seen.insert(code.as_str()), "{code:?} is listed twice");
+        }
+    }
+
+    #[test]
+    fn the_table_is_in_the_order_of_the_status() {
+        assert!(Code::ALL.is_sorted_by_key(|code| code.status()));
+    }
+
+    #[test]
+    fn every_401_and_nothing_else_has_a_challenge() {
+        for code in Code::ALL {
+            assert_eq!(code.challenge().is_some(), code.status() == StatusCode::UNAUTHORIZED, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_bare_status_finds_a_code_of_its_own_status_or_of_its_class() {
+        for number in 400..600 {
+            let status = StatusCode::from_u16(number).unwrap();
+            let code = Code::for_status(status);
+            assert_eq!(code.status().is_client_error(), status.is_client_error(), "{status}");
+            let exact = Code::ALL.iter().any(|code| code.status() == status && status != StatusCode::CONFLICT);
+            assert_eq!(code.status() == status, exact, "{status}");
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The body of a problem, and how it is described to readers of the OpenAPI document.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::{ContentBuilder, Object, Ref, RefOr, Response, ResponseBuilder, Type};
+use utoipa::{ToResponse, ToSchema};
+
+use super::{Code, Problem};
+
+/// Problem details (RFC 9457 section 3) with the members of this product.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemDocument<'a> {
+    /// A URI for the kind of problem. It names and does not locate: the same wherever the service runs.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:portcullis:problem:not_found")]
+    pub kind: String,
+    /// A short summary of the kind of problem.
+    pub title: &'a str,
+    /// The status of the response, repeated.
+    #[schema(example = 404)]
+    pub status: u16,
+    /// What went wrong this time, for people.
+    pub detail: &'a str,
+    /// What went wrong, for programs.
+    pub code: Code,
+    /// The same id as in the header `X-Request-Id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required, value_type = String)]
+    pub request_id: Option<&'a str>,
+    /// What exactly cannot be used; only with status 422.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(required = false)]
+    pub errors: &'a [FieldError],
+}
+
+/// One value that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FieldError {
+    /// Where it is in the body: a JSON Pointer (RFC 6901). For a header or a query parameter, a slash and its name.
+    #[schema(example = "/email")]
+    pub pointer: String,
+    /// What would do, in plain words. Never repeats the value, which may be a password.
+    #[schema(value_type = String, example = "must be a string")]
+    pub detail: Cow<'static, str>,
+}
+
+impl FieldError {
+    /// A complaint about the value at `pointer`, which is empty for the whole body.
+    pub fn new(pointer: impl Into<String>, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { pointer: pointer.into(), detail: detail.into() }
+    }
+}
+
+/// The one response every error is described by: `(status = 404, response = Problem)`.
+impl<'r> ToResponse<'r> for Problem {
+    fn response() -> (&'r str, RefOr<Response>) {
+        let text = |about: &str| {
+            HeaderBuilder::new().schema(Some(Object::with_type(Type::String))).description(Some(about)).build()
+        };
+        let response = ResponseBuilder::new()
+            .description("What went wrong (RFC 9457)")
+            .content(
+                super::MEDIA_TYPE,
+                ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build(),
+            )
+            .header("X-Request-Id", text("The id under which this request is found in the logs"))
+            .header("WWW-Authenticate", text("With status 401: the challenge of RFC 6750"))
+            .header("Retry-After", text("With status 429 and 503: seconds to wait"));
+        ("Problem", response.build().into())
+    }
+}

@@ -1,0 +1,93 @@
+//! How accounts and refresh tokens are told to clients.
+
+use axum::http::HeaderMap;
+use http::header::SET_COOKIE;
+use jiff::Timestamp;
+use portcullis_identity::RefreshGrant;
+use portcullis_store::Account;
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{AppState, Problem};
+
+/// A person, as clients see them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct User {
+    /// Opaque id.
+    #[schema(example = "usr_0199f3c2a6e47d0c8f21b7e5d4a39c10")]
+    pub user_id: String,
+    /// Address in its canonical form.
+    pub email: String,
+    /// Second name to sign in with.
+    pub username: Option<String>,
+    /// What the person is called.
+    pub name: String,
+    /// Telephone number.
+    pub phone: Option<String>,
+    /// Names of roles.
+    pub roles: Vec<String>,
+    /// `active` or `disabled`.
+    pub status: String,
+    /// Whether a second factor is asked for.
+    pub mfa_enabled: bool,
+    /// Whether the address was confirmed.
+    pub email_verified: bool,
+    /// RFC 3339, UTC.
+    pub created_at: String,
+    /// RFC 3339, UTC.
+    pub last_login_at: Option<String>,
+    /// RFC 3339, UTC; null while passwords do not expire.
+    pub password_expires_at: Option<String>,
+}
+
+impl User {
+    /// An account, and when its owner last signed in.
+    pub fn of(account: Account, last_login_at: Option<Timestamp>) -> Self {
+        Self {
+            user_id: account.id.to_string(),
+            email: account.email,
+            username: account.username,
+            name: account.name,
+            phone: account.phone,
+            roles: account.roles,
+            status: account.status.as_str().to_owned(),
+            mfa_enabled: account.mfa_enabled,
+            email_verified: account.email_verified,
+            created_at: rfc3339(account.created_at),
+            last_login_at: last_login_at.map(rfc3339),
+            password_expires_at: None,
+        }
+    }
+}
+
+/// A time as RFC 3339 in UTC.
+pub fn rfc3339(time: Timestamp) -> String {
+    time.to_string()
+}
+
+/// How a client gets its refresh token.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenDelivery {
+    /// As a cookie, for browsers.
+    #[default]
+    Cookie,
+    /// In the body, for programs.
+    Body,
+}
+
+/// Headers that hand a refresh token to a browser, or what goes into the body for a program.
+pub fn session_headers(
+    state: &AppState,
+    grant: &RefreshGrant,
+    delivery: TokenDelivery,
+) -> Result<(HeaderMap, Option<String>), Problem> {
+    let mut headers = HeaderMap::new();
+    if delivery == TokenDelivery::Body {
+        return Ok((headers, Some(grant.token.secret().expose_secret().to_owned())));
+    }
+    let lifetime = grant.persistent.then_some(grant.max_age);
+    headers.insert(SET_COOKIE, state.refresh_cookie().set(grant.token.secret(), lifetime)?);
+    Ok((headers, None))
+}

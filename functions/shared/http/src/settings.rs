@@ -1,0 +1,152 @@
+//! Where the service is reached and by which pages.
+
+use portcullis_platform::{Environment, Misconfigured, Variable};
+
+use crate::origin::{Origin, Origins};
+
+/// Where clients reach the service.
+pub const PUBLIC_URL: Variable = Variable {
+    name: "PUBLIC_URL",
+    default: "http://localhost:8001",
+    about: "where clients reach the service: https://host[:port]; plain http only on localhost",
+    aliases: &[],
+};
+
+/// The pages that may call the service from a browser. The default is for local development: the usual ports of
+/// frontend servers, and the service's own documentation.
+pub const ALLOWED_ORIGINS: Variable = Variable {
+    name: "ALLOWED_ORIGINS",
+    default: "http://localhost:3000,http://localhost:5173,http://localhost:8001,http://127.0.0.1:8001",
+    about: "origins of the pages that may send credentials, separated by commas; once PUBLIC_URL is https, PUBLIC_URL alone",
+    aliases: &[],
+};
+
+/// Every variable this crate reads.
+pub const VARIABLES: &[Variable] = &[PUBLIC_URL, ALLOWED_ORIGINS];
+
+/// The address of the service as its clients write it. Links, the issuer's metadata and the security of the cookie come
+/// from here and never from the header `Host`, which the client writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicUrl(Origin);
+
+impl PublicUrl {
+    /// Reads a URL without path and query; one closing slash is forgiven. The error is one line for the person who
+    /// wrote it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let origin = Origin::parse(text.strip_suffix('/').unwrap_or(text))?;
+        if !origin.is_https() && !origin.is_loopback() {
+            return Err("plain http would send tokens in the clear; use https, or http on localhost".to_owned());
+        }
+        Ok(Self(origin))
+    }
+
+    /// The URL without a closing slash, to be continued with a path.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The origin of pages the service itself serves.
+    pub fn origin(&self) -> &Origin {
+        &self.0
+    }
+
+    /// Whether it is reached through TLS.
+    pub fn is_https(&self) -> bool {
+        self.0.is_https()
+    }
+}
+
+impl std::str::FromStr for PublicUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::parse(text)
+    }
+}
+
+/// What this crate is told at the start.
+#[derive(Debug, Clone)]
+pub struct HttpSettings {
+    /// Where clients reach the service.
+    pub public_url: PublicUrl,
+    /// The pages that may send credentials.
+    pub origins: Origins,
+}
+
+impl HttpSettings {
+    /// Reads and checks them.
+    pub fn read(environment: &Environment) -> Result<Self, Misconfigured> {
+        let public_url: PublicUrl = environment.parse(&PUBLIC_URL)?;
+        let origins: Origins = environment.parse(&ALLOWED_ORIGINS)?;
+        let is_given = environment.raw(ALLOWED_ORIGINS.name).is_some();
+        let own = public_url.origin().clone();
+        let origins = match (is_given, public_url.is_https()) {
+            (true, _) => origins,
+            // A deployment that names no page must not trust whatever runs on its users' machines.
+            (false, true) => [own].into_iter().collect(),
+            (false, false) => origins.iter().cloned().chain([own]).collect(),
+        };
+        Ok(Self { public_url, origins })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<HttpSettings, String> {
+        HttpSettings::read(&pairs.iter().copied().collect()).map_err(|error| error.to_string())
+    }
+
+    fn origins(pairs: &[(&str, &str)]) -> String {
+        read(pairs).unwrap().origins.iter().map(Origin::as_str).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn with_nothing_set_the_service_is_local() {
+        let settings = read(&[]).unwrap();
+        assert_eq!(settings.public_url.as_str(), "http://localhost:8001");
+        assert_eq!(
+            origins(&[]),
+            "http://127.0.0.1:8001 http://localhost:3000 http://localhost:5173 http://localhost:8001"
+        );
+        assert!(origins(&[("PUBLIC_URL", "http://localhost:9000")]).contains("http://localhost:9000"));
+    }
+
+    #[test]
+    fn a_public_service_trusts_no_local_page_unless_told() {
+        let public = ("PUBLIC_URL", "https://auth.example.com/");
+        assert_eq!(origins(&[public]), "https://auth.example.com");
+        assert_eq!(
+            origins(&[public, ("ALLOWED_ORIGINS", "https://app.example.com")]),
+            "https://app.example.com"
+        );
+    }
+
+    #[test]
+    fn a_bad_address_stops_the_start_with_one_line() {
+        for bad in [
+            "auth.example.com",
+            "http://auth.example.com",
+            "http://10.0.0.1:8001",
+            "http://localhost.evil.example",
+            "https://auth.example.com/v1",
+            "https://auth.example.com//",
+            "https://auth.example.com?x",
+            "https://user:pw@auth.example.com",
+            "ftp://localhost",
+        ] {
+            let error = read(&[("PUBLIC_URL", bad)]).unwrap_err();
+            assert!(error.starts_with("PUBLIC_URL: `"), "{error}");
+            assert_eq!(error.lines().count(), 1, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_wildcard_stops_the_start() {
+        for bad in ["*", "https://*.example.com", "https://a.example,*", "null", "https://a.example/x"] {
+            let error = read(&[("ALLOWED_ORIGINS", bad)]).unwrap_err();
+            assert!(error.starts_with("ALLOWED_ORIGINS: "), "{error}");
+        }
+    }
+}

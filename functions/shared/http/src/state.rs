@@ -1,0 +1,23 @@
+//! What handlers share.
+
+use std::sync::Arc;
+
+use portcullis_identity::Identity;
+
+use crate::{HttpSettings, RefreshCookie};
+
+/// The operations and the settings; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AppState {
+    /// What decides.
+    pub identity: Arc<Identity>,
+    /// Where the service is reached and by which pages.
+    pub settings: Arc<HttpSettings>,
+}
+
+impl AppState {
+    /// How this deployment's browsers carry the refresh token.
+    pub fn refresh_cookie(&self) -> RefreshCookie {
+        RefreshCookie::of(&self.settings.public_url)
+    }
+}

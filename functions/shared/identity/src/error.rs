@@ -1,0 +1,69 @@
+//! What an operation may answer instead of its result.
+
+use portcullis_platform::EntropyUnavailable;
+use portcullis_store::StoreError;
+
+/// One value of a request that cannot be accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidField {
+    /// JSON Pointer (RFC 6901) to the value.
+    pub pointer: &'static str,
+    /// What is wrong with it and what would do; never the value itself.
+    pub detail: String,
+}
+
+impl InvalidField {
+    pub(crate) fn new(pointer: &'static str, detail: impl Into<String>) -> Self {
+        Self { pointer, detail: detail.into() }
+    }
+}
+
+/// Why an operation was refused or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A value of the request cannot be accepted.
+    #[error("invalid {}", .0.pointer)]
+    Invalid(InvalidField),
+    /// The password is too easy to guess, too short or too long; the text is advice for the person.
+    #[error("weak password")]
+    WeakPassword(String),
+    /// Wrong address, wrong password or an account that may not be used: nobody outside learns which.
+    #[error("invalid credentials")]
+    InvalidCredentials,
+    /// The password that confirms an operation is wrong.
+    #[error("wrong password")]
+    WrongPassword,
+    /// The access token is not one of ours, has expired, or belongs to a session that is over.
+    #[error("invalid access token")]
+    InvalidAccessToken,
+    /// The refresh token is not one of ours, or its session is unknown, over or expired.
+    #[error("invalid refresh token")]
+    InvalidRefreshToken,
+    /// The refresh token had already been rotated, so the session was ended.
+    #[error("replayed refresh token")]
+    SessionRevoked,
+    /// Another account has the address.
+    #[error("email taken")]
+    EmailTaken,
+    /// Another account has the username.
+    #[error("username taken")]
+    UsernameTaken,
+    /// The idempotency key was used for another request.
+    #[error("idempotency key reused")]
+    IdempotencyKeyReused,
+    /// What was asked for does not exist, or not for this caller.
+    #[error("not found")]
+    NotFound,
+    /// More passwords are waiting to be hashed than may wait.
+    #[error("the queue of passwords to be hashed is full")]
+    Overloaded,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There was no randomness.
+    #[error(transparent)]
+    Entropy(#[from] EntropyUnavailable),
+    /// Something that cannot happen did; somebody must look.
+    #[error("{0}")]
+    Internal(&'static str),
+}

@@ -1,0 +1,89 @@
+//! The keys of tokens, read from the secret store once and ready for use.
+
+use aws_lc_rs::hmac;
+use portcullis_platform::{SecretName, Secrets, SecretsError};
+use portcullis_store::Fingerprint;
+use secrecy::ExposeSecret;
+use serde_json::json;
+
+use crate::access_token::{SigningKey, VerificationKeys};
+use crate::error::Error;
+use crate::key_derivation::derive;
+
+/// Keys that sign and verify, and the published set.
+#[derive(Debug)]
+pub struct Keyring {
+    pub(crate) signing: SigningKey,
+    pub(crate) verification: VerificationKeys,
+    /// The first makes refresh tokens, all are accepted.
+    pub(crate) refresh_macs: Vec<hmac::Key>,
+    fingerprints: hmac::Key,
+    jwks: String,
+}
+
+/// A secret the service cannot start with.
+#[derive(Debug, thiserror::Error)]
+pub enum UnusableSecret {
+    /// It could not be fetched.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// It is not what it should be.
+    #[error("secret {0} is not {1}")]
+    Malformed(SecretName, &'static str),
+}
+
+impl Keyring {
+    /// Fetches and parses every key.
+    pub async fn load(secrets: &dyn Secrets) -> Result<Self, UnusableSecret> {
+        let signing = secrets.fetch(SecretName::TokenSigningKey).await?;
+        let parse = |pem: &secrecy::SecretSlice<u8>| {
+            SigningKey::from_pem(pem.expose_secret())
+                .ok_or(UnusableSecret::Malformed(SecretName::TokenSigningKey, "an RSA private key, PKCS#8 in PEM"))
+        };
+        let current = parse(&signing.current)?;
+        let others = signing.accepted.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+
+        let session = secrets.fetch(SecretName::SessionSecretKey).await?;
+        let key = |secret: &secrecy::SecretSlice<u8>, purpose| {
+            derive(secret.expose_secret(), purpose)
+                .map(|key| hmac::Key::new(hmac::HMAC_SHA256, key.as_ref()))
+                .ok_or(UnusableSecret::Malformed(SecretName::SessionSecretKey, "usable"))
+        };
+        let refresh_macs = std::iter::once(&session.current)
+            .chain(&session.accepted)
+            .map(|secret| key(secret, "authenticate a refresh token"))
+            .collect::<Result<Vec<_>, _>>()?;
+
+        let published = || std::iter::once(&current).chain(&others);
+        Ok(Self {
+            verification: VerificationKeys::of(published()),
+            jwks: json!({"keys": published().map(SigningKey::jwk).collect::<Vec<_>>()}).to_string(),
+            refresh_macs,
+            fingerprints: key(&session.current, "fingerprint a repeatable request")?,
+            signing: current,
+        })
+    }
+
+    /// The published keys as a JWK set (RFC 7517).
+    pub fn jwks(&self) -> &str {
+        &self.jwks
+    }
+
+    /// The key under which refresh tokens are made.
+    pub(crate) fn making_mac(&self) -> Result<&hmac::Key, Error> {
+        self.refresh_macs.first().ok_or(Error::Internal("there is no key for refresh tokens"))
+    }
+
+    /// A keyed digest of the parts of a request. Keyed, because a plain digest of a body with a password in it could be
+    /// guessed at far more cheaply than its Argon2 hash.
+    pub(crate) fn fingerprint(&self, parts: &[&[u8]]) -> Fingerprint {
+        let mut context = hmac::Context::with_key(&self.fingerprints);
+        for part in parts {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        let mut fingerprint = [0; 32];
+        fingerprint.copy_from_slice(context.sign().as_ref());
+        fingerprint
+    }
+}

@@ -1,0 +1,71 @@
+//! Signing out.
+
+use portcullis_store::{AccountId, AuditKind, SessionId};
+use secrecy::SecretString;
+
+use crate::error::Error;
+use crate::refresh_token::PresentedToken;
+use crate::{Identity, Origin};
+
+/// Which of the sessions of whoever holds the token end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Logout {
+    /// The token's own.
+    ThisDevice,
+    /// All.
+    AllDevices,
+}
+
+impl Identity {
+    /// Ends what a refresh token may end; any generation of it will do. Doing so twice is fine.
+    pub async fn sign_out_by_refresh_token(
+        &self,
+        token: &SecretString,
+        which: Logout,
+        origin: &Origin,
+    ) -> Result<(), Error> {
+        let presented = PresentedToken::parse(token, &self.keyring.refresh_macs)?;
+        self.sign_out(presented.account, presented.session, which, origin).await
+    }
+
+    /// Ends what an access token may end, also when its session is over already. Doing so twice is fine.
+    pub async fn sign_out_by_access_token(
+        &self,
+        token: &str,
+        which: Logout,
+        origin: &Origin,
+    ) -> Result<(), Error> {
+        let claims = self.claims(token)?;
+        let account = claims.sub.parse().map_err(|_| Error::InvalidAccessToken)?;
+        let session = claims.session_id.parse().map_err(|_| Error::InvalidAccessToken)?;
+        self.sign_out(account, session, which, origin).await
+    }
+
+    async fn sign_out(
+        &self,
+        account: AccountId,
+        session: SessionId,
+        which: Logout,
+        origin: &Origin,
+    ) -> Result<(), Error> {
+        match which {
+            Logout::ThisDevice => {
+                let mut event = self.audit_event(AuditKind::SessionRevoked, account, origin)?;
+                event.session = Some(session);
+                self.store.revoke_session(account, session, &event).await?;
+            }
+            Logout::AllDevices => {
+                // Only a live session may end the others: a token that was signed out must not sign others out.
+                let now = self.clock.now();
+                let (holder, row) =
+                    tokio::try_join!(self.store.account(account), self.store.session(account, session))?;
+                let (Some(holder), Some(row)) = (holder, row) else { return Ok(()) };
+                if row.is_live(&holder, now) {
+                    let event = self.audit_event(AuditKind::SessionsRevoked, account, origin)?;
+                    self.store.revoke_sessions(&holder, None, &event).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! Passwords as people type them, and whether a new one is good enough.
+
+use secrecy::{ExposeSecret, SecretString};
+use unicode_normalization::UnicodeNormalization;
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+
+/// In characters, as a person counts them.
+const SHORTEST: usize = 12;
+const LONGEST: usize = 256;
+
+/// A password in Unicode normalization form C, so that the same keys give the same bytes on every keyboard.
+#[derive(Debug, Clone)]
+pub struct Password(SecretString);
+
+impl Password {
+    /// Normalizes what was typed. Anything may be *tried*; what may be *chosen* is another question, see
+    /// [`Password::check_strength`].
+    pub fn new(typed: &SecretString) -> Self {
+        let normalized: Zeroizing<String> = Zeroizing::new(typed.expose_secret().nfc().collect());
+        Self(SecretString::from(normalized.as_str()))
+    }
+
+    pub(crate) fn bytes(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(self.0.expose_secret().as_bytes().to_vec())
+    }
+
+    /// Whether the password may be chosen by a person of this name and address: long enough, and hard to guess by
+    /// zxcvbn. There are no rules on classes of characters (NIST SP 800-63B-4, section 3.1.1.2).
+    pub(crate) fn check_strength(&self, known: &[&str], min_score: u8) -> Result<(), Error> {
+        let password = self.0.expose_secret();
+        let length = password.chars().count();
+        if length < SHORTEST {
+            return Err(Error::WeakPassword(format!(
+                "Use at least {SHORTEST} characters. A few unrelated words are easy to remember and hard to guess."
+            )));
+        }
+        if length > LONGEST {
+            return Err(Error::WeakPassword(format!("Use at most {LONGEST} characters.")));
+        }
+        let judged = zxcvbn::zxcvbn(password, known);
+        if u8::from(judged.score()) >= min_score {
+            return Ok(());
+        }
+        let mut advice = String::from("This password is too easy to guess.");
+        if let Some(feedback) = judged.feedback() {
+            let sentences = feedback.warning().map(|warning| warning.to_string()).into_iter();
+            for sentence in sentences.chain(feedback.suggestions().iter().map(ToString::to_string)) {
+                advice.push(' ');
+                advice.push_str(&sentence);
+            }
+        }
+        Err(Error::WeakPassword(advice))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(typed: &str) -> Result<(), Error> {
+        Password::new(&SecretString::from(typed)).check_strength(&["Asha Rao", "asha@example.com", "asha"], 3)
+    }
+
+    #[test]
+    fn long_and_unguessable_passwords_of_any_script_pass() {
+        for typed in ["copper lantern drifts upstream", "правильная лошадь батарея", "mk7#Vq2!xLp9", &"🦀🦞🐙🐚🐬🐳🦑🐡🐠🦈🐟🐋"]
+        {
+            assert!(check(typed).is_ok(), "{typed}");
+        }
+    }
+
+    #[test]
+    fn weak_passwords_are_refused_with_advice() {
+        for typed in ["short", "passwordpassword", "123456789012", "asharaoasharao", "asha@example.com", "aaaaaaaaaaaaaaaa"] {
+            let Err(Error::WeakPassword(advice)) = check(typed) else { panic!("{typed} passed") };
+            assert!(advice.len() > 20 && !advice.contains(typed), "{advice}");
+        }
+        assert!(matches!(check(&"aé7".repeat(86)), Err(Error::WeakPassword(_))));
+    }
+
+    #[test]
+    fn composed_and_decomposed_letters_are_the_same_password() {
+        let bytes = |typed: &str| Password::new(&SecretString::from(typed)).bytes();
+        assert_eq!(bytes("caf\u{e9}"), bytes("cafe\u{301}"));
+        assert_ne!(bytes("cafe"), bytes("caf\u{e9}"));
+    }
+
+    #[test]
+    fn a_password_does_not_print() {
+        assert!(!format!("{:?}", Password::new(&SecretString::from("hunter2"))).contains("hunter2"));
+    }
+}

@@ -1,0 +1,102 @@
+//! What people and devices are called: short, printable text.
+
+use crate::error::{Error, InvalidField};
+
+/// The name of a person: 1 to 100 characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonName(pub(crate) String);
+
+impl PersonName {
+    /// Reads what a person typed; space around it does not count.
+    pub fn parse(typed: &str) -> Result<Self, Error> {
+        printable("/name", typed, 100).map(Self)
+    }
+}
+
+/// A telephone number as its owner writes it: up to 32 digits, spaces and `+-().`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PhoneNumber(pub(crate) String);
+
+impl PhoneNumber {
+    /// Reads what a person typed.
+    pub fn parse(typed: &str) -> Result<Self, Error> {
+        let number = printable("/phone", typed, 32)?;
+        let allowed = number.chars().all(|letter| letter.is_ascii_digit() || " +-().".contains(letter));
+        if allowed && number.chars().any(|letter| letter.is_ascii_digit()) {
+            Ok(Self(number))
+        } else {
+            Err(invalid("/phone", "a telephone number has digits, spaces and + - ( ) . only"))
+        }
+    }
+}
+
+/// What a person calls a device: 1 to 100 characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceName(pub(crate) String);
+
+impl DeviceName {
+    /// Reads what a person typed.
+    pub fn parse(typed: &str) -> Result<Self, Error> {
+        printable("/device_name", typed, 100).map(Self)
+    }
+}
+
+/// A second name to sign in with: 3 to 32 of `a-z 0-9 . _ -`, beginning with a letter. It never looks like an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Username(pub(crate) String);
+
+impl Username {
+    /// Reads what a person typed; capitals do not count.
+    pub fn parse(typed: &str) -> Result<Self, Error> {
+        let name = typed.trim().to_ascii_lowercase();
+        let allowed = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "._-".contains(letter);
+        let begins_well = name.starts_with(|letter: char| letter.is_ascii_lowercase());
+        if (3..=32).contains(&name.len()) && begins_well && name.chars().all(allowed) {
+            Ok(Self(name))
+        } else {
+            Err(invalid("/username", "3 to 32 of a-z, 0-9, `.`, `_` and `-`, beginning with a letter"))
+        }
+    }
+}
+
+fn printable(pointer: &'static str, typed: &str, most: usize) -> Result<String, Error> {
+    let text = typed.trim();
+    let length = text.chars().count();
+    if length == 0 || length > most || text.chars().any(char::is_control) {
+        return Err(invalid(pointer, &format!("1 to {most} printable characters are needed")));
+    }
+    Ok(text.to_owned())
+}
+
+fn invalid(pointer: &'static str, detail: &str) -> Error {
+    Error::Invalid(InvalidField::new(pointer, detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn space_around_a_name_does_not_count_and_control_characters_do_not_pass() {
+        assert_eq!(PersonName::parse("  Asha Rao ").unwrap().0, "Asha Rao");
+        for typed in ["", "  ", "a\nb", "a\0b", &"x".repeat(101)] {
+            assert!(PersonName::parse(typed).is_err(), "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn a_username_is_no_address_and_no_key() {
+        assert_eq!(Username::parse("Asha.Rao").unwrap().0, "asha.rao");
+        for typed in ["ab", "a@b.example", "asha#CRED", "1asha", "\u{212A}ate", "a b c"] {
+            assert!(Username::parse(typed).is_err(), "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn telephone_numbers() {
+        assert!(PhoneNumber::parse("+91 (0) 98765-43210").is_ok());
+        for typed in ["call me", "+-", "", &"1".repeat(33)] {
+            assert!(PhoneNumber::parse(typed).is_err(), "{typed:?}");
+        }
+    }
+}

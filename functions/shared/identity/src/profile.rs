@@ -1,0 +1,58 @@
+//! A person's own account: reading, changing and erasing it.
+
+use jiff::Timestamp;
+use portcullis_store::{Account, AuditKind, ProfileChange};
+
+use crate::access::Caller;
+use crate::error::Error;
+use crate::hashing::Verdict;
+use crate::password::Password;
+use crate::person::{PersonName, PhoneNumber};
+use crate::{Identity, Origin};
+
+/// What a person changes about themselves; `None` leaves a field as it is.
+#[derive(Debug, Default)]
+pub struct ProfileUpdate {
+    /// A new name.
+    pub name: Option<PersonName>,
+    /// A new telephone number, or none from now on.
+    pub phone: Option<Option<PhoneNumber>>,
+}
+
+impl Identity {
+    /// When the caller last signed in.
+    pub async fn last_login(&self, caller: &Caller) -> Result<Option<Timestamp>, Error> {
+        Ok(self.store.last_login(caller.account.id).await?)
+    }
+
+    /// Changes the caller's profile and returns the account as it is now.
+    pub async fn update_profile(
+        &self,
+        caller: &Caller,
+        update: ProfileUpdate,
+        origin: &Origin,
+    ) -> Result<Account, Error> {
+        let change = ProfileChange {
+            name: update.name.map(|name| name.0),
+            phone: update.phone.map(|phone| phone.map(|phone| phone.0)),
+        };
+        let event = self.audit_event(AuditKind::ProfileChanged, caller.account.id, origin)?;
+        if !self.store.change_profile(&caller.account, &change, &event).await? {
+            return Err(Error::InvalidAccessToken);
+        }
+        Ok(change.applied_to(caller.account.clone()))
+    }
+
+    /// Erases the caller's account, confirmed by its password. Nothing of it can be used from then on, and its address
+    /// may be registered anew.
+    pub async fn erase_account(&self, caller: &Caller, password: &Password, origin: &Origin) -> Result<(), Error> {
+        let credentials = self.store.credentials_by_email(&caller.account.email).await?;
+        let credentials = credentials.ok_or(Error::InvalidAccessToken)?;
+        let verdict = self.hasher.verify(password, Some(&credentials.password_hash)).await?;
+        if verdict == Verdict::Wrong {
+            return Err(Error::WrongPassword);
+        }
+        let event = self.audit_event(AuditKind::AccountErased, caller.account.id, origin)?;
+        Ok(self.store.erase(&caller.account, &event).await?)
+    }
+}

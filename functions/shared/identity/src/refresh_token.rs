@@ -1,0 +1,214 @@
+//! Refresh tokens: opaque to clients, self-authenticating to us, and unreadable from a dump of the table.
+//!
+//! `rt_<account>.<session>.<generation>.<256 random bits>.<mac>`: the MAC is checked before anything is looked up, so a
+//! made-up token reaches no record and can end nobody's session. The account is part of the token because a session's
+//! row lies in its owner's partition.
+
+use std::fmt;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::{digest, hmac};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use portcullis_platform::Entropy;
+use portcullis_store::{AccountId, Digest, SessionId};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::error::Error;
+use crate::key_derivation::derive;
+
+const PREFIX: &str = "rt_";
+const RANDOM_LENGTH: usize = 32;
+/// Longer than any token of ours; nothing longer is looked at.
+const MOST_BYTES: usize = 320;
+const SEALING: &str = "seal the successor of a refresh token";
+
+/// A refresh token on its way to its owner.
+#[derive(Debug, Clone)]
+pub struct RefreshToken(SecretString);
+
+impl RefreshToken {
+    /// A new token of this generation of a session.
+    pub(crate) fn generate(
+        key: &hmac::Key,
+        account: AccountId,
+        session: SessionId,
+        generation: u64,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, Error> {
+        let mut random = [0; RANDOM_LENGTH];
+        entropy.fill(&mut random)?;
+        let mut text = format!("{PREFIX}{account}.{session}.{generation}.{}", BASE64URL.encode(random));
+        let mac = hmac::sign(key, text.as_bytes());
+        text.push('.');
+        BASE64URL.encode_string(mac, &mut text);
+        Ok(Self(SecretString::from(text)))
+    }
+
+    /// The text to be sent.
+    pub fn secret(&self) -> &SecretString {
+        &self.0
+    }
+
+    /// What the store keeps of it.
+    pub(crate) fn digest(&self) -> Digest {
+        digest_of(self.0.expose_secret())
+    }
+}
+
+/// A token somebody presented, and whose MAC was ours.
+#[derive(Clone)]
+pub struct PresentedToken {
+    text: SecretString,
+    pub(crate) account: AccountId,
+    pub(crate) session: SessionId,
+    pub(crate) generation: u64,
+}
+
+impl fmt::Debug for PresentedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PresentedToken")
+            .field("session", &self.session)
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PresentedToken {
+    /// Reads a token made under one of these keys. Anything else is [`Error::InvalidRefreshToken`], without a look at
+    /// any record.
+    pub(crate) fn parse(text: &SecretString, keys: &[hmac::Key]) -> Result<Self, Error> {
+        Self::parse_authentic(text, keys).ok_or(Error::InvalidRefreshToken)
+    }
+
+    fn parse_authentic(secret: &SecretString, keys: &[hmac::Key]) -> Option<Self> {
+        let text = secret.expose_secret();
+        if text.len() > MOST_BYTES {
+            return None;
+        }
+        let (signed, mac) = text.rsplit_once('.')?;
+        let mac = BASE64URL.decode(mac).ok()?;
+        keys.iter().find(|key| hmac::verify(key, signed.as_bytes(), &mac).is_ok())?;
+        let mut parts = signed.strip_prefix(PREFIX)?.split('.');
+        let presented = Self {
+            text: secret.clone(),
+            account: parts.next()?.parse().ok()?,
+            session: parts.next()?.parse().ok()?,
+            generation: parts.next()?.parse().ok()?,
+        };
+        (parts.next().is_some() && parts.next().is_none()).then_some(presented)
+    }
+
+    /// What the store keeps of it.
+    pub(crate) fn digest(&self) -> Digest {
+        digest_of(self.text.expose_secret())
+    }
+
+    /// Seals the token that takes this one's place, so that only whoever has this one can read it.
+    pub(crate) fn seal(&self, successor: &RefreshToken, entropy: &dyn Entropy) -> Result<Vec<u8>, Error> {
+        let failed = || Error::Internal("sealing a refresh token failed");
+        // Two racing requests may seal two candidates under the same key: each needs a nonce of its own.
+        let mut nonce = [0; NONCE_LEN];
+        entropy.fill(&mut nonce)?;
+        let mut sealed = successor.0.expose_secret().as_bytes().to_vec();
+        let key = self.sealing_key().ok_or_else(failed)?;
+        key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut sealed)
+            .map_err(|_| failed())?;
+        sealed.splice(..0, nonce);
+        Ok(sealed)
+    }
+
+    /// Opens what was sealed under this token.
+    pub(crate) fn open(&self, sealed: &[u8]) -> Option<RefreshToken> {
+        let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_LEN>()?;
+        let mut buffer = zeroize::Zeroizing::new(ciphertext.to_vec());
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let opened = self.sealing_key()?.open_in_place(nonce, Aad::empty(), &mut buffer).ok()?;
+        Some(RefreshToken(SecretString::from(std::str::from_utf8(opened).ok()?)))
+    }
+
+    fn sealing_key(&self) -> Option<LessSafeKey> {
+        let key = derive(self.text.expose_secret().as_bytes(), SEALING)?;
+        Some(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.as_ref()).ok()?))
+    }
+}
+
+fn digest_of(text: &str) -> Digest {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use portcullis_platform::SystemEntropy;
+    use portcullis_store::Id;
+
+    use super::*;
+
+    fn key(secret: &[u8]) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, secret)
+    }
+
+    fn token(key: &hmac::Key, generation: u64) -> RefreshToken {
+        let account = Id::generate(Timestamp::UNIX_EPOCH, &SystemEntropy).unwrap();
+        let session = Id::generate(Timestamp::UNIX_EPOCH, &SystemEntropy).unwrap();
+        RefreshToken::generate(key, account, session, generation, &SystemEntropy).unwrap()
+    }
+
+    #[test]
+    fn a_token_is_read_under_the_key_that_made_it_and_no_other() {
+        let (ours, theirs) = (key(b"ours"), key(b"theirs"));
+        let token = token(&ours, 7);
+        let keys = [theirs.clone(), ours];
+        assert_eq!(PresentedToken::parse(token.secret(), &keys).unwrap().generation, 7);
+        assert!(PresentedToken::parse(token.secret(), &[theirs]).is_err());
+        assert!(PresentedToken::parse(token.secret(), &[]).is_err());
+    }
+
+    #[test]
+    fn no_byte_of_a_token_can_be_changed() {
+        let ours = [key(b"ours")];
+        let token = token(&ours[0], 7);
+        let text = token.secret().expose_secret();
+        for place in 0..text.len() {
+            for replacement in ["A", "0", ".", "_"] {
+                let mut forged = text.to_owned();
+                forged.replace_range(place..=place, replacement);
+                if forged != text {
+                    assert!(PresentedToken::parse(&SecretString::from(forged), &ours).is_err(), "byte {place}");
+                }
+            }
+        }
+        for forged in ["", "rt_", "rt_a.b.0.c.d", &format!("{text}="), &format!(" {text}"), &"a.".repeat(200)] {
+            assert!(PresentedToken::parse(&SecretString::from(forged), &ours).is_err());
+        }
+    }
+
+    #[test]
+    fn only_the_predecessor_opens_its_successor() {
+        let ours = [key(b"ours")];
+        let (first, second) = (token(&ours[0], 0), token(&ours[0], 1));
+        let presented = PresentedToken::parse(first.secret(), &ours).unwrap();
+        let sealed = presented.seal(&second, &SystemEntropy).unwrap();
+        assert_eq!(presented.open(&sealed).unwrap().digest(), second.digest());
+
+        let stranger = PresentedToken::parse(token(&ours[0], 0).secret(), &ours).unwrap();
+        assert!(stranger.open(&sealed).is_none());
+        assert!(!sealed.windows(8).any(|part| second.secret().expose_secret().as_bytes().windows(8).any(|text| text == part)));
+        for place in 0..sealed.len() {
+            let mut damaged = sealed.clone();
+            damaged[place] ^= 1;
+            assert!(presented.open(&damaged).is_none());
+        }
+    }
+
+    #[test]
+    fn a_token_does_not_print() {
+        let token = token(&key(b"ours"), 0);
+        let presented = PresentedToken::parse(token.secret(), &[key(b"ours")]).unwrap();
+        let secret = token.secret().expose_secret().rsplit('.').next().unwrap();
+        assert!(!format!("{token:?}{presented:?}").contains(secret));
+    }
+}

@@ -1,0 +1,106 @@
+//! Making an account.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use portcullis_store::{
+    Account, AccountStatus, AuditEvent, AuditKind, Id, IdempotentRequest, NewAccount, Registration,
+};
+
+use crate::email::Email;
+use crate::error::Error;
+use crate::password::Password;
+use crate::person::{PersonName, PhoneNumber, Username};
+use crate::{Identity, Origin};
+
+/// The role of everybody who registers.
+const FIRST_ROLE: &str = "user";
+
+/// Who wants an account.
+#[derive(Debug)]
+pub struct NewPerson {
+    /// Address to sign in with.
+    pub email: Email,
+    /// The chosen password.
+    pub password: Password,
+    /// What the person is called.
+    pub name: PersonName,
+    /// Telephone number.
+    pub phone: Option<PhoneNumber>,
+    /// Second name to sign in with.
+    pub username: Option<Username>,
+    /// What the client calls this request, if it may send it again.
+    pub idempotency_key: Option<String>,
+}
+
+/// The account that was made, now or by an earlier sending of the same request.
+#[derive(Debug)]
+pub struct Registered(pub Account);
+
+impl Identity {
+    /// Makes an account. One for each address, also when registrations race; none when anything is refused.
+    pub async fn register(&self, person: NewPerson, origin: &Origin) -> Result<Registered, Error> {
+        let known = [person.name.0.as_str(), person.email.as_str(), local_part(&person.email)];
+        person.password.check_strength(&known, self.settings.password_min_score)?;
+        // Hashed before the address is looked at, so that a taken one costs what a free one does.
+        let password_hash = self.hasher.hash(&person.password, self.entropy.as_ref()).await?;
+        let request = person.idempotency_key.as_deref().map(|key| self.idempotent_request(key, &person));
+        let now = self.clock.now();
+        let account = Account {
+            id: Id::generate(now, self.entropy.as_ref())?,
+            email: person.email.as_str().to_owned(),
+            username: person.username.map(|name| name.0),
+            name: person.name.0,
+            phone: person.phone.map(|phone| phone.0),
+            roles: vec![FIRST_ROLE.to_owned()],
+            status: AccountStatus::Active,
+            mfa_enabled: false,
+            email_verified: false,
+            epoch: 0,
+            created_at: now,
+        };
+        let event = self.audit_event(AuditKind::AccountRegistered, account.id, origin)?;
+        let new = NewAccount { account, password_hash };
+        match self.store.register(&new, request.as_ref(), &event).await? {
+            Registration::Created => Ok(Registered(new.account)),
+            // The body was the same, so all but these two is, too: nothing else about the person need be remembered.
+            Registration::Repeated(first) => {
+                Ok(Registered(Account { id: first.account, created_at: first.created_at, ..new.account }))
+            }
+            Registration::KeyReused => Err(Error::IdempotencyKeyReused),
+            Registration::EmailTaken => Err(Error::EmailTaken),
+            Registration::UsernameTaken => Err(Error::UsernameTaken),
+        }
+    }
+
+    fn idempotent_request(&self, key: &str, person: &NewPerson) -> IdempotentRequest {
+        let or_empty = |text: Option<&str>| text.unwrap_or_default().as_bytes().to_vec();
+        let password = person.password.bytes();
+        let fingerprint = self.keyring.fingerprint(&[
+            person.email.as_str().as_bytes(),
+            &password,
+            person.name.0.as_bytes(),
+            &or_empty(person.phone.as_ref().map(|phone| phone.0.as_str())),
+            &or_empty(person.username.as_ref().map(|name| name.0.as_str())),
+        ]);
+        let key_digest = BASE64URL.encode(self.keyring.fingerprint(&[b"register", key.as_bytes()]));
+        IdempotentRequest { key_digest, fingerprint }
+    }
+
+    /// An event of now, with what is known of who caused it.
+    pub(crate) fn audit_event(
+        &self,
+        kind: AuditKind,
+        subject: portcullis_store::AccountId,
+        origin: &Origin,
+    ) -> Result<AuditEvent, Error> {
+        let mut event = AuditEvent::new(kind, subject, self.clock.now(), self.entropy.as_ref())?;
+        event.ip.clone_from(&origin.ip);
+        event.user_agent.clone_from(&origin.user_agent);
+        event.request_id.clone_from(&origin.request_id);
+        Ok(event)
+    }
+}
+
+fn local_part(email: &Email) -> &str {
+    email.as_str().split('@').next().unwrap_or_default()
+}

@@ -1,0 +1,150 @@
+//! What an operator may decide: names, lifetimes and the strength of passwords.
+
+use std::time::Duration;
+
+use portcullis_platform::{Alias, Environment, Misconfigured, Variable};
+use portcullis_verifier::policy::Policy;
+
+use crate::hashing::{self, Argon2Settings};
+
+const DAY: u64 = 24 * 60 * 60;
+/// No lifetime may be longer, so that sums of times stay far from the end of the calendar.
+const LONGEST: u64 = 3_650 * DAY;
+
+const TOKEN_ISSUER: Variable = Variable {
+    name: "TOKEN_ISSUER",
+    default: "user_service",
+    about: "`iss` of access tokens",
+    aliases: &[],
+};
+const TOKEN_AUDIENCE: Variable = Variable {
+    name: "TOKEN_AUDIENCE",
+    default: "trading_platform",
+    about: "`aud` of access tokens",
+    aliases: &[],
+};
+const ACCESS_TOKEN_TTL: Variable = Variable {
+    name: "ACCESS_TOKEN_TTL",
+    default: "900",
+    about: "lifetime of an access token in seconds",
+    aliases: &[
+        Alias { name: "ACCESS_TOKEN_EXPIRE_MINUTES", factor: 60 },
+        Alias { name: "GATEWAY_TOKEN_TTL_SECONDS", factor: 1 },
+    ],
+};
+const REFRESH_TOKEN_TTL: Variable = Variable {
+    name: "REFRESH_TOKEN_TTL",
+    default: "604800",
+    about: "lifetime of a refresh token in seconds",
+    aliases: &[Alias { name: "REFRESH_TOKEN_EXPIRE_DAYS", factor: DAY }],
+};
+const REFRESH_REUSE_GRACE: Variable = Variable {
+    name: "REFRESH_REUSE_GRACE",
+    default: "30",
+    about: "seconds in which a rotated refresh token is answered with its successor again",
+    aliases: &[],
+};
+const SESSION_TIMEOUT: Variable = Variable {
+    name: "SESSION_TIMEOUT",
+    default: "86400",
+    about: "seconds without a refresh after which a session ends",
+    aliases: &[Alias { name: "SECURITY__SESSION_TIMEOUT", factor: 1 }],
+};
+const SESSION_MAX_AGE: Variable = Variable {
+    name: "SESSION_MAX_AGE",
+    default: "2592000",
+    about: "seconds after which a session ends however busy it is",
+    aliases: &[],
+};
+const PASSWORD_MIN_SCORE: Variable = Variable {
+    name: "PASSWORD_MIN_SCORE",
+    default: "3",
+    about: "zxcvbn score a new password needs, 0 to 4",
+    aliases: &[],
+};
+const ROLE_DEFINITIONS: Variable = Variable {
+    name: "ROLE_DEFINITIONS",
+    default: "",
+    about: "policy document (JSON) of roles, permissions and services; built-in roles when unset",
+    aliases: &[],
+};
+const EMAIL_VERIFICATION: Variable = Variable {
+    name: "EMAIL_VERIFICATION",
+    default: "off",
+    about: "whether an address must be confirmed; only `off` so far",
+    aliases: &[],
+};
+
+/// The variables read here, for `--help`.
+pub const VARIABLES: &[Variable] = &[
+    TOKEN_ISSUER,
+    TOKEN_AUDIENCE,
+    ACCESS_TOKEN_TTL,
+    REFRESH_TOKEN_TTL,
+    REFRESH_REUSE_GRACE,
+    SESSION_TIMEOUT,
+    SESSION_MAX_AGE,
+    PASSWORD_MIN_SCORE,
+    hashing::MEMORY,
+    hashing::ITERATIONS,
+    hashing::LANES,
+    ROLE_DEFINITIONS,
+    EMAIL_VERIFICATION,
+];
+
+/// Names, lifetimes and rules, checked.
+#[derive(Debug, Clone)]
+pub struct IdentitySettings {
+    /// `iss` of access tokens.
+    pub issuer: String,
+    /// `aud` of access tokens.
+    pub audience: String,
+    /// Lifetime of an access token.
+    pub access_token_ttl: Duration,
+    /// Lifetime of a refresh token.
+    pub refresh_token_ttl: Duration,
+    /// How long a rotated token is answered with its successor.
+    pub refresh_reuse_grace: Duration,
+    /// How long a session lives without a refresh.
+    pub session_timeout: Duration,
+    /// How long a session lives.
+    pub session_max_age: Duration,
+    /// zxcvbn score a new password needs.
+    pub password_min_score: u8,
+    /// Cost of a password hash.
+    pub argon2: Argon2Settings,
+    /// Who may do what.
+    pub policy: Policy,
+}
+
+impl IdentitySettings {
+    /// Reads and checks every variable of [`VARIABLES`].
+    pub fn read(environment: &Environment) -> Result<Self, Misconfigured> {
+        let policy = match environment.text(&ROLE_DEFINITIONS)?.as_str() {
+            "" => Policy::default(),
+            document => Policy::parse(document)
+                .map_err(|error| Misconfigured::new(ROLE_DEFINITIONS.name, error.to_string()))?,
+        };
+        if environment.text(&EMAIL_VERIFICATION)? != "off" {
+            let reason = "only `off` is supported so far";
+            return Err(Misconfigured::new(EMAIL_VERIFICATION.name, reason));
+        }
+        Ok(Self {
+            issuer: environment.text(&TOKEN_ISSUER)?,
+            audience: environment.text(&TOKEN_AUDIENCE)?,
+            access_token_ttl: environment.seconds(&ACCESS_TOKEN_TTL, 1..=DAY)?,
+            refresh_token_ttl: environment.seconds(&REFRESH_TOKEN_TTL, 1..=LONGEST)?,
+            refresh_reuse_grace: environment.seconds(&REFRESH_REUSE_GRACE, 0..=300)?,
+            session_timeout: environment.seconds(&SESSION_TIMEOUT, 1..=LONGEST)?,
+            session_max_age: environment.seconds(&SESSION_MAX_AGE, 1..=LONGEST)?,
+            password_min_score: u8::try_from(environment.number(&PASSWORD_MIN_SCORE, 0..=4)?).unwrap_or(4),
+            argon2: Argon2Settings::read(environment)?,
+            policy,
+        })
+    }
+
+    /// How long a session lives from its last refresh on.
+    pub(crate) fn idle_limit(&self) -> Duration {
+        self.session_timeout.min(self.refresh_token_ttl)
+    }
+}

@@ -1,0 +1,194 @@
+//! `DATA_DIR`: looked at as a whole before anything is written, then completed.
+//!
+//! ```text
+//! DATA_DIR/                     0700
+//!   portcullis.db               0600, with -wal and -shm beside it while in use
+//!   keys/                       0700
+//!     session-secret-key        0600, text of at least 32 bytes
+//!     token-signing-key.pem     0600, RSA in PKCS#8
+//!     master-key                0600, 32 bytes in base64url
+//! ```
+
+mod inspection;
+mod keys;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use portcullis_platform::{Entropy, Environment, Misconfigured};
+use secrecy::{ExposeSecret, SecretSlice};
+
+use self::keys::{Cause, Key};
+use crate::master_key::LocalMasterKey;
+use crate::private_files;
+use crate::secrets::FileSecrets;
+
+/// The folder of one installation.
+#[derive(Debug, Clone)]
+pub struct DataDir {
+    root: PathBuf,
+}
+
+/// A data folder in which whatever exists is usable, and nothing has been written yet.
+#[derive(Debug)]
+pub struct Inspected {
+    dir: DataDir,
+    entropy: Arc<dyn Entropy>,
+    session_secret: Option<SecretSlice<u8>>,
+    token_signing: Option<SecretSlice<u8>>,
+    master: Option<SecretSlice<u8>>,
+}
+
+/// A complete data folder.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The session secret and the signing key, from the environment where it sets them.
+    pub secrets: FileSecrets,
+    /// Key wrapping under the master key.
+    pub key_wrap: LocalMasterKey,
+    /// The file to give to `EmbeddedDynamoDb::open`.
+    pub database: PathBuf,
+    /// What was missing and has been made now, in the order it was made; empty from the second start on.
+    pub created: Vec<Created>,
+}
+
+/// Something a first start made; its text is a friendly line for the person who started it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created {
+    /// What it is, as in "token signing key".
+    pub what: &'static str,
+    /// Where it lies.
+    pub path: PathBuf,
+}
+
+impl fmt::Display for Created {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "created the {} \"{}\"", self.what, self.path.display())
+    }
+}
+
+/// Why a data folder could not be completed.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// The file system refused.
+    #[error("creating the {what} {path:?}")]
+    Create {
+        /// What was to be made.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// No key came out of the generator.
+    #[error("making the {what}")]
+    Make {
+        /// The key.
+        what: &'static str,
+        /// What the generator said.
+        #[source]
+        cause: Cause,
+    },
+    /// Another process put something unusable there since the folder was inspected.
+    #[error(transparent)]
+    Misconfigured(#[from] Misconfigured),
+}
+
+impl DataDir {
+    /// Reads and checks whatever exists in `path`, and the secrets of the environment that take the place of files. It
+    /// writes nothing, so that a start with an unusable configuration leaves no trace. A key the environment sets is
+    /// not looked for in the folder.
+    pub fn inspect(
+        path: &Path,
+        environment: &Environment,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Inspected, Misconfigured> {
+        let dir = inspection::locate(path)?;
+        inspection::check_folders(&dir)?;
+        inspection::check_database(&dir.database())?;
+        let found = |key| match inspection::key_of_environment(key, environment)? {
+            Some(key) => Ok(Some(key)),
+            None => inspection::key_of_file(key, &dir.key(key)),
+        };
+        let (session_secret, token_signing, master) =
+            (found(Key::SessionSecret)?, found(Key::TokenSigning)?, found(Key::Master)?);
+        Ok(Inspected { dir, entropy, session_secret, token_signing, master })
+    }
+
+    fn database(&self) -> PathBuf {
+        self.root.join("portcullis.db")
+    }
+
+    fn keys(&self) -> PathBuf {
+        self.root.join("keys")
+    }
+
+    fn key(&self, key: Key) -> PathBuf {
+        self.keys().join(key.file_name())
+    }
+}
+
+impl Inspected {
+    /// Makes what is missing. Of processes that start together each key has one winner, and the others take it over.
+    /// The call blocks, and the first time for as long as an RSA key takes.
+    pub fn prepare(self) -> Result<Prepared, PrepareError> {
+        let mut made = Making { dir: &self.dir, entropy: &*self.entropy, created: Vec::new() };
+        made.note("data folder", self.dir.root.clone(), private_files::create_folder)?;
+        let keys = self.dir.keys();
+        private_files::create_folder(&keys).map_err(|cause| refused("key folder", keys, cause))?;
+        let session_secret = made.key(Key::SessionSecret, self.session_secret)?;
+        let token_signing = made.key(Key::TokenSigning, self.token_signing)?;
+        let master = made.key(Key::Master, self.master)?;
+        // Last, so that a database is never found beside a master key that is not its own.
+        let database = self.dir.database();
+        made.note("database", database.clone(), private_files::create_empty)?;
+        let created = made.created;
+        let key_wrap = LocalMasterKey::new(&master, self.entropy)
+            .map_err(|cause| PrepareError::Make { what: "key wrapping", cause: cause.into() })?;
+        Ok(Prepared { secrets: FileSecrets::new(session_secret, token_signing), key_wrap, database, created })
+    }
+}
+
+struct Making<'a> {
+    dir: &'a DataDir,
+    entropy: &'a dyn Entropy,
+    created: Vec<Created>,
+}
+
+impl Making<'_> {
+    fn key(&mut self, key: Key, found: Option<SecretSlice<u8>>) -> Result<SecretSlice<u8>, PrepareError> {
+        if let Some(found) = found {
+            return Ok(found);
+        }
+        let (what, path) = (key.title(), self.dir.key(key));
+        let content = key.make(self.entropy).map_err(|cause| PrepareError::Make { what, cause })?;
+        self.note(what, path.clone(), |path| private_files::create_with(path, content.expose_secret()))?;
+        // Read back even by its maker: what this start uses is then what the next one will find.
+        inspection::key_of_file(key, &path)?
+            .ok_or_else(|| refused(what, path, io::Error::other("it vanished while the service started")))
+    }
+
+    fn note(
+        &mut self,
+        what: &'static str,
+        path: PathBuf,
+        create: impl FnOnce(&Path) -> io::Result<bool>,
+    ) -> Result<(), PrepareError> {
+        match create(&path) {
+            Ok(true) => self.created.push(Created { what, path }),
+            Ok(false) => {}
+            Err(cause) => return Err(refused(what, path, cause)),
+        }
+        Ok(())
+    }
+}
+
+fn refused(what: &'static str, path: PathBuf, cause: io::Error) -> PrepareError {
+    PrepareError::Create { what, path, cause }
+}
+
+#[cfg(test)]
+mod tests;

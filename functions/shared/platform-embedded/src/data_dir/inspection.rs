@@ -1,0 +1,128 @@
+//! Looking at a data folder without changing it. Each complaint is one line that says which file and what to do.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use portcullis_platform::{Environment, Misconfigured};
+use secrecy::SecretSlice;
+
+use super::DataDir;
+use super::keys::Key;
+use crate::private_files::{self, Found};
+
+const DATA_DIR: &str = "DATA_DIR";
+const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// The folder by its absolute path, so that messages and SQLite mean the same place whatever the working directory.
+pub(super) fn locate(path: &Path) -> Result<DataDir, Misconfigured> {
+    let root =
+        std::path::absolute(path).map_err(|error| complaint(path, format!("cannot be used: {error}")))?;
+    if root.to_str().is_none() {
+        return Err(complaint(&root, "is not UTF-8; choose a folder whose path is"));
+    }
+    if root.to_string_lossy().contains(char::is_control) {
+        return Err(Misconfigured::new(
+            DATA_DIR,
+            "has a line break or another control character in it; choose a plainer path",
+        ));
+    }
+    Ok(DataDir { root })
+}
+
+/// What exists are folders, and what is missing can be made.
+pub(super) fn check_folders(dir: &DataDir) -> Result<(), Misconfigured> {
+    for folder in [dir.root.clone(), dir.keys()] {
+        let existing = nearest_existing(&folder)?;
+        private_files::try_writing_in(&existing).map_err(|error| {
+            complaint(
+                &existing,
+                format!("cannot be written to: {error}; change its owner or choose another folder"),
+            )
+        })?;
+    }
+    Ok(())
+}
+
+/// The folder itself, or the first one above it that is there.
+fn nearest_existing(folder: &Path) -> Result<PathBuf, Misconfigured> {
+    for path in folder.ancestors() {
+        match private_files::look(path) {
+            Ok(Found::Folder) => return Ok(path.to_owned()),
+            Ok(Found::Nothing) => {}
+            Ok(Found::File | Found::Other) => {
+                return Err(complaint(path, "is not a folder; move it away or choose another one"));
+            }
+            // What lies beyond a file has its own error; the next turn finds the file.
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
+            Err(error) => return Err(complaint(path, format!("cannot be looked at: {error}"))),
+        }
+    }
+    Err(complaint(folder, "has no folder above it"))
+}
+
+/// The database is missing, empty, or an SQLite file of ours alone.
+pub(super) fn check_database(path: &Path) -> Result<(), Misconfigured> {
+    let Some(file) = open_private(path, OpenOptions::new().read(true).write(true))? else { return Ok(()) };
+    let mut start = Vec::with_capacity(SQLITE_MAGIC.len());
+    file.take(SQLITE_MAGIC.len() as u64)
+        .read_to_end(&mut start)
+        .map_err(|error| complaint(path, format!("cannot be read: {error}")))?;
+    if start.is_empty() || start == SQLITE_MAGIC {
+        return Ok(());
+    }
+    Err(complaint(path, "is not an SQLite database; restore it from a backup or move it away"))
+}
+
+/// The key a variable sets, if it does.
+pub(super) fn key_of_environment(
+    key: Key,
+    environment: &Environment,
+) -> Result<Option<SecretSlice<u8>>, Misconfigured> {
+    let Some(variable) = key.variable() else { return Ok(None) };
+    let Some(text) = environment.raw(variable) else { return Ok(None) };
+    let text = SecretSlice::from(text.as_bytes().to_vec());
+    key.parse(&text).map(Some).map_err(|reason| {
+        Misconfigured::new(
+            variable,
+            format!("the value {reason}; unset it to use the {} of DATA_DIR", key.title()),
+        )
+    })
+}
+
+/// The key of a file, if there is one.
+pub(super) fn key_of_file(key: Key, path: &Path) -> Result<Option<SecretSlice<u8>>, Misconfigured> {
+    let Some(file) = open_private(path, OpenOptions::new().read(true))? else { return Ok(None) };
+    let text = private_files::read(&file)
+        .map_err(|error| complaint(path, format!("cannot be read as a key: {error}")))?;
+    key.parse(&text).map(Some).map_err(|reason| {
+        complaint(path, format!("holds the {}, but {reason}; {}", key.title(), key.remedy()))
+    })
+}
+
+/// An existing file nobody else could read, or nothing.
+fn open_private(path: &Path, options: &OpenOptions) -> Result<Option<File>, Misconfigured> {
+    let unreadable =
+        |error: io::Error| complaint(path, format!("cannot be opened: {error}; change its owner"));
+    match private_files::look(path).map_err(unreadable)? {
+        Found::File => {}
+        Found::Nothing => return Ok(None),
+        Found::Folder | Found::Other => return Err(complaint(path, "is not a file; move it away")),
+    }
+    let file = options.open(path).map_err(unreadable)?;
+    match private_files::open_to_others(&file).map_err(unreadable)? {
+        Some(mode) => {
+            let reason = format!(
+                "can be reached by other users (mode {mode:04o}); run: chmod 600 \"{}\"",
+                path.display()
+            );
+            Err(complaint(path, reason))
+        }
+        None => Ok(Some(file)),
+    }
+}
+
+/// One line, because `locate` lets no path through that has more.
+fn complaint(path: &Path, reason: impl AsRef<str>) -> Misconfigured {
+    Misconfigured::new(DATA_DIR, format!("\"{}\" {}", path.display(), reason.as_ref()))
+}

@@ -1,0 +1,126 @@
+//! A DynamoDB inside the process: the AWS SDK's requests answered by dynoxide from an SQLite file or from memory.
+//!
+//! No socket is involved: the engine takes the place of the SDK's HTTP client, so that the same keys, expressions,
+//! conditions and transactions run here as in the cloud. Only single-process conveniences differ: the memory of
+//! `ClientRequestToken` ends with the process.
+
+mod engine;
+mod operations;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use dynoxide::{Database, DynoxideError};
+
+use self::engine::Engine;
+use self::operations::Reply;
+use crate::private_files;
+
+/// The embedded DynamoDB. Clones share one database; hand `SharedHttpClient::new(engine.clone())` to the SDK.
+///
+/// What was answered is on disk: dynoxide keeps SQLite in WAL mode and leaves `synchronous` at the compiled-in FULL, so
+/// that a commit has been synced before it returns and outlives both `kill -9` and a power cut. Several processes may
+/// open one file. A writer waits up to five seconds for another's transaction and then answers 500, which the SDK
+/// retries; nothing is half written. A process remembers the tables it has seen, so indexes added by one reach the
+/// others when they start again.
+#[derive(Debug, Clone)]
+pub struct EmbeddedDynamoDb(Arc<Engine>);
+
+/// Why the embedded database could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The file could not be created.
+    #[error("creating the database {path:?}")]
+    Create {
+        /// The database file.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// SQLite takes no other paths.
+    #[error("the path of the database {path:?} is not UTF-8")]
+    NotUtf8 {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// The file is no database, or was written by a newer version.
+    #[error("opening the database")]
+    Open(#[source] DynoxideError),
+    /// Expired items could not be removed; the next sweep tries again.
+    #[error("sweeping expired items")]
+    Sweep(#[source] DynoxideError),
+    /// The runtime shut down before the work was done.
+    #[error("the runtime is shutting down")]
+    Stopped,
+}
+
+impl EmbeddedDynamoDb {
+    /// This database as the SDK wants it.
+    pub fn http_client(&self) -> SharedHttpClient {
+        SharedHttpClient::new(self.clone())
+    }
+
+    /// Opens the database in a file, which is created for its owner only; SQLite gives the files beside it the same
+    /// permissions. The call blocks.
+    pub fn open(path: &Path) -> Result<Self, EngineError> {
+        let create = |cause| EngineError::Create { path: path.to_owned(), cause };
+        let path = std::path::absolute(path).map_err(create)?;
+        if path.to_str().is_none() {
+            return Err(EngineError::NotUtf8 { path });
+        }
+        private_files::create_empty(&path).map_err(create)?;
+        Ok(Self(Arc::new(Engine::open(path).map_err(EngineError::Open)?)))
+    }
+
+    /// An empty database that ends with the last clone: for tests and benchmarks.
+    pub fn in_memory() -> Result<Self, EngineError> {
+        Ok(Self(Arc::new(Engine::in_memory().map_err(EngineError::Open)?)))
+    }
+
+    /// Removes items whose time to live has passed and says how many, as DynamoDB does in the background. Requests that
+    /// are waiting go first after each page of 25.
+    pub async fn sweep_expired(&self) -> Result<usize, EngineError> {
+        let engine = Arc::clone(&self.0);
+        let sweep = tokio::task::spawn_blocking(move || engine.run(Database::sweep_ttl).flatten());
+        sweep.await.map_err(|_| EngineError::Stopped)?.map_err(EngineError::Sweep)
+    }
+}
+
+impl HttpConnector for EmbeddedDynamoDb {
+    fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
+        let body = request.take_body();
+        let target = request.headers().get("x-amz-target").unwrap_or_default().to_owned();
+        let engine = Arc::clone(&self.0);
+        let answer = move || {
+            // A body that is not in memory is no request of ours, and an empty one is refused as unreadable.
+            let body = body.bytes().unwrap_or_default();
+            engine.run(|db| operations::perform(db, &target, body)).unwrap_or_else(Reply::from)
+        };
+        if !self.0.has_file() {
+            // Microseconds without a disk: less than the way to another thread and back.
+            return HttpConnectorFuture::ready(answer().into_response());
+        }
+        // A durable write waits for the disk, and every call may wait for another process's transaction.
+        HttpConnectorFuture::new(async move {
+            let stopped = |_| Reply::from(DynoxideError::InternalServerError("shutting down".to_owned()));
+            tokio::task::spawn_blocking(answer).await.unwrap_or_else(stopped).into_response()
+        })
+    }
+}
+
+impl HttpClient for EmbeddedDynamoDb {
+    /// The settings are the timeouts of a connection, and there is none; the SDK keeps its other timeouts itself.
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! The trail of what happened to an account, written in the same call as what it tells of.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use portcullis_platform::{Entropy, EntropyUnavailable};
+
+use crate::id::{AccountId, SessionId};
+use crate::item::{Attributes, ItemWriter, text, time};
+use crate::keys;
+
+/// How long events are kept: thirteen months, so that one year can be compared with the next.
+const RETENTION: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditKind {
+    /// An account came into being.
+    AccountRegistered,
+    /// A person signed in.
+    LoginSucceeded,
+    /// A session was ended by its owner.
+    SessionRevoked,
+    /// All sessions, or all but one, were ended by their owner.
+    SessionsRevoked,
+    /// A refresh token that had already been rotated was presented; the session was ended.
+    RefreshTokenReuse,
+    /// Name or phone number changed.
+    ProfileChanged,
+    /// The account was erased by its owner.
+    AccountErased,
+}
+
+impl AuditKind {
+    /// The stable word that programs filter on.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AccountRegistered => "account_registered",
+            Self::LoginSucceeded => "login_succeeded",
+            Self::SessionRevoked => "session_revoked",
+            Self::SessionsRevoked => "sessions_revoked",
+            Self::RefreshTokenReuse => "refresh_token_reuse",
+            Self::ProfileChanged => "profile_changed",
+            Self::AccountErased => "account_erased",
+        }
+    }
+}
+
+/// One event: who, what, when, from where.
+#[derive(Debug, Clone)]
+pub struct AuditEvent {
+    /// Tells apart events of one millisecond.
+    sequence: u64,
+    /// What happened.
+    pub kind: AuditKind,
+    /// When.
+    pub at: Timestamp,
+    /// The account it happened to.
+    pub subject: AccountId,
+    /// The session it happened in or to.
+    pub session: Option<SessionId>,
+    /// Address of the client.
+    pub ip: Option<String>,
+    /// What the client calls itself.
+    pub user_agent: Option<String>,
+    /// The request that caused it.
+    pub request_id: String,
+}
+
+impl AuditEvent {
+    /// An event of this moment without the client's particulars.
+    pub fn new(
+        kind: AuditKind,
+        subject: AccountId,
+        at: Timestamp,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, EntropyUnavailable> {
+        let mut sequence = [0; 8];
+        entropy.fill(&mut sequence)?;
+        Ok(Self {
+            sequence: u64::from_be_bytes(sequence),
+            kind,
+            at,
+            subject,
+            session: None,
+            ip: None,
+            user_agent: None,
+            request_id: String::new(),
+        })
+    }
+
+    pub(crate) fn item(&self) -> Attributes {
+        ItemWriter::new(&keys::audit(self.subject, self.at, self.sequence))
+            .set("kind", text(self.kind.as_str()))
+            .set("at", time(self.at))
+            .set_some("session_id", self.session.map(|id| text(id.to_string())))
+            .set_some("ip", self.ip.as_deref().map(text))
+            .set_some("user_agent", self.user_agent.as_deref().map(text))
+            .set("request_id", text(&self.request_id))
+            .expires(self.at + RETENTION)
+            .finish()
+    }
+}

@@ -1,0 +1,66 @@
+//! The one client of DynamoDB, and how long anything may take.
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{
+    AppName, BehaviorVersion, Builder, Config, Region, SharedHttpClient, StalledStreamProtectionConfig,
+};
+use aws_smithy_async::rt::sleep::TokioSleep;
+
+/// The SDK sets none of these beyond connecting, and a hanging call would hold its request until API Gateway gives up.
+const CONNECT: Duration = Duration::from_millis(300);
+const ATTEMPT: Duration = Duration::from_millis(800);
+const OPERATION: Duration = Duration::from_millis(2_500);
+const ATTEMPTS: u32 = 3;
+/// The SDK's default of one second would spend the whole operation on waiting.
+const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+
+/// A client configuration with every timeout and the retry limits set; the caller adds where and as whom to connect.
+pub fn client_config() -> Builder {
+    Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .sleep_impl(TokioSleep::new())
+        .app_name(AppName::new("portcullis").unwrap_or_else(|_| unreachable!("letters only")))
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(CONNECT)
+                .operation_attempt_timeout(ATTEMPT)
+                .operation_timeout(OPERATION)
+                .build(),
+        )
+        .retry_config(
+            RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_BACKOFF),
+        )
+        // Answers here are small and never streamed; the attempt timeout already covers a slow body.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+}
+
+/// The table and the way to it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(crate) client: Client,
+    pub(crate) table: String,
+}
+
+impl Store {
+    /// The table of this name behind a client.
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+
+    /// The table of this name in an engine that lives inside the process and therefore asks for no credentials.
+    pub fn in_process(engine: SharedHttpClient, table: impl Into<String>) -> Self {
+        let config = client_config()
+            .http_client(engine)
+            .region(Region::from_static("local"))
+            .endpoint_url("http://in-process")
+            // Nobody checks them, but the SDK signs its requests all the same.
+            .credentials_provider(Credentials::from_keys("in-process", "in-process", None))
+            .build();
+        Self::new(Client::from_conf(config), table)
+    }
+}

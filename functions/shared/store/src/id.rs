@@ -1,0 +1,129 @@
+//! Typed identifiers: a prefix that says what they name, and a UUIDv7 that sorts by creation time.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use portcullis_platform::{Entropy, EntropyUnavailable};
+use uuid::Uuid;
+
+/// What an id names.
+pub trait Kind {
+    /// The letters before the underscore.
+    const PREFIX: &'static str;
+}
+
+/// Marks ids of accounts.
+#[derive(Debug, Clone, Copy)]
+pub enum AccountKind {}
+impl Kind for AccountKind {
+    const PREFIX: &'static str = "usr";
+}
+
+/// Marks ids of sessions.
+#[derive(Debug, Clone, Copy)]
+pub enum SessionKind {}
+impl Kind for SessionKind {
+    const PREFIX: &'static str = "ses";
+}
+
+/// The `usr_…` of a person.
+pub type AccountId = Id<AccountKind>;
+/// The `ses_…` of one sign-in.
+pub type SessionId = Id<SessionKind>;
+
+/// An identifier of one kind, written `<prefix>_<32 lower-case hexadecimal digits>`.
+pub struct Id<K> {
+    uuid: Uuid,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K: Kind> Id<K> {
+    /// A new id: the millisecond of its creation, then 74 random bits (RFC 9562, section 5.7).
+    pub fn generate(now: Timestamp, entropy: &dyn Entropy) -> Result<Self, EntropyUnavailable> {
+        let mut random = [0; 10];
+        entropy.fill(&mut random)?;
+        let milliseconds = u64::try_from(now.as_millisecond()).unwrap_or(0);
+        let uuid = uuid::Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid();
+        Ok(Self { uuid, kind: PhantomData })
+    }
+}
+
+impl<K: Kind> fmt::Display for Id<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{:x}", K::PREFIX, self.uuid.simple())
+    }
+}
+
+/// The text is no id of the wanted kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an id of this kind")]
+pub struct InvalidId;
+
+impl<K: Kind> FromStr for Id<K> {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let digits = text.strip_prefix(K::PREFIX).and_then(|rest| rest.strip_prefix('_')).ok_or(InvalidId)?;
+        let uuid = Uuid::try_parse(digits).map_err(|_| InvalidId)?;
+        let id = Self { uuid, kind: PhantomData };
+        // `Uuid` reads capitals, hyphens and braces too; two spellings of one id would be two keys in the table.
+        if id.to_string() == text { Ok(id) } else { Err(InvalidId) }
+    }
+}
+
+impl<K: Kind> fmt::Debug for Id<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+// Derives would ask the same of `K`, which is never held.
+impl<K> Clone for Id<K> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<K> Copy for Id<K> {}
+impl<K> PartialEq for Id<K> {
+    fn eq(&self, other: &Self) -> bool {
+        self.uuid == other.uuid
+    }
+}
+impl<K> Eq for Id<K> {}
+impl<K> Hash for Id<K> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.uuid.hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_platform::SystemEntropy;
+
+    use super::*;
+
+    fn at(milliseconds: i64) -> AccountId {
+        Id::generate(Timestamp::from_millisecond(milliseconds).unwrap(), &SystemEntropy).unwrap()
+    }
+
+    #[test]
+    fn ids_sort_by_the_time_of_their_creation() {
+        let (older, younger) = (at(1_790_000_000_000), at(1_790_000_000_001));
+        assert!(older.to_string() < younger.to_string());
+    }
+
+    #[test]
+    fn an_id_has_one_spelling_and_one_kind() {
+        let id = at(1_790_000_000_000);
+        let text = id.to_string();
+        assert_eq!(text.parse::<AccountId>(), Ok(id));
+        assert_eq!(text.to_uppercase().parse::<AccountId>(), Err(InvalidId));
+        assert_eq!(format!("usr_{}", id.uuid.hyphenated()).parse::<AccountId>(), Err(InvalidId));
+        assert_eq!(text.replace("usr", "ses").parse::<AccountId>(), Err(InvalidId));
+        assert_eq!("usr_".parse::<AccountId>(), Err(InvalidId));
+        assert_eq!(format!("{text}#CRED").parse::<AccountId>(), Err(InvalidId));
+    }
+}

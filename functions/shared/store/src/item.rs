@@ -1,0 +1,180 @@
+//! Items as typed attributes, read and written without surprises.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+
+use crate::error::StoreError;
+use crate::keys::{Key, TTL};
+
+/// What DynamoDB calls an item.
+pub(crate) type Attributes = HashMap<String, AttributeValue>;
+
+/// A text attribute value.
+pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+/// A number attribute value.
+pub(crate) fn number(value: impl ToString) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+/// A time as Unix milliseconds.
+pub(crate) fn time(value: Timestamp) -> AttributeValue {
+    number(value.as_millisecond())
+}
+
+/// A binary attribute value.
+pub(crate) fn bytes(value: impl Into<Vec<u8>>) -> AttributeValue {
+    AttributeValue::B(Blob::new(value))
+}
+
+/// A list of texts.
+pub(crate) fn texts(values: &[String]) -> AttributeValue {
+    AttributeValue::L(values.iter().map(text).collect())
+}
+
+/// When DynamoDB may remove the item, in Unix seconds, rounded up: the item must not go before it has expired.
+pub(crate) fn ttl(expires_at: Timestamp) -> AttributeValue {
+    number(expires_at.as_second() + 1)
+}
+
+/// An item being put together.
+#[derive(Debug)]
+pub(crate) struct ItemWriter(Attributes);
+
+impl ItemWriter {
+    pub(crate) fn new(key: &Key) -> Self {
+        Self(key.attributes())
+    }
+
+    pub(crate) fn set(mut self, name: &str, value: AttributeValue) -> Self {
+        self.0.insert(name.to_owned(), value);
+        self
+    }
+
+    pub(crate) fn set_some(self, name: &str, value: Option<AttributeValue>) -> Self {
+        match value {
+            Some(value) => self.set(name, value),
+            None => self,
+        }
+    }
+
+    pub(crate) fn expires(self, at: Timestamp) -> Self {
+        self.set(TTL, ttl(at))
+    }
+
+    pub(crate) fn finish(self) -> Attributes {
+        self.0
+    }
+}
+
+/// An item being taken apart; whatever is missing or of another type is reported by name.
+#[derive(Debug)]
+pub(crate) struct ItemReader {
+    record: &'static str,
+    attributes: Attributes,
+}
+
+impl ItemReader {
+    pub(crate) fn new(record: &'static str, attributes: Attributes) -> Self {
+        Self { record, attributes }
+    }
+
+    fn corrupt(&self, attribute: &str) -> StoreError {
+        StoreError::Corrupt { record: self.record, attribute: attribute.to_owned() }
+    }
+
+    fn required<T>(&self, name: &str, value: Option<T>) -> Result<T, StoreError> {
+        value.ok_or_else(|| self.corrupt(name))
+    }
+
+    /// An attribute that may be missing; of another type it is an error.
+    fn optional<T>(
+        &mut self,
+        name: &str,
+        convert: impl FnOnce(AttributeValue) -> Option<T>,
+    ) -> Result<Option<T>, StoreError> {
+        match self.attributes.remove(name) {
+            None => Ok(None),
+            Some(value) => convert(value).map(Some).ok_or_else(|| self.corrupt(name)),
+        }
+    }
+
+    pub(crate) fn text_if_any(&mut self, name: &str) -> Result<Option<String>, StoreError> {
+        self.optional(name, into_text)
+    }
+
+    pub(crate) fn text(&mut self, name: &str) -> Result<String, StoreError> {
+        let value = self.text_if_any(name)?;
+        self.required(name, value)
+    }
+
+    pub(crate) fn parsed<T: std::str::FromStr>(&mut self, name: &str) -> Result<T, StoreError> {
+        let value = self.text(name)?.parse().ok();
+        self.required(name, value)
+    }
+
+    pub(crate) fn number(&mut self, name: &str) -> Result<u64, StoreError> {
+        let value = self.optional(name, |value| into_number(value)?.parse().ok())?;
+        self.required(name, value)
+    }
+
+    pub(crate) fn time_if_any(&mut self, name: &str) -> Result<Option<Timestamp>, StoreError> {
+        self.optional(name, |value| Timestamp::from_millisecond(into_number(value)?.parse().ok()?).ok())
+    }
+
+    pub(crate) fn time(&mut self, name: &str) -> Result<Timestamp, StoreError> {
+        let value = self.time_if_any(name)?;
+        self.required(name, value)
+    }
+
+    pub(crate) fn flag(&mut self, name: &str) -> Result<bool, StoreError> {
+        let value = self.optional(name, |value| match value {
+            AttributeValue::Bool(flag) => Some(flag),
+            _ => None,
+        })?;
+        self.required(name, value)
+    }
+
+    pub(crate) fn bytes_if_any(&mut self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.optional(name, |value| match value {
+            AttributeValue::B(blob) => Some(blob.into_inner()),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn digest_if_any(&mut self, name: &str) -> Result<Option<[u8; 32]>, StoreError> {
+        self.bytes_if_any(name)?.map(|bytes| bytes.try_into().map_err(|_| self.corrupt(name))).transpose()
+    }
+
+    pub(crate) fn digest(&mut self, name: &str) -> Result<[u8; 32], StoreError> {
+        let value = self.digest_if_any(name)?;
+        self.required(name, value)
+    }
+
+    pub(crate) fn texts(&mut self, name: &str) -> Result<Vec<String>, StoreError> {
+        let value = self.optional(name, |value| match value {
+            AttributeValue::L(values) => values.into_iter().map(into_text).collect(),
+            _ => None,
+        })?;
+        self.required(name, value)
+    }
+}
+
+fn into_text(value: AttributeValue) -> Option<String> {
+    match value {
+        AttributeValue::S(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn into_number(value: AttributeValue) -> Option<String> {
+    match value {
+        AttributeValue::N(digits) => Some(digits),
+        _ => None,
+    }
+}

@@ -1,0 +1,124 @@
+//! The keys of the table, and nobody else's business: every partition and sort key is made here.
+//!
+//! Each kind has a prefix of its own, and free text is escaped, so that no input can form the key of another record.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+
+use crate::id::{AccountId, SessionId};
+
+/// Name of the partition key attribute.
+pub(crate) const PARTITION: &str = "pk";
+/// Name of the sort key attribute.
+pub(crate) const SORT: &str = "sk";
+/// Name of the attribute DynamoDB's time to live follows, in Unix seconds.
+pub(crate) const TTL: &str = "expires_ttl";
+/// What the sort keys of sessions begin with.
+pub(crate) const SESSION_PREFIX: &str = "SES#";
+
+/// The full primary key of one item.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) partition: String,
+    pub(crate) sort: String,
+}
+
+impl Key {
+    fn new(partition: String, sort: impl Into<String>) -> Self {
+        Self { partition, sort: sort.into() }
+    }
+
+    /// The key as a request wants it.
+    pub(crate) fn attributes(&self) -> HashMap<String, AttributeValue> {
+        HashMap::from([
+            (PARTITION.to_owned(), AttributeValue::S(self.partition.clone())),
+            (SORT.to_owned(), AttributeValue::S(self.sort.clone())),
+        ])
+    }
+}
+
+/// All that a sign-in with this address needs.
+pub(crate) fn credentials(email: &str) -> Key {
+    Key::new(format!("EMAIL#{}", escaped(email)), "CRED")
+}
+
+/// The alias of an account under its username.
+pub(crate) fn username(name: &str) -> Key {
+    Key::new(format!("NAME#{}", escaped(name)), "CRED")
+}
+
+/// The partition that holds everything of one person.
+pub(crate) fn person(account: AccountId) -> String {
+    format!("USER#{account}")
+}
+
+/// Profile, roles and epoch.
+pub(crate) fn profile(account: AccountId) -> Key {
+    Key::new(person(account), "PROFILE")
+}
+
+/// When the person last signed in.
+pub(crate) fn last_login(account: AccountId) -> Key {
+    Key::new(person(account), "LOGIN")
+}
+
+/// One session.
+pub(crate) fn session(account: AccountId, session: SessionId) -> Key {
+    Key::new(person(account), format!("{SESSION_PREFIX}{session}"))
+}
+
+/// One audit event; the number tells apart events of one millisecond.
+pub(crate) fn audit(account: AccountId, at: Timestamp, sequence: u64) -> Key {
+    Key::new(person(account), format!("AUD#{:015}#{sequence:016x}", at.as_millisecond()))
+}
+
+/// The record of a request that may be repeated.
+pub(crate) fn idempotency(operation: &str, key_digest: &str) -> Key {
+    Key::new(format!("IDEM#{operation}#{}", escaped(key_digest)), "IDEM")
+}
+
+/// Free text with the separator and the escape itself written as `%XX`.
+fn escaped(text: &str) -> String {
+    text.replace('%', "%25").replace('#', "%23")
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_platform::SystemEntropy;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::id::Id;
+
+    proptest! {
+        #[test]
+        fn no_text_forms_the_key_of_another_kind(text in ".{0,40}", other in ".{0,40}") {
+            let now = Timestamp::UNIX_EPOCH;
+            let account = Id::generate(now, &SystemEntropy).unwrap();
+            let session_id = Id::generate(now, &SystemEntropy).unwrap();
+            let of_text = [credentials(&text), username(&text), idempotency("register", &text)];
+            let of_ids = [profile(account), last_login(account), session(account, session_id), audit(account, now, 1)];
+            let mut all: Vec<&Key> = of_text.iter().chain(&of_ids).collect();
+            let count = all.len();
+            all.sort_by_key(|key| (key.partition.clone(), key.sort.clone()));
+            all.dedup();
+            prop_assert_eq!(all.len(), count);
+            prop_assert_eq!(credentials(&text) == credentials(&other), text == other);
+        }
+    }
+
+    #[test]
+    fn a_separator_in_an_address_stays_inside_its_component() {
+        assert_eq!(credentials("a#b%c@example.com").partition, "EMAIL#a%23b%25c@example.com");
+    }
+
+    #[test]
+    fn audit_events_sort_by_time_then_sequence() {
+        let account = Id::generate(Timestamp::UNIX_EPOCH, &SystemEntropy).unwrap();
+        let at = |milliseconds| Timestamp::from_millisecond(milliseconds).unwrap();
+        assert!(audit(account, at(999), 9).sort < audit(account, at(1_000), 1).sort);
+        assert!(audit(account, at(1_000), 1).sort < audit(account, at(1_000), 0x10).sort);
+    }
+}

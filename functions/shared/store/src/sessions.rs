@@ -1,0 +1,389 @@
+//! Sessions: one row for each sign-in, rotated, ended and listed.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, DeleteRequest, PutRequest, ReturnValue, ReturnValuesOnConditionCheckFailure, WriteRequest,
+};
+use backon::{BackoffBuilder, ExponentialBuilder};
+use jiff::Timestamp;
+
+use crate::accounts::Account;
+use crate::audit::AuditEvent;
+use crate::connection::Store;
+use crate::error::StoreError;
+use crate::id::{AccountId, SessionId};
+use crate::item::{Attributes, ItemReader, ItemWriter, bytes, number, text, texts, time, ttl};
+use crate::keys;
+use crate::transaction::Transaction;
+
+/// A SHA-256 digest of a refresh token; the token itself never comes here.
+pub type Digest = [u8; 32];
+
+/// DynamoDB takes this many writes in one batch.
+const BATCH: usize = 25;
+/// How long a session that was ended stays in the table, for whoever looks into it.
+const KEPT_AFTER_END: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A session to be made.
+#[derive(Debug, Clone)]
+pub struct NewSession {
+    /// Its id.
+    pub id: SessionId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// The account's epoch when the password was checked.
+    pub epoch: u64,
+    /// Digest of the first refresh token.
+    pub current: Digest,
+    /// How the person proved who they are (RFC 8176 values).
+    pub methods: Vec<String>,
+    /// Whether the browser keeps the cookie when it is closed.
+    pub persistent: bool,
+    /// What the person calls the device.
+    pub device_name: Option<String>,
+    /// What the client calls itself.
+    pub user_agent: Option<String>,
+    /// Address of the client.
+    pub ip: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ends unless it is refreshed.
+    pub idle_expires_at: Timestamp,
+    /// When it ends whatever happens.
+    pub expires_at: Timestamp,
+}
+
+/// A session as the table has it.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// What was said when it was made; `idle_expires_at` and `epoch` as they are now.
+    pub made: NewSession,
+    /// How many refresh tokens came before the current one.
+    pub generation: u64,
+    /// Digest of the token before the current one.
+    pub previous: Option<Digest>,
+    /// The current token, sealed under the one before it.
+    pub successor: Option<Vec<u8>>,
+    /// When the current token took the place of the one before it.
+    pub rotated_at: Option<Timestamp>,
+    /// When it was last used.
+    pub last_seen_at: Timestamp,
+    /// When it was ended.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl Session {
+    /// Neither ended nor expired, and of the account's present epoch or, if the account was read a moment earlier than
+    /// this row, a later one.
+    pub fn is_live(&self, account: &Account, now: Timestamp) -> bool {
+        self.revoked_at.is_none()
+            && self.made.idle_expires_at > now
+            && self.made.expires_at > now
+            && self.made.epoch >= account.epoch
+    }
+}
+
+/// One step of a session from a refresh token to the next.
+#[derive(Debug, Clone)]
+pub struct Rotation {
+    /// Whose session.
+    pub account: AccountId,
+    /// Which session.
+    pub session: SessionId,
+    /// The generation of the presented token.
+    pub generation: u64,
+    /// Digest of the presented token.
+    pub presented: Digest,
+    /// Digest of the token that takes its place.
+    pub next: Digest,
+    /// The token that takes its place, sealed under the presented one.
+    pub successor: Vec<u8>,
+    /// The time of the step.
+    pub now: Timestamp,
+    /// When the session ends unless it is refreshed again.
+    pub idle_expires_at: Timestamp,
+}
+
+/// How a rotation ended.
+#[derive(Debug)]
+pub enum RotationResult {
+    /// The presented token was the current one; the session as it is now.
+    Rotated(Box<Session>),
+    /// It was not, or the session is over: the session as it stands.
+    Refused(Box<Session>),
+    /// There is no such session.
+    Unknown,
+}
+
+/// How the end of a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revocation {
+    /// It was live and is not any more.
+    Revoked,
+    /// It had been ended before, or never was.
+    AlreadyEnded,
+}
+
+/// Some of a person's sessions, newest first.
+#[derive(Debug)]
+pub struct SessionPage {
+    /// The sessions.
+    pub sessions: Vec<Session>,
+    /// Where to go on, if there may be more.
+    pub next: Option<SessionId>,
+}
+
+impl Store {
+    /// Makes a session. Its row, the audit event and the time of the sign-in travel in one batch: none of them decides
+    /// anything, and the token leaves only after all three are stored, so they need not stand or fall together.
+    pub async fn start_session(&self, session: &NewSession, event: &AuditEvent) -> Result<(), StoreError> {
+        let login = ItemWriter::new(&keys::last_login(session.account))
+            .set("at", time(session.created_at))
+            .finish();
+        let puts = [new_item(session), event.item(), login].into_iter().filter_map(|item| {
+            let put = PutRequest::builder().set_item(Some(item)).build().ok()?;
+            Some(WriteRequest::builder().put_request(put).build())
+        });
+        self.write_batch(puts.collect(), "starting a session").await
+    }
+
+    /// One conditional write that rotates, tells a replay from a theft, and returns what the answer needs.
+    pub async fn rotate(&self, step: &Rotation) -> Result<RotationResult, StoreError> {
+        let updated = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::session(step.account, step.session).attributes()))
+            .update_expression(
+                "SET gen = :next_gen, cur = :next, prev = :presented, successor = :successor, rotated_at = :now, \
+                 last_seen_at = :now, idle_expires_at = :idle",
+            )
+            .condition_expression(
+                "gen = :gen AND cur = :presented AND attribute_not_exists(revoked_at) \
+                 AND idle_expires_at > :now AND expires_at > :now",
+            )
+            .expression_attribute_values(":gen", number(step.generation))
+            .expression_attribute_values(":next_gen", number(step.generation + 1))
+            .expression_attribute_values(":presented", bytes(step.presented))
+            .expression_attribute_values(":next", bytes(step.next))
+            .expression_attribute_values(":successor", bytes(step.successor.clone()))
+            .expression_attribute_values(":now", time(step.now))
+            .expression_attribute_values(":idle", time(step.idle_expires_at))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match updated {
+            Ok(output) => {
+                Ok(RotationResult::Rotated(Box::new(read(output.attributes.unwrap_or_default())?)))
+            }
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => match failed.item() {
+                    Some(found) => Ok(RotationResult::Refused(Box::new(read(found.clone())?))),
+                    None => Ok(RotationResult::Unknown),
+                },
+                _ => Err(StoreError::from_sdk("rotating a session", error)),
+            },
+        }
+    }
+
+    /// One session of an account.
+    pub async fn session(&self, account: AccountId, id: SessionId) -> Result<Option<Session>, StoreError> {
+        self.get(&keys::session(account, id), "reading a session").await?.map(read).transpose()
+    }
+
+    /// Ends a session, with the event that tells of it; ending it twice tells of it once.
+    pub async fn revoke_session(
+        &self,
+        account: AccountId,
+        id: SessionId,
+        event: &AuditEvent,
+    ) -> Result<Revocation, StoreError> {
+        let values = Attributes::from([
+            (":now".to_owned(), time(event.at)),
+            (":ttl".to_owned(), ttl(event.at + KEPT_AFTER_END)),
+        ]);
+        let committed = Transaction::on(self)
+            .update_if(
+                &keys::session(account, id),
+                "SET revoked_at = :now, expires_ttl = :ttl",
+                "attribute_exists(pk) AND attribute_not_exists(revoked_at)",
+                values,
+            )
+            .put(event.item())
+            .commit("revoking a session")
+            .await?;
+        Ok(if committed.is_ok() { Revocation::Revoked } else { Revocation::AlreadyEnded })
+    }
+
+    /// Ends every session of an account but `keep`, however many there are, in one write: the account's epoch goes up,
+    /// and only the kept session's goes with it. The kept session must be live.
+    pub async fn revoke_sessions(
+        &self,
+        account: &Account,
+        keep: Option<SessionId>,
+        event: &AuditEvent,
+    ) -> Result<Revocation, StoreError> {
+        let one = Attributes::from([(":one".to_owned(), number(1))]);
+        let raise = "ADD epoch :one";
+        let mut transaction = Transaction::on(self)
+            .update_if(&keys::profile(account.id), raise, "attribute_exists(pk)", one.clone())
+            .update_if(&keys::credentials(&account.email), raise, "attribute_exists(pk)", one.clone())
+            .put(event.item());
+        if let Some(kept) = keep {
+            let live = "attribute_exists(pk) AND attribute_not_exists(revoked_at)";
+            transaction = transaction.update_if(&keys::session(account.id, kept), raise, live, one);
+        }
+        let committed = transaction.commit("revoking sessions").await?;
+        Ok(if committed.is_ok() { Revocation::Revoked } else { Revocation::AlreadyEnded })
+    }
+
+    /// Live sessions of an account, newest first, after the one called `after`.
+    pub async fn live_sessions(
+        &self,
+        account: &Account,
+        now: Timestamp,
+        limit: usize,
+        after: Option<SessionId>,
+    ) -> Result<SessionPage, StoreError> {
+        let mut sessions = Vec::new();
+        let mut start = after.map(|id| keys::session(account.id, id).attributes());
+        loop {
+            let page = self.session_items(account.id, start).await?;
+            for item in page.items.unwrap_or_default() {
+                let session = read(item)?;
+                if !session.is_live(account, now) {
+                    continue;
+                }
+                if sessions.len() == limit {
+                    let next = sessions.last().map(|last: &Session| last.made.id);
+                    return Ok(SessionPage { sessions, next });
+                }
+                sessions.push(session);
+            }
+            // A page may be empty and still not the last.
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(SessionPage { sessions, next: None });
+            }
+        }
+    }
+
+    /// Deletes every session row of an account.
+    pub(crate) async fn delete_sessions(&self, account: AccountId) -> Result<(), StoreError> {
+        let mut start = None;
+        loop {
+            let page = self.session_items(account, start).await?;
+            let deletes: Vec<WriteRequest> = page
+                .items
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(|mut item| {
+                    item.retain(|name, _| name == keys::PARTITION || name == keys::SORT);
+                    let delete = DeleteRequest::builder().set_key(Some(item)).build().ok()?;
+                    Some(WriteRequest::builder().delete_request(delete).build())
+                })
+                .collect();
+            for batch in deletes.chunks(BATCH) {
+                self.write_batch(batch.to_vec(), "deleting sessions").await?;
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn session_items(
+        &self,
+        account: AccountId,
+        start: Option<Attributes>,
+    ) -> Result<aws_sdk_dynamodb::operation::query::QueryOutput, StoreError> {
+        self.client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :person AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":person", text(keys::person(account)))
+            .expression_attribute_values(":prefix", text(keys::SESSION_PREFIX))
+            .set_exclusive_start_key(start)
+            .scan_index_forward(false)
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("listing sessions", error))
+    }
+
+    /// Sends a batch until nothing of it is left over. Every write in it may be repeated without harm.
+    async fn write_batch(&self, mut writes: Vec<WriteRequest>, operation: &'static str) -> Result<(), StoreError> {
+        let mut waits = ExponentialBuilder::new()
+            .with_min_delay(Duration::from_millis(20))
+            .with_max_delay(Duration::from_millis(200))
+            .with_max_times(4)
+            .with_jitter()
+            .build();
+        while !writes.is_empty() {
+            let output = self
+                .client
+                .batch_write_item()
+                .request_items(&self.table, writes)
+                .send()
+                .await
+                .map_err(|error| StoreError::from_sdk(operation, error))?;
+            writes = output.unprocessed_items.unwrap_or_default().remove(&self.table).unwrap_or_default();
+            if !writes.is_empty() {
+                let cause = || format!("{} writes were left unprocessed", writes.len()).into();
+                let wait = waits.next().ok_or_else(|| StoreError::Unavailable { operation, cause: cause() })?;
+                tokio::time::sleep(wait).await;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn new_item(session: &NewSession) -> Attributes {
+    ItemWriter::new(&keys::session(session.account, session.id))
+        .set("account", text(session.account.to_string()))
+        .set("session", text(session.id.to_string()))
+        .set("epoch", number(session.epoch))
+        .set("gen", number(0))
+        .set("cur", bytes(session.current))
+        .set("methods", texts(&session.methods))
+        .set("persistent", AttributeValue::Bool(session.persistent))
+        .set_some("device_name", session.device_name.as_deref().map(text))
+        .set_some("user_agent", session.user_agent.as_deref().map(text))
+        .set_some("ip", session.ip.as_deref().map(text))
+        .set("created_at", time(session.created_at))
+        .set("last_seen_at", time(session.created_at))
+        .set("idle_expires_at", time(session.idle_expires_at))
+        .set("expires_at", time(session.expires_at))
+        .expires(session.expires_at)
+        .finish()
+}
+
+fn read(item: Attributes) -> Result<Session, StoreError> {
+    let mut reader = ItemReader::new("session", item);
+    Ok(Session {
+        made: NewSession {
+            id: reader.parsed("session")?,
+            account: reader.parsed("account")?,
+            epoch: reader.number("epoch")?,
+            current: reader.digest("cur")?,
+            methods: reader.texts("methods")?,
+            persistent: reader.flag("persistent")?,
+            device_name: reader.text_if_any("device_name")?,
+            user_agent: reader.text_if_any("user_agent")?,
+            ip: reader.text_if_any("ip")?,
+            created_at: reader.time("created_at")?,
+            idle_expires_at: reader.time("idle_expires_at")?,
+            expires_at: reader.time("expires_at")?,
+        },
+        generation: reader.number("gen")?,
+        previous: reader.digest_if_any("prev")?,
+        successor: reader.bytes_if_any("successor")?,
+        rotated_at: reader.time_if_any("rotated_at")?,
+        last_seen_at: reader.time("last_seen_at")?,
+        revoked_at: reader.time_if_any("revoked_at")?,
+    })
+}

@@ -1,0 +1,52 @@
+//! The shape of the table, for engines that start empty. In the cloud the templates under `infra/` own it.
+
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
+};
+
+use crate::connection::Store;
+use crate::error::StoreError;
+use crate::keys::{PARTITION, SORT, TTL};
+
+impl Store {
+    /// Creates the table unless it is there. Says whether it made it.
+    pub async fn create_table_if_missing(&self) -> Result<bool, StoreError> {
+        let created = self
+            .client
+            .create_table()
+            .table_name(&self.table)
+            .billing_mode(BillingMode::PayPerRequest)
+            .set_attribute_definitions(Some(attributes()))
+            .set_key_schema(Some(key_schema()))
+            .send()
+            .await;
+        match created {
+            Ok(_) => {}
+            Err(error) if error.code() == Some("ResourceInUseException") => return Ok(false),
+            Err(error) => return Err(StoreError::from_sdk("creating the table", error)),
+        }
+        let expiry = TimeToLiveSpecification::builder().enabled(true).attribute_name(TTL).build();
+        self.client
+            .update_time_to_live()
+            .table_name(&self.table)
+            .set_time_to_live_specification(expiry.ok())
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("setting the time to live", error))?;
+        Ok(true)
+    }
+}
+
+fn attributes() -> Vec<AttributeDefinition> {
+    let definition = |name: &str| {
+        AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build().ok()
+    };
+    [PARTITION, SORT].into_iter().filter_map(definition).collect()
+}
+
+fn key_schema() -> Vec<KeySchemaElement> {
+    let element =
+        |(name, kind): (&str, KeyType)| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().ok();
+    [(PARTITION, KeyType::Hash), (SORT, KeyType::Range)].into_iter().filter_map(element).collect()
+}

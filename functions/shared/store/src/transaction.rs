@@ -1,0 +1,129 @@
+//! All-or-nothing writes: conflicts are waited out, failed conditions are told apart by the row they belong to.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{
+    CancellationReason, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+};
+use backon::{ExponentialBuilder, Retryable};
+
+use crate::connection::Store;
+use crate::error::StoreError;
+use crate::item::Attributes;
+use crate::keys::Key;
+
+/// Nothing was written because conditions failed. One place for each action, in the order they were given: `None` where
+/// the condition held, else the item as it stood (empty if there was none).
+#[derive(Debug)]
+pub(crate) struct ConditionsFailed(Vec<Option<Attributes>>);
+
+impl ConditionsFailed {
+    /// The item that stood in the way of the action at this place.
+    pub(crate) fn take(&mut self, place: usize) -> Option<Attributes> {
+        self.0.get_mut(place).and_then(Option::take)
+    }
+}
+
+/// A transaction being put together.
+#[derive(Debug)]
+pub(crate) struct Transaction<'a> {
+    store: &'a Store,
+    actions: Vec<TransactWriteItem>,
+}
+
+type SendError = SdkError<TransactWriteItemsError>;
+
+impl<'a> Transaction<'a> {
+    pub(crate) fn on(store: &'a Store) -> Self {
+        Self { store, actions: Vec::new() }
+    }
+
+    /// Writes an item whatever stood there.
+    pub(crate) fn put(self, item: Attributes) -> Self {
+        let put = Put::builder().table_name(&self.store.table).set_item(Some(item)).build();
+        self.push(put.ok().map(|put| TransactWriteItem::builder().put(put).build()))
+    }
+
+    /// Writes an item if the condition holds for what stands at its key.
+    pub(crate) fn put_if(self, item: Attributes, condition: &str, values: Attributes) -> Self {
+        let put = Put::builder()
+            .table_name(&self.store.table)
+            .set_item(Some(item))
+            .condition_expression(condition)
+            .set_expression_attribute_values((!values.is_empty()).then_some(values))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build();
+        self.push(put.ok().map(|put| TransactWriteItem::builder().put(put).build()))
+    }
+
+    /// Changes an item if the condition holds.
+    pub(crate) fn update_if(self, key: &Key, update: &str, condition: &str, values: Attributes) -> Self {
+        let update = Update::builder()
+            .table_name(&self.store.table)
+            .set_key(Some(key.attributes()))
+            .update_expression(update)
+            .condition_expression(condition)
+            .set_expression_attribute_values((!values.is_empty()).then_some(values))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build();
+        self.push(update.ok().map(|update| TransactWriteItem::builder().update(update).build()))
+    }
+
+    /// Removes an item, there or not.
+    pub(crate) fn delete(self, key: &Key) -> Self {
+        let delete = Delete::builder().table_name(&self.store.table).set_key(Some(key.attributes())).build();
+        self.push(delete.ok().map(|delete| TransactWriteItem::builder().delete(delete).build()))
+    }
+
+    fn push(mut self, action: Option<TransactWriteItem>) -> Self {
+        self.actions.extend(action);
+        self
+    }
+
+    /// Commits. A conflict with another transaction is no answer: the whole is sent again, so that a cancellation for
+    /// mixed reasons is decided anew by strongly consistent conditions.
+    pub(crate) async fn commit(self, operation: &'static str) -> Result<Result<(), ConditionsFailed>, StoreError> {
+        let Self { store, actions } = self;
+        let waits = ExponentialBuilder::new()
+            .with_min_delay(Duration::from_millis(20))
+            .with_max_delay(Duration::from_millis(200))
+            .with_max_times(4)
+            .with_jitter();
+        let sent = (|| send(&store.client, actions.clone())).retry(waits).when(is_conflict).await;
+        match sent {
+            Ok(()) => Ok(Ok(())),
+            Err(error) => match failed_conditions(&error) {
+                Some(failed) => Ok(Err(failed)),
+                None => Err(StoreError::from_sdk(operation, error)),
+            },
+        }
+    }
+}
+
+async fn send(client: &Client, actions: Vec<TransactWriteItem>) -> Result<(), SendError> {
+    client.transact_write_items().set_transact_items(Some(actions)).send().await.map(|_| ())
+}
+
+fn reasons(error: &SendError) -> &[CancellationReason] {
+    match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => cancelled.cancellation_reasons(),
+        _ => &[],
+    }
+}
+
+fn is_conflict(error: &SendError) -> bool {
+    reasons(error).iter().any(|reason| reason.code() == Some("TransactionConflict"))
+}
+
+/// The failed conditions, if nothing but conditions failed.
+fn failed_conditions(error: &SendError) -> Option<ConditionsFailed> {
+    let reasons = reasons(error);
+    let failed = |reason: &CancellationReason| reason.code() == Some("ConditionalCheckFailed");
+    let held = |reason: &CancellationReason| matches!(reason.code(), None | Some("None"));
+    let decided = reasons.iter().any(failed) && reasons.iter().all(|reason| failed(reason) || held(reason));
+    let item = |reason: &CancellationReason| failed(reason).then(|| reason.item().cloned().unwrap_or_default());
+    decided.then(|| ConditionsFailed(reasons.iter().map(item).collect()))
+}
