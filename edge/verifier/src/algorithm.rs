@@ -1,5 +1,7 @@
 //! The signature algorithms a token may name.
 
+use core::ops::RangeInclusive;
+
 /// An asymmetric signature algorithm. There is no `none` and no HMAC to confuse it with (RFC 8725 section 2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Algorithm {
@@ -8,13 +10,13 @@ pub enum Algorithm {
     /// ECDSA on P-256 with SHA-256 (RFC 7518 section 3.4).
     Es256,
     /// Edwards-curve signatures (RFC 8037 section 3.1).
-    EdDsa,
+    EdDSA,
 }
 
 impl Algorithm {
     /// The algorithm of this `alg` value. Names are case-sensitive (RFC 7515 section 4.1.1).
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Rs256, Self::Es256, Self::EdDsa].into_iter().find(|algorithm| algorithm.as_str() == name)
+        [Self::Rs256, Self::Es256, Self::EdDSA].into_iter().find(|algorithm| algorithm.as_str() == name)
     }
 
     /// Its `alg` value.
@@ -22,7 +24,15 @@ impl Algorithm {
         match self {
             Self::Rs256 => "RS256",
             Self::Es256 => "ES256",
-            Self::EdDsa => "EdDSA",
+            Self::EdDSA => "EdDSA",
+        }
+    }
+
+    /// How many bytes a signature may have. RSA starts at the 2048 bits that RFC 7518 section 3.3 demands.
+    pub(crate) fn signature_bytes(self) -> RangeInclusive<usize> {
+        match self {
+            Self::Rs256 => 256..=1024,
+            Self::Es256 | Self::EdDSA => 64..=64,
         }
     }
 }

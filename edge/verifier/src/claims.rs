@@ -3,15 +3,16 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::payload::Payload;
 use crate::{Expectations, Rejection};
 
 const ACCESS: &str = "access";
 
-/// What the issuer vouches for (RFC 9068 section 2.2). Only a token whose signature is valid gives them out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// What the issuer vouches for (RFC 9068 section 2.2). To believe a token, take them from
+/// [`UnverifiedToken::accept`](crate::UnverifiedToken::accept): deserialising them checks nothing but their types.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     /// Who issued the token.
     pub iss: String,
@@ -66,7 +67,7 @@ impl Claims {
         if claims.iss != expectations.issuer {
             return Err(Rejection::Issuer);
         }
-        claims.check_times(expectations.leeway(), now)?;
+        claims.check_times(expectations.capped_leeway(), now)?;
         Ok(claims)
     }
 

@@ -17,7 +17,8 @@ pub struct Expectations {
     pub audience: String,
     /// The algorithms the caller has keys for.
     pub algorithms: Vec<Algorithm>,
-    leeway: u64,
+    /// Seconds by which the issuer's clock may differ. More than 5 counts as 5: more would outlive revocation.
+    pub leeway: u64,
 }
 
 impl Expectations {
@@ -31,13 +32,8 @@ impl Expectations {
         }
     }
 
-    /// Allows clocks to disagree by this much, and by 5 s at most: more would outlive revocation.
-    #[must_use]
-    pub fn with_leeway(self, seconds: u64) -> Self {
-        Self { leeway: seconds.min(MAX_LEEWAY_SECONDS), ..self }
-    }
-
-    pub(crate) fn leeway(&self) -> u64 {
-        self.leeway
+    /// The field is public, so the cap is applied where the leeway is used.
+    pub(crate) fn capped_leeway(&self) -> u64 {
+        self.leeway.min(MAX_LEEWAY_SECONDS)
     }
 }

@@ -1,14 +1,15 @@
 //! One JSON object read once, member by member, with no name twice (RFC 7515 section 4, RFC 7519 section 4).
 //!
 //! Which of two equal names counts is left open by RFC 8259 section 4; two readers that choose differently would see
-//! two tokens. Names are compared after their escapes are resolved: `"\u0065xp"` is `"exp"`.
+//! two tokens. This holds at every depth, which `serde_json` limits to 128. Names are compared after their escapes are resolved: `"\u0065xp"` is `"exp"`.
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 use core::fmt;
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use crate::Rejection;
 
@@ -55,9 +56,9 @@ impl<'de, A: MapAccess<'de>> Member<'_, A> {
         Err(A::Error::custom("a member that is not allowed"))
     }
 
-    /// Skips the value.
+    /// Passes over the value, once it is known to hold no name twice either.
     pub(crate) fn ignore(self) -> Result<(), A::Error> {
-        self.map.next_value::<IgnoredAny>().map(drop)
+        self.map.next_value::<Sound>().map(drop)
     }
 }
 
@@ -75,6 +76,33 @@ pub(crate) fn read<'de, M: Members<'de>>(
     json.end().map_err(|_| malformed)
 }
 
+/// The names so far. Honest objects have a handful, which are found fastest by looking at each; the tree keeps a hostile
+/// one with thousands from costing their square.
+#[derive(Default)]
+struct Seen<'de> {
+    first: Vec<Cow<'de, str>>,
+    rest: BTreeSet<Cow<'de, str>>,
+}
+
+impl<'de> Seen<'de> {
+    const FEW: usize = 16;
+
+    fn contains(&self, name: &str) -> bool {
+        self.first.iter().any(|seen| seen == name) || self.rest.contains(name)
+    }
+
+    fn insert(&mut self, name: Cow<'de, str>) {
+        if self.first.is_empty() {
+            self.first.reserve_exact(Self::FEW);
+        }
+        if self.first.len() < Self::FEW {
+            self.first.push(name);
+        } else {
+            self.rest.insert(name);
+        }
+    }
+}
+
 struct Reader<'r, M> {
     members: &'r mut M,
     malformed: Rejection,
@@ -89,7 +117,7 @@ impl<'de, M: Members<'de>> Visitor<'de> for Reader<'_, M> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut seen = BTreeSet::new();
+        let mut seen = Seen::default();
         while let Some(Text(name)) = map.next_key()? {
             if seen.contains(&name) {
                 *self.blame = Rejection::Malformed("a name occurs twice");
@@ -100,5 +128,54 @@ impl<'de, M: Members<'de>> Visitor<'de> for Reader<'_, M> {
             seen.insert(name);
         }
         Ok(())
+    }
+}
+
+/// Any JSON value without duplicate names; it is checked and forgotten.
+struct Sound;
+
+impl<'de> Deserialize<'de> for Sound {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Sound {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value without duplicate names")
+    }
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+        let mut seen = BTreeSet::new();
+        while let Some(Text(name)) = map.next_key()? {
+            if !seen.insert(name) {
+                return Err(A::Error::custom("a name occurs twice"));
+            }
+            map.next_value::<Self>()?;
+        }
+        Ok(self)
     }
 }

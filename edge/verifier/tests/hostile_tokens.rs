@@ -256,6 +256,15 @@ fn names_that_occur_twice() {
 }
 
 #[test]
+fn names_that_occur_twice_further_down() {
+    for value in [r#"{"a":1,"a":2}"#, r#"{"a":1,"\u0061":2}"#, r#"[{"b":{"a":1,"a":2}}]"#] {
+        assert!(with_payload(&payload_with("act", Some(value))).is_err(), "payload {value}");
+        assert!(with_header(&header_with(&format!(",\"x\":{value}"))).is_err(), "header {value}");
+    }
+    assert!(with_payload(&payload_with("act", Some(r#"{"a":1,"b":{"a":1}}"#))).is_ok(), "not a duplicate");
+}
+
+#[test]
 fn documents_that_are_not_one_json_object() {
     let sound = payload();
     for json in [
@@ -275,6 +284,11 @@ fn documents_that_are_not_one_json_object() {
     ] {
         assert!(with_payload(json).is_err(), "{json}");
         assert!(with_header(json).is_err(), "{json}");
+    }
+    for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+        let deep = format!("{}1{}", open.repeat(700), close.repeat(700));
+        assert!(with_payload(&payload_with("x", Some(&deep))).is_err());
+        assert!(with_header(&header_with(&format!(",\"x\":{deep}"))).is_err());
     }
 }
 
@@ -308,10 +322,16 @@ fn spellings_of_base64() {
 }
 
 #[test]
-fn tokens_that_are_too_large() {
+fn tokens_and_signatures_of_another_size() {
     let padding = "a".repeat(MAX_TOKEN_BYTES);
     let large = token(&header_with(""), &payload_with("x", Some(&format!("\"{padding}\""))));
     assert_eq!(UnverifiedToken::parse(&large).map(drop), Err(Rejection::TooLarge));
+    let sound = token(&header_with(""), &payload());
+    let (input, _) = sound.rsplit_once('.').unwrap();
+    for bytes in [1, 64, 255, 1025] {
+        let odd = format!("{input}.{}", URL_SAFE_NO_PAD.encode(vec![7; bytes]));
+        assert!(UnverifiedToken::parse(&odd).is_err(), "{bytes} bytes are no RSA signature");
+    }
 }
 
 #[test]
@@ -327,6 +347,15 @@ fn times_at_the_borders() {
     assert!(claim("exp", NOW).is_err(), "a token that never lived");
     assert!(claim("iat", u64::MAX).is_err());
     assert!(claim("exp", u64::MAX).is_ok());
+}
+
+#[test]
+fn leeway_beyond_five_seconds_is_not_to_be_had() {
+    let sound = token(&header_with(""), &payload());
+    let mut expectations = Expectations::new("user_service", "trading_platform");
+    expectations.leeway = 86_400;
+    let answer = UnverifiedToken::parse(&sound).unwrap().accept(true, &expectations, NOW + 905);
+    assert_eq!(answer, Err(Rejection::Expired));
 }
 
 #[test]

@@ -78,7 +78,9 @@ fn variables_help() -> String {
             let _ = writeln!(help, "      also {}, in units of {}", alias.name, alias.factor);
         }
     }
-    help.push_str("  SESSION_SECRET_KEY, TOKEN_SIGNING_KEY\n      take the place of the keys in DATA_DIR when set\n");
+    help.push_str(
+        "  SESSION_SECRET_KEY, TOKEN_SIGNING_KEY\n      take the place of the keys in DATA_DIR when set\n",
+    );
     help
 }
 

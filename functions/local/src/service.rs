@@ -100,8 +100,9 @@ impl Service {
             stop.await;
             let _ = stopping.send(());
         };
-        let serve = axum::serve(self.listener, self.router.into_make_service_with_connect_info::<SocketAddr>())
-            .with_graceful_shutdown(stop);
+        let serve =
+            axum::serve(self.listener, self.router.into_make_service_with_connect_info::<SocketAddr>())
+                .with_graceful_shutdown(stop);
         let out_of_patience = async move {
             // A sender that is gone without a word means that serving ended by itself.
             if stopped.await.is_ok() {

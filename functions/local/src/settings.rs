@@ -95,6 +95,9 @@ mod tests {
     fn a_policy_that_names_an_unknown_role_is_refused_with_the_role() {
         let policy = r#"{"admin":{},"user":{"inherits":["wizard"]}}"#;
         let error = LocalSettings::read([("ROLE_DEFINITIONS", policy)].into_iter().collect()).unwrap_err();
-        assert_eq!(error.to_string(), "ROLE_DEFINITIONS: role `user`: inherits from `wizard`, which is not defined");
+        assert_eq!(
+            error.to_string(),
+            "ROLE_DEFINITIONS: role `user`: inherits from `wizard`, which is not defined"
+        );
     }
 }

@@ -3,7 +3,8 @@
 use axum::extract::State;
 use axum::http::HeaderMap;
 use portcullis_http::{
-    AppState, Client, Code, Json, OptionalJson, Problem, TokenDelivery, require_allowed_origin, session_headers,
+    AppState, Client, Code, Json, OptionalJson, Problem, TokenDelivery, require_allowed_origin,
+    session_headers,
 };
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};

@@ -11,10 +11,7 @@ use utoipa_axum::routes;
 
 /// The function's routes.
 pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
-        .routes(routes!(status))
-        .routes(routes!(list, revoke_others))
-        .routes(routes!(revoke))
+    OpenApiRouter::new().routes(routes!(status)).routes(routes!(list, revoke_others)).routes(routes!(revoke))
 }
 
 /// One place where a person is signed in.
@@ -76,7 +73,10 @@ struct StatusResponse {
     get, path = "/v1/auth/status", tag = "auth", security(("access_token" = [])),
     responses((status = 200, body = StatusResponse), (status = 401, response = Problem)),
 )]
-async fn status(State(state): State<AppState>, SignedInCaller(caller): SignedInCaller) -> Json<StatusResponse> {
+async fn status(
+    State(state): State<AppState>,
+    SignedInCaller(caller): SignedInCaller,
+) -> Json<StatusResponse> {
     let session = &caller.session.made;
     let permissions = state.identity.settings.policy.permissions(&caller.account.roles);
     Json(StatusResponse {

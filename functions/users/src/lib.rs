@@ -44,7 +44,10 @@ struct EraseRequest {
     get, path = "/v1/users/me", tag = "users", security(("access_token" = [])),
     responses((status = 200, body = User), (status = 401, response = Problem)),
 )]
-async fn me(State(state): State<AppState>, SignedInCaller(caller): SignedInCaller) -> Result<Json<User>, Problem> {
+async fn me(
+    State(state): State<AppState>,
+    SignedInCaller(caller): SignedInCaller,
+) -> Result<Json<User>, Problem> {
     let last_login = state.identity.last_login(&caller).await?;
     Ok(Json(User::of(caller.account, last_login)))
 }

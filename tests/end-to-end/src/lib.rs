@@ -1,1 +1,1 @@
-//! tests/end-to-end
+//! Stories told through the HTTP surface, races and faults: everything is in `tests/`.

@@ -53,7 +53,6 @@ mod tests {
     use crate::finish;
     use crate::testing::{Counting, request, send, settings};
 
-    #[expect(clippy::panic, reason = "it is what the test is about")]
     async fn panics() {
         panic!("hunter2")
     }
@@ -92,8 +91,12 @@ mod tests {
     /// What one request leaves in the log.
     async fn logged(method: &str, path: &str, headers: &[(&str, &str)]) -> String {
         let lines = Lines::default();
-        let subscriber =
-            tracing_subscriber::fmt().json().without_time().with_target(false).with_writer(lines.clone()).finish();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .without_time()
+            .with_target(false)
+            .with_writer(lines.clone())
+            .finish();
         let _guard = tracing::subscriber::set_default(subscriber);
         let routes = Router::new()
             .route("/v1/users/{id}", get(|| async { tracing::info!("inside") }))
@@ -122,9 +125,12 @@ mod tests {
             ("x-request-id", "hunter2 "),
             ("idempotency-key", "hunter2"),
         ];
-        for (method, path) in
-            [("GET", "/v1/users/hunter2?q=hunter2"), ("POST", "/v1/panic"), ("GET", "/hunter2"), ("PUT", "/v1/panic")]
-        {
+        for (method, path) in [
+            ("GET", "/v1/users/hunter2?q=hunter2"),
+            ("POST", "/v1/panic"),
+            ("GET", "/hunter2"),
+            ("PUT", "/v1/panic"),
+        ] {
             let log = logged(method, path, &headers[..3]).await;
             assert!(log.contains("\"latency_ms\":7") && !log.contains("hunter2"), "{log}");
         }

@@ -22,7 +22,9 @@ pub(crate) async fn read(body: Body) -> Result<Bytes, Problem> {
     match tokio::time::timeout(BODY_DEADLINE, Limited::new(body, MAX_BODY).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Code::PayloadTooLarge.into()),
-        Ok(Err(_)) => Err(Problem::new(Code::BadRequest).with_detail("The body could not be read to its end.")),
+        Ok(Err(_)) => {
+            Err(Problem::new(Code::BadRequest).with_detail("The body could not be read to its end."))
+        }
         Err(_) => Err(Code::RequestTimeout.into()),
     }
 }
@@ -48,8 +50,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_without_a_length_is_counted_as_it_arrives() {
-        assert_eq!(code(chunked(&[b' '; MAX_BODY]).await).await, Ok(MAX_BODY));
-        assert_eq!(code(chunked(&[b' '; MAX_BODY + 1]).await).await, Err(Code::PayloadTooLarge));
+        assert_eq!(code(chunked(&vec![b' '; MAX_BODY]).await).await, Ok(MAX_BODY));
+        assert_eq!(code(chunked(&vec![b' '; MAX_BODY + 1]).await).await, Err(Code::PayloadTooLarge));
     }
 
     #[tokio::test(start_paused = true)]

@@ -34,7 +34,10 @@ impl<S: Sync> OptionalFromRequestParts<S> for IdempotencyKey {
         let key = value.to_str().ok().and_then(Self::parse).filter(|_| values.next().is_none());
         key.map(Some).ok_or_else(|| {
             let pointer = format!("/{NAME}");
-            Problem::invalid(pointer, "the header Idempotency-Key must be one of 1 to 255 visible ASCII characters")
+            Problem::invalid(
+                pointer,
+                "the header Idempotency-Key must be one of 1 to 255 visible ASCII characters",
+            )
         })
     }
 }

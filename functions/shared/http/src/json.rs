@@ -60,9 +60,8 @@ impl<T: Serialize> IntoResponse for Json<T> {
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     unambiguous::check(bytes)?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        Problem::new(Code::ValidationFailed).with_error(explain::explain(&error))
-    })
+    serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| Problem::new(Code::ValidationFailed).with_error(explain::explain(&error)))
 }
 
 #[cfg(test)]
@@ -122,7 +121,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_not_json_is_400() {
-        for body in ["", "{", "nonsense", r#"{"email":"a","password":"b"} trailing"#, "{\"email\":\"\u{0}\"}"] {
+        for body in ["", "{", "nonsense", r#"{"email":"a","password":"b"} trailing"#, "{\"email\":\"\u{0}\"}"]
+        {
             assert_eq!(posted(body).await.problem(), (400, "malformed_json".to_owned()), "{body}");
         }
         assert_eq!(posted(vec![b'"', 0xff, b'"']).await.problem(), (400, "malformed_json".to_owned()));

@@ -25,7 +25,10 @@ impl Origin {
             return Err(format!("`{}` does not start with https:// or http://", text.escape_default()));
         };
         let malformed = || {
-            format!("`{}` is not scheme://host[:port] without a path, user or wildcard", text.escape_default())
+            format!(
+                "`{}` is not scheme://host[:port] without a path, user or wildcard",
+                text.escape_default()
+            )
         };
         let (host, port) = split_port(authority).ok_or_else(malformed)?;
         if !is_host(host) {
@@ -64,7 +67,8 @@ impl fmt::Display for Origin {
 /// Port 0 is none to connect to, and a sign or a leading zero is not how a browser would write it.
 fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
     let colon = authority.rfind(':').filter(|_| !authority.ends_with(']'));
-    let Some((host, port)) = colon.and_then(|at| Some((authority.get(..at)?, authority.get(at + 1..)?))) else {
+    let Some((host, port)) = colon.and_then(|at| Some((authority.get(..at)?, authority.get(at + 1..)?)))
+    else {
         return Some((authority, None));
     };
     let number = port.parse::<u16>().ok().filter(|number| *number > 0 && number.to_string() == port)?;
@@ -189,7 +193,9 @@ mod tests {
 
     #[test]
     fn a_list_is_compared_as_whole_strings() {
-        let origins = Origins::parse(" https://app.example.com ,http://localhost:3000,,https://app.example.com").unwrap();
+        let origins =
+            Origins::parse(" https://app.example.com ,http://localhost:3000,,https://app.example.com")
+                .unwrap();
         assert_eq!(origins.iter().count(), 2);
         assert!(origins.contains("https://app.example.com"));
         for foreign in [

@@ -43,11 +43,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Page {
             .map_err(|_| Problem::new(Code::BadRequest).with_detail("The query cannot be read."))?;
         let limit = match only(&pairs, "limit")? {
             None => DEFAULT_LIMIT,
-            Some(text) => limit(text)
-                .ok_or_else(|| invalid("limit", "the query parameter limit must be a whole number from 1 to 100"))?,
+            Some(text) => limit(text).ok_or_else(|| {
+                invalid("limit", "the query parameter limit must be a whole number from 1 to 100")
+            })?,
         };
         let cursor = only(&pairs, "cursor")?.filter(|cursor| !cursor.is_empty());
-        if cursor.is_some_and(|cursor| cursor.len() > MAX_CURSOR || !cursor.bytes().all(|b| b.is_ascii_graphic())) {
+        if cursor
+            .is_some_and(|cursor| cursor.len() > MAX_CURSOR || !cursor.bytes().all(|b| b.is_ascii_graphic()))
+        {
             return Err(invalid("cursor", "the query parameter cursor must be a next_cursor of this list"));
         }
         Ok(Self { limit, cursor: cursor.map(str::to_owned) })
@@ -86,7 +89,8 @@ mod tests {
     }
 
     async fn asked(query: &str) -> Answer {
-        send(&app(Router::new().route("/list", get(list))), request("GET", &format!("/list{query}"), &[])).await
+        send(&app(Router::new().route("/list", get(list))), request("GET", &format!("/list{query}"), &[]))
+            .await
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ mod document;
 mod from_identity;
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -46,6 +47,13 @@ impl Problem {
     #[must_use]
     pub fn with_detail(self, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { detail: detail.into(), ..self }
+    }
+
+    /// The same with a time to come back, in whole seconds rounded up: whoever comes exactly then must not be early.
+    #[must_use]
+    pub fn with_retry_after(self, wait: Duration) -> Self {
+        let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
+        Self { retry_after: u32::try_from(seconds.max(1)).unwrap_or(u32::MAX), ..self }
     }
 
     /// The same with one more value that cannot be used.
@@ -96,5 +104,30 @@ impl IntoResponse for Problem {
         // The layer that knows the request's id writes the body once more.
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_brings_the_headers_its_status_owes() {
+        for code in Code::ALL {
+            let response = Problem::new(*code).into_response();
+            assert_eq!(response.status(), code.status());
+            let (status, headers) = (response.status().as_u16(), response.headers());
+            assert_eq!(headers[CONTENT_TYPE], MEDIA_TYPE);
+            assert_eq!(headers.contains_key(WWW_AUTHENTICATE), status == 401, "{code:?}");
+            assert_eq!(headers.contains_key(RETRY_AFTER), matches!(status, 429 | 503), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn waiting_times_are_whole_seconds_rounded_up_and_never_zero() {
+        for (wait, seconds) in [(0, "1"), (1, "1"), (1000, "1"), (1001, "2"), (900_000, "900")] {
+            let problem = Problem::new(Code::TooManyAttempts).with_retry_after(Duration::from_millis(wait));
+            assert_eq!(problem.into_response().headers()[RETRY_AFTER], seconds, "{wait} ms");
+        }
     }
 }

@@ -51,8 +51,13 @@ impl<S: Sync> FromRequestParts<S> for RequestId {
 }
 
 /// The outermost layer: whatever answers, the answer has the id, and so has the body if it is a problem.
-pub(crate) async fn assign(State(entropy): State<Arc<dyn Entropy>>, mut request: Request, next: Next) -> Response {
-    let given = request.headers().get(X_REQUEST_ID).and_then(|value| value.to_str().ok()).and_then(RequestId::parse);
+pub(crate) async fn assign(
+    State(entropy): State<Arc<dyn Entropy>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let given =
+        request.headers().get(X_REQUEST_ID).and_then(|value| value.to_str().ok()).and_then(RequestId::parse);
     let id = given.unwrap_or_else(|| RequestId::fresh(&*entropy));
     request.extensions_mut().insert(id.clone());
 

@@ -25,7 +25,7 @@ pub fn finish(
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 ) -> Router {
-    router.layer(
+    router.fallback(async || Problem::new(Code::NotFound)).layer(
         ServiceBuilder::new()
             .layer(from_fn_with_state(entropy, request_id::assign))
             .layer(from_fn_with_state(clock, access_log::record))
@@ -81,7 +81,6 @@ mod tests {
             .route("/panic", get(panics))
     }
 
-    #[expect(clippy::panic, reason = "it is what the test is about")]
     async fn panics() {
         panic!("hunter2")
     }
@@ -130,7 +129,10 @@ mod tests {
             assert_eq!(answer.problem(), (told.0, told.1.to_owned()));
             assert!(!String::from_utf8_lossy(&answer.body).contains("fire"));
         }
-        assert_eq!(sent("GET", "/bare/401").await.header("www-authenticate"), Some(r#"Bearer realm="portcullis""#));
+        assert_eq!(
+            sent("GET", "/bare/401").await.header("www-authenticate"),
+            Some(r#"Bearer realm="portcullis""#)
+        );
         assert_eq!(sent("GET", "/bare/429").await.header("retry-after"), Some("2"));
     }
 
@@ -169,7 +171,10 @@ mod tests {
             ("x-http-method-override", "DELETE"),
         ] {
             let answer = send(&app(routes()), request("GET", "/things", &[(name, value)])).await;
-            assert_eq!((answer.status, answer.headers, answer.body), (200, plain.headers.clone(), plain.body.clone()));
+            assert_eq!(
+                (answer.status, answer.headers, answer.body),
+                (200, plain.headers.clone(), plain.body.clone())
+            );
         }
     }
 

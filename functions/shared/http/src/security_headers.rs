@@ -4,8 +4,8 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderName, HeaderValue};
 
@@ -25,10 +25,8 @@ const ALWAYS: [(HeaderName, &str); 6] = [
 ];
 
 /// Unless the handler set its own: key sets may be cached, and the documentation is a page with scripts.
-const BY_DEFAULT: [(HeaderName, &str); 2] = [
-    (CACHE_CONTROL, "no-store"),
-    (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
-];
+const BY_DEFAULT: [(HeaderName, &str); 2] =
+    [(CACHE_CONTROL, "no-store"), (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'")];
 
 /// Adds them on the way out.
 pub(crate) async fn add(request: Request, next: Next) -> Response {
@@ -51,8 +49,11 @@ mod tests {
     use super::*;
     use crate::testing::{app, request, send};
 
-    const OWN: [(HeaderName, &str); 3] =
-        [(CACHE_CONTROL, "public, max-age=300"), (CONTENT_SECURITY_POLICY, "default-src 'self'"), (X_FRAME_OPTIONS, "x")];
+    const OWN: [(HeaderName, &str); 3] = [
+        (CACHE_CONTROL, "public, max-age=300"),
+        (CONTENT_SECURITY_POLICY, "default-src 'self'"),
+        (X_FRAME_OPTIONS, "x"),
+    ];
 
     fn routes() -> Router {
         Router::new()
@@ -61,16 +62,19 @@ mod tests {
             .route("/broken", get(broken))
     }
 
-    #[expect(clippy::panic, reason = "it is what the test is about")]
     async fn broken() {
         panic!("a fault")
     }
 
     #[tokio::test]
     async fn every_response_has_them_also_the_errors() {
-        for (method, path) in
-            [("GET", "/plain"), ("GET", "/nowhere"), ("PUT", "/plain"), ("OPTIONS", "/plain"), ("GET", "/broken")]
-        {
+        for (method, path) in [
+            ("GET", "/plain"),
+            ("GET", "/nowhere"),
+            ("PUT", "/plain"),
+            ("OPTIONS", "/plain"),
+            ("GET", "/broken"),
+        ] {
             let answer = send(&app(routes()), request(method, path, &[])).await;
             for (name, value) in ALWAYS.iter().chain(&BY_DEFAULT) {
                 assert_eq!(answer.header(name.as_str()), Some(*value), "{method} {path}");

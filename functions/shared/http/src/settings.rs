@@ -35,7 +35,9 @@ impl PublicUrl {
     pub fn parse(text: &str) -> Result<Self, String> {
         let origin = Origin::parse(text.strip_suffix('/').unwrap_or(text))?;
         if !origin.is_https() && !origin.is_loopback() {
-            return Err("plain http would send tokens in the clear; use https, or http on localhost".to_owned());
+            return Err(
+                "plain http would send tokens in the clear; use https, or http on localhost".to_owned()
+            );
         }
         Ok(Self(origin))
     }

@@ -87,7 +87,11 @@ pub(crate) fn app(router: Router) -> Router {
 /// A request without a body.
 pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> Request<Body> {
     let builder = Request::builder().method(method).uri(path);
-    headers.iter().fold(builder, |builder, (name, value)| builder.header(*name, *value)).body(Body::empty()).unwrap()
+    headers
+        .iter()
+        .fold(builder, |builder, (name, value)| builder.header(*name, *value))
+        .body(Body::empty())
+        .unwrap()
 }
 
 pub(crate) async fn send(app: &Router, request: Request<Body>) -> Answer {

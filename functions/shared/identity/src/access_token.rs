@@ -53,7 +53,8 @@ impl SigningKey {
     /// A signed token of these claims. The library checks each signature against the public key before it lets it go,
     /// so a fault while signing cannot give the key away.
     pub(crate) fn sign(&self, claims: &Claims) -> Result<String, Error> {
-        let payload = serde_json::to_vec(claims).map_err(|_| Error::Internal("claims could not be encoded"))?;
+        let payload =
+            serde_json::to_vec(claims).map_err(|_| Error::Internal("claims could not be encoded"))?;
         let mut token = String::with_capacity(1024);
         token.push_str(&self.header);
         BASE64URL.encode_string(payload, &mut token);

@@ -99,10 +99,28 @@ mod tests {
     #[test]
     fn what_is_no_address_is_refused() {
         for typed in [
-            "", "@", "alice", "alice@", "@example.com", "a@b", "a@@b.example", "a b@example.com", "a,b@example.com",
-            "\"a\"@example.com", ".a@example.com", "a.@example.com", "a..b@example.com", "a@127.0.0.1", "a@[::1]",
-            "a@exa mple.com", "a@example..com", "a@-x.example", "a@x.example\r\nBcc: b@x.example", "a@x.example.",
-            "a\0@x.example", "a@x.example%00",
+            "",
+            "@",
+            "alice",
+            "alice@",
+            "@example.com",
+            "a@b",
+            "a@@b.example",
+            "a b@example.com",
+            "a,b@example.com",
+            "\"a\"@example.com",
+            ".a@example.com",
+            "a.@example.com",
+            "a..b@example.com",
+            "a@127.0.0.1",
+            "a@[::1]",
+            "a@exa mple.com",
+            "a@example..com",
+            "a@-x.example",
+            "a@x.example\r\nBcc: b@x.example",
+            "a@x.example.",
+            "a\0@x.example",
+            "a@x.example%00",
         ] {
             assert!(Email::parse(typed).is_err(), "{typed:?}");
         }

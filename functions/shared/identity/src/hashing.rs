@@ -22,18 +22,10 @@ pub(crate) const MEMORY: Variable = Variable {
     about: "memory of a password hash in KiB",
     aliases: &[],
 };
-pub(crate) const ITERATIONS: Variable = Variable {
-    name: "ARGON2_ITERATIONS",
-    default: "2",
-    about: "passes over that memory",
-    aliases: &[],
-};
-pub(crate) const LANES: Variable = Variable {
-    name: "ARGON2_PARALLELISM",
-    default: "1",
-    about: "lanes of that memory",
-    aliases: &[],
-};
+pub(crate) const ITERATIONS: Variable =
+    Variable { name: "ARGON2_ITERATIONS", default: "2", about: "passes over that memory", aliases: &[] };
+pub(crate) const LANES: Variable =
+    Variable { name: "ARGON2_PARALLELISM", default: "1", about: "lanes of that memory", aliases: &[] };
 
 /// Stored hashes may ask for this much and no more: a planted PHC string must not be able to stop the service.
 const MOST_MEMORY_KIB: u32 = 256 * 1024;
@@ -68,7 +60,10 @@ impl Argon2Settings {
             memory_kib: read(&MEMORY, 8, MOST_MEMORY_KIB)?,
         };
         if settings.memory_kib < 8 * settings.lanes {
-            return Err(Misconfigured::new(MEMORY.name, "must be at least 8 for each lane of ARGON2_PARALLELISM"));
+            return Err(Misconfigured::new(
+                MEMORY.name,
+                "must be at least 8 for each lane of ARGON2_PARALLELISM",
+            ));
         }
         Ok(settings)
     }
@@ -137,7 +132,8 @@ impl PasswordHasher {
         let (answer, verified) = oneshot::channel();
         let task = Task::Verify { stored: stored.unwrap_or(&self.nobody).to_owned(), answer };
         self.submit(password, task)?;
-        let verdict = verified.await.ok().flatten().ok_or(Error::Internal("a stored password hash is unusable"))?;
+        let verdict =
+            verified.await.ok().flatten().ok_or(Error::Internal("a stored password hash is unusable"))?;
         Ok(if stored.is_some() { verdict } else { Verdict::Wrong })
     }
 
@@ -168,7 +164,12 @@ fn work(settings: Argon2Settings, waiting: &Mutex<Receiver<Job>>) {
     }
 }
 
-fn argon2id(params: Params, password: &[u8], salt: &[u8], memory: &mut Vec<Block>) -> Option<[u8; OUTPUT_LENGTH]> {
+fn argon2id(
+    params: Params,
+    password: &[u8],
+    salt: &[u8],
+    memory: &mut Vec<Block>,
+) -> Option<[u8; OUTPUT_LENGTH]> {
     let mut output = [0; OUTPUT_LENGTH];
     let needed = params.block_count();
     if memory.len() < needed {
@@ -205,7 +206,12 @@ fn nobody(settings: Argon2Settings, entropy: &dyn Entropy) -> Result<String, Err
 }
 
 /// `None` for a stored string that is no Argon2id hash or asks for more than may be spent.
-fn verify(settings: Argon2Settings, password: &[u8], stored: &str, memory: &mut Vec<Block>) -> Option<Verdict> {
+fn verify(
+    settings: Argon2Settings,
+    password: &[u8],
+    stored: &str,
+    memory: &mut Vec<Block>,
+) -> Option<Verdict> {
     let stored = PasswordHash::new(stored).ok()?;
     let params = Params::try_from(&stored).ok()?;
     let affordable = params.m_cost() <= MOST_MEMORY_KIB
@@ -215,7 +221,8 @@ fn verify(settings: Argon2Settings, password: &[u8], stored: &str, memory: &mut 
     if stored.algorithm != ARGON2ID_IDENT || !affordable || expected.len() != OUTPUT_LENGTH {
         return None;
     }
-    let cost = Argon2Settings { memory_kib: params.m_cost(), iterations: params.t_cost(), lanes: params.p_cost() };
+    let cost =
+        Argon2Settings { memory_kib: params.m_cost(), iterations: params.t_cost(), lanes: params.p_cost() };
     let output = argon2id(cost.params()?, password, stored.salt?.as_ref(), memory)?;
     Some(match aws_lc_rs::constant_time::verify_slices_are_equal(&output, expected.as_bytes()) {
         Err(_) => Verdict::Wrong,
@@ -251,7 +258,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_hash_of_another_cost_is_right_but_outdated() {
-        let before = PasswordHasher::start(Argon2Settings { iterations: 2, ..CHEAP }, &SystemEntropy).unwrap();
+        let before =
+            PasswordHasher::start(Argon2Settings { iterations: 2, ..CHEAP }, &SystemEntropy).unwrap();
         let stored = before.hash(&password("right"), &SystemEntropy).await.unwrap();
         let now = PasswordHasher::start(CHEAP, &SystemEntropy).unwrap();
         assert_eq!(now.verify(&password("right"), Some(&stored)).await.unwrap(), Verdict::RightButOutdated);
@@ -273,7 +281,11 @@ mod tests {
             let stored = format!("$argon2id$v=19${parameters}$c29tZXNhbHQ${output}");
             assert_eq!(verify(CHEAP, b"password", &stored, &mut Vec::new()), None, "{parameters}");
         }
-        for stored in ["", "password", "$argon2i$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"] {
+        for stored in [
+            "",
+            "password",
+            "$argon2i$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
+        ] {
             assert_eq!(verify(CHEAP, b"password", stored, &mut Vec::new()), None);
         }
     }

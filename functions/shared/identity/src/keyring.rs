@@ -37,8 +37,10 @@ impl Keyring {
     pub async fn load(secrets: &dyn Secrets) -> Result<Self, UnusableSecret> {
         let signing = secrets.fetch(SecretName::TokenSigningKey).await?;
         let parse = |pem: &secrecy::SecretSlice<u8>| {
-            SigningKey::from_pem(pem.expose_secret())
-                .ok_or(UnusableSecret::Malformed(SecretName::TokenSigningKey, "an RSA private key, PKCS#8 in PEM"))
+            SigningKey::from_pem(pem.expose_secret()).ok_or(UnusableSecret::Malformed(
+                SecretName::TokenSigningKey,
+                "an RSA private key, PKCS#8 in PEM",
+            ))
         };
         let current = parse(&signing.current)?;
         let others = signing.accepted.iter().map(parse).collect::<Result<Vec<_>, _>>()?;

@@ -36,7 +36,7 @@ pub use logout::Logout;
 pub use password::Password;
 pub use person::{DeviceName, PersonName, PhoneNumber, Username};
 pub use profile::ProfileUpdate;
-pub use refresh::{Refreshed, RefreshGrant};
+pub use refresh::{RefreshGrant, Refreshed};
 pub use refresh_token::{PresentedToken, RefreshToken};
 pub use register::{NewPerson, Registered};
 pub use sessions::SessionList;

@@ -65,15 +65,26 @@ mod tests {
 
     #[test]
     fn long_and_unguessable_passwords_of_any_script_pass() {
-        for typed in ["copper lantern drifts upstream", "правильная лошадь батарея", "mk7#Vq2!xLp9", &"🦀🦞🐙🐚🐬🐳🦑🐡🐠🦈🐟🐋"]
-        {
+        for typed in [
+            "copper lantern drifts upstream",
+            "правильная лошадь батарея",
+            "mk7#Vq2!xLp9",
+            &"🦀🦞🐙🐚🐬🐳🦑🐡🐠🦈🐟🐋",
+        ] {
             assert!(check(typed).is_ok(), "{typed}");
         }
     }
 
     #[test]
     fn weak_passwords_are_refused_with_advice() {
-        for typed in ["short", "passwordpassword", "123456789012", "asharaoasharao", "asha@example.com", "aaaaaaaaaaaaaaaa"] {
+        for typed in [
+            "short",
+            "passwordpassword",
+            "123456789012",
+            "asharaoasharao",
+            "asha@example.com",
+            "aaaaaaaaaaaaaaaa",
+        ] {
             let Err(Error::WeakPassword(advice)) = check(typed) else { panic!("{typed} passed") };
             assert!(advice.len() > 20 && !advice.contains(typed), "{advice}");
         }

@@ -49,7 +49,8 @@ impl Username {
     /// Reads what a person typed; capitals do not count.
     pub fn parse(typed: &str) -> Result<Self, Error> {
         let name = typed.trim().to_ascii_lowercase();
-        let allowed = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "._-".contains(letter);
+        let allowed =
+            |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "._-".contains(letter);
         let begins_well = name.starts_with(|letter: char| letter.is_ascii_lowercase());
         if (3..=32).contains(&name.len()) && begins_well && name.chars().all(allowed) {
             Ok(Self(name))

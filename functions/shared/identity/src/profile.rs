@@ -45,7 +45,12 @@ impl Identity {
 
     /// Erases the caller's account, confirmed by its password. Nothing of it can be used from then on, and its address
     /// may be registered anew.
-    pub async fn erase_account(&self, caller: &Caller, password: &Password, origin: &Origin) -> Result<(), Error> {
+    pub async fn erase_account(
+        &self,
+        caller: &Caller,
+        password: &Password,
+        origin: &Origin,
+    ) -> Result<(), Error> {
         let credentials = self.store.credentials_by_email(&caller.account.email).await?;
         let credentials = credentials.ok_or(Error::InvalidAccessToken)?;
         let verdict = self.hasher.verify(password, Some(&credentials.password_hash)).await?;

@@ -177,11 +177,15 @@ mod tests {
                 let mut forged = text.to_owned();
                 forged.replace_range(place..=place, replacement);
                 if forged != text {
-                    assert!(PresentedToken::parse(&SecretString::from(forged), &ours).is_err(), "byte {place}");
+                    assert!(
+                        PresentedToken::parse(&SecretString::from(forged), &ours).is_err(),
+                        "byte {place}"
+                    );
                 }
             }
         }
-        for forged in ["", "rt_", "rt_a.b.0.c.d", &format!("{text}="), &format!(" {text}"), &"a.".repeat(200)] {
+        for forged in ["", "rt_", "rt_a.b.0.c.d", &format!("{text}="), &format!(" {text}"), &"a.".repeat(200)]
+        {
             assert!(PresentedToken::parse(&SecretString::from(forged), &ours).is_err());
         }
     }
@@ -196,7 +200,14 @@ mod tests {
 
         let stranger = PresentedToken::parse(token(&ours[0], 0).secret(), &ours).unwrap();
         assert!(stranger.open(&sealed).is_none());
-        assert!(!sealed.windows(8).any(|part| second.secret().expose_secret().as_bytes().windows(8).any(|text| text == part)));
+        assert!(
+            !sealed.windows(8).any(|part| second
+                .secret()
+                .expose_secret()
+                .as_bytes()
+                .windows(8)
+                .any(|text| text == part))
+        );
         for place in 0..sealed.len() {
             let mut damaged = sealed.clone();
             damaged[place] ^= 1;

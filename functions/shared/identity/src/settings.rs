@@ -11,12 +11,8 @@ const DAY: u64 = 24 * 60 * 60;
 /// No lifetime may be longer, so that sums of times stay far from the end of the calendar.
 const LONGEST: u64 = 3_650 * DAY;
 
-const TOKEN_ISSUER: Variable = Variable {
-    name: "TOKEN_ISSUER",
-    default: "user_service",
-    about: "`iss` of access tokens",
-    aliases: &[],
-};
+const TOKEN_ISSUER: Variable =
+    Variable { name: "TOKEN_ISSUER", default: "user_service", about: "`iss` of access tokens", aliases: &[] };
 const TOKEN_AUDIENCE: Variable = Variable {
     name: "TOKEN_AUDIENCE",
     default: "trading_platform",

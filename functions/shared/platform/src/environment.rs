@@ -77,8 +77,9 @@ impl Environment {
     /// The variable as a `T`, the default included, so that a bad default shows in the first test.
     pub fn parse<T: FromStr<Err: fmt::Display>>(&self, variable: &Variable) -> Result<T, Misconfigured> {
         let text = self.text(variable)?;
-        text.parse()
-            .map_err(|error| Misconfigured::new(variable.name, format!("`{}` is not usable: {error}", shown(&text))))
+        text.parse().map_err(|error| {
+            Misconfigured::new(variable.name, format!("`{}` is not usable: {error}", shown(&text)))
+        })
     }
 
     /// A whole number inside `range`.
@@ -94,7 +95,11 @@ impl Environment {
     }
 
     /// A number of seconds inside `range`.
-    pub fn seconds(&self, variable: &Variable, range: RangeInclusive<u64>) -> Result<Duration, Misconfigured> {
+    pub fn seconds(
+        &self,
+        variable: &Variable,
+        range: RangeInclusive<u64>,
+    ) -> Result<Duration, Misconfigured> {
         self.number(variable, range).map(Duration::from_secs)
     }
 
@@ -125,9 +130,9 @@ fn scaled(value: &str, alias: &Alias) -> Result<String, Misconfigured> {
         return Ok(value.to_owned());
     }
     let number = value.parse::<u64>().ok().and_then(|number| number.checked_mul(alias.factor));
-    number
-        .map(|number| number.to_string())
-        .ok_or_else(|| Misconfigured::new(alias.name, format!("`{}` is not a usable whole number", shown(value))))
+    number.map(|number| number.to_string()).ok_or_else(|| {
+        Misconfigured::new(alias.name, format!("`{}` is not a usable whole number", shown(value)))
+    })
 }
 
 /// A value short and plain enough to be quoted on one line.
@@ -176,7 +181,10 @@ mod tests {
         assert_eq!(seconds(&[("ACCESS_TOKEN_TTL", "300"), ("ACCESS_TOKEN_EXPIRE_MINUTES", "5")]), Ok(300));
         assert_eq!(
             seconds(&[("ACCESS_TOKEN_TTL", "900"), ("ACCESS_TOKEN_EXPIRE_MINUTES", "5")]),
-            Err("ACCESS_TOKEN_EXPIRE_MINUTES: says 300 where ACCESS_TOKEN_TTL says 900; set only one of them".into())
+            Err(
+                "ACCESS_TOKEN_EXPIRE_MINUTES: says 300 where ACCESS_TOKEN_TTL says 900; set only one of them"
+                    .into()
+            )
         );
     }
 

@@ -169,7 +169,9 @@ impl Store {
         }
         match failed.take(0) {
             // Our own row: an earlier attempt of this very call was carried out and its answer lost.
-            Some(found) if read_account(&mut ItemReader::new("credentials", found.clone()))?.id == account.id => {
+            Some(found)
+                if read_account(&mut ItemReader::new("credentials", found.clone()))?.id == account.id =>
+            {
                 Ok(Registration::Created)
             }
             Some(_) => Ok(Registration::EmailTaken),
@@ -222,7 +224,11 @@ impl Store {
             .await;
         match replaced {
             Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) => {
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|error| error.is_conditional_check_failed_exception()) =>
+            {
                 Ok(false)
             }
             Err(error) => Err(StoreError::from_sdk("replacing a password hash", error)),
@@ -286,7 +292,11 @@ impl Store {
     }
 
     /// One item, strongly consistent: every reader here decides something.
-    pub(crate) async fn get(&self, key: &Key, operation: &'static str) -> Result<Option<Attributes>, StoreError> {
+    pub(crate) async fn get(
+        &self,
+        key: &Key,
+        operation: &'static str,
+    ) -> Result<Option<Attributes>, StoreError> {
         let answer = self
             .client
             .get_item()

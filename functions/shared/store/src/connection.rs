@@ -32,9 +32,7 @@ pub fn client_config() -> Builder {
                 .operation_timeout(OPERATION)
                 .build(),
         )
-        .retry_config(
-            RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_BACKOFF),
-        )
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_BACKOFF))
         // Answers here are small and never streamed; the attempt timeout already covers a slow body.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }

@@ -56,7 +56,8 @@ impl StoreError {
     {
         let passing = match &error {
             SdkError::ServiceError(service) => {
-                service.raw().is_server_error() || service.err().code().is_some_and(|code| PASSING.contains(&code))
+                service.raw().is_server_error()
+                    || service.err().code().is_some_and(|code| PASSING.contains(&code))
             }
             SdkError::ConstructionFailure(_) => false,
             _ => true,

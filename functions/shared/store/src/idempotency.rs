@@ -53,6 +53,7 @@ pub(crate) fn first(
 ) -> Result<Option<FirstRegistration>, StoreError> {
     let mut reader = ItemReader::new("idempotency", found);
     let same = reader.digest("fingerprint")? == request.fingerprint;
-    let first = FirstRegistration { account: reader.parsed("account")?, created_at: reader.time("created_at")? };
+    let first =
+        FirstRegistration { account: reader.parsed("account")?, created_at: reader.time("created_at")? };
     Ok(same.then_some(first))
 }

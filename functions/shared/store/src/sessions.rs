@@ -139,9 +139,8 @@ impl Store {
     /// Makes a session. Its row, the audit event and the time of the sign-in travel in one batch: none of them decides
     /// anything, and the token leaves only after all three are stored, so they need not stand or fall together.
     pub async fn start_session(&self, session: &NewSession, event: &AuditEvent) -> Result<(), StoreError> {
-        let login = ItemWriter::new(&keys::last_login(session.account))
-            .set("at", time(session.created_at))
-            .finish();
+        let login =
+            ItemWriter::new(&keys::last_login(session.account)).set("at", time(session.created_at)).finish();
         let puts = [new_item(session), event.item(), login].into_iter().filter_map(|item| {
             let put = PutRequest::builder().set_item(Some(item)).build().ok()?;
             Some(WriteRequest::builder().put_request(put).build())
@@ -176,9 +175,7 @@ impl Store {
             .send()
             .await;
         match updated {
-            Ok(output) => {
-                Ok(RotationResult::Rotated(Box::new(read(output.attributes.unwrap_or_default())?)))
-            }
+            Ok(output) => Ok(RotationResult::Rotated(Box::new(read(output.attributes.unwrap_or_default())?))),
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(failed)) => match failed.item() {
                     Some(found) => Ok(RotationResult::Refused(Box::new(read(found.clone())?))),
@@ -316,7 +313,11 @@ impl Store {
     }
 
     /// Sends a batch until nothing of it is left over. Every write in it may be repeated without harm.
-    async fn write_batch(&self, mut writes: Vec<WriteRequest>, operation: &'static str) -> Result<(), StoreError> {
+    async fn write_batch(
+        &self,
+        mut writes: Vec<WriteRequest>,
+        operation: &'static str,
+    ) -> Result<(), StoreError> {
         let mut waits = ExponentialBuilder::new()
             .with_min_delay(Duration::from_millis(20))
             .with_max_delay(Duration::from_millis(200))
@@ -334,7 +335,8 @@ impl Store {
             writes = output.unprocessed_items.unwrap_or_default().remove(&self.table).unwrap_or_default();
             if !writes.is_empty() {
                 let cause = || format!("{} writes were left unprocessed", writes.len()).into();
-                let wait = waits.next().ok_or_else(|| StoreError::Unavailable { operation, cause: cause() })?;
+                let wait =
+                    waits.next().ok_or_else(|| StoreError::Unavailable { operation, cause: cause() })?;
                 tokio::time::sleep(wait).await;
             }
         }

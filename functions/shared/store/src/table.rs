@@ -40,13 +40,18 @@ impl Store {
 
 fn attributes() -> Vec<AttributeDefinition> {
     let definition = |name: &str| {
-        AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build().ok()
+        AttributeDefinition::builder()
+            .attribute_name(name)
+            .attribute_type(ScalarAttributeType::S)
+            .build()
+            .ok()
     };
     [PARTITION, SORT].into_iter().filter_map(definition).collect()
 }
 
 fn key_schema() -> Vec<KeySchemaElement> {
-    let element =
-        |(name, kind): (&str, KeyType)| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().ok();
+    let element = |(name, kind): (&str, KeyType)| {
+        KeySchemaElement::builder().attribute_name(name).key_type(kind).build().ok()
+    };
     [(PARTITION, KeyType::Hash), (SORT, KeyType::Range)].into_iter().filter_map(element).collect()
 }

@@ -85,7 +85,10 @@ impl<'a> Transaction<'a> {
 
     /// Commits. A conflict with another transaction is no answer: the whole is sent again, so that a cancellation for
     /// mixed reasons is decided anew by strongly consistent conditions.
-    pub(crate) async fn commit(self, operation: &'static str) -> Result<Result<(), ConditionsFailed>, StoreError> {
+    pub(crate) async fn commit(
+        self,
+        operation: &'static str,
+    ) -> Result<Result<(), ConditionsFailed>, StoreError> {
         let Self { store, actions } = self;
         let waits = ExponentialBuilder::new()
             .with_min_delay(Duration::from_millis(20))
@@ -109,7 +112,9 @@ async fn send(client: &Client, actions: Vec<TransactWriteItem>) -> Result<(), Se
 
 fn reasons(error: &SendError) -> &[CancellationReason] {
     match error.as_service_error() {
-        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => cancelled.cancellation_reasons(),
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+            cancelled.cancellation_reasons()
+        }
         _ => &[],
     }
 }
@@ -124,6 +129,7 @@ fn failed_conditions(error: &SendError) -> Option<ConditionsFailed> {
     let failed = |reason: &CancellationReason| reason.code() == Some("ConditionalCheckFailed");
     let held = |reason: &CancellationReason| matches!(reason.code(), None | Some("None"));
     let decided = reasons.iter().any(failed) && reasons.iter().all(|reason| failed(reason) || held(reason));
-    let item = |reason: &CancellationReason| failed(reason).then(|| reason.item().cloned().unwrap_or_default());
+    let item =
+        |reason: &CancellationReason| failed(reason).then(|| reason.item().cloned().unwrap_or_default());
     decided.then(|| ConditionsFailed(reasons.iter().map(item).collect()))
 }

@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 
 use crate::{Code, Problem};
 
-/// Accepts one JSON document in UTF-8 whose objects name each key once. Nesting deeper than serde_json's limit of 128
+/// Accepts one JSON document in UTF-8 whose objects name each key once. Nesting deeper than the parser's limit of 128
 /// is refused like any other fault of the text.
 pub(super) fn check(bytes: &[u8]) -> Result<(), Problem> {
     let malformed = Problem::new(Code::MalformedJson);
@@ -97,14 +97,14 @@ mod tests {
         leaf.prop_recursive(4, 32, 5, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-                prop::collection::hash_map(any::<String>(), inner, 0..5).prop_map(|map| Value::from_iter(map)),
+                prop::collection::hash_map(any::<String>(), inner, 0..5).prop_map(Value::from_iter),
             ]
         })
     }
 
     /// The text with every character written as an escape.
     fn escaped(key: &str) -> String {
-        key.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect()
+        key.encode_utf16().fold(String::new(), |text, unit| text + &format!("\\u{unit:04x}"))
     }
 
     proptest! {

@@ -168,7 +168,8 @@ mod tests {
             let status = StatusCode::from_u16(number).unwrap();
             let code = Code::for_status(status);
             assert_eq!(code.status().is_client_error(), status.is_client_error(), "{status}");
-            let exact = Code::ALL.iter().any(|code| code.status() == status && status != StatusCode::CONFLICT);
+            let exact =
+                Code::ALL.iter().any(|code| code.status() == status && status != StatusCode::CONFLICT);
             assert_eq!(code.status() == status, exact, "{status}");
         }
     }

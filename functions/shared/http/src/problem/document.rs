@@ -58,7 +58,10 @@ impl FieldError {
 impl<'r> ToResponse<'r> for Problem {
     fn response() -> (&'r str, RefOr<Response>) {
         let text = |about: &str| {
-            HeaderBuilder::new().schema(Some(Object::with_type(Type::String))).description(Some(about)).build()
+            HeaderBuilder::new()
+                .schema(Some(Object::with_type(Type::String)))
+                .description(Some(about))
+                .build()
         };
         let response = ResponseBuilder::new()
             .description("What went wrong (RFC 9457)")

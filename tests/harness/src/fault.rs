@@ -1,0 +1,112 @@
+//! A connector that fails now and then, on either side of the store: before it saw a request, or after it committed.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+/// What happens to one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    ThrottledBefore,
+    FailedBefore,
+    FailedAfter,
+    LostAfter,
+}
+
+/// The engine behind a connector that injects faults into a share of its requests, drawn from a seed.
+#[derive(Debug, Clone)]
+pub struct Faulty(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    engine: SharedHttpConnector,
+    random: Mutex<StdRng>,
+    per_mille: AtomicU64,
+    injected: AtomicU64,
+}
+
+impl Faulty {
+    /// No faults until [`Faulty::set_per_mille`] says otherwise.
+    pub fn new(engine: impl HttpConnector + 'static, seed: u64) -> Self {
+        Self(Arc::new(Inner {
+            engine: SharedHttpConnector::new(engine),
+            random: Mutex::new(StdRng::seed_from_u64(seed)),
+            per_mille: AtomicU64::new(0),
+            injected: AtomicU64::new(0),
+        }))
+    }
+
+    /// The share of requests that meet a fault, in thousandths.
+    pub fn set_per_mille(&self, share: u64) {
+        self.0.per_mille.store(share, Ordering::SeqCst);
+    }
+
+    /// How many faults there were so far.
+    pub fn injected(&self) -> u64 {
+        self.0.injected.load(Ordering::SeqCst)
+    }
+
+    /// For the store.
+    pub fn http_client(&self) -> SharedHttpClient {
+        SharedHttpClient::new(self.clone())
+    }
+
+    fn draw(&self) -> Option<Fault> {
+        let mut random = self.0.random.lock().unwrap_or_else(PoisonError::into_inner);
+        if random.random_range(0..1_000) >= self.0.per_mille.load(Ordering::SeqCst) {
+            return None;
+        }
+        self.0.injected.fetch_add(1, Ordering::SeqCst);
+        Some(match random.random_range(0..4) {
+            0 => Fault::ThrottledBefore,
+            1 => Fault::FailedBefore,
+            2 => Fault::FailedAfter,
+            _ => Fault::LostAfter,
+        })
+    }
+}
+
+impl HttpClient for Faulty {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Faulty {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let fault = self.draw();
+        let engine = self.0.engine.clone();
+        HttpConnectorFuture::new(async move {
+            match fault {
+                None => engine.call(request).await,
+                Some(Fault::ThrottledBefore) => Ok(error(400, "ProvisionedThroughputExceededException")),
+                Some(Fault::FailedBefore) => Ok(error(500, "InternalServerError")),
+                Some(Fault::FailedAfter) => {
+                    engine.call(request).await?;
+                    Ok(error(500, "InternalServerError"))
+                }
+                Some(Fault::LostAfter) => {
+                    engine.call(request).await?;
+                    Err(ConnectorError::io("the answer was lost".into()))
+                }
+            }
+        })
+    }
+}
+
+fn error(status: u16, code: &str) -> HttpResponse {
+    let body = format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{code}","message":"injected"}}"#);
+    let status = StatusCode::try_from(status).unwrap_or_else(|_| unreachable!("a status of ours"));
+    HttpResponse::new(status, SdkBody::from(body))
+}

@@ -1,0 +1,120 @@
+//! The operations on an engine in memory, with a clock that is moved by hand.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use portcullis_identity::{
+    Argon2Settings, Email, Identity, IdentitySettings, Keyring, LoginAttempt, LoginName, NewPerson, Origin,
+    Password, PasswordHasher, PersonName, SignedIn,
+};
+use portcullis_platform::{Clock, Environment, SystemEntropy};
+use portcullis_platform_embedded::{DataDir, EmbeddedDynamoDb};
+use portcullis_store::Store;
+use secrecy::SecretString;
+
+use crate::fault::Faulty;
+
+/// A password good enough for everybody.
+pub const PASSWORD: &str = "copper lantern drifts upstream";
+
+/// A clock that stands still until it is moved.
+#[derive(Debug)]
+pub struct MovableClock(AtomicI64);
+
+impl MovableClock {
+    /// Moves it ahead.
+    pub fn advance(&self, by: Duration) {
+        let milliseconds = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.0.fetch_add(milliseconds, Ordering::SeqCst);
+    }
+}
+
+impl Clock for MovableClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.0.load(Ordering::SeqCst)).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+}
+
+/// The operations, and what a test can do to their surroundings.
+#[derive(Debug, Clone)]
+pub struct World {
+    /// What decides.
+    pub identity: Arc<Identity>,
+    /// What time it is.
+    pub clock: Arc<MovableClock>,
+    /// What goes wrong.
+    pub faults: Faulty,
+    /// The store without faults in front of it, to look at what is.
+    pub truth: Store,
+}
+
+impl World {
+    /// An empty world whose faults are drawn from this seed.
+    ///
+    /// # Panics
+    /// When it cannot be made; there is no test without it.
+    #[expect(clippy::expect_used, reason = "there is no test without it")]
+    pub async fn new(seed: u64) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let entropy = Arc::new(SystemEntropy);
+        let prepared =
+            DataDir::inspect(&folder.path().join("data"), &Environment::default(), entropy.clone())
+                .expect("an empty folder")
+                .prepare()
+                .expect("keys");
+        let engine = EmbeddedDynamoDb::in_memory().expect("an engine");
+        let truth = Store::in_process(engine.http_client(), "test");
+        truth.create_table_if_missing().await.expect("a table");
+        let faults = Faulty::new(engine, seed);
+        let clock = Arc::new(MovableClock(AtomicI64::new(1_795_000_000_000)));
+        let argon2 = Argon2Settings { memory_kib: 64, iterations: 1, lanes: 1 };
+        let identity = Identity {
+            store: Store::in_process(faults.http_client(), "test"),
+            clock: clock.clone(),
+            entropy,
+            keyring: Keyring::load(&prepared.secrets).await.expect("keys"),
+            hasher: PasswordHasher::start(argon2, &SystemEntropy).expect("threads"),
+            settings: IdentitySettings {
+                argon2,
+                ..IdentitySettings::read(&Environment::default()).expect("defaults")
+            },
+        };
+        Self { identity: Arc::new(identity), clock, faults, truth }
+    }
+
+    /// Registers somebody and signs them in.
+    ///
+    /// # Panics
+    /// When either is refused.
+    #[expect(clippy::expect_used, reason = "there is no test without it")]
+    pub async fn person(&self, email: &str) -> SignedIn {
+        let person = NewPerson {
+            email: Email::parse(email).expect("an address"),
+            password: password(PASSWORD),
+            name: PersonName::parse("Somebody").expect("a name"),
+            phone: None,
+            username: None,
+            idempotency_key: None,
+        };
+        self.identity.register(person, &Origin::default()).await.expect("registered");
+        self.sign_in(email).await.expect("signed in")
+    }
+
+    /// Signs somebody in with [`PASSWORD`].
+    pub async fn sign_in(&self, email: &str) -> Result<SignedIn, portcullis_identity::Error> {
+        let attempt = LoginAttempt {
+            name: LoginName::Email(Email::parse(email)?),
+            password: password(PASSWORD),
+            persistent: false,
+            device_name: None,
+        };
+        self.identity.sign_in(attempt, &Origin::default()).await
+    }
+}
+
+/// A password as somebody types it.
+pub fn password(text: &str) -> Password {
+    Password::new(&SecretString::from(text))
+}

@@ -1,0 +1,97 @@
+"""Runs what the README shows: the session with curl, and the FastAPI dependency that verifies a token."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+# Values that differ from run to run.
+VARYING = [
+    (r"eyJ[\w-]+\.[\w-]+\.[\w-]+", "eyJ…"),
+    (r"rt_usr_\w+\.ses_\w+\.\d+\.[\w-]+\.[\w-]+", "rt_…"),
+    (r"(usr|ses)_[0-9a-f]{32}", r"\1_…"),
+    (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "…Z"),
+]
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.M | re.S)
+
+
+def start(folder):
+    binary = ROOT / "target/debug/portcullis"
+    environment = dict(os.environ, DATA_DIR=folder, RUST_LOG="error")
+    service = subprocess.Popen([binary], env=environment, stdout=subprocess.PIPE, text=True)
+    for line in service.stdout:
+        if "Ctrl-C" in line:
+            return service
+    sys.exit("the service did not start; is port 8001 taken?")
+
+
+def plain(text):
+    for pattern, shown in VARYING:
+        text = re.sub(pattern, shown, text)
+    return text.strip()
+
+
+def check_session():
+    """Every `$ ` line is run in one shell; what follows it is what it prints."""
+    [session] = blocks("console")
+    steps = re.findall(r"^\$ (.*?\n)(?=((?:(?!\$ ).*\n?)*))", session.replace("\\\n", "\\\n"), re.M)
+    commands, expected, buffer = [], [], None
+    for line in session.splitlines():
+        if line.startswith("$ "):
+            commands.append(line[2:])
+            expected.append([])
+        elif commands[-1].endswith("\\"):
+            commands[-1] += "\n" + line
+        else:
+            expected[-1].append(line)
+    script = "".join(f"{command}\nprintf '\\n%s\\n' ----\n" for command in commands)
+    printed = subprocess.run(["bash", "-e"], input=script, capture_output=True, text=True, check=True).stdout
+    outputs = printed.split("\n----\n")
+    for command, wanted, got in zip(commands, expected, outputs):
+        wanted, got = plain("\n".join(wanted)), plain(got)
+        if wanted != got:
+            sys.exit(f"README differs at: {command}\n  written: {wanted}\n  printed: {got}")
+    print(f"{len(commands)} commands print what the README says")
+    return outputs
+
+
+def check_fastapi():
+    """The dependency accepts a fresh token and refuses a damaged one."""
+    import urllib.request
+
+    [code] = [block for block in blocks("python") if "FastAPI" in block]
+    scope = {}
+    exec(compile(code, "README.md", "exec"), scope)
+    from fastapi.testclient import TestClient
+
+    body = json.dumps({"email": "asha@example.com", "password": "copper lantern drifts upstream"}).encode()
+    request = urllib.request.Request(
+        "http://localhost:8001/v1/auth/login", body, {"content-type": "application/json"}
+    )
+    token = json.load(urllib.request.urlopen(request))["access_token"]
+    client = TestClient(scope["app"])
+    good = client.get("/portfolio", headers={"authorization": f"Bearer {token}"})
+    assert good.status_code == 200 and good.json()["owner"].startswith("usr_"), good.text
+    for damaged in [token[:-8] + "AAAAAAAA", token + "x", "nonsense"]:
+        bad = client.get("/portfolio", headers={"authorization": f"Bearer {damaged}"})
+        assert bad.status_code == 401, bad.text
+    assert client.get("/portfolio").status_code in (401, 403)
+    print("the FastAPI dependency verifies tokens")
+
+
+with tempfile.TemporaryDirectory() as folder:
+    service = start(os.path.join(folder, "data"))
+    try:
+        check_session()
+        check_fastapi()
+    finally:
+        service.terminate()
+        service.wait()
