@@ -32,8 +32,8 @@ pub fn router(
         .merge(portcullis_keys::routes())
         .merge(healthz_routes())
         .split_for_parts();
-    let router = routes.with_state(state).merge(openapi::routes(&document)?).merge(docs());
-    Ok(finish(router, &settings, clock, entropy))
+    let complete = routes.with_state(state).merge(openapi::routes(&document)?).merge(docs());
+    Ok(finish(complete, &settings, clock, entropy))
 }
 
 fn docs() -> Router {

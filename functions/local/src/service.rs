@@ -20,7 +20,7 @@ use crate::routes::router;
 const TABLE: &str = "portcullis";
 /// Requests in flight get this long to finish; no request takes longer than its own deadline of 5 seconds.
 const LONGEST_GOODBYE: Duration = Duration::from_secs(8);
-const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
+const SWEEP_EVERY: Duration = Duration::from_hours(1);
 
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]

@@ -57,13 +57,12 @@ async fn refresh(
     headers: HeaderMap,
     OptionalJson(body): OptionalJson<RefreshRequest>,
 ) -> Result<(HeaderMap, Json<RefreshResponse>), Problem> {
-    let (token, delivery) = match body.refresh_token {
-        Some(token) => (token, TokenDelivery::Body),
-        None => {
-            let token = state.refresh_cookie().read(&headers).ok_or(Code::InvalidRefreshToken)?;
-            require_allowed_origin(&headers, &state.settings.origins)?;
-            (token, TokenDelivery::Cookie)
-        }
+    let (token, delivery) = if let Some(token) = body.refresh_token {
+        (token, TokenDelivery::Body)
+    } else {
+        let token = state.refresh_cookie().read(&headers).ok_or(Code::InvalidRefreshToken)?;
+        require_allowed_origin(&headers, &state.settings.origins)?;
+        (token, TokenDelivery::Cookie)
     };
     let refreshed = state.identity.refresh(&token, &client.into()).await?;
     let (headers, refresh_token) = session_headers(&state, &refreshed.refresh, delivery)?;

@@ -16,7 +16,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
 
 /// One place where a person is signed in.
 #[derive(Debug, Serialize, ToSchema)]
-struct Device {
+struct SessionItem {
     /// Opaque id.
     session_id: String,
     /// What the person calls it.
@@ -33,7 +33,7 @@ struct Device {
     current: bool,
 }
 
-impl Device {
+impl SessionItem {
     fn of(session: Session, current: SessionId) -> Self {
         Self {
             session_id: session.made.id.to_string(),
@@ -97,7 +97,7 @@ async fn status(
 #[utoipa::path(
     get, path = "/v1/sessions", tag = "sessions", security(("access_token" = [])), params(Page),
     responses(
-        (status = 200, body = List<Device>),
+        (status = 200, body = List<SessionItem>),
         (status = 401, response = Problem), (status = 422, response = Problem),
     ),
 )]
@@ -105,13 +105,13 @@ async fn list(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
     page: Page,
-) -> Result<Json<List<Device>>, Problem> {
+) -> Result<Json<List<SessionItem>>, Problem> {
     let unusable = |_| Problem::invalid("/cursor", "is not one that this list gave out");
     let after = page.cursor.as_deref().map(str::parse::<SessionId>).transpose().map_err(unusable)?;
     let found = state.identity.list_sessions(&caller, page.limit.into(), after).await?;
     let current = caller.session.made.id;
     Ok(Json(List {
-        items: found.sessions.into_iter().map(|session| Device::of(session, current)).collect(),
+        items: found.sessions.into_iter().map(|session| SessionItem::of(session, current)).collect(),
         next_cursor: found.next.map(|id| id.to_string()),
     }))
 }

@@ -16,6 +16,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
 }
 
 /// What changes; what is not named stays.
+#[expect(clippy::option_option, reason = "absent, null and a number are three different wishes")]
 #[derive(Debug, Deserialize, ToSchema)]
 struct UpdateRequest {
     /// A new name.
@@ -27,6 +28,7 @@ struct UpdateRequest {
 }
 
 /// Tells `null` from an absent field.
+#[expect(clippy::option_option, reason = "absent, null and a number are three different wishes")]
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }

@@ -69,7 +69,7 @@ mod tests {
             "copper lantern drifts upstream",
             "правильная лошадь батарея",
             "mk7#Vq2!xLp9",
-            &"🦀🦞🐙🐚🐬🐳🦑🐡🐠🦈🐟🐋",
+            "🦀🦞🐙🐚🐬🐳🦑🐡🐠🦈🐟🐋",
         ] {
             assert!(check(typed).is_ok(), "{typed}");
         }

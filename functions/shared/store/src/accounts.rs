@@ -3,6 +3,7 @@
 //! The two rows carry the same account and are only ever written together, so that a sign-in needs one read and neither
 //! row can be ahead of the other.
 
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use jiff::Timestamp;
 
 use crate::audit::AuditEvent;
@@ -227,7 +228,7 @@ impl Store {
             Err(error)
                 if error
                     .as_service_error()
-                    .is_some_and(|error| error.is_conditional_check_failed_exception()) =>
+                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
             {
                 Ok(false)
             }

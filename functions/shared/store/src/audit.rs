@@ -10,7 +10,7 @@ use crate::item::{Attributes, ItemWriter, text, time};
 use crate::keys;
 
 /// How long events are kept: thirteen months, so that one year can be compared with the next.
-const RETENTION: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+const RETENTION: Duration = Duration::from_hours(400 * 24);
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

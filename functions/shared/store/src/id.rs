@@ -1,4 +1,4 @@
-//! Typed identifiers: a prefix that says what they name, and a UUIDv7 that sorts by creation time.
+//! Typed identifiers: a prefix that says what they name, and a version 7 UUID that sorts by creation time.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};

@@ -24,7 +24,7 @@ pub type Digest = [u8; 32];
 /// DynamoDB takes this many writes in one batch.
 const BATCH: usize = 25;
 /// How long a session that was ended stays in the table, for whoever looks into it.
-const KEPT_AFTER_END: Duration = Duration::from_secs(24 * 60 * 60);
+const KEPT_AFTER_END: Duration = Duration::from_hours(24);
 
 /// A session to be made.
 #[derive(Debug, Clone)]
