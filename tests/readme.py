@@ -42,8 +42,7 @@ def plain(text):
 def check_session():
     """Every `$ ` line is run in one shell; what follows it is what it prints."""
     [session] = blocks("console")
-    steps = re.findall(r"^\$ (.*?\n)(?=((?:(?!\$ ).*\n?)*))", session.replace("\\\n", "\\\n"), re.M)
-    commands, expected, buffer = [], [], None
+    commands, expected = [], []
     for line in session.splitlines():
         if line.startswith("$ "):
             commands.append(line[2:])

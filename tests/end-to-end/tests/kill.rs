@@ -1,5 +1,11 @@
 //! What a client was told succeeded survives `kill -9`.
-#![allow(missing_docs)]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so"
+)]
 
 use std::time::Duration;
 

@@ -1,5 +1,11 @@
 //! The service as its clients see it, through the running binary.
-#![allow(missing_docs)]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so"
+)]
 
 use portcullis_harness::process::{Running, command};
 use reqwest::{Client, Method, Response, StatusCode};
