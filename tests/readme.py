@@ -9,6 +9,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 README = (ROOT / "README.md").read_text()
 # Values that differ from run to run.
 VARYING = [
@@ -24,7 +25,7 @@ def blocks(language):
 
 
 def start(folder):
-    binary = ROOT / "target/debug/portcullis"
+    binary = TARGET / "debug/portcullis"
     environment = dict(os.environ, DATA_DIR=folder, RUST_LOG="error")
     service = subprocess.Popen([binary], env=environment, stdout=subprocess.PIPE, text=True)
     for line in service.stdout:
