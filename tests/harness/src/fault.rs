@@ -62,6 +62,11 @@ impl Faulty {
         SharedHttpClient::new(self.clone())
     }
 
+    /// How often other tasks get a turn before the engine sees a request.
+    fn hops(&self) -> u32 {
+        self.0.random.lock().unwrap_or_else(PoisonError::into_inner).random_range(1..4)
+    }
+
     fn draw(&self) -> Option<Fault> {
         let mut random = self.0.random.lock().unwrap_or_else(PoisonError::into_inner);
         if random.random_range(0..1_000) >= self.0.per_mille.load(Ordering::SeqCst) {
@@ -87,7 +92,13 @@ impl HttpConnector for Faulty {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let fault = self.draw();
         let engine = self.0.engine.clone();
+        let hops = self.hops();
         HttpConnectorFuture::new(async move {
+            // A network lies between: without it one task would read and write before another gets a turn, and no race
+            // would ever be run.
+            for _ in 0..hops {
+                tokio::task::yield_now().await;
+            }
             match fault {
                 None => engine.call(request).await,
                 Some(Fault::ThrottledBefore) => Ok(error(400, "ProvisionedThroughputExceededException")),
