@@ -1,7 +1,10 @@
 //! A connector that fails now and then, on either side of the store: before it saw a request, or after it committed.
+//!
+//! On a runtime of one thread whose time is paused, everything it does follows from its seed, and a hang costs nothing.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
@@ -20,9 +23,16 @@ use rand::{Rng, SeedableRng};
 enum Fault {
     ThrottledBefore,
     FailedBefore,
+    HungBefore,
     FailedAfter,
     LostAfter,
+    HungAfter,
+    /// Carried out when its client has long sent it again.
+    Late,
 }
+
+/// How late a request is carried out whose client has given up on it: after the time limit of one attempt.
+const LATE: Duration = Duration::from_millis(900);
 
 /// The engine behind a connector that injects faults into a share of its requests, drawn from a seed.
 #[derive(Debug, Clone)]
@@ -33,6 +43,7 @@ struct Inner {
     engine: SharedHttpConnector,
     random: Mutex<StdRng>,
     per_mille: AtomicU64,
+    calls: AtomicU64,
     injected: AtomicU64,
 }
 
@@ -43,6 +54,7 @@ impl Faulty {
             engine: SharedHttpConnector::new(engine),
             random: Mutex::new(StdRng::seed_from_u64(seed)),
             per_mille: AtomicU64::new(0),
+            calls: AtomicU64::new(0),
             injected: AtomicU64::new(0),
         }))
     }
@@ -50,6 +62,11 @@ impl Faulty {
     /// The share of requests that meet a fault, in thousandths.
     pub fn set_per_mille(&self, share: u64) {
         self.0.per_mille.store(share, Ordering::SeqCst);
+    }
+
+    /// How many requests there were so far.
+    pub fn calls(&self) -> u64 {
+        self.0.calls.load(Ordering::SeqCst)
     }
 
     /// How many faults there were so far.
@@ -73,11 +90,14 @@ impl Faulty {
             return None;
         }
         self.0.injected.fetch_add(1, Ordering::SeqCst);
-        Some(match random.random_range(0..4) {
+        Some(match random.random_range(0..7) {
             0 => Fault::ThrottledBefore,
             1 => Fault::FailedBefore,
-            2 => Fault::FailedAfter,
-            _ => Fault::LostAfter,
+            2 => Fault::HungBefore,
+            3 => Fault::FailedAfter,
+            4 => Fault::LostAfter,
+            5 => Fault::HungAfter,
+            _ => Fault::Late,
         })
     }
 }
@@ -90,6 +110,7 @@ impl HttpClient for Faulty {
 
 impl HttpConnector for Faulty {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        self.0.calls.fetch_add(1, Ordering::SeqCst);
         let fault = self.draw();
         let engine = self.0.engine.clone();
         let hops = self.hops();
@@ -103,6 +124,18 @@ impl HttpConnector for Faulty {
                 None => engine.call(request).await,
                 Some(Fault::ThrottledBefore) => Ok(error(400, "ProvisionedThroughputExceededException")),
                 Some(Fault::FailedBefore) => Ok(error(500, "InternalServerError")),
+                Some(Fault::HungBefore) => std::future::pending().await,
+                Some(Fault::HungAfter) => {
+                    engine.call(request).await?;
+                    std::future::pending().await
+                }
+                Some(Fault::Late) => {
+                    tokio::spawn(async move {
+                        tokio::time::sleep(LATE).await;
+                        engine.call(request).await
+                    });
+                    std::future::pending().await
+                }
                 Some(Fault::FailedAfter) => {
                     engine.call(request).await?;
                     Ok(error(500, "InternalServerError"))

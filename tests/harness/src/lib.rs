@@ -5,3 +5,4 @@
 pub mod fault;
 pub mod in_process;
 pub mod process;
+pub mod unguarded;

@@ -3,8 +3,8 @@
 use axum::http::HeaderMap;
 use http::header::SET_COOKIE;
 use jiff::Timestamp;
+use portcullis_identity::Account;
 use portcullis_identity::RefreshGrant;
-use portcullis_store::Account;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -44,6 +44,8 @@ pub use settings::{IdentitySettings, VARIABLES};
 
 use portcullis_platform::{Clock, Entropy};
 use portcullis_store::Store;
+/// What operations give and take of the store's records, for callers that know the operations alone.
+pub use portcullis_store::{Account, Session, SessionId, StoreError};
 
 /// Everything an operation needs; made once at the start and shared by all requests.
 #[derive(Debug)]

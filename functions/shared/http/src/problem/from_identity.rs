@@ -1,7 +1,7 @@
 //! What clients learn of the errors of `identity`: the one place where the two meet.
 
 use portcullis_identity::Error;
-use portcullis_store::StoreError;
+use portcullis_identity::StoreError;
 
 use super::{Code, Problem};
 
