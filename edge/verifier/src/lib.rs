@@ -13,6 +13,7 @@
 extern crate alloc;
 
 mod algorithm;
+pub mod api_key;
 mod base64url;
 mod claims;
 mod expectations;
