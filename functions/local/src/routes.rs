@@ -25,6 +25,7 @@ pub fn router(
     let (routes, document) = OpenApiRouter::with_openapi(openapi::base(&settings.public_url))
         .merge(portcullis_register::routes())
         .merge(portcullis_login::routes())
+        .merge(portcullis_mfa::routes())
         .merge(portcullis_refresh::routes())
         .merge(portcullis_logout::routes())
         .merge(portcullis_users::routes())

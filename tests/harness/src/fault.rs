@@ -1,6 +1,6 @@
 //! A connector that fails now and then, on either side of the store: before it saw a request, or after it committed.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_smithy_runtime_api::client::http::{
@@ -33,6 +33,8 @@ struct Inner {
     engine: SharedHttpConnector,
     random: Mutex<StdRng>,
     per_mille: AtomicU64,
+    down: AtomicBool,
+    requests: AtomicU64,
     injected: AtomicU64,
 }
 
@@ -43,6 +45,8 @@ impl Faulty {
             engine: SharedHttpConnector::new(engine),
             random: Mutex::new(StdRng::seed_from_u64(seed)),
             per_mille: AtomicU64::new(0),
+            down: AtomicBool::new(false),
+            requests: AtomicU64::new(0),
             injected: AtomicU64::new(0),
         }))
     }
@@ -50,6 +54,16 @@ impl Faulty {
     /// The share of requests that meet a fault, in thousandths.
     pub fn set_per_mille(&self, share: u64) {
         self.0.per_mille.store(share, Ordering::SeqCst);
+    }
+
+    /// Whether every request is refused before the engine sees it.
+    pub fn set_down(&self, down: bool) {
+        self.0.down.store(down, Ordering::SeqCst);
+    }
+
+    /// How many requests there were so far, those that met a fault included.
+    pub fn requests(&self) -> u64 {
+        self.0.requests.load(Ordering::SeqCst)
     }
 
     /// How many faults there were so far.
@@ -68,6 +82,10 @@ impl Faulty {
     }
 
     fn draw(&self) -> Option<Fault> {
+        self.0.requests.fetch_add(1, Ordering::SeqCst);
+        if self.0.down.load(Ordering::SeqCst) {
+            return Some(Fault::FailedBefore);
+        }
         let mut random = self.0.random.lock().unwrap_or_else(PoisonError::into_inner);
         if random.random_range(0..1_000) >= self.0.per_mille.load(Ordering::SeqCst) {
             return None;

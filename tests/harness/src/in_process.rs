@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use portcullis_identity::{
-    Argon2Settings, Email, Identity, IdentitySettings, Keyring, LoginAttempt, LoginName, NewPerson, Origin,
-    Password, PasswordHasher, PersonName, SignedIn,
+    Argon2Settings, Email, Identity, IdentitySettings, Keyring, Login, LoginAttempt, LoginName, NewPerson,
+    Origin, Password, PasswordHasher, PersonName, SignedIn,
 };
 use portcullis_platform::{Clock, Environment, SystemEntropy};
 use portcullis_platform_embedded::{DataDir, EmbeddedDynamoDb};
@@ -15,6 +15,7 @@ use portcullis_store::Store;
 use secrecy::SecretString;
 
 use crate::fault::Faulty;
+use crate::key_wrap::FaultyKeyWrap;
 
 /// A password good enough for everybody.
 pub const PASSWORD: &str = "copper lantern drifts upstream";
@@ -46,6 +47,8 @@ pub struct World {
     pub clock: Arc<MovableClock>,
     /// What goes wrong.
     pub faults: Faulty,
+    /// What goes wrong with the master key.
+    pub key_wrap: Arc<FaultyKeyWrap>,
     /// The store without faults in front of it, to look at what is.
     pub truth: Store,
 }
@@ -70,10 +73,12 @@ impl World {
         let faults = Faulty::new(engine, seed);
         let clock = Arc::new(MovableClock(AtomicI64::new(1_795_000_000_000)));
         let argon2 = Argon2Settings { memory_kib: 64, iterations: 1, lanes: 1 };
+        let key_wrap = Arc::new(FaultyKeyWrap::new(prepared.key_wrap));
         let identity = Identity {
             store: Store::in_process(faults.http_client(), "test"),
             clock: clock.clone(),
             entropy,
+            key_wrap: key_wrap.clone(),
             keyring: Keyring::load(&prepared.secrets).await.expect("keys"),
             hasher: PasswordHasher::start(argon2, &SystemEntropy).expect("threads"),
             settings: IdentitySettings {
@@ -81,7 +86,7 @@ impl World {
                 ..IdentitySettings::read(&Environment::default()).expect("defaults")
             },
         };
-        Self { identity: Arc::new(identity), clock, faults, truth }
+        Self { identity: Arc::new(identity), clock, faults, key_wrap, truth }
     }
 
     /// Registers somebody and signs them in.
@@ -103,12 +108,25 @@ impl World {
     }
 
     /// Signs somebody in with [`PASSWORD`].
+    ///
+    /// # Panics
+    /// When a code is asked for: whoever set a second factor up uses [`World::login`].
     pub async fn sign_in(&self, email: &str) -> Result<SignedIn, portcullis_identity::Error> {
+        match self.login(email).await? {
+            Login::SignedIn(session) => Ok(*session),
+            #[expect(clippy::panic, reason = "a test that cannot go on says so")]
+            Login::MfaRequired(_) => panic!("a code is asked for"),
+        }
+    }
+
+    /// Shows [`PASSWORD`].
+    pub async fn login(&self, email: &str) -> Result<Login, portcullis_identity::Error> {
         let attempt = LoginAttempt {
             name: LoginName::Email(Email::parse(email)?),
             password: password(PASSWORD),
             persistent: false,
             device_name: None,
+            token_in_body: false,
         };
         self.identity.sign_in(attempt, &Origin::default()).await
     }

@@ -2,6 +2,8 @@
 //!
 //! Nothing here asserts what is right; that is for the suites.
 
+pub mod authenticator;
 pub mod fault;
 pub mod in_process;
+pub mod key_wrap;
 pub mod process;

@@ -49,6 +49,6 @@ pub use problem::{Code, FieldError, Problem, ProblemDocument};
 pub use refresh_cookie::RefreshCookie;
 pub use request_id::RequestId;
 pub use router::finish;
-pub use session_answer::{TokenDelivery, User, rfc3339, session_headers};
+pub use session_answer::{SessionAnswer, TokenDelivery, User, rfc3339, session_headers};
 pub use settings::{ALLOWED_ORIGINS, HttpSettings, PUBLIC_URL, PublicUrl, VARIABLES};
 pub use state::AppState;

@@ -5,7 +5,6 @@ use portcullis_store::{Account, AuditKind, ProfileChange};
 
 use crate::access::Caller;
 use crate::error::Error;
-use crate::hashing::Verdict;
 use crate::password::Password;
 use crate::person::{PersonName, PhoneNumber};
 use crate::{Identity, Origin};
@@ -51,12 +50,7 @@ impl Identity {
         password: &Password,
         origin: &Origin,
     ) -> Result<(), Error> {
-        let credentials = self.store.credentials_by_email(&caller.account.email).await?;
-        let credentials = credentials.ok_or(Error::InvalidAccessToken)?;
-        let verdict = self.hasher.verify(password, Some(&credentials.password_hash)).await?;
-        if verdict == Verdict::Wrong {
-            return Err(Error::WrongPassword);
-        }
+        self.confirm_password(caller, password).await?;
         let event = self.audit_event(AuditKind::AccountErased, caller.account.id, origin)?;
         Ok(self.store.erase(&caller.account, &event).await?)
     }

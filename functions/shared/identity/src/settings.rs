@@ -58,6 +58,12 @@ const PASSWORD_MIN_SCORE: Variable = Variable {
     about: "zxcvbn score a new password needs, 0 to 4",
     aliases: &[],
 };
+const TOTP_ISSUER: Variable = Variable {
+    name: "TOTP_ISSUER",
+    default: "Portcullis",
+    about: "what authenticator apps call this service",
+    aliases: &[],
+};
 const ROLE_DEFINITIONS: Variable = Variable {
     name: "ROLE_DEFINITIONS",
     default: "",
@@ -84,6 +90,7 @@ pub const VARIABLES: &[Variable] = &[
     hashing::MEMORY,
     hashing::ITERATIONS,
     hashing::LANES,
+    TOTP_ISSUER,
     ROLE_DEFINITIONS,
     EMAIL_VERIFICATION,
 ];
@@ -109,6 +116,8 @@ pub struct IdentitySettings {
     pub password_min_score: u8,
     /// Cost of a password hash.
     pub argon2: Argon2Settings,
+    /// What authenticator apps call this service.
+    pub totp_issuer: String,
     /// Who may do what.
     pub policy: Policy,
 }
@@ -125,7 +134,14 @@ impl IdentitySettings {
             let reason = "only `off` is supported so far";
             return Err(Misconfigured::new(EMAIL_VERIFICATION.name, reason));
         }
+        let totp_issuer = environment.text(&TOTP_ISSUER)?;
+        let shown_plainly = !totp_issuer.contains(|letter: char| letter == ':' || letter.is_control());
+        if !shown_plainly || totp_issuer.chars().count() > 64 {
+            let reason = "must be at most 64 characters, none of them a colon or a control character";
+            return Err(Misconfigured::new(TOTP_ISSUER.name, reason));
+        }
         Ok(Self {
+            totp_issuer,
             issuer: environment.text(&TOKEN_ISSUER)?,
             audience: environment.text(&TOKEN_AUDIENCE)?,
             access_token_ttl: environment.seconds(&ACCESS_TOKEN_TTL, 1..=DAY)?,

@@ -283,6 +283,7 @@ impl Store {
             .delete(&keys::credentials(&account.email))
             .delete(&keys::profile(account.id))
             .delete(&keys::last_login(account.id))
+            .delete(&keys::factor(account.id))
             .put(event.item());
         if let Some(name) = &account.username {
             transaction = transaction.delete(&keys::username(name));

@@ -8,8 +8,10 @@
 
 mod accounts;
 mod audit;
+mod challenges;
 mod connection;
 mod error;
+mod factors;
 mod id;
 mod idempotency;
 mod item;
@@ -20,8 +22,10 @@ mod transaction;
 
 pub use accounts::{Account, AccountStatus, Credentials, NewAccount, ProfileChange, Registration};
 pub use audit::{AuditEvent, AuditKind};
+pub use challenges::{Challenge, ChallengeKind};
 pub use connection::{Store, client_config};
 pub use error::StoreError;
+pub use factors::{ActiveFactor, Factor, FactorSignIn, FactorSwap, PendingFactor, SealedSecret};
 pub use id::{AccountId, Id, InvalidId, Kind, SessionId};
 pub use idempotency::{Fingerprint, FirstRegistration, IdempotentRequest};
 pub use sessions::{Digest, NewSession, Revocation, Rotation, RotationResult, Session, SessionPage};

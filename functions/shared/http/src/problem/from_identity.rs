@@ -1,6 +1,7 @@
 //! What clients learn of the errors of `identity`: the one place where the two meet.
 
 use portcullis_identity::Error;
+use portcullis_platform::KeyWrapError;
 use portcullis_store::StoreError;
 
 use super::{Code, Problem};
@@ -13,6 +14,13 @@ impl From<Error> for Problem {
             Error::WrongPassword => {
                 return Self::new(Code::Forbidden).with_detail("The password is not right.");
             }
+            Error::WrongCode => return Self::new(Code::Forbidden).with_detail("The code is not right."),
+            Error::TooManyAttempts { retry_after } => {
+                return Self::new(Code::TooManyAttempts).with_retry_after(retry_after);
+            }
+            Error::InvalidSessionToken => Code::InvalidSessionToken,
+            Error::InvalidCode => Code::InvalidCode,
+            Error::MfaNotSetUp => Code::MfaNotSetUp,
             Error::InvalidCredentials => Code::InvalidCredentials,
             Error::InvalidAccessToken => Code::InvalidToken,
             Error::InvalidRefreshToken => Code::InvalidRefreshToken,
@@ -21,9 +29,13 @@ impl From<Error> for Problem {
             Error::UsernameTaken => Code::UsernameTaken,
             Error::IdempotencyKeyReused => Code::IdempotencyKeyReused,
             Error::NotFound => Code::NotFound,
-            Error::Overloaded => Code::Unavailable,
-            Error::Store(StoreError::Unavailable { .. }) => logged(Code::Unavailable, &error),
-            Error::Store(_) | Error::Entropy(_) | Error::Internal(_) => logged(Code::InternalError, &error),
+            Error::Overloaded | Error::Contended => Code::Unavailable,
+            Error::Store(StoreError::Unavailable { .. }) | Error::KeyWrap(KeyWrapError::Unavailable(_)) => {
+                logged(Code::Unavailable, &error)
+            }
+            Error::Store(_) | Error::KeyWrap(_) | Error::Entropy(_) | Error::Internal(_) => {
+                logged(Code::InternalError, &error)
+            }
         };
         Self::new(code)
     }
