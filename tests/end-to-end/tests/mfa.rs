@@ -233,7 +233,8 @@ async fn guesses_are_counted_by_account_however_many_sign_ins_they_are_spread_ov
     let outcomes = asha.race(&vec![asha.wrong_code(); 200]).await;
     assert_eq!(count(&outcomes, |outcome| matches!(outcome, Err(Error::InvalidCode))), 5);
     // On a busy machine a few of the two hundred wait too long for the store and are told so, which is no answer either.
-    let unanswered = |outcome: &Result<_, _>| matches!(outcome, Err(Error::TooManyAttempts { .. } | Error::Store(_)));
+    let unanswered =
+        |outcome: &Result<_, _>| matches!(outcome, Err(Error::TooManyAttempts { .. } | Error::Store(_)));
     assert_eq!(count(&outcomes, unanswered), 195);
 
     let right = asha.code();

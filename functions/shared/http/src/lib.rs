@@ -37,7 +37,7 @@ mod state;
 mod testing;
 
 pub use body::MAX_BODY;
-pub use caller::{SignedInCaller, bearer_token};
+pub use caller::{AnyCaller, ServiceCaller, SignedInCaller, bearer_token};
 pub use client::{Client, ClientAddress, address_of_socket};
 pub use healthz::{Health, routes as healthz_routes};
 pub use idempotency_key::IdempotencyKey;

@@ -44,6 +44,18 @@ pub enum Error {
     /// The refresh token had already been rotated, so the session was ended.
     #[error("replayed refresh token")]
     SessionRevoked,
+    /// The API key is not one of ours, has expired, was removed, or its owner may not use it.
+    #[error("invalid API key")]
+    InvalidApiKey,
+    /// The service token is not one of ours.
+    #[error("invalid service token")]
+    InvalidServiceToken,
+    /// The caller is known and may not do this; the text says what is missing.
+    #[error("forbidden")]
+    Forbidden(&'static str),
+    /// The account has as many API keys as an account may have.
+    #[error("too many API keys")]
+    TooManyApiKeys,
     /// The token of a sign-in that was begun is not one of ours, has expired, or is finished.
     #[error("invalid session token")]
     InvalidSessionToken,

@@ -1,7 +1,7 @@
 //! A person's own account: reading, changing and erasing it.
 
 use jiff::Timestamp;
-use portcullis_store::{Account, AuditKind, ProfileChange};
+use portcullis_store::{Account, AccountId, AuditKind, ProfileChange};
 
 use crate::access::Caller;
 use crate::error::Error;
@@ -19,9 +19,9 @@ pub struct ProfileUpdate {
 }
 
 impl Identity {
-    /// When the caller last signed in.
-    pub async fn last_login(&self, caller: &Caller) -> Result<Option<Timestamp>, Error> {
-        Ok(self.store.last_login(caller.account.id).await?)
+    /// When the owner of an account last signed in.
+    pub async fn last_login(&self, account: AccountId) -> Result<Option<Timestamp>, Error> {
+        Ok(self.store.last_login(account).await?)
     }
 
     /// Changes the caller's profile and returns the account as it is now.

@@ -6,6 +6,7 @@ use portcullis_platform::{Alias, Environment, Misconfigured, Variable};
 use portcullis_verifier::policy::Policy;
 
 use crate::hashing::{self, Argon2Settings};
+use crate::services::ServiceRights;
 
 const DAY: u64 = 24 * 60 * 60;
 /// No lifetime may be longer, so that sums of times stay far from the end of the calendar.
@@ -70,6 +71,12 @@ const ROLE_DEFINITIONS: Variable = Variable {
     about: "policy document (JSON) of roles, permissions and services; built-in roles when unset",
     aliases: &[],
 };
+const SERVICES: Variable = Variable {
+    name: "SERVICES",
+    default: r#"{"edge":["api-key:verify"],"trading":["api-key:verify"]}"#,
+    about: "services and their rights (JSON: names, each with a list of resource:action); their tokens are in SERVICE_TOKENS",
+    aliases: &[],
+};
 const EMAIL_VERIFICATION: Variable = Variable {
     name: "EMAIL_VERIFICATION",
     default: "off",
@@ -92,6 +99,7 @@ pub const VARIABLES: &[Variable] = &[
     hashing::LANES,
     TOTP_ISSUER,
     ROLE_DEFINITIONS,
+    SERVICES,
     EMAIL_VERIFICATION,
 ];
 
@@ -120,6 +128,8 @@ pub struct IdentitySettings {
     pub totp_issuer: String,
     /// Who may do what.
     pub policy: Policy,
+    /// Which service may do what.
+    pub services: ServiceRights,
 }
 
 impl IdentitySettings {
@@ -140,8 +150,11 @@ impl IdentitySettings {
             let reason = "must be at most 64 characters, none of them a colon or a control character";
             return Err(Misconfigured::new(TOTP_ISSUER.name, reason));
         }
+        let services = ServiceRights::parse(&environment.text(&SERVICES)?)
+            .map_err(|reason| Misconfigured::new(SERVICES.name, reason))?;
         Ok(Self {
             totp_issuer,
+            services,
             issuer: environment.text(&TOKEN_ISSUER)?,
             audience: environment.text(&TOKEN_AUDIENCE)?,
             access_token_ttl: environment.seconds(&ACCESS_TOKEN_TTL, 1..=DAY)?,

@@ -13,4 +13,4 @@ pub use clock::{Clock, SystemClock};
 pub use entropy::{Entropy, EntropyUnavailable, SystemEntropy};
 pub use environment::{Alias, Environment, Misconfigured, Variable};
 pub use key_wrap::{DataKey, EncryptionContext, KeyWrap, KeyWrapError};
-pub use secrets::{SecretName, SecretVersions, Secrets, SecretsError};
+pub use secrets::{FIRST_SERVICES, SecretName, SecretVersions, Secrets, SecretsError};

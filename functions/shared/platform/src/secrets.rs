@@ -17,15 +17,24 @@ pub trait Secrets: Debug + Send + Sync {
 pub enum SecretName {
     /// At least 32 bytes from which the keys of refresh-token MACs and request fingerprints are derived.
     SessionSecretKey,
+    /// At least 32 bytes under which API keys are digested.
+    ApiKeySecret,
+    /// The tokens of services: a JSON object of names, each with one or two tokens of at least 32 characters.
+    ServiceTokens,
     /// An RSA private key that signs access tokens, PKCS#8 in PEM.
     TokenSigningKey,
 }
+
+/// The services a first start makes tokens for.
+pub const FIRST_SERVICES: [&str; 2] = ["edge", "trading"];
 
 impl SecretName {
     /// The name in capitals, as an environment variable has it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::SessionSecretKey => "SESSION_SECRET_KEY",
+            Self::ApiKeySecret => "PORTFOLIO_API_KEY_SECRET",
+            Self::ServiceTokens => "SERVICE_TOKENS",
             Self::TokenSigningKey => "TOKEN_SIGNING_KEY",
         }
     }

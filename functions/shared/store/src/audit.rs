@@ -31,6 +31,12 @@ pub enum AuditKind {
     MfaDisabled,
     /// New backup codes took the place of the old ones.
     BackupCodesRenewed,
+    /// An API key was made.
+    ApiKeyCreated,
+    /// An API key got another secret.
+    ApiKeyRotated,
+    /// An API key was removed.
+    ApiKeyDeleted,
     /// A session was ended by its owner.
     SessionRevoked,
     /// All sessions, or all but one, were ended by their owner.
@@ -55,6 +61,9 @@ impl AuditKind {
             Self::MfaEnabled => "mfa_enabled",
             Self::MfaDisabled => "mfa_disabled",
             Self::BackupCodesRenewed => "backup_codes_renewed",
+            Self::ApiKeyCreated => "api_key_created",
+            Self::ApiKeyRotated => "api_key_rotated",
+            Self::ApiKeyDeleted => "api_key_deleted",
             Self::SessionRevoked => "session_revoked",
             Self::SessionsRevoked => "sessions_revoked",
             Self::RefreshTokenReuse => "refresh_token_reuse",

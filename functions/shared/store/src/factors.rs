@@ -154,12 +154,12 @@ fn replacing<'a>(transaction: Transaction<'a>, account: AccountId, next: &Factor
         return transaction.put_if(item, "attribute_not_exists(pk)", Attributes::new());
     }
     let seen = Attributes::from([(":seen".to_owned(), number(next.version))]);
-    transaction.put_if(item, "version = :seen", seen)
+    transaction.put_if(item, "row_version = :seen", seen)
 }
 
 fn item(account: AccountId, next: &Factor) -> Attributes {
     let mut writer = ItemWriter::new(&keys::factor(account))
-        .set("version", number(next.version + 1))
+        .set("row_version", number(next.version + 1))
         .set("failures", number(next.failures))
         .set_some("blocked_until", next.blocked_until.map(time));
     if let Some(active) = &next.active {
@@ -174,7 +174,8 @@ fn item(account: AccountId, next: &Factor) -> Attributes {
     writer.finish()
 }
 
-fn secret(writer: ItemWriter, name: &str, sealed: &SealedSecret) -> ItemWriter {
+/// Writes a sealed secret under two attributes of this name.
+pub(crate) fn secret(writer: ItemWriter, name: &str, sealed: &SealedSecret) -> ItemWriter {
     writer
         .set(&format!("{name}_key"), bytes(sealed.wrapped_key.clone()))
         .set(&format!("{name}_secret"), bytes(sealed.ciphertext.clone()))
@@ -195,7 +196,7 @@ fn read(found: Attributes) -> Result<Factor, StoreError> {
         None => None,
     };
     Ok(Factor {
-        version: reader.number("version")?,
+        version: reader.number("row_version")?,
         active,
         pending,
         failures: reader.number("failures")?,
@@ -203,7 +204,8 @@ fn read(found: Attributes) -> Result<Factor, StoreError> {
     })
 }
 
-fn read_secret(reader: &mut ItemReader, name: &str) -> Result<Option<SealedSecret>, StoreError> {
+/// Reads what [`secret`] wrote, if it is there.
+pub(crate) fn read_secret(reader: &mut ItemReader, name: &str) -> Result<Option<SealedSecret>, StoreError> {
     match reader.bytes_if_any(&format!("{name}_key"))? {
         Some(wrapped_key) => {
             Ok(Some(SealedSecret { wrapped_key, ciphertext: reader.bytes(&format!("{name}_secret"))? }))

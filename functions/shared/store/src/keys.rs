@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use crate::challenges::ChallengeKind;
-use crate::id::{AccountId, SessionId};
+use crate::id::{AccountId, ApiKeyId, SessionId};
 use crate::sessions::Digest;
 
 /// Name of the partition key attribute.
@@ -20,6 +20,9 @@ pub(crate) const SORT: &str = "sk";
 pub(crate) const TTL: &str = "expires_ttl";
 /// What the sort keys of sessions begin with.
 pub(crate) const SESSION_PREFIX: &str = "SES#";
+
+/// What the sort keys of API keys begin with.
+pub(crate) const API_KEY_PREFIX: &str = "KEY#";
 
 /// The full primary key of one item.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -82,6 +85,16 @@ pub(crate) fn factor(account: AccountId) -> Key {
     Key::new(person(account), "FACTOR")
 }
 
+/// One API key, among all that is its owner's.
+pub(crate) fn api_key(account: AccountId, key: ApiKeyId) -> Key {
+    Key::new(person(account), format!("{API_KEY_PREFIX}{key}"))
+}
+
+/// Whose an API key is.
+pub(crate) fn api_key_owner(key: ApiKeyId) -> Key {
+    Key::new(format!("KEY#{key}"), "KEY")
+}
+
 /// Something that was begun and can be finished once. The kind is part of the key, so that what was handed out for one
 /// purpose is not even found for another.
 pub(crate) fn challenge(kind: ChallengeKind, digest: &Digest) -> Key {
@@ -116,6 +129,7 @@ mod tests {
         fn no_text_forms_the_key_of_another_kind(text in ".{0,40}", other in ".{0,40}") {
             let now = Timestamp::UNIX_EPOCH;
             let account = Id::generate(now, &SystemEntropy).unwrap();
+            let key = Id::generate(now, &SystemEntropy).unwrap();
             let session_id = Id::generate(now, &SystemEntropy).unwrap();
             let of_text = [credentials(&text), username(&text), idempotency("register", &text)];
             let of_ids = [
@@ -125,6 +139,8 @@ mod tests {
                 session(account, session_id),
                 audit(account, now, 1),
                 challenge(ChallengeKind::Mfa, &[0; 32]),
+                api_key(account, key),
+                api_key_owner(key),
             ];
             let mut all: Vec<&Key> = of_text.iter().chain(&of_ids).collect();
             let count = all.len();

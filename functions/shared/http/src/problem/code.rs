@@ -56,6 +56,11 @@ codes! {
     /// The refresh token is unknown, expired, or absent.
     InvalidRefreshToken: UNAUTHORIZED, "invalid_refresh_token", "Invalid refresh token",
         "The refresh token is not valid.";
+    /// The API key is malformed, unknown, expired, or its owner may not use it.
+    InvalidApiKey: UNAUTHORIZED, "invalid_api_key", "Invalid API key", "The API key is not valid.";
+    /// The token of a service is not one of ours.
+    InvalidServiceToken: UNAUTHORIZED, "invalid_service_token", "Invalid service token",
+        "The service token is not valid.";
     /// The sign-in that was begun is unknown, expired, or finished.
     InvalidSessionToken: UNAUTHORIZED, "invalid_session_token", "Invalid session token",
         "The sign-in is unknown, took too long, or is finished; begin it again.";
@@ -79,6 +84,9 @@ codes! {
     EmailTaken: CONFLICT, "email_taken", "E-mail address taken", "The e-mail address is already in use.";
     /// The username belongs to an account.
     UsernameTaken: CONFLICT, "username_taken", "Username taken", "The username is already in use.";
+    /// The account has as many API keys as an account may have.
+    TooManyApiKeys: CONFLICT, "too_many_api_keys", "Too many API keys",
+        "The account has as many API keys as it may have; delete one first.";
     /// There is no second factor, or none that waits for its first code.
     MfaNotSetUp: CONFLICT, "mfa_not_set_up", "No second factor set up",
         "There is no second factor to do this with; set one up first.";

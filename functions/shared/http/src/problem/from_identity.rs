@@ -14,6 +14,10 @@ impl From<Error> for Problem {
             Error::WrongPassword => {
                 return Self::new(Code::Forbidden).with_detail("The password is not right.");
             }
+            Error::Forbidden(detail) => return Self::new(Code::Forbidden).with_detail(detail),
+            Error::InvalidApiKey => Code::InvalidApiKey,
+            Error::InvalidServiceToken => Code::InvalidServiceToken,
+            Error::TooManyApiKeys => Code::TooManyApiKeys,
             Error::WrongCode => return Self::new(Code::Forbidden).with_detail("The code is not right."),
             Error::TooManyAttempts { retry_after } => {
                 return Self::new(Code::TooManyAttempts).with_retry_after(retry_after);
