@@ -120,11 +120,11 @@ def story(email, code_at):
 
 def check_nothing_lies_about(folder, secrets):
     """No secret, backup code or token is found in the database as it was shown, with or without its hyphen."""
-    for path in pathlib.Path(folder).rglob("portcullis.db*"):
-        content = path.read_bytes()
-        for secret in secrets:
-            for text in {secret, secret.replace("-", "")}:
-                assert text.encode() not in content, f"{path.name} holds a secret"
+    content = b"".join(path.read_bytes() for path in pathlib.Path(folder).rglob("portcullis.db*"))
+    assert b"pyotp@example.com" in content, "the address is there, so this is where a secret would be"
+    for secret in secrets:
+        for text in {secret, secret.replace("-", "")}:
+            assert text.encode() not in content, "the database holds a secret"
 
 
 def check_guessing():
