@@ -116,10 +116,22 @@ mod tests {
             "scheme": "bearer",
             "type": "http"
           },
+          "api_key": {
+            "description": "A key its owner made; it may do less than they may.",
+            "in": "header",
+            "name": "X-API-Key",
+            "type": "apiKey"
+          },
           "refresh_cookie": {
             "description": "The refresh token of a browser. The request must come from an allowed origin.",
             "in": "cookie",
             "name": "__Host-refresh",
+            "type": "apiKey"
+          },
+          "service_token": {
+            "description": "The token of a service of the platform.",
+            "in": "header",
+            "name": "X-Service-Token",
             "type": "apiKey"
           }
         }
