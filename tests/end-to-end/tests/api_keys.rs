@@ -15,6 +15,7 @@ use portcullis_identity::{
     ApiKeyName, ApiKeyRequest, Caller, Decision, Error, IssuedApiKey, Origin, Principal,
 };
 use portcullis_platform::Clock;
+use portcullis_store::{AuditEvent, AuditKind};
 use portcullis_verifier::policy::Policy;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use secrecy::{ExposeSecret, SecretString};
@@ -173,6 +174,18 @@ async fn of_racing_rotations_one_hands_out_the_key_that_works() {
         }
     }
     assert_eq!(working, 1);
+
+    // Two that saw the same key: one is told that it took its place, and the other that it did not.
+    let seen = world.truth.api_key(asha.account.id, key.id).await.unwrap().unwrap();
+    let event = AuditEvent::new(
+        AuditKind::ApiKeyRotated,
+        asha.account.id,
+        world.clock.now(),
+        world.identity.entropy.as_ref(),
+    )
+    .unwrap();
+    assert!(world.truth.rotate_api_key(&seen, &[1; 32], &event).await.unwrap());
+    assert!(!world.truth.rotate_api_key(&seen, &[2; 32], &event).await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]
