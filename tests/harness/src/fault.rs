@@ -1,6 +1,6 @@
 //! A connector that fails now and then, on either side of the store: before it saw a request, or after it committed.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_smithy_runtime_api::client::http::{
@@ -33,7 +33,8 @@ struct Inner {
     engine: SharedHttpConnector,
     random: Mutex<StdRng>,
     per_mille: AtomicU64,
-    down: AtomicBool,
+    /// From which request on none reaches the engine.
+    down_from: AtomicU64,
     requests: AtomicU64,
     injected: AtomicU64,
 }
@@ -45,7 +46,7 @@ impl Faulty {
             engine: SharedHttpConnector::new(engine),
             random: Mutex::new(StdRng::seed_from_u64(seed)),
             per_mille: AtomicU64::new(0),
-            down: AtomicBool::new(false),
+            down_from: AtomicU64::new(u64::MAX),
             requests: AtomicU64::new(0),
             injected: AtomicU64::new(0),
         }))
@@ -56,9 +57,14 @@ impl Faulty {
         self.0.per_mille.store(share, Ordering::SeqCst);
     }
 
-    /// Whether every request is refused before the engine sees it.
-    pub fn set_down(&self, down: bool) {
-        self.0.down.store(down, Ordering::SeqCst);
+    /// Lets this many requests pass and refuses all after them before the engine sees them.
+    pub fn go_down_after(&self, requests: u64) {
+        self.0.down_from.store(self.requests() + requests, Ordering::SeqCst);
+    }
+
+    /// Ends what [`Faulty::go_down_after`] began.
+    pub fn come_back(&self) {
+        self.0.down_from.store(u64::MAX, Ordering::SeqCst);
     }
 
     /// How many requests there were so far, those that met a fault included.
@@ -82,8 +88,8 @@ impl Faulty {
     }
 
     fn draw(&self) -> Option<Fault> {
-        self.0.requests.fetch_add(1, Ordering::SeqCst);
-        if self.0.down.load(Ordering::SeqCst) {
+        let number = self.0.requests.fetch_add(1, Ordering::SeqCst);
+        if number >= self.0.down_from.load(Ordering::SeqCst) {
             return Some(Fault::FailedBefore);
         }
         let mut random = self.0.random.lock().unwrap_or_else(PoisonError::into_inner);
