@@ -217,6 +217,28 @@ async fn a_repeated_request_gets_the_same_key_and_makes_no_second_one() {
     assert_ne!(create(&world, &asha, repeatable("other")).await.unwrap().text.expose_secret(), texts[0]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn under_faults_a_repeated_request_makes_one_key() {
+    let world = World::new(SEED).await;
+    let asha = person(&world, "asha@example.com").await;
+    for round in 0..40 {
+        let request = || ApiKeyRequest { idempotency_key: Some(format!("round {round}")), ..wanted(None) };
+        world.faults.set_per_mille(400);
+        let issued = loop {
+            match create(&world, &asha, request()).await {
+                Ok(issued) => break issued,
+                Err(Error::Store(_)) => {}
+                Err(other) => panic!("round {round}: {other:?}"),
+            }
+        };
+        world.faults.set_per_mille(0);
+        world.identity.authenticate_key(&issued.text).await.unwrap();
+        let found = world.identity.list_api_keys(&asha, 50, None).await.unwrap().keys.len();
+        assert_eq!(found, round + 1, "round {round}");
+    }
+    assert!(world.faults.injected() > 40);
+}
+
 #[tokio::test]
 async fn the_use_of_a_key_is_noted_once_a_minute_and_never_in_its_way() {
     let world = World::new(SEED).await;

@@ -5,17 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest;
+use portcullis_platform::{MOST_SERVICE_TOKENS, parse_service_tokens};
 use portcullis_verifier::policy::Permission;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
-use serde::Deserialize;
 
 use crate::Identity;
 use crate::error::Error;
-
-/// Tokens of a service that are valid at the same time, over all versions of the secret.
-const MOST_TOKENS: usize = 2;
-const SHORTEST_TOKEN: usize = 32;
-const LONGEST_TOKEN: usize = 256;
 
 /// Which service may do what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,33 +58,18 @@ impl Service {
 #[derive(Debug)]
 pub(crate) struct ServiceTokens(Vec<(String, [u8; 32])>);
 
-/// One token or a list.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Written {
-    One(SecretString),
-    Several(Vec<SecretString>),
-}
-
 impl ServiceTokens {
-    /// Reads the versions of the secret, each a JSON object of names with one or two tokens.
+    /// Reads the versions of the secret. Of each service no more than two tokens are valid over all of them.
     pub(crate) fn parse<'a>(
         versions: impl Iterator<Item = &'a SecretSlice<u8>>,
     ) -> Result<Self, &'static str> {
         let mut tokens: Vec<(String, [u8; 32])> = Vec::new();
         for version in versions {
-            let written: BTreeMap<String, Written> = serde_json::from_slice(version.expose_secret())
-                .map_err(|_| "a JSON object of service names with their tokens")?;
-            for (name, written) in written {
-                let listed = match written {
-                    Written::One(token) => vec![token],
-                    Written::Several(tokens) => tokens,
-                };
-                for token in listed {
-                    if !(SHORTEST_TOKEN..=LONGEST_TOKEN).contains(&token.expose_secret().len()) {
-                        return Err("made of tokens of 32 to 256 bytes");
-                    }
-                    let entry = (name.clone(), sha256(&token));
+            let written =
+                parse_service_tokens(version.expose_secret()).map_err(|_| "a list of service tokens")?;
+            for (name, listed) in written {
+                for token in &listed {
+                    let entry = (name.clone(), sha256(token));
                     if tokens.iter().any(|(other, digest)| *other != name && *digest == entry.1) {
                         return Err("made of tokens that each belong to one service");
                     }
@@ -97,7 +77,7 @@ impl ServiceTokens {
                         tokens.push(entry);
                     }
                 }
-                if tokens.iter().filter(|(other, _)| *other == name).count() > MOST_TOKENS {
+                if tokens.iter().filter(|(other, _)| *other == name).count() > MOST_SERVICE_TOKENS {
                     return Err("limited to two tokens for each service");
                 }
             }

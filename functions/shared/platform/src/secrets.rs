@@ -25,9 +25,6 @@ pub enum SecretName {
     TokenSigningKey,
 }
 
-/// The services a first start makes tokens for.
-pub const FIRST_SERVICES: [&str; 2] = ["edge", "trading"];
-
 impl SecretName {
     /// The name in capitals, as an environment variable has it.
     pub fn as_str(self) -> &'static str {

@@ -103,11 +103,8 @@ fn parse_secret_text(text: &[u8]) -> Result<SecretSlice<u8>, &'static str> {
     Ok(text.to_vec().into())
 }
 
-/// Only that it is an object; what its names may do, and whether its tokens will do, is for whoever uses them to say.
-#[expect(clippy::zero_sized_map_values, reason = "a set could not be read from an object")]
 fn parse_service_tokens(text: &[u8]) -> Result<SecretSlice<u8>, &'static str> {
-    serde_json::from_slice::<BTreeMap<String, serde::de::IgnoredAny>>(text)
-        .map_err(|_| "is not a JSON object of service names")?;
+    portcullis_platform::parse_service_tokens(text)?;
     Ok(text.to_vec().into())
 }
 
