@@ -1,4 +1,4 @@
-//! Whether an access token is to be believed, and what its roles permit.
+//! Whether an access token is to be believed, what its roles permit, and what can be an API key at all.
 //!
 //! The crate is responsible for everything about an access token except the arithmetic of its signature: its size and
 //! shape, its header, its claims (RFC 7519, RFC 9068, with the advice of RFC 8725), and the policy that turns roles
@@ -13,6 +13,7 @@
 extern crate alloc;
 
 mod algorithm;
+pub mod api_key;
 mod base64url;
 mod claims;
 mod expectations;

@@ -83,6 +83,7 @@ impl Service {
             store,
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
+            key_wrap: Arc::new(prepared.key_wrap),
             keyring: Keyring::load(&prepared.secrets).await?,
             hasher: PasswordHasher::start(settings.identity.argon2, entropy.as_ref())?,
             settings: settings.identity,

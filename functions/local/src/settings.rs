@@ -84,6 +84,9 @@ mod tests {
             ("PUBLIC_URL", "http://example.com"),
             ("ALLOWED_ORIGINS", "*"),
             ("EMAIL_VERIFICATION", "required"),
+            ("TOTP_ISSUER", "a:b"),
+            ("SERVICES", "[]"),
+            ("SERVICES", r#"{"edge":["everything"]}"#),
             ("RUST_LOG", "a=b=c"),
         ] {
             let error = LocalSettings::read([(name, value)].into_iter().collect()).unwrap_err().to_string();

@@ -2,9 +2,11 @@
 
 use axum::extract::State;
 use axum::http::HeaderMap;
-use portcullis_http::{AppState, Client, Json, Problem, TokenDelivery, User, session_headers};
-use portcullis_identity::{DeviceName, Email, LoginAttempt, LoginName, Password, Username};
-use secrecy::SecretString;
+use portcullis_http::{AppState, Client, Json, Problem, SessionAnswer, TokenDelivery};
+use portcullis_identity::{
+    DeviceName, Email, Login, LoginAttempt, LoginName, MfaChallenge, Password, Username,
+};
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -36,27 +38,44 @@ struct LoginRequest {
     token_delivery: TokenDelivery,
 }
 
-/// A session.
+/// What a right password leads to.
 #[derive(Debug, Serialize, ToSchema)]
-struct LoginResponse {
-    /// Always `authenticated`.
+#[serde(untagged)]
+enum LoginResponse {
+    /// A session.
+    Authenticated(Box<SessionAnswer>),
+    /// The question for a code.
+    MfaRequired(MfaRequired),
+}
+
+/// The question for a code, to be answered at `/v1/auth/mfa/verify`.
+#[derive(Debug, Serialize, ToSchema)]
+struct MfaRequired {
+    /// Always `mfa_required`.
     status: &'static str,
-    /// A JWT to be sent as `Authorization: Bearer`.
-    access_token: String,
-    /// Always `Bearer`.
-    token_type: &'static str,
-    /// How long the access token lives, in seconds.
+    /// What to send with the code; good for one sign-in.
+    session_token: String,
+    /// Which codes will do.
+    methods: [&'static str; 2],
+    /// How long there is time, in seconds.
     expires_in: u64,
-    /// With `token_delivery: "body"` only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refresh_token: Option<String>,
-    /// Who signed in.
-    user: User,
+}
+
+impl MfaRequired {
+    fn of(challenge: &MfaChallenge) -> Self {
+        Self {
+            status: "mfa_required",
+            session_token: challenge.token.secret().expose_secret().to_owned(),
+            methods: ["totp", "backup_code"],
+            expires_in: challenge.expires_in.as_secs(),
+        }
+    }
 }
 
 /// Sign in
 ///
-/// Unknown address, wrong password and disabled account are answered alike.
+/// Unknown address, wrong password and disabled account are answered alike. Where the account has a second factor, the
+/// answer is not yet a session but asks for a code.
 #[utoipa::path(
     post, path = "/v1/auth/login", tag = "auth", request_body = LoginRequest,
     responses(
@@ -79,16 +98,15 @@ async fn login(
         password: Password::new(&body.password),
         persistent: body.persist_session,
         device_name: body.device_name.as_deref().map(DeviceName::parse).transpose()?,
+        token_in_body: body.token_delivery == TokenDelivery::Body,
     };
-    let session = state.identity.sign_in(attempt, &client.into()).await?;
-    let (headers, refresh_token) = session_headers(&state, &session.refresh, body.token_delivery)?;
-    let answer = LoginResponse {
-        status: "authenticated",
-        access_token: session.access_token,
-        token_type: "Bearer",
-        expires_in: session.expires_in.as_secs(),
-        refresh_token,
-        user: User::of(session.account, Some(session.at)),
-    };
-    Ok((headers, Json(answer)))
+    match state.identity.sign_in(attempt, &client.into()).await? {
+        Login::SignedIn(session) => {
+            let (headers, Json(answer)) = SessionAnswer::of(&state, *session)?;
+            Ok((headers, Json(LoginResponse::Authenticated(Box::new(answer)))))
+        }
+        Login::MfaRequired(challenge) => {
+            Ok((HeaderMap::new(), Json(LoginResponse::MfaRequired(MfaRequired::of(&challenge)))))
+        }
+    }
 }

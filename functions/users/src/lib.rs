@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use portcullis_http::{AppState, Client, Json, Problem, SignedInCaller, User};
+use portcullis_http::{AnyCaller, AppState, Client, Json, Problem, SignedInCaller, User};
 use portcullis_identity::{Password, PersonName, PhoneNumber, ProfileUpdate};
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
@@ -42,16 +42,20 @@ struct EraseRequest {
 }
 
 /// Read the own account
+///
+/// With an API key, if its scopes have `profile:read`.
 #[utoipa::path(
-    get, path = "/v1/users/me", tag = "users", security(("access_token" = [])),
-    responses((status = 200, body = User), (status = 401, response = Problem)),
+    get, path = "/v1/users/me", tag = "users", security(("access_token" = []), ("api_key" = [])),
+    responses(
+        (status = 200, body = User),
+        (status = 401, response = Problem), (status = 403, response = Problem),
+    ),
 )]
-async fn me(
-    State(state): State<AppState>,
-    SignedInCaller(caller): SignedInCaller,
-) -> Result<Json<User>, Problem> {
-    let last_login = state.identity.last_login(&caller).await?;
-    Ok(Json(User::of(caller.account, last_login)))
+async fn me(State(state): State<AppState>, AnyCaller(caller): AnyCaller) -> Result<Json<User>, Problem> {
+    caller.require_as_key(&state.identity.settings.policy, "profile", "read")?;
+    let account = caller.into_account();
+    let last_login = state.identity.last_login(account.id).await?;
+    Ok(Json(User::of(account, last_login)))
 }
 
 /// Change the own account
@@ -70,7 +74,7 @@ async fn update(
 ) -> Result<Json<User>, Problem> {
     let phone = body.phone.map(|phone| phone.as_deref().map(PhoneNumber::parse).transpose()).transpose()?;
     let update = ProfileUpdate { name: body.name.as_deref().map(PersonName::parse).transpose()?, phone };
-    let last_login = state.identity.last_login(&caller).await?;
+    let last_login = state.identity.last_login(caller.account.id).await?;
     let account = state.identity.update_profile(&caller, update, &client.into()).await?;
     Ok(Json(User::of(account, last_login)))
 }

@@ -24,6 +24,10 @@ enum Shows {
     Nothing,
     /// An access token whose session is alive.
     AccessToken,
+    /// An access token or an API key.
+    AccessTokenOrApiKey,
+    /// The token of a service of ours, in `X-Service-Token`.
+    ServiceToken,
     /// A refresh token, in the body or as a cookie.
     RefreshToken,
     /// A refresh token or an access token.
@@ -31,20 +35,32 @@ enum Shows {
 }
 
 const ROUTES: &[(&str, &str, Shows)] = &[
+    ("delete", "/v1/api-keys/{id}", Shows::AccessToken),
     ("delete", "/v1/sessions", Shows::AccessToken),
     ("delete", "/v1/sessions/{id}", Shows::AccessToken),
     ("delete", "/v1/users/me", Shows::AccessToken),
     ("get", "/.well-known/openid-configuration", Shows::Nothing),
     ("get", "/healthz", Shows::Nothing),
+    ("get", "/v1/api-keys", Shows::AccessToken),
     ("get", "/v1/auth/.well-known/jwks.json", Shows::Nothing),
     ("get", "/v1/auth/status", Shows::AccessToken),
+    ("get", "/v1/authz/permissions", Shows::AccessTokenOrApiKey),
     ("get", "/v1/sessions", Shows::AccessToken),
-    ("get", "/v1/users/me", Shows::AccessToken),
+    ("get", "/v1/users/me", Shows::AccessTokenOrApiKey),
     ("patch", "/v1/users/me", Shows::AccessToken),
+    ("post", "/v1/api-keys", Shows::AccessToken),
+    ("post", "/v1/api-keys/{id}/rotate", Shows::AccessToken),
     ("post", "/v1/auth/login", Shows::Nothing),
     ("post", "/v1/auth/logout", Shows::EitherToken),
+    ("post", "/v1/auth/mfa/verify", Shows::Nothing),
     ("post", "/v1/auth/refresh", Shows::RefreshToken),
     ("post", "/v1/auth/register", Shows::Nothing),
+    ("post", "/v1/authz/check", Shows::AccessTokenOrApiKey),
+    ("post", "/v1/internal/api-keys/verify", Shows::ServiceToken),
+    ("post", "/v1/mfa/backup-codes", Shows::AccessToken),
+    ("post", "/v1/mfa/totp/disable", Shows::AccessToken),
+    ("post", "/v1/mfa/totp/enable", Shows::AccessToken),
+    ("post", "/v1/mfa/totp/setup", Shows::AccessToken),
 ];
 
 struct Stage {
@@ -105,7 +121,19 @@ async fn every_route_is_in_the_table_and_the_table_has_no_other() {
         let names = security.to_string();
         match shows {
             Shows::Nothing => assert!(security.is_null(), "{method} {path} is documented as {names}"),
-            Shows::AccessToken => assert!(names.contains("access_token"), "{method} {path}: {names}"),
+            Shows::AccessToken => {
+                assert!(
+                    names.contains("access_token") && !names.contains("api_key"),
+                    "{method} {path}: {names}"
+                );
+            }
+            Shows::AccessTokenOrApiKey => {
+                assert!(
+                    names.contains("access_token") && names.contains("api_key"),
+                    "{method} {path}: {names}"
+                );
+            }
+            Shows::ServiceToken => assert!(names.contains("service_token"), "{method} {path}: {names}"),
             Shows::RefreshToken => assert!(names.contains("refresh_cookie"), "{method} {path}: {names}"),
             Shows::EitherToken => {
                 let both = names.contains("refresh_cookie") && names.contains("access_token");
@@ -136,7 +164,9 @@ async fn a_route_takes_the_token_it_asks_for_and_no_other_kind() {
         ("a token with another signature", Some(swapped.as_str())),
         ("a token of a session that is over", over["access_token"].as_str()),
     ];
-    for (method, path, _) in ROUTES.iter().filter(|(_, _, shows)| *shows == Shows::AccessToken) {
+    let closed =
+        |shows: Shows| matches!(shows, Shows::AccessToken | Shows::AccessTokenOrApiKey | Shows::ServiceToken);
+    for (method, path, _) in ROUTES.iter().filter(|(_, _, shows)| closed(*shows)) {
         for (what, token) in foreign {
             let answer = stage.call(method, path, token).await;
             assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{method} {path} with {what}");

@@ -298,6 +298,10 @@ async fn unusable_configuration_is_one_line_status_2_and_no_trace() {
         ("LISTEN_ADDR", &port_in_use),
         ("TOKEN_SIGNING_KEY", "not a key"),
         ("SESSION_SECRET_KEY", "short"),
+        ("PORTFOLIO_API_KEY_SECRET", "short"),
+        ("SERVICE_TOKENS", "edge"),
+        ("SERVICE_TOKENS", r#"{"edge":"short"}"#),
+        ("SERVICES", r#"{"edge":["everything"]}"#),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");

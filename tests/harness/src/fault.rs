@@ -43,7 +43,9 @@ struct Inner {
     engine: SharedHttpConnector,
     random: Mutex<StdRng>,
     per_mille: AtomicU64,
-    calls: AtomicU64,
+    /// From which request on none reaches the engine.
+    down_from: AtomicU64,
+    requests: AtomicU64,
     injected: AtomicU64,
 }
 
@@ -54,7 +56,8 @@ impl Faulty {
             engine: SharedHttpConnector::new(engine),
             random: Mutex::new(StdRng::seed_from_u64(seed)),
             per_mille: AtomicU64::new(0),
-            calls: AtomicU64::new(0),
+            down_from: AtomicU64::new(u64::MAX),
+            requests: AtomicU64::new(0),
             injected: AtomicU64::new(0),
         }))
     }
@@ -64,9 +67,19 @@ impl Faulty {
         self.0.per_mille.store(share, Ordering::SeqCst);
     }
 
-    /// How many requests there were so far.
-    pub fn calls(&self) -> u64 {
-        self.0.calls.load(Ordering::SeqCst)
+    /// Lets this many requests pass and refuses all after them before the engine sees them.
+    pub fn go_down_after(&self, requests: u64) {
+        self.0.down_from.store(self.requests() + requests, Ordering::SeqCst);
+    }
+
+    /// Ends what [`Faulty::go_down_after`] began.
+    pub fn come_back(&self) {
+        self.0.down_from.store(u64::MAX, Ordering::SeqCst);
+    }
+
+    /// How many requests there were so far, those that met a fault included.
+    pub fn requests(&self) -> u64 {
+        self.0.requests.load(Ordering::SeqCst)
     }
 
     /// How many faults there were so far.
@@ -85,6 +98,10 @@ impl Faulty {
     }
 
     fn draw(&self) -> Option<Fault> {
+        let number = self.0.requests.fetch_add(1, Ordering::SeqCst);
+        if number >= self.0.down_from.load(Ordering::SeqCst) {
+            return Some(Fault::FailedBefore);
+        }
         let mut random = self.0.random.lock().unwrap_or_else(PoisonError::into_inner);
         if random.random_range(0..1_000) >= self.0.per_mille.load(Ordering::SeqCst) {
             return None;
@@ -110,7 +127,6 @@ impl HttpClient for Faulty {
 
 impl HttpConnector for Faulty {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        self.0.calls.fetch_add(1, Ordering::SeqCst);
         let fault = self.draw();
         let engine = self.0.engine.clone();
         let hops = self.hops();

@@ -7,8 +7,8 @@ use std::time::Duration;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use jiff::Timestamp;
 use portcullis_identity::{
-    Argon2Settings, Email, Identity, IdentitySettings, Keyring, LoginAttempt, LoginName, NewPerson, Origin,
-    Password, PasswordHasher, PersonName, SignedIn,
+    Argon2Settings, Email, Identity, IdentitySettings, Keyring, Login, LoginAttempt, LoginName, NewPerson,
+    Origin, Password, PasswordHasher, PersonName, SignedIn,
 };
 use portcullis_platform::{Clock, Environment, SystemEntropy};
 use portcullis_platform_embedded::{DataDir, EmbeddedDynamoDb};
@@ -16,6 +16,7 @@ use portcullis_store::{Account, AccountStatus, AuditEvent, AuditKind, Store};
 use secrecy::SecretString;
 
 use crate::fault::Faulty;
+use crate::key_wrap::FaultyKeyWrap;
 use crate::unguarded::Unguarded;
 
 /// A password good enough for everybody.
@@ -32,10 +33,10 @@ pub const CHEAP_HASHES: Argon2Settings = Argon2Settings { memory_kib: 64, iterat
 /// # Panics
 /// When the keys cannot be made.
 pub async fn identity(store: Store, clock: Arc<dyn Clock>, argon2: Argon2Settings) -> Identity {
-    identity_with(&Environment::default(), store, clock, argon2).await
+    identity_with(&Environment::default(), store, clock, argon2).await.0
 }
 
-/// The operations as these variables have them.
+/// The operations as these variables have them, and a way to make the wrapping of keys fail.
 ///
 /// # Panics
 /// When the variables cannot be used or the keys cannot be made.
@@ -45,21 +46,24 @@ pub async fn identity_with(
     store: Store,
     clock: Arc<dyn Clock>,
     argon2: Argon2Settings,
-) -> Identity {
+) -> (Identity, Arc<FaultyKeyWrap>) {
     let folder = tempfile::tempdir().expect("a folder");
     let entropy = Arc::new(SystemEntropy);
     let prepared = DataDir::inspect(&folder.path().join("data"), environment, entropy.clone())
         .expect("an empty folder")
         .prepare()
         .expect("keys");
-    Identity {
+    let key_wrap = Arc::new(FaultyKeyWrap::new(prepared.key_wrap));
+    let identity = Identity {
         store,
         clock,
         entropy,
+        key_wrap: key_wrap.clone(),
         keyring: Keyring::load(&prepared.secrets).await.expect("keys"),
         hasher: PasswordHasher::start(argon2, &SystemEntropy).expect("threads"),
         settings: IdentitySettings { argon2, ..IdentitySettings::read(environment).expect("settings") },
-    }
+    };
+    (identity, key_wrap)
 }
 
 /// A clock that stands still until it is moved.
@@ -89,6 +93,8 @@ pub struct World {
     pub clock: Arc<MovableClock>,
     /// What goes wrong.
     pub faults: Faulty,
+    /// What goes wrong with the master key.
+    pub key_wrap: Arc<FaultyKeyWrap>,
     /// The store without faults in front of it, to look at what is.
     pub truth: Store,
 }
@@ -112,8 +118,9 @@ impl World {
         let faults = Faulty::new(engine, seed);
         let clock = Arc::new(MovableClock(AtomicI64::new(1_795_000_000_000)));
         let store = Store::in_process(store_through(&faults), TABLE);
-        let identity = identity(store, clock.clone(), CHEAP_HASHES).await;
-        Self { identity: Arc::new(identity), clock, faults, truth }
+        let environment = Environment::default();
+        let (identity, key_wrap) = identity_with(&environment, store, clock.clone(), CHEAP_HASHES).await;
+        Self { identity: Arc::new(identity), clock, faults, key_wrap, truth }
     }
 
     /// Registers somebody and signs them in.
@@ -135,21 +142,30 @@ impl World {
     }
 
     /// Signs somebody in with [`PASSWORD`].
+    ///
+    /// # Panics
+    /// When a code is asked for: whoever set a second factor up uses [`World::login`].
     pub async fn sign_in(&self, email: &str) -> Result<SignedIn, portcullis_identity::Error> {
-        self.sign_in_with(email, PASSWORD).await
+        match self.login(email).await? {
+            Login::SignedIn(session) => Ok(*session),
+            #[expect(clippy::panic, reason = "a test that cannot go on says so")]
+            Login::MfaRequired(_) => panic!("a code is asked for"),
+        }
     }
 
-    /// Signs somebody in with this password.
-    pub async fn sign_in_with(
-        &self,
-        email: &str,
-        typed: &str,
-    ) -> Result<SignedIn, portcullis_identity::Error> {
+    /// Shows [`PASSWORD`].
+    pub async fn login(&self, email: &str) -> Result<Login, portcullis_identity::Error> {
+        self.login_with(email, PASSWORD).await
+    }
+
+    /// Shows this password.
+    pub async fn login_with(&self, email: &str, typed: &str) -> Result<Login, portcullis_identity::Error> {
         let attempt = LoginAttempt {
             name: LoginName::Email(Email::parse(email)?),
             password: password(typed),
             persistent: false,
             device_name: None,
+            token_in_body: false,
         };
         self.identity.sign_in(attempt, &Origin::default()).await
     }

@@ -2,7 +2,9 @@
 //!
 //! Nothing here asserts what is right; that is for the suites.
 
+pub mod authenticator;
 pub mod fault;
 pub mod in_process;
+pub mod key_wrap;
 pub mod process;
 pub mod unguarded;

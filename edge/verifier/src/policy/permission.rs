@@ -67,6 +67,29 @@ impl Grant {
         let fits = |half: &str, word: &str| half == ANY || half == word;
         fits(&self.resource, &permission.resource) && fits(&self.action, &permission.action)
     }
+
+    /// What both grants give, if they give anything together.
+    pub fn intersection(&self, other: &Self) -> Option<Self> {
+        let both = |one: &String, two: &String| match (one.as_str(), two.as_str()) {
+            (ANY, _) => Some(two.clone()),
+            (_, ANY) => Some(one.clone()),
+            (one_word, two_word) => (one_word == two_word).then(|| one.clone()),
+        };
+        Some(Self {
+            resource: both(&self.resource, &other.resource)?,
+            action: both(&self.action, &other.action)?,
+        })
+    }
+
+    /// Whether this grant gives all that the other gives.
+    pub fn contains(&self, other: &Self) -> bool {
+        self.intersection(other).as_ref() == Some(other)
+    }
+
+    /// What is acted on; `*` for everything.
+    pub fn resource(&self) -> &str {
+        &self.resource
+    }
 }
 
 impl FromStr for Permission {
@@ -158,6 +181,26 @@ mod tests {
             assert_eq!(text.parse::<Permission>(), Err(error));
             assert_eq!(text.parse::<Grant>().unwrap().to_string(), text);
         }
+    }
+
+    #[test]
+    fn two_grants_give_together_what_each_gives_alone() {
+        let grant = |text: &str| text.parse::<Grant>().unwrap();
+        for (one, other, both) in [
+            ("orders:place", "orders:place", Some("orders:place")),
+            ("orders:*", "orders:place", Some("orders:place")),
+            ("orders:*", "*:read", Some("orders:read")),
+            ("*:*", "*:read", Some("*:read")),
+            ("orders:place", "orders:cancel", None),
+            ("orders:*", "accounts:*", None),
+        ] {
+            let (one, other) = (grant(one), grant(other));
+            assert_eq!(one.intersection(&other), both.map(grant));
+            assert_eq!(other.intersection(&one), both.map(grant));
+        }
+        assert!(grant("orders:*").contains(&grant("orders:place")));
+        assert!(!grant("orders:place").contains(&grant("orders:*")));
+        assert!(!grant("orders:*").contains(&grant("*:place")));
     }
 
     #[test]

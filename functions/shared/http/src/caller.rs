@@ -1,12 +1,16 @@
-//! Who is calling, by the access token of the request.
+//! Who is calling: a person with an access token, a program with an API key, or a service with its token.
 
 use axum::extract::FromRequestParts;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
-use portcullis_identity::Caller;
+use portcullis_identity::{Caller, Principal, Service};
+use secrecy::SecretString;
 
 use crate::{AppState, Code, Problem};
+
+const API_KEY: &str = "x-api-key";
+const SERVICE_TOKEN: &str = "x-service-token";
 
 /// A person with a live session. Taking it as an argument is what protects a handler.
 #[derive(Debug, Clone)]
@@ -19,6 +23,58 @@ impl FromRequestParts<AppState> for SignedInCaller {
         let token = bearer_token(&parts.headers).ok_or(Code::AuthenticationRequired)?;
         Ok(Self(state.identity.authenticate(token).await?))
     }
+}
+
+/// A person with a live session, or a program with somebody's API key, for the routes that welcome both. What a program
+/// may do is less than what its owner may: ask [`Principal::require`].
+#[derive(Debug, Clone)]
+pub struct AnyCaller(pub Principal);
+
+impl FromRequestParts<AppState> for AnyCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        match (parts.headers.contains_key(AUTHORIZATION), parts.headers.contains_key(API_KEY)) {
+            (true, true) => {
+                let detail = "Send either an access token or an API key, not both.";
+                Err(Problem::new(Code::BadRequest).with_detail(detail))
+            }
+            (false, true) => {
+                let key = only_header(&parts.headers, API_KEY).ok_or(Code::InvalidApiKey)?;
+                let holder = state.identity.authenticate_key(&key).await?;
+                Ok(Self(Principal::Key(Box::new(holder))))
+            }
+            _ => {
+                let SignedInCaller(caller) = SignedInCaller::from_request_parts(parts, state).await?;
+                Ok(Self(Principal::Person(Box::new(caller))))
+            }
+        }
+    }
+}
+
+/// A service of the platform. What it may do, its rights say: ask [`Service::require`].
+#[derive(Debug, Clone)]
+pub struct ServiceCaller(pub Service);
+
+impl FromRequestParts<AppState> for ServiceCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        if !parts.headers.contains_key(SERVICE_TOKEN) {
+            return Err(
+                Problem::new(Code::AuthenticationRequired).with_detail("This request needs a service token.")
+            );
+        }
+        let token = only_header(&parts.headers, SERVICE_TOKEN).ok_or(Code::InvalidServiceToken)?;
+        Ok(Self(state.identity.authenticate_service(&token)?))
+    }
+}
+
+/// The value of a header that is there exactly once.
+fn only_header(headers: &HeaderMap, name: &str) -> Option<SecretString> {
+    let mut values = headers.get_all(name).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    Some(value.to_str().ok()?.into())
 }
 
 /// The token of an `Authorization: Bearer` header (RFC 6750, section 2.1), if there is exactly one such header.

@@ -37,7 +37,7 @@ mod state;
 mod testing;
 
 pub use body::MAX_BODY;
-pub use caller::{SignedInCaller, bearer_token};
+pub use caller::{AnyCaller, ServiceCaller, SignedInCaller, bearer_token};
 pub use client::{Client, ClientAddress, address_of_socket};
 pub use healthz::{Health, routes as healthz_routes};
 pub use idempotency_key::IdempotencyKey;
@@ -49,6 +49,6 @@ pub use problem::{Code, FieldError, Problem, ProblemDocument};
 pub use refresh_cookie::RefreshCookie;
 pub use request_id::RequestId;
 pub use router::finish;
-pub use session_answer::{TokenDelivery, User, rfc3339, session_headers};
+pub use session_answer::{SessionAnswer, TokenDelivery, User, rfc3339, session_headers};
 pub use settings::{ALLOWED_ORIGINS, HttpSettings, PUBLIC_URL, PublicUrl, VARIABLES};
 pub use state::AppState;

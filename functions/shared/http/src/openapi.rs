@@ -20,6 +20,12 @@ pub const ACCESS_TOKEN: &str = "access_token";
 /// The name of the security scheme of routes that want the refresh token.
 pub const REFRESH_COOKIE: &str = "refresh_cookie";
 
+/// The name of the security scheme of routes that also take an API key.
+pub const API_KEY: &str = "api_key";
+
+/// The name of the security scheme of routes for services.
+pub const SERVICE_TOKEN: &str = "service_token";
+
 /// What the routes are added to: `OpenApiRouter::with_openapi(openapi::base(&settings.public_url))`.
 pub fn base(public_url: &PublicUrl) -> OpenApi {
     let info = InfoBuilder::new()
@@ -44,6 +50,9 @@ fn components(cookie: RefreshCookie) -> Components {
         cookie.name(),
         "The refresh token of a browser. The request must come from an allowed origin.",
     );
+    let key =
+        ApiKeyValue::with_description("X-API-Key", "A key its owner made; it may do less than they may.");
+    let service = ApiKeyValue::with_description("X-Service-Token", "The token of a service of the platform.");
     let mut schemas = Vec::new();
     ProblemDocument::schemas(&mut schemas);
     ComponentsBuilder::new()
@@ -52,6 +61,8 @@ fn components(cookie: RefreshCookie) -> Components {
         .schema(ProblemDocument::name(), ProblemDocument::schema())
         .response_from::<Problem>()
         .security_scheme(ACCESS_TOKEN, SecurityScheme::Http(bearer.build()))
+        .security_scheme(API_KEY, SecurityScheme::ApiKey(ApiKey::Header(key)))
+        .security_scheme(SERVICE_TOKEN, SecurityScheme::ApiKey(ApiKey::Header(service)))
         .security_scheme(REFRESH_COOKIE, SecurityScheme::ApiKey(ApiKey::Cookie(cookie)))
         .build()
 }
@@ -105,10 +116,22 @@ mod tests {
             "scheme": "bearer",
             "type": "http"
           },
+          "api_key": {
+            "description": "A key its owner made; it may do less than they may.",
+            "in": "header",
+            "name": "X-API-Key",
+            "type": "apiKey"
+          },
           "refresh_cookie": {
             "description": "The refresh token of a browser. The request must come from an allowed origin.",
             "in": "cookie",
             "name": "__Host-refresh",
+            "type": "apiKey"
+          },
+          "service_token": {
+            "description": "The token of a service of the platform.",
+            "in": "header",
+            "name": "X-Service-Token",
             "type": "apiKey"
           }
         }

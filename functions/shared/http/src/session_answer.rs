@@ -3,13 +3,12 @@
 use axum::http::HeaderMap;
 use http::header::SET_COOKIE;
 use jiff::Timestamp;
-use portcullis_identity::Account;
-use portcullis_identity::RefreshGrant;
+use portcullis_identity::{Account, RefreshGrant, SignedIn};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{AppState, Problem};
+use crate::{AppState, Json, Problem};
 
 /// A person, as clients see them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -75,6 +74,41 @@ pub enum TokenDelivery {
     Cookie,
     /// In the body, for programs.
     Body,
+}
+
+/// A session that just began.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SessionAnswer {
+    /// Always `authenticated`.
+    pub status: &'static str,
+    /// A JWT to be sent as `Authorization: Bearer`.
+    pub access_token: String,
+    /// Always `Bearer`.
+    pub token_type: &'static str,
+    /// How long the access token lives, in seconds.
+    pub expires_in: u64,
+    /// With `token_delivery: "body"` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<String>,
+    /// Who signed in.
+    pub user: User,
+}
+
+impl SessionAnswer {
+    /// The answer to a finished sign-in, with the headers that belong to it.
+    pub fn of(state: &AppState, session: SignedIn) -> Result<(HeaderMap, Json<Self>), Problem> {
+        let delivery = if session.token_in_body { TokenDelivery::Body } else { TokenDelivery::Cookie };
+        let (headers, refresh_token) = session_headers(state, &session.refresh, delivery)?;
+        let answer = Self {
+            status: "authenticated",
+            access_token: session.access_token,
+            token_type: "Bearer",
+            expires_in: session.expires_in.as_secs(),
+            refresh_token,
+            user: User::of(session.account, Some(session.at)),
+        };
+        Ok((headers, Json(answer)))
+    }
 }
 
 /// Headers that hand a refresh token to a browser, or what goes into the body for a program.

@@ -1,6 +1,8 @@
 //! What an operation may answer instead of its result.
 
-use portcullis_platform::EntropyUnavailable;
+use std::time::Duration;
+
+use portcullis_platform::{EntropyUnavailable, KeyWrapError};
 use portcullis_store::StoreError;
 
 /// One value of a request that cannot be accepted.
@@ -42,6 +44,36 @@ pub enum Error {
     /// The refresh token had already been rotated, so the session was ended.
     #[error("replayed refresh token")]
     SessionRevoked,
+    /// The API key is not one of ours, has expired, was removed, or its owner may not use it.
+    #[error("invalid API key")]
+    InvalidApiKey,
+    /// The service token is not one of ours.
+    #[error("invalid service token")]
+    InvalidServiceToken,
+    /// The caller is known and may not do this; the text says what is missing.
+    #[error("forbidden")]
+    Forbidden(&'static str),
+    /// The account has as many API keys as an account may have.
+    #[error("too many API keys")]
+    TooManyApiKeys,
+    /// The token of a sign-in that was begun is not one of ours, has expired, or is finished.
+    #[error("invalid session token")]
+    InvalidSessionToken,
+    /// The code that would finish a sign-in is wrong, or was used before.
+    #[error("invalid code")]
+    InvalidCode,
+    /// The code that confirms an operation is wrong, or was used before.
+    #[error("wrong code")]
+    WrongCode,
+    /// There is no second factor, or none that waits to be proven.
+    #[error("no second factor is set up")]
+    MfaNotSetUp,
+    /// There were too many wrong tries; nothing is looked at for a while, not even what is right.
+    #[error("too many attempts")]
+    TooManyAttempts {
+        /// How long.
+        retry_after: Duration,
+    },
     /// Another account has the address.
     #[error("email taken")]
     EmailTaken,
@@ -57,6 +89,12 @@ pub enum Error {
     /// More passwords are waiting to be hashed than may wait.
     #[error("the queue of passwords to be hashed is full")]
     Overloaded,
+    /// Others changed the same record again and again.
+    #[error("a record changed too often while it was decided on")]
+    Contended,
+    /// The keeper of the master key failed.
+    #[error(transparent)]
+    KeyWrap(#[from] KeyWrapError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

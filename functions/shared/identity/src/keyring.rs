@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::access_token::{SigningKey, VerificationKeys};
 use crate::error::Error;
 use crate::key_derivation::derive;
+use crate::services::ServiceTokens;
 
 /// Keys that sign and verify, and the published set.
 #[derive(Debug)]
@@ -17,6 +18,9 @@ pub struct Keyring {
     pub(crate) verification: VerificationKeys,
     /// The first makes refresh tokens, all are accepted.
     pub(crate) refresh_macs: Vec<hmac::Key>,
+    /// The first digests new API keys, all are accepted.
+    pub(crate) api_key_macs: Vec<hmac::Key>,
+    pub(crate) service_tokens: ServiceTokens,
     fingerprints: hmac::Key,
     jwks: String,
 }
@@ -56,11 +60,22 @@ impl Keyring {
             .map(|secret| key(secret, "authenticate a refresh token"))
             .collect::<Result<Vec<_>, _>>()?;
 
+        let api_keys = secrets.fetch(SecretName::ApiKeySecret).await?;
+        let api_key_macs = std::iter::once(&api_keys.current)
+            .chain(&api_keys.accepted)
+            .map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret()))
+            .collect();
+        let services = secrets.fetch(SecretName::ServiceTokens).await?;
+        let service_tokens =
+            ServiceTokens::parse(std::iter::once(&services.current).chain(&services.accepted))
+                .map_err(|reason| UnusableSecret::Malformed(SecretName::ServiceTokens, reason))?;
         let published = || std::iter::once(&current).chain(&others);
         Ok(Self {
             verification: VerificationKeys::of(published()),
             jwks: json!({"keys": published().map(SigningKey::jwk).collect::<Vec<_>>()}).to_string(),
             refresh_macs,
+            api_key_macs,
+            service_tokens,
             fingerprints: key(&session.current, "fingerprint a repeatable request")?,
             signing: current,
         })

@@ -7,19 +7,26 @@
 
 mod access;
 mod access_token;
+mod api_keys;
 mod email;
 mod error;
+mod guessing;
 mod hashing;
 mod key_derivation;
 mod keyring;
 mod login;
 mod logout;
+mod mfa;
 mod password;
 mod person;
+mod principal;
 mod profile;
 mod refresh;
 mod refresh_token;
 mod register;
+mod sealing;
+mod services;
+mod session_token;
 mod sessions;
 mod settings;
 
@@ -27,25 +34,30 @@ use std::sync::Arc;
 
 pub use access::Caller;
 pub use access_token::{SigningKey, VerificationKeys};
+pub use api_keys::{ApiKeyName, ApiKeyRequest, IssuedApiKey};
 pub use email::Email;
 pub use error::{Error, InvalidField};
 pub use hashing::{Argon2Settings, PasswordHasher};
 pub use keyring::{Keyring, UnusableSecret};
-pub use login::{LoginAttempt, LoginName, SignedIn};
+pub use login::{Login, LoginAttempt, LoginName, SignedIn};
 pub use logout::Logout;
+pub use mfa::{MfaChallenge, MfaConfirmation, MfaSignIn, PresentedCode, TotpEnrolment};
 pub use password::Password;
 pub use person::{DeviceName, PersonName, PhoneNumber, Username};
+pub use principal::{Decision, KeyHolder, Principal};
 pub use profile::ProfileUpdate;
 pub use refresh::{RefreshGrant, Refreshed};
 pub use refresh_token::{PresentedToken, RefreshToken};
 pub use register::{NewPerson, Registered};
+pub use services::{Service, ServiceRights};
+pub use session_token::SessionToken;
 pub use sessions::SessionList;
 pub use settings::{IdentitySettings, VARIABLES};
 
-use portcullis_platform::{Clock, Entropy};
+use portcullis_platform::{Clock, Entropy, KeyWrap};
 use portcullis_store::Store;
 /// What operations give and take of the store's records, for callers that know the operations alone.
-pub use portcullis_store::{Account, Session, SessionId, StoreError};
+pub use portcullis_store::{Account, ApiKey, ApiKeyId, Session, SessionId, StoreError};
 
 /// Everything an operation needs; made once at the start and shared by all requests.
 #[derive(Debug)]
@@ -56,6 +68,8 @@ pub struct Identity {
     pub clock: Arc<dyn Clock>,
     /// Where random bytes come from.
     pub entropy: Arc<dyn Entropy>,
+    /// Who keeps the master key of what is sealed.
+    pub key_wrap: Arc<dyn KeyWrap>,
     /// Keys of tokens.
     pub keyring: Keyring,
     /// The threads that hash.

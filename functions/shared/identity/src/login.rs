@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portcullis_store::{Account, AccountStatus, AuditKind, Credentials, Id, NewSession, Session};
+use portcullis_store::{Account, AccountStatus, AuditEvent, AuditKind, Credentials, Id, NewSession, Session};
 use portcullis_verifier::Claims;
 
 use crate::email::Email;
 use crate::error::Error;
 use crate::hashing::Verdict;
+use crate::mfa::MfaChallenge;
 use crate::password::Password;
 use crate::person::{DeviceName, Username};
 use crate::refresh::RefreshGrant;
@@ -16,7 +17,7 @@ use crate::refresh_token::RefreshToken;
 use crate::{Identity, Origin};
 
 /// RFC 8176: what stands for a password in `amr`.
-const PASSWORD_METHOD: &str = "pwd";
+pub(crate) const PASSWORD_METHOD: &str = "pwd";
 
 /// Under which name somebody signs in.
 #[derive(Debug)]
@@ -38,6 +39,17 @@ pub struct LoginAttempt {
     pub persistent: bool,
     /// What the person calls the device.
     pub device_name: Option<DeviceName>,
+    /// Whether a program wants its refresh token in the body: remembered until the sign-in is finished.
+    pub token_in_body: bool,
+}
+
+/// How far a right password leads.
+#[derive(Debug)]
+pub enum Login {
+    /// To a session.
+    SignedIn(Box<SignedIn>),
+    /// To the question for a code.
+    MfaRequired(MfaChallenge),
 }
 
 /// A session that just began.
@@ -53,13 +65,34 @@ pub struct SignedIn {
     pub expires_in: Duration,
     /// The session's first refresh token.
     pub refresh: RefreshGrant,
+    /// Whether a program wants it in the body.
+    pub token_in_body: bool,
+}
+
+/// What is known of a session before it begins.
+#[derive(Debug)]
+pub(crate) struct Beginning {
+    /// How the person proved who they are (RFC 8176 values).
+    pub(crate) methods: Vec<String>,
+    pub(crate) persistent: bool,
+    pub(crate) token_in_body: bool,
+    pub(crate) device_name: Option<String>,
+}
+
+/// A session that is complete but for being stored, and the answer that may leave once it is.
+#[derive(Debug)]
+pub(crate) struct MadeSession {
+    pub(crate) session: NewSession,
+    pub(crate) event: AuditEvent,
+    pub(crate) signed_in: SignedIn,
 }
 
 impl Identity {
-    /// Starts a session for whoever knows the password of an active account. Everybody else gets
+    /// Starts a session for whoever knows the password of an active account, or asks for a code where the account wants
+    /// one. Everybody else gets
     /// [`Error::InvalidCredentials`] after the same work: unknown name, wrong password and disabled account are not to
     /// be told apart.
-    pub async fn sign_in(&self, attempt: LoginAttempt, origin: &Origin) -> Result<SignedIn, Error> {
+    pub async fn sign_in(&self, attempt: LoginAttempt, origin: &Origin) -> Result<Login, Error> {
         let found = match &attempt.name {
             LoginName::Email(email) => self.store.credentials_by_email(email.as_str()).await?,
             LoginName::Username(name) => self.store.credentials_by_username(&name.0).await?,
@@ -71,7 +104,18 @@ impl Identity {
         if verdict == Verdict::RightButOutdated {
             self.upgrade_hash(&credentials, &attempt.password).await?;
         }
-        self.start_session(credentials.account, attempt.persistent, attempt.device_name, origin).await
+        if credentials.account.mfa_enabled {
+            return Ok(Login::MfaRequired(self.ask_for_code(&credentials.account, attempt, origin).await?));
+        }
+        let beginning = Beginning {
+            methods: vec![PASSWORD_METHOD.to_owned()],
+            persistent: attempt.persistent,
+            token_in_body: attempt.token_in_body,
+            device_name: attempt.device_name.map(|name| name.0),
+        };
+        let made = self.make_session(credentials.account, beginning, self.clock.now(), origin)?;
+        self.store.start_session(&made.session, &made.event).await?;
+        Ok(Login::SignedIn(Box::new(made.signed_in)))
     }
 
     async fn upgrade_hash(&self, credentials: &Credentials, password: &Password) -> Result<(), Error> {
@@ -83,14 +127,14 @@ impl Identity {
         Ok(())
     }
 
-    async fn start_session(
+    /// A session with its tokens. Nothing of it counts before it is stored.
+    pub(crate) fn make_session(
         &self,
         account: Account,
-        persistent: bool,
-        device_name: Option<DeviceName>,
+        beginning: Beginning,
+        now: Timestamp,
         origin: &Origin,
-    ) -> Result<SignedIn, Error> {
-        let now = self.clock.now();
+    ) -> Result<MadeSession, Error> {
         let id = Id::generate(now, self.entropy.as_ref())?;
         let token =
             RefreshToken::generate(self.keyring.making_mac()?, account.id, id, 0, self.entropy.as_ref())?;
@@ -99,26 +143,26 @@ impl Identity {
             account: account.id,
             epoch: account.epoch,
             current: token.digest(),
-            methods: vec![PASSWORD_METHOD.to_owned()],
-            persistent,
-            device_name: device_name.map(|name| name.0),
+            methods: beginning.methods,
+            persistent: beginning.persistent,
+            device_name: beginning.device_name,
             user_agent: origin.user_agent.clone(),
             ip: origin.ip.clone(),
             created_at: now,
             idle_expires_at: now + self.settings.idle_limit(),
             expires_at: now + self.settings.session_max_age,
         };
-        let access_token = self.access_token(&account, &session, now)?;
         let mut event = self.audit_event(AuditKind::LoginSucceeded, account.id, origin)?;
         event.session = Some(id);
-        self.store.start_session(&session, &event).await?;
-        Ok(SignedIn {
+        let signed_in = SignedIn {
             at: now,
-            access_token,
+            access_token: self.access_token(&account, &session, now)?,
             expires_in: self.settings.access_token_ttl,
             refresh: RefreshGrant::of(token, &session, now),
+            token_in_body: beginning.token_in_body,
             account,
-        })
+        };
+        Ok(MadeSession { session, event, signed_in })
     }
 
     /// A fresh access token for a session.

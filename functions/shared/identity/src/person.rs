@@ -60,7 +60,7 @@ impl Username {
     }
 }
 
-fn printable(pointer: &'static str, typed: &str, most: usize) -> Result<String, Error> {
+pub(crate) fn printable(pointer: &'static str, typed: &str, most: usize) -> Result<String, Error> {
     let text = typed.trim();
     let length = text.chars().count();
     if length == 0 || length > most || text.chars().any(char::is_control) {

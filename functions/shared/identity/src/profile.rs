@@ -1,11 +1,10 @@
 //! A person's own account: reading, changing and erasing it.
 
 use jiff::Timestamp;
-use portcullis_store::{Account, AuditKind, ProfileChange};
+use portcullis_store::{Account, AccountId, AuditKind, ProfileChange};
 
 use crate::access::Caller;
 use crate::error::Error;
-use crate::hashing::Verdict;
 use crate::password::Password;
 use crate::person::{PersonName, PhoneNumber};
 use crate::{Identity, Origin};
@@ -20,9 +19,9 @@ pub struct ProfileUpdate {
 }
 
 impl Identity {
-    /// When the caller last signed in.
-    pub async fn last_login(&self, caller: &Caller) -> Result<Option<Timestamp>, Error> {
-        Ok(self.store.last_login(caller.account.id).await?)
+    /// When the owner of an account last signed in.
+    pub async fn last_login(&self, account: AccountId) -> Result<Option<Timestamp>, Error> {
+        Ok(self.store.last_login(account).await?)
     }
 
     /// Changes the caller's profile and returns the account as it is now.
@@ -51,12 +50,7 @@ impl Identity {
         password: &Password,
         origin: &Origin,
     ) -> Result<(), Error> {
-        let credentials = self.store.credentials_by_email(&caller.account.email).await?;
-        let credentials = credentials.ok_or(Error::InvalidAccessToken)?;
-        let verdict = self.hasher.verify(password, Some(&credentials.password_hash)).await?;
-        if verdict == Verdict::Wrong {
-            return Err(Error::WrongPassword);
-        }
+        self.confirm_password(caller, password).await?;
         let event = self.audit_event(AuditKind::AccountErased, caller.account.id, origin)?;
         Ok(self.store.erase(&caller.account, &event).await?)
     }

@@ -6,6 +6,7 @@ use portcullis_platform::{Alias, Environment, Misconfigured, Variable};
 use portcullis_verifier::policy::Policy;
 
 use crate::hashing::{self, Argon2Settings};
+use crate::services::ServiceRights;
 
 const DAY: u64 = 24 * 60 * 60;
 /// No lifetime may be longer, so that sums of times stay far from the end of the calendar.
@@ -58,10 +59,22 @@ const PASSWORD_MIN_SCORE: Variable = Variable {
     about: "zxcvbn score a new password needs, 0 to 4",
     aliases: &[],
 };
+const TOTP_ISSUER: Variable = Variable {
+    name: "TOTP_ISSUER",
+    default: "Portcullis",
+    about: "what authenticator apps call this service",
+    aliases: &[],
+};
 const ROLE_DEFINITIONS: Variable = Variable {
     name: "ROLE_DEFINITIONS",
     default: "",
     about: "policy document (JSON) of roles, permissions and services; built-in roles when unset",
+    aliases: &[],
+};
+const SERVICES: Variable = Variable {
+    name: "SERVICES",
+    default: r#"{"edge":["api-key:verify"],"trading":["api-key:verify"]}"#,
+    about: "services and their rights (JSON: names, each with a list of resource:action); their tokens are in SERVICE_TOKENS",
     aliases: &[],
 };
 const EMAIL_VERIFICATION: Variable = Variable {
@@ -84,7 +97,9 @@ pub const VARIABLES: &[Variable] = &[
     hashing::MEMORY,
     hashing::ITERATIONS,
     hashing::LANES,
+    TOTP_ISSUER,
     ROLE_DEFINITIONS,
+    SERVICES,
     EMAIL_VERIFICATION,
 ];
 
@@ -109,8 +124,12 @@ pub struct IdentitySettings {
     pub password_min_score: u8,
     /// Cost of a password hash.
     pub argon2: Argon2Settings,
+    /// What authenticator apps call this service.
+    pub totp_issuer: String,
     /// Who may do what.
     pub policy: Policy,
+    /// Which service may do what.
+    pub services: ServiceRights,
 }
 
 impl IdentitySettings {
@@ -125,7 +144,17 @@ impl IdentitySettings {
             let reason = "only `off` is supported so far";
             return Err(Misconfigured::new(EMAIL_VERIFICATION.name, reason));
         }
+        let totp_issuer = environment.text(&TOTP_ISSUER)?;
+        let shown_plainly = !totp_issuer.contains(|letter: char| letter == ':' || letter.is_control());
+        if !shown_plainly || totp_issuer.chars().count() > 64 {
+            let reason = "must be at most 64 characters, none of them a colon or a control character";
+            return Err(Misconfigured::new(TOTP_ISSUER.name, reason));
+        }
+        let services = ServiceRights::parse(&environment.text(&SERVICES)?)
+            .map_err(|reason| Misconfigured::new(SERVICES.name, reason))?;
         Ok(Self {
+            totp_issuer,
+            services,
             issuer: environment.text(&TOKEN_ISSUER)?,
             audience: environment.text(&TOKEN_AUDIENCE)?,
             access_token_ttl: environment.seconds(&ACCESS_TOKEN_TTL, 1..=DAY)?,

@@ -5,6 +5,8 @@
 //!   portcullis.db               0600, with -wal and -shm beside it while in use
 //!   keys/                       0700
 //!     session-secret-key        0600, text of at least 32 bytes
+//!     api-key-secret            0600, text of at least 32 bytes
+//!     service-tokens.json       0600, an object of service names, each with one or two tokens
 //!     token-signing-key.pem     0600, RSA in PKCS#8
 //!     master-key                0600, 32 bytes in base64url
 //! ```
@@ -37,6 +39,8 @@ pub struct Inspected {
     dir: DataDir,
     entropy: Arc<dyn Entropy>,
     session_secret: Option<SecretSlice<u8>>,
+    api_key_secret: Option<SecretSlice<u8>>,
+    service_tokens: Option<SecretSlice<u8>>,
     token_signing: Option<SecretSlice<u8>>,
     master: Option<SecretSlice<u8>>,
 }
@@ -44,7 +48,7 @@ pub struct Inspected {
 /// A complete data folder.
 #[derive(Debug)]
 pub struct Prepared {
-    /// The session secret and the signing key, from the environment where it sets them.
+    /// The secrets, from the environment where it sets them.
     pub secrets: FileSecrets,
     /// Key wrapping under the master key.
     pub key_wrap: LocalMasterKey,
@@ -113,12 +117,19 @@ impl DataDir {
             Some(key) => Ok(Some(key)),
             None => inspection::key_of_file(key, &dir.key(key)),
         };
-        let (session_secret, token_signing, master) =
-            (found(Key::SessionSecret)?, found(Key::TokenSigning)?, found(Key::Master)?);
+        let master = found(Key::Master)?;
         if is_in_use && master.is_none() {
             return Err(inspection::missing_beside_database(Key::Master, &dir.key(Key::Master)));
         }
-        Ok(Inspected { dir, entropy, session_secret, token_signing, master })
+        Ok(Inspected {
+            session_secret: found(Key::SessionSecret)?,
+            api_key_secret: found(Key::ApiKeySecret)?,
+            service_tokens: found(Key::ServiceTokens)?,
+            token_signing: found(Key::TokenSigning)?,
+            master,
+            dir,
+            entropy,
+        })
     }
 
     fn database(&self) -> PathBuf {
@@ -143,6 +154,8 @@ impl Inspected {
         let keys = self.dir.keys();
         private_files::create_folder(&keys).map_err(|cause| refused("key folder", keys, cause))?;
         let session_secret = made.key(Key::SessionSecret, self.session_secret)?;
+        let api_key_secret = made.key(Key::ApiKeySecret, self.api_key_secret)?;
+        let service_tokens = made.key(Key::ServiceTokens, self.service_tokens)?;
         let token_signing = made.key(Key::TokenSigning, self.token_signing)?;
         let master = made.key(Key::Master, self.master)?;
         // Last, so that a database is never found beside a master key that is not its own.
@@ -151,7 +164,8 @@ impl Inspected {
         let created = made.created;
         let key_wrap = LocalMasterKey::new(&master, self.entropy)
             .map_err(|cause| PrepareError::Make { what: "key wrapping", cause: cause.into() })?;
-        Ok(Prepared { secrets: FileSecrets::new(session_secret, token_signing), key_wrap, database, created })
+        let secrets = FileSecrets { session_secret, api_key_secret, service_tokens, token_signing };
+        Ok(Prepared { secrets, key_wrap, database, created })
     }
 }
 

@@ -8,14 +8,10 @@ use secrecy::{ExposeSecret, SecretSlice};
 /// and start again.
 #[derive(Debug)]
 pub struct FileSecrets {
-    session_secret: SecretSlice<u8>,
-    token_signing_key: SecretSlice<u8>,
-}
-
-impl FileSecrets {
-    pub(crate) fn new(session_secret: SecretSlice<u8>, token_signing_key: SecretSlice<u8>) -> Self {
-        Self { session_secret, token_signing_key }
-    }
+    pub(crate) session_secret: SecretSlice<u8>,
+    pub(crate) api_key_secret: SecretSlice<u8>,
+    pub(crate) service_tokens: SecretSlice<u8>,
+    pub(crate) token_signing: SecretSlice<u8>,
 }
 
 #[async_trait]
@@ -23,7 +19,9 @@ impl Secrets for FileSecrets {
     async fn fetch(&self, name: SecretName) -> Result<SecretVersions, SecretsError> {
         let secret = match name {
             SecretName::SessionSecretKey => &self.session_secret,
-            SecretName::TokenSigningKey => &self.token_signing_key,
+            SecretName::ApiKeySecret => &self.api_key_secret,
+            SecretName::ServiceTokens => &self.service_tokens,
+            SecretName::TokenSigningKey => &self.token_signing,
         };
         let current = SecretSlice::from(secret.expose_secret().to_vec());
         Ok(SecretVersions { current, accepted: Vec::new() })
@@ -36,12 +34,21 @@ mod tests {
 
     #[tokio::test]
     async fn each_name_has_its_own_secret_and_none_is_printed() {
-        let secrets = FileSecrets::new(b"session".to_vec().into(), b"signing".to_vec().into());
-        for (name, expected) in
-            [(SecretName::SessionSecretKey, b"session"), (SecretName::TokenSigningKey, b"signing")]
-        {
+        let secret = |text: &str| text.as_bytes().to_vec().into();
+        let secrets = FileSecrets {
+            session_secret: secret("session"),
+            api_key_secret: secret("api keys"),
+            service_tokens: secret("services"),
+            token_signing: secret("signing"),
+        };
+        for (name, expected) in [
+            (SecretName::SessionSecretKey, "session"),
+            (SecretName::ApiKeySecret, "api keys"),
+            (SecretName::ServiceTokens, "services"),
+            (SecretName::TokenSigningKey, "signing"),
+        ] {
             let versions = secrets.fetch(name).await.unwrap();
-            assert_eq!(versions.current.expose_secret(), expected);
+            assert_eq!(versions.current.expose_secret(), expected.as_bytes());
             assert!(versions.accepted.is_empty());
         }
         assert!(format!("{secrets:?}").contains("REDACTED"));

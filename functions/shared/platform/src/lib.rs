@@ -8,9 +8,11 @@ mod entropy;
 mod environment;
 mod key_wrap;
 mod secrets;
+mod service_tokens;
 
 pub use clock::{Clock, SystemClock};
 pub use entropy::{Entropy, EntropyUnavailable, SystemEntropy};
 pub use environment::{Alias, Environment, Misconfigured, Variable};
 pub use key_wrap::{DataKey, EncryptionContext, KeyWrap, KeyWrapError};
 pub use secrets::{SecretName, SecretVersions, Secrets, SecretsError};
+pub use service_tokens::{FIRST_SERVICES, MOST_SERVICE_TOKENS, parse_service_tokens};

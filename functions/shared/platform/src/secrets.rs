@@ -17,6 +17,10 @@ pub trait Secrets: Debug + Send + Sync {
 pub enum SecretName {
     /// At least 32 bytes from which the keys of refresh-token MACs and request fingerprints are derived.
     SessionSecretKey,
+    /// At least 32 bytes under which API keys are digested.
+    ApiKeySecret,
+    /// The tokens of services: a JSON object of names, each with one or two tokens of at least 32 characters.
+    ServiceTokens,
     /// An RSA private key that signs access tokens, PKCS#8 in PEM.
     TokenSigningKey,
 }
@@ -26,6 +30,8 @@ impl SecretName {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::SessionSecretKey => "SESSION_SECRET_KEY",
+            Self::ApiKeySecret => "PORTFOLIO_API_KEY_SECRET",
+            Self::ServiceTokens => "SERVICE_TOKENS",
             Self::TokenSigningKey => "TOKEN_SIGNING_KEY",
         }
     }

@@ -299,10 +299,12 @@ impl Store {
     pub async fn erase(&self, account: &Account, event: &AuditEvent) -> Result<(), StoreError> {
         // The sessions go first: should this fail half-way, the person can still sign in and ask again.
         self.delete_sessions(account.id).await?;
+        self.delete_api_keys(account.id).await?;
         let mut transaction = Transaction::on(self)
             .delete(&keys::credentials(&account.email))
             .delete(&keys::profile(account.id))
             .delete(&keys::last_login(account.id))
+            .delete(&keys::factor(account.id))
             .put(event.item());
         if let Some(name) = &account.username {
             transaction = transaction.delete(&keys::username(name));

@@ -19,6 +19,24 @@ pub enum AuditKind {
     AccountRegistered,
     /// A person signed in.
     LoginSucceeded,
+    /// A password was right, and a code is asked for.
+    MfaRequired,
+    /// A code was wrong.
+    MfaFailed,
+    /// A secret for a second factor was handed out; it counts once a code of it is shown.
+    MfaSetUp,
+    /// A second factor is asked for from now on.
+    MfaEnabled,
+    /// A second factor is not asked for any more.
+    MfaDisabled,
+    /// New backup codes took the place of the old ones.
+    BackupCodesRenewed,
+    /// An API key was made.
+    ApiKeyCreated,
+    /// An API key got another secret.
+    ApiKeyRotated,
+    /// An API key was removed.
+    ApiKeyDeleted,
     /// A session was ended by its owner.
     SessionRevoked,
     /// All sessions, or all but one, were ended by their owner.
@@ -41,6 +59,15 @@ impl AuditKind {
         match self {
             Self::AccountRegistered => "account_registered",
             Self::LoginSucceeded => "login_succeeded",
+            Self::MfaRequired => "mfa_required",
+            Self::MfaFailed => "mfa_failed",
+            Self::MfaSetUp => "mfa_set_up",
+            Self::MfaEnabled => "mfa_enabled",
+            Self::MfaDisabled => "mfa_disabled",
+            Self::BackupCodesRenewed => "backup_codes_renewed",
+            Self::ApiKeyCreated => "api_key_created",
+            Self::ApiKeyRotated => "api_key_rotated",
+            Self::ApiKeyDeleted => "api_key_deleted",
             Self::SessionRevoked => "session_revoked",
             Self::SessionsRevoked => "sessions_revoked",
             Self::RefreshTokenReuse => "refresh_token_reuse",

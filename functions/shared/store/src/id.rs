@@ -29,6 +29,16 @@ impl Kind for SessionKind {
     const PREFIX: &'static str = "ses";
 }
 
+/// Marks ids of API keys.
+#[derive(Debug, Clone, Copy)]
+pub enum ApiKeyKind {}
+
+impl Kind for ApiKeyKind {
+    const PREFIX: &'static str = "key";
+}
+
+/// The `key_…` of an API key.
+pub type ApiKeyId = Id<ApiKeyKind>;
 /// The `usr_…` of a person.
 pub type AccountId = Id<AccountKind>;
 /// The `ses_…` of one sign-in.
@@ -48,6 +58,13 @@ impl<K: Kind> Id<K> {
         let milliseconds = u64::try_from(now.as_millisecond()).unwrap_or(0);
         let uuid = uuid::Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid();
         Ok(Self { uuid, kind: PhantomData })
+    }
+}
+
+impl<K> Id<K> {
+    /// The 32 digits alone, without the prefix.
+    pub fn digits(&self) -> String {
+        format!("{:x}", self.uuid.simple())
     }
 }
 

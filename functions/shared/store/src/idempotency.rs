@@ -10,7 +10,7 @@ use crate::item::{Attributes, ItemReader, ItemWriter, bytes, text, time};
 use crate::keys;
 
 /// How long a repetition gets the first answer.
-const REMEMBERED: Duration = Duration::from_hours(24);
+pub(crate) const REMEMBERED: Duration = Duration::from_hours(24);
 
 /// A keyed digest of a request's body: equal for a repetition, and useless to whoever reads the table.
 pub type Fingerprint = [u8; 32];

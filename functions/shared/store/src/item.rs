@@ -37,6 +37,11 @@ pub(crate) fn texts(values: &[String]) -> AttributeValue {
     AttributeValue::L(values.iter().map(text).collect())
 }
 
+/// A list of digests.
+pub(crate) fn digests(values: &[[u8; 32]]) -> AttributeValue {
+    AttributeValue::L(values.iter().map(|digest| bytes(*digest)).collect())
+}
+
 /// When DynamoDB may remove the item, in Unix seconds, rounded up: the item must not go before it has expired.
 pub(crate) fn ttl(expires_at: Timestamp) -> AttributeValue {
     number(expires_at.as_second() + 1)
@@ -147,12 +152,29 @@ impl ItemReader {
         })
     }
 
+    pub(crate) fn bytes(&mut self, name: &str) -> Result<Vec<u8>, StoreError> {
+        let value = self.bytes_if_any(name)?;
+        self.required(name, value)
+    }
+
     pub(crate) fn digest_if_any(&mut self, name: &str) -> Result<Option<[u8; 32]>, StoreError> {
         self.bytes_if_any(name)?.map(|bytes| bytes.try_into().map_err(|_| self.corrupt(name))).transpose()
     }
 
     pub(crate) fn digest(&mut self, name: &str) -> Result<[u8; 32], StoreError> {
         let value = self.digest_if_any(name)?;
+        self.required(name, value)
+    }
+
+    pub(crate) fn digests(&mut self, name: &str) -> Result<Vec<[u8; 32]>, StoreError> {
+        let digest = |value| match value {
+            AttributeValue::B(blob) => blob.into_inner().try_into().ok(),
+            _ => None,
+        };
+        let value = self.optional(name, |value| match value {
+            AttributeValue::L(values) => values.into_iter().map(digest).collect(),
+            _ => None,
+        })?;
         self.required(name, value)
     }
 

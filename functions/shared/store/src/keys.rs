@@ -3,11 +3,14 @@
 //! Each kind has a prefix of its own, and free text is escaped, so that no input can form the key of another record.
 
 use std::collections::HashMap;
+use std::fmt::Write;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
-use crate::id::{AccountId, SessionId};
+use crate::challenges::ChallengeKind;
+use crate::id::{AccountId, ApiKeyId, SessionId};
+use crate::sessions::Digest;
 
 /// Name of the partition key attribute.
 pub(crate) const PARTITION: &str = "pk";
@@ -17,6 +20,9 @@ pub(crate) const SORT: &str = "sk";
 pub(crate) const TTL: &str = "expires_ttl";
 /// What the sort keys of sessions begin with.
 pub(crate) const SESSION_PREFIX: &str = "SES#";
+
+/// What the sort keys of API keys begin with.
+pub(crate) const API_KEY_PREFIX: &str = "KEY#";
 
 /// The full primary key of one item.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -74,6 +80,32 @@ pub(crate) fn audit(account: AccountId, at: Timestamp, sequence: u64) -> Key {
     Key::new(person(account), format!("AUD#{:015}#{sequence:016x}", at.as_millisecond()))
 }
 
+/// The second factor of a person, with its backup codes and the count of wrong codes.
+pub(crate) fn factor(account: AccountId) -> Key {
+    Key::new(person(account), "FACTOR")
+}
+
+/// One API key, among all that is its owner's.
+pub(crate) fn api_key(account: AccountId, key: ApiKeyId) -> Key {
+    Key::new(person(account), format!("{API_KEY_PREFIX}{key}"))
+}
+
+/// Whose an API key is.
+pub(crate) fn api_key_owner(key: ApiKeyId) -> Key {
+    Key::new(format!("KEY#{key}"), "KEY")
+}
+
+/// Something that was begun and can be finished once. The kind is part of the key, so that what was handed out for one
+/// purpose is not even found for another.
+pub(crate) fn challenge(kind: ChallengeKind, digest: &Digest) -> Key {
+    let digits = digest.iter().fold(String::with_capacity(64), |mut digits, byte| {
+        // Writing to a `String` cannot fail.
+        let _ = write!(digits, "{byte:02x}");
+        digits
+    });
+    Key::new(format!("CHAL#{}#{digits}", kind.as_str()), "CHAL")
+}
+
 /// The record of a request that may be repeated.
 pub(crate) fn idempotency(operation: &str, key_digest: &str) -> Key {
     Key::new(format!("IDEM#{operation}#{}", escaped(key_digest)), "IDEM")
@@ -97,9 +129,19 @@ mod tests {
         fn no_text_forms_the_key_of_another_kind(text in ".{0,40}", other in ".{0,40}") {
             let now = Timestamp::UNIX_EPOCH;
             let account = Id::generate(now, &SystemEntropy).unwrap();
+            let key = Id::generate(now, &SystemEntropy).unwrap();
             let session_id = Id::generate(now, &SystemEntropy).unwrap();
             let of_text = [credentials(&text), username(&text), idempotency("register", &text)];
-            let of_ids = [profile(account), last_login(account), session(account, session_id), audit(account, now, 1)];
+            let of_ids = [
+                profile(account),
+                last_login(account),
+                factor(account),
+                session(account, session_id),
+                audit(account, now, 1),
+                challenge(ChallengeKind::Mfa, &[0; 32]),
+                api_key(account, key),
+                api_key_owner(key),
+            ];
             let mut all: Vec<&Key> = of_text.iter().chain(&of_ids).collect();
             let count = all.len();
             all.sort_by_key(|key| (key.partition.clone(), key.sort.clone()));

@@ -7,9 +7,12 @@
 //! reading and writing, and one function for each way it is used.
 
 mod accounts;
+mod api_keys;
 mod audit;
+mod challenges;
 mod connection;
 mod error;
+mod factors;
 mod id;
 mod idempotency;
 mod item;
@@ -19,9 +22,12 @@ mod table;
 mod transaction;
 
 pub use accounts::{Account, AccountStatus, Credentials, NewAccount, ProfileChange, Registration};
+pub use api_keys::{ApiKey, ApiKeyCreation, ApiKeyPage, FirstApiKey, IdempotentApiKey};
 pub use audit::{AuditEvent, AuditKind};
+pub use challenges::{Challenge, ChallengeKind};
 pub use connection::{Store, client_config};
 pub use error::StoreError;
-pub use id::{AccountId, Id, InvalidId, Kind, SessionId};
+pub use factors::{ActiveFactor, Factor, FactorSignIn, FactorSwap, PendingFactor, SealedSecret};
+pub use id::{AccountId, ApiKeyId, Id, InvalidId, Kind, SessionId};
 pub use idempotency::{Fingerprint, FirstRegistration, IdempotentRequest};
 pub use sessions::{Digest, NewSession, Revocation, Rotation, RotationResult, Session, SessionPage};

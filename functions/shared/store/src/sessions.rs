@@ -139,12 +139,11 @@ impl Store {
     /// Makes a session. Its row, the audit event and the time of the sign-in travel in one batch: none of them decides
     /// anything, and the token leaves only after all three are stored, so they need not stand or fall together.
     pub async fn start_session(&self, session: &NewSession, event: &AuditEvent) -> Result<(), StoreError> {
-        let login =
-            ItemWriter::new(&keys::last_login(session.account)).set("at", time(session.created_at)).finish();
-        let puts = [new_item(session), event.item(), login].into_iter().filter_map(|item| {
-            let put = PutRequest::builder().set_item(Some(item)).build().ok()?;
-            Some(WriteRequest::builder().put_request(put).build())
-        });
+        let puts =
+            [new_item(session), event.item(), last_login_item(session)].into_iter().filter_map(|item| {
+                let put = PutRequest::builder().set_item(Some(item)).build().ok()?;
+                Some(WriteRequest::builder().put_request(put).build())
+            });
         self.write_batch(puts.collect(), "starting a session").await
     }
 
@@ -344,7 +343,12 @@ impl Store {
     }
 }
 
-fn new_item(session: &NewSession) -> Attributes {
+/// When the person last signed in, that is, now.
+pub(crate) fn last_login_item(session: &NewSession) -> Attributes {
+    ItemWriter::new(&keys::last_login(session.account)).set("at", time(session.created_at)).finish()
+}
+
+pub(crate) fn new_item(session: &NewSession) -> Attributes {
     ItemWriter::new(&keys::session(session.account, session.id))
         .set("account", text(session.account.to_string()))
         .set("session", text(session.id.to_string()))

@@ -21,6 +21,11 @@ use crate::keys::Key;
 pub(crate) struct ConditionsFailed(Vec<Option<Attributes>>);
 
 impl ConditionsFailed {
+    /// Whether something stood in the way of the action at this place.
+    pub(crate) fn at(&self, place: usize) -> bool {
+        self.0.get(place).is_some_and(Option::is_some)
+    }
+
     /// The item that stood in the way of the action at this place.
     pub(crate) fn take(&mut self, place: usize) -> Option<Attributes> {
         self.0.get_mut(place).and_then(Option::take)
@@ -75,6 +80,16 @@ impl<'a> Transaction<'a> {
     /// Removes an item, there or not.
     pub(crate) fn delete(self, key: &Key) -> Self {
         let delete = Delete::builder().table_name(&self.store.table).set_key(Some(key.attributes())).build();
+        self.push(delete.ok().map(|delete| TransactWriteItem::builder().delete(delete).build()))
+    }
+
+    /// Removes an item that must be there.
+    pub(crate) fn delete_present(self, key: &Key) -> Self {
+        let delete = Delete::builder()
+            .table_name(&self.store.table)
+            .set_key(Some(key.attributes()))
+            .condition_expression("attribute_exists(pk)")
+            .build();
         self.push(delete.ok().map(|delete| TransactWriteItem::builder().delete(delete).build()))
     }
 

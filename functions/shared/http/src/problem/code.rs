@@ -56,6 +56,16 @@ codes! {
     /// The refresh token is unknown, expired, or absent.
     InvalidRefreshToken: UNAUTHORIZED, "invalid_refresh_token", "Invalid refresh token",
         "The refresh token is not valid.";
+    /// The API key is malformed, unknown, expired, or its owner may not use it.
+    InvalidApiKey: UNAUTHORIZED, "invalid_api_key", "Invalid API key", "The API key is not valid.";
+    /// The token of a service is not one of ours.
+    InvalidServiceToken: UNAUTHORIZED, "invalid_service_token", "Invalid service token",
+        "The service token is not valid.";
+    /// The sign-in that was begun is unknown, expired, or finished.
+    InvalidSessionToken: UNAUTHORIZED, "invalid_session_token", "Invalid session token",
+        "The sign-in is unknown, took too long, or is finished; begin it again.";
+    /// The code that would finish a sign-in is wrong or was used before.
+    InvalidCode: UNAUTHORIZED, "invalid_code", "Invalid code", "The code is not valid.";
     /// The session has ended; only signing in again helps.
     SessionRevoked: UNAUTHORIZED, "session_revoked", "Session revoked", "The session has ended; sign in again.";
     /// The caller is known and may not do this.
@@ -74,6 +84,12 @@ codes! {
     EmailTaken: CONFLICT, "email_taken", "E-mail address taken", "The e-mail address is already in use.";
     /// The username belongs to an account.
     UsernameTaken: CONFLICT, "username_taken", "Username taken", "The username is already in use.";
+    /// The account has as many API keys as an account may have.
+    TooManyApiKeys: CONFLICT, "too_many_api_keys", "Too many API keys",
+        "The account has as many API keys as it may have; delete one first.";
+    /// There is no second factor, or none that waits for its first code.
+    MfaNotSetUp: CONFLICT, "mfa_not_set_up", "No second factor set up",
+        "There is no second factor to do this with; set one up first.";
     /// The body is larger than any request needs.
     PayloadTooLarge: PAYLOAD_TOO_LARGE, "payload_too_large", "Payload too large",
         "The body is larger than 16 KiB.";
@@ -126,7 +142,10 @@ impl Code {
     /// sign-in and refresh is a grant, not a bearer token (RFC 6749 section 5.2).
     pub(super) fn challenge(self) -> Option<&'static str> {
         match self {
-            Self::InvalidCredentials | Self::InvalidRefreshToken => Some(r#"Bearer error="invalid_grant""#),
+            Self::InvalidCredentials
+            | Self::InvalidRefreshToken
+            | Self::InvalidSessionToken
+            | Self::InvalidCode => Some(r#"Bearer error="invalid_grant""#),
             code if code.status() == StatusCode::UNAUTHORIZED => Some(r#"Bearer error="invalid_token""#),
             _ => None,
         }

@@ -2,6 +2,7 @@
 
 use portcullis_identity::Error;
 use portcullis_identity::StoreError;
+use portcullis_platform::KeyWrapError;
 
 use super::{Code, Problem};
 
@@ -13,6 +14,17 @@ impl From<Error> for Problem {
             Error::WrongPassword => {
                 return Self::new(Code::Forbidden).with_detail("The password is not right.");
             }
+            Error::Forbidden(detail) => return Self::new(Code::Forbidden).with_detail(detail),
+            Error::InvalidApiKey => Code::InvalidApiKey,
+            Error::InvalidServiceToken => Code::InvalidServiceToken,
+            Error::TooManyApiKeys => Code::TooManyApiKeys,
+            Error::WrongCode => return Self::new(Code::Forbidden).with_detail("The code is not right."),
+            Error::TooManyAttempts { retry_after } => {
+                return Self::new(Code::TooManyAttempts).with_retry_after(retry_after);
+            }
+            Error::InvalidSessionToken => Code::InvalidSessionToken,
+            Error::InvalidCode => Code::InvalidCode,
+            Error::MfaNotSetUp => Code::MfaNotSetUp,
             Error::InvalidCredentials => Code::InvalidCredentials,
             Error::InvalidAccessToken => Code::InvalidToken,
             Error::InvalidRefreshToken => Code::InvalidRefreshToken,
@@ -21,9 +33,13 @@ impl From<Error> for Problem {
             Error::UsernameTaken => Code::UsernameTaken,
             Error::IdempotencyKeyReused => Code::IdempotencyKeyReused,
             Error::NotFound => Code::NotFound,
-            Error::Overloaded => Code::Unavailable,
-            Error::Store(StoreError::Unavailable { .. }) => logged(Code::Unavailable, &error),
-            Error::Store(_) | Error::Entropy(_) | Error::Internal(_) => logged(Code::InternalError, &error),
+            Error::Overloaded | Error::Contended => Code::Unavailable,
+            Error::Store(StoreError::Unavailable { .. }) | Error::KeyWrap(KeyWrapError::Unavailable(_)) => {
+                logged(Code::Unavailable, &error)
+            }
+            Error::Store(_) | Error::KeyWrap(_) | Error::Entropy(_) | Error::Internal(_) => {
+                logged(Code::InternalError, &error)
+            }
         };
         Self::new(code)
     }

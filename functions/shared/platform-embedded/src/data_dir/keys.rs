@@ -1,11 +1,13 @@
-//! The three keys of `DATA_DIR`: their files, their formats, and how each is made.
+//! The keys of `DATA_DIR`: their files, their formats, and how each is made.
+
+use std::collections::BTreeMap;
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use pem::{EncodeConfig, LineEnding, Pem};
-use portcullis_platform::{Entropy, SecretName};
+use portcullis_platform::{Entropy, FIRST_SERVICES, SecretName};
 use secrecy::{ExposeSecret, ExposeSecretMut, SecretBox, SecretSlice};
 
 /// A failure to make a key; what the runner shows is its text and its path.
@@ -15,6 +17,8 @@ pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Key {
     SessionSecret,
+    ApiKeySecret,
+    ServiceTokens,
     TokenSigning,
     Master,
 }
@@ -23,6 +27,8 @@ impl Key {
     pub(super) fn file_name(self) -> &'static str {
         match self {
             Self::SessionSecret => "session-secret-key",
+            Self::ApiKeySecret => "api-key-secret",
+            Self::ServiceTokens => "service-tokens.json",
             Self::TokenSigning => "token-signing-key.pem",
             Self::Master => "master-key",
         }
@@ -31,6 +37,8 @@ impl Key {
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::SessionSecret => "session secret",
+            Self::ApiKeySecret => "secret of API keys",
+            Self::ServiceTokens => "tokens of services",
             Self::TokenSigning => "token signing key",
             Self::Master => "master key",
         }
@@ -41,6 +49,8 @@ impl Key {
     pub(super) fn variable(self) -> Option<&'static str> {
         match self {
             Self::SessionSecret => Some(SecretName::SessionSecretKey.as_str()),
+            Self::ApiKeySecret => Some(SecretName::ApiKeySecret.as_str()),
+            Self::ServiceTokens => Some(SecretName::ServiceTokens.as_str()),
             Self::TokenSigning => Some(SecretName::TokenSigningKey.as_str()),
             Self::Master => None,
         }
@@ -49,7 +59,7 @@ impl Key {
     /// What a person can do about a file that is no key.
     pub(super) fn remedy(self) -> &'static str {
         match self {
-            Self::SessionSecret | Self::TokenSigning => {
+            Self::SessionSecret | Self::ApiKeySecret | Self::ServiceTokens | Self::TokenSigning => {
                 "restore it from a backup, or delete it to have a new one made, \
                  which ends whatever was issued under the old one"
             }
@@ -65,7 +75,8 @@ impl Key {
         // environment.
         let text = text.expose_secret().trim_ascii();
         match self {
-            Self::SessionSecret => parse_session_secret(text),
+            Self::SessionSecret | Self::ApiKeySecret => parse_secret_text(text),
+            Self::ServiceTokens => parse_service_tokens(text),
             Self::TokenSigning => parse_signing_key(text),
             Self::Master => parse_master_key(text),
         }
@@ -74,14 +85,15 @@ impl Key {
     /// The content of a new file.
     pub(super) fn make(self, entropy: &dyn Entropy) -> Result<SecretSlice<u8>, Cause> {
         match self {
-            Self::SessionSecret | Self::Master => make_random_text(entropy),
+            Self::SessionSecret | Self::ApiKeySecret | Self::Master => make_random_text(entropy),
+            Self::ServiceTokens => make_service_tokens(entropy),
             Self::TokenSigning => make_signing_key(),
         }
     }
 }
 
 /// The text itself is the secret, so that it can move between file, environment and secret store unchanged.
-fn parse_session_secret(text: &[u8]) -> Result<SecretSlice<u8>, &'static str> {
+fn parse_secret_text(text: &[u8]) -> Result<SecretSlice<u8>, &'static str> {
     if text.len() < 32 {
         return Err("is shorter than 32 bytes");
     }
@@ -89,6 +101,20 @@ fn parse_session_secret(text: &[u8]) -> Result<SecretSlice<u8>, &'static str> {
         return Err("is not text");
     }
     Ok(text.to_vec().into())
+}
+
+fn parse_service_tokens(text: &[u8]) -> Result<SecretSlice<u8>, &'static str> {
+    portcullis_platform::parse_service_tokens(text)?;
+    Ok(text.to_vec().into())
+}
+
+fn make_service_tokens(entropy: &dyn Entropy) -> Result<SecretSlice<u8>, Cause> {
+    let mut tokens = BTreeMap::new();
+    for name in FIRST_SERVICES {
+        let random = make_random_text(entropy)?;
+        tokens.insert(name, [format!("svc_{}", str::from_utf8(random.expose_secret())?)]);
+    }
+    Ok(serde_json::to_vec_pretty(&tokens)?.into())
 }
 
 fn parse_signing_key(text: &[u8]) -> Result<SecretSlice<u8>, &'static str> {
@@ -146,7 +172,8 @@ mod tests {
 
     #[test]
     fn what_is_made_can_be_read_and_never_repeats() {
-        for key in [Key::SessionSecret, Key::TokenSigning, Key::Master] {
+        for key in [Key::SessionSecret, Key::ApiKeySecret, Key::ServiceTokens, Key::TokenSigning, Key::Master]
+        {
             let (one, two) = (key.make(&SystemEntropy).unwrap(), key.make(&SystemEntropy).unwrap());
             assert!(key.parse(&one).is_ok(), "{key:?}");
             assert_ne!(one.expose_secret(), two.expose_secret(), "{key:?}");

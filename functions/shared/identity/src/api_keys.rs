@@ -1,0 +1,287 @@
+//! API keys: for programs that run while their owner sleeps. A key may do less than its owner, never more, and never
+//! anything about keys, factors, passwords or sessions.
+
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use jiff::Timestamp;
+use portcullis_platform::{EncryptionContext, Entropy};
+use portcullis_store::{
+    AccountId, ApiKey, ApiKeyCreation, ApiKeyId, ApiKeyPage, AuditKind, Digest, Id, IdempotentApiKey,
+    IdempotentRequest,
+};
+use portcullis_verifier::api_key::{self, UnverifiedApiKey};
+use portcullis_verifier::policy::Grant;
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
+use zeroize::Zeroizing;
+
+use crate::access::Caller;
+use crate::error::{Error, InvalidField};
+use crate::login::admit;
+use crate::principal::{KeyHolder, Principal, is_for_keys};
+use crate::{Identity, Origin, sealing};
+
+/// Keys of one account. More are a leak of keys nobody remembers.
+const MOST_KEYS: usize = 50;
+const MOST_SCOPES: usize = 50;
+/// The use of a key is noted this often, not at every request.
+const NOTED_EVERY: Duration = Duration::from_mins(1);
+/// A key that outlives its owner's memory of it should not; without an end it is the owner's decision.
+const LONGEST_LIFE: Duration = Duration::from_hours(10 * 366 * 24);
+
+/// What a person calls a key: 1 to 100 characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKeyName(pub(crate) String);
+
+impl ApiKeyName {
+    /// Reads what a person typed.
+    pub fn parse(typed: &str) -> Result<Self, Error> {
+        crate::person::printable("/name", typed, 100).map(Self)
+    }
+}
+
+/// A key somebody wants.
+#[derive(Debug)]
+pub struct ApiKeyRequest {
+    /// What it is called.
+    pub name: ApiKeyName,
+    /// What it may do at most; all that its owner may do now, when not said.
+    pub scopes: Option<Vec<String>>,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+    /// What the client calls this request, if it may send it again.
+    pub idempotency_key: Option<String>,
+}
+
+/// A key with its clear text, which leaves the process once.
+#[derive(Debug)]
+pub struct IssuedApiKey {
+    /// The key.
+    pub key: ApiKey,
+    /// The clear text.
+    pub text: SecretString,
+}
+
+impl Identity {
+    /// Makes a key for the caller.
+    pub async fn create_api_key(
+        &self,
+        caller: &Caller,
+        wanted: ApiKeyRequest,
+        origin: &Origin,
+    ) -> Result<IssuedApiKey, Error> {
+        self.may(caller, "create")?;
+        let (account, now) = (&caller.account, self.clock.now());
+        check_expiry(wanted.expires_at, now)?;
+        let scopes = self.scopes(&account.roles, wanted.scopes.as_deref())?;
+        // Two requests at once may both see room for one more: the limit is against carelessness, not an attack.
+        if self.store.api_keys(account.id, MOST_KEYS, None).await?.keys.len() >= MOST_KEYS {
+            return Err(Error::TooManyApiKeys);
+        }
+        let id = Id::generate(now, self.entropy.as_ref())?;
+        let text = new_text(id, self.entropy.as_ref())?;
+        let key = ApiKey {
+            id,
+            account: account.id,
+            digest: self.current_digest(&text)?,
+            name: wanted.name.0,
+            scopes: scopes.iter().map(ToString::to_string).collect(),
+            created_at: now,
+            expires_at: wanted.expires_at,
+            last_used_at: None,
+        };
+        let request = match &wanted.idempotency_key {
+            Some(name) => Some(self.repeatable(&key, wanted.scopes.as_deref(), name, &text).await?),
+            None => None,
+        };
+        let event = self.audit_event(AuditKind::ApiKeyCreated, account.id, origin)?;
+        match self.store.create_api_key(&key, request.as_ref(), &event).await? {
+            ApiKeyCreation::Created => Ok(IssuedApiKey { key, text }),
+            ApiKeyCreation::Repeated(first) => {
+                let context = answer_context(account.id);
+                let opened = sealing::open(&first.answer, &context, self.key_wrap.as_ref()).await?;
+                let text = std::str::from_utf8(opened.expose_secret())
+                    .map_err(|_| Error::Internal("a sealed answer is no text"))?;
+                let key = ApiKey { id: first.id, created_at: first.created_at, ..key };
+                Ok(IssuedApiKey { key, text: text.into() })
+            }
+            ApiKeyCreation::KeyReused => Err(Error::IdempotencyKeyReused),
+        }
+    }
+
+    /// The caller's keys after the one called `after`.
+    pub async fn list_api_keys(
+        &self,
+        caller: &Caller,
+        limit: usize,
+        after: Option<ApiKeyId>,
+    ) -> Result<ApiKeyPage, Error> {
+        self.may(caller, "read")?;
+        Ok(self.store.api_keys(caller.account.id, limit, after).await?)
+    }
+
+    /// Gives one of the caller's keys another secret; the old one is worth nothing from then on. What it may do and when
+    /// it ends stay as they are.
+    pub async fn rotate_api_key(
+        &self,
+        caller: &Caller,
+        id: ApiKeyId,
+        origin: &Origin,
+    ) -> Result<IssuedApiKey, Error> {
+        self.may(caller, "rotate")?;
+        let seen = self.store.api_key(caller.account.id, id).await?;
+        let seen = seen.filter(|key| is_in_time(key, self.clock.now())).ok_or(Error::NotFound)?;
+        let text = new_text(id, self.entropy.as_ref())?;
+        let digest = self.current_digest(&text)?;
+        let event = self.audit_event(AuditKind::ApiKeyRotated, caller.account.id, origin)?;
+        if self.store.rotate_api_key(&seen, &digest, &event).await? {
+            return Ok(IssuedApiKey { key: ApiKey { digest, ..seen }, text });
+        }
+        // Removed meanwhile, or another rotation was first, and its key is the one that works.
+        match self.store.api_key(caller.account.id, id).await? {
+            Some(_) => Err(Error::Contended),
+            None => Err(Error::NotFound),
+        }
+    }
+
+    /// Removes one of the caller's keys.
+    pub async fn delete_api_key(&self, caller: &Caller, id: ApiKeyId, origin: &Origin) -> Result<(), Error> {
+        self.may(caller, "delete")?;
+        let event = self.audit_event(AuditKind::ApiKeyDeleted, caller.account.id, origin)?;
+        let removed = self.store.delete_api_key(caller.account.id, id, &event).await?;
+        if removed { Ok(()) } else { Err(Error::NotFound) }
+    }
+
+    /// Who holds this key. What cannot be a key is refused without a look at any record.
+    pub async fn authenticate_key(&self, presented: &SecretString) -> Result<KeyHolder, Error> {
+        let text = presented.expose_secret();
+        let shape = UnverifiedApiKey::parse(text).ok_or(Error::InvalidApiKey)?;
+        let id: ApiKeyId = format!("key_{}", shape.id()).parse().map_err(|_| Error::InvalidApiKey)?;
+        let owner = self.store.api_key_owner(id).await?.ok_or(Error::InvalidApiKey)?;
+        let (account, key) = tokio::try_join!(self.store.account(owner), self.store.api_key(owner, id))?;
+        let (account, key) = account.zip(key).ok_or(Error::InvalidApiKey)?;
+        let now = self.clock.now();
+        let is_right = self
+            .keyring
+            .api_key_macs
+            .iter()
+            .any(|mac| hmac::verify(mac, text.as_bytes(), &key.digest).is_ok());
+        if !is_right || !is_in_time(&key, now) || admit(&account).is_err() {
+            return Err(Error::InvalidApiKey);
+        }
+        self.note_use(&key, now).await;
+        let scopes = key.scopes.iter().map(|scope| scope.parse()).collect::<Result<_, _>>();
+        let scopes = scopes.map_err(|_| Error::Internal("a stored scope is no grant"))?;
+        Ok(KeyHolder { account, key, scopes })
+    }
+
+    /// Nothing depends on it, so a store that fails here fails nobody's request.
+    async fn note_use(&self, key: &ApiKey, now: Timestamp) {
+        let minute_ago = now - NOTED_EVERY;
+        if key.last_used_at.is_some_and(|noted| noted > minute_ago) {
+            return;
+        }
+        if let Err(error) = self.store.touch_api_key(key, now, minute_ago).await {
+            tracing::warn!(%error, "the use of an API key was not noted");
+        }
+    }
+
+    fn may(&self, caller: &Caller, action: &str) -> Result<(), Error> {
+        Principal::Person(Box::new(caller.clone())).require(&self.settings.policy, "api-key", action)
+    }
+
+    /// Scopes that are the owner's to give.
+    fn scopes(&self, roles: &[String], wanted: Option<&[String]>) -> Result<Vec<Grant>, Error> {
+        let owned = self.settings.policy.permissions(roles);
+        let Some(wanted) = wanted else {
+            return Ok(owned.into_iter().filter(|grant| is_for_keys(grant)).cloned().collect());
+        };
+        if wanted.is_empty() || wanted.len() > MOST_SCOPES {
+            return Err(invalid_scopes(format!("1 to {MOST_SCOPES} scopes are needed")));
+        }
+        wanted
+            .iter()
+            .map(|text| {
+                let scope = text.parse::<Grant>().map_err(|error| invalid_scopes(error.to_string()))?;
+                if !is_for_keys(&scope) {
+                    return Err(invalid_scopes("keys, factors, passwords and sessions are not for API keys"));
+                }
+                if !owned.iter().any(|grant| grant.contains(&scope)) {
+                    return Err(invalid_scopes("a key cannot be given what its owner may not do"));
+                }
+                Ok(scope)
+            })
+            .collect()
+    }
+
+    fn current_digest(&self, text: &SecretString) -> Result<Digest, Error> {
+        let key = self.keyring.api_key_macs.first().ok_or(Error::Internal("there is no key for API keys"))?;
+        let mut digest = [0; 32];
+        digest.copy_from_slice(hmac::sign(key, text.expose_secret().as_bytes()).as_ref());
+        Ok(digest)
+    }
+
+    /// A request that may be sent again: its answer is kept for a day, under seal, because it shows the key.
+    async fn repeatable(
+        &self,
+        key: &ApiKey,
+        scopes: Option<&[String]>,
+        name: &str,
+        text: &SecretString,
+    ) -> Result<IdempotentApiKey, Error> {
+        let account = key.account.to_string();
+        let scopes = scopes.map(|scopes| format!("{scopes:?}")).unwrap_or_default();
+        let expires_at = key.expires_at.map(|at| at.to_string()).unwrap_or_default();
+        let parts = [account.as_bytes(), key.name.as_bytes(), scopes.as_bytes(), expires_at.as_bytes()];
+        let digest = self.keyring.fingerprint(&[b"api-key", account.as_bytes(), name.as_bytes()]);
+        let clear = SecretSlice::from(text.expose_secret().as_bytes().to_vec());
+        let context = answer_context(key.account);
+        let answer = sealing::seal(&clear, &context, self.key_wrap.as_ref(), self.entropy.as_ref()).await?;
+        let request = IdempotentRequest {
+            key_digest: BASE64URL.encode(digest),
+            fingerprint: self.keyring.fingerprint(&parts),
+        };
+        Ok(IdempotentApiKey { request, answer })
+    }
+}
+
+fn is_in_time(key: &ApiKey, now: Timestamp) -> bool {
+    key.expires_at.is_none_or(|end| end > now)
+}
+
+fn check_expiry(wanted: Option<Timestamp>, now: Timestamp) -> Result<(), Error> {
+    match wanted {
+        Some(end) if end <= now || end > now + LONGEST_LIFE => {
+            let detail = "must lie ahead, and at most ten years";
+            Err(Error::Invalid(InvalidField::new("/expires_at", detail)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// 43 letters of base62. A byte of 248 or more is drawn again: the rest of 256 by 62 would make some letters likelier.
+fn new_text(id: ApiKeyId, entropy: &dyn Entropy) -> Result<SecretString, Error> {
+    const EVEN: u8 = 248;
+    let mut letters = Zeroizing::new(String::with_capacity(api_key::SECRET_LENGTH));
+    while letters.len() < api_key::SECRET_LENGTH {
+        let mut random = Zeroizing::new([0; 64]);
+        entropy.fill(random.as_mut())?;
+        let room = api_key::SECRET_LENGTH - letters.len();
+        let even = random.iter().filter(|byte| **byte < EVEN).take(room);
+        letters.extend(
+            even.filter_map(|byte| api_key::ALPHABET.get(usize::from(byte % 62)).copied().map(char::from)),
+        );
+    }
+    Ok(api_key::compose(&id.digits(), &letters).into())
+}
+
+/// What the sealed answer to a repeatable request belongs to.
+fn answer_context(account: AccountId) -> EncryptionContext {
+    EncryptionContext::new([("purpose", "api-key-answer".to_owned()), ("user_id", account.to_string())])
+}
+
+fn invalid_scopes(detail: impl Into<String>) -> Error {
+    Error::Invalid(InvalidField::new("/scopes", detail))
+}

@@ -1,0 +1,119 @@
+//! A code as somebody shows it, and what it is worth.
+
+use jiff::Timestamp;
+use portcullis_store::{ActiveFactor, Digest, Factor};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::backup_code;
+use super::totp::{self, TotpSecret};
+use crate::error::Error;
+use crate::guessing::Patience;
+use crate::login::unix_seconds;
+
+/// One million codes, two of them right at any time: after a day and a half of this somebody has had some 50 guesses.
+const PATIENCE: Patience = Patience {
+    free: 5,
+    first: std::time::Duration::from_secs(1),
+    longest: std::time::Duration::from_hours(1),
+};
+
+/// What somebody typed where a code belongs.
+#[derive(Debug, Clone)]
+pub struct PresentedCode(Kind);
+
+#[derive(Debug, Clone)]
+enum Kind {
+    /// Six digits.
+    Totp(SecretString),
+    /// A backup code in its canonical form.
+    Backup(SecretString),
+    /// Something that is neither, and wrong like any other wrong code.
+    Neither,
+}
+
+/// What a code is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Worth {
+    /// It is of this time step, which was not spent.
+    Step(u64),
+    /// It is the backup code with this digest.
+    Backup(Digest),
+    /// It was right once. It gains nothing, and costs nothing either: a person who presses a button twice is no attacker.
+    Spent,
+    /// Nothing.
+    Nothing,
+}
+
+impl PresentedCode {
+    /// Reads what was typed; spaces do not count. Anything may be tried.
+    pub fn new(typed: &SecretString) -> Self {
+        let digits: SecretString =
+            typed.expose_secret().chars().filter(|letter| !letter.is_whitespace()).collect::<String>().into();
+        let text = digits.expose_secret();
+        if text.len() == usize::from(totp::DIGITS) && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Self(Kind::Totp(digits));
+        }
+        Self(backup_code::canonical(typed).map_or(Kind::Neither, Kind::Backup))
+    }
+
+    /// What the code is worth for a factor that is asked for.
+    pub(super) fn worth(
+        &self,
+        secret: &TotpSecret,
+        active: &ActiveFactor,
+        now: Timestamp,
+    ) -> Result<Worth, Error> {
+        match &self.0 {
+            Kind::Totp(_) => Ok(match self.step(secret, now)? {
+                Some(step) if step > active.last_step => Worth::Step(step),
+                Some(_) => Worth::Spent,
+                None => Worth::Nothing,
+            }),
+            Kind::Backup(code) => {
+                let digest = backup_code::digest(secret, code.expose_secret())?;
+                let same =
+                    |kept: &Digest| aws_lc_rs::constant_time::verify_slices_are_equal(kept, &digest).is_ok();
+                // No early end: the time of the answer does not tell how many codes are left.
+                let found = active.backup_codes.iter().fold(false, |found, kept| found | same(kept));
+                Ok(if found { Worth::Backup(digest) } else { Worth::Nothing })
+            }
+            Kind::Neither => Ok(Worth::Nothing),
+        }
+    }
+
+    /// The time step of the code, if it is one of the app.
+    pub(super) fn step(&self, secret: &TotpSecret, now: Timestamp) -> Result<Option<u64>, Error> {
+        match &self.0 {
+            Kind::Totp(code) => secret.step_of(code, unix_seconds(now)),
+            Kind::Backup(_) | Kind::Neither => Ok(None),
+        }
+    }
+}
+
+/// Whether codes are looked at now.
+pub(super) fn check_patience(factor: &Factor, now: Timestamp) -> Result<(), Error> {
+    match factor.blocked_until {
+        Some(until) if until > now => {
+            Err(Error::TooManyAttempts { retry_after: until.duration_since(now).unsigned_abs() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The factor after one more wrong code.
+pub(super) fn after_wrong_code(factor: &Factor, now: Timestamp) -> Factor {
+    let failures = factor.failures.saturating_add(1);
+    let blocked_until = PATIENCE.wait_after(failures).map(|wait| now + wait);
+    Factor { failures, blocked_until, ..factor.clone() }
+}
+
+/// The factor after a right code: the code is spent, and what was wrong before is forgiven.
+pub(super) fn after_right_code(factor: &Factor, active: &ActiveFactor, worth: Worth) -> Factor {
+    let mut active = active.clone();
+    match worth {
+        Worth::Step(step) => active.last_step = step,
+        Worth::Backup(digest) => active.backup_codes.retain(|kept| *kept != digest),
+        Worth::Spent | Worth::Nothing => {}
+    }
+    Factor { active: Some(active), failures: 0, blocked_until: None, ..factor.clone() }
+}

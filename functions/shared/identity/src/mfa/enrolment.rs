@@ -1,0 +1,159 @@
+//! Setting a second factor up, switching it on and off, and new backup codes. Whoever has a factor needs it for each of
+//! these: a stolen session must not be able to replace it.
+
+use std::time::Duration;
+
+use portcullis_store::{ActiveFactor, AuditKind, Factor, FactorSwap, PendingFactor};
+use secrecy::SecretString;
+
+use super::backup_code::BackupCodes;
+use super::code::check_patience;
+use super::totp::{TotpEnrolment, TotpSecret};
+use super::{PresentedCode, ROUNDS, context};
+use crate::access::Caller;
+use crate::error::{Error, InvalidField};
+use crate::hashing::Verdict;
+use crate::password::Password;
+use crate::{Identity, Origin, sealing};
+
+/// Time to install an app and to come back.
+const TO_PROVE_IT: Duration = Duration::from_mins(15);
+
+/// The proofs that a change to a factor wants.
+#[derive(Debug)]
+pub struct MfaConfirmation {
+    /// The account's password.
+    pub password: Password,
+    /// A code of the factor.
+    pub code: PresentedCode,
+}
+
+impl Identity {
+    /// A new secret for the caller's app. It counts once [`Identity::enable_mfa`] has seen a code of it; until then an
+    /// earlier factor stays what is asked for, and a code of that one is needed here.
+    pub async fn set_up_mfa(
+        &self,
+        caller: &Caller,
+        code: Option<&PresentedCode>,
+        origin: &Origin,
+    ) -> Result<TotpEnrolment, Error> {
+        let (account, now) = (&caller.account, self.clock.now());
+        let secret = TotpSecret::generate(self.entropy.as_ref())?;
+        let sealed = sealing::seal(
+            secret.bytes(),
+            &context(account.id),
+            self.key_wrap.as_ref(),
+            self.entropy.as_ref(),
+        )
+        .await?;
+        let pending = PendingFactor { secret: sealed, expires_at: now + TO_PROVE_IT };
+        let event = self.audit_event(AuditKind::MfaSetUp, account.id, origin)?;
+        for _ in 0..ROUNDS {
+            let factor = self.store.factor(account.id).await?;
+            let base = match (&factor.active, code) {
+                (None, _) => factor,
+                (Some(_), Some(code)) => self.prove(account.id, code, now, origin).await?.next,
+                (Some(_), None) => return Err(Error::Invalid(code_is_needed())),
+            };
+            let next = Factor { pending: Some(pending.clone()), ..base };
+            if self.store.swap_factor(account.id, &next, &event).await? == FactorSwap::Swapped {
+                return secret.enrolment(&self.settings.totp_issuer, &account.email);
+            }
+        }
+        Err(Error::Contended)
+    }
+
+    /// Asks for a code at every sign-in from now on, once a code of the secret that was set up is shown. Returns the
+    /// backup codes, which nobody sees again.
+    pub async fn enable_mfa(
+        &self,
+        caller: &Caller,
+        code: &PresentedCode,
+        origin: &Origin,
+    ) -> Result<Vec<SecretString>, Error> {
+        let (account, now) = (&caller.account, self.clock.now());
+        let event = self.audit_event(AuditKind::MfaEnabled, account.id, origin)?;
+        for _ in 0..ROUNDS {
+            let factor = self.store.factor(account.id).await?;
+            let pending = factor.pending.clone().filter(|pending| pending.expires_at > now);
+            let pending = pending.ok_or(Error::MfaNotSetUp)?;
+            check_patience(&factor, now)?;
+            let secret = self.open_totp_secret(account.id, &pending.secret).await?;
+            let Some(step) = code.step(&secret, now)? else {
+                if self.count_wrong_code(account.id, &factor, now, origin).await? {
+                    return Err(Error::WrongCode);
+                }
+                continue;
+            };
+            let codes = BackupCodes::generate(&secret, self.entropy.as_ref())?;
+            // The code that proves the secret is spent like any other.
+            let active = ActiveFactor { secret: pending.secret, last_step: step, backup_codes: codes.kept };
+            let next = Factor { version: factor.version, active: Some(active), ..Factor::default() };
+            match self.store.switch_factor(account, &next, &event).await? {
+                FactorSwap::Swapped => return Ok(codes.shown),
+                FactorSwap::Outdated => {}
+                FactorSwap::AccountGone => return Err(Error::InvalidAccessToken),
+            }
+        }
+        Err(Error::Contended)
+    }
+
+    /// Asks for no code any more.
+    pub async fn disable_mfa(
+        &self,
+        caller: &Caller,
+        proof: &MfaConfirmation,
+        origin: &Origin,
+    ) -> Result<(), Error> {
+        let (account, now) = (&caller.account, self.clock.now());
+        self.confirm_password(caller, &proof.password).await?;
+        let event = self.audit_event(AuditKind::MfaDisabled, account.id, origin)?;
+        for _ in 0..ROUNDS {
+            let proven = self.prove(account.id, &proof.code, now, origin).await?;
+            let next = Factor { version: proven.next.version, ..Factor::default() };
+            match self.store.switch_factor(account, &next, &event).await? {
+                FactorSwap::Swapped => return Ok(()),
+                FactorSwap::Outdated => {}
+                FactorSwap::AccountGone => return Err(Error::InvalidAccessToken),
+            }
+        }
+        Err(Error::Contended)
+    }
+
+    /// New backup codes; the old ones are worth nothing from this moment on.
+    pub async fn renew_backup_codes(
+        &self,
+        caller: &Caller,
+        proof: &MfaConfirmation,
+        origin: &Origin,
+    ) -> Result<Vec<SecretString>, Error> {
+        let (account, now) = (&caller.account, self.clock.now());
+        self.confirm_password(caller, &proof.password).await?;
+        let event = self.audit_event(AuditKind::BackupCodesRenewed, account.id, origin)?;
+        for _ in 0..ROUNDS {
+            let proven = self.prove(account.id, &proof.code, now, origin).await?;
+            let codes = BackupCodes::generate(&proven.secret, self.entropy.as_ref())?;
+            let spent = proven.next.active.unwrap_or(proven.active);
+            let active = ActiveFactor { backup_codes: codes.kept, ..spent };
+            let next = Factor { active: Some(active), ..proven.next };
+            if self.store.swap_factor(account.id, &next, &event).await? == FactorSwap::Swapped {
+                return Ok(codes.shown);
+            }
+        }
+        Err(Error::Contended)
+    }
+
+    /// Whether this is the caller's password.
+    pub(crate) async fn confirm_password(&self, caller: &Caller, password: &Password) -> Result<(), Error> {
+        let credentials = self.store.credentials_by_email(&caller.account.email).await?;
+        let credentials = credentials.ok_or(Error::InvalidAccessToken)?;
+        match self.hasher.verify(password, Some(&credentials.password_hash)).await? {
+            Verdict::Wrong => Err(Error::WrongPassword),
+            Verdict::Right | Verdict::RightButOutdated => Ok(()),
+        }
+    }
+}
+
+fn code_is_needed() -> InvalidField {
+    InvalidField::new("/code", "a code of the present second factor is needed to set up another one")
+}

@@ -1,0 +1,97 @@
+//! The second half of a sign-in: a code, after the password was right.
+
+use std::time::Duration;
+
+use portcullis_store::{Account, AuditKind, Challenge, ChallengeKind, FactorSignIn};
+use secrecy::SecretString;
+
+use super::{PresentedCode, ROUNDS};
+use crate::error::Error;
+use crate::login::{Beginning, LoginAttempt, PASSWORD_METHOD, SignedIn, admit};
+use crate::session_token::{self, SessionToken};
+use crate::{Identity, Origin};
+
+/// Time to find the phone.
+const TO_FINISH: Duration = Duration::from_mins(5);
+/// RFC 8176: what stands for a one-time code in `amr`.
+const CODE_METHOD: &str = "otp";
+
+/// A sign-in that still wants a code.
+#[derive(Debug)]
+pub struct MfaChallenge {
+    /// What to send with the code.
+    pub token: SessionToken,
+    /// How long there is time.
+    pub expires_in: Duration,
+}
+
+/// Somebody with a code.
+#[derive(Debug)]
+pub struct MfaSignIn {
+    /// What the first half of the sign-in was answered with.
+    pub session_token: SecretString,
+    /// The code.
+    pub code: PresentedCode,
+}
+
+impl Identity {
+    /// Remembers that the password was right.
+    pub(crate) async fn ask_for_code(
+        &self,
+        account: &Account,
+        attempt: LoginAttempt,
+        origin: &Origin,
+    ) -> Result<MfaChallenge, Error> {
+        let token = SessionToken::generate(ChallengeKind::Mfa, self.entropy.as_ref())?;
+        let challenge = Challenge {
+            kind: ChallengeKind::Mfa,
+            digest: token.digest(),
+            account: account.id,
+            epoch: account.epoch,
+            persistent: attempt.persistent,
+            token_in_body: attempt.token_in_body,
+            device_name: attempt.device_name.map(|name| name.0),
+            expires_at: self.clock.now() + TO_FINISH,
+        };
+        let event = self.audit_event(AuditKind::MfaRequired, account.id, origin)?;
+        self.store.begin_challenge(&challenge, &event).await?;
+        Ok(MfaChallenge { token, expires_in: TO_FINISH })
+    }
+
+    /// Finishes a sign-in with a code. A wrong one leaves it open for another try, as long as the account has tries left.
+    pub async fn sign_in_with_code(&self, sign_in: &MfaSignIn, origin: &Origin) -> Result<SignedIn, Error> {
+        let digest = session_token::presented(ChallengeKind::Mfa, &sign_in.session_token)
+            .ok_or(Error::InvalidSessionToken)?;
+        let now = self.clock.now();
+        let challenge = self.store.challenge(ChallengeKind::Mfa, &digest, now).await?;
+        let challenge = challenge.ok_or(Error::InvalidSessionToken)?;
+        let account = self.store.account(challenge.account).await?;
+        // Whatever ended all that was issued before ends what was begun before as well.
+        let account = account
+            .filter(|account| admit(account).is_ok() && account.epoch <= challenge.epoch)
+            .ok_or(Error::InvalidSessionToken)?;
+        for _ in 0..ROUNDS {
+            let proven = match self.prove(account.id, &sign_in.code, now, origin).await {
+                Err(Error::WrongCode) => return Err(Error::InvalidCode),
+                // It was switched off meanwhile; the next sign-in will not ask for it.
+                Err(Error::MfaNotSetUp) => return Err(Error::InvalidSessionToken),
+                proven => proven?,
+            };
+            let beginning = Beginning {
+                methods: vec![PASSWORD_METHOD.to_owned(), CODE_METHOD.to_owned()],
+                persistent: challenge.persistent,
+                token_in_body: challenge.token_in_body,
+                device_name: challenge.device_name.clone(),
+            };
+            let made = self.make_session(account.clone(), beginning, now, origin)?;
+            let finished =
+                self.store.sign_in_by_factor(&challenge, &proven.next, &made.session, &made.event).await?;
+            match finished {
+                FactorSignIn::Started => return Ok(made.signed_in),
+                FactorSignIn::Outdated => {}
+                FactorSignIn::ChallengeSpent => return Err(Error::InvalidSessionToken),
+            }
+        }
+        Err(Error::Contended)
+    }
+}

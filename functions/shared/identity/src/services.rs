@@ -1,0 +1,178 @@
+//! Services of the platform: each has a name, rights, and one or two tokens, so that a token can be replaced without an
+//! outage.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest;
+use portcullis_platform::{MOST_SERVICE_TOKENS, parse_service_tokens};
+use portcullis_verifier::policy::Permission;
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
+
+use crate::Identity;
+use crate::error::Error;
+
+/// Which service may do what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceRights(BTreeMap<String, BTreeSet<Permission>>);
+
+impl ServiceRights {
+    /// Reads a JSON object of names, each with a list of `resource:action`. The error is one line for whoever wrote it.
+    pub(crate) fn parse(json: &str) -> Result<Self, String> {
+        let written: BTreeMap<String, Vec<String>> = serde_json::from_str(json)
+            .map_err(|error| format!("is no object of lists of rights: {error}"))?;
+        let rights = written.into_iter().map(|(name, rights)| {
+            let right = |text: &String| {
+                text.parse::<Permission>().map_err(|error| {
+                    format!("service `{}`: right `{}`: {error}", name.escape_debug(), text.escape_debug())
+                })
+            };
+            let rights = rights.iter().map(right).collect::<Result<_, _>>()?;
+            Ok((name, rights))
+        });
+        rights.collect::<Result<_, String>>().map(Self)
+    }
+}
+
+/// A service that showed its token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// What it is called.
+    pub name: String,
+    rights: BTreeSet<Permission>,
+}
+
+impl Service {
+    /// An error unless the service has this right.
+    pub fn require(&self, resource: &str, action: &str) -> Result<(), Error> {
+        let has = |right: &Permission| right.resource() == resource && right.action() == action;
+        if self.rights.iter().any(has) {
+            Ok(())
+        } else {
+            Err(Error::Forbidden("The service has no right to do this."))
+        }
+    }
+}
+
+/// Digests of the tokens of all services. A digest, so that tokens of any length are compared in the same time.
+#[derive(Debug)]
+pub(crate) struct ServiceTokens(Vec<(String, [u8; 32])>);
+
+impl ServiceTokens {
+    /// Reads the versions of the secret. Of each service no more than two tokens are valid over all of them.
+    pub(crate) fn parse<'a>(
+        versions: impl Iterator<Item = &'a SecretSlice<u8>>,
+    ) -> Result<Self, &'static str> {
+        let mut tokens: Vec<(String, [u8; 32])> = Vec::new();
+        for version in versions {
+            let written =
+                parse_service_tokens(version.expose_secret()).map_err(|_| "a list of service tokens")?;
+            for (name, listed) in written {
+                for token in &listed {
+                    let entry = (name.clone(), sha256(token));
+                    if tokens.iter().any(|(other, digest)| *other != name && *digest == entry.1) {
+                        return Err("made of tokens that each belong to one service");
+                    }
+                    if !tokens.contains(&entry) {
+                        tokens.push(entry);
+                    }
+                }
+                if tokens.iter().filter(|(other, _)| *other == name).count() > MOST_SERVICE_TOKENS {
+                    return Err("limited to two tokens for each service");
+                }
+            }
+        }
+        Ok(Self(tokens))
+    }
+
+    /// Whose token this is. Every digest is compared, so that the time of an answer tells nothing.
+    fn owner(&self, token: &SecretString) -> Option<&str> {
+        let presented = sha256(token);
+        self.0.iter().fold(None, |found, (name, digest)| {
+            if verify_slices_are_equal(digest, &presented).is_ok() { Some(name.as_str()) } else { found }
+        })
+    }
+}
+
+impl Identity {
+    /// The service that shows this token. A service without an entry in `SERVICES` has no rights and is none.
+    pub fn authenticate_service(&self, token: &SecretString) -> Result<Service, Error> {
+        let name = self.keyring.service_tokens.owner(token).ok_or(Error::InvalidServiceToken)?;
+        let rights = self.settings.services.0.get(name).ok_or(Error::InvalidServiceToken)?;
+        Ok(Service { name: name.to_owned(), rights: rights.clone() })
+    }
+}
+
+fn sha256(token: &SecretString) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest::digest(&digest::SHA256, token.expose_secret().as_bytes()).as_ref());
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_platform::FIRST_SERVICES;
+
+    use super::*;
+
+    fn tokens(versions: &[&str]) -> Result<ServiceTokens, &'static str> {
+        let versions: Vec<SecretSlice<u8>> =
+            versions.iter().map(|version| version.as_bytes().to_vec().into()).collect();
+        ServiceTokens::parse(versions.iter())
+    }
+
+    fn token(letter: char) -> String {
+        letter.to_string().repeat(40)
+    }
+
+    #[test]
+    fn two_tokens_of_a_service_are_valid_at_a_time() {
+        let (a, b, c) = (token('a'), token('b'), token('c'));
+        let held = tokens(&[
+            &format!(r#"{{"edge":"{a}","trading":["{c}"]}}"#),
+            &format!(r#"{{"edge":["{a}","{b}"]}}"#),
+        ])
+        .unwrap();
+        for (token, owner) in
+            [(&a, Some("edge")), (&b, Some("edge")), (&c, Some("trading")), (&token('d'), None)]
+        {
+            assert_eq!(held.owner(&token.as_str().into()), owner);
+        }
+        assert_eq!(held.owner(&a[1..].into()), None);
+        assert!(!format!("{held:?}").contains(&a));
+    }
+
+    #[test]
+    fn unusable_tokens_are_refused() {
+        let (a, b, c) = (token('a'), token('b'), token('c'));
+        for bad in [
+            "[]".to_owned(),
+            r#"{"edge":"short"}"#.to_owned(),
+            format!(r#"{{"edge":["{a}","{b}","{c}"]}}"#),
+            format!(r#"{{"edge":"{a}","trading":"{a}"}}"#),
+            format!(r#"{{"edge":"{}"}}"#, "x".repeat(257)),
+        ] {
+            assert!(tokens(&[&bad]).is_err(), "{bad}");
+        }
+        let third = format!(r#"{{"edge":"{c}"}}"#);
+        assert!(tokens(&[&format!(r#"{{"edge":["{a}","{b}"]}}"#), &third]).is_err(), "over all versions");
+    }
+
+    #[test]
+    fn rights_are_permissions_and_a_bad_one_is_named() {
+        let rights = ServiceRights::parse(r#"{"edge":["api-key:verify"]}"#).unwrap();
+        let edge = Service { name: "edge".to_owned(), rights: rights.0["edge"].clone() };
+        assert!(edge.require("api-key", "verify").is_ok());
+        assert!(edge.require("api-key", "create").is_err());
+        let error = ServiceRights::parse(r#"{"edge":["everything"]}"#).unwrap_err();
+        assert!(error.starts_with("service `edge`: right `everything`: "), "{error}");
+        assert!(ServiceRights::parse(r#"{"edge":["api-key:*"]}"#).is_err(), "rights are named one by one");
+    }
+
+    #[test]
+    fn the_services_of_a_first_start_have_rights() {
+        let settings = crate::IdentitySettings::read(&portcullis_platform::Environment::default()).unwrap();
+        let names: Vec<&str> = settings.services.0.keys().map(String::as_str).collect();
+        assert_eq!(names, FIRST_SERVICES);
+    }
+}

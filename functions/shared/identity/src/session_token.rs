@@ -1,0 +1,71 @@
+//! Tokens of things begun and not finished: opaque, random, good for one kind of thing, and unreadable from a dump of
+//! the table.
+
+use aws_lc_rs::digest;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use portcullis_platform::Entropy;
+use portcullis_store::{ChallengeKind, Digest};
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+
+const RANDOM_LENGTH: usize = 32;
+
+/// `<kind>_<256 random bits>`, on its way to whoever began it.
+#[derive(Debug, Clone)]
+pub struct SessionToken(SecretString);
+
+impl SessionToken {
+    pub(crate) fn generate(kind: ChallengeKind, entropy: &dyn Entropy) -> Result<Self, Error> {
+        let mut random = Zeroizing::new([0; RANDOM_LENGTH]);
+        entropy.fill(random.as_mut())?;
+        Ok(Self(format!("{}_{}", kind.as_str(), BASE64URL.encode(random.as_slice())).into()))
+    }
+
+    /// The text to be sent.
+    pub fn secret(&self) -> &SecretString {
+        &self.0
+    }
+
+    /// What the store keeps of it.
+    pub(crate) fn digest(&self) -> Digest {
+        digest_of(self.0.expose_secret())
+    }
+}
+
+/// The digest under which a challenge of this kind would lie, if the text has the form of its token.
+pub(crate) fn presented(kind: ChallengeKind, token: &SecretString) -> Option<Digest> {
+    let text = token.expose_secret();
+    // 32 bytes are 43 characters; nothing longer is even decoded.
+    let random = text.strip_prefix(kind.as_str())?.strip_prefix('_').filter(|random| random.len() == 43)?;
+    let decoded = BASE64URL.decode(random).map(Zeroizing::new).ok()?;
+    (decoded.len() == RANDOM_LENGTH).then(|| digest_of(text))
+}
+
+fn digest_of(text: &str) -> Digest {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_platform::SystemEntropy;
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_known_by_its_digest_and_no_other_form_is_looked_up() {
+        let token = SessionToken::generate(ChallengeKind::Mfa, &SystemEntropy).unwrap();
+        assert_eq!(presented(ChallengeKind::Mfa, token.secret()), Some(token.digest()));
+        let text = token.secret().expose_secret();
+        for other in
+            ["", "mfa_", &text[1..], &text[..46], &format!("{text}A"), &text.replace("mfa", "rst"), "mfa#_"]
+        {
+            assert_eq!(presented(ChallengeKind::Mfa, &other.into()), None, "{other}");
+        }
+        assert!(!format!("{token:?}").contains(text));
+    }
+}

@@ -1,0 +1,306 @@
+//! API keys: one row among all that is its owner's, and one that says whose a key is.
+
+use aws_sdk_dynamodb::operation::query::QueryOutput;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use jiff::Timestamp;
+
+use crate::audit::AuditEvent;
+use crate::connection::Store;
+use crate::error::StoreError;
+use crate::factors::{SealedSecret, read_secret, secret};
+use crate::id::{AccountId, ApiKeyId};
+use crate::idempotency::{IdempotentRequest, REMEMBERED, UNUSED};
+use crate::item::{Attributes, ItemReader, ItemWriter, bytes, text, texts, time};
+use crate::keys;
+use crate::sessions::Digest;
+use crate::transaction::Transaction;
+
+/// An API key as the table has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its id.
+    pub id: ApiKeyId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// Keyed digest of the whole key.
+    pub digest: Digest,
+    /// What its owner calls it.
+    pub name: String,
+    /// What it may do at most, as `resource:action`.
+    pub scopes: Vec<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ends, if it does.
+    pub expires_at: Option<Timestamp>,
+    /// When it was last used, give or take a minute.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// A request for a key that may be sent again, with the clear key of its answer under seal.
+#[derive(Debug)]
+pub struct IdempotentApiKey {
+    /// What the client calls it, and what it asks for.
+    pub request: IdempotentRequest,
+    /// The clear key.
+    pub answer: SealedSecret,
+}
+
+/// What the first of several equal requests made.
+#[derive(Debug)]
+pub struct FirstApiKey {
+    /// The key.
+    pub id: ApiKeyId,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// The clear key.
+    pub answer: SealedSecret,
+}
+
+/// How the making of a key ended.
+#[derive(Debug)]
+pub enum ApiKeyCreation {
+    /// The key exists now.
+    Created,
+    /// This very request was carried out before, with this result.
+    Repeated(FirstApiKey),
+    /// The idempotency key was used for something else.
+    KeyReused,
+}
+
+/// Some of a person's keys, newest first.
+#[derive(Debug)]
+pub struct ApiKeyPage {
+    /// The keys.
+    pub keys: Vec<ApiKey>,
+    /// Where to go on, if there may be more.
+    pub next: Option<ApiKeyId>,
+}
+
+impl Store {
+    /// Makes a key, with the event that tells of it.
+    pub async fn create_api_key(
+        &self,
+        key: &ApiKey,
+        request: Option<&IdempotentApiKey>,
+        event: &AuditEvent,
+    ) -> Result<ApiKeyCreation, StoreError> {
+        const REQUEST: usize = 3;
+        let owner = ItemWriter::new(&keys::api_key_owner(key.id))
+            .set("account", text(key.account.to_string()))
+            .finish();
+        let mut transaction = Transaction::on(self).put(item(key)).put(owner).put(event.item());
+        if let Some(request) = request {
+            let now = Attributes::from([(":now".to_owned(), time(key.created_at))]);
+            transaction = transaction.put_if(request_item(request, key), UNUSED, now);
+        }
+        let Err(mut failed) = transaction.commit("making an API key").await? else {
+            return Ok(ApiKeyCreation::Created);
+        };
+        match (request, failed.take(REQUEST)) {
+            (Some(request), Some(found)) => first(key, request, found),
+            // Nothing else has a condition.
+            _ => Ok(ApiKeyCreation::KeyReused),
+        }
+    }
+
+    /// The key of this id, whoever owns it.
+    pub async fn api_key_owner(&self, id: ApiKeyId) -> Result<Option<AccountId>, StoreError> {
+        let found = self.get(&keys::api_key_owner(id), "reading the owner of an API key").await?;
+        found.map(|found| ItemReader::new("API key owner", found).parsed("account")).transpose()
+    }
+
+    /// One key of an account.
+    pub async fn api_key(&self, account: AccountId, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
+        self.get(&keys::api_key(account, id), "reading an API key").await?.map(read).transpose()
+    }
+
+    /// Keys of an account, newest first, after the one called `after`.
+    pub async fn api_keys(
+        &self,
+        account: AccountId,
+        limit: usize,
+        after: Option<ApiKeyId>,
+    ) -> Result<ApiKeyPage, StoreError> {
+        let mut found = Vec::new();
+        let mut start = after.map(|id| keys::api_key(account, id).attributes());
+        loop {
+            let page = self.api_key_items(account, start).await?;
+            for item in page.items.unwrap_or_default() {
+                if found.len() == limit {
+                    let next = found.last().map(|last: &ApiKey| last.id);
+                    return Ok(ApiKeyPage { keys: found, next });
+                }
+                found.push(read(item)?);
+            }
+            // A page may be empty and still not the last.
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(ApiKeyPage { keys: found, next: None });
+            }
+        }
+    }
+
+    /// Gives a key another secret. Says whether it was still there with the one that was seen.
+    pub async fn rotate_api_key(
+        &self,
+        seen: &ApiKey,
+        next: &Digest,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError> {
+        let values =
+            Attributes::from([(":seen".to_owned(), bytes(seen.digest)), (":next".to_owned(), bytes(*next))]);
+        let committed = Transaction::on(self)
+            .update_if(
+                &keys::api_key(seen.account, seen.id),
+                "SET key_digest = :next",
+                "key_digest = :seen",
+                values,
+            )
+            .put(event.item())
+            .commit("rotating an API key")
+            .await?;
+        Ok(committed.is_ok())
+    }
+
+    /// Removes a key. Says whether it was there.
+    pub async fn delete_api_key(
+        &self,
+        account: AccountId,
+        id: ApiKeyId,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError> {
+        let committed = Transaction::on(self)
+            .delete_present(&keys::api_key(account, id))
+            .delete(&keys::api_key_owner(id))
+            .put(event.item())
+            .commit("removing an API key")
+            .await?;
+        Ok(committed.is_ok())
+    }
+
+    /// Removes every key of an account.
+    pub async fn delete_api_keys(&self, account: AccountId) -> Result<(), StoreError> {
+        // As many as fit into one transaction.
+        const AT_ONCE: usize = 50;
+        loop {
+            let page = self.api_keys(account, AT_ONCE, None).await?;
+            if page.keys.is_empty() {
+                return Ok(());
+            }
+            let transaction = page.keys.iter().fold(Transaction::on(self), |transaction, key| {
+                transaction.delete(&keys::api_key(account, key.id)).delete(&keys::api_key_owner(key.id))
+            });
+            let committed = transaction.commit("removing API keys").await?;
+            debug_assert!(committed.is_ok(), "no condition was given");
+        }
+    }
+
+    /// Notes that a key is used, unless somebody noted it after `unless_after`.
+    pub async fn touch_api_key(
+        &self,
+        key: &ApiKey,
+        now: Timestamp,
+        unless_after: Timestamp,
+    ) -> Result<(), StoreError> {
+        let touched = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::api_key(key.account, key.id).attributes()))
+            .update_expression("SET last_used_at = :now")
+            // Without the first part a key that was just removed would come back as an empty row.
+            .condition_expression(
+                "attribute_exists(pk) AND (attribute_not_exists(last_used_at) OR last_used_at <= :unless)",
+            )
+            .expression_attribute_values(":now", time(now))
+            .expression_attribute_values(":unless", time(unless_after))
+            .send()
+            .await;
+        match touched {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(StoreError::from_sdk("noting the use of an API key", error)),
+        }
+    }
+
+    async fn api_key_items(
+        &self,
+        account: AccountId,
+        start: Option<Attributes>,
+    ) -> Result<QueryOutput, StoreError> {
+        self.client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :person AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":person", text(keys::person(account)))
+            .expression_attribute_values(":prefix", text(keys::API_KEY_PREFIX))
+            .set_exclusive_start_key(start)
+            .scan_index_forward(false)
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("listing API keys", error))
+    }
+}
+
+fn item(key: &ApiKey) -> Attributes {
+    ItemWriter::new(&keys::api_key(key.account, key.id))
+        .set("api_key", text(key.id.to_string()))
+        .set("account", text(key.account.to_string()))
+        .set("key_digest", bytes(key.digest))
+        .set("key_name", text(&key.name))
+        .set("scopes", texts(&key.scopes))
+        .set("created_at", time(key.created_at))
+        .set_some("expires_at", key.expires_at.map(time))
+        .set_some("last_used_at", key.last_used_at.map(time))
+        .finish()
+}
+
+fn read(found: Attributes) -> Result<ApiKey, StoreError> {
+    let mut reader = ItemReader::new("API key", found);
+    Ok(ApiKey {
+        id: reader.parsed("api_key")?,
+        account: reader.parsed("account")?,
+        digest: reader.digest("key_digest")?,
+        name: reader.text("key_name")?,
+        scopes: reader.texts("scopes")?,
+        created_at: reader.time("created_at")?,
+        expires_at: reader.time_if_any("expires_at")?,
+        last_used_at: reader.time_if_any("last_used_at")?,
+    })
+}
+
+fn request_item(request: &IdempotentApiKey, key: &ApiKey) -> Attributes {
+    let expires_at = key.created_at + REMEMBERED;
+    let writer = ItemWriter::new(&keys::idempotency("api-key", &request.request.key_digest))
+        .set("fingerprint", bytes(request.request.fingerprint))
+        .set("api_key", text(key.id.to_string()))
+        .set("created_at", time(key.created_at))
+        .set("expires_at", time(expires_at))
+        .expires(expires_at);
+    secret(writer, "answer", &request.answer).finish()
+}
+
+/// What the record in the way says. Our own means that an earlier attempt of this very call was carried out and its
+/// answer lost.
+fn first(key: &ApiKey, request: &IdempotentApiKey, found: Attributes) -> Result<ApiKeyCreation, StoreError> {
+    let mut reader = ItemReader::new("idempotency", found);
+    if reader.digest("fingerprint")? != request.request.fingerprint {
+        return Ok(ApiKeyCreation::KeyReused);
+    }
+    let id: ApiKeyId = reader.parsed("api_key")?;
+    if id == key.id {
+        return Ok(ApiKeyCreation::Created);
+    }
+    let created_at = reader.time("created_at")?;
+    Ok(match read_secret(&mut reader, "answer")? {
+        Some(answer) => ApiKeyCreation::Repeated(FirstApiKey { id, created_at, answer }),
+        None => ApiKeyCreation::KeyReused,
+    })
+}

@@ -1,0 +1,98 @@
+//! Challenges: something a person began and can finish once, within minutes, with a token only they were given.
+
+use jiff::Timestamp;
+
+use crate::audit::AuditEvent;
+use crate::connection::Store;
+use crate::error::StoreError;
+use crate::id::AccountId;
+use crate::item::{Attributes, ItemReader, ItemWriter, number, text, time};
+use crate::keys;
+use crate::sessions::Digest;
+use crate::transaction::Transaction;
+
+/// What a challenge is for. One kind never stands for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChallengeKind {
+    /// A sign-in whose password was right and whose code is still to come.
+    Mfa,
+}
+
+impl ChallengeKind {
+    /// The word in the key and in front of the token.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mfa => "mfa",
+        }
+    }
+}
+
+/// A challenge as the table has it.
+#[derive(Debug, Clone)]
+pub struct Challenge {
+    /// What it is for.
+    pub kind: ChallengeKind,
+    /// Digest of its token.
+    pub digest: Digest,
+    /// Whose it is.
+    pub account: AccountId,
+    /// The account's epoch when it was begun; a later epoch ends it.
+    pub epoch: u64,
+    /// Whether the browser shall keep the session that comes of it.
+    pub persistent: bool,
+    /// Whether a program wants its refresh token in the body.
+    pub token_in_body: bool,
+    /// What the person calls the device.
+    pub device_name: Option<String>,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+impl Store {
+    /// Begins a challenge, with the event that tells of it.
+    pub async fn begin_challenge(&self, challenge: &Challenge, event: &AuditEvent) -> Result<(), StoreError> {
+        let begun = Transaction::on(self).put(item(challenge)).put(event.item());
+        let committed = begun.commit("beginning a challenge").await?;
+        debug_assert!(committed.is_ok(), "no condition was given");
+        Ok(())
+    }
+
+    /// The challenge of this kind whose token has this digest, unless it is over: that its row may still be there says
+    /// nothing.
+    pub async fn challenge(
+        &self,
+        kind: ChallengeKind,
+        digest: &Digest,
+        now: Timestamp,
+    ) -> Result<Option<Challenge>, StoreError> {
+        let found = self.get(&keys::challenge(kind, digest), "reading a challenge").await?;
+        let challenge = found.map(|found| read(kind, *digest, found)).transpose()?;
+        Ok(challenge.filter(|challenge| challenge.expires_at > now))
+    }
+}
+
+fn item(challenge: &Challenge) -> Attributes {
+    ItemWriter::new(&keys::challenge(challenge.kind, &challenge.digest))
+        .set("account", text(challenge.account.to_string()))
+        .set("epoch", number(challenge.epoch))
+        .set("persistent", aws_sdk_dynamodb::types::AttributeValue::Bool(challenge.persistent))
+        .set("token_in_body", aws_sdk_dynamodb::types::AttributeValue::Bool(challenge.token_in_body))
+        .set_some("device_name", challenge.device_name.as_deref().map(text))
+        .set("expires_at", time(challenge.expires_at))
+        .expires(challenge.expires_at)
+        .finish()
+}
+
+fn read(kind: ChallengeKind, digest: Digest, found: Attributes) -> Result<Challenge, StoreError> {
+    let mut reader = ItemReader::new("challenge", found);
+    Ok(Challenge {
+        kind,
+        digest,
+        account: reader.parsed("account")?,
+        epoch: reader.number("epoch")?,
+        persistent: reader.flag("persistent")?,
+        token_in_body: reader.flag("token_in_body")?,
+        device_name: reader.text_if_any("device_name")?,
+        expires_at: reader.time("expires_at")?,
+    })
+}

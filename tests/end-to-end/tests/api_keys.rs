@@ -1,0 +1,493 @@
+//! API keys, services and the policy: a key does less than its owner, and nothing that would make it more.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so"
+)]
+
+use std::time::Duration;
+
+use portcullis_harness::in_process::{PASSWORD, World, password};
+use portcullis_harness::process::Running;
+use portcullis_identity::{
+    ApiKeyName, ApiKeyRequest, Caller, Decision, Error, IssuedApiKey, Origin, Principal,
+};
+use portcullis_platform::Clock;
+use portcullis_store::{AuditEvent, AuditKind};
+use portcullis_verifier::policy::Policy;
+use reqwest::{Client, Method, RequestBuilder, Response};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+const SEED: u64 = 20_261_121;
+
+fn wanted(scopes: Option<&[&str]>) -> ApiKeyRequest {
+    ApiKeyRequest {
+        name: ApiKeyName::parse("nightly").unwrap(),
+        scopes: scopes.map(|scopes| scopes.iter().map(|&scope| scope.to_owned()).collect()),
+        expires_at: None,
+        idempotency_key: None,
+    }
+}
+
+async fn person(world: &World, email: &str) -> Caller {
+    let signed_in = world.person(email).await;
+    world.identity.authenticate(&signed_in.access_token).await.unwrap()
+}
+
+async fn create(world: &World, caller: &Caller, wanted: ApiKeyRequest) -> Result<IssuedApiKey, Error> {
+    world.identity.create_api_key(caller, wanted, &Origin::default()).await
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_key_is_refused_without_a_look_at_any_record() {
+    let world = World::new(SEED).await;
+    let asha = person(&world, "asha@example.com").await;
+    let issued = create(&world, &asha, wanted(None)).await.unwrap();
+    let text = issued.text.expose_secret();
+    let before = world.faults.requests();
+    for place in 0..text.len() {
+        let mut typo = text.to_owned();
+        typo.replace_range(place..=place, if &text[place..=place] == "a" { "b" } else { "a" });
+        let refused = world.identity.authenticate_key(&typo.into()).await;
+        assert!(matches!(refused, Err(Error::InvalidApiKey)), "{place}");
+    }
+    assert_eq!(world.faults.requests(), before);
+    world.identity.authenticate_key(&issued.text).await.unwrap();
+
+    // The right shape and even the right id, with another secret.
+    let made_up = portcullis_verifier::api_key::compose(&issued.key.id.digits(), &"0".repeat(43));
+    let refused = world.identity.authenticate_key(&made_up.into()).await;
+    assert!(matches!(refused, Err(Error::InvalidApiKey)));
+}
+
+#[tokio::test]
+async fn a_key_is_never_wider_than_its_owner_and_never_about_keys_or_factors() {
+    let world = World::new(SEED).await;
+    let asha = person(&world, "asha@example.com").await;
+    for scope in [
+        "*:*",
+        "trading:place",
+        "*:read",
+        "api-key:create",
+        "mfa:*",
+        "password:change",
+        "session:read",
+        "nonsense",
+    ] {
+        let refused = create(&world, &asha, wanted(Some(&[scope]))).await;
+        assert!(matches!(refused, Err(Error::Invalid(_))), "{scope}");
+    }
+    assert!(matches!(create(&world, &asha, wanted(Some(&[]))).await, Err(Error::Invalid(_))));
+
+    let issued = create(&world, &asha, wanted(None)).await.unwrap();
+    let mut holder = world.identity.authenticate_key(&issued.text).await.unwrap();
+    let policy = Policy::default();
+    let decide = |holder: &portcullis_identity::KeyHolder, permission: &str| {
+        Principal::Key(Box::new(holder.clone())).decide(&policy, &permission.parse().unwrap())
+    };
+    assert_eq!(decide(&holder, "profile:read"), Decision::Granted);
+    assert_eq!(decide(&holder, "trading:place"), Decision::NotGrantedByRoles);
+    for permission in ["api-key:create", "mfa:enable", "password:change", "session:revoke"] {
+        assert_eq!(decide(&holder, permission), Decision::NeverWithAKey, "{permission}");
+    }
+    // Asha becomes an administrator: the key stays what it was. She loses everything: so does the key.
+    holder.account.roles = vec!["admin".to_owned()];
+    assert_eq!(decide(&holder, "trading:place"), Decision::OutsideScopes);
+    holder.account.roles = vec!["guest".to_owned()];
+    assert_eq!(decide(&holder, "profile:read"), Decision::NotGrantedByRoles);
+    // Nor does a scope that was planted in the table.
+    holder.account.roles = vec!["admin".to_owned()];
+    holder.scopes = vec!["*:*".parse().unwrap()];
+    assert_eq!(decide(&holder, "api-key:create"), Decision::NeverWithAKey);
+}
+
+#[tokio::test]
+async fn a_viewer_makes_no_keys() {
+    let world = World::new(SEED).await;
+    let mut asha = person(&world, "asha@example.com").await;
+    asha.account.roles = vec!["viewer".to_owned()];
+    assert!(matches!(create(&world, &asha, wanted(None)).await, Err(Error::Forbidden(_))));
+    assert!(matches!(world.identity.list_api_keys(&asha, 10, None).await, Err(Error::Forbidden(_))));
+}
+
+#[tokio::test]
+async fn a_key_ends_with_its_time_its_removal_its_rotation_and_its_owner() {
+    let world = World::new(SEED).await;
+    let (asha, mallory) =
+        (person(&world, "asha@example.com").await, person(&world, "mallory@example.com").await);
+    let origin = Origin::default();
+    let alive = async |text: &SecretString| world.identity.authenticate_key(text).await.is_ok();
+
+    let hour =
+        ApiKeyRequest { expires_at: Some(world.clock.now() + Duration::from_hours(1)), ..wanted(None) };
+    let mortal = create(&world, &asha, hour).await.unwrap();
+    assert!(alive(&mortal.text).await);
+    world.clock.advance(Duration::from_hours(1));
+    assert!(!alive(&mortal.text).await);
+    let revived = world.identity.rotate_api_key(&asha, mortal.key.id, &origin).await;
+    assert!(matches!(revived, Err(Error::NotFound)), "a rotation does not make a key outlive its end");
+    let past = ApiKeyRequest { expires_at: Some(world.clock.now()), ..wanted(None) };
+    assert!(matches!(create(&world, &asha, past).await, Err(Error::Invalid(_))));
+
+    let first = create(&world, &asha, wanted(None)).await.unwrap();
+    assert!(matches!(
+        world.identity.rotate_api_key(&mallory, first.key.id, &origin).await,
+        Err(Error::NotFound)
+    ));
+    assert!(matches!(
+        world.identity.delete_api_key(&mallory, first.key.id, &origin).await,
+        Err(Error::NotFound)
+    ));
+    let second = world.identity.rotate_api_key(&asha, first.key.id, &origin).await.unwrap();
+    assert_eq!((&second.key.scopes, second.key.id), (&first.key.scopes, first.key.id));
+    assert!(!alive(&first.text).await && alive(&second.text).await);
+    world.identity.delete_api_key(&asha, first.key.id, &origin).await.unwrap();
+    assert!(!alive(&second.text).await);
+
+    let orphan = create(&world, &asha, wanted(None)).await.unwrap();
+    world.identity.erase_account(&asha, &password(PASSWORD), &origin).await.unwrap();
+    assert!(!alive(&orphan.text).await);
+    assert!(world.truth.api_key_owner(orphan.key.id).await.unwrap().is_none(), "nothing of it is left");
+    assert!(world.truth.api_key(asha.account.id, mortal.key.id).await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_racing_rotations_one_hands_out_the_key_that_works() {
+    let world = World::new(SEED).await;
+    let asha = person(&world, "asha@example.com").await;
+    let key = create(&world, &asha, wanted(None)).await.unwrap().key;
+    let racing: Vec<_> = (0..16)
+        .map(|_| {
+            let (world, asha) = (world.clone(), asha.clone());
+            tokio::spawn(
+                async move { world.identity.rotate_api_key(&asha, key.id, &Origin::default()).await },
+            )
+        })
+        .collect();
+    let mut working = 0;
+    for racer in racing {
+        if let Ok(issued) = racer.await.unwrap() {
+            working += usize::from(world.identity.authenticate_key(&issued.text).await.is_ok());
+        }
+    }
+    assert_eq!(working, 1);
+
+    // Two that saw the same key: one is told that it took its place, and the other that it did not.
+    let seen = world.truth.api_key(asha.account.id, key.id).await.unwrap().unwrap();
+    let event = AuditEvent::new(
+        AuditKind::ApiKeyRotated,
+        asha.account.id,
+        world.clock.now(),
+        world.identity.entropy.as_ref(),
+    )
+    .unwrap();
+    assert!(world.truth.rotate_api_key(&seen, &[1; 32], &event).await.unwrap());
+    assert!(!world.truth.rotate_api_key(&seen, &[2; 32], &event).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_request_gets_the_same_key_and_makes_no_second_one() {
+    let world = World::new(SEED).await;
+    let (asha, ravi) = (person(&world, "asha@example.com").await, person(&world, "ravi@example.com").await);
+    let repeatable = |name: &str| ApiKeyRequest {
+        name: ApiKeyName::parse(name).unwrap(),
+        idempotency_key: Some("form-7".to_owned()),
+        ..wanted(None)
+    };
+    let racing: Vec<_> = (0..8)
+        .map(|_| {
+            let (world, asha, wanted) = (world.clone(), asha.clone(), repeatable("nightly"));
+            tokio::spawn(async move { create(&world, &asha, wanted).await.unwrap() })
+        })
+        .collect();
+    let mut texts = Vec::new();
+    for racer in racing {
+        texts.push(racer.await.unwrap().text.expose_secret().to_owned());
+    }
+    assert!(texts.windows(2).all(|pair| pair[0] == pair[1]));
+    world.identity.authenticate_key(&texts[0].as_str().into()).await.unwrap();
+    assert_eq!(world.identity.list_api_keys(&asha, 50, None).await.unwrap().keys.len(), 1);
+    assert!(matches!(create(&world, &asha, repeatable("other")).await, Err(Error::IdempotencyKeyReused)));
+    let his = create(&world, &ravi, repeatable("nightly")).await.unwrap();
+    assert_ne!(his.text.expose_secret(), texts[0], "another account, another request");
+    world.clock.advance(Duration::from_hours(24));
+    assert_ne!(create(&world, &asha, repeatable("other")).await.unwrap().text.expose_secret(), texts[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_faults_a_repeated_request_makes_one_key() {
+    let world = World::new(SEED).await;
+    let asha = person(&world, "asha@example.com").await;
+    for round in 0..40 {
+        let request = || ApiKeyRequest { idempotency_key: Some(format!("round {round}")), ..wanted(None) };
+        world.faults.set_per_mille(400);
+        let issued = loop {
+            match create(&world, &asha, request()).await {
+                Ok(issued) => break issued,
+                Err(Error::Store(_)) => {}
+                Err(other) => panic!("round {round}: {other:?}"),
+            }
+        };
+        world.faults.set_per_mille(0);
+        world.identity.authenticate_key(&issued.text).await.unwrap();
+        let found = world.identity.list_api_keys(&asha, 50, None).await.unwrap().keys.len();
+        assert_eq!(found, round + 1, "round {round}");
+    }
+    assert!(world.faults.injected() > 40);
+}
+
+#[tokio::test]
+async fn the_use_of_a_key_is_noted_once_a_minute_and_never_in_its_way() {
+    let world = World::new(SEED).await;
+    let asha = person(&world, "asha@example.com").await;
+    let issued = create(&world, &asha, wanted(None)).await.unwrap();
+    let cost = async || {
+        let before = world.faults.requests();
+        world.identity.authenticate_key(&issued.text).await.unwrap();
+        world.faults.requests() - before
+    };
+    assert_eq!(cost().await, 4, "owner, account and key, then the note");
+    let noted = world.clock.now();
+    world.clock.advance(Duration::from_secs(59));
+    assert_eq!(cost().await, 3);
+    let listed = world.identity.list_api_keys(&asha, 50, None).await.unwrap().keys;
+    assert_eq!(listed[0].last_used_at, Some(noted));
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!(cost().await, 4);
+}
+
+#[tokio::test]
+async fn an_account_has_fifty_keys_and_pages_through_them() {
+    let world = World::new(SEED).await;
+    let asha = person(&world, "asha@example.com").await;
+    for _ in 0..50 {
+        create(&world, &asha, wanted(None)).await.unwrap();
+        world.clock.advance(Duration::from_millis(1));
+    }
+    assert!(matches!(create(&world, &asha, wanted(None)).await, Err(Error::TooManyApiKeys)));
+    let page = world.identity.list_api_keys(&asha, 30, None).await.unwrap();
+    let rest = world.identity.list_api_keys(&asha, 30, page.next).await.unwrap();
+    assert_eq!((page.keys.len(), rest.keys.len(), rest.next.is_none()), (30, 20, true));
+    let all: Vec<_> = page.keys.iter().chain(&rest.keys).map(|key| key.id.to_string()).collect();
+    assert!(all.is_sorted_by(|newer, older| newer > older));
+}
+
+/// The running service, and somebody with a session and a key.
+struct App {
+    service: Running,
+    client: Client,
+    folder: tempfile::TempDir,
+    access_token: String,
+    issued: Value,
+}
+
+impl App {
+    async fn start(variables: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let service = Running::start(folder.path(), variables).unwrap();
+        let mut app =
+            Self { service, client: Client::new(), folder, access_token: String::new(), issued: Value::Null };
+        let person = json!({"email": "asha@example.com", "password": PASSWORD, "name": "Asha"});
+        assert_eq!(
+            app.request(Method::POST, "/v1/auth/register").json(&person).send().await.unwrap().status(),
+            201
+        );
+        let session: Value = app
+            .request(Method::POST, "/v1/auth/login")
+            .json(&person)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
+        session["access_token"].as_str().unwrap().clone_into(&mut app.access_token);
+        let made = app
+            .request(Method::POST, "/v1/api-keys")
+            .bearer_auth(&app.access_token)
+            .json(&json!({"name": "nightly", "scopes": ["profile:read", "market:read"]}))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(made.status(), 201);
+        app.issued = made.json().await.unwrap();
+        app
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.service.url))
+    }
+
+    fn api_key(&self) -> &str {
+        self.issued["api_key"].as_str().unwrap()
+    }
+
+    fn service_tokens(&self) -> Value {
+        let file = self.folder.path().join("keys/service-tokens.json");
+        serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
+    }
+}
+
+async fn answer(request: RequestBuilder, status: u16) -> Value {
+    let response: Response = request.send().await.unwrap();
+    let (found, path) = (response.status().as_u16(), response.url().path().to_owned());
+    let text = response.text().await.unwrap();
+    assert_eq!(found, status, "{path}: {text}");
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_key_opens_the_routes_that_say_so_and_no_other() {
+    let app = App::start(&[]).await;
+    let contract = answer(app.request(Method::GET, "/openapi.json"), 200).await;
+    let mut welcomed = Vec::new();
+    for (path, methods) in contract["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let Some(schemes) = operation["security"].as_array() else { continue };
+            let takes = |name: &str| schemes.iter().any(|scheme| scheme.get(name).is_some());
+            let name = format!("{} {path}", method.to_uppercase());
+            let path = path.replace("{id}", app.issued["key_id"].as_str().unwrap());
+            let request = app
+                .request(Method::from_bytes(method.to_uppercase().as_bytes()).unwrap(), &path)
+                .header("x-api-key", app.api_key())
+                .json(&json!({"permission": "market:read"}));
+            let status = request.send().await.unwrap().status().as_u16();
+            if takes("api_key") {
+                assert_eq!(status, 200, "{name}");
+                welcomed.push(name);
+            } else if takes("access_token") || takes("service_token") {
+                assert_eq!(status, 401, "{name}");
+            }
+        }
+    }
+    welcomed.sort();
+    assert_eq!(welcomed, ["GET /v1/authz/permissions", "GET /v1/users/me", "POST /v1/authz/check"]);
+
+    // Nor does it work as another kind of token, nor beside one.
+    let as_bearer =
+        app.request(Method::POST, "/v1/api-keys").bearer_auth(app.api_key()).json(&json!({"name": "more"}));
+    assert_eq!(answer(as_bearer, 401).await["code"], "invalid_token");
+    let both = app
+        .request(Method::GET, "/v1/users/me")
+        .bearer_auth(&app.access_token)
+        .header("x-api-key", app.api_key());
+    assert_eq!(answer(both, 400).await["code"], "bad_request");
+    let twice = app
+        .request(Method::GET, "/v1/users/me")
+        .header("x-api-key", app.api_key())
+        .header("x-api-key", "pk_");
+    assert_eq!(answer(twice, 401).await["code"], "invalid_api_key");
+}
+
+#[tokio::test]
+async fn the_policy_answers_people_and_programs() {
+    let app = App::start(&[]).await;
+    let by_person =
+        |body: Value| app.request(Method::POST, "/v1/authz/check").bearer_auth(&app.access_token).json(&body);
+    let by_key = |body: Value| {
+        app.request(Method::POST, "/v1/authz/check").header("x-api-key", app.api_key()).json(&body)
+    };
+    for (body, person, key) in [
+        (json!({"permission": "market:read"}), "granted", "granted"),
+        (json!({"resource": "market", "action": "read"}), "granted", "granted"),
+        (json!({"permission": "portfolio:read"}), "granted", "outside_scopes"),
+        (json!({"permission": "mfa:enable"}), "granted", "never_with_api_key"),
+        (json!({"permission": "trading:place"}), "not_granted_by_roles", "not_granted_by_roles"),
+    ] {
+        for (answered, reason) in [
+            (answer(by_person(body.clone()), 200).await, person),
+            (answer(by_key(body.clone()), 200).await, key),
+        ] {
+            assert_eq!(answered, json!({"allowed": reason == "granted", "reason": reason}), "{body}");
+        }
+    }
+    for (body, pointer) in [
+        (json!({"permission": "*:*"}), "/permission"),
+        (json!({"permission": "everything"}), "/permission"),
+        (json!({"resource": "market", "action": "*"}), "/action"),
+        (json!({"resource": "*", "action": "read"}), "/resource"),
+        (json!({"resource": "market"}), "/permission"),
+        (json!({"permission": "market:read", "resource": "market", "action": "read"}), "/permission"),
+        (json!({}), "/permission"),
+    ] {
+        assert_eq!(answer(by_person(body.clone()), 422).await["errors"][0]["pointer"], pointer, "{body}");
+    }
+    let permissions = app.request(Method::GET, "/v1/authz/permissions");
+    let of_key = answer(permissions.try_clone().unwrap().header("x-api-key", app.api_key()), 200).await;
+    assert_eq!(of_key["permissions"], json!(["market:read", "profile:read"]));
+    let of_person = answer(permissions.bearer_auth(&app.access_token), 200).await;
+    assert_eq!(
+        (&of_person["roles"], &of_person["services"]),
+        (&json!(["user"]), &json!(["market", "portfolio", "strategy"]))
+    );
+    assert!(of_person["permissions"].as_array().unwrap().contains(&json!("mfa:*")));
+}
+
+#[tokio::test]
+async fn a_service_verifies_a_key_with_a_token_of_its_own() {
+    let mut app = App::start(&[]).await;
+    let verify = |app: &App, token: &str, key: &str| {
+        app.request(Method::POST, "/v1/internal/api-keys/verify")
+            .header("x-service-token", token)
+            .json(&json!({"api_key": key}))
+    };
+    let edge = app.service_tokens()["edge"][0].as_str().unwrap().to_owned();
+    let verified = answer(verify(&app, &edge, app.api_key()), 200).await;
+    assert_eq!((&verified["active"], &verified["roles"]), (&json!(true), &json!(["user"])));
+    assert_eq!(verified["scopes"], json!(["profile:read", "market:read"]));
+    assert!(verified["user_id"].as_str().unwrap().starts_with("usr_"));
+    for key in ["", "pk_made_up", &app.access_token, &format!("{}0", app.api_key())] {
+        assert_eq!(answer(verify(&app, &edge, key), 200).await, json!({"active": false}), "{key}");
+    }
+    for token in ["", "edge", &edge[1..], app.api_key(), &app.access_token] {
+        assert_eq!(
+            answer(verify(&app, token, app.api_key()), 401).await["code"],
+            "invalid_service_token",
+            "{token}"
+        );
+    }
+    let without =
+        app.request(Method::POST, "/v1/internal/api-keys/verify").json(&json!({"api_key": app.api_key()}));
+    assert_eq!(answer(without, 401).await["code"], "authentication_required");
+
+    // During a rotation both tokens are good; a service without the right, or no longer listed, is refused.
+    let (old, new) = ("o".repeat(40), "n".repeat(40));
+    let tokens = json!({"edge": [old, new], "trading": "t".repeat(40), "gone": "g".repeat(40)}).to_string();
+    let rights = r#"{"edge":["api-key:verify"],"trading":[]}"#;
+    app.service.terminate().unwrap();
+    app.service =
+        Running::start(app.folder.path(), &[("SERVICE_TOKENS", &tokens), ("SERVICES", rights)]).unwrap();
+    for token in [&old, &new] {
+        assert_eq!(answer(verify(&app, token, app.api_key()), 200).await["active"], true);
+    }
+    assert_eq!(answer(verify(&app, &edge, app.api_key()), 401).await["code"], "invalid_service_token");
+    assert_eq!(answer(verify(&app, &"t".repeat(40), app.api_key()), 403).await["code"], "forbidden");
+    assert_eq!(
+        answer(verify(&app, &"g".repeat(40), app.api_key()), 401).await["code"],
+        "invalid_service_token"
+    );
+
+    let removed =
+        app.request(Method::DELETE, &format!("/v1/api-keys/{}", app.issued["key_id"].as_str().unwrap()));
+    answer(removed.bearer_auth(&app.access_token), 204).await;
+    assert_eq!(answer(verify(&app, &new, app.api_key()), 200).await, json!({"active": false}));
+}
+
+#[tokio::test]
+async fn the_clear_key_is_shown_once_and_lies_nowhere() {
+    let app = App::start(&[]).await;
+    let listed = answer(app.request(Method::GET, "/v1/api-keys").bearer_auth(&app.access_token), 200).await;
+    let mut expected = app.issued.clone();
+    expected.as_object_mut().unwrap().remove("api_key");
+    assert_eq!(listed, json!({"items": [expected], "next_cursor": null}));
+    assert!(app.api_key().starts_with(listed["items"][0]["prefix"].as_str().unwrap()));
+    let secret = &app.api_key()[app.api_key().len() - 49..];
+    let files = ["portcullis.db", "portcullis.db-wal"].map(|file| app.folder.path().join(file));
+    let content = files.map(|file| std::fs::read(file).unwrap_or_default()).concat();
+    let holds = |text: &str| content.windows(text.len()).any(|part| part == text.as_bytes());
+    assert!(holds("nightly"), "its name is there, so this is where the key would be");
+    assert!(!holds(secret));
+}

@@ -1,0 +1,50 @@
+//! A keeper of the master key that can be out of reach.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use portcullis_platform::{DataKey, EncryptionContext, KeyWrap, KeyWrapError};
+use portcullis_platform_embedded::LocalMasterKey;
+use secrecy::SecretSlice;
+
+/// The local keeper behind a switch.
+#[derive(Debug)]
+pub struct FaultyKeyWrap {
+    keeper: LocalMasterKey,
+    down: AtomicBool,
+}
+
+impl FaultyKeyWrap {
+    pub(crate) fn new(keeper: LocalMasterKey) -> Self {
+        Self { keeper, down: AtomicBool::new(false) }
+    }
+
+    /// Whether it is out of reach.
+    pub fn set_down(&self, down: bool) {
+        self.down.store(down, Ordering::SeqCst);
+    }
+
+    fn reached(&self) -> Result<(), KeyWrapError> {
+        if self.down.load(Ordering::SeqCst) {
+            return Err(KeyWrapError::Unavailable("injected".into()));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl KeyWrap for FaultyKeyWrap {
+    async fn generate_data_key(&self, context: &EncryptionContext) -> Result<DataKey, KeyWrapError> {
+        self.reached()?;
+        self.keeper.generate_data_key(context).await
+    }
+
+    async fn unwrap_data_key(
+        &self,
+        wrapped: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<SecretSlice<u8>, KeyWrapError> {
+        self.reached()?;
+        self.keeper.unwrap_data_key(wrapped, context).await
+    }
+}
