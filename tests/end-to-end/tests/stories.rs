@@ -7,7 +7,7 @@
     reason = "a test that cannot go on says so"
 )]
 
-use portcullis_harness::process::{Running, command};
+use portcullis_harness::process::{Running, Target, command};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -269,7 +269,7 @@ async fn unusable_configuration_is_one_line_status_2_and_no_trace() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
-        let output = command(&data, &[(name, value)]).output().unwrap();
+        let output = command(Target::Local, &data, &[(name, value)]).output().unwrap();
         let text = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), text.lines().count()), (Some(2), 1), "{text}");
         assert!(text.contains(name), "{text}");

@@ -94,8 +94,8 @@ struct Job {
     task: Task,
 }
 
-/// The queue in front of the hashing threads. They end when it is dropped.
-#[derive(Debug)]
+/// The queue in front of the hashing threads, shared by clones. They end when the last is dropped.
+#[derive(Debug, Clone)]
 pub struct PasswordHasher {
     jobs: SyncSender<Job>,
     /// A hash of nobody's password, so that an unknown address costs what a known one does.
