@@ -9,6 +9,7 @@ mod event;
 mod front;
 mod function;
 pub mod template;
+pub mod wire;
 
 pub use cloud::{Cloud, Unprepared};
 pub use front::router;

@@ -9,7 +9,9 @@ use portcullis_platform::{Clock, Entropy, Environment, Misconfigured, SystemCloc
 use portcullis_platform_aws::secrets::{
     CachedSecrets, SecretsManager, Source, SourceError, Vault, VaultUnusable,
 };
-use portcullis_platform_aws::{AwsConnection, AwsSettings, JsonLines, Measurements, SecretsProvider, serve};
+use portcullis_platform_aws::{
+    AwsConnection, AwsSettings, JsonLines, Measured, Measurements, SecretsProvider, serve,
+};
 use portcullis_store::{Meter, Store, StoreError, client_config};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -44,8 +46,12 @@ pub async fn run(name: &str, routes: OpenApiRouter<AppState>) -> ExitCode {
     Registry::default().with(EnvFilter::new(filter)).with(lines).init();
     portcullis_http::log_panics_without_their_message();
 
-    let function = match start(environment, settings, clock, meter, routes).await {
-        Ok(function) => function,
+    let function = match start(environment, settings, clock, meter.clone(), routes).await {
+        Ok(function) => {
+            // What the start took is no request's.
+            meter.take();
+            function
+        }
         Err(error) => {
             log("the function cannot start", &error);
             return ExitCode::FAILURE;
@@ -126,13 +132,12 @@ fn source(connection: &AwsConnection, provider: &SecretsProvider) -> Result<Box<
 struct Units(Meter);
 
 impl Measurements for Units {
-    fn take(&self) -> Vec<(&'static str, f64)> {
+    fn take(&self) -> Measured {
         let used = self.0.take();
         let rounds = u32::try_from(used.rounds).map_or(f64::MAX, f64::from);
-        vec![
-            ("ConsumedReadUnits", used.read_units),
-            ("ConsumedWriteUnits", used.write_units),
-            ("TableRounds", rounds),
-        ]
+        Measured {
+            metrics: vec![("ConsumedReadUnits", used.read_units), ("ConsumedWriteUnits", used.write_units)],
+            details: vec![("TableRounds", rounds)],
+        }
     }
 }

@@ -21,6 +21,6 @@ pub use connection::AwsConnection;
 pub use event::UnusableEvent;
 pub use invocation::Invocation;
 pub use key_wrap::KmsKeyWrap;
-pub use logs::{JsonLines, Measurements, NothingMeasured};
+pub use logs::{JsonLines, Measured, Measurements, NothingMeasured};
 pub use runtime::{ClientIp, serve, serve_events};
 pub use settings::{AwsSettings, SecretsProvider, VARIABLES, VaultSettings};

@@ -23,8 +23,17 @@ const LATENCY: &str = "latency_ms";
 
 /// What was counted elsewhere while a request was answered.
 pub trait Measurements: fmt::Debug + Send + Sync {
-    /// Name and count of each, since it was last asked.
-    fn take(&self) -> Vec<(&'static str, f64)>;
+    /// Everything since it was last asked.
+    fn take(&self) -> Measured;
+}
+
+/// Names and counts.
+#[derive(Debug, Default)]
+pub struct Measured {
+    /// Metrics of the service, each of which costs something every month.
+    pub metrics: Vec<(&'static str, f64)>,
+    /// Said in the line and nowhere else.
+    pub details: Vec<(&'static str, f64)>,
 }
 
 /// For whoever counts nothing.
@@ -32,8 +41,8 @@ pub trait Measurements: fmt::Debug + Send + Sync {
 pub struct NothingMeasured;
 
 impl Measurements for NothingMeasured {
-    fn take(&self) -> Vec<(&'static str, f64)> {
-        Vec::new()
+    fn take(&self) -> Measured {
+        Measured::default()
     }
 }
 
@@ -96,27 +105,31 @@ impl<W> JsonLines<W> {
         line
     }
 
-    /// What answered requests are counted and measured by: the service alone, and the service with the outcome.
+    /// Requests are counted by service and outcome, everything else by service alone: whatever has more dimensions is
+    /// more metrics, and those are paid for one by one.
     fn add_metrics(&self, line: &mut Map<String, Value>, at: i64) {
         let outcome = line.get("code").cloned().unwrap_or_else(|| "ok".into());
         let is_reuse = outcome == "session_revoked" && line.get("route") == Some(&"/v1/auth/refresh".into());
-        let mut metrics = vec![("Requests", 1.0, "Count")];
         let latency = line.remove(LATENCY).and_then(|value| value.as_f64()).unwrap_or_default();
-        metrics.push(("Latency", latency, "Milliseconds"));
-        if is_reuse {
-            metrics.push(("RefreshReuse", 1.0, "Count"));
-        }
-        metrics.extend(self.measurements.take().into_iter().map(|(name, count)| (name, count, "Count")));
+        let measured = self.measurements.take();
+        let mut metrics = vec![("Latency", latency, "Milliseconds")];
+        metrics.extend(is_reuse.then_some(("RefreshReuse", 1.0, "Count")));
+        metrics.extend(measured.metrics.into_iter().map(|(name, count)| (name, count, "Count")));
         let definitions: Vec<Value> =
             metrics.iter().map(|(name, _, unit)| json!({"Name": name, "Unit": unit})).collect();
+        let directives = [
+            json!({"Namespace": NAMESPACE, "Dimensions": [["service"]], "Metrics": definitions}),
+            json!({
+                "Namespace": NAMESPACE,
+                "Dimensions": [["service", "outcome"]],
+                "Metrics": [{"Name": "Requests", "Unit": "Count"}],
+            }),
+        ];
         line.insert("outcome".into(), outcome);
-        line.extend(metrics.iter().map(|(name, value, _)| ((*name).to_owned(), json!(value))));
-        let directive = json!({
-            "Namespace": NAMESPACE,
-            "Dimensions": [["service"], ["service", "outcome"]],
-            "Metrics": definitions,
-        });
-        line.insert("_aws".into(), json!({"Timestamp": at, "CloudWatchMetrics": [directive]}));
+        line.insert("Requests".into(), json!(1.0));
+        let counts = metrics.iter().map(|(name, value, _)| (*name, *value)).chain(measured.details);
+        line.extend(counts.map(|(name, value)| (name.to_owned(), json!(value))));
+        line.insert("_aws".into(), json!({"Timestamp": at, "CloudWatchMetrics": directives}));
     }
 }
 
@@ -205,8 +218,8 @@ mod tests {
     struct Three;
 
     impl Measurements for Three {
-        fn take(&self) -> Vec<(&'static str, f64)> {
-            vec![("ConsumedWriteUnits", 3.0)]
+        fn take(&self) -> Measured {
+            Measured { metrics: vec![("ConsumedWriteUnits", 3.0)], details: vec![("TableRounds", 2.0)] }
         }
     }
 
@@ -267,43 +280,22 @@ mod tests {
             tracing::info!(route, status = 401, code = "session_revoked", latency_ms = 7, "request answered");
             tracing::info!(route, status = 200, latency_ms = 3, "request answered");
         });
-        insta::assert_json_snapshot!(lines[0]["_aws"], @r#"
-        {
-          "CloudWatchMetrics": [
-            {
-              "Dimensions": [
-                [
-                  "service"
-                ],
-                [
-                  "service",
-                  "outcome"
-                ]
-              ],
-              "Metrics": [
-                {
-                  "Name": "Requests",
-                  "Unit": "Count"
-                },
-                {
-                  "Name": "Latency",
-                  "Unit": "Milliseconds"
-                },
-                {
-                  "Name": "RefreshReuse",
-                  "Unit": "Count"
-                },
-                {
-                  "Name": "ConsumedWriteUnits",
-                  "Unit": "Count"
-                }
-              ],
-              "Namespace": "Portcullis"
-            }
-          ],
-          "Timestamp": 1795262400500
-        }
-        "#);
+        let directives = json!([
+            {"Namespace": "Portcullis", "Dimensions": [["service"]], "Metrics": [
+                {"Name": "Latency", "Unit": "Milliseconds"},
+                {"Name": "RefreshReuse", "Unit": "Count"},
+                {"Name": "ConsumedWriteUnits", "Unit": "Count"},
+            ]},
+            {"Namespace": "Portcullis", "Dimensions": [["service", "outcome"]], "Metrics": [
+                {"Name": "Requests", "Unit": "Count"},
+            ]},
+        ]);
+        assert_eq!(
+            lines[0]["_aws"],
+            json!({"Timestamp": 1_795_262_400_500_u64, "CloudWatchMetrics": directives})
+        );
+        // CloudWatch takes the values from the members of these names.
+        assert_eq!((&lines[0]["ConsumedWriteUnits"], &lines[0]["TableRounds"]), (&json!(3.0), &json!(2.0)));
         assert_eq!((&lines[0]["Latency"], &lines[0]["outcome"]), (&json!(7.0), &json!("session_revoked")));
         assert_eq!((&lines[1]["Requests"], &lines[1]["outcome"]), (&json!(1.0), &json!("ok")));
         assert!(lines[1].get("RefreshReuse").is_none());
