@@ -4,13 +4,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::Builder;
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
+use aws_smithy_types::timeout::TimeoutConfig;
 use portcullis_key_rotation::{NotRotated, rotated};
 use portcullis_platform::{Clock, Environment, SystemClock, SystemEntropy};
 use portcullis_platform_aws::AwsConnection;
 use portcullis_platform_aws::secrets::Document;
 use portcullis_store::{Store, StoreError, client_config};
 use secrecy::ExposeSecret;
+
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A deployment's table and secret.
 #[derive(Debug)]
@@ -61,7 +65,12 @@ impl Cloud {
             .http_client(connection.http())
             .region(config.region().cloned())
             .endpoint_url(endpoint);
-        client.set_credentials_provider(config.credentials_provider());
+        // The engine may just have started, on a machine that is busy with tests.
+        let patient =
+            TimeoutConfig::builder().operation_timeout(PATIENCE).operation_attempt_timeout(PATIENCE);
+        client
+            .set_timeout_config(Some(patient.build()))
+            .set_credentials_provider(config.credentials_provider());
         Store::connect(client, &self.table).create_table_if_missing().await?;
         Ok(())
     }
@@ -70,7 +79,10 @@ impl Cloud {
     async fn make_secret(&self, connection: &AwsConnection) -> Result<(), Unprepared> {
         let nothing = Document::default();
         let made = rotated(nothing, None, SystemClock.now(), Duration::ZERO, &SystemEntropy)?.document;
-        let created = Client::new(connection.config())
+        let patient =
+            TimeoutConfig::builder().operation_timeout(PATIENCE).operation_attempt_timeout(PATIENCE);
+        let config = Builder::from(connection.config()).timeout_config(patient.build()).build();
+        let created = Client::from_conf(config)
             .create_secret()
             .name(&self.secret)
             .secret_string(made.to_json().expose_secret())

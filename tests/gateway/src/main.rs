@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use portcullis_gateway::template::{self, Template};
-use portcullis_gateway::{Cloud, Function, router};
+use portcullis_gateway::{Cloud, Function, guard, router};
 use portcullis_platform::{Environment, Variable};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,6 +22,8 @@ const DATA_DIR: Variable = Variable {
     about: "folder whose name the table and the secret get, and where the functions' log lies",
     aliases: &[],
 };
+
+const ENGINE: &str = "AWS_ENDPOINT_URL_DYNAMODB";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -40,15 +42,20 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::path::absolute(PathBuf::from(environment.text(&DATA_DIR)?))?;
     std::fs::create_dir_all(&folder)?;
     let cloud = Cloud::of_folder(&folder, &environment).await?;
-    let variables =
-        vec![("TABLE_NAME".to_owned(), cloud.table), ("AWS_SECRET_NAME".to_owned(), cloud.secret)];
+    let engine = environment.raw(ENGINE).unwrap_or_default();
     let program = std::env::current_exe()?;
     let binaries = program.parent().unwrap_or(Path::new("."));
 
     let mut functions = Vec::new();
     for described in Template::read(&template::path())?.functions() {
         let log = folder.join("functions.log");
-        functions.push(Function::new(described, binaries, variables.clone(), &log).await?);
+        let variables = [
+            ("TABLE_NAME", cloud.table.clone()),
+            ("AWS_SECRET_NAME", cloud.secret.clone()),
+            (ENGINE, guard(described.clone(), engine).await?),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        functions.push(Function::new(described, binaries, variables, &log).await?);
     }
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let listener = TcpListener::bind(listen).await?;

@@ -46,7 +46,8 @@ pub async fn run(name: &str, routes: OpenApiRouter<AppState>) -> ExitCode {
     Registry::default().with(EnvFilter::new(filter)).with(lines).init();
     portcullis_http::log_panics_without_their_message();
 
-    let function = match start(environment, settings, clock, meter.clone(), routes).await {
+    let starting = Box::pin(start(environment, settings, clock, meter.clone(), routes));
+    let function = match starting.await {
         Ok(function) => {
             // What the start took is no request's.
             meter.take();
