@@ -10,7 +10,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
-use portcullis_harness::process::{Running, command};
+use portcullis_harness::process::{Running, Target, command};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -94,10 +94,12 @@ async fn everything_is_still_there_after_a_restart() {
 
 #[test]
 fn a_request_in_flight_is_finished_before_the_service_ends() {
-    let mut app = App::start();
+    // Functions are stopped by their platform, between requests.
+    let folder = tempfile::tempdir().unwrap();
+    let mut service = Running::start_target(Target::Local, folder.path(), &[]).unwrap();
     let body = json!({"email": "asha@example.com", "password": PASSWORD, "name": "Asha"}).to_string();
     let (head, tail) = body.split_at(20);
-    let mut socket = TcpStream::connect(app.service.url.strip_prefix("http://").unwrap()).unwrap();
+    let mut socket = TcpStream::connect(service.url.strip_prefix("http://").unwrap()).unwrap();
     write!(
         socket,
         "POST /v1/auth/register HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
@@ -111,13 +113,13 @@ fn a_request_in_flight_is_finished_before_the_service_ends() {
     assert_eq!(line, "HTTP/1.1 100 Continue\r\n", "the handler is waiting for the body");
     socket.write_all(head.as_bytes()).unwrap();
 
-    app.service.ask_to_stop().unwrap();
-    assert!(app.service.said.iter().any(|line| line.starts_with("Finishing")));
+    service.ask_to_stop().unwrap();
+    assert!(service.said.iter().any(|line| line.starts_with("Finishing")));
     socket.write_all(tail.as_bytes()).unwrap();
     let mut rest = String::new();
     answer.read_to_string(&mut rest).unwrap();
     assert!(rest.contains("HTTP/1.1 201 Created"), "{rest}");
-    assert!(app.service.terminate().unwrap().success());
+    assert!(service.terminate().unwrap().success());
 }
 
 #[tokio::test]
@@ -305,7 +307,7 @@ async fn unusable_configuration_is_one_line_status_2_and_no_trace() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
-        let output = command(&data, &[(name, value)]).output().unwrap();
+        let output = command(Target::Local, &data, &[(name, value)]).output().unwrap();
         let text = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), text.lines().count()), (Some(2), 1), "{text}");
         assert!(text.contains(name), "{text}");

@@ -1,11 +1,48 @@
-//! The service as a user runs it: a process with a data folder and a port.
+//! The service as a user runs it, a process with a data folder and a port; or, told and telling the same, the functions
+//! behind the gateway of the tests.
 
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 
-/// A running `portcullis`; killed when dropped.
+use portcullis_platform::{Environment, Variable};
+
+/// What plays the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// `portcullis`: everything in one process on the embedded store.
+    Local,
+    /// `portcullis-gateway`: the function binaries on DynamoDB Local, as `tests/with-cloud` starts it.
+    Functions,
+}
+
+const TARGET: Variable =
+    Variable { name: "PORTCULLIS_TARGET", default: "local", about: "`local` or `functions`", aliases: &[] };
+
+impl Target {
+    /// What this run of the tests is about.
+    ///
+    /// # Panics
+    /// When the variable names neither.
+    #[expect(clippy::panic, reason = "nothing can be tested")]
+    pub fn chosen() -> Self {
+        match Environment::of_process().text(&TARGET).as_deref() {
+            Ok("local") => Self::Local,
+            Ok("functions") => Self::Functions,
+            _ => panic!("{} is neither `local` nor `functions`", TARGET.name),
+        }
+    }
+
+    fn program(self) -> &'static str {
+        match self {
+            Self::Local => "portcullis",
+            Self::Functions => "portcullis-gateway",
+        }
+    }
+}
+
+/// A running service; killed when dropped.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -16,24 +53,29 @@ pub struct Running {
 }
 
 /// The binary that `cargo` built beside the tests.
-pub fn binary() -> PathBuf {
+fn binary(target: Target) -> PathBuf {
     let test = std::env::current_exe().unwrap_or_default();
     let profile = test.parent().and_then(Path::parent).unwrap_or(Path::new("target/debug"));
-    profile.join("portcullis")
+    profile.join(target.program())
 }
 
 /// A command that runs the service with these variables and no others of its own.
-pub fn command(data_dir: &Path, variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(binary());
+pub fn command(target: Target, data_dir: &Path, variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(binary(target));
     command.env("DATA_DIR", data_dir).env("LISTEN_ADDR", "127.0.0.1:0").env("RUST_LOG", "error");
     command.envs(variables.iter().copied());
     command
 }
 
 impl Running {
-    /// Starts it and waits until it listens.
+    /// Starts what this run is about and waits until it listens.
     pub fn start(data_dir: &Path, variables: &[(&str, &str)]) -> io::Result<Self> {
-        let mut child = command(data_dir, variables).stdout(Stdio::piped()).spawn()?;
+        Self::start_target(Target::chosen(), data_dir, variables)
+    }
+
+    /// Starts this one, whatever the run is about.
+    pub fn start_target(target: Target, data_dir: &Path, variables: &[(&str, &str)]) -> io::Result<Self> {
+        let mut child = command(target, data_dir, variables).stdout(Stdio::piped()).spawn()?;
         let output = child.stdout.take().ok_or_else(|| io::Error::other("no output"))?;
         let mut lines = BufReader::new(output).lines();
         while let Some(line) = lines.next().transpose()? {

@@ -50,6 +50,11 @@ impl Store {
         Self { client, table: table.into() }
     }
 
+    /// The table of this name, reached as this configuration says; [`client_config`] begins one.
+    pub fn connect(config: Builder, table: impl Into<String>) -> Self {
+        Self::new(Client::from_conf(config.build()), table)
+    }
+
     /// The table of this name in an engine that lives inside the process and therefore asks for no credentials.
     pub fn in_process(engine: SharedHttpClient, table: impl Into<String>) -> Self {
         let config = client_config()

@@ -106,6 +106,11 @@ pub(crate) fn challenge(kind: ChallengeKind, digest: &Digest) -> Key {
     Key::new(format!("CHAL#{}#{digits}", kind.as_str()), "CHAL")
 }
 
+/// Where nothing ever stands, for whoever asks only whether the table answers.
+pub(crate) fn nothing() -> Key {
+    Key::new("NOTHING".to_owned(), "NOTHING")
+}
+
 /// The record of a request that may be repeated.
 pub(crate) fn idempotency(operation: &str, key_digest: &str) -> Key {
     Key::new(format!("IDEM#{operation}#{}", escaped(key_digest)), "IDEM")
@@ -133,6 +138,7 @@ mod tests {
             let session_id = Id::generate(now, &SystemEntropy).unwrap();
             let of_text = [credentials(&text), username(&text), idempotency("register", &text)];
             let of_ids = [
+                nothing(),
                 profile(account),
                 last_login(account),
                 factor(account),

@@ -7,9 +7,15 @@ use aws_sdk_dynamodb::types::{
 
 use crate::connection::Store;
 use crate::error::StoreError;
-use crate::keys::{PARTITION, SORT, TTL};
+use crate::keys::{self, PARTITION, SORT, TTL};
 
 impl Store {
+    /// Whether the table is there and may be read. The answer takes the way every other call takes, so that whoever asks
+    /// at the start has a connection when the first request comes.
+    pub async fn check_table(&self) -> Result<(), StoreError> {
+        self.get(&keys::nothing(), "looking for the table").await.map(drop)
+    }
+
     /// Creates the table unless it is there. Says whether it made it.
     pub async fn create_table_if_missing(&self) -> Result<bool, StoreError> {
         let created = self

@@ -1,0 +1,136 @@
+//! What a rotation makes of a document: `next` becomes current, current becomes `previous`, and there is a new `next`.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use portcullis_platform::{Entropy, SecretName};
+use portcullis_platform_aws::secrets::{Document, Entry};
+
+use crate::material::make;
+
+/// The secrets that are rotated. Others in the document are left as they are.
+const ROTATED: [SecretName; 2] = [SecretName::SessionSecretKey, SecretName::TokenSigningKey];
+
+/// What a rotation did.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The document from now on.
+    pub document: Document,
+    /// Whether something that was in use is no longer what new things are made with.
+    pub replaced: bool,
+}
+
+/// Why there is no new document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotRotated {
+    /// Refresh tokens made before the last rotation are still about, and would be refused after another one.
+    #[error("the last rotation was {0:?} ago, less than ROTATION_MIN_INTERVAL")]
+    TooSoon(Duration),
+    /// No new key could be made.
+    #[error("no new key could be made")]
+    NoKey,
+}
+
+/// The document after one rotation. A secret that has no `next` gets one and is not replaced: nothing signs before it
+/// was published. One that is not there is made.
+pub fn rotated(
+    mut document: Document,
+    made_at: Option<Timestamp>,
+    now: Timestamp,
+    least_age: Duration,
+    entropy: &dyn Entropy,
+) -> Result<Outcome, NotRotated> {
+    let mut replaced = false;
+    for name in ROTATED {
+        let fresh = make(name, entropy)?;
+        let entry = match document.0.remove(name.as_str()) {
+            None => Entry { current: make(name, entropy)?, next: Some(fresh), previous: None },
+            Some(Entry { current, next: None, previous }) => Entry { current, next: Some(fresh), previous },
+            Some(Entry { current, next: Some(next), .. }) => {
+                replaced = true;
+                Entry { current: next, next: Some(fresh), previous: Some(current) }
+            }
+        };
+        document.0.insert(name.as_str().to_owned(), entry);
+    }
+    let age = made_at.and_then(|made_at| Duration::try_from(now.duration_since(made_at)).ok());
+    match age.filter(|age| replaced && *age < least_age) {
+        Some(age) => Err(NotRotated::TooSoon(age)),
+        None => Ok(Outcome { document, replaced }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use portcullis_platform::SystemEntropy;
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    const WEEK: Duration = Duration::from_hours(7 * 24);
+
+    fn once(document: Document) -> Outcome {
+        rotated(document, None, Timestamp::UNIX_EPOCH, WEEK, &SystemEntropy).unwrap()
+    }
+
+    fn values(document: &Document, name: SecretName) -> [Option<String>; 3] {
+        let entry = &document.0[name.as_str()];
+        [Some(&entry.current), entry.next.as_ref(), entry.previous.as_ref()]
+            .map(|secret| secret.map(|secret| secret.expose_secret().to_owned()))
+    }
+
+    #[test]
+    fn an_empty_document_gets_what_a_start_needs_and_nothing_is_replaced() {
+        let outcome = once(Document::default());
+        assert!(!outcome.replaced);
+        for name in ROTATED {
+            let [current, next, previous] = values(&outcome.document, name);
+            assert!(current.is_some() && next.is_some() && current != next && previous.is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_published_one_rotation_before_it_is_used_and_accepted_one_after() {
+        let first = once(Document::default()).document;
+        let before = ROTATED.map(|name| values(&first, name));
+        let second = once(first);
+        assert!(second.replaced);
+        for (name, [current, next, _]) in ROTATED.into_iter().zip(before) {
+            let [new_current, new_next, new_previous] = values(&second.document, name);
+            assert_eq!((new_current, new_previous), (next.clone(), current), "{name}");
+            assert_ne!(new_next, next);
+        }
+    }
+
+    #[test]
+    fn a_secret_made_by_hand_is_kept_until_its_successor_was_published() {
+        let entry = Entry { current: "by hand".into(), next: None, previous: None };
+        let document = Document(BTreeMap::from([("SESSION_SECRET_KEY".to_owned(), entry)]));
+        let first = once(document);
+        assert!(!first.replaced);
+        let [current, ..] = values(&first.document, SecretName::SessionSecretKey);
+        assert_eq!(current.as_deref(), Some("by hand"));
+    }
+
+    #[test]
+    fn what_is_not_rotated_stays() {
+        let entry = Entry { current: "x".into(), next: None, previous: None };
+        let document = Document(BTreeMap::from([("SERVICE_TOKEN".to_owned(), entry)]));
+        assert_eq!(once(document).document.0["SERVICE_TOKEN"].current.expose_secret(), "x");
+    }
+
+    #[test]
+    fn two_rotations_in_a_row_are_refused_because_they_would_refuse_tokens() {
+        let rotate = |document, age: Duration| {
+            let now = Timestamp::UNIX_EPOCH + WEEK;
+            rotated(document, Some(now - age), now, WEEK, &SystemEntropy).map(|outcome| outcome.replaced)
+        };
+        let document = || once(Document::default()).document;
+        let day = Duration::from_hours(24);
+        assert_eq!(rotate(document(), day), Err(NotRotated::TooSoon(day)));
+        assert_eq!(rotate(document(), WEEK), Ok(true));
+        assert_eq!(rotate(Document::default(), day), Ok(false), "the first one replaces nothing");
+    }
+}

@@ -1,0 +1,8 @@
+//! The logout function on Lambda.
+
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    portcullis_lambda::run("logout", portcullis_logout::routes()).await
+}

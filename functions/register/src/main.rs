@@ -1,0 +1,8 @@
+//! The register function on Lambda.
+
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    portcullis_lambda::run("register", portcullis_register::routes()).await
+}

@@ -1,0 +1,144 @@
+//! A function that is running: its router, and the secrets the router was made with.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::response::IntoResponse;
+use axum::routing::any;
+use bytes::Bytes;
+use http::{Request, Response};
+use portcullis_http::{AppState, ClientAddress, Code, HttpSettings, Problem, finish};
+use portcullis_identity::{Identity, IdentitySettings, Keyring, PasswordHasher, UnusableSecret};
+use portcullis_platform::{Clock, Entropy};
+use portcullis_platform_aws::ClientIp;
+use portcullis_platform_aws::secrets::{CachedSecrets, SourceError};
+use portcullis_store::Store;
+use tower::ServiceExt;
+
+/// Everything a router needs but the keys.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) routes: Router<AppState>,
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) hasher: PasswordHasher,
+    pub(crate) identity: IdentitySettings,
+    pub(crate) http: Arc<HttpSettings>,
+    pub(crate) secrets: CachedSecrets,
+}
+
+/// A function between its start and its end.
+#[derive(Debug)]
+pub(crate) struct Function {
+    parts: Parts,
+    /// Answers 503 to everything, with the headers every answer has.
+    unready: Router,
+    ready: Mutex<Option<Ready>>,
+}
+
+#[derive(Debug)]
+struct Ready {
+    router: Router,
+    /// Of the secrets in it.
+    version: String,
+}
+
+/// Why there is no router with the secrets of now.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotReady {
+    /// The secrets could not be read.
+    #[error(transparent)]
+    Secrets(#[from] SourceError),
+    /// They are not what they should be.
+    #[error(transparent)]
+    Unusable(#[from] UnusableSecret),
+}
+
+impl Function {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let unavailable = || async { Problem::new(Code::Unavailable) };
+        let nothing_works = Router::new().route("/", any(unavailable)).route("/{*path}", any(unavailable));
+        let unready =
+            finish(nothing_works, &parts.http, Arc::clone(&parts.clock), Arc::clone(&parts.entropy));
+        Self { parts, unready, ready: Mutex::new(None) }
+    }
+
+    /// Takes up the secrets as they are now, if they changed.
+    pub(crate) async fn renew(&self) -> Result<(), NotReady> {
+        let version = self.parts.secrets.version().await?;
+        if self.lock().as_ref().is_some_and(|ready| ready.version == version) {
+            return Ok(());
+        }
+        let keyring = Keyring::load(&self.parts.secrets).await?;
+        let router = self.router(keyring);
+        *self.lock() = Some(Ready { router, version });
+        Ok(())
+    }
+
+    /// The answer to a request. Secrets that are due to be read again are read beside it, not before it; only where
+    /// there are none that may be used does the request wait for them.
+    pub(crate) async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
+        if self.usable().await.is_none()
+            && let Err(error) = self.renew().await
+        {
+            log("the secrets are unavailable", &error);
+        }
+        let Some(router) = self.usable().await else { return ask(self.unready.clone(), request).await };
+        let (answer, renewed) = tokio::join!(ask(router, request), self.renew());
+        if let Err(error) = renewed {
+            log("the secrets changed to something unusable; the last ones are used", &error);
+        }
+        answer
+    }
+
+    async fn usable(&self) -> Option<Router> {
+        if self.parts.secrets.is_too_old().await {
+            return None;
+        }
+        self.lock().as_ref().map(|ready| ready.router.clone())
+    }
+
+    fn router(&self, keyring: Keyring) -> Router {
+        let parts = &self.parts;
+        let identity = Identity {
+            store: parts.store.clone(),
+            clock: Arc::clone(&parts.clock),
+            entropy: Arc::clone(&parts.entropy),
+            keyring,
+            hasher: parts.hasher.clone(),
+            settings: parts.identity.clone(),
+        };
+        let state = AppState { identity: Arc::new(identity), settings: Arc::clone(&parts.http) };
+        let routes = parts.routes.clone().with_state(state);
+        finish(routes, &parts.http, Arc::clone(&parts.clock), Arc::clone(&parts.entropy))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Ready>> {
+        // Nothing panics while holding it, and there is no half-made state to fear.
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn ask(router: Router, mut request: Request<Bytes>) -> Response<Bytes> {
+    if let Some(ClientIp(address)) = request.extensions_mut().remove() {
+        request.extensions_mut().insert(ClientAddress(address));
+    }
+    let Ok(response) = router.oneshot(request.map(Body::from)).await;
+    let (parts, body) = response.into_parts();
+    if let Ok(body) = to_bytes(body, usize::MAX).await {
+        return Response::from_parts(parts, body);
+    }
+    // Bodies here are made in memory, so this does not happen; if it does, nobody gets half an answer.
+    tracing::error!("an answer could not be read to its end");
+    let (parts, _) = Problem::new(Code::InternalError).into_response().into_parts();
+    Response::from_parts(parts, Bytes::new())
+}
+
+/// The error and its causes on one line.
+pub(crate) fn log(message: &str, error: &(dyn std::error::Error + 'static)) {
+    let causes: Vec<String> =
+        std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
+    tracing::error!(error = causes.join(": "), "{message}");
+}

@@ -1,0 +1,72 @@
+//! AWS Secrets Manager: the version marked `AWSCURRENT`, and `AWSPREVIOUS` beside it.
+
+use async_trait::async_trait;
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
+use secrecy::SecretString;
+
+use super::{Document, Malformed, Snapshot, Source, SourceError};
+use crate::AwsConnection;
+
+/// Answers that only a person can change.
+const LASTING: &[&str] = &[
+    "ResourceNotFoundException",
+    "AccessDeniedException",
+    "InvalidRequestException",
+    "InvalidParameterException",
+    "DecryptionFailure",
+];
+
+/// One secret that holds the whole document.
+#[derive(Debug, Clone)]
+pub struct SecretsManager {
+    client: Client,
+    name: String,
+}
+
+struct Version {
+    id: String,
+    document: Document,
+}
+
+impl SecretsManager {
+    /// The secret of this name or ARN.
+    pub fn new(connection: &AwsConnection, name: impl Into<String>) -> Self {
+        Self { client: Client::new(connection.config()), name: name.into() }
+    }
+
+    async fn version(&self, stage: &str) -> Result<Version, SourceError> {
+        let answer =
+            self.client.get_secret_value().secret_id(&self.name).version_stage(stage).send().await.map_err(
+                |error| {
+                    let lasting = error.code().is_some_and(|code| LASTING.contains(&code));
+                    let kind = if lasting { SourceError::Missing } else { SourceError::Unavailable };
+                    kind(self.name.clone(), error.into())
+                },
+            )?;
+        let malformed = |malformed| SourceError::Malformed(self.name.clone(), malformed);
+        let text = answer.secret_string.map(SecretString::from).ok_or_else(|| malformed(Malformed))?;
+        let document = Document::parse(&text).map_err(malformed)?;
+        Ok(Version { id: answer.version_id.unwrap_or_default(), document })
+    }
+}
+
+#[async_trait]
+impl Source for SecretsManager {
+    async fn read(&self) -> Result<Snapshot, SourceError> {
+        let (current, previous) = tokio::join!(self.version("AWSCURRENT"), self.version("AWSPREVIOUS"));
+        let current = current?;
+        let previous = match previous {
+            Ok(version) => Some(version),
+            // Before the first rotation there is none.
+            Err(SourceError::Missing(..)) => None,
+            Err(error) => return Err(error),
+        };
+        let previous_id = previous.as_ref().map_or("", |version| version.id.as_str());
+        Ok(Snapshot {
+            version: format!("{}/{previous_id}", current.id),
+            current: current.document,
+            previous: previous.map(|version| version.document),
+        })
+    }
+}

@@ -1,0 +1,146 @@
+//! HashiCorp Vault, KV version 2: the latest version of one secret, and the one before it.
+
+use async_trait::async_trait;
+use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::{Certificate, Client, StatusCode, Url};
+use secrecy::{ExposeSecret, SecretSlice};
+use serde::Deserialize;
+
+use super::{Document, Malformed, Snapshot, Source, SourceError};
+use crate::settings::{VaultSettings, VaultVerification};
+
+/// The secrets are a few kilobytes.
+const MOST: usize = 256 * 1024;
+
+/// One secret in Vault that holds the whole document.
+#[derive(Debug, Clone)]
+pub struct Vault {
+    client: Client,
+    url: Url,
+    path: String,
+}
+
+/// A configuration no client can be made of.
+#[derive(Debug, thiserror::Error)]
+#[error("Vault cannot be reached as configured")]
+pub struct VaultUnusable(#[source] Option<reqwest::Error>);
+
+#[derive(Deserialize)]
+struct Answer {
+    data: Data,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    data: Document,
+    metadata: Metadata,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    version: u64,
+}
+
+impl Vault {
+    /// Vault as configured. Nothing is connected yet.
+    pub fn new(settings: &VaultSettings) -> Result<Self, VaultUnusable> {
+        let mut token =
+            HeaderValue::from_str(settings.token.expose_secret()).map_err(|_| VaultUnusable(None))?;
+        token.set_sensitive(true);
+        let mut builder = Client::builder()
+            .default_headers(HeaderMap::from_iter([(
+                "x-vault-token".parse().map_err(|_| VaultUnusable(None))?,
+                token,
+            )]))
+            .connect_timeout(settings.timeout)
+            .timeout(settings.timeout)
+            // A token is not to follow wherever an answer points.
+            .redirect(reqwest::redirect::Policy::none());
+        builder = match &settings.verify {
+            VaultVerification::System => builder,
+            VaultVerification::Off => builder.tls_danger_accept_invalid_certs(true),
+            VaultVerification::Authority(pem) => builder.tls_certs_only(
+                Certificate::from_pem_bundle(pem).map_err(|error| VaultUnusable(Some(error)))?,
+            ),
+        };
+        Ok(Self {
+            client: builder.build().map_err(|error| VaultUnusable(Some(error)))?,
+            url: endpoint(&settings.address, &settings.path).ok_or(VaultUnusable(None))?,
+            path: settings.path.clone(),
+        })
+    }
+
+    async fn version(&self, number: Option<u64>) -> Result<Data, SourceError> {
+        let mut url = self.url.clone();
+        if let Some(number) = number {
+            url.query_pairs_mut().append_pair("version", &number.to_string());
+        }
+        let unavailable =
+            |error: reqwest::Error| SourceError::Unavailable(self.path.clone(), error.without_url().into());
+        let mut answer = self.client.get(url).send().await.map_err(unavailable)?;
+        let status = answer.status();
+        if matches!(status, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST) {
+            return Err(SourceError::Missing(self.path.clone(), format!("Vault answered {status}").into()));
+        }
+        if !status.is_success() {
+            return Err(SourceError::Unavailable(
+                self.path.clone(),
+                format!("Vault answered {status}").into(),
+            ));
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(unavailable)? {
+            body.extend_from_slice(&chunk);
+            if body.len() > MOST {
+                return Err(SourceError::Malformed(self.path.clone(), Malformed));
+            }
+        }
+        let body = SecretSlice::from(body);
+        let answer: Answer = serde_json::from_slice(body.expose_secret())
+            .map_err(|_| SourceError::Malformed(self.path.clone(), Malformed))?;
+        Ok(answer.data)
+    }
+}
+
+/// `/v1/<mount>/data/<path>`, from a path as the command line takes it or as the API does.
+fn endpoint(address: &Url, path: &str) -> Option<Url> {
+    let (mount, rest) = path.trim_matches('/').split_once('/')?;
+    let rest = rest.strip_prefix("data/").unwrap_or(rest);
+    let mut url = address.clone();
+    url.path_segments_mut().ok()?.clear().push("v1").push(mount).push("data").extend(rest.split('/'));
+    Some(url)
+}
+
+#[async_trait]
+impl Source for Vault {
+    async fn read(&self) -> Result<Snapshot, SourceError> {
+        let current = self.version(None).await?;
+        let number = current.metadata.version;
+        let previous = match number {
+            0 | 1 => None,
+            number => match self.version(Some(number - 1)).await {
+                Ok(previous) => Some(previous.data),
+                // Deleted or destroyed: whoever did that wants it refused.
+                Err(SourceError::Missing(..)) => None,
+                Err(error) => return Err(error),
+            },
+        };
+        let version = format!("{number}/{}", previous.is_some());
+        Ok(Snapshot { current: current.data, previous, version })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways_to_write_a_path_mean_the_same_secret() {
+        let address = Url::parse("https://vault.example:8200").unwrap();
+        for path in ["secret/team/portcullis", "secret/data/team/portcullis", "/secret/team/portcullis/"] {
+            let url = endpoint(&address, path).unwrap();
+            assert_eq!(url.as_str(), "https://vault.example:8200/v1/secret/data/team/portcullis");
+        }
+        assert!(endpoint(&address, "portcullis").is_none());
+    }
+}

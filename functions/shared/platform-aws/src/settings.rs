@@ -1,0 +1,198 @@
+//! What a function in the cloud is told beside the settings all runners share.
+
+use std::time::Duration;
+
+use portcullis_platform::{Environment, Misconfigured, Variable};
+use secrecy::SecretString;
+
+const TABLE_NAME: Variable =
+    Variable { name: "TABLE_NAME", default: "", about: "name of the DynamoDB table", aliases: &[] };
+const SECRETS_PROVIDER: Variable = Variable {
+    name: "SECRETS_PROVIDER",
+    default: "aws",
+    about: "where secrets are kept: `aws` (Secrets Manager) or `vault` (HashiCorp Vault, KV version 2)",
+    aliases: &[],
+};
+const AWS_SECRET_NAME: Variable = Variable {
+    name: "AWS_SECRET_NAME",
+    default: "",
+    about: "name or ARN of the secret in Secrets Manager: a JSON object by the names of the secrets",
+    aliases: &[],
+};
+const VAULT_ADDR: Variable = Variable {
+    name: "VAULT_ADDR",
+    default: "",
+    about: "address of Vault: https://host:port; plain http only on loopback",
+    aliases: &[],
+};
+const VAULT_SECRET_PATH: Variable = Variable {
+    name: "VAULT_SECRET_PATH",
+    default: "",
+    about: "mount and path of the secret in Vault, as `vault kv get` takes them",
+    aliases: &[],
+};
+const VAULT_VERIFY: Variable = Variable {
+    name: "VAULT_VERIFY",
+    default: "true",
+    about: "whether Vault's certificate is checked: `true`, `false` (loopback only) or a PEM file with the authority",
+    aliases: &[],
+};
+const VAULT_TIMEOUT: Variable = Variable {
+    name: "VAULT_TIMEOUT",
+    default: "2",
+    about: "seconds Vault may take for an answer, 1 to 4",
+    aliases: &[],
+};
+const VAULT_TOKEN: &str = "VAULT_TOKEN";
+const RUST_LOG: Variable = Variable {
+    name: "RUST_LOG",
+    default: "warn,portcullis_http=info",
+    about: "what is logged, as tracing's EnvFilter reads it",
+    aliases: &[],
+};
+
+/// Every variable read here. `AWS_REGION`, `AWS_PROFILE` and the like are read by the SDK, `VAULT_TOKEN` is a secret.
+pub const VARIABLES: &[Variable] = &[
+    TABLE_NAME,
+    SECRETS_PROVIDER,
+    AWS_SECRET_NAME,
+    VAULT_ADDR,
+    VAULT_SECRET_PATH,
+    VAULT_VERIFY,
+    VAULT_TIMEOUT,
+    RUST_LOG,
+];
+
+/// The configuration of a function, checked.
+#[derive(Debug)]
+pub struct AwsSettings {
+    /// The DynamoDB table.
+    pub table: String,
+    /// Where secrets are.
+    pub secrets: SecretsProvider,
+    /// What is logged.
+    pub log: String,
+}
+
+/// Where secrets are kept.
+#[derive(Debug)]
+pub enum SecretsProvider {
+    /// AWS Secrets Manager, under this name or ARN.
+    SecretsManager(String),
+    /// HashiCorp Vault.
+    Vault(VaultSettings),
+}
+
+/// How Vault is reached.
+#[derive(Debug)]
+pub struct VaultSettings {
+    /// Scheme, host and port.
+    pub address: reqwest::Url,
+    /// Mount and path of the secret.
+    pub path: String,
+    /// As whom it is asked.
+    pub token: SecretString,
+    /// How its certificate is checked.
+    pub verify: VaultVerification,
+    /// How long an answer may take.
+    pub timeout: Duration,
+}
+
+/// How Vault's certificate is checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VaultVerification {
+    /// Against the authorities of the system.
+    System,
+    /// Against this authority, in PEM.
+    Authority(Vec<u8>),
+    /// Not at all, for a Vault on this machine.
+    Off,
+}
+
+impl AwsSettings {
+    /// Reads and checks every variable of [`VARIABLES`].
+    pub fn read(environment: &Environment) -> Result<Self, Misconfigured> {
+        let secrets = match environment.text(&SECRETS_PROVIDER)?.as_str() {
+            "aws" => SecretsProvider::SecretsManager(required(environment, &AWS_SECRET_NAME)?),
+            "vault" => SecretsProvider::Vault(VaultSettings::read(environment)?),
+            _ => return Err(Misconfigured::new(SECRETS_PROVIDER.name, "is neither `aws` nor `vault`")),
+        };
+        let log = environment.text(&RUST_LOG)?;
+        tracing_subscriber::EnvFilter::try_new(&log)
+            .map_err(|error| Misconfigured::new(RUST_LOG.name, error.to_string()))?;
+        Ok(Self { table: required(environment, &TABLE_NAME)?, secrets, log })
+    }
+}
+
+impl VaultSettings {
+    fn read(environment: &Environment) -> Result<Self, Misconfigured> {
+        let address: reqwest::Url = environment.parse(&VAULT_ADDR)?;
+        let is_local = matches!(address.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+        if address.scheme() != "https" && !is_local {
+            return Err(Misconfigured::new(VAULT_ADDR.name, "is not https, and the token would be readable"));
+        }
+        let verify = match environment.text(&VAULT_VERIFY)?.as_str() {
+            "true" => VaultVerification::System,
+            "false" if is_local => VaultVerification::Off,
+            "false" => {
+                return Err(Misconfigured::new(VAULT_VERIFY.name, "may be `false` on loopback only"));
+            }
+            file => VaultVerification::Authority(
+                std::fs::read(file)
+                    .map_err(|error| Misconfigured::new(VAULT_VERIFY.name, error.to_string()))?,
+            ),
+        };
+        let token = environment
+            .raw(VAULT_TOKEN)
+            .ok_or_else(|| Misconfigured::new(VAULT_TOKEN, "must be set for SECRETS_PROVIDER=vault"))?;
+        Ok(Self {
+            path: required(environment, &VAULT_SECRET_PATH)?,
+            token: SecretString::from(token),
+            timeout: environment.seconds(&VAULT_TIMEOUT, 1..=4)?,
+            address,
+            verify,
+        })
+    }
+}
+
+fn required(environment: &Environment, variable: &'static Variable) -> Result<String, Misconfigured> {
+    Some(environment.text(variable)?)
+        .filter(|value| !value.is_empty())
+        .ok_or_else(|| Misconfigured::new(variable.name, "must be set"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<AwsSettings, String> {
+        AwsSettings::read(&pairs.iter().copied().collect()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_has_no_default_is_named_when_it_is_missing() {
+        assert_eq!(read(&[]).unwrap_err(), "AWS_SECRET_NAME: must be set");
+        assert_eq!(read(&[("AWS_SECRET_NAME", "x")]).unwrap_err(), "TABLE_NAME: must be set");
+        assert!(read(&[("AWS_SECRET_NAME", "x"), ("TABLE_NAME", "y")]).is_ok());
+    }
+
+    #[test]
+    fn vault_is_asked_over_tls_with_a_checked_certificate_unless_it_is_on_this_machine() {
+        let vault = |address, verify| {
+            read(&[
+                ("SECRETS_PROVIDER", "vault"),
+                ("VAULT_ADDR", address),
+                ("VAULT_TOKEN", "hvs.hunter2"),
+                ("VAULT_SECRET_PATH", "secret/portcullis"),
+                ("VAULT_VERIFY", verify),
+                ("TABLE_NAME", "t"),
+            ])
+        };
+        assert!(vault("https://vault.example:8200", "true").is_ok());
+        assert!(vault("http://127.0.0.1:8200", "false").is_ok());
+        assert!(vault("http://vault.example:8200", "true").unwrap_err().starts_with("VAULT_ADDR: "));
+        assert!(vault("https://vault.example:8200", "false").unwrap_err().starts_with("VAULT_VERIFY: "));
+        assert!(vault("https://vault.example", "/no/such/file").unwrap_err().starts_with("VAULT_VERIFY: "));
+        assert!(!format!("{:?}", vault("http://localhost:8200", "true").unwrap()).contains("hunter2"));
+    }
+}

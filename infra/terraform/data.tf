@@ -1,0 +1,99 @@
+# The table, the key and the secret.
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
+
+locals {
+  name    = "portcullis-${var.environment}"
+  region  = data.aws_region.current.name
+  account = data.aws_caller_identity.current.account_id
+  root    = "arn:${data.aws_partition.current.partition}:iam::${local.account}:root"
+}
+
+resource "aws_kms_key" "this" {
+  description             = "Table, secrets and logs of ${local.name}"
+  enable_key_rotation     = true
+  deletion_window_in_days = 30
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "TheAccountDecides"
+        Effect    = "Allow"
+        Principal = { AWS = local.root }
+        Action    = "kms:*"
+        Resource  = "*"
+      },
+      {
+        Sid       = "LogsAreEncrypted"
+        Effect    = "Allow"
+        Principal = { Service = "logs.${local.region}.amazonaws.com" }
+        Action    = ["kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"]
+        Resource  = "*"
+        Condition = {
+          ArnLike = {
+            "kms:EncryptionContext:aws:logs:arn" = "arn:${data.aws_partition.current.partition}:logs:${local.region}:${local.account}:log-group:/portcullis/${var.environment}/*"
+          }
+        }
+      },
+    ]
+  })
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
+resource "aws_dynamodb_table" "this" {
+  name                        = local.name
+  billing_mode                = local.resources.Table.Properties.BillingMode
+  hash_key                    = "pk"
+  range_key                   = "sk"
+  deletion_protection_enabled = true
+
+  dynamic "attribute" {
+    for_each = local.resources.Table.Properties.AttributeDefinitions
+    content {
+      name = attribute.value.AttributeName
+      type = attribute.value.AttributeType
+    }
+  }
+  ttl {
+    attribute_name = local.resources.Table.Properties.TimeToLiveSpecification.AttributeName
+    enabled        = true
+  }
+  point_in_time_recovery {
+    enabled = true
+  }
+  server_side_encryption {
+    enabled     = true
+    kms_key_arn = aws_kms_key.this.arn
+  }
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
+resource "aws_secretsmanager_secret" "this" {
+  name        = "portcullis/${var.environment}"
+  description = local.resources.Secrets.Properties.Description
+  kms_key_id  = aws_kms_key.this.arn
+}
+
+# Nothing at first: the rotation, which begins at once, makes every secret that is missing. None is in Terraform's state.
+resource "aws_secretsmanager_secret_version" "empty" {
+  secret_id     = aws_secretsmanager_secret.this.id
+  secret_string = "{}"
+  lifecycle {
+    ignore_changes = [secret_string, version_stages]
+  }
+}
+
+resource "aws_secretsmanager_secret_rotation" "this" {
+  secret_id           = aws_secretsmanager_secret.this.id
+  rotation_lambda_arn = aws_lambda_function.this["KeyRotationFunction"].arn
+  rotate_immediately  = true
+  rotation_rules {
+    automatically_after_days = var.rotation_days
+  }
+  depends_on = [aws_lambda_permission.rotation, aws_secretsmanager_secret_version.empty]
+}

@@ -1,0 +1,26 @@
+# One deployment. Build the artifacts first, from the root of the repository: infra/build
+terraform {
+  required_version = ">= 1.9"
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.80"
+    }
+  }
+}
+
+provider "aws" {
+  region = "ap-south-1"
+}
+
+module "portcullis" {
+  source          = "../"
+  environment     = "dev"
+  public_url      = "https://auth.example.com"
+  allowed_origins = ["https://app.example.com"]
+  artifacts       = "${path.root}/../../../target/lambda"
+}
+
+output "api_url" {
+  value = module.portcullis.api_url
+}

@@ -1,0 +1,120 @@
+# One function each, with the rights the template gives it and no others.
+locals {
+  # The few intrinsic functions the template's policies use, and what they mean here. Both sides are JSON.
+  meanings = {
+    (jsonencode({ "Fn::GetAtt" = ["Table", "Arn"] })) = jsonencode(aws_dynamodb_table.this.arn)
+    (jsonencode({ "Fn::GetAtt" = ["Key", "Arn"] })) = jsonencode(aws_kms_key.this.arn)
+    (jsonencode({ "Ref" = "Secrets" })) = jsonencode(aws_secretsmanager_secret.this.arn)
+    (jsonencode({ "Fn::Sub" = "dynamodb.$${AWS::Region}.amazonaws.com" })) = jsonencode("dynamodb.${local.region}.amazonaws.com")
+    (jsonencode({ "Fn::Sub" = "secretsmanager.$${AWS::Region}.amazonaws.com" })) = jsonencode("secretsmanager.${local.region}.amazonaws.com")
+  }
+  shared_statements = local.resources.ReadSecrets.Properties.PolicyDocument.Statement
+  raw_policies = {
+    for name, function in local.functions : name => jsonencode({
+      Version = "2012-10-17"
+      Statement = concat(
+        [for statement in local.shared_statements : statement],
+        flatten([for policy in function.Properties.Policies : try(policy.Statement, [])]),
+      )
+    })
+  }
+  # One replacement after the other; Terraform has no fold.
+  policy_terms = keys(local.meanings)
+  policies = {
+    for name, policy in local.raw_policies : name =>
+    replace(replace(replace(replace(replace(policy,
+      local.policy_terms[0], local.meanings[local.policy_terms[0]]),
+      local.policy_terms[1], local.meanings[local.policy_terms[1]]),
+      local.policy_terms[2], local.meanings[local.policy_terms[2]]),
+      local.policy_terms[3], local.meanings[local.policy_terms[3]]),
+    local.policy_terms[4], local.meanings[local.policy_terms[4]])
+  }
+  binaries = { for name, function in local.functions : name => function.Metadata.BuildProperties.Binary }
+}
+
+resource "aws_iam_role" "function" {
+  for_each = local.functions
+  name     = "${local.name}-${local.binaries[each.key]}"
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "lambda.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "function" {
+  for_each = local.functions
+  name     = "portcullis"
+  role     = aws_iam_role.function[each.key].id
+  policy   = local.policies[each.key]
+  lifecycle {
+    precondition {
+      condition     = !strcontains(local.policies[each.key], "Fn::") && !strcontains(local.policies[each.key], "\"Ref\"")
+      error_message = "The template uses an intrinsic function in a policy that functions.tf does not know."
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "logs_and_traces" {
+  for_each = local.functions
+  name     = "logs-and-traces"
+  role     = aws_iam_role.function[each.key].id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = "${aws_cloudwatch_log_group.functions.arn}:*"
+      },
+      {
+        # X-Ray has no resources to name.
+        Effect   = "Allow"
+        Action   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+        Resource = "*"
+      },
+    ]
+  })
+}
+
+resource "aws_lambda_function" "this" {
+  for_each                       = local.functions
+  function_name                  = "${local.name}-${local.binaries[each.key]}"
+  description                    = each.value.Properties.Description
+  role                           = aws_iam_role.function[each.key].arn
+  runtime                        = "provided.al2023"
+  handler                        = "bootstrap"
+  architectures                  = [var.architecture]
+  filename                       = "${var.artifacts}/${local.binaries[each.key]}/bootstrap.zip"
+  source_code_hash               = filebase64sha256("${var.artifacts}/${local.binaries[each.key]}/bootstrap.zip")
+  memory_size                    = each.value.Properties.MemorySize
+  timeout                        = try(each.value.Properties.Timeout, local.template.Globals.Function.Timeout)
+  reserved_concurrent_executions = try(each.value.Properties.ReservedConcurrentExecutions, -1)
+
+  environment {
+    variables = {
+      TABLE_NAME      = aws_dynamodb_table.this.name
+      AWS_SECRET_NAME = aws_secretsmanager_secret.this.arn
+      PUBLIC_URL      = var.public_url
+      ALLOWED_ORIGINS = join(",", var.allowed_origins)
+    }
+  }
+  tracing_config {
+    mode = "Active"
+  }
+  logging_config {
+    log_format = "Text"
+    log_group  = aws_cloudwatch_log_group.functions.name
+  }
+}
+
+resource "aws_lambda_permission" "rotation" {
+  statement_id   = "rotation"
+  action         = "lambda:InvokeFunction"
+  function_name  = aws_lambda_function.this["KeyRotationFunction"].function_name
+  principal      = "secretsmanager.amazonaws.com"
+  source_account = local.account
+}

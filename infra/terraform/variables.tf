@@ -1,0 +1,71 @@
+variable "environment" {
+  description = "Name of the deployment; part of every name"
+  type        = string
+  default     = "dev"
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,15}$", var.environment))
+    error_message = "Lower-case letters, digits and hyphens, at most 16."
+  }
+}
+
+variable "public_url" {
+  description = "Where clients reach the service"
+  type        = string
+  validation {
+    condition     = startswith(var.public_url, "https://")
+    error_message = "The service is reached through TLS."
+  }
+}
+
+variable "allowed_origins" {
+  description = "Origins of the pages that may send credentials; empty means public_url alone"
+  type        = list(string)
+  default     = []
+}
+
+variable "architecture" {
+  description = "arm64 or x86_64, as the artifacts were built"
+  type        = string
+  default     = "arm64"
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "Either arm64 or x86_64."
+  }
+}
+
+variable "artifacts" {
+  description = "Folder with <function>/bootstrap.zip for each function, as cargo lambda build --output-format zip makes it"
+  type        = string
+}
+
+variable "log_retention_days" {
+  type    = number
+  default = 30
+}
+
+variable "rotation_days" {
+  description = "Days between rotations of the secrets; more than a refresh token lives"
+  type        = number
+  default     = 30
+  validation {
+    condition     = var.rotation_days >= 8
+    error_message = "A refresh token lives for seven days and would be refused."
+  }
+}
+
+variable "requests_per_second" {
+  description = "Steady rate of requests the API lets through"
+  type        = number
+  default     = 200
+}
+
+variable "request_burst" {
+  type    = number
+  default = 400
+}
+
+variable "alarm_topic_arn" {
+  description = "SNS topic that is told of alarms; empty tells nobody"
+  type        = string
+  default     = ""
+}

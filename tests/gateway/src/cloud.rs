@@ -1,0 +1,97 @@
+//! What a deployment has beside its functions, made in the engines of the tests: a table and a secret of its own.
+
+use std::path::Path;
+use std::time::Duration;
+
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::Builder;
+use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
+use aws_smithy_types::timeout::TimeoutConfig;
+use portcullis_key_rotation::{NotRotated, rotated};
+use portcullis_platform::{Clock, Environment, SystemClock, SystemEntropy};
+use portcullis_platform_aws::AwsConnection;
+use portcullis_platform_aws::secrets::Document;
+use portcullis_store::{Store, StoreError, client_config};
+use secrecy::ExposeSecret;
+
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A deployment's table and secret.
+#[derive(Debug)]
+pub struct Cloud {
+    /// The name of the table.
+    pub table: String,
+    /// The name of the secret.
+    pub secret: String,
+}
+
+/// Why there is none.
+#[derive(Debug, thiserror::Error)]
+pub enum Unprepared {
+    /// The engine is not there.
+    #[error("AWS_ENDPOINT_URL_DYNAMODB is not set: tests are not to touch a table of AWS")]
+    NoEngine,
+    /// The table could not be made.
+    #[error(transparent)]
+    Table(#[from] StoreError),
+    /// The secret could not be made.
+    #[error("making the secret")]
+    Secret(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// There is nothing to put into it.
+    #[error(transparent)]
+    Keys(#[from] NotRotated),
+}
+
+impl Cloud {
+    /// The deployment that belongs to a folder: the same one whenever it is asked for.
+    pub async fn of_folder(folder: &Path, environment: &Environment) -> Result<Self, Unprepared> {
+        let plain = |char: char| if char.is_ascii_alphanumeric() { char } else { '-' };
+        let name: String = folder.to_string_lossy().chars().map(plain).collect();
+        let cloud = Self { table: format!("portcullis{name}"), secret: format!("portcullis{name}") };
+        let connection = AwsConnection::of_process().await;
+        cloud.make_table(&connection, environment).await?;
+        cloud.make_secret(&connection).await?;
+        Ok(cloud)
+    }
+
+    async fn make_table(
+        &self,
+        connection: &AwsConnection,
+        environment: &Environment,
+    ) -> Result<(), Unprepared> {
+        let endpoint = environment.raw("AWS_ENDPOINT_URL_DYNAMODB").ok_or(Unprepared::NoEngine)?;
+        let config = connection.config();
+        let mut client = client_config()
+            .http_client(connection.http())
+            .region(config.region().cloned())
+            .endpoint_url(endpoint);
+        // The engine may just have started, on a machine that is busy with tests.
+        let patient =
+            TimeoutConfig::builder().operation_timeout(PATIENCE).operation_attempt_timeout(PATIENCE);
+        client
+            .set_timeout_config(Some(patient.build()))
+            .set_credentials_provider(config.credentials_provider());
+        Store::connect(client, &self.table).create_table_if_missing().await?;
+        Ok(())
+    }
+
+    /// What the first rotation makes of nothing.
+    async fn make_secret(&self, connection: &AwsConnection) -> Result<(), Unprepared> {
+        let nothing = Document::default();
+        let made = rotated(nothing, None, SystemClock.now(), Duration::ZERO, &SystemEntropy)?.document;
+        let patient =
+            TimeoutConfig::builder().operation_timeout(PATIENCE).operation_attempt_timeout(PATIENCE);
+        let config = Builder::from(connection.config()).timeout_config(patient.build()).build();
+        let created = Client::from_conf(config)
+            .create_secret()
+            .name(&self.secret)
+            .secret_string(made.to_json().expose_secret())
+            .send()
+            .await;
+        match created {
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == Some("ResourceExistsException") => Ok(()),
+            Err(error) => Err(Unprepared::Secret(error.into())),
+        }
+    }
+}

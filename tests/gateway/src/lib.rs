@@ -1,0 +1,19 @@
+//! API Gateway and Lambda on this machine, for the tests: the function binaries behind the routes of the SAM template.
+//!
+//! The crate reads `infra/template.yaml`, hosts the Runtime API of Lambda for each function in it, starts the real
+//! binaries as they are needed, and turns HTTP into events of API Gateway and back. The table is in whatever engine
+//! `AWS_ENDPOINT_URL_DYNAMODB` names, behind a guard that holds each function to its policy in the template, and the secrets
+//! are where `AWS_ENDPOINT_URL` says. The crate asserts nothing.
+
+mod cloud;
+mod event;
+mod front;
+mod function;
+mod guard;
+pub mod template;
+pub mod wire;
+
+pub use cloud::{Cloud, Unprepared};
+pub use front::router;
+pub use function::Function;
+pub use guard::guard;

@@ -1,0 +1,73 @@
+//! `portcullis-gateway`: the functions behind a port, told and telling as `portcullis` is.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use portcullis_gateway::template::{self, Template};
+use portcullis_gateway::{Cloud, Function, guard, router};
+use portcullis_platform::{Environment, Variable};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+const LISTEN_ADDR: Variable = Variable {
+    name: "LISTEN_ADDR",
+    default: "127.0.0.1:8001",
+    about: "address and port to listen on",
+    aliases: &[],
+};
+const DATA_DIR: Variable = Variable {
+    name: "DATA_DIR",
+    default: "./data",
+    about: "folder whose name the table and the secret get, and where the functions' log lies",
+    aliases: &[],
+};
+
+const ENGINE: &str = "AWS_ENDPOINT_URL_DYNAMODB";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("portcullis-gateway: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    let environment = Environment::of_process();
+    let listen: SocketAddr = environment.parse(&LISTEN_ADDR)?;
+    let folder = std::path::absolute(PathBuf::from(environment.text(&DATA_DIR)?))?;
+    std::fs::create_dir_all(&folder)?;
+    let cloud = Cloud::of_folder(&folder, &environment).await?;
+    let engine = environment.raw(ENGINE).unwrap_or_default();
+    let program = std::env::current_exe()?;
+    let binaries = program.parent().unwrap_or(Path::new("."));
+
+    let mut functions = Vec::new();
+    for described in Template::read(&template::path())?.functions() {
+        let log = folder.join("functions.log");
+        let variables = [
+            ("TABLE_NAME", cloud.table.clone()),
+            ("AWS_SECRET_NAME", cloud.secret.clone()),
+            (ENGINE, guard(described.clone(), engine).await?),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        functions.push(Function::new(described, binaries, variables, &log).await?);
+    }
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let listener = TcpListener::bind(listen).await?;
+    println!("Portcullis listens on http://{}", listener.local_addr()?);
+    println!("  stop it:   Ctrl-C");
+    let service = router(&functions).into_make_service_with_connect_info::<SocketAddr>();
+    let stop = async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    axum::serve(listener, service).with_graceful_shutdown(stop).await?;
+    Ok(())
+}

@@ -1,0 +1,165 @@
+//! The templates say what the code does: the same routes, and no right a function does not need.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use portcullis_gateway::template::{self, DEFAULT, Described, Route, Template};
+use portcullis_http::AppState;
+use serde_json::Value;
+use utoipa_axum::router::OpenApiRouter;
+
+fn functions() -> Vec<Described> {
+    Template::read(&template::path()).unwrap().functions()
+}
+
+/// The routes of the code by function, as each `main.rs` serves them.
+fn routes_of_the_code() -> BTreeMap<String, BTreeSet<Route>> {
+    let functions: [(&str, OpenApiRouter<AppState>); 7] = [
+        ("register", portcullis_register::routes()),
+        ("login", portcullis_login::routes()),
+        ("refresh", portcullis_refresh::routes()),
+        ("logout", portcullis_logout::routes()),
+        ("users", portcullis_users::routes()),
+        ("sessions", portcullis_sessions::routes()),
+        ("keys", portcullis_keys::routes().merge(portcullis_http::healthz_routes())),
+    ];
+    functions.map(|(name, routes)| (format!("{name}-function"), routes_of(routes))).into()
+}
+
+fn routes_of(routes: OpenApiRouter<AppState>) -> BTreeSet<Route> {
+    let document = serde_json::to_value(routes.into_openapi()).unwrap();
+    let paths = document["paths"].as_object().unwrap().iter();
+    paths
+        .flat_map(|(path, methods)| {
+            let methods = methods.as_object().unwrap().keys();
+            methods.map(|method| Route { method: method.to_uppercase(), path: path.clone() })
+        })
+        .collect()
+}
+
+#[test]
+fn the_template_sends_every_route_of_the_code_to_its_function_and_nothing_else() {
+    let without_default = |function: Described| {
+        let routes = function.routes.into_iter().filter(|route| route.path != DEFAULT);
+        (function.binary, routes.collect())
+    };
+    let in_template: BTreeMap<String, BTreeSet<Route>> =
+        functions().into_iter().filter(|function| !function.routes.is_empty()).map(without_default).collect();
+    assert_eq!(in_template, routes_of_the_code());
+}
+
+#[test]
+fn exactly_one_function_answers_what_has_no_route() {
+    let all = functions();
+    let defaults = all.iter().flat_map(|function| &function.routes).filter(|route| route.path == DEFAULT);
+    assert_eq!(defaults.count(), 1);
+}
+
+/// What the module makes of the template is computed by Terraform itself.
+#[test]
+fn terraform_has_the_same_routes() {
+    let folder = tempfile::tempdir().unwrap();
+    let module = folder.path().join("terraform");
+    std::fs::create_dir(&module).unwrap();
+    let source = template::path();
+    std::fs::copy(&source, folder.path().join("template.yaml")).unwrap();
+    std::fs::copy(source.with_file_name("terraform/template.tf"), module.join("template.tf")).unwrap();
+    let mut console = Command::new("terraform")
+        .arg("console")
+        .current_dir(&module)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("terraform is installed");
+    console.stdin.take().unwrap().write_all(b"jsonencode(local.routes)\n").unwrap();
+    let answer = console.wait_with_output().unwrap();
+    let text: String = serde_json::from_slice(&answer.stdout).expect("terraform computed the routes");
+    let computed: BTreeMap<String, String> = serde_json::from_str(&text).unwrap();
+
+    let mut expected = BTreeMap::new();
+    for function in functions() {
+        for route in function.routes {
+            let key = match route.path.as_str() {
+                DEFAULT => DEFAULT.to_owned(),
+                path => format!("{} {path}", route.method),
+            };
+            assert!(expected.insert(key.clone(), function.logical_id.clone()).is_none(), "{key} twice");
+        }
+    }
+    assert_eq!(computed, expected);
+}
+
+/// Actions and leading keys of each statement.
+fn table_rights(function: &Described) -> Vec<(Vec<String>, Vec<String>)> {
+    let texts = |value: &Value| -> Vec<String> {
+        value.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+    };
+    let of_table = function
+        .statements
+        .iter()
+        .filter(|statement| statement["Action"][0].as_str().unwrap().starts_with("dynamodb:"));
+    of_table
+        .map(|statement| {
+            let keys = &statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"];
+            (texts(&statement["Action"]), texts(keys))
+        })
+        .collect()
+}
+
+#[test]
+fn no_right_is_given_wholesale() {
+    for function in functions() {
+        for statement in &function.statements {
+            let text = statement.to_string();
+            assert_eq!(statement["Effect"], "Allow");
+            assert!(statement["Resource"].is_object(), "{text} names one resource");
+            for action in statement["Action"].as_array().unwrap() {
+                let action = action.as_str().unwrap();
+                assert!(!action.contains('*'), "{text}");
+                assert!(!["dynamodb:Scan", "dynamodb:PartiQLSelect"].contains(&action), "{text}");
+            }
+        }
+        for (_, keys) in table_rights(&function) {
+            assert!(!keys.is_empty());
+            for key in keys {
+                assert!(key == "NOTHING" || key.ends_with("#*"), "{key} of {}", function.logical_id);
+            }
+        }
+    }
+}
+
+#[test]
+fn signing_in_reads_nobodys_partition_and_publishing_keys_reads_nothing() {
+    let all = functions();
+    let readable = |binary: &str| -> BTreeSet<String> {
+        let function = all.iter().find(|function| function.binary == binary).unwrap();
+        let reads = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:BatchGetItem"];
+        table_rights(function)
+            .into_iter()
+            .filter(|(actions, _)| actions.iter().any(|action| reads.contains(&action.as_str())))
+            .flat_map(|(_, keys)| keys)
+            .collect()
+    };
+    // Sessions, trading accounts and the audit trail are all in the partition of their person.
+    for binary in ["login-function", "register-function", "keys-function"] {
+        assert!(!readable(binary).iter().any(|key| key.starts_with("USER#")), "{binary}");
+    }
+    assert_eq!(readable("keys-function"), BTreeSet::from(["NOTHING".to_owned()]));
+}
+
+#[test]
+fn only_the_rotation_writes_secrets() {
+    for function in functions() {
+        let may =
+            function.statements.iter().any(|statement| statement.to_string().contains("secretsmanager:"));
+        assert_eq!(may, function.binary == "key-rotation-function", "{}", function.logical_id);
+    }
+}

@@ -1,0 +1,79 @@
+//! The keepers of keys and secrets, as moto plays them.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so"
+)]
+
+use portcullis_platform::{EncryptionContext, KeyWrap, KeyWrapError, SecretName};
+use portcullis_platform_aws::secrets::{SecretsManager, Source, SourceError};
+use portcullis_platform_aws::{AwsConnection, KmsKeyWrap};
+use secrecy::ExposeSecret;
+
+async fn key() -> KmsKeyWrap {
+    let connection = AwsConnection::of_process().await;
+    let made = aws_sdk_kms::Client::new(connection.config()).create_key().send().await.unwrap();
+    KmsKeyWrap::new(&connection, made.key_metadata.unwrap().key_id)
+}
+
+fn context(account: &str) -> EncryptionContext {
+    EncryptionContext::new([("account", account), ("field", "api_secret")])
+}
+
+#[tokio::test]
+async fn a_data_key_opens_under_its_own_context_alone() {
+    let key = key().await;
+    let made = key.generate_data_key(&context("acc_1")).await.unwrap();
+    assert_eq!(made.plaintext.expose_secret().len(), 32);
+    assert!(!made.wrapped.windows(32).any(|part| part == made.plaintext.expose_secret()));
+    let opened = key.unwrap_data_key(&made.wrapped, &context("acc_1")).await.unwrap();
+    assert_eq!(opened.expose_secret(), made.plaintext.expose_secret());
+
+    for other in [
+        context("acc_2"),
+        EncryptionContext::new([("account", "acc_1")]),
+        EncryptionContext::new([("", ""); 0]),
+    ] {
+        let refused = key.unwrap_data_key(&made.wrapped, &other).await;
+        assert!(matches!(refused, Err(KeyWrapError::Refused)), "{other:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_never_wrapped_is_refused() {
+    let refused = key().await.unwrap_data_key(b"nothing KMS made", &context("acc_1")).await;
+    assert!(matches!(refused, Err(KeyWrapError::Refused)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_there_may_come_back() {
+    let connection = AwsConnection::of_process().await;
+    let nowhere = KmsKeyWrap::new(&connection, "00000000-0000-0000-0000-000000000000");
+    assert!(matches!(nowhere.generate_data_key(&context("a")).await, Err(KeyWrapError::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn the_version_before_is_accepted_beside_the_current_one() {
+    let connection = AwsConnection::of_process().await;
+    let client = aws_sdk_secretsmanager::Client::new(connection.config());
+    let name = "keepers/previous";
+    let source = SecretsManager::new(&connection, name);
+    assert!(matches!(source.read().await, Err(SourceError::Missing(named, _)) if named == name));
+
+    client.create_secret().name(name).secret_string(r#"{"SESSION_SECRET_KEY": "one"}"#).send().await.unwrap();
+    let first = source.read().await.unwrap();
+    assert!(first.previous.is_none());
+    let second = r#"{"SESSION_SECRET_KEY": "two"}"#;
+    client.put_secret_value().secret_id(name).secret_string(second).send().await.unwrap();
+    let second = source.read().await.unwrap();
+    assert_ne!(first.version, second.version);
+    let versions = second.current.versions(SecretName::SessionSecretKey, second.previous.as_ref()).unwrap();
+    assert_eq!(versions.current.expose_secret(), b"two");
+    assert_eq!(versions.accepted.iter().map(ExposeSecret::expose_secret).collect::<Vec<_>>(), [b"one"]);
+
+    client.put_secret_value().secret_id(name).secret_string("hunter2").send().await.unwrap();
+    let error = source.read().await.unwrap_err();
+    assert!(matches!(error, SourceError::Malformed(..)) && !format!("{error:?}").contains("hunter2"));
+}
