@@ -98,6 +98,7 @@ resource "aws_lambda_function" "this" {
     variables = {
       TABLE_NAME      = aws_dynamodb_table.this.name
       AWS_SECRET_NAME = aws_secretsmanager_secret.this.arn
+      KMS_KEY_ID      = aws_kms_key.this.arn
       PUBLIC_URL      = var.public_url
       ALLOWED_ORIGINS = join(",", var.allowed_origins)
     }

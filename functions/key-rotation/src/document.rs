@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portcullis_platform::{Entropy, SecretName};
+use secrecy::ExposeSecret;
+use portcullis_platform::{Entropy, SecretName, parse_service_tokens};
 use portcullis_platform_aws::secrets::{Document, Entry};
 
-use crate::material::make;
+use crate::material::{make, service_tokens};
 
 /// The secrets that are rotated. Others in the document are left as they are.
 const ROTATED: [SecretName; 2] = [SecretName::SessionSecretKey, SecretName::TokenSigningKey];
@@ -29,6 +30,9 @@ pub enum NotRotated {
     /// No new key could be made.
     #[error("no new key could be made")]
     NoKey,
+    /// The tokens of services are not what they should be.
+    #[error("SERVICE_TOKENS {0}")]
+    Unreadable(&'static str),
 }
 
 /// The document after one rotation. A secret that has no `next` gets one and is not replaced: nothing signs before it
@@ -53,6 +57,21 @@ pub fn rotated(
         };
         document.0.insert(name.as_str().to_owned(), entry);
     }
+    let api_keys = SecretName::ApiKeySecret;
+    if !document.0.contains_key(api_keys.as_str()) {
+        // Never rotated: keys digested under it are made to last, and a third secret would refuse those of the first.
+        let made = Entry { current: make(api_keys, entropy)?, next: None, previous: None };
+        document.0.insert(api_keys.as_str().to_owned(), made);
+    }
+    let services = SecretName::ServiceTokens;
+    let tokens = match document.0.get(services.as_str()) {
+        None => make(services, entropy)?,
+        Some(entry) => {
+            let before = parse_service_tokens(entry.current.expose_secret().as_bytes());
+            service_tokens(before.map_err(NotRotated::Unreadable)?, entropy)?
+        }
+    };
+    document.0.insert(services.as_str().to_owned(), Entry { current: tokens, next: None, previous: None });
     let age = made_at.and_then(|made_at| Duration::try_from(now.duration_since(made_at)).ok());
     match age.filter(|age| replaced && *age < least_age) {
         Some(age) => Err(NotRotated::TooSoon(age)),
@@ -65,7 +84,6 @@ mod tests {
     use std::collections::BTreeMap;
 
     use portcullis_platform::SystemEntropy;
-    use secrecy::ExposeSecret;
 
     use super::*;
 
@@ -112,6 +130,34 @@ mod tests {
         assert!(!first.replaced);
         let [current, ..] = values(&first.document, SecretName::SessionSecretKey);
         assert_eq!(current.as_deref(), Some("by hand"));
+    }
+
+    #[test]
+    fn each_service_gets_a_new_token_first_and_keeps_the_one_before() {
+        let tokens = |document: &Document| {
+            let [current, ..] = values(document, SecretName::ServiceTokens);
+            let parsed = parse_service_tokens(current.unwrap().as_bytes()).unwrap();
+            let texts = |list: Vec<secrecy::SecretString>| -> Vec<String> {
+                list.iter().map(|token| token.expose_secret().to_owned()).collect()
+            };
+            parsed.into_iter().map(|(name, list)| (name, texts(list))).collect::<BTreeMap<_, _>>()
+        };
+        let first = once(Document::default()).document;
+        let before = tokens(&first);
+        let second = once(first).document;
+        let third = tokens(&once(second).document);
+        for (name, list) in &third {
+            assert_eq!((list.len(), before[name].len()), (2, 1), "{name}");
+            assert!(!list.contains(&before[name][0]), "two rotations later it is gone");
+        }
+    }
+
+    #[test]
+    fn what_api_keys_are_digested_under_is_made_once() {
+        let first = once(Document::default()).document;
+        let before = values(&first, SecretName::ApiKeySecret);
+        assert_eq!(values(&once(first).document, SecretName::ApiKeySecret), before);
+        assert!(before[0].is_some());
     }
 
     #[test]

@@ -22,12 +22,16 @@ fn functions() -> Vec<Described> {
 
 /// The routes of the code by function, as each `main.rs` serves them.
 fn routes_of_the_code() -> BTreeMap<String, BTreeSet<Route>> {
-    let functions: [(&str, OpenApiRouter<AppState>); 7] = [
+    let functions: [(&str, OpenApiRouter<AppState>); 11] = [
         ("register", portcullis_register::routes()),
         ("login", portcullis_login::routes()),
         ("refresh", portcullis_refresh::routes()),
         ("logout", portcullis_logout::routes()),
         ("users", portcullis_users::routes()),
+        ("mfa", portcullis_mfa::routes()),
+        ("api-keys", portcullis_api_keys::routes()),
+        ("authz", portcullis_authz::routes()),
+        ("internal", portcullis_internal::routes()),
         ("sessions", portcullis_sessions::routes()),
         ("keys", portcullis_keys::routes().merge(portcullis_http::healthz_routes())),
     ];
@@ -153,6 +157,23 @@ fn signing_in_reads_nobodys_partition_and_publishing_keys_reads_nothing() {
         assert!(!readable(binary).iter().any(|key| key.starts_with("USER#")), "{binary}");
     }
     assert_eq!(readable("keys-function"), BTreeSet::from(["NOTHING".to_owned()]));
+}
+
+#[test]
+fn data_keys_open_for_the_functions_that_seal_with_them_and_under_their_purpose_alone() {
+    let mut purposes = BTreeMap::new();
+    for function in functions() {
+        for statement in &function.statements {
+            let uses_kms = statement["Action"].to_string().contains("kms:");
+            let purpose = &statement["Condition"]["StringEquals"]["kms:EncryptionContext:purpose"];
+            let through_a_service = !statement["Condition"]["StringEquals"]["kms:ViaService"].is_null();
+            if uses_kms && !through_a_service {
+                purposes.insert(function.binary.clone(), purpose.as_str().expect("a purpose").to_owned());
+            }
+        }
+    }
+    let expected = [("api-keys-function", "api-key-answer"), ("mfa-function", "totp-secret")];
+    assert_eq!(purposes, expected.map(|(name, purpose)| (name.to_owned(), purpose.to_owned())).into());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use portcullis_http::{AppState, ClientAddress, Code, HttpSettings, Problem, finish};
 use portcullis_identity::{Identity, IdentitySettings, Keyring, PasswordHasher, UnusableSecret};
-use portcullis_platform::{Clock, Entropy};
+use portcullis_platform::{Clock, Entropy, KeyWrap};
 use portcullis_platform_aws::ClientIp;
 use portcullis_platform_aws::secrets::{CachedSecrets, SourceError};
 use portcullis_store::Store;
@@ -23,6 +23,7 @@ pub(crate) struct Parts {
     pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) key_wrap: Arc<dyn KeyWrap>,
     pub(crate) hasher: PasswordHasher,
     pub(crate) identity: IdentitySettings,
     pub(crate) http: Arc<HttpSettings>,
@@ -106,6 +107,7 @@ impl Function {
             store: parts.store.clone(),
             clock: Arc::clone(&parts.clock),
             entropy: Arc::clone(&parts.entropy),
+            key_wrap: Arc::clone(&parts.key_wrap),
             keyring,
             hasher: parts.hasher.clone(),
             settings: parts.identity.clone(),

@@ -10,7 +10,7 @@ use portcullis_platform_aws::secrets::{
     CachedSecrets, SecretsManager, Source, SourceError, Vault, VaultUnusable,
 };
 use portcullis_platform_aws::{
-    AwsConnection, AwsSettings, JsonLines, Measured, Measurements, SecretsProvider, serve,
+    AwsConnection, AwsSettings, JsonLines, KmsKeyWrap, Measured, Measurements, SecretsProvider, serve,
 };
 use portcullis_store::{Meter, Store, StoreError, client_config};
 use tracing_subscriber::layer::SubscriberExt;
@@ -84,6 +84,7 @@ async fn start(
     let function = Function::new(Parts {
         routes,
         store: store.clone(),
+        key_wrap: Arc::new(KmsKeyWrap::new(&connection, settings.kms_key)),
         hasher: PasswordHasher::start(identity.argon2, entropy.as_ref())?,
         identity,
         http: Arc::new(http),

@@ -7,6 +7,12 @@ use secrecy::SecretString;
 
 const TABLE_NAME: Variable =
     Variable { name: "TABLE_NAME", default: "", about: "name of the DynamoDB table", aliases: &[] };
+const KMS_KEY_ID: Variable = Variable {
+    name: "KMS_KEY_ID",
+    default: "",
+    about: "id, ARN or alias of the KMS key that wraps data keys",
+    aliases: &[],
+};
 const SECRETS_PROVIDER: Variable = Variable {
     name: "SECRETS_PROVIDER",
     default: "aws",
@@ -54,6 +60,7 @@ const RUST_LOG: Variable = Variable {
 /// Every variable read here. `AWS_REGION`, `AWS_PROFILE` and the like are read by the SDK, `VAULT_TOKEN` is a secret.
 pub const VARIABLES: &[Variable] = &[
     TABLE_NAME,
+    KMS_KEY_ID,
     SECRETS_PROVIDER,
     AWS_SECRET_NAME,
     VAULT_ADDR,
@@ -68,6 +75,8 @@ pub const VARIABLES: &[Variable] = &[
 pub struct AwsSettings {
     /// The DynamoDB table.
     pub table: String,
+    /// The KMS key that wraps data keys.
+    pub kms_key: String,
     /// Where secrets are.
     pub secrets: SecretsProvider,
     /// What is logged.
@@ -120,7 +129,8 @@ impl AwsSettings {
         let log = environment.text(&RUST_LOG)?;
         tracing_subscriber::EnvFilter::try_new(&log)
             .map_err(|error| Misconfigured::new(RUST_LOG.name, error.to_string()))?;
-        Ok(Self { table: required(environment, &TABLE_NAME)?, secrets, log })
+        let (table, kms_key) = (required(environment, &TABLE_NAME)?, required(environment, &KMS_KEY_ID)?);
+        Ok(Self { table, kms_key, secrets, log })
     }
 }
 
@@ -173,7 +183,9 @@ mod tests {
     fn what_has_no_default_is_named_when_it_is_missing() {
         assert_eq!(read(&[]).unwrap_err(), "AWS_SECRET_NAME: must be set");
         assert_eq!(read(&[("AWS_SECRET_NAME", "x")]).unwrap_err(), "TABLE_NAME: must be set");
-        assert!(read(&[("AWS_SECRET_NAME", "x"), ("TABLE_NAME", "y")]).is_ok());
+        let without_key = [("AWS_SECRET_NAME", "x"), ("TABLE_NAME", "y")];
+        assert_eq!(read(&without_key).unwrap_err(), "KMS_KEY_ID: must be set");
+        assert!(read(&[without_key[0], without_key[1], ("KMS_KEY_ID", "z")]).is_ok());
     }
 
     #[test]
@@ -186,6 +198,7 @@ mod tests {
                 ("VAULT_SECRET_PATH", "secret/portcullis"),
                 ("VAULT_VERIFY", verify),
                 ("TABLE_NAME", "t"),
+                ("KMS_KEY_ID", "k"),
             ])
         };
         assert!(vault("https://vault.example:8200", "true").is_ok());

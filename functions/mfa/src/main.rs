@@ -1,0 +1,8 @@
+//! The mfa function on Lambda.
+
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    portcullis_lambda::run("mfa", portcullis_mfa::routes()).await
+}
