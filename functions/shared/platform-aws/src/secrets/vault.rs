@@ -143,4 +143,58 @@ mod tests {
         }
         assert!(endpoint(&address, "portcullis").is_none());
     }
+
+    /// A Vault whose answers are decided by the version that is asked for; `0` is the latest.
+    async fn vault(answer: fn(u64) -> (u16, &'static str)) -> Vault {
+        use axum::extract::Query;
+        use axum::http::{HeaderMap, StatusCode};
+
+        #[derive(Deserialize)]
+        struct Asked {
+            #[serde(default)]
+            version: u64,
+        }
+        let handler = async move |headers: HeaderMap, Query(asked): Query<Asked>| {
+            let is_known = headers.get("x-vault-token").is_some_and(|token| token == "hvs.hunter2");
+            let (status, body) = if is_known { answer(asked.version) } else { (403, "") };
+            (StatusCode::from_u16(status).unwrap(), body)
+        };
+        let path = "/v1/secret/data/portcullis";
+        let router = axum::Router::new().route(path, axum::routing::get(handler));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(axum::serve(listener, router).into_future());
+        Vault::new(&VaultSettings {
+            address: Url::parse(&address).unwrap(),
+            path: "secret/portcullis".to_owned(),
+            token: "hvs.hunter2".into(),
+            verify: VaultVerification::System,
+            timeout: std::time::Duration::from_secs(2),
+        })
+        .unwrap()
+    }
+
+    const SECOND: &str = r#"{"data": {"data": {"SESSION_SECRET_KEY": "two"}, "metadata": {"version": 2}}}"#;
+    const FIRST: &str = r#"{"data": {"data": {"SESSION_SECRET_KEY": "one"}, "metadata": {"version": 1}}}"#;
+
+    #[tokio::test]
+    async fn the_latest_version_is_read_with_the_one_before_it() {
+        let snapshot =
+            vault(|version| (200, if version == 1 { FIRST } else { SECOND })).await.read().await.unwrap();
+        let name = portcullis_platform::SecretName::SessionSecretKey;
+        let versions = snapshot.current.versions(name, snapshot.previous.as_ref()).unwrap();
+        assert_eq!((versions.current.expose_secret(), versions.accepted.len()), (&b"two"[..], 1));
+        let alone = vault(|version| if version == 1 { (404, "{}") } else { (200, SECOND) }).await;
+        assert!(alone.read().await.unwrap().previous.is_none(), "a version that was destroyed is refused");
+    }
+
+    #[tokio::test]
+    async fn what_takes_a_person_is_told_from_what_passes() {
+        let refused = vault(|_| (403, "{}")).await.read().await;
+        assert!(matches!(refused, Err(SourceError::Missing(..))), "{refused:?}");
+        let sealed = vault(|_| (503, "{}")).await.read().await;
+        assert!(matches!(sealed, Err(SourceError::Unavailable(..))), "{sealed:?}");
+        let garbled = vault(|_| (200, r#"{"data": "hunter2"}"#)).await.read().await.unwrap_err();
+        assert!(matches!(garbled, SourceError::Malformed(..)) && !format!("{garbled:?}").contains("hunter2"));
+    }
 }
