@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use secrecy::ExposeSecret;
 use portcullis_platform::{Entropy, SecretName, parse_service_tokens};
 use portcullis_platform_aws::secrets::{Document, Entry};
+use secrecy::ExposeSecret;
 
 use crate::material::{make, service_tokens};
 

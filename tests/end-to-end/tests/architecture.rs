@@ -13,16 +13,31 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("portcullis-identity", &["portcullis-store", "portcullis-platform", "portcullis-verifier"]),
     ("portcullis-http", &["portcullis-identity", "portcullis-platform", "portcullis-verifier"]),
     ("portcullis-platform-embedded", &["portcullis-platform"]),
+    ("portcullis-platform-aws", &["portcullis-platform"]),
+    (
+        "portcullis-lambda",
+        &[
+            "portcullis-http",
+            "portcullis-identity",
+            "portcullis-platform",
+            "portcullis-platform-aws",
+            "portcullis-store",
+        ],
+    ),
+    ("portcullis-key-rotation", &["portcullis-identity", "portcullis-platform", "portcullis-platform-aws"]),
 ];
 
 /// What a function may know; every crate that is neither above nor the local runner is one.
-const OF_A_FUNCTION: &[&str] = &["portcullis-http", "portcullis-identity"];
+const OF_A_FUNCTION: &[&str] =
+    &["portcullis-http", "portcullis-identity", "portcullis-lambda", "portcullis-verifier"];
 
 /// Who alone may name an engine or a service of the cloud.
 const NAMED_BY: &[(&str, &[&str])] = &[
     ("aws-sdk-dynamodb", &["portcullis-store"]),
     ("dynoxide-rs", &["portcullis-platform-embedded"]),
-    ("axum", &["portcullis-http", "portcullis-local"]),
+    ("aws-sdk-kms", &["portcullis-platform-aws"]),
+    ("aws-sdk-secretsmanager", &["portcullis-platform-aws", "portcullis-key-rotation"]),
+    ("axum", &["portcullis-http", "portcullis-lambda", "portcullis-local"]),
     ("argon2", &["portcullis-identity"]),
 ];
 

@@ -114,7 +114,7 @@ fn a_request_in_flight_is_finished_before_the_service_ends() {
     socket.write_all(head.as_bytes()).unwrap();
 
     service.ask_to_stop().unwrap();
-    assert!(service.said.iter().any(|line| line.starts_with("Finishing")));
+    assert!(service.says("Finishing"));
     socket.write_all(tail.as_bytes()).unwrap();
     let mut rest = String::new();
     answer.read_to_string(&mut rest).unwrap();

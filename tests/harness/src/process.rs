@@ -4,7 +4,7 @@
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 
 use portcullis_platform::{Environment, Variable};
 
@@ -49,7 +49,7 @@ pub struct Running {
     /// `http://address` of its port.
     pub url: String,
     /// Lines it printed since it listens.
-    pub said: mpsc::Receiver<String>,
+    said: Mutex<mpsc::Receiver<String>>,
 }
 
 /// The binary that `cargo` built beside the tests.
@@ -86,7 +86,7 @@ impl Running {
                 std::thread::spawn(move || {
                     lines.map_while(Result::ok).for_each(|line| drop(sender.send(line)));
                 });
-                return Ok(Self { child, url, said });
+                return Ok(Self { child, url, said: Mutex::new(said) });
             }
         }
         Err(io::Error::other(format!("the service did not start: {}", child.wait()?)))
@@ -96,6 +96,12 @@ impl Running {
     pub fn kill(&mut self) -> io::Result<()> {
         self.child.kill()?;
         self.child.wait().map(drop)
+    }
+
+    /// Waits until it prints a line that begins like this. `false` when it ended without one.
+    pub fn says(&self, beginning: &str) -> bool {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.iter().any(|line| line.starts_with(beginning))
     }
 
     /// SIGTERM, and no waiting.
