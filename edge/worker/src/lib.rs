@@ -37,3 +37,8 @@ pub use verdict::{Check, Verdict};
 
 /// A moment, in milliseconds since 1970, as the shell reads it from its clock.
 pub type Millis = u64;
+
+/// The Rust of the README, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
