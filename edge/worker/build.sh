@@ -26,7 +26,10 @@ CARGO_TARGET_DIR=$target cargo build --quiet --locked --profile edge --target wa
 rm -rf build.new && mkdir build.new
 "$tools/bin/wasm-bindgen" --target web --no-typescript --experimental-reset-state-function \
     --out-dir build.new "$target/wasm32-unknown-unknown/edge/portcullis_edge.wasm"
-"$optimiser" -Oz --all-features --disable-gc build.new/portcullis_edge_bg.wasm -o build.new/portcullis_edge_bg.wasm
+# What every engine of today has, and no more: the optimiser would use newer encodings if it were let.
+"$optimiser" -Oz --strip-debug --strip-producers --enable-bulk-memory --enable-bulk-memory-opt \
+    --enable-nontrapping-float-to-int --enable-sign-ext --enable-mutable-globals --enable-reference-types \
+    --enable-multivalue build.new/portcullis_edge_bg.wasm -o build.new/portcullis_edge_bg.wasm
 rm -rf build && mv build.new build
 printf 'edge: %d bytes of WebAssembly, %d compressed\n' \
     "$(wc -c <build/portcullis_edge_bg.wasm)" "$(gzip -9c build/portcullis_edge_bg.wasm | wc -c)"
