@@ -8,14 +8,15 @@ use super::MAX_PATH_BYTES;
 /// Servers that decode do so once, some of them twice; nobody honest needs a third time.
 const MAX_DECODINGS: usize = 3;
 
-/// What the most lenient server could take the path for: fully decoded and in lower case. `None` if already its
+/// What the most lenient server could take the path for: fully decoded, in lower case, and without path parameters
+/// (`/v1;a=b/x` is `/v1/x` to a servlet container). `None` if already its
 /// structure is in doubt, `Some(None)` if there is no other reading.
 #[expect(clippy::option_option, reason = "refused, unchanged and changed are three answers")]
 pub(super) fn most_lenient_reading(path: &str) -> Option<Option<String>> {
     if path.len() > MAX_PATH_BYTES || !is_sound(path.as_bytes()) {
         return None;
     }
-    if !path.bytes().any(|byte| byte == b'%' || byte.is_ascii_uppercase()) {
+    if !path.bytes().any(|byte| matches!(byte, b'%' | b';') || byte.is_ascii_uppercase()) {
         return Some(None);
     }
     let mut reading = path.as_bytes().to_vec();
@@ -23,6 +24,7 @@ pub(super) fn most_lenient_reading(path: &str) -> Option<Option<String>> {
         let decoded = decode(&reading)?;
         if decoded == reading {
             reading.make_ascii_lowercase();
+            let reading = without_parameters(&reading);
             // What is not UTF-8 has no prefix that a route could have by mistake.
             return Some(Some(String::from_utf8_lossy(&reading).into_owned()));
         }
@@ -47,6 +49,12 @@ fn is_sound(path: &[u8]) -> bool {
         }
     }
     !path.iter().any(|byte| *byte == b'\\' || byte.is_ascii_control())
+}
+
+/// Every segment up to its first semicolon.
+fn without_parameters(path: &[u8]) -> Vec<u8> {
+    let name = |segment: &[u8]| segment.split(|byte| *byte == b';').next().unwrap_or_default().to_vec();
+    path.split(|byte| *byte == b'/').map(name).collect::<Vec<_>>().join(&b'/')
 }
 
 /// Whether decoding made a delimiter out of what was data.
