@@ -131,6 +131,6 @@ function crc32(text) {
 
 /// An API key by its description, written a second time to check the first.
 export function apiKey(id) {
-  const body = `pk_${digits(BigInt(id), 22)}_${digits(0x1234567890n, 22)}${digits(BigInt(id) * 7n, 22)}`;
+  const body = `pk_${id.toString(16).padStart(32, "0")}_${digits(BigInt(id) * 7n, 43)}`;
   return body + digits(BigInt(crc32(body)), 6);
 }

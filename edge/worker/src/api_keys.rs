@@ -4,7 +4,6 @@ use std::num::NonZeroUsize;
 use std::rc::Rc;
 
 use lru::LruCache;
-use portcullis_verifier::api_key::ApiKey;
 use serde::Deserialize;
 
 use crate::Millis;
@@ -44,9 +43,9 @@ struct Answer {
     #[serde(default)]
     user_id: Option<String>,
     #[serde(default)]
-    roles: Vec<String>,
+    roles: Option<Vec<String>>,
     #[serde(default)]
-    scopes: Vec<String>,
+    scopes: Option<Vec<String>>,
 }
 
 /// The identity service answered something else.
@@ -59,8 +58,8 @@ impl ApiKeys {
         Self(LruCache::new(CAPACITY))
     }
 
-    pub(crate) fn find(&mut self, key: &ApiKey, now: Millis) -> Standing<'_> {
-        match self.0.get(&Fingerprint::of(key.expose())) {
+    pub(crate) fn find(&mut self, key: Fingerprint, now: Millis) -> Standing<'_> {
+        match self.0.get(&key) {
             Some(Known { caller, until }) if now < *until => {
                 caller.as_ref().map_or(Standing::Bad, Standing::Good)
             }
@@ -69,14 +68,14 @@ impl ApiKeys {
     }
 
     /// Drops what is known of a key, so that it is asked about again.
-    pub(crate) fn forget(&mut self, key: &ApiKey) {
-        self.0.pop(&Fingerprint::of(key.expose()));
+    pub(crate) fn forget(&mut self, key: Fingerprint) {
+        self.0.pop(&key);
     }
 
     /// Takes the answer to a question put at `asked_at`. A key with an end counts no longer than that.
     pub(crate) fn answered(
         &mut self,
-        key: &ApiKey,
+        key: Fingerprint,
         json: &[u8],
         ends_at: Option<Millis>,
         asked_at: Millis,
@@ -89,8 +88,8 @@ impl ApiKeys {
             Some(Rc::new(Caller {
                 user_id: answer.user_id.filter(|id| !id.is_empty()).ok_or(MalformedAnswer)?,
                 email: String::new(),
-                roles: answer.roles,
-                scopes: answer.scopes,
+                roles: answer.roles.unwrap_or_default(),
+                scopes: answer.scopes.unwrap_or_default(),
                 session_id: String::new(),
                 method: AuthMethod::ApiKey,
                 proven_at: asked_at / 1000,
@@ -99,7 +98,7 @@ impl ApiKeys {
             None
         };
         let until = asked_at.saturating_add(LIFETIME).min(ends_at.unwrap_or(Millis::MAX));
-        self.0.put(Fingerprint::of(key.expose()), Known { caller, until });
+        self.0.put(key, Known { caller, until });
         Ok(())
     }
 }
@@ -112,29 +111,29 @@ mod tests {
 
     #[test]
     fn an_answer_counts_for_half_a_minute() {
-        let (mut keys, key) = (ApiKeys::new(), ApiKey::assemble(1, &[1; 32]));
-        assert_eq!(keys.find(&key, 0), Standing::Unknown);
-        keys.answered(&key, GOOD, None, 0).unwrap();
+        let (mut keys, key) = (ApiKeys::new(), Fingerprint::of("a key"));
+        assert_eq!(keys.find(key, 0), Standing::Unknown);
+        keys.answered(key, GOOD, None, 0).unwrap();
         assert!(
-            matches!(keys.find(&key, 29_999), Standing::Good(caller) if caller.scopes == ["portfolio:read"])
+            matches!(keys.find(key, 29_999), Standing::Good(caller) if caller.scopes == ["portfolio:read"])
         );
-        assert_eq!(keys.find(&key, 30_000), Standing::Unknown);
-        assert_eq!(keys.find(&ApiKey::assemble(1, &[2; 32]), 0), Standing::Unknown, "same id, other secret");
-        keys.answered(&key, br#"{"active":false}"#, None, 30_000).unwrap();
-        assert_eq!(keys.find(&key, 30_001), Standing::Bad);
+        assert_eq!(keys.find(key, 30_000), Standing::Unknown);
+        assert_eq!(keys.find(Fingerprint::of("a kez"), 0), Standing::Unknown, "another key");
+        keys.answered(key, br#"{"active":false,"roles":null}"#, None, 30_000).unwrap();
+        assert_eq!(keys.find(key, 30_001), Standing::Bad);
     }
 
     #[test]
     fn a_key_ends_when_it_ends() {
-        let (mut keys, key) = (ApiKeys::new(), ApiKey::assemble(1, &[1; 32]));
-        keys.answered(&key, GOOD, Some(1000), 0).unwrap();
-        assert!(matches!(keys.find(&key, 999), Standing::Good(_)));
-        assert_eq!(keys.find(&key, 1000), Standing::Unknown);
+        let (mut keys, key) = (ApiKeys::new(), Fingerprint::of("a key"));
+        keys.answered(key, GOOD, Some(1000), 0).unwrap();
+        assert!(matches!(keys.find(key, 999), Standing::Good(_)));
+        assert_eq!(keys.find(key, 1000), Standing::Unknown);
     }
 
     #[test]
     fn an_answer_that_is_none_opens_nothing() {
-        let (mut keys, key) = (ApiKeys::new(), ApiKey::assemble(1, &[1; 32]));
+        let (mut keys, key) = (ApiKeys::new(), Fingerprint::of("a key"));
         for json in [
             &b""[..],
             b"{}",
@@ -144,8 +143,8 @@ mod tests {
             br#"{"active":"true","user_id":"usr_a"}"#,
             br#"{"active":true,"user_id":"usr_a","roles":"admin"}"#,
         ] {
-            assert_eq!(keys.answered(&key, json, None, 0), Err(MalformedAnswer));
-            assert_eq!(keys.find(&key, 0), Standing::Unknown);
+            assert_eq!(keys.answered(key, json, None, 0), Err(MalformedAnswer));
+            assert_eq!(keys.find(key, 0), Standing::Unknown);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use portcullis_verifier::api_key::ApiKey;
+use portcullis_verifier::api_key::UnverifiedApiKey;
 use portcullis_verifier::jwks::JwksError;
 use portcullis_verifier::revocation::RevocationsError;
 use portcullis_verifier::route::{Astray, Route};
@@ -188,8 +188,9 @@ impl Gate {
 
     /// Who holds an API key.
     fn key_holder(&mut self, text: &str, Moment { asked_at, now }: Moment) -> Result<Rc<Caller>, Stop> {
-        let key = ApiKey::parse(text).map_err(|_| Code::InvalidApiKey)?;
-        let holder = match self.api_keys.find(&key, now) {
+        UnverifiedApiKey::parse(text).ok_or(Code::InvalidApiKey)?;
+        let key = Fingerprint::of(text);
+        let holder = match self.api_keys.find(key, now) {
             Standing::Good(caller) => Rc::clone(caller),
             Standing::Bad => return Err(Code::InvalidApiKey.into()),
             Standing::Unknown => return Err(Stop::Check(Check::ApiKey)),
@@ -198,7 +199,7 @@ impl Gate {
         // request is newer than the list.
         let is_news = holder.proven_at >= asked_at / 1000;
         if !is_news && self.feed.as_ref().is_some_and(|feed| feed.covers(&holder)) {
-            self.api_keys.forget(&key);
+            self.api_keys.forget(key);
             return Err(Stop::Check(Check::ApiKey));
         }
         Ok(holder)
@@ -289,8 +290,7 @@ impl Gate {
         ends_at: Option<Millis>,
         asked_at: Millis,
     ) -> Result<(), MalformedAnswer> {
-        let key = ApiKey::parse(key).map_err(|_| MalformedAnswer)?;
-        self.api_keys.answered(&key, json, ends_at, asked_at)
+        self.api_keys.answered(Fingerprint::of(key), json, ends_at, asked_at)
     }
 
     /// The id a request came with, if it is one; otherwise one of ours.
