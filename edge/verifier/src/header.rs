@@ -42,7 +42,7 @@ fn is_access_token(typ: &str) -> bool {
 }
 
 /// Anything else could be a path or a query by the time it reaches a key store (RFC 8725 section 3.10).
-fn is_thumbprint(kid: &str) -> bool {
+pub(crate) fn is_thumbprint(kid: &str) -> bool {
     kid.len() == KID_LENGTH
         && kid.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }

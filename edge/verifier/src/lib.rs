@@ -4,6 +4,10 @@
 //! shape, its header, its claims (RFC 7519, RFC 9068, with the advice of RFC 8725), and the policy that turns roles
 //! into permissions and services. The functions and the edge worker share it, so that both give the same answer.
 //!
+//! What the edge decides on besides is here too, so that it can be tested and fuzzed away from it: the issuer's key set
+//! ([`jwks`]), which route a path belongs to ([`route`]), the shape of API keys ([`api_key`]), the list of what was
+//! revoked ([`revocation`]), and the text under the proof that a request came through the edge ([`origin_proof`]).
+//!
 //! It must not know the time, keys, cryptography, storage or HTTP: the caller looks the key up by [`UnverifiedToken::kid`],
 //! checks the signature with whatever its platform offers, and hands the verdict and the time to
 //! [`UnverifiedToken::accept`]. That is what lets it run without the standard library.
@@ -18,10 +22,15 @@ mod base64url;
 mod claims;
 mod expectations;
 mod header;
+pub mod jwks;
 mod object;
+pub mod origin_proof;
 mod payload;
 pub mod policy;
 mod rejection;
+pub mod revocation;
+pub mod route;
+mod strict_object;
 #[cfg(test)]
 mod tests;
 mod token;

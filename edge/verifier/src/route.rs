@@ -1,0 +1,121 @@
+//! Which service a path belongs to, and who gets there.
+//!
+//! The table is a JSON array, the routes in any order; the longest prefix that fits counts:
+//! `[{"prefix": "/v1/portfolio", "service": "portfolio", "upstreams": ["https://portfolio.internal.example"]}]`.
+//! What a path means is decided once, here, on the very text that is forwarded: a path that another reader (one that
+//! decodes, merges slashes, resolves dots or ignores case) could take for one of another route is refused, not repaired.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+mod document;
+mod error;
+mod path;
+#[cfg(test)]
+mod tests;
+
+pub use error::RouteTableError;
+
+/// The longest path that is looked at.
+pub const MAX_PATH_BYTES: usize = 4096;
+
+/// The most routes a table may have.
+pub const MAX_ROUTES: usize = 256;
+
+/// The most upstreams a route may have.
+pub const MAX_UPSTREAMS: usize = 4;
+
+/// Every route, the longest prefix first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteTable {
+    routes: Vec<Route>,
+}
+
+/// Where the requests under one prefix go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    prefix: String,
+    service: String,
+    upstreams: Vec<String>,
+    public: bool,
+    critical: bool,
+    timeout_seconds: Option<u32>,
+}
+
+/// Why a path leads nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Astray {
+    /// No route has a prefix of it.
+    #[error("no route has this path")]
+    Unknown,
+    /// It has more than one reading.
+    #[error("the path has more than one reading")]
+    Ambiguous,
+}
+
+impl RouteTable {
+    /// Reads and checks a table.
+    pub fn parse(json: &str) -> Result<Self, RouteTableError> {
+        let mut routes = document::parse(json)?;
+        routes.sort_by(|a, b| b.prefix.len().cmp(&a.prefix.len()).then_with(|| a.prefix.cmp(&b.prefix)));
+        Ok(Self { routes })
+    }
+
+    /// The route of a path (without its query) as it came in the request.
+    pub fn find(&self, path: &str) -> Result<&Route, Astray> {
+        let other_reading = path::most_lenient_reading(path).ok_or(Astray::Ambiguous)?;
+        let route = self.longest(path);
+        let same = match &other_reading {
+            None => true,
+            Some(text) => self.longest(text).map(|other| &other.prefix) == route.map(|route| &route.prefix),
+        };
+        if same { route.ok_or(Astray::Unknown) } else { Err(Astray::Ambiguous) }
+    }
+
+    /// Every route, the longest prefix first.
+    pub fn iter(&self) -> impl Iterator<Item = &Route> {
+        self.routes.iter()
+    }
+
+    fn longest(&self, path: &str) -> Option<&Route> {
+        self.routes.iter().find(|route| route.covers(path))
+    }
+}
+
+impl Route {
+    /// What the paths begin with: `/`, or whole segments without a slash at the end.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The service a role must open, as [`crate::policy::Policy::allows_service`] knows it.
+    pub fn service(&self) -> &str {
+        &self.service
+    }
+
+    /// Origins to forward to, in the order they are tried.
+    pub fn upstreams(&self) -> &[String] {
+        &self.upstreams
+    }
+
+    /// Whether anybody gets there, without a token.
+    pub fn is_public(&self) -> bool {
+        self.public
+    }
+
+    /// Whether it closes while it is unknown what has been revoked.
+    pub fn is_critical(&self) -> bool {
+        self.critical
+    }
+
+    /// How long an upstream may take to begin its answer, if not as long as elsewhere.
+    pub fn timeout_seconds(&self) -> Option<u32> {
+        self.timeout_seconds
+    }
+
+    /// Whether the prefix ends where a segment of the path ends: `/port` does not cover `/portfolio`.
+    fn covers(&self, path: &str) -> bool {
+        self.prefix == "/"
+            || path.strip_prefix(&self.prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}

@@ -1,0 +1,79 @@
+//! The route table as it is written: JSON in, checked routes out.
+
+use alloc::collections::BTreeSet;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use serde::Deserialize;
+
+use super::{MAX_ROUTES, MAX_UPSTREAMS, Route, RouteTableError};
+use crate::policy;
+use crate::strict_object::StrictObject;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    prefix: String,
+    service: String,
+    upstreams: Vec<String>,
+    #[serde(default)]
+    public: bool,
+    #[serde(default)]
+    critical: bool,
+    timeout_seconds: Option<u32>,
+}
+
+pub(super) fn parse(json: &str) -> Result<Vec<Route>, RouteTableError> {
+    let written: Vec<StrictObject<Written>> =
+        serde_json::from_str(json).map_err(|error| RouteTableError::Json { reason: error.to_string() })?;
+    if !(1..=MAX_ROUTES).contains(&written.len()) {
+        return Err(RouteTableError::Count);
+    }
+    let mut prefixes = BTreeSet::new();
+    written
+        .into_iter()
+        .map(|StrictObject(written)| {
+            if !prefixes.insert(written.prefix.clone()) {
+                return Err(RouteTableError::Duplicate { prefix: written.prefix });
+            }
+            checked(written)
+        })
+        .collect()
+}
+
+fn checked(written: Written) -> Result<Route, RouteTableError> {
+    let Written { prefix, service, upstreams, public, critical, timeout_seconds } = written;
+    if !is_prefix(&prefix) {
+        return Err(RouteTableError::Prefix { prefix });
+    }
+    if !policy::is_word(&service) {
+        return Err(RouteTableError::Service { prefix, service });
+    }
+    if !(1..=MAX_UPSTREAMS).contains(&upstreams.len()) {
+        return Err(RouteTableError::Upstreams { prefix });
+    }
+    if let Some(upstream) = upstreams.iter().find(|upstream| !is_origin(upstream)) {
+        return Err(RouteTableError::Upstream { upstream: upstream.clone(), prefix });
+    }
+    if timeout_seconds.is_some_and(|seconds| !(1..=300).contains(&seconds)) {
+        return Err(RouteTableError::Timeout { prefix });
+    }
+    Ok(Route { prefix, service, upstreams, public, critical, timeout_seconds })
+}
+
+/// Lower case and unreserved characters only, so that the prefix itself has one reading.
+fn is_prefix(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._~-".contains(&byte);
+    let is_segment = |text: &str| !matches!(text, "" | "." | "..") && text.bytes().all(plain);
+    text == "/" || text.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_segment))
+}
+
+/// An origin without a path: what follows it in the forwarded URL is the path of the request and nothing else.
+fn is_origin(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    host.is_some_and(|host| {
+        let (name, port) = host.split_once(':').unwrap_or((host, "443"));
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
+        !name.is_empty() && name.bytes().all(plain) && port.parse::<u16>().is_ok_and(|port| port > 0)
+    })
+}

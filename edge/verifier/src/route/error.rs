@@ -1,0 +1,62 @@
+//! What is wrong with a route table, told to the person who wrote it.
+
+use alloc::string::String;
+
+use super::{MAX_ROUTES, MAX_UPSTREAMS};
+
+/// Why a table is refused. Each message is one line and names the route to look at.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RouteTableError {
+    /// The text is no JSON array of routes, or a route has an unknown, missing or mistyped field.
+    #[error("the route table is not a JSON array of routes: {reason}")]
+    Json {
+        /// What the parser met and where.
+        reason: String,
+    },
+    /// There is none, or there are too many.
+    #[error("a route table has 1 to {MAX_ROUTES} routes")]
+    Count,
+    /// A prefix is not plain text that every server reads alike.
+    #[error(
+        "route `{}`: a prefix is `/`, or segments of a-z, 0-9, `.`, `_`, `~` and `-` without a slash at the end",
+        prefix.escape_debug()
+    )]
+    Prefix {
+        /// The prefix.
+        prefix: String,
+    },
+    /// Two routes have one prefix.
+    #[error("route `{prefix}`: is defined twice")]
+    Duplicate {
+        /// The prefix.
+        prefix: String,
+    },
+    /// The service is no word of the policy.
+    #[error("route `{prefix}`: service `{}` is not a lower-case word", service.escape_debug())]
+    Service {
+        /// The prefix.
+        prefix: String,
+        /// What is written there.
+        service: String,
+    },
+    /// There is no upstream, or there are too many.
+    #[error("route `{prefix}`: has 1 to {MAX_UPSTREAMS} upstreams")]
+    Upstreams {
+        /// The prefix.
+        prefix: String,
+    },
+    /// An upstream is no origin.
+    #[error("route `{prefix}`: upstream `{}` is not `https://host[:port]` or `http://host[:port]`", upstream.escape_debug())]
+    Upstream {
+        /// The prefix.
+        prefix: String,
+        /// What is written there.
+        upstream: String,
+    },
+    /// The time limit is zero or longer than any client waits.
+    #[error("route `{prefix}`: `timeout_seconds` is 1 to 300")]
+    Timeout {
+        /// The prefix.
+        prefix: String,
+    },
+}

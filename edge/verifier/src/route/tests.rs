@@ -1,0 +1,180 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const TABLE: &str = r#"[
+    {"prefix": "/v1/portfolio", "service": "portfolio", "upstreams": ["https://portfolio.example"]},
+    {"prefix": "/v1/portfolio/admin", "service": "monitoring", "upstreams": ["https://portfolio.example"], "critical": true},
+    {"prefix": "/v1/auth", "service": "identity", "upstreams": ["https://a.example", "http://b.example:8080"], "public": true},
+    {"prefix": "/", "service": "web", "upstreams": ["https://web.example"], "public": true, "timeout_seconds": 5}
+]"#;
+
+fn service(path: &str) -> Result<String, Astray> {
+    RouteTable::parse(TABLE).unwrap().find(path).map(|route| route.service().into())
+}
+
+#[test]
+fn the_longest_prefix_of_whole_segments_counts() {
+    for (path, expected) in [
+        ("/v1/portfolio", "portfolio"),
+        ("/v1/portfolio/", "portfolio"),
+        ("/v1/portfolio/42/Positions", "portfolio"),
+        ("/v1/portfolio/administration", "portfolio"),
+        ("/v1/portfolio/admin", "monitoring"),
+        ("/v1/portfolio/admin/x", "monitoring"),
+        ("/v1/portfolios", "web"),
+        ("/v1/auth/.well-known/jwks.json", "identity"),
+        ("/", "web"),
+        ("/v1/portfolio/a%20b", "portfolio"),
+        ("/v1/portfolio/caf%C3%A9", "portfolio"),
+        ("/v1/portfolio/a..b/...", "portfolio"),
+        ("/v1/portfolio/%FF", "portfolio"),
+        ("/v1/portfolio/a;b=c", "portfolio"),
+    ] {
+        assert_eq!(service(path), Ok(expected.to_owned()), "{path}");
+    }
+    let small = TABLE.replace(r#""prefix": "/","#, r#""prefix": "/web","#);
+    assert_eq!(RouteTable::parse(&small).unwrap().find("/elsewhere"), Err(Astray::Unknown));
+}
+
+#[test]
+fn a_route_is_what_was_written() {
+    let table = RouteTable::parse(TABLE).unwrap();
+    let auth = table.find("/v1/auth/login").unwrap();
+    assert_eq!(auth.upstreams(), ["https://a.example", "http://b.example:8080"]);
+    assert!(auth.is_public() && !auth.is_critical());
+    assert!(table.find("/v1/portfolio/admin").unwrap().is_critical());
+    assert_eq!(table.find("/x").unwrap().timeout_seconds(), Some(5));
+    assert_eq!(table.iter().map(Route::prefix).last(), Some("/"));
+}
+
+/// Each of these is another service's path to some server.
+#[test]
+fn no_trick_reaches_another_prefix() {
+    for path in [
+        "",
+        "v1/portfolio",
+        "*",
+        "/v1/auth/../portfolio",
+        "/v1/auth/./x",
+        "/v1/auth/..",
+        "/v1/auth/%2e%2e/portfolio",
+        "/v1/auth/.%2E/portfolio",
+        "/v1/auth/%252e%252e/portfolio",
+        "/v1/auth/%25252e%25252e/portfolio",
+        "/v1/auth/..;/portfolio",
+        "/v1/auth/..;x=y/portfolio",
+        "/v1/auth/%2e%2e;/portfolio",
+        "/v1/auth/..%3b/portfolio",
+        "/v1/auth%2fportfolio",
+        "/v1/auth/..%2fportfolio",
+        "/v1/auth/..%2Fportfolio",
+        "/v1/auth/..%252fportfolio",
+        "/v1/auth/..%5cportfolio",
+        "/v1/auth/..\\portfolio",
+        "/v1/auth\\..\\portfolio",
+        "/v1//portfolio",
+        "//v1/portfolio",
+        "/v1/portfolio//admin",
+        "/v1/;/portfolio",
+        "/;x/v1/portfolio",
+        "/v1;/portfolio",
+        "/V1;/PORTFOLIO",
+        "/v1;a=b/portfolio",
+        "/v1/portfolio;a/admin",
+        "/V1/PORTFOLIO",
+        "/v1/Portfolio",
+        "/v1/portfolio/Admin",
+        "/v1/portfolio/%61dmin",
+        "/v1/portfolio/%2561dmin",
+        "/v1/%70ortfolio",
+        "/%76%31/portfolio",
+        "/v1/portfolio%00",
+        "/v1/portfolio\0",
+        "/v1/portfolio%0a",
+        "/v1/portfolio%2500",
+        "/v1/portfolio/%3fx",
+        "/v1/portfolio/%23x",
+        "/v1/portfolio/%",
+        "/v1/portfolio/100%25",
+        "/v1/portfolio/%2",
+        "/v1/portfolio/%zz",
+        "/v1/portfolio/%+1",
+    ] {
+        assert_eq!(service(path), Err(Astray::Ambiguous), "{path}");
+    }
+    assert_eq!(service(&format!("/{}", "a".repeat(MAX_PATH_BYTES))), Err(Astray::Ambiguous), "too long");
+}
+
+#[test]
+fn tables_that_are_refused_say_which_route() {
+    let route = |change: &str, by: &str| {
+        let sound =
+            r#"[{"prefix": "/a", "service": "s", "upstreams": ["https://x.example"], "public": false}]"#;
+        let text = sound.replace(change, by);
+        assert_ne!(text, sound);
+        RouteTable::parse(&text).unwrap_err().to_string()
+    };
+    for prefix in ["", "a", "/a/", "//", "/A", "/a%20", "/a//b", "/..", "/a/./b", "/a?b", "/é", "/a b", "/*"]
+    {
+        let message = route("/a", prefix);
+        assert!(message.contains("a prefix is") || message.contains("not `https"), "{prefix}: {message}");
+    }
+    for upstream in [
+        "",
+        "x.example",
+        "ftp://x.example",
+        "https://",
+        "https://x.example/",
+        "https://x.example/base",
+        "https://x.example?q",
+        "https://user@x.example",
+        "https://x.example:0",
+        "https://x.example:99999",
+        "https://X.example",
+        "//x.example",
+        "https://x.example#",
+    ] {
+        assert!(route("https://x.example", upstream).contains("upstream"), "{upstream}");
+    }
+    insta::assert_snapshot!(route("\"s\"", "\"S\""), @"route `/a`: service `S` is not a lower-case word");
+    insta::assert_snapshot!(route("[\"https://x.example\"]", "[]"), @"route `/a`: has 1 to 4 upstreams");
+    insta::assert_snapshot!(route("\"public\": false", "\"timeout_seconds\": 0"), @"route `/a`: `timeout_seconds` is 1 to 300");
+    assert!(route("public", "pubic").contains("unknown field"), "a slip must not open or close a route");
+    assert!(route("\"service\": \"s\",", "").contains("missing field `service`"));
+    assert!(route("\"public\"", "\"prefix\": \"/b\", \"public\"").contains("duplicate field"));
+    assert_eq!(RouteTable::parse("[]"), Err(RouteTableError::Count));
+    assert!(matches!(RouteTable::parse("{}"), Err(RouteTableError::Json { .. })));
+    let twice = TABLE.replace("/v1/portfolio/admin", "/v1/portfolio");
+    assert_eq!(RouteTable::parse(&twice), Err(RouteTableError::Duplicate { prefix: "/v1/portfolio".into() }));
+}
+
+proptest! {
+    /// A server that decodes, ignores case, resolves dots and merges slashes finds the same service.
+    #[test]
+    fn a_lenient_server_agrees(path in "(/|/v1|/V1|/%76|portfolio|Admin|auth|%2f|%2F|%2e|\\.|/\\.\\.|;|//|%25|[a-z]|\\\\){1,9}") {
+        let path = format!("/{}", path.trim_start_matches('/'));
+        if let Ok(found) = service(&path) {
+            prop_assert_eq!(service(&lenient(&path)), Ok(found), "{}", path);
+        }
+    }
+}
+
+fn lenient(path: &str) -> String {
+    let mut text = path.to_owned();
+    for _ in 0..4 {
+        for (code, plain) in [("%2f", "/"), ("%2F", "/"), ("%2e", "."), ("%76", "v"), ("%25", "%")] {
+            text = text.replace(code, plain);
+        }
+    }
+    let text = text.to_lowercase().replace('\\', "/");
+    let mut segments = Vec::new();
+    for segment in text.split('/') {
+        match segment.split(';').next().unwrap_or_default() {
+            "" | "." => {}
+            ".." => drop(segments.pop()),
+            name => segments.push(name.to_owned()),
+        }
+    }
+    format!("/{}", segments.join("/"))
+}

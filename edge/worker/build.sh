@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Builds the worker's WebAssembly into `build/`. `npx wrangler deploy` runs it, and so do the tests.
+# Needs Rust, Python and npm; installs the rest once, below the target folder.
+set -euo pipefail
+cd "$(dirname "$0")"
+target=${CARGO_TARGET_DIR:-$(cd ../.. && pwd)/target}
+tools=$target/edge-tools
+mkdir -p "$tools"
+
+# The tool must be of the very version of the library.
+version=$(sed -n '/^name = "wasm-bindgen"$/{n;s/^version = "\(.*\)"$/\1/p}' ../../Cargo.lock)
+if [ "$("$tools/bin/wasm-bindgen" --version 2>/dev/null)" != "wasm-bindgen $version" ]; then
+    cargo install wasm-bindgen-cli --version "$version" --root "$tools" --quiet
+fi
+optimiser=$tools/optimiser/node_modules/binaryen/bin/wasm-opt
+if [ ! -e "$optimiser" ]; then
+    npm install --prefix "$tools/optimiser" --no-save --no-audit --no-fund --silent binaryen@132.0.0
+fi
+# Where there is no rustup, the distribution's package of the target has to be there already.
+if command -v rustup >/dev/null && ! rustup target list --installed | grep -qx wasm32-unknown-unknown; then
+    rustup target add wasm32-unknown-unknown
+fi
+
+CARGO_TARGET_DIR=$target cargo build --quiet --locked --profile edge --target wasm32-unknown-unknown -p portcullis-edge
+# Swapped in as a whole, so that a server that watches the folder never sees half of it.
+rm -rf build.new && mkdir build.new
+"$tools/bin/wasm-bindgen" --target web --no-typescript --experimental-reset-state-function \
+    --out-dir build.new "$target/wasm32-unknown-unknown/edge/portcullis_edge.wasm"
+# What every engine of today has, and no more: the optimiser would use newer encodings if it were let.
+"$optimiser" -Oz --strip-debug --strip-producers --enable-bulk-memory --enable-bulk-memory-opt \
+    --enable-nontrapping-float-to-int --enable-sign-ext --enable-mutable-globals --enable-reference-types \
+    --enable-multivalue build.new/portcullis_edge_bg.wasm -o build.new/portcullis_edge_bg.wasm
+rm -rf build && mv build.new build
+printf 'edge: %d bytes of WebAssembly, %d compressed\n' \
+    "$(wc -c <build/portcullis_edge_bg.wasm)" "$(gzip -9c build/portcullis_edge_bg.wasm | wc -c)"

@@ -1,0 +1,143 @@
+//! The gate as JavaScript sees it. Moments are numbers of milliseconds, as `Date.now()` has them.
+
+use portcullis_verifier::jwks::{Jwk, Material};
+use serde_json::json;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::{Ask, Check, Code, Gate, Millis, Signature, Verdict, is_reserved};
+
+#[wasm_bindgen]
+extern "C" {
+    /// What the shell lends: one call out of a decision.
+    pub type Shell;
+
+    /// Begins to verify a signature. The bytes are views that last as long as the call.
+    #[wasm_bindgen(method)]
+    fn verify(this: &Shell, kid: &str, signature: &[u8], signed: &[u8]);
+}
+
+/// The gate of one isolate, with the shell it belongs to.
+#[wasm_bindgen]
+#[allow(missing_debug_implementations, reason = "JavaScript objects have none")]
+pub struct Edge {
+    gate: Gate,
+    shell: Shell,
+}
+
+#[wasm_bindgen]
+impl Edge {
+    /// Reads the variables, or says in one line which cannot be used.
+    #[wasm_bindgen(constructor)]
+    pub fn new(variables: &str, instance: &str, now: f64, shell: Shell) -> Result<Edge, String> {
+        let gate = Gate::new(variables, instance, millis(now)).map_err(|error| error.to_string())?;
+        Ok(Self { gate, shell })
+    }
+
+    /// Decides. `signature` is 0 while it has not been looked at, 1 if it is valid and 2 if it is not.
+    pub fn admit(&mut self, ask: &str, signature: u8, asked_at: f64, now: f64) -> String {
+        let Some(ask) = Ask::parse(ask) else {
+            let check = Check::Answer(self.gate.answer(Code::BadRequest, None, ""));
+            return Verdict { check, keys_are_due: false, list_is_due: false }.to_text();
+        };
+        let signature = match signature {
+            0 => Signature::Unchecked,
+            1 => Signature::Valid,
+            _ => Signature::Invalid,
+        };
+        let Self { gate, shell } = self;
+        let verify = |kid: &str, bytes: &[u8], signed: &[u8]| shell.verify(kid, bytes, signed);
+        gate.admit(&ask, signature, millis(asked_at), millis(now), verify).to_text()
+    }
+
+    /// An answer for what happened outside.
+    pub fn answer(&mut self, code: &str, ask: &str, request_id: &str) -> String {
+        self.gate.answer(Code::from_word(code), Ask::parse(ask).as_ref(), request_id).to_text()
+    }
+
+    /// Where the identity service answers, as JSON.
+    pub fn addresses(&self) -> String {
+        self.gate.addresses()
+    }
+
+    /// The public keys to import, as a JSON array of JWKs.
+    pub fn keys(&self) -> String {
+        serde_json::Value::from_iter(self.gate.keys().filter_map(jwk)).to_string()
+    }
+
+    /// A fetch of the keys begins.
+    pub fn keys_fetching(&mut self, now: f64) {
+        self.gate.keys_fetching(millis(now));
+    }
+
+    /// The keys, or why they cannot be used. A negative `max_age` stands for none.
+    pub fn keys_arrived(&mut self, json: &[u8], max_age: f64, now: f64) -> Result<(), String> {
+        let max_age = (max_age >= 0.0).then(|| millis(max_age));
+        self.gate.keys_arrived(json, max_age, millis(now)).map_err(|error| error.to_string())
+    }
+
+    /// The fetch of the keys brought nothing.
+    pub fn keys_failed(&mut self) {
+        self.gate.keys_failed();
+    }
+
+    /// The list of revocations, or why it cannot be used.
+    pub fn revocations_arrived(&mut self, json: &[u8], asked_at: f64) -> Result<(), String> {
+        self.gate.revocations_arrived(json, millis(asked_at)).map_err(|error| error.to_string())
+    }
+
+    /// The list of revocations has not changed.
+    pub fn revocations_unchanged(&mut self, asked_at: f64) {
+        self.gate.revocations_unchanged(millis(asked_at));
+    }
+
+    /// The list of revocations could not be had.
+    pub fn revocations_failed(&mut self, now: f64) {
+        self.gate.revocations_failed(millis(now));
+    }
+
+    /// The answer about an API key, or why it cannot be used. A negative `ends_at` stands for none.
+    pub fn api_key_answered(
+        &mut self,
+        key: &str,
+        json: &[u8],
+        ends_at: f64,
+        asked_at: f64,
+    ) -> Result<(), String> {
+        let ends_at = (ends_at >= 0.0).then(|| millis(ends_at));
+        self.gate.api_key_answered(key, json, ends_at, millis(asked_at)).map_err(|error| error.to_string())
+    }
+}
+
+/// Whether a client's header of this name must not reach a service.
+#[wasm_bindgen]
+#[allow(unreachable_pub, reason = "JavaScript reaches it")]
+pub fn reserved(name: &str) -> bool {
+    is_reserved(name)
+}
+
+/// The headers every answer carries, as JSON: those that replace what a service set, then those that do not.
+#[wasm_bindgen]
+#[allow(unreachable_pub, reason = "JavaScript reaches it")]
+pub fn answer_headers() -> String {
+    json!([crate::headers::ALWAYS, crate::headers::BY_DEFAULT]).to_string()
+}
+
+/// Only RSA keys: other algorithms are not expected of a token.
+fn jwk(key: &Jwk) -> Option<serde_json::Value> {
+    match key.material() {
+        Material::Rsa { n } => {
+            Some(json!({"kty": "RSA", "alg": "RS256", "kid": key.kid(), "n": n, "e": "AQAB"}))
+        }
+        _ => None,
+    }
+}
+
+/// A cast of a float saturates: nothing wraps around.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "saturating, and years after 1970"
+)]
+fn millis(number: f64) -> Millis {
+    number as Millis
+}

@@ -1,0 +1,330 @@
+//! The decision on a request, and all that an isolate remembers for it.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use portcullis_verifier::api_key::UnverifiedApiKey;
+use portcullis_verifier::jwks::JwksError;
+use portcullis_verifier::revocation::RevocationsError;
+use portcullis_verifier::route::{Astray, Route};
+use portcullis_verifier::{MAX_TOKEN_BYTES, UnverifiedToken};
+
+use crate::api_keys::{ApiKeys, MalformedAnswer, Standing};
+use crate::ask::{Ask, Signature};
+use crate::caller::{AuthMethod, Caller};
+use crate::cors::{self, Page};
+use crate::feed::{Feed, Need};
+use crate::forward::forward;
+use crate::keys::{Keys, Selection};
+use crate::problem::{self, Code};
+use crate::query;
+use crate::remembered::{Fingerprint, Remembered};
+use crate::settings::Settings;
+use crate::verdict::{Answer, Check, Verdict};
+use crate::{Millis, SettingsError};
+
+/// Seconds by which the issuer's clock may differ; the verifier allows no more.
+const LEEWAY: u64 = 5;
+
+/// The gate of one isolate.
+#[derive(Debug)]
+pub struct Gate {
+    settings: Rc<Settings>,
+    keys: Keys,
+    remembered: Remembered,
+    feed: Option<Feed>,
+    api_keys: ApiKeys,
+    /// Names this isolate in the ids of requests that bring none.
+    instance: String,
+    requests: u64,
+}
+
+/// When a request is looked at, and when it came.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    asked_at: Millis,
+    now: Millis,
+}
+
+/// Why there is no caller yet.
+enum Stop {
+    Refuse(Code),
+    Check(Check),
+}
+
+impl From<Code> for Stop {
+    fn from(code: Code) -> Self {
+        Self::Refuse(code)
+    }
+}
+
+/// What a request brings to prove who sends it, and the query without it.
+struct Credential<'a> {
+    kind: Kind<'a>,
+    query: Option<Cow<'a, str>>,
+}
+
+enum Kind<'a> {
+    Nothing,
+    Token(Cow<'a, str>),
+    ApiKey(&'a str),
+}
+
+impl Gate {
+    /// A gate that has seen nothing yet. `instance` is random text that names the isolate.
+    pub fn new(variables: &str, instance: &str, now: Millis) -> Result<Self, SettingsError> {
+        let mut settings = Settings::parse(variables)?;
+        let feed = settings.revocation_poll.map(|poll| Feed::new(poll, settings.revocation_max_staleness));
+        Ok(Self {
+            keys: Keys::new(settings.bundle.take(), now),
+            remembered: Remembered::new(),
+            feed,
+            api_keys: ApiKeys::new(),
+            instance: instance.to_owned(),
+            requests: 0,
+            settings: Rc::new(settings),
+        })
+    }
+
+    /// Decides on a request that arrived at `asked_at`, or says what is needed first. `verify` is called with key id,
+    /// signature and signed bytes when the verdict is [`Check::Signature`]; the outcome comes back as `signature`.
+    pub fn admit(
+        &mut self,
+        ask: &Ask<'_>,
+        signature: Signature,
+        asked_at: Millis,
+        now: Millis,
+        verify: impl FnOnce(&str, &[u8], &[u8]),
+    ) -> Verdict {
+        let moment = Moment { asked_at, now };
+        let settings = Rc::clone(&self.settings);
+        let request_id = self.id_of(ask.request_id);
+        let page = Page::of(ask.origin, &settings.origins);
+        let check = if ask.is_preflight() {
+            Check::Answer(page.preflight(&request_id))
+        } else {
+            match self.decide(&settings, ask, signature, moment, &request_id, verify) {
+                Ok(check) | Err(Stop::Check(check)) => check,
+                Err(Stop::Refuse(code)) => Check::Answer(problem::answer(code, &request_id, &page)),
+            }
+        };
+        Verdict {
+            check,
+            keys_are_due: self.keys.is_due(now),
+            list_is_due: self.feed.as_ref().is_some_and(|feed| feed.need(now) != Need::Nothing),
+        }
+    }
+
+    fn decide(
+        &mut self,
+        settings: &Settings,
+        ask: &Ask<'_>,
+        signature: Signature,
+        moment: Moment,
+        request_id: &str,
+        verify: impl FnOnce(&str, &[u8], &[u8]),
+    ) -> Result<Check, Stop> {
+        if !cors::METHODS.split(',').any(|method| method == ask.method) {
+            return Err(Code::MethodNotAllowed.into());
+        }
+        let route = settings.routes.find(ask.path).map_err(|astray| match astray {
+            Astray::Unknown => Code::NotFound,
+            Astray::Ambiguous => Code::BadRequest,
+        })?;
+        let (caller, query) = if route.is_public() {
+            (None, ask.query.map(Cow::Borrowed))
+        } else {
+            let Credential { kind, query } = credential(ask)?;
+            let caller = match kind {
+                Kind::Nothing => return Err(Code::AuthenticationRequired.into()),
+                Kind::Token(token) => self.bearer(settings, &token, signature, moment, verify)?,
+                Kind::ApiKey(text) => self.key_holder(text, moment)?,
+            };
+            self.authorise(settings, route, &caller, moment)?;
+            (Some(caller), query)
+        };
+        let now = moment.now / 1000;
+        forward(settings, route, ask, query.as_deref(), caller.as_deref(), request_id, now)
+            .map(|forward| Check::Forward(Box::new(forward)))
+            .ok_or(Stop::Refuse(Code::BadRequest))
+    }
+
+    /// Who a token speaks for.
+    fn bearer(
+        &mut self,
+        settings: &Settings,
+        token: &str,
+        signature: Signature,
+        Moment { asked_at, now }: Moment,
+        verify: impl FnOnce(&str, &[u8], &[u8]),
+    ) -> Result<Rc<Caller>, Stop> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(Code::InvalidToken.into());
+        }
+        let fingerprint = Fingerprint::of(token);
+        if let Some(known) = self.remembered.find(fingerprint, LEEWAY, now / 1000) {
+            if self.keys.trusts(&known.kid, now) {
+                return Ok(Rc::clone(&known.caller));
+            }
+            self.remembered.forget(fingerprint);
+        }
+        let token = UnverifiedToken::parse(token).map_err(|_| Code::InvalidToken)?;
+        match self.keys.select(token.kid(), token.algorithm(), asked_at, now) {
+            Selection::Key(_) => {}
+            Selection::Fetch(wait) => return Err(Stop::Check(Check::Keys(wait))),
+            Selection::Absent => return Err(Code::InvalidToken.into()),
+            Selection::Unavailable => return Err(Code::Unavailable.into()),
+        }
+        if signature == Signature::Unchecked {
+            verify(token.kid(), token.signature(), token.signing_input());
+            return Err(Stop::Check(Check::Signature));
+        }
+        let kid = token.kid().to_owned();
+        let claims = token
+            .accept(signature == Signature::Valid, &settings.expectations, now / 1000)
+            .map_err(|_| Code::InvalidToken)?;
+        Ok(self.remembered.keep(fingerprint, kid, claims))
+    }
+
+    /// Who holds an API key.
+    fn key_holder(&mut self, text: &str, Moment { asked_at, now }: Moment) -> Result<Rc<Caller>, Stop> {
+        UnverifiedApiKey::parse(text).ok_or(Code::InvalidApiKey)?;
+        let key = Fingerprint::of(text);
+        let holder = match self.api_keys.find(key, now) {
+            Standing::Good(caller) => Rc::clone(caller),
+            Standing::Bad => return Err(Code::InvalidApiKey.into()),
+            Standing::Unknown => return Err(Stop::Check(Check::ApiKey)),
+        };
+        // Something was revoked for this user after the last look at the key: look again. What was learnt for this very
+        // request is newer than the list.
+        let is_news = holder.proven_at >= asked_at / 1000;
+        if !is_news && self.feed.as_ref().is_some_and(|feed| feed.covers(&holder)) {
+            self.api_keys.forget(key);
+            return Err(Stop::Check(Check::ApiKey));
+        }
+        Ok(holder)
+    }
+
+    /// Whether a proven caller may use the route now.
+    fn authorise(
+        &self,
+        settings: &Settings,
+        route: &Route,
+        caller: &Caller,
+        Moment { now, .. }: Moment,
+    ) -> Result<(), Stop> {
+        if let Some(feed) = &self.feed {
+            if feed.need(now) == Need::First {
+                return Err(Stop::Check(Check::Revocations));
+            }
+            if caller.method == AuthMethod::Token && feed.covers(caller) {
+                return Err(Code::SessionRevoked.into());
+            }
+            if route.is_critical() && feed.is_stale(now) {
+                return Err(Code::Unavailable.into());
+            }
+        }
+        if settings.policy.allows_service(&caller.roles, route.service()) {
+            Ok(())
+        } else {
+            Err(Code::Forbidden.into())
+        }
+    }
+
+    /// The answer for something that happened outside: a limit, an upstream, a fault.
+    pub fn answer(&mut self, code: Code, ask: Option<&Ask<'_>>, request_id: &str) -> Answer {
+        let request_id = self.id_of(request_id);
+        let origin = ask.map_or("", |ask| ask.origin);
+        problem::answer(code, &request_id, &Page::of(origin, &self.settings.origins))
+    }
+
+    /// Where the identity service answers, as JSON.
+    pub fn addresses(&self) -> String {
+        serde_json::to_string(&self.settings.addresses).unwrap_or_default()
+    }
+
+    /// The keys for the shell to import.
+    pub fn keys(&self) -> impl Iterator<Item = &portcullis_verifier::jwks::Jwk> {
+        self.keys.set().iter()
+    }
+
+    /// A fetch of the keys begins.
+    pub fn keys_fetching(&mut self, now: Millis) {
+        self.keys.fetching(now);
+    }
+
+    /// The fetch of the keys brought this.
+    pub fn keys_arrived(&mut self, json: &[u8], max_age: Option<u64>, now: Millis) -> Result<(), JwksError> {
+        self.keys.arrived(json, max_age, now).map(drop)
+    }
+
+    /// The fetch of the keys brought nothing.
+    pub fn keys_failed(&mut self) {
+        self.keys.failed();
+    }
+
+    /// A list of revocations came that was asked for at `asked_at`.
+    pub fn revocations_arrived(&mut self, json: &[u8], asked_at: Millis) -> Result<(), RevocationsError> {
+        self.feed.as_mut().map_or(Ok(()), |feed| feed.arrived(json, asked_at))
+    }
+
+    /// The list of revocations is still the same, as of `asked_at`.
+    pub fn revocations_unchanged(&mut self, asked_at: Millis) {
+        if let Some(feed) = &mut self.feed {
+            feed.unchanged(asked_at);
+        }
+    }
+
+    /// The list of revocations could not be had.
+    pub fn revocations_failed(&mut self, now: Millis) {
+        if let Some(feed) = &mut self.feed {
+            feed.failed(now);
+        }
+    }
+
+    /// The identity service said this of an API key when asked at `asked_at`.
+    pub fn api_key_answered(
+        &mut self,
+        key: &str,
+        json: &[u8],
+        ends_at: Option<Millis>,
+        asked_at: Millis,
+    ) -> Result<(), MalformedAnswer> {
+        self.api_keys.answered(Fingerprint::of(key), json, ends_at, asked_at)
+    }
+
+    /// The id a request came with, if it is one; otherwise one of ours.
+    fn id_of(&mut self, given: &str) -> String {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        if (1..=128).contains(&given.len()) && given.bytes().all(plain) {
+            return given.to_owned();
+        }
+        self.requests += 1;
+        format!("{}-{:x}", self.instance, self.requests)
+    }
+}
+
+/// Finds the one credential of a request. Two of them could speak for two callers.
+fn credential<'a>(ask: &Ask<'a>) -> Result<Credential<'a>, Code> {
+    let bearer = ask
+        .authorization
+        .split_once(' ')
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| Cow::Borrowed(token.trim_matches(' ')));
+    let api_key = Some(ask.api_key).filter(|key| !key.is_empty());
+    let mut query = ask.query.map(Cow::Borrowed);
+    let mut in_query = None;
+    if let Some(text) = ask.query.filter(|_| ask.is_websocket())
+        && let Some(found) = query::take_token(text).map_err(|_| Code::BadRequest)?
+    {
+        query = Some(Cow::Owned(found.rest));
+        in_query = Some(Cow::Owned(found.token));
+    }
+    let kind = match (bearer, in_query, api_key) {
+        (None, None, None) => Kind::Nothing,
+        (Some(token), None, None) | (None, Some(token), None) => Kind::Token(token),
+        (None, None, Some(key)) => Kind::ApiKey(key),
+        _ => return Err(Code::BadRequest),
+    };
+    Ok(Credential { kind, query })
+}

@@ -1,0 +1,147 @@
+//! What a caller is told when the edge turns a request away: RFC 9457, with the codes of the services behind it.
+
+use serde::Serialize;
+
+use crate::cors::Page;
+use crate::verdict::Answer;
+
+/// A stable word that programs switch on, with its status and the usual words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// The request has more than one reading: path, credentials or method.
+    BadRequest,
+    /// No credentials came with a request that needs them.
+    AuthenticationRequired,
+    /// The access token is malformed, expired, or not ours.
+    InvalidToken,
+    /// The API key is malformed, unknown or withdrawn.
+    InvalidApiKey,
+    /// The session has ended; only signing in again helps.
+    SessionRevoked,
+    /// No role of the caller opens the service.
+    Forbidden,
+    /// No route leads there.
+    NotFound,
+    /// No service answers this method.
+    MethodNotAllowed,
+    /// The caller asks too often.
+    TooManyAttempts,
+    /// A fault of the worker itself.
+    InternalError,
+    /// No upstream answered.
+    UpstreamUnavailable,
+    /// No upstream answered in time.
+    UpstreamTimeout,
+    /// Something the decision depends on is missing.
+    Unavailable,
+}
+
+struct Words {
+    word: &'static str,
+    status: u16,
+    title: &'static str,
+    detail: &'static str,
+}
+
+impl Code {
+    /// The code the shell names by its word.
+    pub fn from_word(word: &str) -> Self {
+        use Code::{TooManyAttempts, Unavailable, UpstreamTimeout, UpstreamUnavailable};
+        let nameable = [TooManyAttempts, UpstreamUnavailable, UpstreamTimeout, Unavailable];
+        nameable.into_iter().find(|code| code.words().word == word).unwrap_or(Self::InternalError)
+    }
+
+    const fn words(self) -> Words {
+        let (word, status, title, detail) = match self {
+            Self::BadRequest => ("bad_request", 400, "Bad request", "The request cannot be understood."),
+            Self::AuthenticationRequired => (
+                "authentication_required",
+                401,
+                "Authentication required",
+                "This request needs an access token or an API key.",
+            ),
+            Self::InvalidToken => ("invalid_token", 401, "Invalid token", "The access token is not valid."),
+            Self::InvalidApiKey => ("invalid_api_key", 401, "Invalid API key", "The API key is not valid."),
+            Self::SessionRevoked => {
+                ("session_revoked", 401, "Session revoked", "The session has ended; sign in again.")
+            }
+            Self::Forbidden => ("forbidden", 403, "Forbidden", "The caller may not use this service."),
+            Self::NotFound => ("not_found", 404, "Not found", "There is no such resource."),
+            Self::MethodNotAllowed => {
+                ("method_not_allowed", 405, "Method not allowed", "No service answers that method.")
+            }
+            Self::TooManyAttempts => {
+                ("too_many_attempts", 429, "Too many attempts", "Too many requests; try again later.")
+            }
+            Self::InternalError => (
+                "internal_error",
+                500,
+                "Internal error",
+                "The request failed through no fault of the caller.",
+            ),
+            Self::UpstreamUnavailable => {
+                ("upstream_unavailable", 502, "Upstream unavailable", "The service cannot be reached.")
+            }
+            Self::UpstreamTimeout => {
+                ("upstream_timeout", 502, "Upstream timeout", "The service did not answer in time.")
+            }
+            Self::Unavailable => (
+                "unavailable",
+                503,
+                "Unavailable",
+                "The request cannot be decided at the moment; try again shortly.",
+            ),
+        };
+        Words { word, status, title, detail }
+    }
+
+    /// RFC 6750 section 3. Without credentials no error is named.
+    const fn challenge(self) -> Option<&'static str> {
+        match self {
+            Self::AuthenticationRequired => Some(r#"Bearer realm="portcullis""#),
+            Self::InvalidToken | Self::InvalidApiKey | Self::SessionRevoked => {
+                Some(r#"Bearer error="invalid_token""#)
+            }
+            _ => None,
+        }
+    }
+
+    const fn retry_after(self) -> Option<&'static str> {
+        match self {
+            Self::TooManyAttempts => Some("10"),
+            Self::Unavailable => Some("2"),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    request_id: &'a str,
+}
+
+/// The answer for a code.
+pub(crate) fn answer(code: Code, request_id: &str, page: &Page<'_>) -> Answer {
+    let Words { word, status, title, detail } = code.words();
+    let kind = format!("urn:portcullis:problem:{word}");
+    let document = Document { kind, title, status, detail, code: word, request_id };
+    let mut answer = Answer::new(status, request_id, page);
+    answer.header("content-type", "application/problem+json");
+    if let Some(challenge) = code.challenge() {
+        answer.header("www-authenticate", challenge);
+    }
+    if let Some(seconds) = code.retry_after() {
+        answer.header("retry-after", seconds);
+    }
+    if matches!(code, Code::MethodNotAllowed) {
+        answer.header("allow", crate::cors::METHODS);
+    }
+    answer.body = serde_json::to_string(&document).ok();
+    answer
+}

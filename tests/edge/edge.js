@@ -1,0 +1,167 @@
+// The worker in the real workerd, behind it an identity service and upstreams of the test.
+
+import { spawn } from "node:child_process";
+import fs from "node:fs";
+import http from "node:http";
+import os from "node:os";
+import path from "node:path";
+import { Identity, SERVICE_TOKEN } from "./identity.js";
+import { serve } from "./server.js";
+import { WORKER, workerd } from "./tools.js";
+
+export const PROOF_KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+export const PAGE = "https://app.example";
+const COMPATIBILITY_DATE = /compatibility_date = "(.+)"/.exec(
+  fs.readFileSync(path.join(WORKER, "wrangler.toml"), "utf8"),
+)[1];
+
+const quoted = (value) => JSON.stringify(String(value));
+
+/// Modules by the names under which index.js imports them.
+export function modules(folder = WORKER) {
+  const files = [
+    ...fs.readdirSync(path.join(folder, "js")).map((name) => `js/${name}`),
+    "build/portcullis_edge.js",
+    "build/portcullis_edge_bg.wasm",
+  ].filter((name) => name !== "js/index.js");
+  return ["js/index.js", ...files].map((name) => {
+    const kind = name.endsWith(".wasm") ? "wasm" : "esModule";
+    return `(name = ${quoted(name)}, ${kind} = embed ${quoted(path.relative(os.tmpdir(), path.join(folder, name)))})`;
+  });
+}
+
+export function worker(sources, bindings, date = COMPATIBILITY_DATE) {
+  return `(modules = [${sources.join(", ")}], compatibilityDate = ${quoted(date)}, bindings = [${bindings.join(", ")}])`;
+}
+
+export function text(variables) {
+  return Object.entries(variables).map(([name, value]) => `(name = ${quoted(name)}, text = ${quoted(value)})`);
+}
+
+/// Starts workerd with these services; the first answers on a port of its own choice.
+export async function start(services) {
+  const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "edge-")), "config.capnp");
+  // `embed` is relative to the file.
+  const up = path.relative(path.dirname(file), os.tmpdir());
+  const rebased = services.map(([name, body]) => [name, body.replaceAll('embed "', `embed "${up}/`)]);
+  const listed = rebased.map(([name, body]) => `(name = ${quoted(name)}, worker = ${body})`).join(",\n");
+  fs.writeFileSync(
+    file,
+    `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [${listed}, (name = "internet", network = (allow = ["public", "private"]))],
+  sockets = [${services.map(([name]) => `(name = ${quoted(name)}, address = "127.0.0.1:0", http = (), service = ${quoted(name)})`).join(", ")}]
+);
+`,
+  );
+  const child = spawn(workerd, ["serve", file, "--experimental", "--control-fd=3"], {
+    stdio: ["ignore", "pipe", "pipe", "pipe"],
+  });
+  let log = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (log += data));
+  const ports = await new Promise((resolve, reject) => {
+    const found = new Map();
+    child.stdio[3].on("data", (data) => {
+      for (const line of data.toString().trim().split("\n")) {
+        const event = JSON.parse(line);
+        if (event.event === "listen") found.set(event.socket, event.port);
+        if (found.size === services.length) resolve(found);
+      }
+    });
+    child.on("exit", (code) => reject(new Error(`workerd ended with ${code}:\n${log}`)));
+  });
+  return {
+    pid: child.pid,
+    ports,
+    log: () => log,
+    close: () =>
+      new Promise((resolve) => {
+        child.removeAllListeners("exit");
+        child.on("exit", resolve);
+        child.kill();
+      }),
+  };
+}
+
+/// One edge with all it needs. `echo` answers every request with what reached it.
+export class Edge {
+  static async start({ variables = {}, routes = [], limiter, bundle = false } = {}) {
+    const edge = new Edge();
+    edge.identity = await Identity.start();
+    edge.upstream = await serve(echo);
+    edge.other = await serve(echo);
+    const all = [
+      { prefix: "/v1/portfolio", service: "portfolio", upstreams: [edge.upstream.url, edge.other.url] },
+      { prefix: "/v1/trading", service: "trading", upstreams: [edge.upstream.url] },
+      { prefix: "/v1/strategy", service: "strategy", upstreams: [edge.upstream.url], critical: true },
+      { prefix: "/v1/auth", service: "identity", upstreams: [edge.upstream.url], public: true },
+      ...routes.map((route) => ({ ...route, upstreams: route.upstreams ?? [edge.upstream.url] })),
+    ];
+    const settings = {
+      IDENTITY_URL: edge.identity.url,
+      SERVICE_TOKEN,
+      EDGE_PROOF_KEY: PROOF_KEY,
+      ALLOWED_ORIGINS: PAGE,
+      ROUTES: JSON.stringify(all),
+      ...(bundle ? { JWKS_BUNDLE: JSON.stringify({ keys: edge.identity.keys.map((key) => key.jwk) }) } : {}),
+      ...variables,
+    };
+    const services = [];
+    const bindings = text(settings);
+    if (limiter) {
+      bindings.push(`(name = "RATE_LIMITER", service = (name = "limiter", entrypoint = "Limiter"))`);
+      services.push(["limiter", worker([`(name = "limiter.js", esModule = embed ${quoted(path.relative(os.tmpdir(), limiter))})`], [])]);
+    }
+    services.unshift(["edge", worker(modules(), bindings)]);
+    edge.process = await start(services);
+    edge.url = `http://127.0.0.1:${edge.process.ports.get("edge")}`;
+    return edge;
+  }
+
+  async close() {
+    await this.process.close();
+    await Promise.all([this.identity.close(), this.upstream.close(), this.other.close()]);
+  }
+
+  /// A request whose path is sent as it is written.
+  send(target, { method = "GET", headers = {}, body } = {}) {
+    return new Promise((resolve, reject) => {
+      const request = http.request(this.url, { method, headers, path: target, agent: false }, async (response) => {
+        try {
+          const parts = [];
+          for await (const part of response) parts.push(part);
+          const text = Buffer.concat(parts).toString();
+          let json;
+          try {
+            json = JSON.parse(text);
+          } catch {
+            json = undefined;
+          }
+          resolve({ status: response.statusCode, headers: response.headers, text, json });
+        } catch (error) {
+          reject(error);
+        }
+      });
+      request.on("error", reject);
+      request.end(body);
+    });
+  }
+
+  async as(changes, target, options = {}) {
+    const token = typeof changes === "string" ? changes : await this.identity.token(changes);
+    return this.send(target, { ...options, headers: { authorization: `Bearer ${token}`, ...options.headers } });
+  }
+}
+
+async function echo(request, response) {
+  const parts = [];
+  for await (const part of request) parts.push(part);
+  const { method, url, headers, rawHeaders } = request;
+  const body = JSON.stringify({ method, url, headers, rawHeaders, body: Buffer.concat(parts).toString() });
+  response.writeHead(200, {
+    "content-type": "application/json",
+    "access-control-allow-origin": "*",
+    "x-upstream": String(request.socket.localPort),
+  });
+  response.end(body);
+}

@@ -1,0 +1,243 @@
+// The identity service slow, wrong or gone; keys that change; floods; and revocation.
+
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { after, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+import { Edge } from "./edge.js";
+import { apiKey, newKey } from "./identity.js";
+
+const running = [];
+async function start(options) {
+  const edge = await Edge.start(options);
+  running.push(edge);
+  return edge;
+}
+after(() => Promise.all(running.map((edge) => edge.close())));
+
+const quiet = { REVOCATION_POLL: "0" };
+const forgedKid = () => randomBytes(32).toString("base64url");
+
+test("a hundred first requests cost one fetch of the keys", async () => {
+  const edge = await start({ variables: quiet });
+  const tokens = await Promise.all(Array.from({ length: 100 }, () => edge.identity.token()));
+  const answers = await Promise.all(tokens.map((token) => edge.as(token, "/v1/portfolio")));
+  assert.ok(answers.every(({ status }) => status === 200));
+  assert.equal(edge.identity.counts.jwks, 1);
+});
+
+test("with the issuer down from the start nobody is called a forger", async () => {
+  const edge = await start({ variables: quiet });
+  const token = await edge.identity.token();
+  for (const fault of [500, "garbage", "large", { keys: [] }, "hang"]) {
+    edge.identity.faults.jwks = fault;
+    const began = Date.now();
+    const answer = await edge.as(token, "/v1/portfolio");
+    assert.deepEqual([answer.status, answer.json?.code], [503, "unavailable"], String(fault));
+    assert.ok(Date.now() - began < 5000);
+  }
+  const others = await edge.send("/v1/auth/login", { method: "POST" });
+  assert.equal(others.status, 200, "public routes do not need keys");
+  edge.identity.faults.jwks = undefined;
+  await pause(2100);
+  assert.equal((await edge.as(token, "/v1/portfolio")).status, 200, "and it recovers by itself");
+});
+
+test("a key set with a private key or two keys of one name is not taken", async () => {
+  const edge = await start({ variables: quiet });
+  const [{ jwk }] = edge.identity.keys;
+  for (const keys of [[{ ...jwk, d: "AQAB" }], [jwk, jwk]]) {
+    edge.identity.faults.jwks = { keys };
+    assert.equal((await edge.as({}, "/v1/portfolio")).status, 503);
+    await pause(2100);
+  }
+});
+
+test("shipped keys serve the first request while the issuer is down", async () => {
+  const edge = await start({ variables: quiet, bundle: true });
+  edge.identity.faults.jwks = "hang";
+  const began = Date.now();
+  assert.equal((await edge.as({}, "/v1/portfolio")).status, 200);
+  assert.ok(Date.now() - began < 1000, "without waiting");
+});
+
+test("keys that are known go on serving while the issuer is down", async () => {
+  const edge = await start({ variables: quiet });
+  assert.equal((await edge.as({}, "/v1/portfolio")).status, 200);
+  for (const fault of [500, "garbage", "hang"]) {
+    edge.identity.faults.jwks = fault;
+    const forged = await edge.identity.token({}, { header: { kid: forgedKid() } });
+    const [good, bad] = await Promise.all([edge.as({}, "/v1/portfolio"), edge.as(forged, "/v1/portfolio")]);
+    assert.equal(good.status, 200);
+    assert.ok([401, 503].includes(bad.status));
+  }
+});
+
+test("the keys change under load and no good token is refused", async () => {
+  const edge = await start({ variables: quiet });
+  let stop = false;
+  let [accepted, kids] = [0, new Set()];
+  const caller = async () => {
+    while (!stop) {
+      const key = edge.identity.keys.at(-1);
+      const answer = await edge.as(await edge.identity.token({}, { key }), "/v1/portfolio");
+      assert.equal(answer.status, 200, answer.text);
+      accepted += 1;
+      kids.add(key.kid);
+    }
+  };
+  const callers = Array.from({ length: 8 }, caller);
+  for (let round = 0; round < 3; round += 1) {
+    await pause(1200);
+    // Published and used in the same moment: the worst an issuer can do.
+    edge.identity.keys.push(await newKey());
+  }
+  await pause(3000);
+  stop = true;
+  await Promise.all(callers);
+  assert.equal(kids.size, 4);
+  console.log(`${accepted} tokens of ${kids.size} keys, none refused; ${edge.identity.counts.jwks} fetches`);
+});
+
+test("a withdrawn key takes its remembered tokens with it", async () => {
+  const edge = await start({ variables: quiet });
+  const token = await edge.identity.token();
+  assert.equal((await edge.as(token, "/v1/portfolio")).status, 200);
+  edge.identity.keys = [await newKey()];
+  await pause(2100);
+  assert.equal((await edge.as({}, "/v1/portfolio")).status, 200, "a token of the new key brings the new set");
+  assert.equal((await edge.as(token, "/v1/portfolio")).status, 401);
+});
+
+test("a flood of forged key ids neither reaches the issuer nor stops good tokens", async () => {
+  const edge = await start({ variables: quiet });
+  assert.equal((await edge.as({}, "/v1/portfolio")).status, 200);
+  const before = edge.identity.counts.jwks;
+  const end = Date.now() + 10_000;
+  const [forgedSeen, goodSeen] = [new Map(), new Map()];
+  const count = (map, key) => map.set(key, (map.get(key) ?? 0) + 1);
+  const [, payload, signature] = (await edge.identity.token()).split(".");
+  const flood = async () => {
+    while (Date.now() < end) {
+      const header = Buffer.from(JSON.stringify({ alg: "RS256", typ: "at+jwt", kid: forgedKid() })).toString("base64url");
+      const answers = await Promise.all(
+        Array.from({ length: 40 }, () => edge.as(`${header}.${payload}.${signature}`, "/v1/portfolio")),
+      );
+      for (const { status } of answers) count(forgedSeen, status);
+    }
+  };
+  const honest = async () => {
+    while (Date.now() < end) {
+      const token = await edge.identity.token({}, { key: edge.identity.keys[0] });
+      count(goodSeen, (await edge.as(token, "/v1/portfolio")).status);
+      await pause(20);
+    }
+  };
+  const rotated = (async () => {
+    await pause(5000);
+    edge.identity.keys.push(await newKey());
+    return edge.as({}, "/v1/portfolio");
+  })();
+  await Promise.all([...Array.from({ length: 8 }, flood), honest()]);
+  const fetches = edge.identity.counts.jwks - before;
+  console.log("forged:", forgedSeen, "good:", goodSeen, `fetches in 10 s: ${fetches}`);
+  assert.ok(fetches <= 10, `${fetches} fetches`);
+  assert.deepEqual([...goodSeen.keys()], [200]);
+  assert.ok([...forgedSeen.keys()].every((status) => status === 401 || status === 503));
+  assert.notEqual((await rotated).status, 401, "a token of a brand-new key is never called forged");
+});
+
+test("logout is known at the edge within 6 s, for remembered tokens and open ones", async () => {
+  const edge = await start();
+  const { identity } = edge;
+  const [alice, other, bob] = [
+    await identity.token(),
+    await identity.token({ session_id: "ses_other" }),
+    await identity.token({ sub: "usr_bob", session_id: "ses_bob", iat: identity.now() - 60, exp: identity.now() + 800 }),
+  ];
+  for (const token of [alice, other, bob]) assert.equal((await edge.as(token, "/v1/portfolio")).status, 200);
+  const began = Date.now();
+  identity.revocations = {
+    sessions: [{ session_id: "ses_alice", revoked_at: identity.now() }],
+    users: [{ user_id: "usr_bob", not_before: identity.now() }],
+  };
+  let answer;
+  do {
+    await pause(100);
+    answer = await edge.as(alice, "/v1/portfolio");
+  } while (answer.status === 200 && Date.now() - began < 10_000);
+  const seconds = (Date.now() - began) / 1000;
+  console.log(`refused ${seconds.toFixed(1)} s after the logout`);
+  assert.deepEqual([answer.status, answer.json.code], [401, "session_revoked"]);
+  assert.ok(seconds <= 6);
+  assert.equal((await edge.as(bob, "/v1/portfolio")).json.code, "session_revoked");
+  assert.equal((await edge.as(other, "/v1/portfolio")).status, 200, "her other session goes on");
+  const fresh = await identity.token({ sub: "usr_bob", session_id: "ses_bob2", iat: identity.now() + 1, exp: identity.now() + 800 });
+  assert.equal((await edge.as(fresh, "/v1/portfolio")).status, 200, "he may sign in again");
+  assert.equal(identity.counts.refused, 0);
+});
+
+test("the first request after a quiet while sees a revocation too", async () => {
+  const edge = await start({ variables: { REVOCATION_POLL: "1" } });
+  const token = await edge.identity.token();
+  assert.equal((await edge.as(token, "/v1/portfolio")).status, 200);
+  edge.identity.revocations.sessions.push({ session_id: "ses_alice", revoked_at: 1 });
+  await pause(2500);
+  assert.equal((await edge.as(token, "/v1/portfolio")).status, 401);
+  assert.ok(edge.identity.counts.revocations >= 2);
+  await pause(1500);
+  await edge.as(token, "/v1/portfolio");
+  assert.ok(edge.identity.counts.unchanged >= 1, "a list that has not changed is not sent again");
+});
+
+test("while revocations are unknown critical routes close and others stay open", async () => {
+  const edge = await start({ variables: { REVOCATION_POLL: "1", REVOCATION_MAX_STALENESS: "2" } });
+  const token = await edge.identity.token();
+  assert.equal((await edge.as(token, "/v1/strategy")).status, 200);
+  for (const fault of [500, "garbage", "large", { sessions: [] }, "hang"]) {
+    edge.identity.faults.revocations = fault;
+    await pause(fault === 500 ? 3500 : 1200);
+    await edge.as(token, "/v1/portfolio");
+    const closed = await edge.as(token, "/v1/strategy");
+    assert.deepEqual([closed.status, closed.json?.code], [503, "unavailable"], String(fault));
+    assert.equal((await edge.as(token, "/v1/portfolio")).status, 200);
+  }
+  edge.identity.faults.revocations = undefined;
+  await pause(4500);
+  await edge.as(token, "/v1/portfolio");
+  await pause(500);
+  assert.equal((await edge.as(token, "/v1/strategy")).status, 200, "and they open again by themselves");
+});
+
+test("a revoked user's API key is asked about again", async () => {
+  const edge = await start({ variables: { REVOCATION_POLL: "1" } });
+  const headers = { "x-api-key": apiKey(5) };
+  edge.identity.apiKeys.set(apiKey(5), { active: true, user_id: "usr_bot", roles: ["trader"], scopes: [] });
+  assert.equal((await edge.send("/v1/trading", { headers })).status, 200);
+  await pause(1100);
+  edge.identity.apiKeys.set(apiKey(5), { active: false });
+  edge.identity.revocations.users.push({ user_id: "usr_bot", not_before: edge.identity.now() + 1 });
+  await pause(1100);
+  assert.equal((await edge.send("/v1/trading", { headers })).status, 401);
+});
+
+test("each caller has a limit of its own", async () => {
+  const edge = await start({ variables: quiet, limiter: `${import.meta.dirname}/limiter.js` });
+  const answers = [];
+  for (let round = 0; round < 15; round += 1) answers.push(await edge.as({}, "/v1/portfolio"));
+  assert.deepEqual(answers.map(({ status }) => status), [...Array(10).fill(200), ...Array(5).fill(429)]);
+  assert.equal(answers.at(-1).json.code, "too_many_attempts");
+  assert.ok(answers.at(-1).headers["retry-after"]);
+  assert.equal((await edge.as({ sub: "usr_bob" }, "/v1/portfolio")).status, 200);
+});
+
+test("a configuration that cannot be used admits nobody and is named in the log", async () => {
+  const edge = await start({ variables: { ROUTES: '[{"prefix": "/Admin", "service": "x", "upstreams": ["https://x.example"]}]' } });
+  const answer = await edge.as({}, "/v1/portfolio");
+  assert.equal(answer.status, 503);
+  assert.equal(answer.json.code, "unavailable");
+  // The log takes its own way out of the process.
+  for (let tries = 0; tries < 100 && !edge.process.log().includes("ROUTES"); tries += 1) await pause(50);
+  assert.match(edge.process.log(), /ROUTES: route `\/Admin`/);
+  assert.ok(!answer.text.includes("Admin"));
+});

@@ -1,0 +1,136 @@
+// A stand-in for the identity service: it signs tokens, publishes keys and revocations, and knows API keys.
+
+import { createHash } from "node:crypto";
+import { jose } from "./tools.js";
+import { bodyOf, json, serve } from "./server.js";
+
+export const SERVICE_TOKEN = "service-token-of-the-edge";
+
+export async function newKey() {
+  const pair = await jose.generateKeyPair("RS256", { extractable: true });
+  const jwk = await jose.exportJWK(pair.publicKey);
+  const kid = await jose.calculateJwkThumbprint(jwk);
+  return { ...pair, kid, jwk: { ...jwk, kid, alg: "RS256", use: "sig" } };
+}
+
+export class Identity {
+  keys = [];
+  revocations = { sessions: [], users: [] };
+  apiKeys = new Map();
+  /// What each address answers instead, while a test says so: a status, or "hang", "garbage", "large".
+  faults = { jwks: undefined, revocations: undefined, apiKeys: undefined };
+  counts = { jwks: 0, revocations: 0, unchanged: 0, apiKeys: 0, refused: 0 };
+  maxAge = 300;
+
+  static async start() {
+    const identity = new Identity();
+    identity.keys.push(await newKey());
+    identity.http = await serve((request, response) => identity.#answer(request, response));
+    return identity;
+  }
+
+  get url() {
+    return this.http.url;
+  }
+
+  close() {
+    return this.http.close();
+  }
+
+  now = () => Math.floor(Date.now() / 1000);
+
+  claims(changes = {}) {
+    const now = this.now();
+    return {
+      iss: "user_service",
+      aud: "trading_platform",
+      sub: "usr_alice",
+      iat: now,
+      exp: now + 900,
+      jti: Math.random().toString(36).slice(2),
+      email: "alice@example.com",
+      roles: ["user"],
+      session_id: "ses_alice",
+      token_type: "access",
+      auth_time: now,
+      amr: ["pwd"],
+      ...changes,
+    };
+  }
+
+  /// A token of ours, or one with other claims, another header or another key.
+  async token(changes = {}, { header = {}, key = this.keys.at(-1) } = {}) {
+    const claims = this.claims(changes);
+    for (const [name, value] of Object.entries(claims)) if (value === undefined) delete claims[name];
+    return new jose.SignJWT(claims)
+      .setProtectedHeader({ alg: "RS256", typ: "at+jwt", kid: key.kid, ...header })
+      .sign(key.privateKey);
+  }
+
+  async #answer(request, response) {
+    const { pathname } = new URL(request.url, this.url);
+    if (pathname === "/v1/auth/.well-known/jwks.json") {
+      this.counts.jwks += 1;
+      if (await this.#fault(this.faults.jwks, response)) return;
+      const headers = { "cache-control": `public, max-age=${this.maxAge}` };
+      json(response, 200, { keys: this.keys.map((key) => key.jwk) }, headers);
+      return;
+    }
+    if (request.headers["x-service-token"] !== SERVICE_TOKEN) {
+      this.counts.refused += 1;
+      json(response, 401, {});
+    } else if (pathname === "/v1/internal/revocations") {
+      this.counts.revocations += 1;
+      if (await this.#fault(this.faults.revocations, response)) return;
+      const body = JSON.stringify(this.revocations);
+      const etag = `"${createHash("sha256").update(body).digest("hex")}"`;
+      if (request.headers["if-none-match"] === etag) {
+        this.counts.unchanged += 1;
+        response.writeHead(304, { etag }).end();
+      } else {
+        response.writeHead(200, { etag, "content-type": "application/json" }).end(body);
+      }
+    } else if (pathname === "/v1/internal/api-keys/verify" && request.method === "POST") {
+      this.counts.apiKeys += 1;
+      const { api_key: key } = JSON.parse(await bodyOf(request));
+      if (await this.#fault(this.faults.apiKeys, response)) return;
+      json(response, 200, this.apiKeys.get(key) ?? { active: false });
+    } else {
+      json(response, 404, {});
+    }
+  }
+
+  async #fault(fault, response) {
+    if (fault === undefined) return false;
+    if (typeof fault === "number") json(response, fault, {});
+    else if (fault === "hang") await new Promise((resolve) => response.on("close", resolve));
+    else if (fault === "garbage") response.end("<html>down for maintenance</html>");
+    else if (fault === "large") response.end(Buffer.alloc(10 * 1024 * 1024, "{"));
+    else response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(fault));
+    return true;
+  }
+}
+
+const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+function digits(number, count) {
+  let text = "";
+  for (let at = 0; at < count; at += 1, number /= 62n) text = DIGITS[Number(number % 62n)] + text;
+  return text;
+}
+
+/// CRC-32 as in ISO 3309, bit by bit.
+function crc32(text) {
+  let crc = 0xffffffff;
+  for (const byte of Buffer.from(text)) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit += 1) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
+  }
+  return (crc ^ 0xffffffff) >>> 0;
+}
+
+/// An API key by its description, written a second time to check the first.
+export function apiKey(id) {
+  const body = `pk_${id.toString(16).padStart(32, "0")}_${digits(BigInt(id) * 7n, 43)}`;
+  return body + digits(BigInt(crc32(body)), 6);
+}
