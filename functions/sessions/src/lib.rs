@@ -3,7 +3,7 @@
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use portcullis_http::{AppState, Client, Code, Json, List, Page, Problem, SignedInCaller, rfc3339};
-use portcullis_store::{Session, SessionId};
+use portcullis_identity::{Session, SessionId};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;

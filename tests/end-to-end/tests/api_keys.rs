@@ -47,14 +47,14 @@ async fn what_cannot_be_a_key_is_refused_without_a_look_at_any_record() {
     let asha = person(&world, "asha@example.com").await;
     let issued = create(&world, &asha, wanted(None)).await.unwrap();
     let text = issued.text.expose_secret();
-    let before = world.faults.requests();
+    let before = world.faults.calls();
     for place in 0..text.len() {
         let mut typo = text.to_owned();
         typo.replace_range(place..=place, if &text[place..=place] == "a" { "b" } else { "a" });
         let refused = world.identity.authenticate_key(&typo.into()).await;
         assert!(matches!(refused, Err(Error::InvalidApiKey)), "{place}");
     }
-    assert_eq!(world.faults.requests(), before);
+    assert_eq!(world.faults.calls(), before);
     world.identity.authenticate_key(&issued.text).await.unwrap();
 
     // The right shape and even the right id, with another secret.
@@ -146,6 +146,10 @@ async fn a_key_ends_with_its_time_its_removal_its_rotation_and_its_owner() {
     assert!(!alive(&first.text).await && alive(&second.text).await);
     world.identity.delete_api_key(&asha, first.key.id, &origin).await.unwrap();
     assert!(!alive(&second.text).await);
+
+    let shut = create(&world, &mallory, wanted(None)).await.unwrap();
+    world.disable(&mallory.account).await;
+    assert!(!alive(&shut.text).await);
 
     let orphan = create(&world, &asha, wanted(None)).await.unwrap();
     world.identity.erase_account(&asha, &password(PASSWORD), &origin).await.unwrap();
@@ -245,9 +249,9 @@ async fn the_use_of_a_key_is_noted_once_a_minute_and_never_in_its_way() {
     let asha = person(&world, "asha@example.com").await;
     let issued = create(&world, &asha, wanted(None)).await.unwrap();
     let cost = async || {
-        let before = world.faults.requests();
+        let before = world.faults.calls();
         world.identity.authenticate_key(&issued.text).await.unwrap();
-        world.faults.requests() - before
+        world.faults.calls() - before
     };
     assert_eq!(cost().await, 4, "owner, account and key, then the note");
     let noted = world.clock.now();

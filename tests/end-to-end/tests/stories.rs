@@ -7,6 +7,9 @@
     reason = "a test that cannot go on says so"
 )]
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+
 use portcullis_harness::process::{Running, command};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
@@ -67,7 +70,8 @@ async fn problem(answer: Response, status: u16, code: &str) -> Value {
     assert_eq!(answer.headers()["content-type"], "application/problem+json");
     let id = answer.headers()["x-request-id"].to_str().unwrap().to_owned();
     if status == 401 {
-        assert!(answer.headers()["www-authenticate"].to_str().unwrap().starts_with("Bearer"));
+        let challenge = answer.headers()["www-authenticate"].to_str().unwrap();
+        assert!(challenge.starts_with("Bearer error=\""), "{challenge}");
     }
     let body: Value = answer.json().await.unwrap();
     assert_eq!((body["code"].as_str(), body["request_id"].as_str()), (Some(code), Some(id.as_str())));
@@ -86,6 +90,34 @@ async fn everything_is_still_there_after_a_restart() {
     assert_eq!((&me["user_id"], &me["last_login_at"]), (&user["user_id"], &session["user"]["last_login_at"]));
     let refreshed = app.post("/v1/auth/refresh", json!({"refresh_token": session["refresh_token"]})).await;
     assert_eq!(refreshed.status(), StatusCode::OK);
+}
+
+#[test]
+fn a_request_in_flight_is_finished_before_the_service_ends() {
+    let mut app = App::start();
+    let body = json!({"email": "asha@example.com", "password": PASSWORD, "name": "Asha"}).to_string();
+    let (head, tail) = body.split_at(20);
+    let mut socket = TcpStream::connect(app.service.url.strip_prefix("http://").unwrap()).unwrap();
+    write!(
+        socket,
+        "POST /v1/auth/register HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\nexpect: 100-continue\r\nconnection: close\r\n\r\n",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = BufReader::new(socket.try_clone().unwrap());
+    let mut line = String::new();
+    answer.read_line(&mut line).unwrap();
+    assert_eq!(line, "HTTP/1.1 100 Continue\r\n", "the handler is waiting for the body");
+    socket.write_all(head.as_bytes()).unwrap();
+
+    app.service.ask_to_stop().unwrap();
+    assert!(app.service.said.iter().any(|line| line.starts_with("Finishing")));
+    socket.write_all(tail.as_bytes()).unwrap();
+    let mut rest = String::new();
+    answer.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("HTTP/1.1 201 Created"), "{rest}");
+    assert!(app.service.terminate().unwrap().success());
 }
 
 #[tokio::test]

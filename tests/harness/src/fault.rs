@@ -1,7 +1,10 @@
 //! A connector that fails now and then, on either side of the store: before it saw a request, or after it committed.
+//!
+//! On a runtime of one thread whose time is paused, everything it does follows from its seed, and a hang costs nothing.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
@@ -20,9 +23,16 @@ use rand::{Rng, SeedableRng};
 enum Fault {
     ThrottledBefore,
     FailedBefore,
+    HungBefore,
     FailedAfter,
     LostAfter,
+    HungAfter,
+    /// Carried out when its client has long sent it again.
+    Late,
 }
+
+/// How late a request is carried out whose client has given up on it: after the time limit of one attempt.
+const LATE: Duration = Duration::from_millis(900);
 
 /// The engine behind a connector that injects faults into a share of its requests, drawn from a seed.
 #[derive(Debug, Clone)]
@@ -35,7 +45,7 @@ struct Inner {
     per_mille: AtomicU64,
     /// From which request on none reaches the engine.
     down_from: AtomicU64,
-    requests: AtomicU64,
+    calls: AtomicU64,
     injected: AtomicU64,
 }
 
@@ -47,7 +57,7 @@ impl Faulty {
             random: Mutex::new(StdRng::seed_from_u64(seed)),
             per_mille: AtomicU64::new(0),
             down_from: AtomicU64::new(u64::MAX),
-            requests: AtomicU64::new(0),
+            calls: AtomicU64::new(0),
             injected: AtomicU64::new(0),
         }))
     }
@@ -59,7 +69,7 @@ impl Faulty {
 
     /// Lets this many requests pass and refuses all after them before the engine sees them.
     pub fn go_down_after(&self, requests: u64) {
-        self.0.down_from.store(self.requests() + requests, Ordering::SeqCst);
+        self.0.down_from.store(self.calls() + requests, Ordering::SeqCst);
     }
 
     /// Ends what [`Faulty::go_down_after`] began.
@@ -68,8 +78,8 @@ impl Faulty {
     }
 
     /// How many requests there were so far, those that met a fault included.
-    pub fn requests(&self) -> u64 {
-        self.0.requests.load(Ordering::SeqCst)
+    pub fn calls(&self) -> u64 {
+        self.0.calls.load(Ordering::SeqCst)
     }
 
     /// How many faults there were so far.
@@ -87,8 +97,8 @@ impl Faulty {
         self.0.random.lock().unwrap_or_else(PoisonError::into_inner).random_range(1..4)
     }
 
-    fn draw(&self) -> Option<Fault> {
-        let number = self.0.requests.fetch_add(1, Ordering::SeqCst);
+    /// What happens to the request of this number.
+    fn draw(&self, number: u64) -> Option<Fault> {
         if number >= self.0.down_from.load(Ordering::SeqCst) {
             return Some(Fault::FailedBefore);
         }
@@ -97,11 +107,14 @@ impl Faulty {
             return None;
         }
         self.0.injected.fetch_add(1, Ordering::SeqCst);
-        Some(match random.random_range(0..4) {
+        Some(match random.random_range(0..7) {
             0 => Fault::ThrottledBefore,
             1 => Fault::FailedBefore,
-            2 => Fault::FailedAfter,
-            _ => Fault::LostAfter,
+            2 => Fault::HungBefore,
+            3 => Fault::FailedAfter,
+            4 => Fault::LostAfter,
+            5 => Fault::HungAfter,
+            _ => Fault::Late,
         })
     }
 }
@@ -114,7 +127,7 @@ impl HttpClient for Faulty {
 
 impl HttpConnector for Faulty {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let fault = self.draw();
+        let fault = self.draw(self.0.calls.fetch_add(1, Ordering::SeqCst));
         let engine = self.0.engine.clone();
         let hops = self.hops();
         HttpConnectorFuture::new(async move {
@@ -127,6 +140,18 @@ impl HttpConnector for Faulty {
                 None => engine.call(request).await,
                 Some(Fault::ThrottledBefore) => Ok(error(400, "ProvisionedThroughputExceededException")),
                 Some(Fault::FailedBefore) => Ok(error(500, "InternalServerError")),
+                Some(Fault::HungBefore) => std::future::pending().await,
+                Some(Fault::HungAfter) => {
+                    engine.call(request).await?;
+                    std::future::pending().await
+                }
+                Some(Fault::Late) => {
+                    tokio::spawn(async move {
+                        tokio::time::sleep(LATE).await;
+                        engine.call(request).await
+                    });
+                    std::future::pending().await
+                }
                 Some(Fault::FailedAfter) => {
                     engine.call(request).await?;
                     Ok(error(500, "InternalServerError"))

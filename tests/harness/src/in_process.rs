@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use jiff::Timestamp;
 use portcullis_identity::{
     Argon2Settings, Email, Identity, IdentitySettings, Keyring, Login, LoginAttempt, LoginName, NewPerson,
@@ -11,14 +12,57 @@ use portcullis_identity::{
 };
 use portcullis_platform::{Clock, Environment, SystemEntropy};
 use portcullis_platform_embedded::{DataDir, EmbeddedDynamoDb};
-use portcullis_store::Store;
+use portcullis_store::{Account, AccountStatus, AuditEvent, AuditKind, Store};
 use secrecy::SecretString;
 
 use crate::fault::Faulty;
 use crate::key_wrap::FaultyKeyWrap;
+use crate::unguarded::Unguarded;
 
 /// A password good enough for everybody.
 pub const PASSWORD: &str = "copper lantern drifts upstream";
+
+/// The name of the table.
+pub const TABLE: &str = "test";
+
+/// For everything that is not about the cost of a password.
+pub const CHEAP_HASHES: Argon2Settings = Argon2Settings { memory_kib: 64, iterations: 1, lanes: 1 };
+
+/// The operations on this store, with default settings and keys made for the occasion.
+///
+/// # Panics
+/// When the keys cannot be made.
+pub async fn identity(store: Store, clock: Arc<dyn Clock>, argon2: Argon2Settings) -> Identity {
+    identity_with(&Environment::default(), store, clock, argon2).await
+}
+
+/// The operations as these variables have them.
+///
+/// # Panics
+/// When the variables cannot be used or the keys cannot be made.
+#[expect(clippy::expect_used, reason = "there is no test without it")]
+pub async fn identity_with(
+    environment: &Environment,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    argon2: Argon2Settings,
+) -> Identity {
+    let folder = tempfile::tempdir().expect("a folder");
+    let entropy = Arc::new(SystemEntropy);
+    let prepared = DataDir::inspect(&folder.path().join("data"), environment, entropy.clone())
+        .expect("an empty folder")
+        .prepare()
+        .expect("keys");
+    Identity {
+        store,
+        clock,
+        entropy,
+        key_wrap: Arc::new(prepared.key_wrap),
+        keyring: Keyring::load(&prepared.secrets).await.expect("keys"),
+        hasher: PasswordHasher::start(argon2, &SystemEntropy).expect("threads"),
+        settings: IdentitySettings { argon2, ..IdentitySettings::read(environment).expect("settings") },
+    }
+}
 
 /// A clock that stands still until it is moved.
 #[derive(Debug)]
@@ -55,37 +99,26 @@ pub struct World {
 
 impl World {
     /// An empty world whose faults are drawn from this seed.
-    ///
-    /// # Panics
-    /// When it cannot be made; there is no test without it.
-    #[expect(clippy::expect_used, reason = "there is no test without it")]
     pub async fn new(seed: u64) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let entropy = Arc::new(SystemEntropy);
-        let prepared =
-            DataDir::inspect(&folder.path().join("data"), &Environment::default(), entropy.clone())
-                .expect("an empty folder")
-                .prepare()
-                .expect("keys");
+        Self::build(seed, Faulty::http_client).await
+    }
+
+    /// The same with a rotation that reads first and writes then, to see that a suite notices.
+    pub async fn with_unguarded_rotation(seed: u64) -> Self {
+        Self::build(seed, |faults| Unguarded::before(faults.clone()).http_client()).await
+    }
+
+    #[expect(clippy::expect_used, reason = "there is no test without it")]
+    async fn build(seed: u64, store_through: impl FnOnce(&Faulty) -> SharedHttpClient) -> Self {
         let engine = EmbeddedDynamoDb::in_memory().expect("an engine");
-        let truth = Store::in_process(engine.http_client(), "test");
+        let truth = Store::in_process(engine.http_client(), TABLE);
         truth.create_table_if_missing().await.expect("a table");
         let faults = Faulty::new(engine, seed);
         let clock = Arc::new(MovableClock(AtomicI64::new(1_795_000_000_000)));
-        let argon2 = Argon2Settings { memory_kib: 64, iterations: 1, lanes: 1 };
-        let key_wrap = Arc::new(FaultyKeyWrap::new(prepared.key_wrap));
-        let identity = Identity {
-            store: Store::in_process(faults.http_client(), "test"),
-            clock: clock.clone(),
-            entropy,
-            key_wrap: key_wrap.clone(),
-            keyring: Keyring::load(&prepared.secrets).await.expect("keys"),
-            hasher: PasswordHasher::start(argon2, &SystemEntropy).expect("threads"),
-            settings: IdentitySettings {
-                argon2,
-                ..IdentitySettings::read(&Environment::default()).expect("defaults")
-            },
-        };
+        let store = Store::in_process(store_through(&faults), TABLE);
+        let mut identity = identity(store, clock.clone(), CHEAP_HASHES).await;
+        let key_wrap = Arc::new(FaultyKeyWrap::new(identity.key_wrap.clone()));
+        identity.key_wrap = key_wrap.clone();
         Self { identity: Arc::new(identity), clock, faults, key_wrap, truth }
     }
 
@@ -112,23 +145,49 @@ impl World {
     /// # Panics
     /// When a code is asked for: whoever set a second factor up uses [`World::login`].
     pub async fn sign_in(&self, email: &str) -> Result<SignedIn, portcullis_identity::Error> {
-        match self.login(email).await? {
+        self.sign_in_with(email, PASSWORD).await
+    }
+
+    /// Signs somebody in with this password.
+    ///
+    /// # Panics
+    /// When a code is asked for.
+    pub async fn sign_in_with(
+        &self,
+        email: &str,
+        typed: &str,
+    ) -> Result<SignedIn, portcullis_identity::Error> {
+        match self.login(email, typed).await? {
             Login::SignedIn(session) => Ok(*session),
             #[expect(clippy::panic, reason = "a test that cannot go on says so")]
             Login::MfaRequired(_) => panic!("a code is asked for"),
         }
     }
 
-    /// Shows [`PASSWORD`].
-    pub async fn login(&self, email: &str) -> Result<Login, portcullis_identity::Error> {
+    /// The first half of a sign-in, or all of it.
+    pub async fn login(&self, email: &str, typed: &str) -> Result<Login, portcullis_identity::Error> {
         let attempt = LoginAttempt {
             name: LoginName::Email(Email::parse(email)?),
-            password: password(PASSWORD),
+            password: password(typed),
             persistent: false,
             device_name: None,
             token_in_body: false,
         };
         self.identity.sign_in(attempt, &Origin::default()).await
+    }
+}
+
+impl World {
+    /// Switches an account off, as an administrator does.
+    ///
+    /// # Panics
+    /// When it is not there.
+    #[expect(clippy::expect_used, reason = "there is no test without it")]
+    pub async fn disable(&self, account: &Account) {
+        let event = AuditEvent::new(AuditKind::AccountDisabled, account.id, self.clock.now(), &SystemEntropy);
+        let event = event.expect("randomness");
+        let found = self.truth.set_status(account, AccountStatus::Disabled, &event).await;
+        assert!(found.expect("the engine answers"), "the account is there");
     }
 }
 

@@ -7,3 +7,4 @@ pub mod fault;
 pub mod in_process;
 pub mod key_wrap;
 pub mod process;
+pub mod unguarded;

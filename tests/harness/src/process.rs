@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 
 /// A running `portcullis`; killed when dropped.
 #[derive(Debug)]
@@ -10,6 +11,8 @@ pub struct Running {
     child: Child,
     /// `http://address` of its port.
     pub url: String,
+    /// Lines it printed since it listens.
+    pub said: mpsc::Receiver<String>,
 }
 
 /// The binary that `cargo` built beside the tests.
@@ -37,8 +40,11 @@ impl Running {
             if let Some(url) = line.strip_prefix("Portcullis listens on ") {
                 let url = url.to_owned();
                 // Keeps reading, or the service would stop at a full pipe.
-                std::thread::spawn(move || lines.for_each(drop));
-                return Ok(Self { child, url });
+                let (sender, said) = mpsc::channel();
+                std::thread::spawn(move || {
+                    lines.map_while(Result::ok).for_each(|line| drop(sender.send(line)));
+                });
+                return Ok(Self { child, url, said });
             }
         }
         Err(io::Error::other(format!("the service did not start: {}", child.wait()?)))
@@ -50,9 +56,14 @@ impl Running {
         self.child.wait().map(drop)
     }
 
+    /// SIGTERM, and no waiting.
+    pub fn ask_to_stop(&self) -> io::Result<()> {
+        Command::new("kill").arg(self.child.id().to_string()).status().map(drop)
+    }
+
     /// SIGTERM, and the exit status.
     pub fn terminate(&mut self) -> io::Result<std::process::ExitStatus> {
-        Command::new("kill").arg(self.child.id().to_string()).status()?;
+        self.ask_to_stop()?;
         self.child.wait()
     }
 }

@@ -131,7 +131,7 @@ mod tests {
         }
         assert_eq!(
             sent("GET", "/bare/401").await.header("www-authenticate"),
-            Some(r#"Bearer realm="portcullis""#)
+            Some(r#"Bearer error="invalid_token""#)
         );
         assert_eq!(sent("GET", "/bare/429").await.header("retry-after"), Some("2"));
     }

@@ -3,8 +3,7 @@
 use axum::http::HeaderMap;
 use http::header::SET_COOKIE;
 use jiff::Timestamp;
-use portcullis_identity::{RefreshGrant, SignedIn};
-use portcullis_store::Account;
+use portcullis_identity::{Account, RefreshGrant, SignedIn};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -89,13 +89,24 @@ enum Task {
     Verify { stored: String, answer: oneshot::Sender<Option<Verdict>> },
 }
 
+/// Blocks of memory for one hash at a time.
+type Memory = Vec<Block>;
+
+/// What the hashing threads share.
+struct Shared {
+    waiting: Mutex<Receiver<Job>>,
+    /// Memory between two hashes. The one last used is taken first, whichever thread used it: it is the one still in
+    /// the processor's caches, and as many are made as hashes ever ran at once.
+    memories: Mutex<Vec<Memory>>,
+}
+
 struct Job {
     password: Zeroizing<Vec<u8>>,
     task: Task,
 }
 
-/// The queue in front of the hashing threads. They end when it is dropped.
-#[derive(Debug)]
+/// The queue in front of the hashing threads, shared by clones. They end when the last is dropped.
+#[derive(Debug, Clone)]
 pub struct PasswordHasher {
     jobs: SyncSender<Job>,
     /// A hash of nobody's password, so that an unknown address costs what a known one does.
@@ -107,12 +118,12 @@ impl PasswordHasher {
     pub fn start(settings: Argon2Settings, entropy: &dyn Entropy) -> Result<Self, Error> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let (jobs, waiting) = sync_channel(threads * WAITING_PER_THREAD);
-        let waiting = Arc::new(Mutex::new(waiting));
+        let shared = Arc::new(Shared { waiting: Mutex::new(waiting), memories: Mutex::default() });
         for number in 0..threads {
-            let waiting = Arc::clone(&waiting);
+            let shared = Arc::clone(&shared);
             std::thread::Builder::new()
                 .name(format!("password-hash-{number}"))
-                .spawn(move || work(settings, &waiting))
+                .spawn(move || work(settings, &shared))
                 .map_err(|_| Error::Internal("a thread for password hashing could not be started"))?;
         }
         Ok(Self { jobs, nobody: nobody(settings, entropy)? })
@@ -145,20 +156,32 @@ impl PasswordHasher {
     }
 }
 
-fn work(settings: Argon2Settings, waiting: &Mutex<Receiver<Job>>) {
-    let mut memory = Vec::new();
+impl Shared {
+    /// Lends memory for one hash; it is back before anybody hears of the result.
+    fn with_memory<T>(&self, hash: impl FnOnce(&mut Memory) -> T) -> T {
+        let memories = || self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memory = memories().pop().unwrap_or_default();
+        let hashed = hash(&mut memory);
+        memories().push(memory);
+        hashed
+    }
+}
+
+fn work(settings: Argon2Settings, shared: &Shared) {
     loop {
-        let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let next = shared.waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Job { password, task }) = next else { return };
         // Whoever asked may have gone away while the job waited; a send to nobody is no failure.
         match task {
             Task::Hash { answer, .. } if answer.is_closed() => {}
             Task::Verify { answer, .. } if answer.is_closed() => {}
             Task::Hash { salt, answer } => {
-                let _ = answer.send(hash(settings, &password, &salt, &mut memory));
+                let hashed = shared.with_memory(|memory| hash(settings, &password, &salt, memory));
+                let _ = answer.send(hashed);
             }
             Task::Verify { stored, answer } => {
-                let _ = answer.send(verify(settings, &password, &stored, &mut memory));
+                let verdict = shared.with_memory(|memory| verify(settings, &password, &stored, memory));
+                let _ = answer.send(verdict);
             }
         }
     }
@@ -168,7 +191,7 @@ fn argon2id(
     params: Params,
     password: &[u8],
     salt: &[u8],
-    memory: &mut Vec<Block>,
+    memory: &mut Memory,
 ) -> Option<[u8; OUTPUT_LENGTH]> {
     let mut output = [0; OUTPUT_LENGTH];
     let needed = params.block_count();
@@ -181,7 +204,7 @@ fn argon2id(
     Some(output)
 }
 
-fn hash(settings: Argon2Settings, password: &[u8], salt: &[u8], memory: &mut Vec<Block>) -> Option<String> {
+fn hash(settings: Argon2Settings, password: &[u8], salt: &[u8], memory: &mut Memory) -> Option<String> {
     let output = argon2id(settings.params()?, password, salt, memory)?;
     phc_string(settings, salt, &output)
 }
@@ -206,12 +229,7 @@ fn nobody(settings: Argon2Settings, entropy: &dyn Entropy) -> Result<String, Err
 }
 
 /// `None` for a stored string that is no Argon2id hash or asks for more than may be spent.
-fn verify(
-    settings: Argon2Settings,
-    password: &[u8],
-    stored: &str,
-    memory: &mut Vec<Block>,
-) -> Option<Verdict> {
+fn verify(settings: Argon2Settings, password: &[u8], stored: &str, memory: &mut Memory) -> Option<Verdict> {
     let stored = PasswordHash::new(stored).ok()?;
     let params = Params::try_from(&stored).ok()?;
     let affordable = params.m_cost() <= MOST_MEMORY_KIB

@@ -112,17 +112,21 @@ impl DataDir {
     ) -> Result<Inspected, Misconfigured> {
         let dir = inspection::locate(path)?;
         inspection::check_folders(&dir)?;
-        inspection::check_database(&dir.database())?;
+        let is_in_use = inspection::check_database(&dir.database())?;
         let found = |key| match inspection::key_of_environment(key, environment)? {
             Some(key) => Ok(Some(key)),
             None => inspection::key_of_file(key, &dir.key(key)),
         };
+        let master = found(Key::Master)?;
+        if is_in_use && master.is_none() {
+            return Err(inspection::missing_beside_database(Key::Master, &dir.key(Key::Master)));
+        }
         Ok(Inspected {
             session_secret: found(Key::SessionSecret)?,
             api_key_secret: found(Key::ApiKeySecret)?,
             service_tokens: found(Key::ServiceTokens)?,
             token_signing: found(Key::TokenSigning)?,
-            master: found(Key::Master)?,
+            master,
             dir,
             entropy,
         })

@@ -274,6 +274,26 @@ impl Store {
         Ok(transaction.put(event.item()).commit("changing a profile").await?.is_ok())
     }
 
+    /// Switches an account on or off. Every session it had is dead from this moment on. Says whether the account was
+    /// still there.
+    pub async fn set_status(
+        &self,
+        account: &Account,
+        status: AccountStatus,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError> {
+        let values = Attributes::from([
+            (":status".to_owned(), text(status.as_str())),
+            (":one".to_owned(), crate::item::number(1)),
+        ]);
+        let update = "SET account_status = :status ADD epoch :one";
+        let both = [keys::profile(account.id), keys::credentials(&account.email)];
+        let transaction = both.iter().fold(Transaction::on(self), |transaction, key| {
+            transaction.update_if(key, update, "attribute_exists(pk)", values.clone())
+        });
+        Ok(transaction.put(event.item()).commit("switching an account on or off").await?.is_ok())
+    }
+
     /// Removes the account and frees its address and username; every session of it is dead from this moment on. The
     /// audit trail stays until it expires.
     pub async fn erase(&self, account: &Account, event: &AuditEvent) -> Result<(), StoreError> {

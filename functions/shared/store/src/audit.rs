@@ -45,6 +45,10 @@ pub enum AuditKind {
     RefreshTokenReuse,
     /// Name or phone number changed.
     ProfileChanged,
+    /// The account was switched off.
+    AccountDisabled,
+    /// The account was switched on again.
+    AccountEnabled,
     /// The account was erased by its owner.
     AccountErased,
 }
@@ -68,6 +72,8 @@ impl AuditKind {
             Self::SessionsRevoked => "sessions_revoked",
             Self::RefreshTokenReuse => "refresh_token_reuse",
             Self::ProfileChanged => "profile_changed",
+            Self::AccountDisabled => "account_disabled",
+            Self::AccountEnabled => "account_enabled",
             Self::AccountErased => "account_erased",
         }
     }

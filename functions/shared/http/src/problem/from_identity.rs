@@ -1,8 +1,8 @@
 //! What clients learn of the errors of `identity`: the one place where the two meet.
 
 use portcullis_identity::Error;
+use portcullis_identity::StoreError;
 use portcullis_platform::KeyWrapError;
-use portcullis_store::StoreError;
 
 use super::{Code, Problem};
 

@@ -61,17 +61,24 @@ fn nearest_existing(folder: &Path) -> Result<PathBuf, Misconfigured> {
     Err(complaint(folder, "has no folder above it"))
 }
 
-/// The database is missing, empty, or an SQLite file of ours alone.
-pub(super) fn check_database(path: &Path) -> Result<(), Misconfigured> {
-    let Some(file) = open_private(path, OpenOptions::new().read(true).write(true))? else { return Ok(()) };
+/// Whether there is anything in the database: it is missing or empty, or else an SQLite file of ours alone.
+pub(super) fn check_database(path: &Path) -> Result<bool, Misconfigured> {
+    let Some(file) = open_private(path, OpenOptions::new().read(true).write(true))? else { return Ok(false) };
     let mut start = Vec::with_capacity(SQLITE_MAGIC.len());
     file.take(SQLITE_MAGIC.len() as u64)
         .read_to_end(&mut start)
         .map_err(|error| complaint(path, format!("cannot be read: {error}")))?;
     if start.is_empty() || start == SQLITE_MAGIC {
-        return Ok(());
+        return Ok(!start.is_empty());
     }
     Err(complaint(path, "is not an SQLite database; restore it from a backup or move it away"))
+}
+
+/// A database is never opened without the master key it was written under: a new one could read nothing of it.
+pub(super) fn missing_beside_database(key: Key, path: &Path) -> Misconfigured {
+    let reason =
+        format!("is missing, and there is a database that needs this {}; {}", key.title(), key.remedy());
+    complaint(path, reason)
 }
 
 /// The key a variable sets, if it does.

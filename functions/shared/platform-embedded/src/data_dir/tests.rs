@@ -200,6 +200,18 @@ fn a_database_that_is_none_or_open_to_others_is_refused() {
 }
 
 #[test]
+fn a_database_without_its_master_key_is_refused() {
+    let (home, path) = started();
+    // An empty database holds nothing that was written under the lost key.
+    fs::remove_file(path.join("keys/master-key")).unwrap();
+    start(&path);
+    drop(EmbeddedDynamoDb::open(&path.join("portcullis.db")).unwrap());
+    assert!(fs::metadata(path.join("portcullis.db")).unwrap().len() > 0, "the engine made its tables");
+    fs::remove_file(path.join("keys/master-key")).unwrap();
+    assert_refused(home.path(), &[], "DATA_DIR", "master-key\" is missing");
+}
+
+#[test]
 fn a_file_where_a_folder_should_be_is_refused_and_the_other_way_round() {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("data"), "").unwrap();

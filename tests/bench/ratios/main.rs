@@ -1,0 +1,92 @@
+//! What a sign-in, a refresh and a verification cost, each beside the bare operation it cannot do without.
+//!
+//! `cargo bench -p bench` runs everything; a word after `--` selects what contains it. The machine's speed and noise are
+//! in floor and figure alike, because the two take turns: the ratios are what to compare between machines.
+#![allow(clippy::expect_used, reason = "there is nothing to measure without it")]
+
+mod accounts;
+mod floor;
+mod instant;
+mod report;
+mod service;
+
+use std::hint::black_box;
+
+use portcullis_identity::{SigningKey, VerificationKeys};
+use portcullis_platform_embedded::EmbeddedDynamoDb;
+use portcullis_verifier::Expectations;
+use tokio::runtime::Runtime;
+
+use crate::instant::Instantly;
+use crate::report::Report;
+use crate::service::{DEFAULT_HASHES, Service};
+
+fn main() {
+    let runtime = Runtime::new().expect("a runtime");
+    let mut report = Report::default();
+    login(&runtime, &mut report);
+    refresh(&runtime, &mut report);
+    verification(&mut report);
+    accounts::measure(&runtime, &mut report);
+    report.print();
+}
+
+fn login(runtime: &Runtime, report: &mut Report) {
+    let engine = EmbeddedDynamoDb::in_memory().expect("an engine");
+    let service = runtime.block_on(Service::start(engine.http_client(), DEFAULT_HASHES));
+    runtime.block_on(service.register("asha@example.com"));
+    let mut hash = floor::argon2id(DEFAULT_HASHES);
+    report.ratio("login / bare Argon2id", Some(1.10), &mut hash, || {
+        runtime.block_on(service.sign_in("asha@example.com"));
+    });
+}
+
+fn refresh(runtime: &Runtime, report: &mut Report) {
+    let mut sign = floor::rs256_signature();
+
+    let engine = EmbeddedDynamoDb::in_memory().expect("an engine");
+    let instant = Instantly::after(engine);
+    let service = runtime.block_on(Service::start(instant.http_client(), DEFAULT_HASHES));
+    runtime.block_on(service.register("asha@example.com"));
+    let token = runtime.block_on(service.sign_in("asha@example.com"));
+    instant.learn();
+    runtime.block_on(service.refresh(&token));
+    instant.answer_at_once();
+    report.ratio("refresh, store at once / bare RS256 signature", Some(1.6), &mut sign, || {
+        runtime.block_on(service.refresh(&token));
+    });
+    report.ratio("the same without HTTP / bare RS256 signature", None, &mut sign, || {
+        runtime.block_on(service.refresh_without_http(&token));
+    });
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let on_disk = EmbeddedDynamoDb::open(&folder.path().join("bench.db")).expect("a database");
+    let in_memory = EmbeddedDynamoDb::in_memory().expect("an engine");
+    for (name, engine) in [
+        ("refresh, engine in memory / bare RS256 signature", in_memory),
+        ("refresh, engine on disk / bare RS256 signature", on_disk),
+    ] {
+        let service = runtime.block_on(Service::start(engine.http_client(), DEFAULT_HASHES));
+        runtime.block_on(service.register("asha@example.com"));
+        let mut token = runtime.block_on(service.sign_in("asha@example.com"));
+        report.ratio(name, None, &mut sign, || token = runtime.block_on(service.refresh(&token)));
+    }
+}
+
+fn verification(report: &mut Report) {
+    let pem = floor::private_key();
+    let key = SigningKey::from_pem(pem.as_bytes()).expect("a key");
+    let keys = VerificationKeys::of([&key]);
+    let engine = EmbeddedDynamoDb::in_memory().expect("an engine");
+    let runtime = Runtime::new().expect("a runtime");
+    let service = runtime.block_on(Service::start_with_key(engine.http_client(), DEFAULT_HASHES, &pem));
+    runtime.block_on(service.register("asha@example.com"));
+    let token = runtime.block_on(service.access_token("asha@example.com"));
+    let expected = Expectations::new("user_service".to_owned(), "trading_platform".to_owned());
+    let now = service.unix_seconds();
+    assert!(keys.verify(&token, &expected, now).is_some(), "the token is good");
+    let mut verify = floor::rs256_verification(&pem, &token);
+    report.ratio("verification / bare RSA verification", Some(1.3), &mut verify, || {
+        black_box(keys.verify(black_box(&token), &expected, now));
+    });
+}

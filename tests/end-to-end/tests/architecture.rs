@@ -1,0 +1,76 @@
+//! Which crate may know which: arrows point one way.
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says so")]
+
+use std::collections::BTreeSet;
+
+use cargo_metadata::{DependencyKind, MetadataCommand, Package};
+
+/// The crates of the product by what they are for, and the crates of ours each may depend on.
+const MAY_KNOW: &[(&str, &[&str])] = &[
+    ("portcullis-verifier", &[]),
+    ("portcullis-platform", &[]),
+    ("portcullis-store", &["portcullis-platform"]),
+    ("portcullis-identity", &["portcullis-store", "portcullis-platform", "portcullis-verifier"]),
+    ("portcullis-http", &["portcullis-identity", "portcullis-platform", "portcullis-verifier"]),
+    ("portcullis-platform-embedded", &["portcullis-platform"]),
+];
+
+/// What a function may know; every crate that is neither above nor the local runner is one.
+const OF_A_FUNCTION: &[&str] = &["portcullis-http", "portcullis-identity"];
+
+/// Who alone may name an engine or a service of the cloud.
+const NAMED_BY: &[(&str, &[&str])] = &[
+    ("aws-sdk-dynamodb", &["portcullis-store"]),
+    ("dynoxide-rs", &["portcullis-platform-embedded"]),
+    ("axum", &["portcullis-http", "portcullis-local"]),
+    ("argon2", &["portcullis-identity"]),
+];
+
+fn product() -> Vec<Package> {
+    let metadata = MetadataCommand::new().no_deps().other_options(["--offline".to_owned()]).exec();
+    let packages = metadata.expect("the workspace can be read").packages;
+    packages.into_iter().filter(|package| !package.manifest_path.as_str().contains("/tests/")).collect()
+}
+
+/// Names of what a package is built with, tests aside.
+fn knows(package: &Package) -> BTreeSet<&str> {
+    let built_with = package.dependencies.iter().filter(|known| known.kind != DependencyKind::Development);
+    built_with.map(|known| known.name.as_str()).collect()
+}
+
+#[test]
+fn arrows_between_our_crates_point_one_way() {
+    for package in product() {
+        let name = package.name.as_str();
+        let allowed = MAY_KNOW.iter().find(|(one, _)| *one == name).map_or(OF_A_FUNCTION, |(_, known)| known);
+        let ours = knows(&package).into_iter().filter(|known| known.starts_with("portcullis-"));
+        for known in ours {
+            // The local runner puts everything together.
+            assert!(name == "portcullis-local" || allowed.contains(&known), "{name} may not know {known}");
+        }
+    }
+}
+
+#[test]
+fn an_engine_is_named_by_its_own_crate_alone() {
+    for package in product() {
+        for known in knows(&package) {
+            let Some((_, allowed)) = NAMED_BY.iter().find(|(named, _)| *named == known) else { continue };
+            let is_function = !MAY_KNOW.iter().any(|(one, _)| *one == package.name.as_str());
+            // A function's handlers are axum's.
+            let is_its_own = known == "axum" && is_function;
+            assert!(is_its_own || allowed.contains(&package.name.as_str()), "{} names {known}", package.name);
+        }
+    }
+}
+
+#[test]
+fn what_is_shared_with_the_edge_is_pure() {
+    let verifier = product().into_iter().find(|package| package.name.as_str() == "portcullis-verifier");
+    for known in knows(&verifier.expect("it is there")) {
+        let is_impure = ["tokio", "http", "axum", "reqwest", "getrandom", "rand", "jiff", "time", "chrono"]
+            .contains(&known)
+            || known.starts_with("aws-");
+        assert!(!is_impure, "the verifier depends on {known}");
+    }
+}

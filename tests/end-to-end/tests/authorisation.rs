@@ -1,0 +1,180 @@
+//! Every route against everybody who must not use it.
+//!
+//! A route that is missing below fails the test: whoever adds one says here who may call it.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so"
+)]
+
+use std::collections::BTreeSet;
+
+use portcullis_harness::process::Running;
+use reqwest::{Client, Method, Response, StatusCode};
+use serde_json::{Value, json};
+
+const PASSWORD: &str = "copper lantern drifts upstream";
+
+/// What a caller has to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shows {
+    /// Nothing.
+    Nothing,
+    /// An access token whose session is alive.
+    AccessToken,
+    /// A refresh token, in the body or as a cookie.
+    RefreshToken,
+    /// A refresh token or an access token.
+    EitherToken,
+    /// An access token, or an API key whose scopes permit it.
+    AccessTokenOrApiKey,
+    /// The token of a service that has the right.
+    ServiceToken,
+}
+
+const ROUTES: &[(&str, &str, Shows)] = &[
+    ("delete", "/v1/api-keys/{id}", Shows::AccessToken),
+    ("delete", "/v1/sessions", Shows::AccessToken),
+    ("delete", "/v1/sessions/{id}", Shows::AccessToken),
+    ("delete", "/v1/users/me", Shows::AccessToken),
+    ("get", "/.well-known/openid-configuration", Shows::Nothing),
+    ("get", "/healthz", Shows::Nothing),
+    ("get", "/v1/api-keys", Shows::AccessToken),
+    ("get", "/v1/auth/.well-known/jwks.json", Shows::Nothing),
+    ("get", "/v1/auth/status", Shows::AccessToken),
+    ("get", "/v1/authz/permissions", Shows::AccessTokenOrApiKey),
+    ("get", "/v1/sessions", Shows::AccessToken),
+    ("get", "/v1/users/me", Shows::AccessTokenOrApiKey),
+    ("patch", "/v1/users/me", Shows::AccessToken),
+    ("post", "/v1/api-keys", Shows::AccessToken),
+    ("post", "/v1/api-keys/{id}/rotate", Shows::AccessToken),
+    ("post", "/v1/auth/login", Shows::Nothing),
+    ("post", "/v1/auth/logout", Shows::EitherToken),
+    ("post", "/v1/auth/mfa/verify", Shows::Nothing),
+    ("post", "/v1/auth/refresh", Shows::RefreshToken),
+    ("post", "/v1/auth/register", Shows::Nothing),
+    ("post", "/v1/authz/check", Shows::AccessTokenOrApiKey),
+    ("post", "/v1/internal/api-keys/verify", Shows::ServiceToken),
+    ("post", "/v1/mfa/backup-codes", Shows::AccessToken),
+    ("post", "/v1/mfa/totp/disable", Shows::AccessToken),
+    ("post", "/v1/mfa/totp/enable", Shows::AccessToken),
+    ("post", "/v1/mfa/totp/setup", Shows::AccessToken),
+];
+
+struct Stage {
+    service: Running,
+    client: Client,
+}
+
+impl Stage {
+    async fn post(&self, path: &str, body: Value) -> Response {
+        self.client.post(format!("{}{path}", self.service.url)).json(&body).send().await.unwrap()
+    }
+
+    /// A person who is signed in: the session's answer.
+    async fn person(&self, email: &str) -> Value {
+        let body = json!({"email": email, "password": PASSWORD, "name": "Somebody"});
+        assert_eq!(self.post("/v1/auth/register", body).await.status(), StatusCode::CREATED);
+        let body = json!({"email": email, "password": PASSWORD, "token_delivery": "body"});
+        self.post("/v1/auth/login", body).await.json().await.unwrap()
+    }
+
+    async fn call(&self, method: &str, path: &str, token: Option<&str>) -> Response {
+        let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+        let path = path.replace("{id}", "ses_0190f5d7a0007000800000000000000a");
+        let mut request = self.client.request(method.clone(), format!("{}{path}", self.service.url));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        if matches!(method, Method::POST | Method::PATCH | Method::DELETE) {
+            request = request.json(&json!({"password": PASSWORD}));
+        }
+        request.send().await.unwrap()
+    }
+}
+
+fn text<'a>(answer: &'a Value, name: &str) -> &'a str {
+    answer[name].as_str().unwrap()
+}
+
+#[tokio::test]
+async fn every_route_is_in_the_table_and_the_table_has_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Running::start(folder.path(), &[]).unwrap();
+    let document: Value =
+        reqwest::get(format!("{}/openapi.json", service.url)).await.unwrap().json().await.unwrap();
+    let served: BTreeSet<(String, String)> = document["paths"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .flat_map(|(path, item)| {
+            item.as_object().unwrap().keys().map(move |method| (method.clone(), path.clone()))
+        })
+        .collect();
+    let listed: BTreeSet<(String, String)> =
+        ROUTES.iter().map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned())).collect();
+    assert_eq!(served, listed);
+    for (method, path, shows) in ROUTES {
+        let security = &document["paths"][path][method]["security"];
+        let names = security.to_string();
+        match shows {
+            Shows::Nothing => assert!(security.is_null(), "{method} {path} is documented as {names}"),
+            Shows::AccessToken => {
+                let alone = names.contains("access_token") && !names.contains("api_key");
+                assert!(alone, "{method} {path}: {names}");
+            }
+            Shows::RefreshToken => assert!(names.contains("refresh_cookie"), "{method} {path}: {names}"),
+            Shows::AccessTokenOrApiKey => {
+                let both = names.contains("access_token") && names.contains("api_key");
+                assert!(both, "{method} {path}: {names}");
+            }
+            Shows::ServiceToken => assert!(names.contains("service_token"), "{method} {path}: {names}"),
+            Shows::EitherToken => {
+                let both = names.contains("refresh_cookie") && names.contains("access_token");
+                assert!(both, "{method} {path}: {names}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_route_takes_the_token_it_asks_for_and_no_other_kind() {
+    let folder = tempfile::tempdir().unwrap();
+    let stage = Stage { service: Running::start(folder.path(), &[]).unwrap(), client: Client::new() };
+    let session = stage.person("asha@example.com").await;
+    let over = stage.person("over@example.com").await;
+    let signed_out = stage.post("/v1/auth/logout", json!({"refresh_token": over["refresh_token"]})).await;
+    assert_eq!(signed_out.status(), StatusCode::OK);
+    let access = text(&session, "access_token");
+    let (head, signature) = access.rsplit_once('.').unwrap();
+    let unsigned = format!("{head}.");
+    let swapped = format!("{head}.{}", signature.chars().rev().collect::<String>());
+    let foreign = [
+        ("nothing at all", None),
+        ("a refresh token", session["refresh_token"].as_str()),
+        ("a user id", session["user"]["user_id"].as_str()),
+        ("a password", Some(PASSWORD)),
+        ("a token without its signature", Some(unsigned.as_str())),
+        ("a token with another signature", Some(swapped.as_str())),
+        ("a token of a session that is over", over["access_token"].as_str()),
+    ];
+    let takes_no_other = [Shows::AccessToken, Shows::AccessTokenOrApiKey, Shows::ServiceToken];
+    for (method, path, _) in ROUTES.iter().filter(|(_, _, shows)| takes_no_other.contains(shows)) {
+        for (what, token) in foreign {
+            let answer = stage.call(method, path, token).await;
+            assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{method} {path} with {what}");
+            let challenge = answer.headers()["www-authenticate"].to_str().unwrap();
+            assert!(challenge.starts_with("Bearer error="), "{method} {path} with {what}: {challenge}");
+        }
+    }
+    for token in [access, PASSWORD, "rt_made.up.0.AA.AA", text(&session["user"], "user_id")] {
+        let answer = stage.post("/v1/auth/refresh", json!({"refresh_token": token})).await;
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "a refresh with {token}");
+    }
+    // None of all this has touched the session.
+    assert_eq!(stage.call("get", "/v1/users/me", Some(access)).await.status(), StatusCode::OK);
+    let refreshed = stage.post("/v1/auth/refresh", json!({"refresh_token": session["refresh_token"]})).await;
+    assert_eq!(refreshed.status(), StatusCode::OK);
+}
