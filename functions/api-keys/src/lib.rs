@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use portcullis_http::{
     AppState, Client, Code, IdempotencyKey, Json, List, Page, Problem, SignedInCaller, rfc3339,
 };
-use portcullis_identity::{ApiKey, ApiKeyId, ApiKeyName, ApiKeyRequest, IssuedApiKey};
+use portcullis_identity::{ApiKey, ApiKeyId};
+use portcullis_identity::{ApiKeyName, ApiKeyRequest, IssuedApiKey};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

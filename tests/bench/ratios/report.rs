@@ -98,7 +98,7 @@ fn in_turn(times: u64, floor: &mut dyn FnMut(), subject: &mut dyn FnMut()) -> (D
     (bare, whole)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a benchmark measures the machine's time")]
+#[expect(clippy::disallowed_methods, reason = "time is what is measured")]
 fn repeat(times: u64, what: &mut dyn FnMut()) -> Duration {
     let start = Instant::now();
     for _ in 0..times {

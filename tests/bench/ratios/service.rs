@@ -36,7 +36,7 @@ impl Service {
     pub(crate) async fn start_with_key(engine: SharedHttpClient, hashes: Argon2Settings, pem: &str) -> Self {
         let environment = [("TOKEN_SIGNING_KEY", pem)].into_iter().collect();
         let store = table_on(engine).await;
-        Self::of(identity_with(&environment, store, Arc::new(SystemClock), hashes).await)
+        Self::of(identity_with(&environment, store, Arc::new(SystemClock), hashes).await.0)
     }
 
     fn of(identity: Identity) -> Self {

@@ -47,14 +47,14 @@ async fn what_cannot_be_a_key_is_refused_without_a_look_at_any_record() {
     let asha = person(&world, "asha@example.com").await;
     let issued = create(&world, &asha, wanted(None)).await.unwrap();
     let text = issued.text.expose_secret();
-    let before = world.faults.calls();
+    let before = world.faults.requests();
     for place in 0..text.len() {
         let mut typo = text.to_owned();
         typo.replace_range(place..=place, if &text[place..=place] == "a" { "b" } else { "a" });
         let refused = world.identity.authenticate_key(&typo.into()).await;
         assert!(matches!(refused, Err(Error::InvalidApiKey)), "{place}");
     }
-    assert_eq!(world.faults.calls(), before);
+    assert_eq!(world.faults.requests(), before);
     world.identity.authenticate_key(&issued.text).await.unwrap();
 
     // The right shape and even the right id, with another secret.
@@ -249,9 +249,9 @@ async fn the_use_of_a_key_is_noted_once_a_minute_and_never_in_its_way() {
     let asha = person(&world, "asha@example.com").await;
     let issued = create(&world, &asha, wanted(None)).await.unwrap();
     let cost = async || {
-        let before = world.faults.calls();
+        let before = world.faults.requests();
         world.identity.authenticate_key(&issued.text).await.unwrap();
-        world.faults.calls() - before
+        world.faults.requests() - before
     };
     assert_eq!(cost().await, 4, "owner, account and key, then the note");
     let noted = world.clock.now();

@@ -75,7 +75,7 @@ impl Person {
 
     /// Begins a sign-in.
     async fn challenge(&self) -> SecretString {
-        match self.world.login(self.email, PASSWORD).await.unwrap() {
+        match self.world.login(self.email).await.unwrap() {
             Login::MfaRequired(challenge) => challenge.token.secret().clone(),
             Login::SignedIn(_) => panic!("no code was asked for"),
         }
@@ -135,14 +135,14 @@ async fn a_sign_in_costs_one_read_and_one_write_with_and_without_a_factor() {
     let asha = Person::new(&world, "asha@example.com").await;
     world.person("ravi@example.com").await;
     for email in ["asha@example.com", "ravi@example.com"] {
-        let before = world.faults.calls();
-        world.login(email, PASSWORD).await.unwrap();
-        assert_eq!(world.faults.calls() - before, 2, "{email}");
+        let before = world.faults.requests();
+        world.login(email).await.unwrap();
+        assert_eq!(world.faults.requests() - before, 2, "{email}");
     }
     let token = asha.challenge().await;
-    let before = world.faults.calls();
+    let before = world.faults.requests();
     asha.finish(&token, &asha.code()).await.unwrap();
-    assert_eq!(world.faults.calls() - before, 4, "challenge, account and factor, then all at once");
+    assert_eq!(world.faults.requests() - before, 4, "challenge, account and factor, then all at once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -397,7 +397,7 @@ async fn no_other_token_stands_for_a_challenge_and_no_record_is_asked() {
     let signed_in = asha.sign_in(&asha.code()).await.unwrap();
     let challenge = asha.challenge().await;
     let random = challenge.expose_secret().strip_prefix("mfa_").unwrap();
-    let before = world.faults.calls();
+    let before = world.faults.requests();
     for token in [
         "",
         random,
@@ -411,7 +411,7 @@ async fn no_other_token_stands_for_a_challenge_and_no_record_is_asked() {
         let finished = asha.finish(&SecretString::from(token), &asha.code()).await;
         assert!(matches!(finished, Err(Error::InvalidSessionToken)), "{token}");
     }
-    assert_eq!(world.faults.calls(), before);
+    assert_eq!(world.faults.requests(), before);
     // And it stands for no other token.
     assert!(world.identity.authenticate(challenge.expose_secret()).await.is_err());
     assert!(world.identity.refresh(&challenge, &Origin::default()).await.is_err());

@@ -244,10 +244,10 @@ async fn every_refused_sign_in_asks_the_store_as_often() {
         ("disabled@example.com", PASSWORD),
         ("disabled@example.com", "wrong"),
     ] {
-        let before = world.faults.calls();
-        let refused = world.sign_in_with(email, typed).await;
+        let before = world.faults.requests();
+        let refused = world.login_with(email, typed).await;
         assert!(matches!(refused, Err(Error::InvalidCredentials)), "{email}");
-        asked.push(world.faults.calls() - before);
+        asked.push(world.faults.requests() - before);
     }
     assert_eq!(asked, [1; 6]);
 }

@@ -45,7 +45,7 @@ struct Inner {
     per_mille: AtomicU64,
     /// From which request on none reaches the engine.
     down_from: AtomicU64,
-    calls: AtomicU64,
+    requests: AtomicU64,
     injected: AtomicU64,
 }
 
@@ -57,7 +57,7 @@ impl Faulty {
             random: Mutex::new(StdRng::seed_from_u64(seed)),
             per_mille: AtomicU64::new(0),
             down_from: AtomicU64::new(u64::MAX),
-            calls: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
             injected: AtomicU64::new(0),
         }))
     }
@@ -69,7 +69,7 @@ impl Faulty {
 
     /// Lets this many requests pass and refuses all after them before the engine sees them.
     pub fn go_down_after(&self, requests: u64) {
-        self.0.down_from.store(self.calls() + requests, Ordering::SeqCst);
+        self.0.down_from.store(self.requests() + requests, Ordering::SeqCst);
     }
 
     /// Ends what [`Faulty::go_down_after`] began.
@@ -78,8 +78,8 @@ impl Faulty {
     }
 
     /// How many requests there were so far, those that met a fault included.
-    pub fn calls(&self) -> u64 {
-        self.0.calls.load(Ordering::SeqCst)
+    pub fn requests(&self) -> u64 {
+        self.0.requests.load(Ordering::SeqCst)
     }
 
     /// How many faults there were so far.
@@ -97,8 +97,8 @@ impl Faulty {
         self.0.random.lock().unwrap_or_else(PoisonError::into_inner).random_range(1..4)
     }
 
-    /// What happens to the request of this number.
-    fn draw(&self, number: u64) -> Option<Fault> {
+    fn draw(&self) -> Option<Fault> {
+        let number = self.0.requests.fetch_add(1, Ordering::SeqCst);
         if number >= self.0.down_from.load(Ordering::SeqCst) {
             return Some(Fault::FailedBefore);
         }
@@ -127,7 +127,7 @@ impl HttpClient for Faulty {
 
 impl HttpConnector for Faulty {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let fault = self.draw(self.0.calls.fetch_add(1, Ordering::SeqCst));
+        let fault = self.draw();
         let engine = self.0.engine.clone();
         let hops = self.hops();
         HttpConnectorFuture::new(async move {

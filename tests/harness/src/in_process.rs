@@ -33,10 +33,10 @@ pub const CHEAP_HASHES: Argon2Settings = Argon2Settings { memory_kib: 64, iterat
 /// # Panics
 /// When the keys cannot be made.
 pub async fn identity(store: Store, clock: Arc<dyn Clock>, argon2: Argon2Settings) -> Identity {
-    identity_with(&Environment::default(), store, clock, argon2).await
+    identity_with(&Environment::default(), store, clock, argon2).await.0
 }
 
-/// The operations as these variables have them.
+/// The operations as these variables have them, and a way to make the wrapping of keys fail.
 ///
 /// # Panics
 /// When the variables cannot be used or the keys cannot be made.
@@ -46,22 +46,24 @@ pub async fn identity_with(
     store: Store,
     clock: Arc<dyn Clock>,
     argon2: Argon2Settings,
-) -> Identity {
+) -> (Identity, Arc<FaultyKeyWrap>) {
     let folder = tempfile::tempdir().expect("a folder");
     let entropy = Arc::new(SystemEntropy);
     let prepared = DataDir::inspect(&folder.path().join("data"), environment, entropy.clone())
         .expect("an empty folder")
         .prepare()
         .expect("keys");
-    Identity {
+    let key_wrap = Arc::new(FaultyKeyWrap::new(prepared.key_wrap));
+    let identity = Identity {
         store,
         clock,
         entropy,
-        key_wrap: Arc::new(prepared.key_wrap),
+        key_wrap: key_wrap.clone(),
         keyring: Keyring::load(&prepared.secrets).await.expect("keys"),
         hasher: PasswordHasher::start(argon2, &SystemEntropy).expect("threads"),
         settings: IdentitySettings { argon2, ..IdentitySettings::read(environment).expect("settings") },
-    }
+    };
+    (identity, key_wrap)
 }
 
 /// A clock that stands still until it is moved.
@@ -116,9 +118,8 @@ impl World {
         let faults = Faulty::new(engine, seed);
         let clock = Arc::new(MovableClock(AtomicI64::new(1_795_000_000_000)));
         let store = Store::in_process(store_through(&faults), TABLE);
-        let mut identity = identity(store, clock.clone(), CHEAP_HASHES).await;
-        let key_wrap = Arc::new(FaultyKeyWrap::new(identity.key_wrap.clone()));
-        identity.key_wrap = key_wrap.clone();
+        let environment = Environment::default();
+        let (identity, key_wrap) = identity_with(&environment, store, clock.clone(), CHEAP_HASHES).await;
         Self { identity: Arc::new(identity), clock, faults, key_wrap, truth }
     }
 
@@ -145,27 +146,20 @@ impl World {
     /// # Panics
     /// When a code is asked for: whoever set a second factor up uses [`World::login`].
     pub async fn sign_in(&self, email: &str) -> Result<SignedIn, portcullis_identity::Error> {
-        self.sign_in_with(email, PASSWORD).await
-    }
-
-    /// Signs somebody in with this password.
-    ///
-    /// # Panics
-    /// When a code is asked for.
-    pub async fn sign_in_with(
-        &self,
-        email: &str,
-        typed: &str,
-    ) -> Result<SignedIn, portcullis_identity::Error> {
-        match self.login(email, typed).await? {
+        match self.login(email).await? {
             Login::SignedIn(session) => Ok(*session),
             #[expect(clippy::panic, reason = "a test that cannot go on says so")]
             Login::MfaRequired(_) => panic!("a code is asked for"),
         }
     }
 
-    /// The first half of a sign-in, or all of it.
-    pub async fn login(&self, email: &str, typed: &str) -> Result<Login, portcullis_identity::Error> {
+    /// Shows [`PASSWORD`].
+    pub async fn login(&self, email: &str) -> Result<Login, portcullis_identity::Error> {
+        self.login_with(email, PASSWORD).await
+    }
+
+    /// Shows this password.
+    pub async fn login_with(&self, email: &str, typed: &str) -> Result<Login, portcullis_identity::Error> {
         let attempt = LoginAttempt {
             name: LoginName::Email(Email::parse(email)?),
             password: password(typed),

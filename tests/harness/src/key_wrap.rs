@@ -1,21 +1,21 @@
 //! A keeper of the master key that can be out of reach.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use portcullis_platform::{DataKey, EncryptionContext, KeyWrap, KeyWrapError};
+use portcullis_platform_embedded::LocalMasterKey;
 use secrecy::SecretSlice;
 
-/// A keeper behind a switch.
+/// The local keeper behind a switch.
 #[derive(Debug)]
 pub struct FaultyKeyWrap {
-    keeper: Arc<dyn KeyWrap>,
+    keeper: LocalMasterKey,
     down: AtomicBool,
 }
 
 impl FaultyKeyWrap {
-    pub(crate) fn new(keeper: Arc<dyn KeyWrap>) -> Self {
+    pub(crate) fn new(keeper: LocalMasterKey) -> Self {
         Self { keeper, down: AtomicBool::new(false) }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The suites run their races and faults on this as well and expect to find the damage, so that nobody has to believe
 //! that they could.
-#![allow(clippy::indexing_slicing, reason = "what a JSON value does not have is null")]
+#![expect(clippy::indexing_slicing, reason = "what a JSON value does not have is null")]
 
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
