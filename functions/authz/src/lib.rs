@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use portcullis_http::{AnyCaller, AppState, Json, Problem};
-use portcullis_verifier::policy::{Permission, PermissionError};
+use portcullis_identity::{Permission, PermissionError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;

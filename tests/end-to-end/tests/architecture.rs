@@ -28,8 +28,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 ];
 
 /// What a function may know; every crate that is neither above nor the local runner is one.
-const OF_A_FUNCTION: &[&str] =
-    &["portcullis-http", "portcullis-identity", "portcullis-lambda", "portcullis-verifier"];
+const OF_A_FUNCTION: &[&str] = &["portcullis-http", "portcullis-identity", "portcullis-lambda"];
 
 /// Who alone may name an engine or a service of the cloud.
 const NAMED_BY: &[(&str, &[&str])] = &[

@@ -58,6 +58,8 @@ use portcullis_platform::{Clock, Entropy, KeyWrap};
 use portcullis_store::Store;
 /// What operations give and take of the store's records, for callers that know the operations alone.
 pub use portcullis_store::{Account, ApiKey, ApiKeyId, Session, SessionId, StoreError};
+/// What a policy is asked.
+pub use portcullis_verifier::policy::{Permission, PermissionError};
 
 /// Everything an operation needs; made once at the start and shared by all requests.
 #[derive(Debug)]

@@ -66,7 +66,9 @@ fn assert_private(home: &Path) {
     let expected = [
         ("data", "700"),
         ("data/keys", "700"),
+        ("data/keys/api-key-secret", "600"),
         ("data/keys/master-key", "600"),
+        ("data/keys/service-tokens.json", "600"),
         ("data/keys/session-secret-key", "600"),
         ("data/keys/token-signing-key.pem", "600"),
         ("data/portcullis.db", "600"),
@@ -90,6 +92,8 @@ fn a_first_start_makes_everything_private_and_says_so() {
         [
             format!("created the data folder \"{}\"", data.display()),
             line("session secret", "keys/session-secret-key"),
+            line("secret of API keys", "keys/api-key-secret"),
+            line("tokens of services", "keys/service-tokens.json"),
             line("token signing key", "keys/token-signing-key.pem"),
             line("master key", "keys/master-key"),
             line("database", "portcullis.db"),
@@ -147,9 +151,14 @@ async fn a_second_start_creates_nothing_and_finds_the_same_keys() {
     assert_eq!(opened.expose_secret(), made.plaintext.expose_secret());
 }
 
-async fn secrets(prepared: &Prepared) -> [Vec<u8>; 2] {
+async fn secrets(prepared: &Prepared) -> [Vec<u8>; 4] {
     let fetch = async |name| prepared.secrets.fetch(name).await.unwrap().current.expose_secret().to_vec();
-    [fetch(SecretName::SessionSecretKey).await, fetch(SecretName::TokenSigningKey).await]
+    [
+        fetch(SecretName::SessionSecretKey).await,
+        fetch(SecretName::TokenSigningKey).await,
+        fetch(SecretName::ApiKeySecret).await,
+        fetch(SecretName::ServiceTokens).await,
+    ]
 }
 
 #[test]
@@ -262,9 +271,19 @@ async fn the_environment_takes_the_place_of_files() {
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("data");
     let secret = "a secret of more than thirty-two bytes";
-    let environment = [("SESSION_SECRET_KEY", secret), ("TOKEN_SIGNING_KEY", pem.as_str())];
+    let api_keys = "another secret of more than thirty-two bytes";
+    let services = r#"{"edge":"svc_of_no_less_than_thirty_two_characters"}"#;
+    let environment = [
+        ("SESSION_SECRET_KEY", secret),
+        ("TOKEN_SIGNING_KEY", pem.as_str()),
+        ("PORTFOLIO_API_KEY_SECRET", api_keys),
+        ("SERVICE_TOKENS", services),
+    ];
     let prepared = inspect(&data, &environment).unwrap().prepare().unwrap();
-    assert_eq!(secrets(&prepared).await, [secret.as_bytes(), pem.trim().as_bytes()]);
+    assert_eq!(
+        secrets(&prepared).await,
+        [secret, pem.trim(), api_keys, services].map(|text| text.as_bytes().to_vec())
+    );
     let keys: Vec<_> = fs::read_dir(data.join("keys")).unwrap().map(|key| key.unwrap().file_name()).collect();
     assert_eq!(keys, ["master-key"], "what the environment sets is not made");
 }
@@ -272,7 +291,8 @@ async fn the_environment_takes_the_place_of_files() {
 #[test]
 fn a_bad_value_of_the_environment_is_named_but_not_quoted() {
     let home = tempfile::tempdir().unwrap();
-    for variable in ["SESSION_SECRET_KEY", "TOKEN_SIGNING_KEY"] {
+    for variable in ["SESSION_SECRET_KEY", "TOKEN_SIGNING_KEY", "PORTFOLIO_API_KEY_SECRET", "SERVICE_TOKENS"]
+    {
         assert_refused(home.path(), &[(variable, "hunter2")], variable, "the value ");
         let error = inspect(&home.path().join("data"), &[(variable, "hunter2")]).unwrap_err();
         assert!(!error.contains("hunter2"), "{error}");
@@ -296,8 +316,8 @@ async fn first_starts_at_the_same_moment_agree_on_their_keys() {
     }
     let mut created: Vec<_> = prepared.iter().flat_map(|one| &one.created).map(|made| &made.path).collect();
     created.sort_unstable();
-    assert_eq!(created.len(), 5, "each thing is made once, and by one of them: {created:?}");
-    assert_eq!(listing(home.path()).len(), 6, "no temporary file stays behind");
+    assert_eq!(created.len(), 7, "each thing is made once, and by one of them: {created:?}");
+    assert_eq!(listing(home.path()).len(), 8, "no temporary file stays behind");
 }
 
 #[test]
