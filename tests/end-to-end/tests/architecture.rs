@@ -8,6 +8,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 /// The crates of the product by what they are for, and the crates of ours each may depend on.
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("portcullis-verifier", &[]),
+    ("portcullis-edge", &["portcullis-verifier"]),
     ("portcullis-platform", &[]),
     ("portcullis-store", &["portcullis-platform"]),
     ("portcullis-identity", &["portcullis-store", "portcullis-platform", "portcullis-verifier"]),

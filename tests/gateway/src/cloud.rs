@@ -1,4 +1,4 @@
-//! What a deployment has beside its functions, made in the engines of the tests: a table and a secret of its own.
+//! What a deployment has beside its functions, made in the engines of the tests: a table, a secret and a key of its own.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,13 +16,15 @@ use secrecy::ExposeSecret;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A deployment's table and secret.
+/// A deployment's table, secret and key.
 #[derive(Debug)]
 pub struct Cloud {
     /// The name of the table.
     pub table: String,
     /// The name of the secret.
     pub secret: String,
+    /// The alias of the key that wraps data keys.
+    pub key: String,
 }
 
 /// Why there is none.
@@ -37,6 +39,9 @@ pub enum Unprepared {
     /// The secret could not be made.
     #[error("making the secret")]
     Secret(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The key could not be made.
+    #[error("making the key")]
+    Key(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// There is nothing to put into it.
     #[error(transparent)]
     Keys(#[from] NotRotated),
@@ -47,11 +52,33 @@ impl Cloud {
     pub async fn of_folder(folder: &Path, environment: &Environment) -> Result<Self, Unprepared> {
         let plain = |char: char| if char.is_ascii_alphanumeric() { char } else { '-' };
         let name: String = folder.to_string_lossy().chars().map(plain).collect();
-        let cloud = Self { table: format!("portcullis{name}"), secret: format!("portcullis{name}") };
+        let cloud = Self {
+            table: format!("portcullis{name}"),
+            secret: format!("portcullis{name}"),
+            key: format!("alias/portcullis{name}"),
+        };
         let connection = AwsConnection::of_process().await;
         cloud.make_table(&connection, environment).await?;
         cloud.make_secret(&connection).await?;
+        cloud.make_key(&connection).await?;
         Ok(cloud)
+    }
+
+    /// What a function is told of it.
+    pub fn variables(&self) -> [(String, String); 3] {
+        [("TABLE_NAME", &self.table), ("AWS_SECRET_NAME", &self.secret), ("KMS_KEY_ID", &self.key)]
+            .map(|(name, value)| (name.to_owned(), value.clone()))
+    }
+
+    async fn make_key(&self, connection: &AwsConnection) -> Result<(), Unprepared> {
+        let client = aws_sdk_kms::Client::new(connection.config());
+        if client.describe_key().key_id(&self.key).send().await.is_ok() {
+            return Ok(());
+        }
+        let made = client.create_key().send().await.map_err(|error| Unprepared::Key(error.into()))?;
+        let id = made.key_metadata.map(|key| key.key_id).unwrap_or_default();
+        let named = client.create_alias().alias_name(&self.key).target_key_id(id).send().await;
+        named.map(drop).map_err(|error| Unprepared::Key(error.into()))
     }
 
     async fn make_table(

@@ -49,12 +49,8 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut functions = Vec::new();
     for described in Template::read(&template::path())?.functions() {
         let log = folder.join("functions.log");
-        let variables = [
-            ("TABLE_NAME", cloud.table.clone()),
-            ("AWS_SECRET_NAME", cloud.secret.clone()),
-            (ENGINE, guard(described.clone(), engine).await?),
-        ];
-        let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        let mut variables = cloud.variables().to_vec();
+        variables.push((ENGINE.to_owned(), guard(described.clone(), engine).await?));
         functions.push(Function::new(described, binaries, variables, &log).await?);
     }
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);

@@ -46,11 +46,8 @@ impl World {
     }
 
     async fn function(&self, binary: &str, more: &[(&str, String)]) -> Arc<Function> {
-        let mut variables = vec![
-            ("TABLE_NAME".to_owned(), self.cloud.table.clone()),
-            ("AWS_SECRET_NAME".to_owned(), self.cloud.secret.clone()),
-            ("ARGON2_MEMORY_KIB".to_owned(), "64".to_owned()),
-        ];
+        let mut variables = self.cloud.variables().to_vec();
+        variables.push(("ARGON2_MEMORY_KIB".to_owned(), "64".to_owned()));
         variables.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         let all = Template::read(&template::path()).unwrap().functions();
         let described = all.into_iter().find(|function| function.binary == binary).unwrap();
@@ -116,11 +113,13 @@ fn last_line(variables: &[(&str, &str)]) -> Value {
 async fn a_missing_secret_table_or_setting_stops_the_start_with_a_line_that_names_it() {
     let world = World::new().await;
     let (table, secret) = (world.cloud.table.as_str(), world.cloud.secret.as_str());
+    let key = ("KMS_KEY_ID", world.cloud.key.as_str());
     for (variables, named) in [
-        ([("TABLE_NAME", "no-such-table"), ("AWS_SECRET_NAME", secret)], "no-such-table"),
-        ([("TABLE_NAME", table), ("AWS_SECRET_NAME", "no-such-secret")], "no-such-secret"),
-        ([("TABLE_NAME", table), ("AWS_SECRET_NAME", "")], "AWS_SECRET_NAME"),
-        ([("TABLE_NAME", ""), ("AWS_SECRET_NAME", secret)], "TABLE_NAME"),
+        ([("TABLE_NAME", "no-such-table"), ("AWS_SECRET_NAME", secret), key], "no-such-table"),
+        ([("TABLE_NAME", table), ("AWS_SECRET_NAME", "no-such-secret"), key], "no-such-secret"),
+        ([("TABLE_NAME", table), ("AWS_SECRET_NAME", ""), key], "AWS_SECRET_NAME"),
+        ([("TABLE_NAME", ""), ("AWS_SECRET_NAME", secret), key], "TABLE_NAME"),
+        ([("TABLE_NAME", table), ("AWS_SECRET_NAME", secret), ("KMS_KEY_ID", "")], "KMS_KEY_ID"),
     ] {
         let line = last_line(&variables);
         assert_eq!(

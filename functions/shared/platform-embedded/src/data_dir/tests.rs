@@ -119,7 +119,7 @@ fn even_where_new_files_are_open_to_everybody() {
     // Closing the database removed what SQLite keeps beside it while it is open; the other test looks at that.
     let modes: BTreeMap<_, _> =
         listing(home.path()).into_iter().map(|(path, (mode, _))| (path, mode)).collect();
-    assert_eq!(modes.len(), 6);
+    assert_eq!(modes.len(), 8);
     assert!(modes.iter().all(|(path, mode)| *mode == if path.is_dir() { 0o700 } else { 0o600 }), "{modes:?}");
 }
 
