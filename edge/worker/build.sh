@@ -16,12 +16,15 @@ optimiser=$tools/optimiser/node_modules/binaryen/bin/wasm-opt
 if [ ! -e "$optimiser" ]; then
     npm install --prefix "$tools/optimiser" --no-save --no-audit --no-fund --silent binaryen@132.0.0
 fi
-# Where there is no rustup, the distribution's package of the target has to be there already.
-if command -v rustup >/dev/null && ! rustup target list --installed | grep -qx wasm32-unknown-unknown; then
-    rustup target add wasm32-unknown-unknown
+build=(cargo build --quiet --locked --profile edge --target wasm32-unknown-unknown -p portcullis-edge)
+export CARGO_TARGET_DIR=$target
+if rustup target add wasm32-unknown-unknown 2>/dev/null; then
+    "${build[@]}"
+else
+    # Rustup or its server is out of reach: the same from the distribution's compiler and its sources.
+    . ./distribution-toolchain.sh
+    with_distribution_toolchain "$tools/distribution" "${build[@]}"
 fi
-
-CARGO_TARGET_DIR=$target cargo build --quiet --locked --profile edge --target wasm32-unknown-unknown -p portcullis-edge
 # Swapped in as a whole, so that a server that watches the folder never sees half of it.
 rm -rf build.new && mkdir build.new
 "$tools/bin/wasm-bindgen" --target web --no-typescript --experimental-reset-state-function \
