@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portcullis_platform::{Entropy, SecretName, parse_service_tokens};
+use portcullis_platform::{
+    Entropy, NotMade, SecretName, new_secret, new_service_tokens, parse_service_tokens,
+};
 use portcullis_platform_aws::secrets::{Document, Entry};
 use secrecy::ExposeSecret;
-
-use crate::material::{make, service_tokens};
 
 /// The secrets that are rotated. Others in the document are left as they are.
 const ROTATED: [SecretName; 2] = [SecretName::SessionSecretKey, SecretName::TokenSigningKey];
@@ -35,6 +35,12 @@ pub enum NotRotated {
     Unreadable(&'static str),
 }
 
+impl From<NotMade> for NotRotated {
+    fn from(_: NotMade) -> Self {
+        Self::NoKey
+    }
+}
+
 /// The document after one rotation. A secret that has no `next` gets one and is not replaced: nothing signs before it
 /// was published. One that is not there is made.
 pub fn rotated(
@@ -46,9 +52,9 @@ pub fn rotated(
 ) -> Result<Outcome, NotRotated> {
     let mut replaced = false;
     for name in ROTATED {
-        let fresh = make(name, entropy)?;
+        let fresh = new_secret(name, entropy)?;
         let entry = match document.0.remove(name.as_str()) {
-            None => Entry { current: make(name, entropy)?, next: Some(fresh), previous: None },
+            None => Entry { current: new_secret(name, entropy)?, next: Some(fresh), previous: None },
             Some(Entry { current, next: None, previous }) => Entry { current, next: Some(fresh), previous },
             Some(Entry { current, next: Some(next), .. }) => {
                 replaced = true;
@@ -60,17 +66,14 @@ pub fn rotated(
     let api_keys = SecretName::ApiKeySecret;
     if !document.0.contains_key(api_keys.as_str()) {
         // Never rotated: keys digested under it are made to last, and a third secret would refuse those of the first.
-        let made = Entry { current: make(api_keys, entropy)?, next: None, previous: None };
+        let made = Entry { current: new_secret(api_keys, entropy)?, next: None, previous: None };
         document.0.insert(api_keys.as_str().to_owned(), made);
     }
     let services = SecretName::ServiceTokens;
-    let tokens = match document.0.get(services.as_str()) {
-        None => make(services, entropy)?,
-        Some(entry) => {
-            let before = parse_service_tokens(entry.current.expose_secret().as_bytes());
-            service_tokens(before.map_err(NotRotated::Unreadable)?, entropy)?
-        }
-    };
+    let before = document.0.get(services.as_str());
+    let before = before.map(|entry| parse_service_tokens(entry.current.expose_secret().as_bytes()));
+    let before = before.transpose().map_err(NotRotated::Unreadable)?.unwrap_or_default();
+    let tokens = new_service_tokens(before, entropy).map_err(NotMade::from)?;
     document.0.insert(services.as_str().to_owned(), Entry { current: tokens, next: None, previous: None });
     let age = made_at.and_then(|made_at| Duration::try_from(now.duration_since(made_at)).ok());
     match age.filter(|age| replaced && *age < least_age) {

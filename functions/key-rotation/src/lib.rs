@@ -5,7 +5,6 @@
 //! with a secret is accepted a whole rotation before, and one after. To rotate one more secret, add it to `ROTATED`.
 
 mod document;
-mod material;
 mod step;
 
 pub use document::{NotRotated, Outcome, rotated};

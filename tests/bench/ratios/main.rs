@@ -23,10 +23,10 @@ use crate::service::{DEFAULT_HASHES, Service};
 
 fn main() {
     let runtime = Runtime::new().expect("a runtime");
-    let mut report = Report::default();
+    let mut report = Report::new();
     login(&runtime, &mut report);
     refresh(&runtime, &mut report);
-    verification(&mut report);
+    verification(&runtime, &mut report);
     accounts::measure(&runtime, &mut report);
     report.print();
 }
@@ -73,12 +73,11 @@ fn refresh(runtime: &Runtime, report: &mut Report) {
     }
 }
 
-fn verification(report: &mut Report) {
+fn verification(runtime: &Runtime, report: &mut Report) {
     let pem = floor::private_key();
     let key = SigningKey::from_pem(pem.as_bytes()).expect("a key");
     let keys = VerificationKeys::of([&key]);
     let engine = EmbeddedDynamoDb::in_memory().expect("an engine");
-    let runtime = Runtime::new().expect("a runtime");
     let service = runtime.block_on(Service::start_with_key(engine.http_client(), DEFAULT_HASHES, &pem));
     runtime.block_on(service.register("asha@example.com"));
     let token = runtime.block_on(service.access_token("asha@example.com"));

@@ -12,21 +12,15 @@ struct Line {
 }
 
 /// What was measured so far.
-#[derive(Default)]
 pub(crate) struct Report {
     criterion: Criterion,
-    configured: bool,
     lines: Vec<Line>,
 }
 
 impl Report {
-    fn criterion(&mut self) -> &mut Criterion {
-        if !self.configured {
-            self.configured = true;
-            let criterion = std::mem::take(&mut self.criterion);
-            self.criterion = criterion.sample_size(50).configure_from_args();
-        }
-        &mut self.criterion
+    /// Nothing yet; what is measured, and how, is said on the command line.
+    pub(crate) fn new() -> Self {
+        Self { criterion: Criterion::default().sample_size(50).configure_from_args(), lines: Vec::new() }
     }
 
     /// Criterion shows the subject's time; floor and subject take turns in every sample, so that whatever else the
@@ -39,7 +33,7 @@ impl Report {
         mut subject: impl FnMut(),
     ) {
         let mut samples = Vec::new();
-        self.criterion().bench_function(name, |bencher| {
+        self.criterion.bench_function(name, |bencher| {
             bencher.iter_custom(|times| {
                 let (bare, whole) = in_turn(times, floor, &mut subject);
                 samples.push((bare.div_f64(per(times)), whole.div_f64(per(times))));
@@ -59,7 +53,7 @@ impl Report {
     /// Times one thing; the median of its samples in seconds, if it was selected.
     pub(crate) fn time(&mut self, name: &str, mut subject: impl FnMut()) -> Option<f64> {
         let mut samples = Vec::new();
-        self.criterion().bench_function(name, |bencher| {
+        self.criterion.bench_function(name, |bencher| {
             bencher.iter_custom(|times| {
                 let took = repeat(times, &mut subject);
                 samples.push(took.as_secs_f64() / per(times));

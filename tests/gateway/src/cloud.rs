@@ -16,6 +16,11 @@ use secrecy::ExposeSecret;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// An engine may just have started, on a machine that is busy with tests.
+fn patient() -> TimeoutConfig {
+    TimeoutConfig::builder().operation_timeout(PATIENCE).operation_attempt_timeout(PATIENCE).build()
+}
+
 /// A deployment's table, secret and key.
 #[derive(Debug)]
 pub struct Cloud {
@@ -71,7 +76,8 @@ impl Cloud {
     }
 
     async fn make_key(&self, connection: &AwsConnection) -> Result<(), Unprepared> {
-        let client = aws_sdk_kms::Client::new(connection.config());
+        let config = aws_sdk_kms::config::Builder::from(connection.config()).timeout_config(patient());
+        let client = aws_sdk_kms::Client::from_conf(config.build());
         if client.describe_key().key_id(&self.key).send().await.is_ok() {
             return Ok(());
         }
@@ -92,12 +98,7 @@ impl Cloud {
             .http_client(connection.http())
             .region(config.region().cloned())
             .endpoint_url(endpoint);
-        // The engine may just have started, on a machine that is busy with tests.
-        let patient =
-            TimeoutConfig::builder().operation_timeout(PATIENCE).operation_attempt_timeout(PATIENCE);
-        client
-            .set_timeout_config(Some(patient.build()))
-            .set_credentials_provider(config.credentials_provider());
+        client.set_timeout_config(Some(patient())).set_credentials_provider(config.credentials_provider());
         Store::connect(client, &self.table).create_table_if_missing().await?;
         Ok(())
     }
@@ -106,9 +107,7 @@ impl Cloud {
     async fn make_secret(&self, connection: &AwsConnection) -> Result<(), Unprepared> {
         let nothing = Document::default();
         let made = rotated(nothing, None, SystemClock.now(), Duration::ZERO, &SystemEntropy)?.document;
-        let patient =
-            TimeoutConfig::builder().operation_timeout(PATIENCE).operation_attempt_timeout(PATIENCE);
-        let config = Builder::from(connection.config()).timeout_config(patient.build()).build();
+        let config = Builder::from(connection.config()).timeout_config(patient()).build();
         let created = Client::from_conf(config)
             .create_secret()
             .name(&self.secret)

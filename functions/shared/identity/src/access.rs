@@ -1,6 +1,6 @@
 //! Who is calling: an access token whose session and account are alive right now.
 
-use portcullis_store::{Account, Session};
+use portcullis_store::{Account, AccountId, Session, SessionId};
 use portcullis_verifier::{Claims, Expectations};
 
 use crate::Identity;
@@ -26,11 +26,17 @@ impl Identity {
         self.keyring.verification.verify(token, &expected, now).ok_or(Error::InvalidAccessToken)
     }
 
+    /// Whose account and which session the claims speak of.
+    pub(crate) fn ids(claims: &Claims) -> Result<(AccountId, SessionId), Error> {
+        let account = claims.sub.parse().map_err(|_| Error::InvalidAccessToken)?;
+        let session = claims.session_id.parse().map_err(|_| Error::InvalidAccessToken)?;
+        Ok((account, session))
+    }
+
     /// Who holds this access token. Here, unlike at the edge, a session that was ended is refused at once.
     pub async fn authenticate(&self, token: &str) -> Result<Caller, Error> {
         let claims = self.claims(token)?;
-        let account = claims.sub.parse().map_err(|_| Error::InvalidAccessToken)?;
-        let session = claims.session_id.parse().map_err(|_| Error::InvalidAccessToken)?;
+        let (account, session) = Self::ids(&claims)?;
         let (account, session) =
             tokio::try_join!(self.store.account(account), self.store.session(account, session))?;
         match (account, session) {

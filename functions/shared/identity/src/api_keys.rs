@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use crate::access::Caller;
 use crate::error::{Error, InvalidField};
 use crate::login::admit;
-use crate::principal::{KeyHolder, Principal, is_for_keys};
+use crate::principal::{KeyHolder, is_for_keys};
 use crate::{Identity, Origin, sealing};
 
 /// Keys of one account. More are a leak of keys nobody remembers.
@@ -189,7 +189,7 @@ impl Identity {
     }
 
     fn may(&self, caller: &Caller, action: &str) -> Result<(), Error> {
-        Principal::Person(Box::new(caller.clone())).require(&self.settings.policy, "api-key", action)
+        caller.require(&self.settings.policy, "api-key", action)
     }
 
     /// Scopes that are the owner's to give.

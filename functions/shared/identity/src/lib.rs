@@ -29,6 +29,7 @@ mod services;
 mod session_token;
 mod sessions;
 mod settings;
+mod sha256;
 
 use std::sync::Arc;
 

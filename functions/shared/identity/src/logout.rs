@@ -35,9 +35,7 @@ impl Identity {
         which: Logout,
         origin: &Origin,
     ) -> Result<(), Error> {
-        let claims = self.claims(token)?;
-        let account = claims.sub.parse().map_err(|_| Error::InvalidAccessToken)?;
-        let session = claims.session_id.parse().map_err(|_| Error::InvalidAccessToken)?;
+        let (account, session) = Self::ids(&self.claims(token)?)?;
         self.sign_out(account, session, which, origin).await
     }
 

@@ -60,6 +60,34 @@ impl Decision {
             Self::NeverWithAKey => "never_with_api_key",
         }
     }
+
+    fn into_result(self) -> Result<(), Error> {
+        match self {
+            Self::Granted => Ok(()),
+            Self::NotGrantedByRoles => Err(Error::Forbidden("The account's roles do not permit this.")),
+            Self::OutsideScopes => Err(Error::Forbidden("The API key's scopes do not permit this.")),
+            Self::NeverWithAKey => Err(Error::Forbidden("This cannot be done with an API key.")),
+        }
+    }
+}
+
+impl Caller {
+    /// An error unless the person's roles permit this.
+    pub(crate) fn require(&self, policy: &Policy, resource: &str, action: &str) -> Result<(), Error> {
+        by_roles(&self.account, policy, &named(resource, action)?).into_result()
+    }
+}
+
+impl KeyHolder {
+    fn by_scopes(&self, permission: &Permission) -> Decision {
+        if NEVER_WITH_A_KEY.contains(&permission.resource()) {
+            Decision::NeverWithAKey
+        } else if self.scopes.iter().any(|scope| scope.covers(permission)) {
+            Decision::Granted
+        } else {
+            Decision::OutsideScopes
+        }
+    }
 }
 
 impl Principal {
@@ -73,29 +101,15 @@ impl Principal {
 
     /// Whether this may be done.
     pub fn decide(&self, policy: &Policy, permission: &Permission) -> Decision {
-        if !policy.allows(&self.account().roles, permission) {
-            return Decision::NotGrantedByRoles;
-        }
-        match self {
-            Self::Person(_) => Decision::Granted,
-            Self::Key(_) if NEVER_WITH_A_KEY.contains(&permission.resource()) => Decision::NeverWithAKey,
-            Self::Key(holder) if holder.scopes.iter().any(|scope| scope.covers(permission)) => {
-                Decision::Granted
-            }
-            Self::Key(_) => Decision::OutsideScopes,
+        match (by_roles(self.account(), policy, permission), self) {
+            (Decision::Granted, Self::Key(holder)) => holder.by_scopes(permission),
+            (decision, _) => decision,
         }
     }
 
     /// An error unless this may be done.
     pub fn require(&self, policy: &Policy, resource: &str, action: &str) -> Result<(), Error> {
-        let permission = Permission::new(resource, action)
-            .map_err(|_| Error::Internal("a permission of the product is no permission"))?;
-        match self.decide(policy, &permission) {
-            Decision::Granted => Ok(()),
-            Decision::NotGrantedByRoles => Err(Error::Forbidden("The account's roles do not permit this.")),
-            Decision::OutsideScopes => Err(Error::Forbidden("The API key's scopes do not permit this.")),
-            Decision::NeverWithAKey => Err(Error::Forbidden("This cannot be done with an API key.")),
-        }
+        self.decide(policy, &named(resource, action)?).into_result()
     }
 
     /// An error for a program whose key does not let it do this. A person may always do it to themselves, whatever their
@@ -128,6 +142,16 @@ impl Principal {
             }
         }
     }
+}
+
+fn by_roles(account: &Account, policy: &Policy, permission: &Permission) -> Decision {
+    if policy.allows(&account.roles, permission) { Decision::Granted } else { Decision::NotGrantedByRoles }
+}
+
+/// A permission that the product itself asks for.
+fn named(resource: &str, action: &str) -> Result<Permission, Error> {
+    Permission::new(resource, action)
+        .map_err(|_| Error::Internal("a permission of the product is no permission"))
 }
 
 /// Whether a key may have this at all.

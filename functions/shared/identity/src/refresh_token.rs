@@ -7,7 +7,7 @@
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use aws_lc_rs::{digest, hmac};
+use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use portcullis_platform::Entropy;
@@ -16,6 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::error::Error;
 use crate::key_derivation::derive;
+use crate::sha256::sha256;
 
 const PREFIX: &str = "rt_";
 const RANDOM_LENGTH: usize = 32;
@@ -52,7 +53,7 @@ impl RefreshToken {
 
     /// What the store keeps of it.
     pub(crate) fn digest(&self) -> Digest {
-        digest_of(self.0.expose_secret())
+        sha256(self.0.expose_secret())
     }
 }
 
@@ -101,7 +102,7 @@ impl PresentedToken {
 
     /// What the store keeps of it.
     pub(crate) fn digest(&self) -> Digest {
-        digest_of(self.text.expose_secret())
+        sha256(self.text.expose_secret())
     }
 
     /// Seals the token that takes this one's place, so that only whoever has this one can read it.
@@ -131,12 +132,6 @@ impl PresentedToken {
         let key = derive(self.text.expose_secret().as_bytes(), SEALING)?;
         Some(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.as_ref()).ok()?))
     }
-}
-
-fn digest_of(text: &str) -> Digest {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
-    bytes
 }
 
 #[cfg(test)]

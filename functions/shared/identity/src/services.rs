@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::digest;
 use portcullis_platform::{MOST_SERVICE_TOKENS, parse_service_tokens};
 use portcullis_verifier::policy::Permission;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 use crate::Identity;
 use crate::error::Error;
+use crate::sha256::sha256;
 
 /// Which service may do what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl ServiceTokens {
                 parse_service_tokens(version.expose_secret()).map_err(|_| "a list of service tokens")?;
             for (name, listed) in written {
                 for token in &listed {
-                    let entry = (name.clone(), sha256(token));
+                    let entry = (name.clone(), sha256(token.expose_secret()));
                     if tokens.iter().any(|(other, digest)| *other != name && *digest == entry.1) {
                         return Err("made of tokens that each belong to one service");
                     }
@@ -87,7 +87,7 @@ impl ServiceTokens {
 
     /// Whose token this is. Every digest is compared, so that the time of an answer tells nothing.
     fn owner(&self, token: &SecretString) -> Option<&str> {
-        let presented = sha256(token);
+        let presented = sha256(token.expose_secret());
         self.0.iter().fold(None, |found, (name, digest)| {
             if verify_slices_are_equal(digest, &presented).is_ok() { Some(name.as_str()) } else { found }
         })
@@ -101,12 +101,6 @@ impl Identity {
         let rights = self.settings.services.0.get(name).ok_or(Error::InvalidServiceToken)?;
         Ok(Service { name: name.to_owned(), rights: rights.clone() })
     }
-}
-
-fn sha256(token: &SecretString) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest::digest(&digest::SHA256, token.expose_secret().as_bytes()).as_ref());
-    bytes
 }
 
 #[cfg(test)]

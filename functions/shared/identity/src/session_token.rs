@@ -1,7 +1,6 @@
 //! Tokens of things begun and not finished: opaque, random, good for one kind of thing, and unreadable from a dump of
 //! the table.
 
-use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use portcullis_platform::Entropy;
@@ -10,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
+use crate::sha256::sha256;
 
 const RANDOM_LENGTH: usize = 32;
 
@@ -31,7 +31,7 @@ impl SessionToken {
 
     /// What the store keeps of it.
     pub(crate) fn digest(&self) -> Digest {
-        digest_of(self.0.expose_secret())
+        sha256(self.0.expose_secret())
     }
 }
 
@@ -41,13 +41,7 @@ pub(crate) fn presented(kind: ChallengeKind, token: &SecretString) -> Option<Dig
     // 32 bytes are 43 characters; nothing longer is even decoded.
     let random = text.strip_prefix(kind.as_str())?.strip_prefix('_').filter(|random| random.len() == 43)?;
     let decoded = BASE64URL.decode(random).map(Zeroizing::new).ok()?;
-    (decoded.len() == RANDOM_LENGTH).then(|| digest_of(text))
-}
-
-fn digest_of(text: &str) -> Digest {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
-    bytes
+    (decoded.len() == RANDOM_LENGTH).then(|| sha256(text))
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! The outside world as traits: the time, randomness, secrets, key wrapping and the process environment.
 //!
-//! Everything a test wants to decide comes in through here. The crate knows nothing of accounts, storage, HTTP or any
+//! Everything a test wants to decide comes in through here, and how the secrets of every deployment are made. The crate knows nothing of accounts, storage, HTTP or any
 //! cloud; `platform-embedded` implements the traits on local files, `platform-aws` on KMS and Secrets Manager.
 
 mod clock;
 mod entropy;
 mod environment;
 mod key_wrap;
+mod new_secret;
 mod secrets;
 mod service_tokens;
 
@@ -14,5 +15,6 @@ pub use clock::{Clock, SystemClock};
 pub use entropy::{Entropy, EntropyUnavailable, SystemEntropy};
 pub use environment::{Alias, Environment, Misconfigured, Variable};
 pub use key_wrap::{DataKey, EncryptionContext, KeyWrap, KeyWrapError};
+pub use new_secret::{NotMade, new_random_text, new_secret, new_service_tokens};
 pub use secrets::{SecretName, SecretVersions, Secrets, SecretsError};
 pub use service_tokens::{FIRST_SERVICES, MOST_SERVICE_TOKENS, parse_service_tokens};

@@ -1,14 +1,11 @@
 //! The keys of `DATA_DIR`: their files, their formats, and how each is made.
 
-use std::collections::BTreeMap;
-
-use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
-use aws_lc_rs::rsa::{KeyPair, KeySize};
+use aws_lc_rs::rsa::KeyPair;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use pem::{EncodeConfig, LineEnding, Pem};
-use portcullis_platform::{Entropy, FIRST_SERVICES, SecretName};
-use secrecy::{ExposeSecret, ExposeSecretMut, SecretBox, SecretSlice};
+use pem::Pem;
+use portcullis_platform::{Entropy, SecretName, new_random_text, new_secret};
+use secrecy::{ExposeSecret, SecretSlice};
 
 /// A failure to make a key; what the runner shows is its text and its path.
 pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -84,11 +81,14 @@ impl Key {
 
     /// The content of a new file.
     pub(super) fn make(self, entropy: &dyn Entropy) -> Result<SecretSlice<u8>, Cause> {
-        match self {
-            Self::SessionSecret | Self::ApiKeySecret | Self::Master => make_random_text(entropy),
-            Self::ServiceTokens => make_service_tokens(entropy),
-            Self::TokenSigning => make_signing_key(),
-        }
+        let text = match self {
+            Self::SessionSecret => new_secret(SecretName::SessionSecretKey, entropy)?,
+            Self::ApiKeySecret => new_secret(SecretName::ApiKeySecret, entropy)?,
+            Self::ServiceTokens => new_secret(SecretName::ServiceTokens, entropy)?,
+            Self::TokenSigning => new_secret(SecretName::TokenSigningKey, entropy)?,
+            Self::Master => new_random_text(entropy)?,
+        };
+        Ok(text.expose_secret().as_bytes().to_vec().into())
     }
 }
 
@@ -106,15 +106,6 @@ fn parse_secret_text(text: &[u8]) -> Result<SecretSlice<u8>, &'static str> {
 fn parse_service_tokens(text: &[u8]) -> Result<SecretSlice<u8>, &'static str> {
     portcullis_platform::parse_service_tokens(text)?;
     Ok(text.to_vec().into())
-}
-
-fn make_service_tokens(entropy: &dyn Entropy) -> Result<SecretSlice<u8>, Cause> {
-    let mut tokens = BTreeMap::new();
-    for name in FIRST_SERVICES {
-        let random = make_random_text(entropy)?;
-        tokens.insert(name, [format!("svc_{}", str::from_utf8(random.expose_secret())?)]);
-    }
-    Ok(serde_json::to_vec_pretty(&tokens)?.into())
 }
 
 fn parse_signing_key(text: &[u8]) -> Result<SecretSlice<u8>, &'static str> {
@@ -139,24 +130,6 @@ fn parse_signing_key(text: &[u8]) -> Result<SecretSlice<u8>, &'static str> {
 fn parse_master_key(text: &[u8]) -> Result<SecretSlice<u8>, &'static str> {
     let key = URL_SAFE_NO_PAD.decode(text).map(SecretSlice::from);
     key.ok().filter(|key| key.expose_secret().len() == 32).ok_or("is not 32 bytes in base64url")
-}
-
-/// 256 random bits as 43 characters of base64url, which survive a shell, an `.env` file and a copy by mouse.
-fn make_random_text(entropy: &dyn Entropy) -> Result<SecretSlice<u8>, Cause> {
-    let mut bytes = SecretBox::new(Box::new([0; 32]));
-    entropy.fill(bytes.expose_secret_mut())?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes.expose_secret()).into_bytes().into())
-}
-
-/// The key comes from the generator inside aws-lc, which takes no other source of randomness.
-fn make_signing_key() -> Result<SecretSlice<u8>, Cause> {
-    let pair = KeyPair::generate(KeySize::Rsa2048)?;
-    let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair)?;
-    let block = Pem::new("PRIVATE KEY", der.as_ref());
-    let text = pem::encode_config(&block, EncodeConfig::new().set_line_ending(LineEnding::LF));
-    // `Pem` does not wipe its copy of the key; this does.
-    drop(SecretSlice::from(block.into_contents()));
-    Ok(text.into_bytes().into())
 }
 
 #[cfg(test)]

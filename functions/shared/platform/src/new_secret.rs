@@ -1,0 +1,70 @@
+//! How each secret is made, whether it will lie in a file or in a cloud's secret store.
+
+use std::collections::BTreeMap;
+
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use pem::{EncodeConfig, LineEnding, Pem};
+use secrecy::{ExposeSecret, ExposeSecretMut, SecretBox, SecretSlice, SecretString};
+
+use crate::{Entropy, EntropyUnavailable, FIRST_SERVICES, SecretName};
+
+/// Why there is no new secret.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+pub enum NotMade {
+    /// There was no randomness.
+    #[error(transparent)]
+    Entropy(#[from] EntropyUnavailable),
+    /// The generator of RSA keys, or the encoding of its key, failed.
+    #[error("no RSA key could be generated")]
+    Rsa,
+}
+
+/// A fresh secret of this name.
+pub fn new_secret(name: SecretName, entropy: &dyn Entropy) -> Result<SecretString, NotMade> {
+    match name {
+        SecretName::SessionSecretKey | SecretName::ApiKeySecret => Ok(new_random_text(entropy)?),
+        SecretName::ServiceTokens => Ok(new_service_tokens(BTreeMap::default(), entropy)?),
+        SecretName::TokenSigningKey => new_signing_key(),
+    }
+}
+
+/// 256 random bits as 43 characters of base64url, which survive a shell, an `.env` file and a copy by mouse.
+pub fn new_random_text(entropy: &dyn Entropy) -> Result<SecretString, EntropyUnavailable> {
+    let mut bytes = SecretBox::new(Box::new([0; 32]));
+    entropy.fill(bytes.expose_secret_mut())?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes.expose_secret()).into())
+}
+
+/// A new first token for each service, beside the one that was first before: a service takes the first of its list, and
+/// until it does, the old one still opens the door. The services every deployment has are among them.
+pub fn new_service_tokens(
+    mut before: BTreeMap<String, Vec<SecretString>>,
+    entropy: &dyn Entropy,
+) -> Result<SecretString, EntropyUnavailable> {
+    for name in FIRST_SERVICES {
+        before.entry(name.to_owned()).or_default();
+    }
+    let mut services = serde_json::Map::new();
+    for (name, tokens) in before {
+        let fresh = format!("svc_{}", new_random_text(entropy)?.expose_secret());
+        let kept = tokens.first().map(|token| token.expose_secret().to_owned());
+        services.insert(name, std::iter::once(fresh).chain(kept).collect::<Vec<_>>().into());
+    }
+    // People read it and add to it.
+    Ok(format!("{:#}", serde_json::Value::from(services)).into())
+}
+
+/// RSA with 2048 bits, PKCS#8 in PEM. The key comes from the generator inside aws-lc, which takes no other source of
+/// randomness.
+fn new_signing_key() -> Result<SecretString, NotMade> {
+    let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| NotMade::Rsa)?;
+    let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).map_err(|_| NotMade::Rsa)?;
+    let block = Pem::new("PRIVATE KEY", der.as_ref());
+    let text = pem::encode_config(&block, EncodeConfig::new().set_line_ending(LineEnding::LF));
+    // `Pem` does not wipe its copy of the key; this does.
+    drop(SecretSlice::from(block.into_contents()));
+    Ok(text.into())
+}
