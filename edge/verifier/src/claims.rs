@@ -35,6 +35,11 @@ pub struct Claims {
     pub roles: Vec<String>,
     /// The session it belongs to.
     pub session_id: String,
+    /// How often everything of the account had been revoked when the session was last let on; 0 where a token does not
+    /// say. A claim of our own, so that [`Revocations`](crate::revocation::Revocations) needs no clock to tell what
+    /// came before a revocation from what came after it.
+    #[serde(default)]
+    pub epoch: u64,
     /// Always `access`.
     pub token_type: String,
     /// When the person last proved who they are, in Unix seconds.
@@ -60,6 +65,7 @@ impl Claims {
             email: non_empty(payload.email, "email")?,
             roles: present(payload.roles, "roles")?,
             session_id: non_empty(payload.session_id, "session_id")?,
+            epoch: payload.epoch.unwrap_or_default(),
             token_type: present(payload.token_type.filter(|kind| kind == ACCESS), "token_type")?,
             auth_time: present(payload.auth_time, "auth_time")?,
             amr: present(payload.amr, "amr")?,

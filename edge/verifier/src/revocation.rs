@@ -1,8 +1,12 @@
 //! What has been revoked before its time: the list the identity service publishes and the edge follows.
 //!
-//! `{"sessions": [{"session_id": "ses_…", "revoked_at": 1760000000}], "users": [{"user_id": "usr_…", "not_before":
-//! 1760000000}]}`, times in Unix seconds. An entry is listed for one access-token lifetime: after that no token is left
-//! for it to concern. How old a list may be is the caller's business.
+//! `{"sessions": [{"session_id": "ses_…", "revoked_at": 1760000000}], "users": [{"user_id": "usr_…", "epoch": 3,
+//! "except_session_id": "ses_…", "revoked_at": 1760000000}]}`, times in Unix seconds. An entry is listed for one
+//! access-token lifetime: after that no token is left for it to concern. How old a list may be is the caller's business.
+//!
+//! A user's entry ends the tokens of an earlier epoch ([`Claims::epoch`](crate::Claims::epoch)), which is exact where a
+//! time would not be: somebody who signs in within the second of the revocation is not refused, and a token that was
+//! being made while it happened is.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
@@ -19,7 +23,15 @@ pub const MAX_LIST_BYTES: usize = 1024 * 1024;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Revocations {
     sessions: BTreeSet<String>,
-    users: BTreeMap<String, u64>,
+    users: BTreeMap<String, Vec<Cutoff>>,
+}
+
+/// What one entry of a user ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Cutoff {
+    epoch: u64,
+    except_session_id: Option<String>,
+    revoked_at: u64,
 }
 
 /// Why a list cannot be used.
@@ -49,8 +61,12 @@ struct Session {
 
 #[derive(Deserialize)]
 struct User {
-    user_id: String,
-    not_before: u64,
+    #[serde(rename = "user_id")]
+    id: String,
+    epoch: u64,
+    #[serde(default)]
+    except_session_id: Option<String>,
+    revoked_at: u64,
 }
 
 impl Revocations {
@@ -66,22 +82,29 @@ impl Revocations {
             users: BTreeMap::new(),
         };
         for StrictObject(user) in written.users {
-            // Of two entries for one user the later counts: it ends all that the earlier ends.
-            let not_before = list.users.entry(user.user_id).or_default();
-            *not_before = (*not_before).max(user.not_before);
+            let User { id, epoch, except_session_id, revoked_at } = user;
+            list.users.entry(id).or_default().push(Cutoff { epoch, except_session_id, revoked_at });
         }
         Ok(list)
     }
 
-    /// Whether a token of this session and user, issued at `iat`, is to be refused.
-    pub fn covers(&self, session_id: &str, user_id: &str, iat: u64) -> bool {
+    /// Whether a token of this session, user and epoch is to be refused.
+    pub fn covers(&self, session_id: &str, user_id: &str, epoch: u64) -> bool {
+        let ends =
+            |cutoff: &Cutoff| epoch < cutoff.epoch && cutoff.except_session_id.as_deref() != Some(session_id);
         self.sessions.contains(session_id)
-            || self.users.get(user_id).is_some_and(|not_before| iat < *not_before)
+            || self.users.get(user_id).is_some_and(|cutoffs| cutoffs.iter().any(ends))
+    }
+
+    /// Whether something of this user was revoked at or after `time`, in Unix seconds, so that what was learnt of them
+    /// before has to be learnt again.
+    pub fn concerns(&self, user_id: &str, time: u64) -> bool {
+        self.users.get(user_id).is_some_and(|cutoffs| cutoffs.iter().any(|cutoff| cutoff.revoked_at >= time))
     }
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.sessions.len() + self.users.len()
+        self.sessions.len() + self.users.values().map(Vec::len).sum::<usize>()
     }
 
     /// Whether nothing is revoked.
@@ -94,18 +117,28 @@ impl Revocations {
 mod tests {
     use super::*;
 
-    const LIST: &str = r#"{"sessions": [{"session_id": "ses_1", "revoked_at": 1000}], "of": "tomorrow",
-        "users": [{"user_id": "usr_a", "not_before": 1000}, {"user_id": "usr_a", "not_before": 900, "why": "x"}]}"#;
+    const LIST: &str = r#"{"sessions": [{"session_id": "ses_1", "revoked_at": 1000}], "of": "tomorrow", "users": [
+        {"user_id": "usr_a", "epoch": 2, "revoked_at": 1000},
+        {"user_id": "usr_a", "epoch": 3, "except_session_id": "ses_3", "revoked_at": 900, "why": "x"}]}"#;
 
     #[test]
     fn a_session_is_over_and_a_user_begins_anew() {
         let list = Revocations::parse(LIST.as_bytes()).unwrap();
-        assert_eq!(list.len(), 2);
-        assert!(list.covers("ses_1", "usr_b", 999) && list.covers("ses_1", "usr_b", 1001));
-        assert!(list.covers("ses_2", "usr_a", 999), "issued before");
-        assert!(!list.covers("ses_2", "usr_a", 1000), "issued after");
+        assert_eq!(list.len(), 3);
+        assert!(list.covers("ses_1", "usr_b", 0) && list.covers("ses_1", "usr_b", 9));
+        assert!(list.covers("ses_2", "usr_a", 2), "of an earlier epoch");
+        assert!(!list.covers("ses_2", "usr_a", 3), "of the present one");
+        assert!(!list.covers("ses_3", "usr_a", 2), "the session the others were ended from");
+        assert!(list.covers("ses_3", "usr_a", 1), "ended by the other entry all the same");
         assert!(!list.covers("ses_2", "usr_b", 0));
         assert!(!Revocations::default().covers("", "", 0) && Revocations::default().is_empty());
+    }
+
+    #[test]
+    fn what_was_learnt_before_a_revocation_is_to_be_learnt_again() {
+        let list = Revocations::parse(LIST.as_bytes()).unwrap();
+        assert!(list.concerns("usr_a", 999) && list.concerns("usr_a", 1000));
+        assert!(!list.concerns("usr_a", 1001) && !list.concerns("usr_b", 0));
     }
 
     #[test]
@@ -123,9 +156,11 @@ mod tests {
             r#"{"sessions":[["ses_1",1]],"users":[]}"#,
             r#"{"sessions":[{"session_id":"ses_1"}],"users":[]}"#,
             r#"{"sessions":[{"session_id":1,"revoked_at":1}],"users":[]}"#,
-            r#"{"sessions":[],"users":[{"user_id":"u","not_before":"1"}]}"#,
-            r#"{"sessions":[],"users":[{"user_id":"u","not_before":1.5}]}"#,
-            r#"{"sessions":[],"users":[{"user_id":"u","not_before":-1}]}"#,
+            r#"{"sessions":[],"users":[{"user_id":"u","epoch":1}]}"#,
+            r#"{"sessions":[],"users":[{"user_id":"u","epoch":"1","revoked_at":1}]}"#,
+            r#"{"sessions":[],"users":[{"user_id":"u","epoch":1.5,"revoked_at":1}]}"#,
+            r#"{"sessions":[],"users":[{"user_id":"u","epoch":-1,"revoked_at":1}]}"#,
+            r#"{"sessions":[],"users":[{"user_id":"u","epoch":1,"revoked_at":1,"except_session_id":1}]}"#,
             r#"{"sessions":[],"sessions":[],"users":[]}"#,
             r#"{"sessions":[],"users":[]}x"#,
         ] {

@@ -57,6 +57,7 @@ fn alice() -> Claims {
         email: "alice@example.com".into(),
         roles: vec!["user".into()],
         session_id: "ses_1".into(),
+        epoch: 0,
         token_type: "access".into(),
         auth_time: NOW,
         amr: vec!["pwd".into()],

@@ -91,6 +91,7 @@ impl ApiKeys {
                 roles: answer.roles.unwrap_or_default(),
                 scopes: answer.scopes.unwrap_or_default(),
                 session_id: String::new(),
+                epoch: 0,
                 method: AuthMethod::ApiKey,
                 proven_at: asked_at / 1000,
             }))

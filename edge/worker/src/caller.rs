@@ -12,6 +12,8 @@ pub(crate) struct Caller {
     /// What an API key is narrowed to; empty for a token and for a key that is not narrowed.
     pub(crate) scopes: Vec<String>,
     pub(crate) session_id: String,
+    /// The epoch of the account the token is of; 0 for an API key.
+    pub(crate) epoch: u64,
     pub(crate) method: AuthMethod,
     /// When the proof was made, in Unix seconds: for a token its `iat`, for an API key the last look at it.
     pub(crate) proven_at: u64,
@@ -41,6 +43,7 @@ impl From<Claims> for Caller {
             roles: claims.roles,
             scopes: Vec::new(),
             session_id: claims.session_id,
+            epoch: claims.epoch,
             method: AuthMethod::Token,
             proven_at: claims.iat,
         }

@@ -12,6 +12,10 @@ use crate::caller::Caller;
 /// Between two attempts while the feed cannot be reached.
 const RETRY_INTERVAL: Millis = 1000;
 
+/// A revocation is listed with the second it was asked for, and a look at an API key this much later, in seconds, may
+/// still have seen what stood before.
+const LONGEST_REVOCATION: u64 = 5;
+
 /// The list and its age.
 #[derive(Debug)]
 pub(crate) struct Feed {
@@ -55,8 +59,14 @@ impl Feed {
         self.age(now).is_none_or(|age| age > self.max_staleness)
     }
 
+    /// Whether the token of this caller is to be refused.
     pub(crate) fn covers(&self, caller: &Caller) -> bool {
-        self.list.covers(&caller.session_id, &caller.user_id, caller.proven_at)
+        self.list.covers(&caller.session_id, &caller.user_id, caller.epoch)
+    }
+
+    /// Whether something was revoked for this holder of an API key since the last look at it.
+    pub(crate) fn concerns(&self, holder: &Caller) -> bool {
+        self.list.concerns(&holder.user_id, holder.proven_at.saturating_sub(LONGEST_REVOCATION))
     }
 
     /// A list came that was asked for at `asked_at`. One that cannot be read is no list: the old one stays.

@@ -198,7 +198,7 @@ impl Gate {
         // Something was revoked for this user after the last look at the key: look again. What was learnt for this very
         // request is newer than the list.
         let is_news = holder.proven_at >= asked_at / 1000;
-        if !is_news && self.feed.as_ref().is_some_and(|feed| feed.covers(&holder)) {
+        if !is_news && self.feed.as_ref().is_some_and(|feed| feed.concerns(&holder)) {
             self.api_keys.forget(key);
             return Err(Stop::Check(Check::ApiKey));
         }

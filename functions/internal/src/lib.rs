@@ -1,5 +1,7 @@
 //! `/v1/internal`: what services of the platform ask with a token of their own.
 
+mod revocations;
+
 use axum::extract::State;
 use portcullis_http::{AppState, Json, Problem, ServiceCaller, rfc3339};
 use portcullis_identity::{Error, KeyHolder};
@@ -11,7 +13,7 @@ use utoipa_axum::routes;
 
 /// The function's routes.
 pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(verify_api_key))
+    OpenApiRouter::new().routes(routes!(verify_api_key)).routes(routes!(revocations::revocations))
 }
 
 /// A key somebody showed to a service.

@@ -45,6 +45,7 @@ const ROUTES: &[(&str, &str, Shows)] = &[
     ("get", "/v1/auth/.well-known/jwks.json", Shows::Nothing),
     ("get", "/v1/auth/status", Shows::AccessToken),
     ("get", "/v1/authz/permissions", Shows::AccessTokenOrApiKey),
+    ("get", "/v1/internal/revocations", Shows::ServiceToken),
     ("get", "/v1/sessions", Shows::AccessToken),
     ("get", "/v1/users/me", Shows::AccessTokenOrApiKey),
     ("patch", "/v1/users/me", Shows::AccessToken),

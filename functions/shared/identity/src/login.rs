@@ -186,6 +186,7 @@ impl Identity {
             email: account.email.clone(),
             roles: account.roles.clone(),
             session_id: session.id.to_string(),
+            epoch: session.epoch,
             token_type: "access".to_owned(),
             auth_time: unix_seconds(session.created_at),
             amr: session.methods.clone(),

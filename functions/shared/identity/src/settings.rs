@@ -73,7 +73,7 @@ const ROLE_DEFINITIONS: Variable = Variable {
 };
 const SERVICES: Variable = Variable {
     name: "SERVICES",
-    default: r#"{"edge":["api-key:verify"],"trading":["api-key:verify"]}"#,
+    default: r#"{"edge":["api-key:verify","revocation:read"],"trading":["api-key:verify"]}"#,
     about: "services and their rights (JSON: names, each with a list of resource:action); their tokens are in SERVICE_TOKENS",
     aliases: &[],
 };
@@ -157,7 +157,8 @@ impl IdentitySettings {
             services,
             issuer: environment.text(&TOKEN_ISSUER)?,
             audience: environment.text(&TOKEN_AUDIENCE)?,
-            access_token_ttl: environment.seconds(&ACCESS_TOKEN_TTL, 1..=DAY)?,
+            access_token_ttl: environment
+                .seconds(&ACCESS_TOKEN_TTL, 1..=portcullis_store::LONGEST_ACCESS_TOKEN.as_secs())?,
             refresh_token_ttl: environment.seconds(&REFRESH_TOKEN_TTL, 1..=LONGEST)?,
             refresh_reuse_grace: environment.seconds(&REFRESH_REUSE_GRACE, 0..=300)?,
             session_timeout: environment.seconds(&SESSION_TIMEOUT, 1..=LONGEST)?,

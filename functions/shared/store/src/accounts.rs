@@ -13,6 +13,7 @@ use crate::id::AccountId;
 use crate::idempotency::{self, FirstRegistration, IdempotentRequest};
 use crate::item::{Attributes, ItemReader, ItemWriter, text, texts, time};
 use crate::keys::{self, Key};
+use crate::revocations::RevocationEntry;
 use crate::transaction::Transaction;
 
 /// A person's account.
@@ -282,16 +283,11 @@ impl Store {
         status: AccountStatus,
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        let values = Attributes::from([
-            (":status".to_owned(), text(status.as_str())),
-            (":one".to_owned(), crate::item::number(1)),
-        ]);
-        let update = "SET account_status = :status ADD epoch :one";
-        let both = [keys::profile(account.id), keys::credentials(&account.email)];
-        let transaction = both.iter().fold(Transaction::on(self), |transaction, key| {
-            transaction.update_if(key, update, "attribute_exists(pk)", values.clone())
-        });
-        Ok(transaction.put(event.item()).commit("switching an account on or off").await?.is_ok())
+        let also = (", account_status = :status", &[(":status", text(status.as_str()))][..]);
+        let make = |account: &Account| {
+            Transaction::on(self).raise_epoch(account, also, None, event.at).put(event.item())
+        };
+        Ok(self.commit_raise(account, "switching an account on or off", make).await?.is_ok())
     }
 
     /// Removes the account and frees its address and username; every session of it is dead from this moment on. The
@@ -305,6 +301,7 @@ impl Store {
             .delete(&keys::profile(account.id))
             .delete(&keys::last_login(account.id))
             .delete(&keys::factor(account.id))
+            .put(RevocationEntry::erased(account.id, event.at).item())
             .put(event.item());
         if let Some(name) = &account.username {
             transaction = transaction.delete(&keys::username(name));
@@ -348,7 +345,7 @@ fn write_account(account: &Account, key: &Key) -> ItemWriter {
         .set("created_at", time(account.created_at))
 }
 
-fn read_account(reader: &mut ItemReader) -> Result<Account, StoreError> {
+pub(crate) fn read_account(reader: &mut ItemReader) -> Result<Account, StoreError> {
     Ok(Account {
         id: reader.parsed("account")?,
         email: reader.text("email")?,

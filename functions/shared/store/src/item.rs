@@ -123,6 +123,14 @@ impl ItemReader {
         self.required(name, value)
     }
 
+    pub(crate) fn parsed_if_any<T: std::str::FromStr>(
+        &mut self,
+        name: &str,
+    ) -> Result<Option<T>, StoreError> {
+        let value = self.text_if_any(name)?;
+        value.map(|text| text.parse().map_err(|_| self.corrupt(name))).transpose()
+    }
+
     pub(crate) fn number(&mut self, name: &str) -> Result<u64, StoreError> {
         let value = self.optional(name, |value| into_number(value)?.parse().ok())?;
         self.required(name, value)

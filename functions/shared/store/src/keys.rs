@@ -106,6 +106,24 @@ pub(crate) fn challenge(kind: ChallengeKind, digest: &Digest) -> Key {
     Key::new(format!("CHAL#{}#{digits}", kind.as_str()), "CHAL")
 }
 
+/// Of revocations that lie in one partition.
+const HOUR: i64 = 60 * 60;
+
+/// A revocation of this time; the id tells apart those of one millisecond.
+pub(crate) fn revocation(at: Timestamp, id: &str) -> Key {
+    let hour = at.as_second().div_euclid(HOUR);
+    Key::new(revocation_partition(hour), format!("{:015}#{id}", at.as_millisecond()))
+}
+
+/// The partitions that hold revocations of these times, oldest first.
+pub(crate) fn revocation_partitions(from: Timestamp, to: Timestamp) -> impl Iterator<Item = String> {
+    (from.as_second().div_euclid(HOUR)..=to.as_second().div_euclid(HOUR)).map(revocation_partition)
+}
+
+fn revocation_partition(hour: i64) -> String {
+    format!("REVOKED#{hour}")
+}
+
 /// Where nothing ever stands, for whoever asks only whether the table answers.
 pub(crate) fn nothing() -> Key {
     Key::new("NOTHING".to_owned(), "NOTHING")
@@ -147,6 +165,7 @@ mod tests {
                 challenge(ChallengeKind::Mfa, &[0; 32]),
                 api_key(account, key),
                 api_key_owner(key),
+                revocation(now, &session_id.to_string()),
             ];
             let mut all: Vec<&Key> = of_text.iter().chain(&of_ids).collect();
             let count = all.len();
@@ -160,6 +179,19 @@ mod tests {
     #[test]
     fn a_separator_in_an_address_stays_inside_its_component() {
         assert_eq!(credentials("a#b%c@example.com").partition, "EMAIL#a%23b%25c@example.com");
+    }
+
+    #[test]
+    fn revocations_of_a_while_lie_in_the_hours_it_touches() {
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        let hours = |from, to| revocation_partitions(at(from), at(to)).collect::<Vec<_>>();
+        assert_eq!(hours(7_200, 10_799), [revocation(at(7_200), "").partition]);
+        assert_eq!(
+            hours(7_199, 7_200),
+            [revocation(at(0), "").partition.replace('0', "1"), revocation(at(7_200), "").partition]
+        );
+        assert!(revocation(at(7_200), "").sort <= revocation(at(7_200), "ses_1").sort);
+        assert!(revocation(at(7_200), "ses_1").sort < revocation(at(7_201), "").sort);
     }
 
     #[test]

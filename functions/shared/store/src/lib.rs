@@ -18,6 +18,7 @@ mod idempotency;
 mod item;
 mod keys;
 mod metering;
+mod revocations;
 mod sessions;
 mod table;
 mod transaction;
@@ -32,4 +33,5 @@ pub use factors::{ActiveFactor, Factor, FactorSignIn, FactorSwap, PendingFactor,
 pub use id::{AccountId, ApiKeyId, Id, InvalidId, Kind, SessionId};
 pub use idempotency::{Fingerprint, FirstRegistration, IdempotentRequest};
 pub use metering::{Meter, Usage};
+pub use revocations::{LONGEST_ACCESS_TOKEN, RevocationEntry};
 pub use sessions::{Digest, NewSession, Revocation, Rotation, RotationResult, Session, SessionPage};

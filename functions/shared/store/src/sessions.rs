@@ -16,6 +16,7 @@ use crate::error::StoreError;
 use crate::id::{AccountId, SessionId};
 use crate::item::{Attributes, ItemReader, ItemWriter, bytes, number, text, texts, time, ttl};
 use crate::keys;
+use crate::revocations::RevocationEntry;
 use crate::transaction::Transaction;
 
 /// A SHA-256 digest of a refresh token; the token itself never comes here.
@@ -209,6 +210,7 @@ impl Store {
                 values,
             )
             .put(event.item())
+            .put(RevocationEntry::Session { id, at: event.at }.item())
             .commit("revoking a session")
             .await?;
         Ok(if committed.is_ok() { Revocation::Revoked } else { Revocation::AlreadyEnded })
@@ -222,17 +224,15 @@ impl Store {
         keep: Option<SessionId>,
         event: &AuditEvent,
     ) -> Result<Revocation, StoreError> {
-        let one = Attributes::from([(":one".to_owned(), number(1))]);
-        let raise = "ADD epoch :one";
-        let mut transaction = Transaction::on(self)
-            .update_if(&keys::profile(account.id), raise, "attribute_exists(pk)", one.clone())
-            .update_if(&keys::credentials(&account.email), raise, "attribute_exists(pk)", one.clone())
-            .put(event.item());
-        if let Some(kept) = keep {
-            let live = "attribute_exists(pk) AND attribute_not_exists(revoked_at)";
-            transaction = transaction.update_if(&keys::session(account.id, kept), raise, live, one);
-        }
-        let committed = transaction.commit("revoking sessions").await?;
+        let make = |account: &Account| {
+            let transaction =
+                Transaction::on(self).raise_epoch(account, ("", &[]), keep, event.at).put(event.item());
+            match keep {
+                Some(kept) => transaction.take_along(account, kept),
+                None => transaction,
+            }
+        };
+        let committed = self.commit_raise(account, "revoking sessions", make).await?;
         Ok(if committed.is_ok() { Revocation::Revoked } else { Revocation::AlreadyEnded })
     }
 

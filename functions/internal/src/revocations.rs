@@ -1,0 +1,99 @@
+//! The feed of revocations that the edge follows.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use headers::{ETag, HeaderMapExt, IfNoneMatch};
+use jiff::Timestamp;
+use portcullis_http::{AppState, Problem, ServiceCaller};
+use portcullis_identity::{Error, Revocations};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+const UNWRITABLE: Error = Error::Internal("the list of revocations could not be written");
+
+/// What was revoked within the lifetime of an access token. Times are Unix seconds.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RevocationsResponse {
+    /// Sessions that are over.
+    sessions: Vec<RevokedSession>,
+    /// Users whose earlier tokens are over.
+    users: Vec<RevokedUser>,
+}
+
+/// A session whose every token is to be refused.
+#[derive(Debug, Serialize, ToSchema)]
+struct RevokedSession {
+    /// The session.
+    session_id: String,
+    /// When it was ended.
+    revoked_at: i64,
+}
+
+/// A user whose tokens with an `epoch` below this one are to be refused.
+#[derive(Debug, Serialize, ToSchema)]
+struct RevokedUser {
+    /// The user.
+    user_id: String,
+    /// The epoch that began.
+    epoch: u64,
+    /// The session that goes on with the tokens it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    except_session_id: Option<String>,
+    /// When it began.
+    revoked_at: i64,
+}
+
+impl From<Revocations> for RevocationsResponse {
+    fn from(listed: Revocations) -> Self {
+        let sessions = listed.sessions.into_iter().map(|(id, at)| RevokedSession {
+            session_id: id.to_string(),
+            revoked_at: Timestamp::as_second(at),
+        });
+        let users = listed.accounts.into_iter().map(|((id, except), began)| RevokedUser {
+            user_id: id.to_string(),
+            epoch: began.epoch,
+            except_session_id: except.map(|id| id.to_string()),
+            revoked_at: began.at.as_second(),
+        });
+        Self { sessions: sessions.collect(), users: users.collect() }
+    }
+}
+
+/// Recent revocations
+///
+/// For services with the right `revocation:read`, which verify access tokens themselves. Ask every few seconds with
+/// `If-None-Match`.
+#[utoipa::path(
+    get, path = "/v1/internal/revocations", tag = "internal", security(("service_token" = [])),
+    params(("If-None-Match" = Option<String>, Header, description = "the `ETag` of the list that is known")),
+    responses(
+        (status = 200, body = RevocationsResponse, headers(("ETag" = String))),
+        (status = 304, description = "the list is the one that is known"),
+        (status = 401, response = Problem), (status = 403, response = Problem), (status = 503, response = Problem),
+    ),
+)]
+pub(crate) async fn revocations(
+    State(state): State<AppState>,
+    ServiceCaller(service): ServiceCaller,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    service.require("revocation", "read")?;
+    let listed = RevocationsResponse::from(state.identity.revocations().await?);
+    let body = serde_json::to_vec(&listed).map_err(|_| UNWRITABLE)?;
+    // A strong validator (RFC 9110, section 8.8.1): equal lists have equal ones.
+    let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest(&SHA256, &body)));
+    let tag: ETag = tag.parse().map_err(|_| UNWRITABLE)?;
+    let known = headers.typed_get::<IfNoneMatch>().is_some_and(|known| !known.precondition_passes(&tag));
+    let mut response = if known {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        ([(CONTENT_TYPE, "application/json")], body).into_response()
+    };
+    response.headers_mut().typed_insert(tag);
+    Ok(response)
+}

@@ -1,0 +1,76 @@
+//! What was revoked while access tokens of it may still be about.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use portcullis_store::{AccountId, RevocationEntry, SessionId};
+
+use crate::Identity;
+use crate::error::Error;
+
+/// All of it, in an order that depends on nothing but what it holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Revocations {
+    /// Sessions that were ended one by one, with the time of it.
+    pub sessions: BTreeMap<SessionId, Timestamp>,
+    /// Accounts whose tokens of an earlier epoch were ended; but for those of one session, if one is named.
+    pub accounts: BTreeMap<(AccountId, Option<SessionId>), EpochBegan>,
+}
+
+/// The epoch of an account from which on tokens are good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EpochBegan {
+    /// Its number.
+    pub epoch: u64,
+    /// When it began.
+    pub at: Timestamp,
+}
+
+impl Identity {
+    /// Everything that was revoked within the lifetime of an access token.
+    pub async fn revocations(&self) -> Result<Revocations, Error> {
+        let entries = self.store.revocations(self.clock.now(), self.settings.access_token_ttl).await?;
+        Ok(entries.into_iter().collect())
+    }
+}
+
+impl FromIterator<RevocationEntry> for Revocations {
+    fn from_iter<I: IntoIterator<Item = RevocationEntry>>(entries: I) -> Self {
+        let mut listed = Self::default();
+        for entry in entries {
+            match entry {
+                RevocationEntry::Session { id, at } => {
+                    listed.sessions.insert(id, at);
+                }
+                RevocationEntry::Account { id, epoch, except, at } => {
+                    let began = EpochBegan { epoch, at };
+                    // The later of two ends all that the earlier ended.
+                    let known = listed.accounts.entry((id, except)).or_insert(began);
+                    *known = began.max(*known);
+                }
+            }
+        }
+        listed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_platform::SystemEntropy;
+    use portcullis_store::Id;
+
+    use super::*;
+
+    #[test]
+    fn of_an_account_the_latest_epoch_counts() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let id = Id::generate(at(0), &SystemEntropy).unwrap();
+        let kept = Some(Id::generate(at(0), &SystemEntropy).unwrap());
+        let entry = |epoch, except, second| RevocationEntry::Account { id, epoch, except, at: at(second) };
+        let listed: Revocations =
+            [entry(2, None, 9), entry(1, None, 10), entry(3, kept, 11)].into_iter().collect();
+        assert_eq!(listed.accounts.len(), 2);
+        assert_eq!(listed.accounts[&(id, None)], EpochBegan { epoch: 2, at: at(9) });
+        assert_eq!(listed.accounts[&(id, kept)], EpochBegan { epoch: 3, at: at(11) });
+    }
+}

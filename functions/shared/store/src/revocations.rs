@@ -1,0 +1,212 @@
+//! What was revoked lately, for whoever verifies access tokens without asking the store: one row for each session that
+//! was ended and for each time everything of an account was, written together with the end it tells of.
+//!
+//! Rows lie in one partition for each hour, so that the last quarter of an hour is read with one or two queries.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+
+use crate::accounts::{Account, read_account};
+use crate::connection::Store;
+use crate::error::StoreError;
+use crate::id::{AccountId, SessionId};
+use crate::item::{Attributes, ItemReader, ItemWriter, number, text, time};
+use crate::keys;
+use crate::transaction::{ConditionsFailed, Transaction};
+
+/// No access token may live longer.
+pub const LONGEST_ACCESS_TOKEN: Duration = Duration::from_hours(24);
+/// How far the clocks of two writers may be apart, and how long a write may take.
+const SLACK: Duration = Duration::from_mins(1);
+/// The epoch of an account that is gone: every token is of an earlier one. The greatest number that every reader of
+/// JSON has exactly (RFC 7493, section 2.2).
+const AFTER_ALL: u64 = (1 << 53) - 1;
+/// How often an epoch is raised anew because somebody else raised it meanwhile.
+const ATTEMPTS: usize = 8;
+
+/// One entry of the feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RevocationEntry {
+    /// One session was ended.
+    Session {
+        /// Which.
+        id: SessionId,
+        /// When.
+        at: Timestamp,
+    },
+    /// Everything of an account that is of an earlier epoch was ended.
+    Account {
+        /// Whose.
+        id: AccountId,
+        /// The epoch that began.
+        epoch: u64,
+        /// The session that went on.
+        except: Option<SessionId>,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+impl RevocationEntry {
+    pub(crate) fn item(&self) -> Attributes {
+        match self {
+            Self::Session { id, at } => row(*at, &id.to_string()).set("session", text(id.to_string())),
+            Self::Account { id, epoch, except, at } => row(*at, &id.to_string())
+                .set("account", text(id.to_string()))
+                .set("epoch", number(*epoch))
+                .set_some("kept_session", except.map(|id| text(id.to_string()))),
+        }
+        .finish()
+    }
+
+    /// The entry of an account that is erased.
+    pub(crate) fn erased(id: AccountId, at: Timestamp) -> Self {
+        Self::Account { id, epoch: AFTER_ALL, except: None, at }
+    }
+
+    fn read(found: Attributes) -> Result<Self, StoreError> {
+        let mut reader = ItemReader::new("revocation", found);
+        let at = reader.time("at")?;
+        if let Some(id) = reader.parsed_if_any("session")? {
+            return Ok(Self::Session { id, at });
+        }
+        Ok(Self::Account {
+            id: reader.parsed("account")?,
+            epoch: reader.number("epoch")?,
+            except: reader.parsed_if_any("kept_session")?,
+            at,
+        })
+    }
+}
+
+fn row(at: Timestamp, id: &str) -> ItemWriter {
+    ItemWriter::new(&keys::revocation(at, id)).set("at", time(at)).expires(at + LONGEST_ACCESS_TOKEN + SLACK)
+}
+
+impl Store {
+    /// Everything that was revoked within this time before `now`, oldest first.
+    pub async fn revocations(
+        &self,
+        now: Timestamp,
+        within: Duration,
+    ) -> Result<Vec<RevocationEntry>, StoreError> {
+        let (from, to) = (now - within - SLACK, now + SLACK);
+        let mut entries = Vec::new();
+        for partition in keys::revocation_partitions(from, to) {
+            let mut start = None;
+            loop {
+                let page = self.revocation_items(&partition, from, start).await?;
+                for item in page.items.unwrap_or_default() {
+                    entries.push(RevocationEntry::read(item)?);
+                }
+                start = page.last_evaluated_key;
+                if start.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(entries)
+    }
+
+    async fn revocation_items(
+        &self,
+        partition: &str,
+        from: Timestamp,
+        start: Option<Attributes>,
+    ) -> Result<aws_sdk_dynamodb::operation::query::QueryOutput, StoreError> {
+        self.client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :hour AND sk >= :from")
+            .expression_attribute_values(":hour", text(partition))
+            .expression_attribute_values(":from", text(keys::revocation(from, "").sort))
+            .set_exclusive_start_key(start)
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("reading revocations", error))
+    }
+
+    /// Commits what [`Transaction::raise_epoch`] begins. Where somebody else raised the epoch meanwhile, the transaction
+    /// is made anew for the account as it is now, so that the feed names the epoch that really began.
+    pub(crate) async fn commit_raise<'a>(
+        &'a self,
+        account: &Account,
+        operation: &'static str,
+        make: impl Fn(&Account) -> Transaction<'a>,
+    ) -> Result<Result<(), ConditionsFailed>, StoreError> {
+        let mut account = account.clone();
+        for _ in 0..ATTEMPTS {
+            let Err(mut failed) = make(&account).commit(operation).await? else { return Ok(Ok(())) };
+            match failed.take(0) {
+                Some(found) if !found.is_empty() => {
+                    account = read_account(&mut ItemReader::new("account", found))?;
+                }
+                _ => return Ok(Err(failed)),
+            }
+        }
+        Err(StoreError::Unavailable { operation, cause: "the epoch was raised again and again".into() })
+    }
+}
+
+impl Transaction<'_> {
+    /// Ends everything that was issued to an account, and tells of it: three actions, of which the first has the profile
+    /// and fails when the account is not of this epoch any more. `also` sets more in both rows of the account.
+    pub(crate) fn raise_epoch(
+        self,
+        account: &Account,
+        (also, values): (&str, &[(&str, AttributeValue)]),
+        except: Option<SessionId>,
+        at: Timestamp,
+    ) -> Self {
+        let epoch = account.epoch + 1;
+        let mut given: Attributes =
+            values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        given.insert(":seen_epoch".to_owned(), number(account.epoch));
+        given.insert(":next_epoch".to_owned(), number(epoch));
+        let update = format!("SET epoch = :next_epoch{also}");
+        let entry = RevocationEntry::Account { id: account.id, epoch, except, at };
+        self.update_if(&keys::profile(account.id), &update, "epoch = :seen_epoch", given.clone())
+            .update_if(&keys::credentials(&account.email), &update, "epoch = :seen_epoch", given)
+            .put(entry.item())
+    }
+
+    /// Takes a session of the account's present epoch along into the one that [`Transaction::raise_epoch`] begins. It
+    /// must be live.
+    pub(crate) fn take_along(self, account: &Account, session: SessionId) -> Self {
+        let values = Attributes::from([
+            (":seen_epoch".to_owned(), number(account.epoch)),
+            (":next_epoch".to_owned(), number(account.epoch + 1)),
+        ]);
+        let live = "epoch = :seen_epoch AND attribute_not_exists(revoked_at)";
+        self.update_if(&keys::session(account.id, session), "SET epoch = :next_epoch", live, values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_platform::SystemEntropy;
+
+    use super::*;
+    use crate::id::Id;
+
+    #[test]
+    fn an_entry_reads_back() {
+        let at = Timestamp::from_second(1_760_000_000).unwrap();
+        let id = || Id::generate(at, &SystemEntropy).unwrap();
+        for entry in [
+            RevocationEntry::Session { id: id(), at },
+            RevocationEntry::erased(Id::generate(at, &SystemEntropy).unwrap(), at),
+            RevocationEntry::Account {
+                id: Id::generate(at, &SystemEntropy).unwrap(),
+                epoch: 7,
+                except: Some(id()),
+                at,
+            },
+        ] {
+            assert_eq!(RevocationEntry::read(entry.item()).unwrap(), entry);
+        }
+    }
+}
