@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use portcullis_http::HttpSettings;
+use portcullis_http::{HttpSettings, PUBLIC_URL};
 use portcullis_identity::IdentitySettings;
 use portcullis_platform::{Environment, Misconfigured, Variable};
 
@@ -49,8 +49,14 @@ impl LocalSettings {
         let log = environment.text(&RUST_LOG)?;
         tracing_subscriber::EnvFilter::try_new(&log)
             .map_err(|error| Misconfigured::new(RUST_LOG.name, error.to_string()))?;
+        let listen: SocketAddr = environment.parse(&LISTEN_ADDR)?;
+        // Port 0 is whichever is free, and not known yet.
+        let environment = match listen.port() {
+            0 => environment,
+            port => environment.or(PUBLIC_URL.name, format!("http://localhost:{port}")),
+        };
         Ok(Self {
-            listen: environment.parse(&LISTEN_ADDR)?,
+            listen,
             data_dir: PathBuf::from(environment.text(&DATA_DIR)?),
             log,
             http: HttpSettings::read(&environment)?,
@@ -73,6 +79,18 @@ mod tests {
     #[test]
     fn every_default_is_usable() {
         LocalSettings::read(Environment::default()).unwrap();
+    }
+
+    #[test]
+    fn another_port_is_the_one_clients_are_told_of() {
+        let public_url = |given: &[(&'static str, &'static str)]| {
+            let settings = LocalSettings::read(given.iter().copied().collect()).unwrap();
+            settings.http.public_url.as_str().to_owned()
+        };
+        assert_eq!(public_url(&[("LISTEN_ADDR", "127.0.0.1:9000")]), "http://localhost:9000");
+        assert_eq!(public_url(&[("LISTEN_ADDR", "127.0.0.1:0")]), "http://localhost:8001");
+        let set = [("LISTEN_ADDR", "127.0.0.1:9000"), ("PUBLIC_URL", "https://auth.example.com")];
+        assert_eq!(public_url(&set), "https://auth.example.com");
     }
 
     #[test]

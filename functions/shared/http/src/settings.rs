@@ -8,7 +8,7 @@ use crate::origin::{Origin, Origins};
 pub const PUBLIC_URL: Variable = Variable {
     name: "PUBLIC_URL",
     default: "http://localhost:8001",
-    about: "where clients reach the service: https://host[:port]; plain http only on localhost",
+    about: "where clients reach the service: https://host[:port]; plain http only on localhost; locally the port of LISTEN_ADDR is the default",
     aliases: &[],
 };
 

@@ -108,6 +108,15 @@ impl Environment {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// The same environment, in which a variable that is not set has this value.
+    #[must_use]
+    pub fn or(mut self, name: &str, value: impl Into<String>) -> Self {
+        if self.raw(name).is_none() {
+            self.0.insert(name.to_owned(), value.into());
+        }
+        self
+    }
+
     fn given(&self, variable: &Variable) -> Result<Option<String>, Misconfigured> {
         let mut found = self.raw(variable.name).map(|value| (variable.name, value.trim().to_owned()));
         for alias in variable.aliases {
