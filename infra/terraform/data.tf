@@ -43,6 +43,26 @@ resource "aws_kms_key" "this" {
   }
 }
 
+# Of broker credentials alone.
+resource "aws_kms_key" "broker" {
+  description             = "Broker credentials of ${local.name}"
+  enable_key_rotation     = true
+  deletion_window_in_days = 30
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "TheAccountDecides"
+      Effect    = "Allow"
+      Principal = { AWS = local.root }
+      Action    = "kms:*"
+      Resource  = "*"
+    }]
+  })
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
 resource "aws_dynamodb_table" "this" {
   name                        = local.name
   billing_mode                = local.resources.Table.Properties.BillingMode

@@ -4,6 +4,7 @@ locals {
   meanings = {
     (jsonencode({ "Fn::GetAtt" = ["Table", "Arn"] })) = jsonencode(aws_dynamodb_table.this.arn)
     (jsonencode({ "Fn::GetAtt" = ["Key", "Arn"] })) = jsonencode(aws_kms_key.this.arn)
+    (jsonencode({ "Fn::GetAtt" = ["BrokerKey", "Arn"] })) = jsonencode(aws_kms_key.broker.arn)
     (jsonencode({ "Ref" = "Secrets" })) = jsonencode(aws_secretsmanager_secret.this.arn)
     (jsonencode({ "Fn::Sub" = "dynamodb.$${AWS::Region}.amazonaws.com" })) = jsonencode("dynamodb.${local.region}.amazonaws.com")
     (jsonencode({ "Fn::Sub" = "secretsmanager.$${AWS::Region}.amazonaws.com" })) = jsonencode("secretsmanager.${local.region}.amazonaws.com")
@@ -22,12 +23,13 @@ locals {
   policy_terms = keys(local.meanings)
   policies = {
     for name, policy in local.raw_policies : name =>
-    replace(replace(replace(replace(replace(policy,
+    replace(replace(replace(replace(replace(replace(policy,
       local.policy_terms[0], local.meanings[local.policy_terms[0]]),
       local.policy_terms[1], local.meanings[local.policy_terms[1]]),
       local.policy_terms[2], local.meanings[local.policy_terms[2]]),
       local.policy_terms[3], local.meanings[local.policy_terms[3]]),
-    local.policy_terms[4], local.meanings[local.policy_terms[4]])
+      local.policy_terms[4], local.meanings[local.policy_terms[4]]),
+    local.policy_terms[5], local.meanings[local.policy_terms[5]])
   }
   binaries = { for name, function in local.functions : name => function.Metadata.BuildProperties.Binary }
 }
@@ -96,11 +98,12 @@ resource "aws_lambda_function" "this" {
 
   environment {
     variables = {
-      TABLE_NAME      = aws_dynamodb_table.this.name
-      AWS_SECRET_NAME = aws_secretsmanager_secret.this.arn
-      KMS_KEY_ID      = aws_kms_key.this.arn
-      PUBLIC_URL      = var.public_url
-      ALLOWED_ORIGINS = join(",", var.allowed_origins)
+      TABLE_NAME        = aws_dynamodb_table.this.name
+      AWS_SECRET_NAME   = aws_secretsmanager_secret.this.arn
+      KMS_KEY_ID        = aws_kms_key.this.arn
+      BROKER_KMS_KEY_ID = aws_kms_key.broker.arn
+      PUBLIC_URL        = var.public_url
+      ALLOWED_ORIGINS   = join(",", var.allowed_origins)
     }
   }
   tracing_config {

@@ -11,6 +11,15 @@ locals {
     for name, function in local.functions : {
       for event in values(try(function.Properties.Events, {})) :
       (event.Properties.Method == "$default" ? "$default" : "${event.Properties.Method} ${event.Properties.Path}") => name
+      if event.Type == "HttpApi"
+    }
+  ]...)
+
+  # "ProviderCheckFunction" => "rate(5 minutes)"
+  schedules = merge([
+    for name, function in local.functions : {
+      for event in values(try(function.Properties.Events, {})) :
+      name => event.Properties.ScheduleExpression if event.Type == "ScheduleV2"
     }
   ]...)
 }

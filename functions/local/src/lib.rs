@@ -3,6 +3,7 @@
 //! The crate is responsible for putting the parts together and for starting and stopping them; it decides nothing about
 //! accounts, and no other crate knows that it exists. To serve one more function, merge its routes in [`router`].
 
+mod chores;
 mod routes;
 mod service;
 mod settings;

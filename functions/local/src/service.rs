@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn;
+use portcullis_broker_http::HttpsBrokers;
 use portcullis_http::{AppState, address_of_socket};
 use portcullis_identity::{Error, Identity, Keyring, PasswordHasher, UnusableSecret};
-use portcullis_platform::{Clock, Entropy, Misconfigured, SystemClock, SystemEntropy};
+use portcullis_platform::{Clock, Entropy, KeyWrap, Misconfigured, SystemClock, SystemEntropy};
 use portcullis_platform_embedded::{Created, DataDir, EmbeddedDynamoDb, EngineError, PrepareError};
 use portcullis_store::{Store, StoreError};
+use portcullis_vault::Vault;
 use tokio::net::TcpListener;
 
 use crate::LocalSettings;
+use crate::chores::Chores;
 use crate::routes::router;
 
 /// The name of the table in the embedded database.
@@ -61,6 +64,7 @@ pub struct Service {
     listener: TcpListener,
     router: Router,
     engine: EmbeddedDynamoDb,
+    chores: Chores,
 }
 
 impl Service {
@@ -79,23 +83,29 @@ impl Service {
         let engine = EmbeddedDynamoDb::open(&prepared.database)?;
         let store = Store::in_process(engine.http_client(), TABLE);
         store.create_table_if_missing().await?;
+        let key_wrap: Arc<dyn KeyWrap> = Arc::new(prepared.key_wrap);
         let identity = Identity {
             store,
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
-            key_wrap: Arc::new(prepared.key_wrap),
+            key_wrap: Arc::clone(&key_wrap),
             keyring: Keyring::load(&prepared.secrets).await?,
             hasher: PasswordHasher::start(settings.identity.argon2, entropy.as_ref())?,
             settings: settings.identity,
         };
-        let state = AppState { identity: Arc::new(identity), settings: Arc::new(settings.http) };
+        let identity = Arc::new(identity);
+        let http = Arc::new(HttpsBrokers::default());
+        let vault = Arc::new(Vault::new(Arc::clone(&identity), key_wrap, http, &settings.vault));
+        let chores = Chores::new(Arc::clone(&vault), settings.vault.check_interval);
+        let state = AppState { identity, vault, settings: Arc::new(settings.http) };
         let router = router(state, clock, entropy)?.layer(from_fn(address_of_socket));
-        Ok(Self { created: prepared.created, address, listener, router, engine })
+        Ok(Self { created: prepared.created, address, listener, router, engine, chores })
     }
 
     /// Serves until `stop` comes true, then lets requests in flight finish.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
         tokio::spawn(sweep(self.engine));
+        self.chores.begin();
         let (stopping, stopped) = tokio::sync::oneshot::channel();
         let stop = async move {
             stop.await;

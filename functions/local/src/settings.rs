@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use portcullis_http::{HttpSettings, PUBLIC_URL};
 use portcullis_identity::IdentitySettings;
 use portcullis_platform::{Environment, Misconfigured, Variable};
+use portcullis_vault::VaultSettings;
 
 const LISTEN_ADDR: Variable = Variable {
     name: "LISTEN_ADDR",
@@ -39,6 +40,8 @@ pub struct LocalSettings {
     pub http: HttpSettings,
     /// Of accounts, sessions and tokens.
     pub identity: IdentitySettings,
+    /// Of trading accounts and brokers.
+    pub vault: VaultSettings,
     /// For the secrets it may hold.
     pub environment: Environment,
 }
@@ -61,6 +64,7 @@ impl LocalSettings {
             log,
             http: HttpSettings::read(&environment)?,
             identity: IdentitySettings::read(&environment)?,
+            vault: VaultSettings::read(&environment)?,
             environment,
         })
     }
@@ -69,7 +73,8 @@ impl LocalSettings {
 /// Every variable the runner reads, for `--help`.
 pub fn all_variables() -> impl Iterator<Item = &'static Variable> {
     const OWN: &[Variable] = &[LISTEN_ADDR, DATA_DIR, RUST_LOG];
-    OWN.iter().chain(portcullis_http::VARIABLES).chain(portcullis_identity::VARIABLES)
+    let of_parts = [portcullis_http::VARIABLES, portcullis_identity::VARIABLES, portcullis_vault::VARIABLES];
+    OWN.iter().chain(of_parts.into_iter().flatten())
 }
 
 #[cfg(test)]
@@ -103,6 +108,8 @@ mod tests {
             ("ALLOWED_ORIGINS", "*"),
             ("EMAIL_VERIFICATION", "required"),
             ("TOTP_ISSUER", "a:b"),
+            ("KITE_API_URL", "http://api.kite.trade"),
+            ("PROVIDERS", "No Spaces"),
             ("SERVICES", "[]"),
             ("SERVICES", r#"{"edge":["everything"]}"#),
             ("RUST_LOG", "a=b=c"),

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt;
-use portcullis_harness::in_process::{PASSWORD, TABLE, identity, identity_with};
+use portcullis_harness::in_process::{PASSWORD, TABLE, identity, identity_with, vault_with};
 use portcullis_http::{AppState, HttpSettings};
 use portcullis_identity::{Argon2Settings, Identity, Origin};
 use portcullis_platform::{Environment, SystemClock, SystemEntropy};
@@ -42,7 +42,8 @@ impl Service {
     fn of(identity: Identity) -> Self {
         let settings = HttpSettings::read(&Environment::default()).expect("defaults");
         let identity = Arc::new(identity);
-        let state = AppState { identity: Arc::clone(&identity), settings: Arc::new(settings) };
+        let vault = Arc::new(vault_with(&Environment::default(), Arc::clone(&identity)));
+        let state = AppState { identity: Arc::clone(&identity), vault, settings: Arc::new(settings) };
         let router = portcullis_local::router(state, Arc::new(SystemClock), Arc::new(SystemEntropy));
         Self { identity, router: router.expect("a router") }
     }

@@ -12,24 +12,32 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("portcullis-platform", &[]),
     ("portcullis-store", &["portcullis-platform"]),
     ("portcullis-identity", &["portcullis-store", "portcullis-platform", "portcullis-verifier"]),
-    ("portcullis-http", &["portcullis-identity", "portcullis-platform", "portcullis-verifier"]),
+    ("portcullis-vault", &["portcullis-identity", "portcullis-store", "portcullis-platform"]),
+    ("portcullis-broker-http", &["portcullis-platform"]),
+    (
+        "portcullis-http",
+        &["portcullis-identity", "portcullis-platform", "portcullis-vault", "portcullis-verifier"],
+    ),
     ("portcullis-platform-embedded", &["portcullis-platform"]),
     ("portcullis-platform-aws", &["portcullis-platform"]),
     (
         "portcullis-lambda",
         &[
+            "portcullis-broker-http",
             "portcullis-http",
             "portcullis-identity",
             "portcullis-platform",
             "portcullis-platform-aws",
             "portcullis-store",
+            "portcullis-vault",
         ],
     ),
     ("portcullis-key-rotation", &["portcullis-identity", "portcullis-platform", "portcullis-platform-aws"]),
 ];
 
 /// What a function may know; every crate that is neither above nor the local runner is one.
-const OF_A_FUNCTION: &[&str] = &["portcullis-http", "portcullis-identity", "portcullis-lambda"];
+const OF_A_FUNCTION: &[&str] =
+    &["portcullis-http", "portcullis-identity", "portcullis-lambda", "portcullis-vault"];
 
 /// Who alone may name an engine or a service of the cloud.
 const NAMED_BY: &[(&str, &[&str])] = &[

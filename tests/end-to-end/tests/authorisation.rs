@@ -35,9 +35,11 @@ enum Shows {
 }
 
 const ROUTES: &[(&str, &str, Shows)] = &[
+    ("delete", "/v1/admin/providers/{name}/mark", Shows::AccessToken),
     ("delete", "/v1/api-keys/{id}", Shows::AccessToken),
     ("delete", "/v1/sessions", Shows::AccessToken),
     ("delete", "/v1/sessions/{id}", Shows::AccessToken),
+    ("delete", "/v1/trading-accounts/{id}", Shows::AccessToken),
     ("delete", "/v1/users/me", Shows::AccessToken),
     ("get", "/.well-known/openid-configuration", Shows::Nothing),
     ("get", "/healthz", Shows::Nothing),
@@ -46,8 +48,14 @@ const ROUTES: &[(&str, &str, Shows)] = &[
     ("get", "/v1/auth/status", Shows::AccessToken),
     ("get", "/v1/authz/permissions", Shows::AccessTokenOrApiKey),
     ("get", "/v1/internal/revocations", Shows::ServiceToken),
+    ("get", "/v1/providers", Shows::AccessToken),
+    ("get", "/v1/providers/fallback", Shows::AccessToken),
+    ("get", "/v1/providers/{name}", Shows::AccessToken),
     ("get", "/v1/sessions", Shows::AccessToken),
+    ("get", "/v1/trading-accounts", Shows::AccessToken),
+    ("get", "/v1/trading-accounts/{id}", Shows::AccessToken),
     ("get", "/v1/users/me", Shows::AccessTokenOrApiKey),
+    ("patch", "/v1/trading-accounts/{id}", Shows::AccessToken),
     ("patch", "/v1/users/me", Shows::AccessToken),
     ("post", "/v1/api-keys", Shows::AccessToken),
     ("post", "/v1/api-keys/{id}/rotate", Shows::AccessToken),
@@ -58,10 +66,19 @@ const ROUTES: &[(&str, &str, Shows)] = &[
     ("post", "/v1/auth/register", Shows::Nothing),
     ("post", "/v1/authz/check", Shows::AccessTokenOrApiKey),
     ("post", "/v1/internal/api-keys/verify", Shows::ServiceToken),
+    ("post", "/v1/internal/providers/{name}/outcomes", Shows::ServiceToken),
+    ("post", "/v1/internal/trading-accounts/{id}/credentials", Shows::ServiceToken),
     ("post", "/v1/mfa/backup-codes", Shows::AccessToken),
     ("post", "/v1/mfa/totp/disable", Shows::AccessToken),
     ("post", "/v1/mfa/totp/enable", Shows::AccessToken),
     ("post", "/v1/mfa/totp/setup", Shows::AccessToken),
+    ("post", "/v1/trading-accounts", Shows::AccessToken),
+    ("post", "/v1/trading-accounts/freeze", Shows::AccessToken),
+    ("post", "/v1/trading-accounts/unfreeze", Shows::AccessToken),
+    ("post", "/v1/trading-accounts/{id}/session", Shows::AccessToken),
+    ("post", "/v1/trading-accounts/{id}/verify", Shows::AccessToken),
+    ("put", "/v1/admin/providers/{name}/mark", Shows::AccessToken),
+    ("put", "/v1/trading-accounts/{id}/credentials", Shows::AccessToken),
 ];
 
 struct Stage {

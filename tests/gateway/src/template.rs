@@ -79,7 +79,9 @@ fn describe(name: &str, found: &Resource) -> Described {
     };
     let number = |name, default| properties.get(name).and_then(Value::as_u64).unwrap_or(default);
     let events = properties.get("Events").and_then(Value::as_object);
-    let routes = events.into_iter().flat_map(|events| events.values()).map(|event| Route {
+    let events = events.into_iter().flat_map(|events| events.values());
+    // A schedule calls without a route.
+    let routes = events.filter(|event| text(event, "/Type") == "HttpApi").map(|event| Route {
         method: text(event, "/Properties/Method"),
         path: text(event, "/Properties/Path"),
     });

@@ -22,7 +22,7 @@ fn functions() -> Vec<Described> {
 
 /// The routes of the code by function, as each `main.rs` serves them.
 fn routes_of_the_code() -> BTreeMap<String, BTreeSet<Route>> {
-    let functions: [(&str, OpenApiRouter<AppState>); 11] = [
+    let functions: Vec<(&str, OpenApiRouter<AppState>)> = vec![
         ("register", portcullis_register::routes()),
         ("login", portcullis_login::routes()),
         ("refresh", portcullis_refresh::routes()),
@@ -32,10 +32,15 @@ fn routes_of_the_code() -> BTreeMap<String, BTreeSet<Route>> {
         ("api-keys", portcullis_api_keys::routes()),
         ("authz", portcullis_authz::routes()),
         ("internal", portcullis_internal::routes()),
+        ("trading-accounts", portcullis_trading_accounts::routes()),
+        ("broker-sessions", portcullis_broker_sessions::routes()),
+        ("credentials", portcullis_credentials::routes()),
+        ("providers", portcullis_providers::routes()),
         ("sessions", portcullis_sessions::routes()),
         ("keys", portcullis_keys::routes().merge(portcullis_http::healthz_routes())),
     ];
-    functions.map(|(name, routes)| (format!("{name}-function"), routes_of(routes))).into()
+    let by_binary = |(name, routes)| (format!("{name}-function"), routes_of(routes));
+    functions.into_iter().map(by_binary).collect()
 }
 
 fn routes_of(routes: OpenApiRouter<AppState>) -> BTreeSet<Route> {
@@ -161,19 +166,43 @@ fn signing_in_reads_nobodys_partition_and_publishing_keys_reads_nothing() {
 
 #[test]
 fn data_keys_open_for_the_functions_that_seal_with_them_and_under_their_purpose_alone() {
-    let mut purposes = BTreeMap::new();
+    // Which function may do what with which key, and for which purpose.
+    let mut rights = BTreeSet::new();
     for function in functions() {
         for statement in &function.statements {
-            let uses_kms = statement["Action"].to_string().contains("kms:");
             let purpose = &statement["Condition"]["StringEquals"]["kms:EncryptionContext:purpose"];
             let through_a_service = !statement["Condition"]["StringEquals"]["kms:ViaService"].is_null();
-            if uses_kms && !through_a_service {
-                purposes.insert(function.binary.clone(), purpose.as_str().expect("a purpose").to_owned());
+            for action in statement["Action"].as_array().unwrap().iter().filter_map(Value::as_str) {
+                let Some(action) = action.strip_prefix("kms:").filter(|_| !through_a_service) else {
+                    continue;
+                };
+                let key = statement["Resource"]["Fn::GetAtt"][0].as_str().unwrap();
+                let listed = purpose.as_array().cloned().unwrap_or_else(|| vec![purpose.clone()]);
+                for purpose in listed {
+                    let purpose = purpose.as_str().expect("a purpose");
+                    rights.insert(format!("{} {action} {key} {purpose}", function.binary));
+                }
             }
         }
     }
-    let expected = [("api-keys-function", "api-key-answer"), ("mfa-function", "totp-secret")];
-    assert_eq!(purposes, expected.map(|(name, purpose)| (name.to_owned(), purpose.to_owned())).into());
+    let expected = [
+        "api-keys-function Decrypt Key api-key-answer",
+        "api-keys-function GenerateDataKey Key api-key-answer",
+        "broker-sessions-function Decrypt BrokerKey broker-credentials",
+        "broker-sessions-function Decrypt BrokerKey broker-session",
+        "broker-sessions-function Decrypt Key totp-secret",
+        "broker-sessions-function GenerateDataKey BrokerKey broker-session",
+        "credential-rotation-function Decrypt BrokerKey broker-credentials",
+        "credential-rotation-function Decrypt BrokerKey broker-session",
+        "credential-rotation-function GenerateDataKey BrokerKey broker-credentials",
+        "credential-rotation-function GenerateDataKey BrokerKey broker-session",
+        "credentials-function Decrypt BrokerKey broker-credentials",
+        "credentials-function Decrypt BrokerKey broker-session",
+        "mfa-function Decrypt Key totp-secret",
+        "mfa-function GenerateDataKey Key totp-secret",
+        "trading-accounts-function GenerateDataKey BrokerKey broker-credentials",
+    ];
+    assert_eq!(rights, expected.map(str::to_owned).into());
 }
 
 #[test]

@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpClient};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::body::SdkBody;
 use jiff::Timestamp;
+use portcullis_broker_http::HttpsBrokers;
 use portcullis_identity::{
     Argon2Settings, Email, Identity, IdentitySettings, Keyring, Login, LoginAttempt, LoginName, NewPerson,
     Origin, Password, PasswordHasher, PersonName, SignedIn,
@@ -13,6 +16,7 @@ use portcullis_identity::{
 use portcullis_platform::{Clock, Environment, SystemEntropy};
 use portcullis_platform_embedded::{DataDir, EmbeddedDynamoDb};
 use portcullis_store::{Account, AccountStatus, AuditEvent, AuditKind, Store};
+use portcullis_vault::{Vault, VaultSettings};
 use secrecy::SecretString;
 
 use crate::fault::Faulty;
@@ -66,6 +70,17 @@ pub async fn identity_with(
     (identity, key_wrap)
 }
 
+/// The vault beside these operations, as these variables have it.
+///
+/// # Panics
+/// When the variables cannot be used.
+#[expect(clippy::expect_used, reason = "there is no test without it")]
+pub fn vault_with(environment: &Environment, identity: Arc<Identity>) -> Vault {
+    let settings = VaultSettings::read(environment).expect("settings");
+    let key_wrap = Arc::clone(&identity.key_wrap);
+    Vault::new(identity, key_wrap, Arc::new(HttpsBrokers::default()), &settings)
+}
+
 /// A clock that stands still until it is moved.
 #[derive(Debug)]
 pub struct MovableClock(AtomicI64);
@@ -97,30 +112,40 @@ pub struct World {
     pub key_wrap: Arc<FaultyKeyWrap>,
     /// The store without faults in front of it, to look at what is.
     pub truth: Store,
+    engine: EmbeddedDynamoDb,
 }
 
 impl World {
     /// An empty world whose faults are drawn from this seed.
     pub async fn new(seed: u64) -> Self {
-        Self::build(seed, Faulty::http_client).await
+        Self::build(seed, &Environment::default(), Faulty::http_client).await
+    }
+
+    /// The same, as these variables have it.
+    pub async fn with_variables(seed: u64, variables: &[(&str, &str)]) -> Self {
+        Self::build(seed, &variables.iter().copied().collect(), Faulty::http_client).await
     }
 
     /// The same with a rotation that reads first and writes then, to see that a suite notices.
     pub async fn with_unguarded_rotation(seed: u64) -> Self {
-        Self::build(seed, |faults| Unguarded::before(faults.clone()).http_client()).await
+        Self::build(seed, &Environment::default(), |faults| Unguarded::before(faults.clone()).http_client())
+            .await
     }
 
     #[expect(clippy::expect_used, reason = "there is no test without it")]
-    async fn build(seed: u64, store_through: impl FnOnce(&Faulty) -> SharedHttpClient) -> Self {
+    async fn build(
+        seed: u64,
+        environment: &Environment,
+        store_through: impl FnOnce(&Faulty) -> SharedHttpClient,
+    ) -> Self {
         let engine = EmbeddedDynamoDb::in_memory().expect("an engine");
         let truth = Store::in_process(engine.http_client(), TABLE);
         truth.create_table_if_missing().await.expect("a table");
-        let faults = Faulty::new(engine, seed);
+        let faults = Faulty::new(engine.clone(), seed);
         let clock = Arc::new(MovableClock(AtomicI64::new(1_795_000_000_000)));
         let store = Store::in_process(store_through(&faults), TABLE);
-        let environment = Environment::default();
-        let (identity, key_wrap) = identity_with(&environment, store, clock.clone(), CHEAP_HASHES).await;
-        Self { identity: Arc::new(identity), clock, faults, key_wrap, truth }
+        let (identity, key_wrap) = identity_with(environment, store, clock.clone(), CHEAP_HASHES).await;
+        Self { identity: Arc::new(identity), clock, faults, key_wrap, truth, engine }
     }
 
     /// Registers somebody and signs them in.
@@ -172,6 +197,34 @@ impl World {
 }
 
 impl World {
+    /// All rows that begin with this sort key in a partition, as DynamoDB writes them.
+    ///
+    /// # Panics
+    /// When the engine does not answer.
+    #[expect(clippy::expect_used, reason = "there is no test without it")]
+    pub async fn rows(&self, partition: &str, sort: &str) -> Vec<serde_json::Value> {
+        let body = serde_json::json!({
+            "TableName": TABLE,
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :sk)",
+            "ExpressionAttributeValues": {":pk": {"S": partition}, ":sk": {"S": sort}},
+        });
+        let mut request = HttpRequest::new(SdkBody::from(body.to_string()));
+        request.headers_mut().insert("x-amz-target", "DynamoDB_20120810.Query");
+        let answer = self.engine.call(request).await.expect("an answer");
+        let answer: serde_json::Value =
+            serde_json::from_slice(answer.body().bytes().unwrap_or_default()).expect("JSON");
+        answer.get("Items").and_then(serde_json::Value::as_array).cloned().unwrap_or_default()
+    }
+
+    /// Kinds of the events in somebody's trail, oldest first.
+    pub async fn trail(&self, account: &Account) -> Vec<String> {
+        let rows = self.rows(&format!("USER#{}", account.id), "AUD#").await;
+        let kind = |row: &serde_json::Value| {
+            row.pointer("/kind/S").and_then(|kind| kind.as_str().map(str::to_owned))
+        };
+        rows.iter().filter_map(kind).collect()
+    }
+
     /// Switches an account off, as an administrator does.
     ///
     /// # Panics

@@ -3,6 +3,7 @@
 mod code;
 mod document;
 mod from_identity;
+mod from_vault;
 
 use std::borrow::Cow;
 use std::time::Duration;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use portcullis_identity::Identity;
+use portcullis_vault::Vault;
 
 use crate::{HttpSettings, RefreshCookie};
 
@@ -11,6 +12,8 @@ use crate::{HttpSettings, RefreshCookie};
 pub struct AppState {
     /// What decides.
     pub identity: Arc<Identity>,
+    /// What decides about trading accounts and brokers.
+    pub vault: Arc<Vault>,
     /// Where the service is reached and by which pages.
     pub settings: Arc<HttpSettings>,
 }

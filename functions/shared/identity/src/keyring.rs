@@ -93,7 +93,7 @@ impl Keyring {
 
     /// A keyed digest of the parts of a request. Keyed, because a plain digest of a body with a password in it could be
     /// guessed at far more cheaply than its Argon2 hash.
-    pub(crate) fn fingerprint(&self, parts: &[&[u8]]) -> Fingerprint {
+    pub fn fingerprint(&self, parts: &[&[u8]]) -> Fingerprint {
         let mut context = hmac::Context::with_key(&self.fingerprints);
         for part in parts {
             context.update(&(part.len() as u64).to_be_bytes());

@@ -8,6 +8,7 @@ mod backup_code;
 mod code;
 mod enrolment;
 mod sign_in;
+mod step_up;
 mod totp;
 
 use jiff::Timestamp;
@@ -17,6 +18,7 @@ use portcullis_store::{AccountId, ActiveFactor, AuditKind, Factor, FactorSwap, S
 pub use self::code::PresentedCode;
 pub use self::enrolment::MfaConfirmation;
 pub use self::sign_in::{MfaChallenge, MfaSignIn};
+pub use self::step_up::StepUp;
 pub use self::totp::TotpEnrolment;
 
 use self::code::{Worth, after_right_code, after_wrong_code, check_patience};

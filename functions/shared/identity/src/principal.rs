@@ -73,7 +73,7 @@ impl Decision {
 
 impl Caller {
     /// An error unless the person's roles permit this.
-    pub(crate) fn require(&self, policy: &Policy, resource: &str, action: &str) -> Result<(), Error> {
+    pub fn require(&self, policy: &Policy, resource: &str, action: &str) -> Result<(), Error> {
         by_roles(&self.account, policy, &named(resource, action)?).into_result()
     }
 }

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::error::Error;
 
 /// Seals a secret for this context.
-pub(crate) async fn seal(
+pub async fn seal(
     secret: &SecretSlice<u8>,
     context: &EncryptionContext,
     key_wrap: &dyn KeyWrap,
@@ -31,7 +31,7 @@ pub(crate) async fn seal(
 }
 
 /// Opens what was sealed for this very context.
-pub(crate) async fn open(
+pub async fn open(
     sealed: &SealedSecret,
     context: &EncryptionContext,
     key_wrap: &dyn KeyWrap,

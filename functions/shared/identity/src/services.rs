@@ -1,8 +1,6 @@
 //! Services of the platform: each has a name, rights, and one or two tokens, so that a token can be replaced without an
 //! outage.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use portcullis_platform::{MOST_SERVICE_TOKENS, parse_service_tokens};
 use portcullis_verifier::policy::Permission;
@@ -10,47 +8,31 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 use crate::Identity;
 use crate::error::Error;
+use crate::service_rights::{CredentialRights, Entry};
 use crate::sha256::sha256;
-
-/// Which service may do what.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServiceRights(BTreeMap<String, BTreeSet<Permission>>);
-
-impl ServiceRights {
-    /// Reads a JSON object of names, each with a list of `resource:action`. The error is one line for whoever wrote it.
-    pub(crate) fn parse(json: &str) -> Result<Self, String> {
-        let written: BTreeMap<String, Vec<String>> = serde_json::from_str(json)
-            .map_err(|error| format!("is no object of lists of rights: {error}"))?;
-        let rights = written.into_iter().map(|(name, rights)| {
-            let right = |text: &String| {
-                text.parse::<Permission>().map_err(|error| {
-                    format!("service `{}`: right `{}`: {error}", name.escape_debug(), text.escape_debug())
-                })
-            };
-            let rights = rights.iter().map(right).collect::<Result<_, _>>()?;
-            Ok((name, rights))
-        });
-        rights.collect::<Result<_, String>>().map(Self)
-    }
-}
 
 /// A service that showed its token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
     /// What it is called.
     pub name: String,
-    rights: BTreeSet<Permission>,
+    entry: Entry,
 }
 
 impl Service {
     /// An error unless the service has this right.
     pub fn require(&self, resource: &str, action: &str) -> Result<(), Error> {
         let has = |right: &Permission| right.resource() == resource && right.action() == action;
-        if self.rights.iter().any(has) {
+        if self.entry.rights.iter().any(has) {
             Ok(())
         } else {
             Err(Error::Forbidden("The service has no right to do this."))
         }
+    }
+
+    /// Which broker credentials the service may read, if any.
+    pub fn credential_rights(&self) -> Option<&CredentialRights> {
+        self.entry.credentials.as_ref()
     }
 }
 
@@ -98,14 +80,16 @@ impl Identity {
     /// The service that shows this token. A service without an entry in `SERVICES` has no rights and is none.
     pub fn authenticate_service(&self, token: &SecretString) -> Result<Service, Error> {
         let name = self.keyring.service_tokens.owner(token).ok_or(Error::InvalidServiceToken)?;
-        let rights = self.settings.services.0.get(name).ok_or(Error::InvalidServiceToken)?;
-        Ok(Service { name: name.to_owned(), rights: rights.clone() })
+        let entry = self.settings.services.of(name).ok_or(Error::InvalidServiceToken)?;
+        Ok(Service { name: name.to_owned(), entry: entry.clone() })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use portcullis_platform::FIRST_SERVICES;
+
+    use crate::service_rights::ServiceRights;
 
     use super::*;
 
@@ -155,7 +139,7 @@ mod tests {
     #[test]
     fn rights_are_permissions_and_a_bad_one_is_named() {
         let rights = ServiceRights::parse(r#"{"edge":["api-key:verify"]}"#).unwrap();
-        let edge = Service { name: "edge".to_owned(), rights: rights.0["edge"].clone() };
+        let edge = Service { name: "edge".to_owned(), entry: rights.of("edge").unwrap().clone() };
         assert!(edge.require("api-key", "verify").is_ok());
         assert!(edge.require("api-key", "create").is_err());
         let error = ServiceRights::parse(r#"{"edge":["everything"]}"#).unwrap_err();
@@ -166,7 +150,8 @@ mod tests {
     #[test]
     fn the_services_of_a_first_start_have_rights() {
         let settings = crate::IdentitySettings::read(&portcullis_platform::Environment::default()).unwrap();
-        let names: Vec<&str> = settings.services.0.keys().map(String::as_str).collect();
-        assert_eq!(names, FIRST_SERVICES);
+        for name in FIRST_SERVICES {
+            assert!(settings.services.of(name).is_some(), "{name}");
+        }
     }
 }

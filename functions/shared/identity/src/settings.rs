@@ -6,7 +6,7 @@ use portcullis_platform::{Alias, Environment, Misconfigured, Variable};
 use portcullis_verifier::policy::Policy;
 
 use crate::hashing::{self, Argon2Settings};
-use crate::services::ServiceRights;
+use crate::service_rights::ServiceRights;
 
 const DAY: u64 = 24 * 60 * 60;
 /// No lifetime may be longer, so that sums of times stay far from the end of the calendar.
@@ -73,8 +73,8 @@ const ROLE_DEFINITIONS: Variable = Variable {
 };
 const SERVICES: Variable = Variable {
     name: "SERVICES",
-    default: r#"{"edge":["api-key:verify","revocation:read"],"trading":["api-key:verify"]}"#,
-    about: "services and their rights (JSON: names, each with a list of resource:action); their tokens are in SERVICE_TOKENS",
+    default: r#"{"edge":["api-key:verify","revocation:read"],"ticker":{"rights":["provider:report"],"credentials":{"brokers":["alpaca","alpaca-paper","kite"],"kind":"long_lived"}},"trading":["api-key:verify"]}"#,
+    about: "services and their rights (JSON: names, each with a list of resource:action, or with `rights` and `credentials` of `brokers`, `kind` and `per_minute`); their tokens are in SERVICE_TOKENS",
     aliases: &[],
 };
 const EMAIL_VERIFICATION: Variable = Variable {

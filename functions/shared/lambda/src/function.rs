@@ -10,10 +10,11 @@ use bytes::Bytes;
 use http::{Request, Response};
 use portcullis_http::{AppState, ClientAddress, Code, HttpSettings, Problem, finish};
 use portcullis_identity::{Identity, IdentitySettings, Keyring, PasswordHasher, UnusableSecret};
-use portcullis_platform::{Clock, Entropy, KeyWrap};
+use portcullis_platform::{BrokerHttp, Clock, Entropy, KeyWrap};
 use portcullis_platform_aws::ClientIp;
 use portcullis_platform_aws::secrets::{CachedSecrets, SourceError};
 use portcullis_store::Store;
+use portcullis_vault::{Vault, VaultSettings};
 use tower::ServiceExt;
 
 /// Everything a router needs but the keys.
@@ -24,6 +25,10 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) key_wrap: Arc<dyn KeyWrap>,
+    /// The keeper of another master key, for broker credentials alone.
+    pub(crate) broker_key_wrap: Arc<dyn KeyWrap>,
+    pub(crate) broker_http: Arc<dyn BrokerHttp>,
+    pub(crate) vault: VaultSettings,
     pub(crate) hasher: PasswordHasher,
     pub(crate) identity: IdentitySettings,
     pub(crate) http: Arc<HttpSettings>,
@@ -42,6 +47,7 @@ pub(crate) struct Function {
 #[derive(Debug)]
 struct Ready {
     router: Router,
+    vault: Arc<Vault>,
     /// Of the secrets in it.
     version: String,
 }
@@ -73,8 +79,8 @@ impl Function {
             return Ok(());
         }
         let keyring = Keyring::load(&self.parts.secrets).await?;
-        let router = self.router(keyring);
-        *self.lock() = Some(Ready { router, version });
+        let vault = Arc::new(self.vault(keyring));
+        *self.lock() = Some(Ready { router: self.router(Arc::clone(&vault)), vault, version });
         Ok(())
     }
 
@@ -101,7 +107,13 @@ impl Function {
         self.lock().as_ref().map(|ready| ready.router.clone())
     }
 
-    fn router(&self, keyring: Keyring) -> Router {
+    /// The operations with the secrets as they are now.
+    pub(crate) async fn operations(&self) -> Result<Option<Arc<Vault>>, NotReady> {
+        self.renew().await?;
+        Ok(self.lock().as_ref().map(|ready| Arc::clone(&ready.vault)))
+    }
+
+    fn vault(&self, keyring: Keyring) -> Vault {
         let parts = &self.parts;
         let identity = Identity {
             store: parts.store.clone(),
@@ -112,7 +124,14 @@ impl Function {
             hasher: parts.hasher.clone(),
             settings: parts.identity.clone(),
         };
-        let state = AppState { identity: Arc::new(identity), settings: Arc::clone(&parts.http) };
+        let (key_wrap, http) = (Arc::clone(&parts.broker_key_wrap), Arc::clone(&parts.broker_http));
+        Vault::new(Arc::new(identity), key_wrap, http, &parts.vault)
+    }
+
+    fn router(&self, vault: Arc<Vault>) -> Router {
+        let parts = &self.parts;
+        let identity = Arc::clone(&vault.identity);
+        let state = AppState { identity, vault, settings: Arc::clone(&parts.http) };
         let routes = parts.routes.clone().with_state(state);
         finish(routes, &parts.http, Arc::clone(&parts.clock), Arc::clone(&parts.entropy))
     }

@@ -5,6 +5,8 @@
 //! nothing about accounts. A function's `main.rs` is one call of [`run`].
 
 mod function;
+mod scheduled;
 mod start;
 
+pub use scheduled::{Chore, run_scheduled};
 pub use start::run;

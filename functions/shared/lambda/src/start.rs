@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use portcullis_broker_http::HttpsBrokers;
 use portcullis_http::{AppState, HttpSettings};
 use portcullis_identity::{IdentitySettings, PasswordHasher};
 use portcullis_platform::{Clock, Entropy, Environment, Misconfigured, SystemClock, SystemEntropy};
@@ -13,6 +14,7 @@ use portcullis_platform_aws::{
     AwsConnection, AwsSettings, JsonLines, KmsKeyWrap, Measured, Measurements, SecretsProvider, serve,
 };
 use portcullis_store::{Meter, Store, StoreError, client_config};
+use portcullis_vault::VaultSettings;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry};
@@ -37,6 +39,18 @@ enum StartError {
 
 /// Serves these routes as the function `name` until Lambda ends the process.
 pub async fn run(name: &str, routes: OpenApiRouter<AppState>) -> ExitCode {
+    let Some(function) = Box::pin(started(name, routes)).await else { return ExitCode::FAILURE };
+    match serve(|request| function.answer(request)).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error, "the Runtime API is gone");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The function with its log; without one, the log says why.
+pub(crate) async fn started(name: &str, routes: OpenApiRouter<AppState>) -> Option<Function> {
     let environment = Environment::of_process();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let meter = Meter::default();
@@ -46,23 +60,15 @@ pub async fn run(name: &str, routes: OpenApiRouter<AppState>) -> ExitCode {
     Registry::default().with(EnvFilter::new(filter)).with(lines).init();
     portcullis_http::log_panics_without_their_message();
 
-    let starting = Box::pin(start(environment, settings, clock, meter.clone(), routes));
-    let function = match starting.await {
+    match Box::pin(start(environment, settings, clock, meter.clone(), routes)).await {
         Ok(function) => {
             // What the start took is no request's.
             meter.take();
-            function
+            Some(function)
         }
         Err(error) => {
             log("the function cannot start", &error);
-            return ExitCode::FAILURE;
-        }
-    };
-    match serve(|request| function.answer(request)).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!(error, "the Runtime API is gone");
-            ExitCode::FAILURE
+            None
         }
     }
 }
@@ -77,6 +83,7 @@ async fn start(
     let settings = settings?;
     let identity = IdentitySettings::read(&environment)?;
     let http = HttpSettings::read(&environment)?;
+    let vault = VaultSettings::read(&environment)?;
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let connection = AwsConnection::of_process().await;
     let store = store(&connection, &environment, meter, &settings.table);
@@ -85,6 +92,9 @@ async fn start(
         routes,
         store: store.clone(),
         key_wrap: Arc::new(KmsKeyWrap::new(&connection, settings.kms_key)),
+        broker_key_wrap: Arc::new(KmsKeyWrap::new(&connection, settings.broker_kms_key)),
+        broker_http: Arc::new(HttpsBrokers::default()),
+        vault,
         hasher: PasswordHasher::start(identity.argon2, entropy.as_ref())?,
         identity,
         http: Arc::new(http),

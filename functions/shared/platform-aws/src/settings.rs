@@ -13,6 +13,12 @@ const KMS_KEY_ID: Variable = Variable {
     about: "id, ARN or alias of the KMS key that wraps data keys",
     aliases: &[],
 };
+const BROKER_KMS_KEY_ID: Variable = Variable {
+    name: "BROKER_KMS_KEY_ID",
+    default: "",
+    about: "id, ARN or alias of the KMS key that wraps the data keys of broker credentials; KMS_KEY_ID when unset",
+    aliases: &[],
+};
 const SECRETS_PROVIDER: Variable = Variable {
     name: "SECRETS_PROVIDER",
     default: "aws",
@@ -61,6 +67,7 @@ const RUST_LOG: Variable = Variable {
 pub const VARIABLES: &[Variable] = &[
     TABLE_NAME,
     KMS_KEY_ID,
+    BROKER_KMS_KEY_ID,
     SECRETS_PROVIDER,
     AWS_SECRET_NAME,
     VAULT_ADDR,
@@ -77,6 +84,8 @@ pub struct AwsSettings {
     pub table: String,
     /// The KMS key that wraps data keys.
     pub kms_key: String,
+    /// The KMS key that wraps the data keys of broker credentials.
+    pub broker_kms_key: String,
     /// Where secrets are.
     pub secrets: SecretsProvider,
     /// What is logged.
@@ -130,7 +139,9 @@ impl AwsSettings {
         tracing_subscriber::EnvFilter::try_new(&log)
             .map_err(|error| Misconfigured::new(RUST_LOG.name, error.to_string()))?;
         let (table, kms_key) = (required(environment, &TABLE_NAME)?, required(environment, &KMS_KEY_ID)?);
-        Ok(Self { table, kms_key, secrets, log })
+        let broker_kms_key = Some(environment.text(&BROKER_KMS_KEY_ID)?).filter(|key| !key.is_empty());
+        let broker_kms_key = broker_kms_key.unwrap_or_else(|| kms_key.clone());
+        Ok(Self { table, kms_key, broker_kms_key, secrets, log })
     }
 }
 

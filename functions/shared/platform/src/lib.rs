@@ -3,6 +3,7 @@
 //! Everything a test wants to decide comes in through here, and how the secrets of every deployment are made. The crate knows nothing of accounts, storage, HTTP or any
 //! cloud; `platform-embedded` implements the traits on local files, `platform-aws` on KMS and Secrets Manager.
 
+mod broker_http;
 mod clock;
 mod entropy;
 mod environment;
@@ -11,6 +12,7 @@ mod new_secret;
 mod secrets;
 mod service_tokens;
 
+pub use broker_http::{BrokerAnswer, BrokerHttp, BrokerMethod, BrokerRequest, BrokerUnreachable};
 pub use clock::{Clock, SystemClock};
 pub use entropy::{Entropy, EntropyUnavailable, SystemEntropy};
 pub use environment::{Alias, Environment, Misconfigured, Variable};

@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 /// The services a first start makes tokens for.
-pub const FIRST_SERVICES: [&str; 2] = ["edge", "trading"];
+pub const FIRST_SERVICES: [&str; 3] = ["edge", "ticker", "trading"];
 /// Tokens of one service that are valid at the same time: the old one and the new one, while it is replaced.
 pub const MOST_SERVICE_TOKENS: usize = 2;
 

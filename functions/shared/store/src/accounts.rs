@@ -296,12 +296,14 @@ impl Store {
         // The sessions go first: should this fail half-way, the person can still sign in and ask again.
         self.delete_sessions(account.id).await?;
         self.delete_api_keys(account.id).await?;
+        self.delete_trading_accounts(account.id).await?;
         let mut transaction = Transaction::on(self)
             .delete(&keys::credentials(&account.email))
             .delete(&keys::profile(account.id))
             .delete(&keys::last_login(account.id))
             .delete(&keys::factor(account.id))
             .put(RevocationEntry::erased(account.id, event.at).item())
+            .delete(&keys::freeze(account.id))
             .put(event.item());
         if let Some(name) = &account.username {
             transaction = transaction.delete(&keys::username(name));

@@ -51,6 +51,34 @@ pub enum AuditKind {
     AccountEnabled,
     /// The account was erased by its owner.
     AccountErased,
+    /// An operation was confirmed by a password or a code.
+    Confirmed,
+    /// A trading account was linked.
+    TradingAccountLinked,
+    /// A trading account got another label, or was switched off or on.
+    TradingAccountChanged,
+    /// A trading account's credentials were replaced.
+    CredentialsReplaced,
+    /// A trading account was unlinked and its ciphertext destroyed.
+    TradingAccountUnlinked,
+    /// The broker was asked about a trading account.
+    TradingAccountVerified,
+    /// A broker's session was begun.
+    BrokerSessionStarted,
+    /// Credentials were opened to ask the broker on their owner's behalf.
+    CredentialsUsed,
+    /// A service was given credentials.
+    CredentialsRead,
+    /// A service asked for credentials and was refused.
+    CredentialsRefused,
+    /// Sealed credentials did not open where they lie: they were damaged or moved.
+    CredentialsUnreadable,
+    /// Credentials were sealed anew under another data key.
+    CredentialsResealed,
+    /// Reading of all the person's credentials was stopped.
+    CredentialsFrozen,
+    /// Reading of the person's credentials was allowed again.
+    CredentialsUnfrozen,
 }
 
 impl AuditKind {
@@ -75,6 +103,20 @@ impl AuditKind {
             Self::AccountDisabled => "account_disabled",
             Self::AccountEnabled => "account_enabled",
             Self::AccountErased => "account_erased",
+            Self::Confirmed => "confirmed",
+            Self::TradingAccountLinked => "trading_account_linked",
+            Self::TradingAccountChanged => "trading_account_changed",
+            Self::CredentialsReplaced => "credentials_replaced",
+            Self::TradingAccountUnlinked => "trading_account_unlinked",
+            Self::TradingAccountVerified => "trading_account_verified",
+            Self::BrokerSessionStarted => "broker_session_started",
+            Self::CredentialsUsed => "credentials_used",
+            Self::CredentialsRead => "credentials_read",
+            Self::CredentialsRefused => "credentials_refused",
+            Self::CredentialsUnreadable => "credentials_unreadable",
+            Self::CredentialsResealed => "credentials_resealed",
+            Self::CredentialsFrozen => "credentials_frozen",
+            Self::CredentialsUnfrozen => "credentials_unfrozen",
         }
     }
 }
@@ -98,6 +140,12 @@ pub struct AuditEvent {
     pub user_agent: Option<String>,
     /// The request that caused it.
     pub request_id: String,
+    /// What it happened to, where that is not the account itself: the id of a trading account.
+    pub target: Option<String>,
+    /// The service that caused it.
+    pub service: Option<String>,
+    /// What the service said it needed it for.
+    pub purpose: Option<String>,
 }
 
 impl AuditEvent {
@@ -119,6 +167,9 @@ impl AuditEvent {
             ip: None,
             user_agent: None,
             request_id: String::new(),
+            target: None,
+            service: None,
+            purpose: None,
         })
     }
 
@@ -130,6 +181,9 @@ impl AuditEvent {
             .set_some("ip", self.ip.as_deref().map(text))
             .set_some("user_agent", self.user_agent.as_deref().map(text))
             .set("request_id", text(&self.request_id))
+            .set_some("target", self.target.as_deref().map(text))
+            .set_some("service", self.service.as_deref().map(text))
+            .set_some("purpose", self.purpose.as_deref().map(text))
             .expires(self.at + RETENTION)
             .finish()
     }

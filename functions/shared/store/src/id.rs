@@ -38,6 +38,16 @@ impl Kind for ApiKeyKind {
     const PREFIX: &'static str = "key";
 }
 
+/// Marks ids of trading accounts.
+#[derive(Debug, Clone, Copy)]
+pub enum TradingAccountKind {}
+
+impl Kind for TradingAccountKind {
+    const PREFIX: &'static str = "acc";
+}
+
+/// The `acc_…` of a trading account.
+pub type TradingAccountId = Id<TradingAccountKind>;
 /// The `key_…` of an API key.
 pub type ApiKeyId = Id<ApiKeyKind>;
 /// The `usr_…` of a person.
@@ -63,6 +73,12 @@ impl<K: Kind> Id<K> {
 }
 
 impl<K> Id<K> {
+    /// The last byte, which is random: what belongs to ids is spread evenly by it.
+    pub(crate) fn shard(&self) -> u8 {
+        let [.., last] = *self.uuid.as_bytes();
+        last
+    }
+
     /// The 32 digits alone, without the prefix.
     pub fn digits(&self) -> String {
         format!("{:x}", self.uuid.simple())

@@ -131,9 +131,21 @@ impl ItemReader {
         value.map(|text| text.parse().map_err(|_| self.corrupt(name))).transpose()
     }
 
+    pub(crate) fn number_if_any(&mut self, name: &str) -> Result<Option<u64>, StoreError> {
+        self.optional(name, |value| into_number(value)?.parse().ok())
+    }
+
     pub(crate) fn number(&mut self, name: &str) -> Result<u64, StoreError> {
-        let value = self.optional(name, |value| into_number(value)?.parse().ok())?;
+        let value = self.number_if_any(name)?;
         self.required(name, value)
+    }
+
+    pub(crate) fn times_if_any(&mut self, name: &str) -> Result<Option<Vec<Timestamp>>, StoreError> {
+        let time = |value| Timestamp::from_millisecond(into_number(value)?.parse().ok()?).ok();
+        self.optional(name, |value| match value {
+            AttributeValue::L(values) => values.into_iter().map(time).collect(),
+            _ => None,
+        })
     }
 
     pub(crate) fn time_if_any(&mut self, name: &str) -> Result<Option<Timestamp>, StoreError> {

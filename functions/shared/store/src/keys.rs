@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use crate::challenges::ChallengeKind;
-use crate::id::{AccountId, ApiKeyId, SessionId};
+use crate::id::{AccountId, ApiKeyId, SessionId, TradingAccountId};
 use crate::sessions::Digest;
 
 /// Name of the partition key attribute.
@@ -23,6 +23,9 @@ pub(crate) const SESSION_PREFIX: &str = "SES#";
 
 /// What the sort keys of API keys begin with.
 pub(crate) const API_KEY_PREFIX: &str = "KEY#";
+
+/// What the sort keys of trading accounts begin with, among their owner's rows and in the lookup.
+pub(crate) const TRADING_ACCOUNT_PREFIX: &str = "ACC#";
 
 /// The full primary key of one item.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -95,6 +98,50 @@ pub(crate) fn api_key_owner(key: ApiKeyId) -> Key {
     Key::new(format!("KEY#{key}"), "KEY")
 }
 
+/// One trading account, among all that is its owner's.
+pub(crate) fn trading_account(owner: AccountId, account: TradingAccountId) -> Key {
+    Key::new(person(owner), format!("{TRADING_ACCOUNT_PREFIX}{account}"))
+}
+
+/// How many partitions the owners of trading accounts are spread over.
+pub(crate) const LOOKUP_SHARDS: u16 = 256;
+
+/// One partition of the owners of trading accounts.
+pub(crate) fn trading_account_shard(shard: u8) -> String {
+    format!("ACC#{shard:02x}")
+}
+
+/// Whose a trading account is. The partition follows from the id, so that one account is found by its key, and all of
+/// them without a scan.
+pub(crate) fn trading_account_owner(account: TradingAccountId) -> Key {
+    Key::new(trading_account_shard(account.shard()), format!("{TRADING_ACCOUNT_PREFIX}{account}"))
+}
+
+/// That nobody may read a person's broker credentials.
+pub(crate) fn freeze(owner: AccountId) -> Key {
+    Key::new(person(owner), "FREEZE")
+}
+
+/// How often a service has done something in one minute.
+pub(crate) fn rate(operation: &str, service: &str, minute: i64) -> Key {
+    Key::new(format!("RATE#{operation}#{}#{minute}", escaped(service)), "RATE")
+}
+
+/// Outcomes of a provider in one minute, as one of several counters.
+pub(crate) fn provider_outcomes(provider: &str, shard: u8, minute: i64) -> Key {
+    Key::new(provider_shard(provider, shard), format!("MIN#{minute:012}"))
+}
+
+/// One partition of a provider's outcomes.
+pub(crate) fn provider_shard(provider: &str, shard: u8) -> String {
+    format!("PROV#{}#{shard}", escaped(provider))
+}
+
+/// What a person said about a provider.
+pub(crate) fn provider_mark(provider: &str) -> Key {
+    Key::new(format!("PROV#{}", escaped(provider)), "MARK")
+}
+
 /// Something that was begun and can be finished once. The kind is part of the key, so that what was handed out for one
 /// purpose is not even found for another.
 pub(crate) fn challenge(kind: ChallengeKind, digest: &Digest) -> Key {
@@ -154,7 +201,15 @@ mod tests {
             let account = Id::generate(now, &SystemEntropy).unwrap();
             let key = Id::generate(now, &SystemEntropy).unwrap();
             let session_id = Id::generate(now, &SystemEntropy).unwrap();
-            let of_text = [credentials(&text), username(&text), idempotency("register", &text)];
+            let trading = Id::generate(now, &SystemEntropy).unwrap();
+            let of_text = [
+                credentials(&text),
+                username(&text),
+                idempotency("register", &text),
+                rate("credentials", &text, 1),
+                provider_outcomes(&text, 1, 1),
+                provider_mark(&text),
+            ];
             let of_ids = [
                 nothing(),
                 profile(account),
@@ -166,6 +221,9 @@ mod tests {
                 api_key(account, key),
                 api_key_owner(key),
                 revocation(now, &session_id.to_string()),
+                trading_account(account, trading),
+                trading_account_owner(trading),
+                freeze(account),
             ];
             let mut all: Vec<&Key> = of_text.iter().chain(&of_ids).collect();
             let count = all.len();

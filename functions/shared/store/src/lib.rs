@@ -18,9 +18,12 @@ mod idempotency;
 mod item;
 mod keys;
 mod metering;
+mod provider_outcomes;
+mod rates;
 mod revocations;
 mod sessions;
 mod table;
+mod trading_accounts;
 mod transaction;
 
 pub use accounts::{Account, AccountStatus, Credentials, NewAccount, ProfileChange, Registration};
@@ -30,8 +33,12 @@ pub use challenges::{Challenge, ChallengeKind};
 pub use connection::{Store, client_config};
 pub use error::StoreError;
 pub use factors::{ActiveFactor, Factor, FactorSignIn, FactorSwap, PendingFactor, SealedSecret};
-pub use id::{AccountId, ApiKeyId, Id, InvalidId, Kind, SessionId};
+pub use id::{AccountId, ApiKeyId, Id, InvalidId, Kind, SessionId, TradingAccountId};
 pub use idempotency::{Fingerprint, FirstRegistration, IdempotentRequest};
 pub use metering::{Meter, Usage};
+pub use provider_outcomes::{Outcomes, ProviderMark};
 pub use revocations::{LONGEST_ACCESS_TOKEN, RevocationEntry};
 pub use sessions::{Digest, NewSession, Revocation, Rotation, RotationResult, Session, SessionPage};
+pub use trading_accounts::{
+    BrokerSession, FirstLink, Freeze, Link, LookupPage, StoredTradingAccount, TradingAccountStatus,
+};

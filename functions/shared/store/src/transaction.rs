@@ -6,7 +6,8 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
-    CancellationReason, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    CancellationReason, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    Update,
 };
 use backon::{ExponentialBuilder, Retryable};
 
@@ -75,6 +76,16 @@ impl<'a> Transaction<'a> {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build();
         self.push(update.ok().map(|update| TransactWriteItem::builder().update(update).build()))
+    }
+
+    /// Changes nothing, and holds only if the condition does.
+    pub(crate) fn check(self, key: &Key, condition: &str) -> Self {
+        let check = ConditionCheck::builder()
+            .table_name(&self.store.table)
+            .set_key(Some(key.attributes()))
+            .condition_expression(condition)
+            .build();
+        self.push(check.ok().map(|check| TransactWriteItem::builder().condition_check(check).build()))
     }
 
     /// Removes an item, there or not.

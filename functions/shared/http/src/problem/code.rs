@@ -70,6 +70,9 @@ codes! {
     SessionRevoked: UNAUTHORIZED, "session_revoked", "Session revoked", "The session has ended; sign in again.";
     /// The caller is known and may not do this.
     Forbidden: FORBIDDEN, "forbidden", "Forbidden", "The caller may not do this.";
+    /// The owner stopped every reading of their credentials.
+    CredentialsFrozen: FORBIDDEN, "credentials_frozen", "Credentials frozen",
+        "The owner has stopped every reading of their credentials.";
     /// A request with a cookie came from a page that may not send one.
     OriginNotAllowed: FORBIDDEN, "origin_not_allowed", "Origin not allowed",
         "Requests that carry the refresh cookie must come from an allowed origin.";
@@ -87,6 +90,23 @@ codes! {
     /// The account has as many API keys as an account may have.
     TooManyApiKeys: CONFLICT, "too_many_api_keys", "Too many API keys",
         "The account has as many API keys as it may have; delete one first.";
+    /// The person has as many trading accounts as one may have.
+    TooManyTradingAccounts: CONFLICT, "too_many_trading_accounts", "Too many trading accounts",
+        "There are as many trading accounts as there may be; unlink one first.";
+    /// The trading account, or its owner's account, is switched off.
+    TradingAccountDisabled: CONFLICT, "trading_account_disabled", "Trading account disabled",
+        "The trading account is switched off.";
+    /// Sealed credentials cannot be opened; trying again does not help.
+    CredentialUnavailable: CONFLICT, "credential_unavailable", "Credential unavailable",
+        "The credentials cannot be read; they have to be replaced.";
+    /// There is no session at the broker.
+    NoBrokerSession: CONFLICT, "no_broker_session", "No broker session",
+        "There is no session at the broker; its owner has to log in there.";
+    /// The broker knows no sessions.
+    BrokerWithoutSessions: CONFLICT, "broker_without_sessions", "Broker without sessions",
+        "This broker has no sessions to begin.";
+    /// The broker refused what it was asked with.
+    BrokerRefused: CONFLICT, "broker_refused", "Broker refused", "The broker refused the request.";
     /// There is no second factor, or none that waits for its first code.
     MfaNotSetUp: CONFLICT, "mfa_not_set_up", "No second factor set up",
         "There is no second factor to do this with; set one up first.";
@@ -113,6 +133,9 @@ codes! {
     /// Something we depend on is missing; nothing was half done.
     Unavailable: SERVICE_UNAVAILABLE, "unavailable", "Unavailable",
         "The service cannot answer at the moment; try again shortly.";
+    /// The broker does not answer, or asks for patience.
+    BrokerUnavailable: SERVICE_UNAVAILABLE, "broker_unavailable", "Broker unavailable",
+        "The broker does not answer at the moment; try again later.";
     /// The answer took longer than a request may.
     DeadlineExceeded: SERVICE_UNAVAILABLE, "deadline_exceeded", "Deadline exceeded",
         "The answer took too long; try again shortly.";

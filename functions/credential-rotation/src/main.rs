@@ -1,0 +1,10 @@
+//! The credential-rotation function on Lambda, called by a schedule.
+
+use std::process::ExitCode;
+
+use portcullis_lambda::{Chore, run_scheduled};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    run_scheduled("credential-rotation", Chore::ResealCredentials).await
+}

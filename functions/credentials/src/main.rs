@@ -1,0 +1,8 @@
+//! The credentials function on Lambda.
+
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    portcullis_lambda::run("credentials", portcullis_credentials::routes()).await
+}

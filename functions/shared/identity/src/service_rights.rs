@@ -1,0 +1,138 @@
+//! `SERVICES`: which service may do what, and whose broker credentials it may read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use portcullis_verifier::policy::Permission;
+use serde::Deserialize;
+
+/// A service that connects to a market after a restart asks for some hundred accounts at once.
+const READS_PER_MINUTE: u64 = 600;
+
+/// Which service may do what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceRights(BTreeMap<String, Entry>);
+
+/// What one service may do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) rights: BTreeSet<Permission>,
+    pub(crate) credentials: Option<CredentialRights>,
+}
+
+/// Which credentials a service may read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CredentialRights {
+    /// Of which brokers.
+    pub brokers: BTreeSet<String>,
+    /// How much of them.
+    pub kind: CredentialKind,
+    /// How often in a minute.
+    pub per_minute: u64,
+}
+
+/// How much of an account's credentials is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialKind {
+    /// All of them.
+    LongLived,
+    /// What the broker's session of the day needs, and never the secret that outlives it.
+    Session,
+}
+
+/// A list of rights, or an object with more.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Rights(Vec<String>),
+    Entry(WrittenEntry),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenEntry {
+    #[serde(default)]
+    rights: Vec<String>,
+    #[serde(default)]
+    credentials: Option<WrittenCredentials>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenCredentials {
+    brokers: BTreeSet<String>,
+    kind: CredentialKind,
+    per_minute: Option<u64>,
+}
+
+impl ServiceRights {
+    /// Reads a JSON object of names, each with a list of `resource:action` or an object of `rights` and `credentials`.
+    /// The error is one line for whoever wrote it.
+    pub(crate) fn parse(json: &str) -> Result<Self, String> {
+        let written: BTreeMap<String, Written> = serde_json::from_str(json)
+            .map_err(|error| format!("is no object of services and their rights: {error}"))?;
+        let entries = written.into_iter().map(|(name, written)| {
+            let entry =
+                entry(written).map_err(|error| format!("service `{}`: {error}", name.escape_debug()))?;
+            Ok((name, entry))
+        });
+        entries.collect::<Result<_, String>>().map(Self)
+    }
+
+    pub(crate) fn of(&self, name: &str) -> Option<&Entry> {
+        self.0.get(name)
+    }
+}
+
+fn entry(written: Written) -> Result<Entry, String> {
+    let written = match written {
+        Written::Rights(rights) => WrittenEntry { rights, credentials: None },
+        Written::Entry(entry) => entry,
+    };
+    let right = |text: &String| {
+        text.parse::<Permission>().map_err(|error| format!("right `{}`: {error}", text.escape_debug()))
+    };
+    let credentials = written.credentials.map(|written| {
+        let per_minute = written.per_minute.unwrap_or(READS_PER_MINUTE);
+        if written.brokers.is_empty() || per_minute == 0 {
+            return Err("credentials: at least one broker and one reading a minute are needed".to_owned());
+        }
+        Ok(CredentialRights { brokers: written.brokers, kind: written.kind, per_minute })
+    });
+    Ok(Entry {
+        rights: written.rights.iter().map(right).collect::<Result<_, _>>()?,
+        credentials: credentials.transpose()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_a_list_of_rights_or_says_more() {
+        let rights = ServiceRights::parse(
+            r#"{"edge":["api-key:verify"],
+                "ticker":{"rights":["provider:report"],"credentials":{"brokers":["kite"],"kind":"session"}}}"#,
+        )
+        .unwrap();
+        assert!(rights.of("edge").unwrap().credentials.is_none());
+        let ticker = rights.of("ticker").unwrap().credentials.clone().unwrap();
+        assert_eq!((ticker.kind, ticker.per_minute), (CredentialKind::Session, READS_PER_MINUTE));
+        assert!(ticker.brokers.contains("kite") && rights.of("nobody").is_none());
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_its_service() {
+        for (json, wanted) in [
+            (r#"{"a":["everything"]}"#, "service `a`: right `everything`"),
+            (r#"{"a":{"credentials":{"brokers":[],"kind":"session"}}}"#, "service `a`: credentials"),
+            (r#"{"a":{"credentials":{"brokers":["kite"],"kind":"all"}}}"#, "is no object"),
+            (r#"{"a":{"right":[]}}"#, "is no object"),
+            ("[]", "is no object"),
+        ] {
+            let error = ServiceRights::parse(json).unwrap_err();
+            assert!(error.starts_with(wanted) && error.lines().count() == 1, "{error}");
+        }
+    }
+}

@@ -1,0 +1,414 @@
+//! Trading accounts: one row among all that is its owner's, with credentials under seal, and one that says whose an
+//! account is. Nothing here can open a seal.
+
+use jiff::Timestamp;
+
+use crate::audit::AuditEvent;
+use crate::connection::Store;
+use crate::error::StoreError;
+use crate::factors::{SealedSecret, read_secret, secret};
+use crate::id::{AccountId, TradingAccountId};
+use crate::idempotency::{IdempotentRequest, REMEMBERED, UNUSED};
+use crate::item::{Attributes, ItemReader, ItemWriter, bytes, number, text, time};
+use crate::keys;
+use crate::transaction::Transaction;
+
+/// What is known of an account's credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TradingAccountStatus {
+    /// Nobody has asked the broker yet.
+    Pending,
+    /// The broker accepted them.
+    Active,
+    /// The broker's session is over; the owner has to log in there again.
+    Expired,
+    /// The broker refused them.
+    Rejected,
+    /// The owner switched the account off.
+    Disabled,
+}
+
+impl TradingAccountStatus {
+    const ALL: [Self; 5] = [Self::Pending, Self::Active, Self::Expired, Self::Rejected, Self::Disabled];
+
+    /// The word in records and answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Active => "active",
+            Self::Expired => "expired",
+            Self::Rejected => "rejected",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+impl std::str::FromStr for TradingAccountStatus {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or(())
+    }
+}
+
+/// A broker's session, under a seal of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokerSession {
+    /// What a service needs to use it.
+    pub sealed: SealedSecret,
+    /// When the broker ends it.
+    pub expires_at: Timestamp,
+}
+
+/// A trading account as the table has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredTradingAccount {
+    /// Its id.
+    pub id: TradingAccountId,
+    /// Whose it is.
+    pub owner: AccountId,
+    /// The broker's name.
+    pub broker: String,
+    /// What the broker calls the owner.
+    pub broker_user: String,
+    /// What the owner calls the account.
+    pub label: Option<String>,
+    /// What is known of the credentials.
+    pub status: TradingAccountStatus,
+    /// When it was linked.
+    pub created_at: Timestamp,
+    /// When the broker last accepted the credentials.
+    pub verified_at: Option<Timestamp>,
+    /// The end of the API key, to tell two of them apart.
+    pub api_key_hint: String,
+    /// The long-lived credentials.
+    pub credentials: SealedSecret,
+    /// When they were sealed under their present data key.
+    pub sealed_at: Timestamp,
+    /// The broker's session of the day.
+    pub session: Option<BrokerSession>,
+    /// How often the row was replaced.
+    pub version: u64,
+}
+
+/// How a link ended.
+#[derive(Debug)]
+pub enum Link {
+    /// The account exists now.
+    Linked,
+    /// This very request was carried out before, with this result.
+    Repeated(FirstLink),
+    /// The idempotency key was used for something else.
+    KeyReused,
+    /// The owner's account is gone.
+    OwnerGone,
+}
+
+/// What the first of several equal requests made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FirstLink {
+    /// The account.
+    pub id: TradingAccountId,
+    /// When it was linked.
+    pub created_at: Timestamp,
+}
+
+/// That a person's credentials must not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Freeze {
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Some trading accounts of everybody, in the order of their ids.
+#[derive(Debug)]
+pub struct LookupPage {
+    /// Accounts and their owners.
+    pub accounts: Vec<(TradingAccountId, AccountId)>,
+    /// Where to go on in this shard, if there may be more.
+    pub next: Option<TradingAccountId>,
+}
+
+impl Store {
+    /// How many shards [`Store::trading_account_lookup`] knows.
+    pub const TRADING_ACCOUNT_SHARDS: u16 = keys::LOOKUP_SHARDS;
+
+    /// Links an account, with the event that tells of it.
+    pub async fn link_trading_account(
+        &self,
+        account: &StoredTradingAccount,
+        request: Option<&IdempotentRequest>,
+        event: &AuditEvent,
+    ) -> Result<Link, StoreError> {
+        const OWNER: usize = 0;
+        const REQUEST: usize = 4;
+        let lookup = ItemWriter::new(&keys::trading_account_owner(account.id))
+            .set("trading_account", text(account.id.to_string()))
+            .set("account", text(account.owner.to_string()))
+            .finish();
+        // An account that is being erased must not be left with a row nobody owns.
+        let mut transaction = Transaction::on(self)
+            .check(&keys::profile(account.owner), "attribute_exists(pk)")
+            .put(item(account, account.version))
+            .put(lookup)
+            .put(event.item());
+        if let Some(request) = request {
+            let now = Attributes::from([(":now".to_owned(), time(account.created_at))]);
+            transaction = transaction.put_if(request_item(request, account), UNUSED, now);
+        }
+        let Err(mut failed) = transaction.commit("linking a trading account").await? else {
+            return Ok(Link::Linked);
+        };
+        if let (Some(request), Some(found)) = (request, failed.take(REQUEST)) {
+            return first(account, request, found);
+        }
+        debug_assert!(failed.at(OWNER), "nothing else has a condition");
+        Ok(Link::OwnerGone)
+    }
+
+    /// One account of a person.
+    pub async fn trading_account(
+        &self,
+        owner: AccountId,
+        id: TradingAccountId,
+    ) -> Result<Option<StoredTradingAccount>, StoreError> {
+        self.get(&keys::trading_account(owner, id), "reading a trading account").await?.map(read).transpose()
+    }
+
+    /// The accounts of a person, oldest first, at most `limit`.
+    pub async fn trading_accounts(
+        &self,
+        owner: AccountId,
+        limit: usize,
+    ) -> Result<Vec<StoredTradingAccount>, StoreError> {
+        let mut found = Vec::new();
+        let mut start = None;
+        loop {
+            let page = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression("pk = :person AND begins_with(sk, :prefix)")
+                .expression_attribute_values(":person", text(keys::person(owner)))
+                .expression_attribute_values(":prefix", text(keys::TRADING_ACCOUNT_PREFIX))
+                .set_exclusive_start_key(start)
+                .consistent_read(true)
+                .send()
+                .await
+                .map_err(|error| StoreError::from_sdk("listing trading accounts", error))?;
+            for item in page.items.unwrap_or_default() {
+                if found.len() == limit {
+                    return Ok(found);
+                }
+                found.push(read(item)?);
+            }
+            // A page may be empty and still not the last.
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Whose an account is.
+    pub async fn trading_account_owner(&self, id: TradingAccountId) -> Result<Option<AccountId>, StoreError> {
+        let key = keys::trading_account_owner(id);
+        let found = self.get(&key, "reading the owner of a trading account").await?;
+        found.map(|found| ItemReader::new("trading account owner", found).parsed("account")).transpose()
+    }
+
+    /// Accounts of everybody in one of [`Store::TRADING_ACCOUNT_SHARDS`] shards, after the one called `after`.
+    pub async fn trading_account_lookup(
+        &self,
+        shard: u8,
+        limit: u16,
+        after: Option<TradingAccountId>,
+    ) -> Result<LookupPage, StoreError> {
+        let page = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :shard AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":shard", text(keys::trading_account_shard(shard)))
+            .expression_attribute_values(":prefix", text(keys::TRADING_ACCOUNT_PREFIX))
+            .set_exclusive_start_key(after.map(|id| keys::trading_account_owner(id).attributes()))
+            .limit(i32::from(limit))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("listing all trading accounts", error))?;
+        let read = |item| {
+            let mut reader = ItemReader::new("trading account owner", item);
+            Ok((reader.parsed("trading_account")?, reader.parsed("account")?))
+        };
+        let next = page.last_evaluated_key.map(|mut key| {
+            ItemReader::new("trading account owner", Attributes::from_iter(key.remove_entry(keys::SORT)))
+                .text(keys::SORT)
+        });
+        let next =
+            next.transpose()?.and_then(|sort| sort.strip_prefix(keys::TRADING_ACCOUNT_PREFIX)?.parse().ok());
+        let accounts = page.items.unwrap_or_default().into_iter().map(read);
+        Ok(LookupPage { accounts: accounts.collect::<Result<_, StoreError>>()?, next })
+    }
+
+    /// Replaces the row by `next` if its version is still that of `next`, with the event that tells of it
+    /// if it is told of. Says whether it was; if not, somebody else replaced or removed it first.
+    pub async fn swap_trading_account(
+        &self,
+        next: &StoredTradingAccount,
+        event: Option<&AuditEvent>,
+    ) -> Result<bool, StoreError> {
+        let seen = Attributes::from([(":seen".to_owned(), number(next.version))]);
+        let mut transaction =
+            Transaction::on(self).put_if(item(next, next.version + 1), "row_version = :seen", seen);
+        if let Some(event) = event {
+            transaction = transaction.put(event.item());
+        }
+        Ok(transaction.commit("changing a trading account").await?.is_ok())
+    }
+
+    /// Removes an account with all its ciphertext. Says whether it was there.
+    pub async fn unlink_trading_account(
+        &self,
+        owner: AccountId,
+        id: TradingAccountId,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError> {
+        let committed = Transaction::on(self)
+            .delete_present(&keys::trading_account(owner, id))
+            .delete(&keys::trading_account_owner(id))
+            .put(event.item())
+            .commit("unlinking a trading account")
+            .await?;
+        Ok(committed.is_ok())
+    }
+
+    /// Removes every trading account of a person.
+    pub async fn delete_trading_accounts(&self, owner: AccountId) -> Result<(), StoreError> {
+        // As many as fit into one transaction.
+        const AT_ONCE: usize = 50;
+        loop {
+            let accounts = self.trading_accounts(owner, AT_ONCE).await?;
+            if accounts.is_empty() {
+                return Ok(());
+            }
+            let transaction = accounts.iter().fold(Transaction::on(self), |transaction, account| {
+                transaction
+                    .delete(&keys::trading_account(owner, account.id))
+                    .delete(&keys::trading_account_owner(account.id))
+            });
+            let committed = transaction.commit("removing trading accounts").await?;
+            debug_assert!(committed.is_ok(), "no condition was given");
+        }
+    }
+
+    /// Whether a person's credentials must not be read.
+    pub async fn freeze(&self, owner: AccountId) -> Result<Option<Freeze>, StoreError> {
+        let found = self.get(&keys::freeze(owner), "reading a freeze").await?;
+        found.map(|found| Ok(Freeze { since: ItemReader::new("freeze", found).time("since")? })).transpose()
+    }
+
+    /// Stops every reading of a person's credentials, stopped before or not.
+    pub async fn put_freeze(&self, freeze: Freeze, event: &AuditEvent) -> Result<(), StoreError> {
+        let item = ItemWriter::new(&keys::freeze(event.subject)).set("since", time(freeze.since)).finish();
+        let committed =
+            Transaction::on(self).put(item).put(event.item()).commit("freezing credentials").await?;
+        debug_assert!(committed.is_ok(), "no condition was given");
+        Ok(())
+    }
+
+    /// Allows them again.
+    pub async fn lift_freeze(&self, event: &AuditEvent) -> Result<(), StoreError> {
+        let committed = Transaction::on(self)
+            .delete(&keys::freeze(event.subject))
+            .put(event.item())
+            .commit("unfreezing credentials")
+            .await?;
+        debug_assert!(committed.is_ok(), "no condition was given");
+        Ok(())
+    }
+
+    /// Writes an event that tells of something that changes no row.
+    pub async fn put_event(&self, event: &AuditEvent) -> Result<(), StoreError> {
+        self.client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(event.item()))
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| StoreError::from_sdk("writing an audit event", error))
+    }
+}
+
+fn item(account: &StoredTradingAccount, version: u64) -> Attributes {
+    let mut writer = ItemWriter::new(&keys::trading_account(account.owner, account.id))
+        .set("trading_account", text(account.id.to_string()))
+        .set("account", text(account.owner.to_string()))
+        .set("broker", text(&account.broker))
+        .set("broker_user", text(&account.broker_user))
+        .set_some("label", account.label.as_deref().map(text))
+        .set("account_status", text(account.status.as_str()))
+        .set("created_at", time(account.created_at))
+        .set_some("verified_at", account.verified_at.map(time))
+        .set("api_key_hint", text(&account.api_key_hint))
+        .set("sealed_at", time(account.sealed_at))
+        .set("row_version", number(version));
+    writer = secret(writer, "credentials", &account.credentials);
+    if let Some(session) = &account.session {
+        writer =
+            secret(writer, "session", &session.sealed).set("session_expires_at", time(session.expires_at));
+    }
+    writer.finish()
+}
+
+fn read(found: Attributes) -> Result<StoredTradingAccount, StoreError> {
+    let mut reader = ItemReader::new("trading account", found);
+    let credentials = read_secret(&mut reader, "credentials")?
+        .ok_or(StoreError::Corrupt { record: "trading account", attribute: "credentials_key".to_owned() })?;
+    let session = match read_secret(&mut reader, "session")? {
+        Some(sealed) => Some(BrokerSession { sealed, expires_at: reader.time("session_expires_at")? }),
+        None => None,
+    };
+    Ok(StoredTradingAccount {
+        id: reader.parsed("trading_account")?,
+        owner: reader.parsed("account")?,
+        broker: reader.text("broker")?,
+        broker_user: reader.text("broker_user")?,
+        label: reader.text_if_any("label")?,
+        status: reader.parsed("account_status")?,
+        created_at: reader.time("created_at")?,
+        verified_at: reader.time_if_any("verified_at")?,
+        api_key_hint: reader.text("api_key_hint")?,
+        credentials,
+        sealed_at: reader.time("sealed_at")?,
+        session,
+        version: reader.number("row_version")?,
+    })
+}
+
+fn request_item(request: &IdempotentRequest, account: &StoredTradingAccount) -> Attributes {
+    let expires_at = account.created_at + REMEMBERED;
+    ItemWriter::new(&keys::idempotency("trading-account", &request.key_digest))
+        .set("fingerprint", bytes(request.fingerprint))
+        .set("trading_account", text(account.id.to_string()))
+        .set("created_at", time(account.created_at))
+        .set("expires_at", time(expires_at))
+        .expires(expires_at)
+        .finish()
+}
+
+/// What the record in the way says. Our own means that an earlier attempt of this very call was carried out and its
+/// answer lost.
+fn first(
+    account: &StoredTradingAccount,
+    request: &IdempotentRequest,
+    found: Attributes,
+) -> Result<Link, StoreError> {
+    let mut reader = ItemReader::new("idempotency", found);
+    if reader.digest("fingerprint")? != request.fingerprint {
+        return Ok(Link::KeyReused);
+    }
+    let first = FirstLink { id: reader.parsed("trading_account")?, created_at: reader.time("created_at")? };
+    Ok(if first.id == account.id { Link::Linked } else { Link::Repeated(first) })
+}

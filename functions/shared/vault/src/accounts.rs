@@ -1,0 +1,272 @@
+//! A person's trading accounts: linking, listing, relabelling, new credentials, unlinking. Nothing here opens a seal.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use jiff::Timestamp;
+use portcullis_identity::{Caller, Origin, sealing};
+use portcullis_store::{
+    AccountId, AuditKind, FirstLink, Id, IdempotentRequest, Link, SealedSecret, StoredTradingAccount,
+    TradingAccountId, TradingAccountStatus,
+};
+use secrecy::ExposeSecret;
+
+use crate::Vault;
+use crate::account_fields::{BrokerUser, Label};
+use crate::context::{Sealed, context};
+use crate::credentials::Credentials;
+use crate::error::Error;
+use crate::parts;
+
+/// Accounts of one person.
+const MOST_ACCOUNTS: usize = 50;
+/// How often a change is made anew because the row changed meanwhile.
+pub(crate) const ROUNDS: usize = 8;
+
+/// A trading account without anything secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TradingAccount {
+    /// Its id.
+    pub id: TradingAccountId,
+    /// The broker's name.
+    pub broker: String,
+    /// What the broker calls the owner.
+    pub broker_user: String,
+    /// What the owner calls the account.
+    pub label: Option<String>,
+    /// What is known of the credentials now.
+    pub status: TradingAccountStatus,
+    /// When it was linked.
+    pub created_at: Timestamp,
+    /// When the broker last accepted the credentials.
+    pub verified_at: Option<Timestamp>,
+    /// The end of the API key.
+    pub api_key_hint: String,
+}
+
+impl TradingAccount {
+    pub(crate) fn of(stored: StoredTradingAccount, now: Timestamp) -> Self {
+        Self {
+            status: status_at(&stored, now),
+            id: stored.id,
+            broker: stored.broker,
+            broker_user: stored.broker_user,
+            label: stored.label,
+            created_at: stored.created_at,
+            verified_at: stored.verified_at,
+            api_key_hint: stored.api_key_hint,
+        }
+    }
+}
+
+/// An account whose session has run out since it was written is expired, whatever the row says.
+pub(crate) fn status_at(stored: &StoredTradingAccount, now: Timestamp) -> TradingAccountStatus {
+    match (&stored.session, stored.status) {
+        (Some(session), TradingAccountStatus::Active) if session.expires_at <= now => {
+            TradingAccountStatus::Expired
+        }
+        (_, status) => status,
+    }
+}
+
+/// An account somebody wants to link.
+#[derive(Debug)]
+pub struct LinkRequest {
+    /// The broker's name.
+    pub broker: String,
+    /// What the broker calls the owner.
+    pub broker_user: BrokerUser,
+    /// Key and secret.
+    pub credentials: Credentials,
+    /// What the owner calls it.
+    pub label: Option<Label>,
+    /// What the client calls this request, if it may send it again.
+    pub idempotency_key: Option<String>,
+}
+
+/// What a person changes about an account; `None` leaves it as it is.
+#[derive(Debug, Default)]
+pub struct AccountChange {
+    /// Another label, or none from now on.
+    pub label: Option<Option<Label>>,
+    /// Whether the account may be used.
+    pub enabled: Option<bool>,
+}
+
+impl Vault {
+    /// Links an account; its credentials are under seal before anything is stored.
+    pub async fn link(
+        &self,
+        caller: &Caller,
+        wanted: LinkRequest,
+        origin: &Origin,
+    ) -> Result<TradingAccount, Error> {
+        self.may(caller, "create")?;
+        let (owner, now) = (caller.account.id, self.identity.clock.now());
+        let broker = self.brokers().known(&wanted.broker)?.name();
+        // Two requests at once may both see room for one more: the limit is against carelessness, not an attack.
+        if self.store().trading_accounts(owner, MOST_ACCOUNTS).await?.len() >= MOST_ACCOUNTS {
+            return Err(Error::TooManyTradingAccounts);
+        }
+        let id = Id::generate(now, self.identity.entropy.as_ref())?;
+        let request = wanted.idempotency_key.as_deref().map(|key| self.repeatable(owner, &wanted, key));
+        let account = StoredTradingAccount {
+            id,
+            owner,
+            broker: broker.to_owned(),
+            api_key_hint: wanted.credentials.hint(),
+            credentials: self.seal_credentials(owner, id, broker, &wanted.credentials).await?,
+            broker_user: wanted.broker_user.0,
+            label: wanted.label.map(|label| label.0),
+            status: TradingAccountStatus::Pending,
+            created_at: now,
+            verified_at: None,
+            sealed_at: now,
+            session: None,
+            version: 0,
+        };
+        let event = self.event(AuditKind::TradingAccountLinked, owner, Some(id), origin)?;
+        match self.store().link_trading_account(&account, request.as_ref(), &event).await? {
+            Link::Linked => {
+                self.tell_owner(&event);
+                Ok(TradingAccount::of(account, now))
+            }
+            Link::Repeated(FirstLink { id, created_at }) => {
+                Ok(TradingAccount { id, created_at, ..TradingAccount::of(account, now) })
+            }
+            Link::KeyReused => Err(portcullis_identity::Error::IdempotencyKeyReused.into()),
+            Link::OwnerGone => Err(portcullis_identity::Error::InvalidAccessToken.into()),
+        }
+    }
+
+    /// The caller's accounts, oldest first.
+    pub async fn list(&self, caller: &Caller) -> Result<Vec<TradingAccount>, Error> {
+        self.may(caller, "read")?;
+        let now = self.identity.clock.now();
+        let accounts = self.store().trading_accounts(caller.account.id, MOST_ACCOUNTS * 2).await?;
+        Ok(accounts.into_iter().map(|account| TradingAccount::of(account, now)).collect())
+    }
+
+    /// One of the caller's accounts.
+    pub async fn account(&self, caller: &Caller, id: TradingAccountId) -> Result<TradingAccount, Error> {
+        self.may(caller, "read")?;
+        Ok(TradingAccount::of(self.own(caller, id).await?, self.identity.clock.now()))
+    }
+
+    /// Relabels an account, or switches it off or on. Switched on, it is to be verified again.
+    pub async fn change(
+        &self,
+        caller: &Caller,
+        id: TradingAccountId,
+        change: &AccountChange,
+        origin: &Origin,
+    ) -> Result<TradingAccount, Error> {
+        self.may(caller, "update")?;
+        let changed = |mut account: StoredTradingAccount| {
+            if let Some(label) = &change.label {
+                account.label = label.as_ref().map(|label| label.0.clone());
+            }
+            account.status = match (change.enabled, account.status) {
+                (Some(false), _) => TradingAccountStatus::Disabled,
+                (Some(true), TradingAccountStatus::Disabled) => TradingAccountStatus::Pending,
+                (_, status) => status,
+            };
+            account
+        };
+        self.replace(caller, id, AuditKind::TradingAccountChanged, origin, changed).await
+    }
+
+    /// Replaces an account's credentials. The old ones, and the session begun with them, are destroyed.
+    pub async fn replace_credentials(
+        &self,
+        caller: &Caller,
+        id: TradingAccountId,
+        credentials: &Credentials,
+        origin: &Origin,
+    ) -> Result<TradingAccount, Error> {
+        self.may(caller, "update")?;
+        let (owner, now) = (caller.account.id, self.identity.clock.now());
+        let broker = self.own(caller, id).await?.broker;
+        let sealed = self.seal_credentials(owner, id, &broker, credentials).await?;
+        let changed = |account: StoredTradingAccount| StoredTradingAccount {
+            status: match account.status {
+                TradingAccountStatus::Disabled => TradingAccountStatus::Disabled,
+                _ => TradingAccountStatus::Pending,
+            },
+            api_key_hint: credentials.hint(),
+            credentials: sealed.clone(),
+            sealed_at: now,
+            verified_at: None,
+            session: None,
+            ..account
+        };
+        self.replace(caller, id, AuditKind::CredentialsReplaced, origin, changed).await
+    }
+
+    /// Unlinks an account and destroys its ciphertext.
+    pub async fn unlink(&self, caller: &Caller, id: TradingAccountId, origin: &Origin) -> Result<(), Error> {
+        self.may(caller, "delete")?;
+        let owner = caller.account.id;
+        let event = self.event(AuditKind::TradingAccountUnlinked, owner, Some(id), origin)?;
+        let was_there = self.store().unlink_trading_account(owner, id, &event).await?;
+        if was_there { Ok(()) } else { Err(Error::not_found()) }
+    }
+
+    pub(crate) fn may(&self, caller: &Caller, action: &str) -> Result<(), Error> {
+        Ok(caller.require(&self.identity.settings.policy, "trading-account", action)?)
+    }
+
+    /// One of the caller's accounts. Somebody else's is not found: the key is made of the caller's id.
+    pub(crate) async fn own(
+        &self,
+        caller: &Caller,
+        id: TradingAccountId,
+    ) -> Result<StoredTradingAccount, Error> {
+        self.store().trading_account(caller.account.id, id).await?.ok_or_else(Error::not_found)
+    }
+
+    async fn replace(
+        &self,
+        caller: &Caller,
+        id: TradingAccountId,
+        kind: AuditKind,
+        origin: &Origin,
+        changed: impl Fn(StoredTradingAccount) -> StoredTradingAccount,
+    ) -> Result<TradingAccount, Error> {
+        let event = self.event(kind, caller.account.id, Some(id), origin)?;
+        for _ in 0..ROUNDS {
+            let next = changed(self.own(caller, id).await?);
+            if self.store().swap_trading_account(&next, Some(&event)).await? {
+                return Ok(TradingAccount::of(next, self.identity.clock.now()));
+            }
+        }
+        Err(Error::contended())
+    }
+
+    pub(crate) async fn seal_credentials(
+        &self,
+        owner: AccountId,
+        id: TradingAccountId,
+        broker: &str,
+        credentials: &Credentials,
+    ) -> Result<SealedSecret, Error> {
+        let joined = parts::join([&credentials.api_key, &credentials.api_secret]);
+        let context = context(owner, id, broker, Sealed::Credentials);
+        let entropy = self.identity.entropy.as_ref();
+        Ok(sealing::seal(&joined, &context, self.key_wrap.as_ref(), entropy).await?)
+    }
+
+    fn repeatable(&self, owner: AccountId, wanted: &LinkRequest, key: &str) -> IdempotentRequest {
+        let (keyring, owner) = (&self.identity.keyring, owner.to_string());
+        let digest = keyring.fingerprint(&[b"trading-account", owner.as_bytes(), key.as_bytes()]);
+        let label = wanted.label.as_ref().map(|label| label.0.as_bytes()).unwrap_or_default();
+        let fingerprint = keyring.fingerprint(&[
+            owner.as_bytes(),
+            wanted.broker.as_bytes(),
+            wanted.broker_user.0.as_bytes(),
+            wanted.credentials.api_key.expose_secret().as_bytes(),
+            wanted.credentials.api_secret.expose_secret().as_bytes(),
+            label,
+        ]);
+        IdempotentRequest { key_digest: BASE64URL.encode(digest), fingerprint }
+    }
+}

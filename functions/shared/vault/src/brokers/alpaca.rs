@@ -1,0 +1,107 @@
+//! Alpaca's trading API, live and paper: key and secret go with every request, and there are no sessions.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use portcullis_platform::{BrokerHttp, BrokerMethod, BrokerRequest};
+use secrecy::SecretString;
+use serde::Deserialize;
+use url::Url;
+
+use super::answer::{ask, read};
+use super::{Broker, BrokerError, NewBrokerSession};
+use crate::credentials::{Credentials, SessionCredentials};
+use crate::settings::BrokerUrls;
+
+#[derive(Debug)]
+pub(super) struct Alpaca {
+    name: &'static str,
+    title: &'static str,
+    api: Url,
+}
+
+#[derive(Deserialize)]
+struct Account {
+    id: String,
+    #[serde(rename = "account_number")]
+    number: String,
+    status: String,
+    #[serde(default, rename = "account_blocked")]
+    blocked: bool,
+    #[serde(default)]
+    trading_blocked: bool,
+}
+
+impl Alpaca {
+    pub(super) fn live(urls: &BrokerUrls) -> Self {
+        Self { name: "alpaca", title: "Alpaca", api: urls.alpaca_api.clone() }
+    }
+
+    pub(super) fn paper(urls: &BrokerUrls) -> Self {
+        Self { name: "alpaca-paper", title: "Alpaca's paper trading", api: urls.alpaca_paper_api.clone() }
+    }
+
+    fn request(&self, resource: &str) -> BrokerRequest {
+        let mut url = self.api.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(["v2", resource]);
+        }
+        BrokerRequest::new(BrokerMethod::Get, url)
+    }
+}
+
+#[async_trait]
+impl Broker for Alpaca {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn title(&self) -> &'static str {
+        self.title
+    }
+
+    fn login_url(&self, _: &Credentials) -> Option<String> {
+        None
+    }
+
+    async fn exchange(
+        &self,
+        _: &dyn BrokerHttp,
+        _: &Credentials,
+        _: &SecretString,
+        _: Timestamp,
+    ) -> Result<NewBrokerSession, BrokerError> {
+        Err(BrokerError::LoginRefused)
+    }
+
+    async fn verify(
+        &self,
+        http: &dyn BrokerHttp,
+        credentials: &Credentials,
+        _: Option<&SessionCredentials>,
+    ) -> Result<Vec<String>, BrokerError> {
+        let request = self
+            .request("account")
+            .header("apca-api-key-id", credentials.api_key.clone())
+            .header("apca-api-secret-key", credentials.api_secret.clone());
+        let answer = ask(http, request).await?;
+        match answer.status {
+            200 => {}
+            401 | 403 => return Err(BrokerError::Revoked),
+            _ => return Err(BrokerError::Down),
+        }
+        let account: Account = read(&answer)?;
+        if account.blocked || account.trading_blocked || account.status != "ACTIVE" {
+            return Err(BrokerError::Blocked);
+        }
+        // People know the number; programs know the id.
+        Ok(vec![account.number, account.id])
+    }
+
+    async fn logout(&self, _: &dyn BrokerHttp, _: &SessionCredentials) -> Result<(), BrokerError> {
+        Ok(())
+    }
+
+    async fn probe(&self, http: &dyn BrokerHttp) -> Result<(), BrokerError> {
+        ask(http, self.request("clock")).await.map(drop)
+    }
+}

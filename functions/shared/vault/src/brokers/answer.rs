@@ -1,0 +1,26 @@
+//! Reading what brokers answer.
+
+use portcullis_platform::{BrokerAnswer, BrokerHttp, BrokerRequest};
+use secrecy::ExposeSecret;
+use serde::de::DeserializeOwned;
+
+use super::BrokerError;
+
+/// The answer to a request, as long as the broker is there at all.
+pub(super) async fn ask(http: &dyn BrokerHttp, request: BrokerRequest) -> Result<BrokerAnswer, BrokerError> {
+    let answer = http.send(request).await.map_err(|error| {
+        tracing::warn!(%error, cause = %error.0, "a broker is out of reach");
+        BrokerError::Down
+    })?;
+    match answer.status {
+        429 => Err(BrokerError::RateLimited),
+        // An answer that points elsewhere comes from something that stands in the broker's place.
+        200..=299 | 400..=499 => Ok(answer),
+        _ => Err(BrokerError::Down),
+    }
+}
+
+/// The body as it should be. A broker that answers something else is as good as down.
+pub(super) fn read<T: DeserializeOwned>(answer: &BrokerAnswer) -> Result<T, BrokerError> {
+    serde_json::from_slice(answer.body.expose_secret()).map_err(|_| BrokerError::Down)
+}

@@ -1,0 +1,228 @@
+//! Kite Connect 3 of Zerodha. The owner logs in at Kite every day; what comes back from there, the request token, is
+//! traded for an access token that dies at six in the morning, India time.
+
+use async_trait::async_trait;
+use aws_lc_rs::digest;
+use jiff::civil::Time;
+use jiff::tz::{Offset, TimeZone};
+use jiff::{Span, Timestamp};
+use portcullis_platform::{BrokerAnswer, BrokerHttp, BrokerMethod, BrokerRequest};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::answer::{ask, read};
+use super::{Broker, BrokerError, NewBrokerSession};
+use crate::credentials::{Credentials, SessionCredentials};
+use crate::settings::BrokerUrls;
+
+const VERSION: (&str, &str) = ("x-kite-version", "3");
+/// India has had one offset and no summer time since 1945.
+const INDIA: Offset = Offset::constant(5);
+const HALF_HOUR_MORE: i64 = 30;
+/// Kite ends every session then.
+const END_OF_SESSIONS: Time = Time::constant(6, 0, 0, 0);
+
+#[derive(Debug)]
+pub(super) struct Kite {
+    api: Url,
+    login: Url,
+}
+
+#[derive(Deserialize)]
+struct Answer<T> {
+    data: T,
+}
+
+#[derive(Deserialize)]
+struct Session {
+    user_id: String,
+    access_token: SecretString,
+}
+
+#[derive(Deserialize)]
+struct Profile {
+    user_id: String,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error_type: String,
+    #[serde(default)]
+    message: String,
+}
+
+impl Kite {
+    pub(super) fn new(urls: &BrokerUrls) -> Self {
+        Self { api: urls.kite_api.clone(), login: urls.kite_login.clone() }
+    }
+
+    fn request(&self, method: BrokerMethod, path: [&str; 2]) -> BrokerRequest {
+        let mut url = self.api.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        BrokerRequest::new(method, url).header(VERSION.0, VERSION.1)
+    }
+
+    fn signed_in(
+        &self,
+        method: BrokerMethod,
+        path: [&str; 2],
+        session: &SessionCredentials,
+    ) -> BrokerRequest {
+        let (key, token) = (session.api_key.expose_secret(), session.access_token.expose_secret());
+        self.request(method, path).header("authorization", format!("token {key}:{token}"))
+    }
+}
+
+#[async_trait]
+impl Broker for Kite {
+    fn name(&self) -> &'static str {
+        "kite"
+    }
+
+    fn title(&self) -> &'static str {
+        "Kite"
+    }
+
+    fn login_url(&self, credentials: &Credentials) -> Option<String> {
+        let mut url = self.login.clone();
+        url.query_pairs_mut()
+            .append_pair("api_key", credentials.api_key.expose_secret())
+            .append_pair("v", VERSION.1);
+        Some(url.into())
+    }
+
+    async fn exchange(
+        &self,
+        http: &dyn BrokerHttp,
+        credentials: &Credentials,
+        request_token: &SecretString,
+        now: Timestamp,
+    ) -> Result<NewBrokerSession, BrokerError> {
+        let request = self
+            .request(BrokerMethod::Post, ["session", "token"])
+            .form("api_key", credentials.api_key.clone())
+            .form("request_token", request_token.clone())
+            .form("checksum", checksum(credentials, request_token));
+        let answer = ask(http, request).await?;
+        if answer.status != 200 {
+            return Err(match refusal(&answer) {
+                // Of the login; a session there is none yet.
+                BrokerError::Expired => BrokerError::LoginRefused,
+                other => other,
+            });
+        }
+        let session: Answer<Session> = read(&answer)?;
+        Ok(NewBrokerSession {
+            access_token: session.data.access_token,
+            user: session.data.user_id,
+            expires_at: end_of_session(now),
+        })
+    }
+
+    async fn verify(
+        &self,
+        http: &dyn BrokerHttp,
+        _: &Credentials,
+        session: Option<&SessionCredentials>,
+    ) -> Result<Vec<String>, BrokerError> {
+        let session = session.ok_or(BrokerError::Expired)?;
+        let answer = ask(http, self.signed_in(BrokerMethod::Get, ["user", "profile"], session)).await?;
+        if answer.status != 200 {
+            return Err(refusal(&answer));
+        }
+        let profile: Answer<Profile> = read(&answer)?;
+        Ok(vec![profile.data.user_id])
+    }
+
+    /// Kite wants the token in the query; it travels under TLS, and no line of ours repeats it.
+    async fn logout(&self, http: &dyn BrokerHttp, session: &SessionCredentials) -> Result<(), BrokerError> {
+        let request = self
+            .signed_in(BrokerMethod::Delete, ["session", "token"], session)
+            .query("api_key", session.api_key.clone())
+            .query("access_token", session.access_token.clone());
+        let answer = ask(http, request).await?;
+        match answer.status {
+            200 => Ok(()),
+            _ => match refusal(&answer) {
+                // It is over already.
+                BrokerError::Expired => Ok(()),
+                other => Err(other),
+            },
+        }
+    }
+
+    async fn probe(&self, http: &dyn BrokerHttp) -> Result<(), BrokerError> {
+        ask(http, self.request(BrokerMethod::Get, ["user", "profile"])).await.map(drop)
+    }
+}
+
+/// SHA-256 of key, request token and secret, as the exchange wants it.
+fn checksum(credentials: &Credentials, request_token: &SecretString) -> String {
+    let parts = [&credentials.api_key, request_token, &credentials.api_secret];
+    let joined = Zeroizing::new(parts.map(ExposeSecret::expose_secret).concat());
+    let digest = digest::digest(&digest::SHA256, joined.as_bytes());
+    digest.as_ref().iter().fold(String::with_capacity(64), |text, byte| text + &format!("{byte:02x}"))
+}
+
+fn refusal(answer: &BrokerAnswer) -> BrokerError {
+    let Ok(refusal) = read::<Refusal>(answer) else { return BrokerError::Down };
+    match refusal.error_type.as_str() {
+        // The same type stands for a dead token and for a secret that does not fit; the checksum tells them apart.
+        "TokenException" if refusal.message.contains("checksum") => BrokerError::Revoked,
+        "TokenException" => BrokerError::Expired,
+        "PermissionException" | "UserException" => BrokerError::Blocked,
+        "InputException" => BrokerError::Revoked,
+        _ => BrokerError::Down,
+    }
+}
+
+/// The next six o'clock in India.
+fn end_of_session(now: Timestamp) -> Timestamp {
+    let india = TimeZone::fixed(INDIA.saturating_add(Span::new().minutes(HALF_HOUR_MORE)));
+    let there = now.to_zoned(india.clone());
+    let day = if there.time() < END_OF_SESSIONS {
+        there.date()
+    } else {
+        there.date().tomorrow().unwrap_or_else(|_| there.date())
+    };
+    day.to_datetime(END_OF_SESSIONS).to_zoned(india).map_or(now, |end| end.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn end(now: &str) -> String {
+        end_of_session(now.parse().unwrap()).to_string()
+    }
+
+    #[test]
+    fn a_session_ends_at_the_next_six_o_clock_in_india() {
+        assert_eq!(end("2026-11-21T05:00:00Z"), "2026-11-22T00:30:00Z");
+        assert_eq!(end("2026-11-22T00:29:59.999Z"), "2026-11-22T00:30:00Z");
+        assert_eq!(end("2026-11-22T00:30:00Z"), "2026-11-23T00:30:00Z");
+        assert_eq!(end("2026-12-31T20:00:00Z"), "2027-01-01T00:30:00Z");
+    }
+
+    #[test]
+    fn refusals_are_told_apart() {
+        let said = |body: &str| refusal(&BrokerAnswer { status: 403, body: body.as_bytes().to_vec().into() });
+        for (body, meant) in [
+            (
+                r#"{"error_type":"TokenException","message":"Incorrect `api_key` or `access_token`."}"#,
+                BrokerError::Expired,
+            ),
+            (r#"{"error_type":"TokenException","message":"Invalid `checksum`."}"#, BrokerError::Revoked),
+            (r#"{"error_type":"InputException","message":"Invalid `api_key`."}"#, BrokerError::Revoked),
+            (r#"{"error_type":"UserException","message":"Account blocked"}"#, BrokerError::Blocked),
+            (r#"{"error_type":"GeneralException"}"#, BrokerError::Down),
+            ("<html>", BrokerError::Down),
+        ] {
+            assert_eq!(said(body), meant, "{body}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What an operation may answer instead of its result.
+
+use std::time::Duration;
+
+use portcullis_identity::InvalidField;
+use portcullis_platform::{EntropyUnavailable, KeyWrapError};
+use portcullis_store::StoreError;
+
+use crate::brokers::BrokerError;
+
+/// Why an operation was refused or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Who asks may not, or what they ask for cannot be; the same words as for everything that is not the vault's.
+    #[error(transparent)]
+    Identity(#[from] portcullis_identity::Error),
+    /// The person has as many trading accounts as one may have.
+    #[error("too many trading accounts")]
+    TooManyTradingAccounts,
+    /// The owner stopped every reading of their credentials.
+    #[error("credentials are frozen")]
+    Frozen,
+    /// The owner switched the account off, or may not use the service any more.
+    #[error("the trading account is disabled")]
+    Disabled,
+    /// What is sealed does not open where it lies. The caller learns no more than that.
+    #[error("sealed credentials do not open")]
+    Unreadable,
+    /// The service may read sessions alone, and there is none.
+    #[error("there is no broker session")]
+    NoBrokerSession,
+    /// The broker has no sessions of its own.
+    #[error("the broker has no sessions")]
+    SessionsUnknown,
+    /// The service asked more often than it may.
+    #[error("a service reads too often")]
+    TooManyReads {
+        /// When it may again.
+        retry_after: Duration,
+    },
+    /// The broker refused, or did not answer.
+    #[error("the broker refused")]
+    Broker {
+        /// What a person can do.
+        advice: String,
+        /// What kind of refusal it was.
+        #[source]
+        cause: BrokerError,
+    },
+}
+
+impl Error {
+    pub(crate) fn invalid(pointer: &'static str, detail: impl Into<String>) -> Self {
+        Self::Identity(portcullis_identity::Error::Invalid(InvalidField { pointer, detail: detail.into() }))
+    }
+
+    pub(crate) fn not_found() -> Self {
+        Self::Identity(portcullis_identity::Error::NotFound)
+    }
+
+    pub(crate) fn contended() -> Self {
+        Self::Identity(portcullis_identity::Error::Contended)
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::Identity(error.into())
+    }
+}
+
+impl From<EntropyUnavailable> for Error {
+    fn from(error: EntropyUnavailable) -> Self {
+        Self::Identity(error.into())
+    }
+}
+
+impl From<KeyWrapError> for Error {
+    fn from(error: KeyWrapError) -> Self {
+        Self::Identity(error.into())
+    }
+}

@@ -1,0 +1,128 @@
+//! The kill switch: from one moment on nobody reads a person's credentials, and their sessions at brokers are ended.
+
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use portcullis_identity::{Caller, Origin, StepUp};
+use portcullis_store::{AuditKind, Freeze, StoredTradingAccount, TradingAccountId, TradingAccountStatus};
+
+use crate::Vault;
+use crate::accounts::ROUNDS;
+use crate::error::Error;
+use crate::opening::Asked;
+
+/// More than a person can have.
+const ALL: usize = 100;
+
+/// What a freeze did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frozen {
+    /// Since when nothing is read.
+    pub since: Timestamp,
+    /// What became of each account's session.
+    pub accounts: Vec<FrozenAccount>,
+}
+
+/// What became of one account's session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrozenAccount {
+    /// The account.
+    pub id: TradingAccountId,
+    /// The broker's name.
+    pub broker: String,
+    /// How it ended.
+    pub session: SessionEnd,
+}
+
+/// How a session at a broker ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionEnd {
+    /// There was none.
+    None,
+    /// The broker ended it.
+    Ended,
+    /// The broker did not confirm it; the session may live until the broker's own end of it.
+    Unconfirmed,
+}
+
+impl SessionEnd {
+    /// The word in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Ended => "ended",
+            Self::Unconfirmed => "unconfirmed",
+        }
+    }
+}
+
+impl Vault {
+    /// Stops every reading of the caller's credentials, then ends their sessions where the broker allows it. Once the
+    /// first is done, nothing that fails after it undoes it.
+    pub async fn freeze(&self, caller: &Caller, proof: &StepUp, origin: &Origin) -> Result<Frozen, Error> {
+        self.may(caller, "freeze")?;
+        self.identity.confirm(caller, proof, origin).await?;
+        let (owner, since) = (caller.account.id, self.identity.clock.now());
+        let event = self.event(AuditKind::CredentialsFrozen, owner, None, origin)?;
+        self.store().put_freeze(Freeze { since }, &event).await?;
+        self.tell_owner(&event);
+        let accounts = self.store().trading_accounts(owner, ALL).await?;
+        let ending = accounts.into_iter().map(async |account| {
+            let (id, broker) = (account.id, account.broker.clone());
+            let session = self.end_session_of(caller, account, origin).await.unwrap_or_else(|error| {
+                tracing::warn!(%error, account = %id, "a session at a broker was not ended");
+                SessionEnd::Unconfirmed
+            });
+            FrozenAccount { id, broker, session }
+        });
+        Ok(Frozen { since, accounts: join_all(ending).await })
+    }
+
+    /// Allows reading again. Whoever has a second factor has to show a code of it: a stolen password must not be enough.
+    pub async fn unfreeze(&self, caller: &Caller, proof: &StepUp, origin: &Origin) -> Result<(), Error> {
+        self.may(caller, "freeze")?;
+        if caller.account.mfa_enabled && !matches!(proof, StepUp::Code(_)) {
+            return Err(Error::invalid("/code", "a code of the second factor is needed"));
+        }
+        self.identity.confirm(caller, proof, origin).await?;
+        let event = self.event(AuditKind::CredentialsUnfrozen, caller.account.id, None, origin)?;
+        self.store().lift_freeze(&event).await?;
+        self.tell_owner(&event);
+        Ok(())
+    }
+
+    async fn end_session_of(
+        &self,
+        caller: &Caller,
+        account: StoredTradingAccount,
+        origin: &Origin,
+    ) -> Result<SessionEnd, Error> {
+        let asked = Asked { owner: caller.account.id, id: account.id, origin, service: None };
+        let Some(session) = self.open_session(asked, &account).await? else { return Ok(SessionEnd::None) };
+        self.note(AuditKind::CredentialsUsed, asked).await?;
+        let broker = self.brokers().of_record(&account.broker)?;
+        if self.end_session(broker, &session).await.is_err() {
+            return Ok(SessionEnd::Unconfirmed);
+        }
+        self.forget_session(asked, account).await?;
+        Ok(SessionEnd::Ended)
+    }
+
+    /// Removes a session that is over from its row, unless another took its place.
+    async fn forget_session(&self, asked: Asked<'_>, seen: StoredTradingAccount) -> Result<(), Error> {
+        let over = seen.session.clone();
+        let mut present = Some(seen);
+        for _ in 0..ROUNDS {
+            let Some(row) = present.filter(|row| row.session == over) else { return Ok(()) };
+            let status = match row.status {
+                TradingAccountStatus::Active => TradingAccountStatus::Expired,
+                status => status,
+            };
+            let next = StoredTradingAccount { session: None, status, ..row };
+            if self.store().swap_trading_account(&next, None).await? {
+                return Ok(());
+            }
+            present = self.store().trading_account(asked.owner, asked.id).await?;
+        }
+        Err(Error::contended())
+    }
+}

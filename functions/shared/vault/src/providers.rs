@@ -1,0 +1,307 @@
+//! How brokers and other providers are: counted from what services and our own calls report, asked for by whoever has
+//! to choose one.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{join_all, try_join_all};
+use jiff::Timestamp;
+use portcullis_platform::{Clock, Entropy};
+use portcullis_store::{Outcomes, ProviderMark, Store};
+
+use crate::brokers::{BrokerError, Brokers};
+use crate::error::Error;
+
+/// Longer than two probes lie apart by default, so that there is always something to go by.
+const WINDOW: Duration = Duration::from_mins(15);
+/// Failures in a row that tell of trouble.
+const DEGRADED_AFTER: u64 = 2;
+/// Failures in a row that leave no doubt.
+const UNHEALTHY_AFTER: u64 = 5;
+/// Shares of failed calls are looked at from this many calls on.
+const ENOUGH: u64 = 10;
+/// No mark stands longer.
+const LONGEST_MARK: Duration = Duration::from_hours(7 * 24);
+const SLOW: u64 = 2_000;
+
+/// How a provider is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HealthStatus {
+    /// As it should be.
+    Healthy,
+    /// It fails now and then, or is slow.
+    Degraded,
+    /// It does not work.
+    Unhealthy,
+}
+
+impl HealthStatus {
+    const ALL: [Self; 3] = [Self::Healthy, Self::Degraded, Self::Unhealthy];
+
+    /// The word in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+}
+
+/// How a provider is, and how one knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// The provider's name.
+    pub provider: String,
+    /// How it is.
+    pub status: HealthStatus,
+    /// When the last call to it ended, if one did lately.
+    pub last_check: Option<Timestamp>,
+    /// The mean response time in milliseconds, if any is known.
+    pub response_time_ms: Option<u64>,
+    /// Calls that failed since the last one that did not.
+    pub consecutive_failures: u64,
+    /// What a person said, if it counts now.
+    pub mark: Option<ProviderMark>,
+}
+
+/// What became of a call to a provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// Whether the provider did what it should.
+    pub ok: bool,
+    /// How long it took.
+    pub response_time: Option<Duration>,
+}
+
+impl Outcome {
+    /// An outcome as a service reports it. An error that is its user's or its own fault says that the provider answers:
+    /// a session that is over, a key that was revoked, a request refused with a 4xx, too many requests.
+    pub fn reported(ok: bool, error: Option<&str>, response_time: Option<Duration>) -> Self {
+        Self { ok: ok || error.is_some_and(is_the_users), response_time }
+    }
+}
+
+fn is_the_users(error: &str) -> bool {
+    const WORDS: [&str; 7] =
+        ["expired", "revoked", "blocked", "rejected", "rate_limited", "invalid_request", "user_error"];
+    // A timeout is told as 408 by some; whose it is cannot be known, and mostly it is theirs.
+    let refused = error.parse::<u16>().is_ok_and(|status| (400..500).contains(&status) && status != 408);
+    refused || WORDS.contains(&error)
+}
+
+/// The providers and what is known of them.
+#[derive(Debug)]
+pub struct Providers {
+    /// Where outcomes are counted.
+    pub store: Store,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Which counter an outcome goes to.
+    pub entropy: Arc<dyn Entropy>,
+    /// The brokers among them.
+    pub brokers: Brokers,
+    /// The others.
+    pub others: BTreeSet<String>,
+}
+
+impl Providers {
+    /// Names of all providers, in order.
+    pub fn names(&self) -> BTreeSet<&str> {
+        let mut names: BTreeSet<&str> = self.others.iter().map(String::as_str).collect();
+        for name in self.brokers.names() {
+            names.insert(name);
+        }
+        names
+    }
+
+    fn known(&self, name: &str) -> Result<(), Error> {
+        if self.names().contains(name) { Ok(()) } else { Err(Error::not_found()) }
+    }
+
+    /// Counts one outcome.
+    pub async fn record(&self, name: &str, outcome: Outcome) -> Result<(), Error> {
+        self.known(name)?;
+        let mut random = [0];
+        self.entropy.fill(&mut random)?;
+        let [random] = random;
+        let shard = random % Store::PROVIDER_SHARDS;
+        let now = self.clock.now();
+        Ok(self.store.count_outcome(name, shard, outcome.ok, outcome.response_time, now).await?)
+    }
+
+    /// How one provider is.
+    pub async fn health(&self, name: &str) -> Result<Health, Error> {
+        self.known(name)?;
+        let now = self.clock.now();
+        let counters =
+            (0..Store::PROVIDER_SHARDS).map(|shard| self.store.outcomes(name, shard, now - WINDOW));
+        let (outcomes, mark) = tokio::try_join!(try_join_all(counters), self.store.provider_mark(name))?;
+        let mark = mark.filter(|mark| mark.expires_at > now);
+        let outcomes: Vec<Outcomes> = outcomes.into_iter().flatten().collect();
+        Ok(judge(name, &outcomes, mark))
+    }
+
+    /// How all providers are.
+    pub async fn all(&self) -> Result<Vec<Health>, Error> {
+        try_join_all(self.names().into_iter().map(|name| self.health(name))).await
+    }
+
+    /// The primary and its fallbacks, the healthiest first; of equals, those named earlier.
+    pub async fn chain(&self, primary: &str, fallbacks: &[&str]) -> Result<Vec<Health>, Error> {
+        let mut names: Vec<&str> = Vec::new();
+        for name in std::iter::once(&primary).chain(fallbacks) {
+            if !names.contains(name) {
+                names.push(name);
+            }
+        }
+        let mut chain = try_join_all(names.into_iter().map(|name| self.health(name))).await?;
+        // Stable: the primary comes first among equals.
+        chain.sort_by_key(|health| health.status);
+        Ok(chain)
+    }
+
+    /// Says how a provider is for a while, whatever is counted.
+    pub async fn mark(
+        &self,
+        name: &str,
+        status: HealthStatus,
+        reason: Option<String>,
+        lasts: Duration,
+    ) -> Result<(), Error> {
+        self.known(name)?;
+        if lasts.is_zero() || lasts > LONGEST_MARK {
+            let detail = format!("must be 1 to {} seconds", LONGEST_MARK.as_secs());
+            return Err(Error::invalid("/expires_in", detail));
+        }
+        let expires_at = self.clock.now() + lasts;
+        let mark = ProviderMark { status: status.as_str().to_owned(), reason, expires_at };
+        Ok(self.store.mark_provider(name, &mark).await?)
+    }
+
+    /// Goes by what is counted again.
+    pub async fn unmark(&self, name: &str) -> Result<(), Error> {
+        self.known(name)?;
+        Ok(self.store.unmark_provider(name).await?)
+    }
+
+    /// Asks every broker whether it answers, and counts what became of it.
+    pub async fn probe_all(&self) {
+        let probes = self.brokers.all().map(async |broker| {
+            // Whether it answers is in the counters.
+            let _ = self.timed(broker.name(), broker.probe(self.brokers.http.as_ref())).await;
+        });
+        join_all(probes).await;
+    }
+
+    /// Waits for a call to a broker and counts what became of it. A store that fails here fails nobody's request.
+    pub(crate) async fn timed<T>(
+        &self,
+        name: &str,
+        call: impl Future<Output = Result<T, BrokerError>>,
+    ) -> Result<T, BrokerError> {
+        let began = self.clock.now();
+        let answer = call.await;
+        let taken = self.clock.now().duration_since(began).unsigned_abs();
+        let ok = !answer.as_ref().is_err_and(|error| error.is_the_brokers());
+        if let Err(error) = self.record(name, Outcome { ok, response_time: Some(taken) }).await {
+            tracing::warn!(%error, "the outcome of a call to a broker was not counted");
+        }
+        answer
+    }
+}
+
+fn judge(name: &str, outcomes: &[Outcomes], mark: Option<ProviderMark>) -> Health {
+    let sum = |of: fn(&Outcomes) -> u64| outcomes.iter().map(of).fold(0, u64::saturating_add);
+    let (ok, failed) = (sum(|counter| counter.ok), sum(|counter| counter.failed));
+    let last_ok = outcomes.iter().filter_map(|counter| counter.last_ok_at).max();
+    let failures = outcomes.iter().flat_map(|counter| &counter.failed_at);
+    let since = failures.filter(|at| last_ok.is_none_or(|ok| **at > ok)).count();
+    let consecutive_failures = u64::try_from(since).unwrap_or(u64::MAX);
+    let response_time_ms = sum(|counter| counter.milliseconds).checked_div(sum(|counter| counter.timed));
+
+    let (all, is_slow) = (ok + failed, response_time_ms.is_some_and(|mean| mean > SLOW));
+    let mostly = all >= ENOUGH && failed * 2 >= all;
+    let often = all >= ENOUGH && failed * 10 >= all;
+    let counted = if consecutive_failures >= UNHEALTHY_AFTER || mostly {
+        HealthStatus::Unhealthy
+    } else if consecutive_failures >= DEGRADED_AFTER || often || is_slow {
+        HealthStatus::Degraded
+    } else {
+        HealthStatus::Healthy
+    };
+    Health {
+        provider: name.to_owned(),
+        status: mark.as_ref().and_then(|mark| HealthStatus::parse(&mark.status)).unwrap_or(counted),
+        last_check: outcomes.iter().filter_map(|counter| counter.last_at).max(),
+        response_time_ms,
+        consecutive_failures,
+        mark,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_795_000_000 + second).unwrap()
+    }
+
+    fn counter(ok: u64, last_ok: Option<i64>, failed: &[i64]) -> Outcomes {
+        Outcomes {
+            ok,
+            failed: u64::try_from(failed.len()).unwrap(),
+            last_ok_at: last_ok.map(at),
+            last_at: None,
+            failed_at: failed.iter().map(|second| at(*second)).collect(),
+            ..Outcomes::default()
+        }
+    }
+
+    fn status(outcomes: &[Outcomes]) -> (HealthStatus, u64) {
+        let health = judge("kite", outcomes, None);
+        (health.status, health.consecutive_failures)
+    }
+
+    #[test]
+    fn failures_in_a_row_are_counted_over_all_counters() {
+        use HealthStatus::{Degraded, Healthy, Unhealthy};
+        assert_eq!(status(&[]), (Healthy, 0));
+        assert_eq!(status(&[counter(1, Some(5), &[]), counter(0, None, &[1, 2, 3, 4])]), (Healthy, 0));
+        assert_eq!(status(&[counter(1, Some(2), &[]), counter(0, None, &[1, 3, 4])]), (Degraded, 2));
+        assert_eq!(status(&[counter(0, None, &[1, 2, 3]), counter(0, None, &[4, 5])]), (Unhealthy, 5));
+    }
+
+    #[test]
+    fn shares_count_once_there_are_enough_calls() {
+        use HealthStatus::{Degraded, Healthy, Unhealthy};
+        assert_eq!(status(&[counter(2, Some(9), &[1, 2])]).0, Healthy);
+        assert_eq!(status(&[counter(18, Some(9), &[1, 2])]).0, Degraded);
+        assert_eq!(status(&[counter(5, Some(9), &[1, 2, 3, 4, 5])]).0, Unhealthy);
+        let slow = Outcomes { milliseconds: 9_000, timed: 3, ..counter(3, Some(9), &[]) };
+        assert_eq!(status(&[slow]).0, Degraded);
+    }
+
+    #[test]
+    fn a_mark_stands_above_what_is_counted() {
+        let mark = ProviderMark { status: "unhealthy".to_owned(), reason: None, expires_at: at(0) };
+        assert_eq!(judge("kite", &[counter(9, Some(1), &[])], Some(mark)).status, HealthStatus::Unhealthy);
+    }
+
+    #[test]
+    fn what_is_the_users_fault_says_that_the_provider_answers() {
+        for error in ["expired", "403", "429", "rate_limited"] {
+            assert!(Outcome::reported(false, Some(error), None).ok, "{error}");
+        }
+        for error in [Some("timeout"), Some("500"), Some("408"), None] {
+            assert!(!Outcome::reported(false, error, None).ok, "{error:?}");
+        }
+    }
+}

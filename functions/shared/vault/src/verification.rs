@@ -1,0 +1,222 @@
+//! Asking the broker on the owner's behalf: whether it accepts the credentials, and for the session of the day.
+
+use jiff::Timestamp;
+use portcullis_identity::{Caller, Origin, sealing};
+use portcullis_store::{
+    AuditKind, BrokerSession, StoredTradingAccount, TradingAccountId, TradingAccountStatus,
+};
+use secrecy::SecretString;
+
+use crate::Vault;
+use crate::accounts::{ROUNDS, status_at};
+use crate::brokers::{Broker, BrokerError};
+use crate::context::{Sealed, context};
+use crate::credentials::{SessionCredentials, token};
+use crate::error::Error;
+use crate::opening::Asked;
+use crate::parts;
+
+/// What the broker said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verification {
+    /// The account's status from now on.
+    pub status: TradingAccountStatus,
+    /// When the broker was asked.
+    pub checked_at: Timestamp,
+    /// What a person can do, unless all is well.
+    pub reason: Option<String>,
+    /// Where to log in, if that is what is missing.
+    pub login_url: Option<String>,
+}
+
+impl Vault {
+    /// Asks the broker whether it accepts the credentials. A broker that does not answer changes nothing.
+    pub async fn verify(
+        &self,
+        caller: &Caller,
+        id: TradingAccountId,
+        origin: &Origin,
+    ) -> Result<Verification, Error> {
+        self.may(caller, "verify")?;
+        let account = self.usable(caller, id).await?;
+        let broker = self.brokers().of_record(&account.broker)?;
+        let asked = Asked { owner: caller.account.id, id, origin, service: None };
+        let credentials = self.open_credentials(asked, &account).await?;
+        let session = self.open_session(asked, &account).await?;
+        self.note(AuditKind::CredentialsUsed, asked).await?;
+
+        let login_url = broker.login_url(&credentials);
+        if login_url.is_some() && session.is_none() {
+            // There is nothing the broker could be asked with.
+            let checked_at = self.identity.clock.now();
+            let reason = match account.session {
+                Some(_) => BrokerError::Expired.advice(broker.title()),
+                None => format!("Log in at {} to finish linking the account.", broker.title()),
+            };
+            let status = status_at(&account, checked_at);
+            return Ok(Verification { status, checked_at, reason: Some(reason), login_url });
+        }
+        let answer = broker.verify(self.brokers().http.as_ref(), &credentials, session.as_ref());
+        let answer = self.providers.timed(broker.name(), answer).await;
+        let answer = answer.and_then(|users| is_the_owners(&account, &users));
+        let checked_at = self.identity.clock.now();
+        let status = status_after(account.status, answer);
+        let verified_at = answer.is_ok().then_some(checked_at);
+        self.conclude(asked, &account, AuditKind::TradingAccountVerified, |next| StoredTradingAccount {
+            status,
+            verified_at: verified_at.or(next.verified_at),
+            ..next
+        })
+        .await?;
+        let needs_login = matches!(answer, Err(BrokerError::Expired));
+        Ok(Verification {
+            status,
+            checked_at,
+            reason: answer.err().map(|error| error.advice(broker.title())),
+            login_url: login_url.filter(|_| needs_login),
+        })
+    }
+
+    /// Trades what the owner's login at the broker gave for the session of the day, and seals it.
+    pub async fn begin_session(
+        &self,
+        caller: &Caller,
+        id: TradingAccountId,
+        request_token: &SecretString,
+        origin: &Origin,
+    ) -> Result<Verification, Error> {
+        self.may(caller, "verify")?;
+        let request_token = token("/request_token", request_token)?;
+        let account = self.usable(caller, id).await?;
+        let broker = self.brokers().of_record(&account.broker)?;
+        let asked = Asked { owner: caller.account.id, id, origin, service: None };
+        let credentials = self.open_credentials(asked, &account).await?;
+        if broker.login_url(&credentials).is_none() {
+            return Err(Error::SessionsUnknown);
+        }
+        self.note(AuditKind::CredentialsUsed, asked).await?;
+
+        let now = self.identity.clock.now();
+        let exchange = broker.exchange(self.brokers().http.as_ref(), &credentials, &request_token, now);
+        let exchanged = self.providers.timed(broker.name(), exchange).await;
+        let exchanged = exchanged.and_then(|session| {
+            is_the_owners(&account, std::slice::from_ref(&session.user)).map(|()| session)
+        });
+        let session = match exchanged {
+            Ok(session) => session,
+            Err(cause) => return Err(self.refused(asked, &account, broker, cause).await?),
+        };
+        let joined = parts::join([&credentials.api_key, &session.access_token]);
+        let sealed = sealing::seal(
+            &joined,
+            &context(asked.owner, id, &account.broker, Sealed::Session),
+            self.key_wrap.as_ref(),
+            self.identity.entropy.as_ref(),
+        )
+        .await?;
+        let session = BrokerSession { sealed, expires_at: session.expires_at };
+        self.conclude(asked, &account, AuditKind::BrokerSessionStarted, |next| StoredTradingAccount {
+            status: TradingAccountStatus::Active,
+            verified_at: Some(now),
+            session: Some(session.clone()),
+            ..next
+        })
+        .await?;
+        Ok(Verification {
+            status: TradingAccountStatus::Active,
+            checked_at: now,
+            reason: None,
+            login_url: None,
+        })
+    }
+
+    /// Ends a session at the broker.
+    pub(crate) async fn end_session(
+        &self,
+        broker: &dyn Broker,
+        session: &SessionCredentials,
+    ) -> Result<(), BrokerError> {
+        let ended = broker.logout(self.brokers().http.as_ref(), session);
+        self.providers.timed(broker.name(), ended).await
+    }
+
+    async fn usable(&self, caller: &Caller, id: TradingAccountId) -> Result<StoredTradingAccount, Error> {
+        let account = self.own(caller, id).await?;
+        match account.status {
+            TradingAccountStatus::Disabled => Err(Error::Disabled),
+            _ => Ok(account),
+        }
+    }
+
+    async fn refused(
+        &self,
+        asked: Asked<'_>,
+        account: &StoredTradingAccount,
+        broker: &dyn Broker,
+        cause: BrokerError,
+    ) -> Result<Error, Error> {
+        let status = status_after(account.status, Err(cause));
+        if status != account.status {
+            let kind = AuditKind::TradingAccountVerified;
+            self.conclude(asked, account, kind, |next| StoredTradingAccount { status, ..next }).await?;
+        }
+        Ok(Error::Broker { advice: cause.advice(broker.title()), cause })
+    }
+
+    /// Writes down what the broker said of `seen`, unless the credentials it was said of are not there any more.
+    async fn conclude(
+        &self,
+        asked: Asked<'_>,
+        seen: &StoredTradingAccount,
+        kind: AuditKind,
+        changed: impl Fn(StoredTradingAccount) -> StoredTradingAccount,
+    ) -> Result<(), Error> {
+        let event = self.event(kind, asked.owner, Some(asked.id), asked.origin)?;
+        let mut present = Some(seen.clone());
+        for _ in 0..ROUNDS {
+            let Some(row) = present else { return Err(Error::not_found()) };
+            if row.credentials != seen.credentials || row.status == TradingAccountStatus::Disabled {
+                return Err(Error::contended());
+            }
+            if self.store().swap_trading_account(&changed(row), Some(&event)).await? {
+                return Ok(());
+            }
+            present = self.store().trading_account(asked.owner, asked.id).await?;
+        }
+        Err(Error::contended())
+    }
+}
+
+fn is_the_owners(account: &StoredTradingAccount, users: &[String]) -> Result<(), BrokerError> {
+    let is_named = users.iter().any(|user| user.eq_ignore_ascii_case(&account.broker_user));
+    if is_named { Ok(()) } else { Err(BrokerError::OtherUser) }
+}
+
+/// What an answer makes of an account.
+fn status_after(before: TradingAccountStatus, answer: Result<(), BrokerError>) -> TradingAccountStatus {
+    match answer {
+        Ok(()) => TradingAccountStatus::Active,
+        Err(BrokerError::Expired) => TradingAccountStatus::Expired,
+        Err(BrokerError::Revoked | BrokerError::Blocked | BrokerError::OtherUser) => {
+            TradingAccountStatus::Rejected
+        }
+        Err(BrokerError::LoginRefused | BrokerError::RateLimited | BrokerError::Down) => before,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_that_says_nothing_of_the_credentials_changes_nothing() {
+        use TradingAccountStatus::{Active, Expired, Pending, Rejected};
+        for before in [Pending, Active, Expired, Rejected] {
+            for silent in [BrokerError::Down, BrokerError::RateLimited, BrokerError::LoginRefused] {
+                assert_eq!(status_after(before, Err(silent)), before);
+            }
+            assert_eq!(status_after(before, Err(BrokerError::Revoked)), Rejected);
+            assert_eq!(status_after(before, Ok(())), Active);
+        }
+    }
+}

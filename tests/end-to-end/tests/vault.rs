@@ -1,0 +1,386 @@
+//! The vault from inside: seals that open where they belong and nowhere else, and what is written down about it.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::large_futures,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so"
+)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_harness::in_process::{PASSWORD, World, password, vault_with};
+use portcullis_identity::{Caller, Origin, StepUp};
+use portcullis_platform::{Clock, Environment};
+use portcullis_store::{BrokerSession, StoredTradingAccount};
+use portcullis_vault::{
+    AccountChange, BrokerUser, Credentials, Error, LinkRequest, Purpose, ReleasedCredentials, Resealed,
+    TradingAccountStatus, Vault,
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+const SEED: u64 = 20_261_121;
+const KEY: &str = "kitekey-hunter2-9f3c";
+const SECRET: &str = "kitesecret-hunter2";
+
+struct Scene {
+    world: World,
+    vault: Vault,
+    asha: Caller,
+    mallory: Caller,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        Self::with_services(
+            &json!({"ticker": {"credentials": {"brokers": ["alpaca", "kite"], "kind": "long_lived"}}}),
+        )
+        .await
+    }
+
+    /// With these entries in `SERVICES`; each service's token is made of its name.
+    async fn with_services(services: &Value) -> Self {
+        let tokens: serde_json::Map<String, Value> =
+            services.as_object().unwrap().keys().map(|name| (name.clone(), token(name).into())).collect();
+        let (tokens, services) = (Value::from(tokens).to_string(), services.to_string());
+        let world =
+            World::with_variables(SEED, &[("SERVICE_TOKENS", &tokens), ("SERVICES", &services)]).await;
+        let vault = vault_with(&Environment::default(), Arc::clone(&world.identity));
+        let (asha, mallory) =
+            (person(&world, "asha@example.com").await, person(&world, "m@example.com").await);
+        Self { world, vault, asha, mallory }
+    }
+
+    async fn link(&self, caller: &Caller, broker: &str) -> StoredTradingAccount {
+        let linked = self.vault.link(caller, wanted(broker, None), &Origin::default()).await.unwrap();
+        self.world.truth.trading_account(caller.account.id, linked.id).await.unwrap().unwrap()
+    }
+
+    /// A row as it is now.
+    async fn row(&self, of: &StoredTradingAccount) -> StoredTradingAccount {
+        self.world.truth.trading_account(of.owner, of.id).await.unwrap().unwrap()
+    }
+
+    async fn read(&self, account: &StoredTradingAccount) -> Result<ReleasedCredentials, Error> {
+        self.read_as("ticker", account).await
+    }
+
+    async fn read_as(
+        &self,
+        service: &str,
+        account: &StoredTradingAccount,
+    ) -> Result<ReleasedCredentials, Error> {
+        let purpose = Purpose::parse("market-stream").unwrap();
+        let service = self.world.identity.authenticate_service(&token(service).into()).unwrap();
+        self.vault.read_credentials(&service, account.id, &purpose, &Origin::default()).await
+    }
+
+    /// Events about accounts since the sign-in.
+    async fn trail(&self, caller: &Caller) -> Vec<String> {
+        let all = self.world.trail(&caller.account).await;
+        all.into_iter()
+            .filter(|kind| !["account_registered", "login_succeeded"].contains(&kind.as_str()))
+            .collect()
+    }
+}
+
+async fn person(world: &World, email: &str) -> Caller {
+    let signed_in = world.person(email).await;
+    world.identity.authenticate(&signed_in.access_token).await.unwrap()
+}
+
+fn wanted(broker: &str, idempotency_key: Option<&str>) -> LinkRequest {
+    LinkRequest {
+        broker: broker.to_owned(),
+        broker_user: BrokerUser::parse("AB1234").unwrap(),
+        credentials: Credentials::parse(&KEY.into(), &SECRET.into()).unwrap(),
+        label: None,
+        idempotency_key: idempotency_key.map(str::to_owned),
+    }
+}
+
+/// The token of a service.
+fn token(service: &str) -> String {
+    format!("{service:_<40}")
+}
+
+fn text(secret: &SecretString) -> &str {
+    secret.expose_secret()
+}
+
+use portcullis_identity::Error::{Forbidden, IdempotencyKeyReused};
+
+#[tokio::test]
+async fn a_service_gets_what_was_linked_and_its_owner_can_see_that_it_did() {
+    let scene = Scene::new().await;
+    let account = scene.link(&scene.asha, "kite").await;
+    assert_eq!(account.status, TradingAccountStatus::Pending);
+    assert_eq!(account.api_key_hint, "…9f3c");
+    scene.world.clock.advance(Duration::from_secs(1));
+    let released = scene.read(&account).await.unwrap();
+    assert_eq!((text(&released.api_key), text(released.api_secret.as_ref().unwrap())), (KEY, SECRET));
+    assert!(released.access_token.is_none());
+    assert_eq!(scene.trail(&scene.asha).await, ["trading_account_linked", "credentials_read"]);
+    let events = scene.world.rows(&format!("USER#{}", account.owner), "AUD#").await;
+    let read = events.last().unwrap();
+    for (name, value) in
+        [("service", "ticker"), ("purpose", "market-stream"), ("target", account.id.to_string().as_str())]
+    {
+        assert_eq!(read[name]["S"], value);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_released_without_its_event() {
+    let scene = Scene::new().await;
+    let account = scene.link(&scene.asha, "kite").await;
+    // Reading takes five calls; the sixth is the event.
+    for calls in 0..6 {
+        scene.world.faults.go_down_after(calls);
+        assert!(scene.read(&account).await.is_err(), "{calls} calls");
+    }
+    scene.world.faults.come_back();
+    assert!(!scene.trail(&scene.asha).await.contains(&"credentials_read".to_owned()));
+    assert!(scene.read(&account).await.is_ok());
+}
+
+#[tokio::test]
+async fn without_the_keeper_of_the_master_key_nothing_is_stored_and_nothing_is_read() {
+    let scene = Scene::new().await;
+    let account = scene.link(&scene.asha, "kite").await;
+    scene.world.key_wrap.set_down(true);
+    let refused = scene.vault.link(&scene.asha, wanted("kite", None), &Origin::default()).await;
+    assert!(matches!(refused, Err(Error::Identity(portcullis_identity::Error::KeyWrap(_)))));
+    assert!(scene.read(&account).await.is_err());
+    assert_eq!(scene.vault.list(&scene.asha).await.unwrap().len(), 1);
+    scene.world.key_wrap.set_down(false);
+    assert!(scene.read(&account).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_ciphertext_opens_only_where_it_was_sealed() {
+    let scene = Scene::new().await;
+    let asha = scene.link(&scene.asha, "kite").await;
+    let other = scene.link(&scene.asha, "kite").await;
+    let mallory = scene.link(&scene.mallory, "kite").await;
+    let sealed = asha.credentials.clone();
+
+    let put = async |row: StoredTradingAccount| {
+        let version = scene.row(&row).await.version;
+        assert!(
+            scene
+                .world
+                .truth
+                .swap_trading_account(&StoredTradingAccount { version, ..row }, None)
+                .await
+                .unwrap()
+        );
+    };
+    let mut cases: Vec<(&str, StoredTradingAccount)> = Vec::new();
+    let mut with = |what, row: &StoredTradingAccount, change: &dyn Fn(&mut StoredTradingAccount)| {
+        let mut changed = row.clone();
+        change(&mut changed);
+        cases.push((what, changed));
+    };
+    with("moved to another person", &mallory, &|row| row.credentials = sealed.clone());
+    with("moved to another account", &other, &|row| row.credentials = sealed.clone());
+    with("another broker", &asha, &|row| row.broker = "alpaca".to_owned());
+    with("the data key of another account", &asha, &|row| {
+        row.credentials.wrapped_key.clone_from(&other.credentials.wrapped_key);
+    });
+    with("another ciphertext", &asha, &|row| {
+        row.credentials.ciphertext.clone_from(&other.credentials.ciphertext);
+    });
+    for length in [0, 11, 12, sealed.ciphertext.len() - 1] {
+        with("truncated", &asha, &|row| row.credentials.ciphertext.truncate(length));
+    }
+    with("longer", &asha, &|row| row.credentials.ciphertext.push(0));
+    with("a truncated data key", &asha, &|row| row.credentials.wrapped_key.truncate(20));
+    for bit in (0..sealed.ciphertext.len() * 8).step_by(61) {
+        with("a flipped bit", &asha, &|row| row.credentials.ciphertext[bit / 8] ^= 1 << (bit % 8));
+    }
+    for bit in (0..sealed.wrapped_key.len() * 8).step_by(61) {
+        with("a flipped bit of the data key", &asha, &|row| {
+            row.credentials.wrapped_key[bit / 8] ^= 1 << (bit % 8);
+        });
+    }
+    let far = scene.world.clock.now() + Duration::from_hours(10);
+    let session = BrokerSession { sealed: sealed.clone(), expires_at: far };
+    with("credentials in place of a session", &asha, &|row| row.session = Some(session.clone()));
+
+    for (what, row) in cases {
+        let owner = if row.owner == scene.mallory.account.id { &scene.mallory } else { &scene.asha };
+        let original = [&asha, &other, &mallory].into_iter().find(|one| one.id == row.id).unwrap().clone();
+        put(row.clone()).await;
+        let before = scene.trail(owner).await.len();
+        let refused = scene.read(&row).await;
+        assert!(matches!(refused, Err(Error::Unreadable)), "{what}: {refused:?}");
+        let trail = scene.trail(owner).await;
+        assert_eq!(trail.len(), before + 1, "{what}: {:?}", &trail[before..]);
+        assert!(trail.contains(&"credentials_unreadable".to_owned()), "{what}");
+        put(original).await;
+    }
+    assert!(scene.read(&asha).await.is_ok());
+}
+
+#[tokio::test]
+async fn nobody_elses_account_is_there_at_all() {
+    let scene = Scene::new().await;
+    let account = scene.link(&scene.asha, "kite").await;
+    let (vault, mallory, origin) = (&scene.vault, &scene.mallory, Origin::default());
+    let credentials = Credentials::parse(&"another-key-1234".into(), &"another".into()).unwrap();
+    let refusals = [
+        vault.account(mallory, account.id).await.err(),
+        vault.change(mallory, account.id, &AccountChange::default(), &origin).await.err(),
+        vault.replace_credentials(mallory, account.id, &credentials, &origin).await.err(),
+        vault.verify(mallory, account.id, &origin).await.err(),
+        vault.begin_session(mallory, account.id, &"token".into(), &origin).await.err(),
+        vault.unlink(mallory, account.id, &origin).await.err(),
+    ];
+    for refusal in refusals {
+        assert!(
+            matches!(refusal, Some(Error::Identity(portcullis_identity::Error::NotFound))),
+            "{refusal:?}"
+        );
+    }
+    assert!(vault.list(mallory).await.unwrap().is_empty());
+    assert_eq!(scene.row(&account).await, account);
+}
+
+#[tokio::test]
+async fn a_frozen_person_is_read_by_nobody() {
+    let scene = Scene::new().await;
+    let (account, proof) = (scene.link(&scene.asha, "kite").await, StepUp::Password(password(PASSWORD)));
+    let of_mallory = scene.link(&scene.mallory, "kite").await;
+    let wrong = StepUp::Password(password("not the password at all"));
+    assert!(scene.vault.freeze(&scene.asha, &wrong, &Origin::default()).await.is_err());
+    assert!(scene.read(&account).await.is_ok());
+
+    let frozen = scene.vault.freeze(&scene.asha, &proof, &Origin::default()).await.unwrap();
+    assert_eq!(frozen.accounts.len(), 1);
+    assert!(matches!(scene.read(&account).await, Err(Error::Frozen)));
+    assert!(scene.read(&of_mallory).await.is_ok());
+    assert!(scene.vault.unfreeze(&scene.asha, &wrong, &Origin::default()).await.is_err());
+    assert!(matches!(scene.read(&account).await, Err(Error::Frozen)));
+    scene.vault.unfreeze(&scene.asha, &proof, &Origin::default()).await.unwrap();
+    assert!(scene.read(&account).await.is_ok());
+    let trail = scene.trail(&scene.asha).await;
+    for kind in ["credentials_frozen", "credentials_refused", "credentials_unfrozen"] {
+        assert!(trail.contains(&kind.to_owned()), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_is_off_and_one_whose_owner_is_are_not_read() {
+    let scene = Scene::new().await;
+    let account = scene.link(&scene.asha, "kite").await;
+    let switch = async |enabled| {
+        let change = AccountChange { label: None, enabled: Some(enabled) };
+        scene.vault.change(&scene.asha, account.id, &change, &Origin::default()).await.unwrap().status
+    };
+    assert_eq!(switch(false).await, TradingAccountStatus::Disabled);
+    assert!(matches!(scene.read(&account).await, Err(Error::Disabled)));
+    assert_eq!(switch(true).await, TradingAccountStatus::Pending);
+    assert!(scene.read(&account).await.is_ok());
+    scene.world.disable(&scene.asha.account).await;
+    assert!(matches!(scene.read(&account).await, Err(Error::Disabled)));
+}
+
+#[tokio::test]
+async fn a_service_reads_what_its_entry_says_and_no_more_often() {
+    let scene = Scene::with_services(&json!({
+        "one": {"credentials": {"brokers": ["alpaca"], "kind": "long_lived"}},
+        "day": {"credentials": {"brokers": ["kite"], "kind": "session"}},
+        "none": ["api-key:verify"],
+        "few": {"credentials": {"brokers": ["kite"], "kind": "long_lived", "per_minute": 2}},
+    }))
+    .await;
+    let account = scene.link(&scene.asha, "kite").await;
+
+    for name in ["one", "none"] {
+        let refused = scene.read_as(name, &account).await;
+        assert!(matches!(refused, Err(Error::Identity(Forbidden(_)))), "{name}: {refused:?}");
+    }
+    assert!(matches!(scene.read_as("day", &account).await, Err(Error::NoBrokerSession)));
+    for _ in 0..2 {
+        scene.read_as("few", &account).await.unwrap();
+    }
+    let Err(Error::TooManyReads { retry_after }) = scene.read_as("few", &account).await else {
+        panic!("a third reading in a minute");
+    };
+    scene.world.clock.advance(retry_after);
+    scene.read_as("few", &account).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_to_link_that_is_sent_again_links_once() {
+    let scene = Scene::new().await;
+    let link = async |request| scene.vault.link(&scene.asha, request, &Origin::default()).await;
+    let first = link(wanted("kite", Some("one"))).await.unwrap();
+    scene.world.clock.advance(Duration::from_hours(23));
+    assert_eq!(link(wanted("kite", Some("one"))).await.unwrap(), first);
+    let other = LinkRequest {
+        credentials: Credentials::parse(&KEY.into(), &"other".into()).unwrap(),
+        ..wanted("kite", Some("one"))
+    };
+    assert!(matches!(link(other).await, Err(Error::Identity(IdempotencyKeyReused))));
+    assert_eq!(scene.vault.list(&scene.asha).await.unwrap().len(), 1);
+    assert!(matches!(link(wanted("robinhood", None)).await, Err(Error::Identity(_))));
+}
+
+#[tokio::test]
+async fn unlinking_leaves_no_ciphertext_and_no_owner() {
+    let scene = Scene::new().await;
+    let account = scene.link(&scene.asha, "kite").await;
+    scene.vault.unlink(&scene.asha, account.id, &Origin::default()).await.unwrap();
+    assert!(scene.world.rows(&format!("USER#{}", account.owner), "ACC#").await.is_empty());
+    assert!(scene.world.truth.trading_account_owner(account.id).await.unwrap().is_none());
+    assert!(scene.read(&account).await.is_err());
+
+    let again = scene.link(&scene.asha, "kite").await;
+    scene.world.identity.erase_account(&scene.asha, &password(PASSWORD), &Origin::default()).await.unwrap();
+    assert!(scene.world.rows(&format!("USER#{}", again.owner), "ACC#").await.is_empty());
+    assert!(scene.world.truth.trading_account_owner(again.id).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn sealing_anew_changes_every_byte_and_nothing_else_and_goes_on_where_it_ended() {
+    let scene = Scene::new().await;
+    let mut accounts = Vec::new();
+    for _ in 0..8 {
+        accounts.push(scene.link(&scene.asha, "kite").await);
+    }
+    scene.world.clock.advance(Duration::from_secs(1));
+    let before = scene.world.clock.now();
+    assert_eq!(scene.vault.reseal(accounts[0].owner, accounts[0].id, before).await.unwrap(), Resealed::Done);
+    // The table goes away on the way; whoever comes back does what is left.
+    scene.world.faults.go_down_after(300);
+    let interrupted = scene.vault.reseal_all(before).await;
+    scene.world.faults.come_back();
+    let all = scene.vault.reseal_all(before).await.unwrap();
+    assert_eq!((all.done + all.recent, all.gone, all.unreadable), (8, 0, 0), "{interrupted:?}");
+    assert!(all.recent >= 1);
+    assert_eq!(scene.vault.reseal_all(before).await.unwrap().recent, 8);
+    for account in &accounts {
+        let row = scene.row(account).await;
+        assert_ne!(row.credentials.wrapped_key, account.credentials.wrapped_key);
+        assert_ne!(row.credentials.ciphertext, account.credentials.ciphertext);
+        assert_eq!(text(&scene.read(account).await.unwrap().api_key), KEY);
+    }
+    assert_eq!(
+        scene.trail(&scene.asha).await.iter().filter(|kind| *kind == "credentials_resealed").count(),
+        8
+    );
+}
+
+#[tokio::test]
+async fn nothing_of_the_credentials_prints() {
+    let scene = Scene::new().await;
+    let account = scene.link(&scene.asha, "kite").await;
+    let released = scene.read(&account).await.unwrap();
+    let shown = format!("{released:?} {account:?} {:?}", wanted("kite", None));
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
