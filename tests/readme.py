@@ -40,9 +40,11 @@ def plain(text):
     return text.strip()
 
 
-def check_session():
+def check_session(folder):
     """Every `$ ` line is run in one shell; what follows it is what it prints."""
-    [session] = blocks("console")
+    session = "".join(blocks("console"))
+    # Built already, and the folder is that of the service.
+    session = session.replace("cargo run -q --bin manage-users --", str(TARGET / "debug/manage-users"))
     commands, expected = [], []
     for line in session.splitlines():
         if line.startswith("$ "):
@@ -52,8 +54,11 @@ def check_session():
             commands[-1] += "\n" + line
         else:
             expected[-1].append(line)
-    script = "".join(f"{command}\nprintf '\\n%s\\n' ----\n" for command in commands)
-    printed = subprocess.run(["bash", "-e"], input=script, capture_output=True, text=True, check=True).stdout
+    # What a command complains of is shown as well; a refusal is part of the story.
+    script = "".join(f"{{ {command}\n}} 2>&1 || true\nprintf '\\n%s\\n' ----\n" for command in commands)
+    environment = dict(os.environ, DATA_DIR=folder)
+    run = subprocess.run(["bash"], input=script, env=environment, capture_output=True, text=True, check=True)
+    printed = run.stdout
     outputs = printed.split("\n----\n")
     for command, wanted, got in zip(commands, expected, outputs):
         wanted, got = plain("\n".join(wanted)), plain(got)
@@ -72,7 +77,7 @@ def check_fastapi():
     exec(compile(code, "README.md", "exec"), scope)
     from fastapi.testclient import TestClient
 
-    body = json.dumps({"email": "asha@example.com", "password": "copper lantern drifts upstream"}).encode()
+    body = json.dumps({"email": "asha@example.com", "password": "marble orchard whispers northward"}).encode()
     request = urllib.request.Request(
         "http://localhost:8001/v1/auth/login", body, {"content-type": "application/json"}
     )
@@ -88,9 +93,10 @@ def check_fastapi():
 
 
 with tempfile.TemporaryDirectory() as folder:
-    service = start(os.path.join(folder, "data"))
+    data = os.path.join(folder, "data")
+    service = start(data)
     try:
-        check_session()
+        check_session(data)
         check_fastapi()
     finally:
         service.terminate()

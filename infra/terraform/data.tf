@@ -77,6 +77,15 @@ resource "aws_dynamodb_table" "this" {
       type = attribute.value.AttributeType
     }
   }
+  dynamic "global_secondary_index" {
+    for_each = local.resources.Table.Properties.GlobalSecondaryIndexes
+    content {
+      name            = global_secondary_index.value.IndexName
+      hash_key        = global_secondary_index.value.KeySchema[0].AttributeName
+      range_key       = global_secondary_index.value.KeySchema[1].AttributeName
+      projection_type = global_secondary_index.value.Projection.ProjectionType
+    }
+  }
   ttl {
     attribute_name = local.resources.Table.Properties.TimeToLiveSpecification.AttributeName
     enabled        = true

@@ -3,8 +3,11 @@ locals {
   # The few intrinsic functions the template's policies use, and what they mean here. Both sides are JSON.
   meanings = {
     (jsonencode({ "Fn::GetAtt" = ["Table", "Arn"] })) = jsonencode(aws_dynamodb_table.this.arn)
+    (jsonencode({ "Fn::Sub" = "$${Table.Arn}/index/listing" })) = jsonencode("${aws_dynamodb_table.this.arn}/index/listing")
     (jsonencode({ "Fn::GetAtt" = ["Key", "Arn"] })) = jsonencode(aws_kms_key.this.arn)
     (jsonencode({ "Fn::GetAtt" = ["BrokerKey", "Arn"] })) = jsonencode(aws_kms_key.broker.arn)
+    (jsonencode({ "Ref" = "MailFrom" })) = jsonencode(var.mail_from)
+    (jsonencode({ "Fn::Sub" = "arn:$${AWS::Partition}:ses:$${AWS::Region}:$${AWS::AccountId}:identity/*" })) = jsonencode("arn:${data.aws_partition.current.partition}:ses:${local.region}:${local.account}:identity/*")
     (jsonencode({ "Ref" = "Secrets" })) = jsonencode(aws_secretsmanager_secret.this.arn)
     (jsonencode({ "Fn::Sub" = "dynamodb.$${AWS::Region}.amazonaws.com" })) = jsonencode("dynamodb.${local.region}.amazonaws.com")
     (jsonencode({ "Fn::Sub" = "secretsmanager.$${AWS::Region}.amazonaws.com" })) = jsonencode("secretsmanager.${local.region}.amazonaws.com")
@@ -23,13 +26,16 @@ locals {
   policy_terms = keys(local.meanings)
   policies = {
     for name, policy in local.raw_policies : name =>
-    replace(replace(replace(replace(replace(replace(policy,
+    replace(replace(replace(replace(replace(replace(replace(replace(replace(policy,
       local.policy_terms[0], local.meanings[local.policy_terms[0]]),
       local.policy_terms[1], local.meanings[local.policy_terms[1]]),
       local.policy_terms[2], local.meanings[local.policy_terms[2]]),
       local.policy_terms[3], local.meanings[local.policy_terms[3]]),
       local.policy_terms[4], local.meanings[local.policy_terms[4]]),
-    local.policy_terms[5], local.meanings[local.policy_terms[5]])
+      local.policy_terms[5], local.meanings[local.policy_terms[5]]),
+      local.policy_terms[6], local.meanings[local.policy_terms[6]]),
+      local.policy_terms[7], local.meanings[local.policy_terms[7]]),
+    local.policy_terms[8], local.meanings[local.policy_terms[8]])
   }
   binaries = { for name, function in local.functions : name => function.Metadata.BuildProperties.Binary }
 }
@@ -98,12 +104,15 @@ resource "aws_lambda_function" "this" {
 
   environment {
     variables = {
-      TABLE_NAME        = aws_dynamodb_table.this.name
-      AWS_SECRET_NAME   = aws_secretsmanager_secret.this.arn
-      KMS_KEY_ID        = aws_kms_key.this.arn
-      BROKER_KMS_KEY_ID = aws_kms_key.broker.arn
-      PUBLIC_URL        = var.public_url
-      ALLOWED_ORIGINS   = join(",", var.allowed_origins)
+      MAIL_FROM              = var.mail_from
+      EMAIL_VERIFICATION     = var.email_verification
+      PASSWORD_ROTATION_DAYS = tostring(var.password_rotation_days)
+      TABLE_NAME             = aws_dynamodb_table.this.name
+      AWS_SECRET_NAME        = aws_secretsmanager_secret.this.arn
+      KMS_KEY_ID             = aws_kms_key.this.arn
+      PUBLIC_URL             = var.public_url
+      ALLOWED_ORIGINS        = join(",", var.allowed_origins)
+      BROKER_KMS_KEY_ID      = aws_kms_key.broker.arn
     }
   }
   tracing_config {

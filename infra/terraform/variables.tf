@@ -23,6 +23,31 @@ variable "allowed_origins" {
   default     = []
 }
 
+variable "mail_from" {
+  description = "Address that mail comes from; SES must know its domain as an identity of yours"
+  type        = string
+  validation {
+    condition     = can(regex("^[^@\\s]+@[a-z0-9.-]+$", var.mail_from))
+    error_message = "One plain address."
+  }
+}
+
+variable "email_verification" {
+  description = "Whether an address must be confirmed before its account can be used: required or off"
+  type        = string
+  default     = "required"
+  validation {
+    condition     = contains(["required", "off"], var.email_verification)
+    error_message = "Either required or off."
+  }
+}
+
+variable "password_rotation_days" {
+  description = "Days after which a password must be replaced; 0 for never"
+  type        = number
+  default     = 0
+}
+
 variable "architecture" {
   description = "arm64 or x86_64, as the artifacts were built"
   type        = string

@@ -26,6 +26,7 @@ pub fn router(
         .merge(portcullis_register::routes())
         .merge(portcullis_login::routes())
         .merge(portcullis_mfa::routes())
+        .merge(portcullis_password::routes())
         .merge(portcullis_api_keys::routes())
         .merge(portcullis_authz::routes())
         .merge(portcullis_internal::routes())
@@ -37,6 +38,8 @@ pub fn router(
         .merge(portcullis_logout::routes())
         .merge(portcullis_users::routes())
         .merge(portcullis_sessions::routes())
+        .merge(portcullis_audit::routes())
+        .merge(portcullis_admin::routes())
         .merge(portcullis_keys::routes())
         .merge(healthz_routes())
         .split_for_parts();

@@ -10,7 +10,7 @@ use portcullis_broker_http::HttpsBrokers;
 use portcullis_http::{AppState, address_of_socket};
 use portcullis_identity::{Error, Identity, Keyring, PasswordHasher, UnusableSecret};
 use portcullis_platform::{Clock, Entropy, KeyWrap, Misconfigured, SystemClock, SystemEntropy};
-use portcullis_platform_embedded::{Created, DataDir, EmbeddedDynamoDb, EngineError, PrepareError};
+use portcullis_platform_embedded::{Created, DataDir, EmbeddedDynamoDb, EngineError, Outbox, PrepareError};
 use portcullis_store::{Store, StoreError};
 use portcullis_vault::Vault;
 use tokio::net::TcpListener;
@@ -89,6 +89,8 @@ impl Service {
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
             key_wrap: Arc::clone(&key_wrap),
+            mailer: Arc::new(Outbox::new(prepared.outbox, Arc::clone(&clock), Arc::clone(&entropy))),
+            public_url: settings.http.public_url.as_str().to_owned(),
             keyring: Keyring::load(&prepared.secrets).await?,
             hasher: PasswordHasher::start(settings.identity.argon2, entropy.as_ref())?,
             settings: settings.identity,

@@ -33,6 +33,9 @@ struct LoginRequest {
     persist_session: bool,
     /// What the person calls the device.
     device_name: Option<String>,
+    /// What an earlier sign-in from this device was answered with, of a program; browsers have a cookie for it.
+    #[schema(value_type = Option<String>)]
+    device_token: Option<SecretString>,
     /// `cookie` for browsers, `body` for programs.
     #[serde(default)]
     token_delivery: TokenDelivery,
@@ -74,13 +77,16 @@ impl MfaRequired {
 
 /// Sign in
 ///
-/// Unknown address, wrong password and disabled account are answered alike. Where the account has a second factor, the
-/// answer is not yet a session but asks for a code.
+/// Unknown address, wrong password and disabled account are answered alike. After five failures in a row each further
+/// one doubles the time nothing is tried, from a second to a quarter of an hour; devices of the owner are counted apart
+/// from strangers. Where the account has a second factor, the answer is not yet a session but asks for a code. A
+/// password that is too old is answered with `password_expired` and a `session_token` for its rotation.
 #[utoipa::path(
     post, path = "/v1/auth/login", tag = "auth", request_body = LoginRequest,
     responses(
         (status = 200, body = LoginResponse, headers(("Set-Cookie" = String, description = "the refresh token"))),
-        (status = 401, response = Problem), (status = 422, response = Problem), (status = 503, response = Problem),
+        (status = 401, response = Problem), (status = 403, response = Problem), (status = 422, response = Problem),
+        (status = 429, response = Problem), (status = 503, response = Problem),
     ),
 )]
 async fn login(
@@ -100,7 +106,8 @@ async fn login(
         device_name: body.device_name.as_deref().map(DeviceName::parse).transpose()?,
         token_in_body: body.token_delivery == TokenDelivery::Body,
     };
-    match state.identity.sign_in(attempt, &client.into()).await? {
+    let origin = client.with_device(body.device_token).into();
+    match state.identity.sign_in(attempt, &origin).await? {
         Login::SignedIn(session) => {
             let (headers, Json(answer)) = SessionAnswer::of(&state, *session)?;
             Ok((headers, Json(LoginResponse::Authenticated(Box::new(answer)))))

@@ -30,6 +30,9 @@ struct VerifyRequest {
     /// Six digits of the authenticator app, or a backup code.
     #[schema(value_type = String, example = "050471")]
     code: SecretString,
+    /// What an earlier sign-in from this device was answered with, of a program.
+    #[schema(value_type = Option<String>)]
+    device_token: Option<SecretString>,
 }
 
 /// What a new factor wants of whoever has one.
@@ -114,7 +117,8 @@ struct DisableResponse {
     post, path = "/v1/auth/mfa/verify", tag = "auth", request_body = VerifyRequest,
     responses(
         (status = 200, body = SessionAnswer, headers(("Set-Cookie" = String, description = "the refresh token"))),
-        (status = 401, response = Problem), (status = 429, response = Problem), (status = 503, response = Problem),
+        (status = 401, response = Problem), (status = 403, response = Problem), (status = 429, response = Problem),
+        (status = 503, response = Problem),
     ),
 )]
 async fn verify(
@@ -123,7 +127,8 @@ async fn verify(
     Json(body): Json<VerifyRequest>,
 ) -> Result<(HeaderMap, Json<SessionAnswer>), Problem> {
     let sign_in = MfaSignIn { session_token: body.session_token, code: PresentedCode::new(&body.code) };
-    let session = state.identity.sign_in_with_code(&sign_in, &client.into()).await?;
+    let origin = client.with_device(body.device_token).into();
+    let session = state.identity.sign_in_with_code(&sign_in, &origin).await?;
     SessionAnswer::of(&state, session)
 }
 

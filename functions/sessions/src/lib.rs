@@ -85,7 +85,7 @@ async fn status(
         session_id: session.id.to_string(),
         permissions: permissions.into_iter().map(ToString::to_string).collect(),
         session_expires_at: rfc3339(session.idle_expires_at.min(session.expires_at)),
-        password_expires_at: None,
+        password_expires_at: state.identity.password_expires_at(&caller.account).map(rfc3339),
         mfa_enabled: caller.account.mfa_enabled,
         roles: caller.account.roles,
     })

@@ -54,8 +54,8 @@ struct EraseRequest {
 async fn me(State(state): State<AppState>, AnyCaller(caller): AnyCaller) -> Result<Json<User>, Problem> {
     caller.require_as_key(&state.identity.settings.policy, "profile", "read")?;
     let account = caller.into_account();
-    let last_login = state.identity.last_login(account.id).await?;
-    Ok(Json(User::of(account, last_login)))
+    let last_login = state.identity.last_login(&account).await?;
+    Ok(Json(User::told(&state, account, last_login)))
 }
 
 /// Change the own account
@@ -74,9 +74,9 @@ async fn update(
 ) -> Result<Json<User>, Problem> {
     let phone = body.phone.map(|phone| phone.as_deref().map(PhoneNumber::parse).transpose()).transpose()?;
     let update = ProfileUpdate { name: body.name.as_deref().map(PersonName::parse).transpose()?, phone };
-    let last_login = state.identity.last_login(caller.account.id).await?;
+    let last_login = state.identity.last_login(&caller.account).await?;
     let account = state.identity.update_profile(&caller, update, &client.into()).await?;
-    Ok(Json(User::of(account, last_login)))
+    Ok(Json(User::told(&state, account, last_login)))
 }
 
 /// Erase the own account

@@ -17,6 +17,7 @@ module "portcullis" {
   source          = "../"
   environment     = "dev"
   public_url      = "https://auth.example.com"
+  mail_from       = "auth@example.com"
   allowed_origins = ["https://app.example.com"]
   artifacts       = "${path.root}/../../../target/lambda"
 }

@@ -32,6 +32,16 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "portcullis-vault",
         ],
     ),
+    (
+        "portcullis-manage-users",
+        &[
+            "portcullis-identity",
+            "portcullis-platform",
+            "portcullis-platform-aws",
+            "portcullis-platform-embedded",
+            "portcullis-store",
+        ],
+    ),
     ("portcullis-key-rotation", &["portcullis-identity", "portcullis-platform", "portcullis-platform-aws"]),
 ];
 

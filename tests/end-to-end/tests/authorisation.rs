@@ -26,6 +26,8 @@ enum Shows {
     AccessToken,
     /// An access token or an API key.
     AccessTokenOrApiKey,
+    /// An access token of somebody with the role `admin`.
+    AdminToken,
     /// The token of a service of ours, in `X-Service-Token`.
     ServiceToken,
     /// A refresh token, in the body or as a cookie.
@@ -43,7 +45,11 @@ const ROUTES: &[(&str, &str, Shows)] = &[
     ("delete", "/v1/users/me", Shows::AccessToken),
     ("get", "/.well-known/openid-configuration", Shows::Nothing),
     ("get", "/healthz", Shows::Nothing),
+    ("get", "/v1/admin/audit", Shows::AdminToken),
+    ("get", "/v1/admin/users", Shows::AdminToken),
+    ("get", "/v1/admin/users/{id}", Shows::AdminToken),
     ("get", "/v1/api-keys", Shows::AccessToken),
+    ("get", "/v1/audit", Shows::AccessToken),
     ("get", "/v1/auth/.well-known/jwks.json", Shows::Nothing),
     ("get", "/v1/auth/status", Shows::AccessToken),
     ("get", "/v1/authz/permissions", Shows::AccessTokenOrApiKey),
@@ -55,13 +61,24 @@ const ROUTES: &[(&str, &str, Shows)] = &[
     ("get", "/v1/trading-accounts", Shows::AccessToken),
     ("get", "/v1/trading-accounts/{id}", Shows::AccessToken),
     ("get", "/v1/users/me", Shows::AccessTokenOrApiKey),
+    ("patch", "/v1/admin/users/{id}", Shows::AdminToken),
     ("patch", "/v1/trading-accounts/{id}", Shows::AccessToken),
     ("patch", "/v1/users/me", Shows::AccessToken),
+    ("post", "/v1/admin/users", Shows::AdminToken),
+    ("post", "/v1/admin/users/{id}/reset-mfa", Shows::AdminToken),
+    ("post", "/v1/admin/users/{id}/revoke-sessions", Shows::AdminToken),
+    ("post", "/v1/admin/users/{id}/unlock", Shows::AdminToken),
     ("post", "/v1/api-keys", Shows::AccessToken),
     ("post", "/v1/api-keys/{id}/rotate", Shows::AccessToken),
+    ("post", "/v1/auth/email/resend", Shows::Nothing),
+    ("post", "/v1/auth/email/verify", Shows::Nothing),
     ("post", "/v1/auth/login", Shows::Nothing),
     ("post", "/v1/auth/logout", Shows::EitherToken),
     ("post", "/v1/auth/mfa/verify", Shows::Nothing),
+    ("post", "/v1/auth/password/change", Shows::AccessToken),
+    ("post", "/v1/auth/password/forgot", Shows::Nothing),
+    ("post", "/v1/auth/password/reset", Shows::Nothing),
+    ("post", "/v1/auth/password/rotate", Shows::Nothing),
     ("post", "/v1/auth/refresh", Shows::RefreshToken),
     ("post", "/v1/auth/register", Shows::Nothing),
     ("post", "/v1/authz/check", Shows::AccessTokenOrApiKey),
@@ -139,7 +156,7 @@ async fn every_route_is_in_the_table_and_the_table_has_no_other() {
         let names = security.to_string();
         match shows {
             Shows::Nothing => assert!(security.is_null(), "{method} {path} is documented as {names}"),
-            Shows::AccessToken => {
+            Shows::AccessToken | Shows::AdminToken => {
                 assert!(
                     names.contains("access_token") && !names.contains("api_key"),
                     "{method} {path}: {names}"
@@ -182,8 +199,12 @@ async fn a_route_takes_the_token_it_asks_for_and_no_other_kind() {
         ("a token with another signature", Some(swapped.as_str())),
         ("a token of a session that is over", over["access_token"].as_str()),
     ];
-    let closed =
-        |shows: Shows| matches!(shows, Shows::AccessToken | Shows::AccessTokenOrApiKey | Shows::ServiceToken);
+    let closed = |shows: Shows| {
+        matches!(
+            shows,
+            Shows::AccessToken | Shows::AdminToken | Shows::AccessTokenOrApiKey | Shows::ServiceToken
+        )
+    };
     for (method, path, _) in ROUTES.iter().filter(|(_, _, shows)| closed(*shows)) {
         for (what, token) in foreign {
             let answer = stage.call(method, path, token).await;
@@ -191,6 +212,10 @@ async fn a_route_takes_the_token_it_asks_for_and_no_other_kind() {
             let challenge = answer.headers()["www-authenticate"].to_str().unwrap();
             assert!(challenge.starts_with("Bearer error="), "{method} {path} with {what}: {challenge}");
         }
+    }
+    for (method, path, _) in ROUTES.iter().filter(|(_, _, shows)| *shows == Shows::AdminToken) {
+        let answer = stage.call(method, path, Some(access)).await;
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{method} {path} by somebody without the role");
     }
     for token in [access, PASSWORD, "rt_made.up.0.AA.AA", text(&session["user"], "user_id")] {
         let answer = stage.post("/v1/auth/refresh", json!({"refresh_token": token})).await;

@@ -30,6 +30,8 @@ pub struct Cloud {
     pub secret: String,
     /// The alias of the key that wraps data keys.
     pub key: String,
+    /// The address that mail comes from.
+    pub sender: String,
 }
 
 /// Why there is none.
@@ -47,6 +49,9 @@ pub enum Unprepared {
     /// The key could not be made.
     #[error("making the key")]
     Key(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The sender could not be made.
+    #[error("making the sender")]
+    Sender(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// There is nothing to put into it.
     #[error(transparent)]
     Keys(#[from] NotRotated),
@@ -61,17 +66,20 @@ impl Cloud {
             table: format!("portcullis{name}"),
             secret: format!("portcullis{name}"),
             key: format!("alias/portcullis{name}"),
+            sender: format!("portcullis{name}@auth.example.com"),
         };
         let connection = AwsConnection::of_process().await;
         cloud.make_table(&connection, environment).await?;
         cloud.make_secret(&connection).await?;
         cloud.make_key(&connection).await?;
+        cloud.make_sender(&connection).await?;
         Ok(cloud)
     }
 
     /// What a function is told of it.
-    pub fn variables(&self) -> [(String, String); 3] {
-        [("TABLE_NAME", &self.table), ("AWS_SECRET_NAME", &self.secret), ("KMS_KEY_ID", &self.key)]
+    pub fn variables(&self) -> [(String, String); 4] {
+        let Self { table, secret, key, sender } = self;
+        [("TABLE_NAME", table), ("AWS_SECRET_NAME", secret), ("KMS_KEY_ID", key), ("MAIL_FROM", sender)]
             .map(|(name, value)| (name.to_owned(), value.clone()))
     }
 
@@ -85,6 +93,16 @@ impl Cloud {
         let id = made.key_metadata.map(|key| key.key_id).unwrap_or_default();
         let named = client.create_alias().alias_name(&self.key).target_key_id(id).send().await;
         named.map(drop).map_err(|error| Unprepared::Key(error.into()))
+    }
+
+    async fn make_sender(&self, connection: &AwsConnection) -> Result<(), Unprepared> {
+        let config = aws_sdk_sesv2::config::Builder::from(connection.config()).timeout_config(patient());
+        let client = aws_sdk_sesv2::Client::from_conf(config.build());
+        if client.get_email_identity().email_identity(&self.sender).send().await.is_ok() {
+            return Ok(());
+        }
+        let made = client.create_email_identity().email_identity(&self.sender).send().await;
+        made.map(drop).map_err(|error| Unprepared::Sender(error.into()))
     }
 
     async fn make_table(

@@ -95,8 +95,17 @@ fn accesses<'a>(operation: &'a str, request: &'a Value) -> Vec<Access<'a>> {
             let actions = writes.filter_map(|write| write.as_object()?.values().next());
             vec![Access { action: operation, partitions: actions.filter_map(partition).collect() }]
         }
+        "BatchGetItem" => {
+            let tables = request.get("RequestItems").and_then(Value::as_object);
+            let keys = tables.into_iter().flat_map(|tables| tables.values());
+            let keys = keys.flat_map(|table| items(table.get("Keys")));
+            let partitions = keys.filter_map(|key| key.get("pk")?.get("S")?.as_str());
+            vec![Access { action: operation, partitions: partitions.collect() }]
+        }
         "Query" => {
             let condition = request.get("KeyConditionExpression").and_then(Value::as_str).unwrap_or_default();
+            // Of the table, or of its index.
+            let condition = condition.strip_prefix("list_").unwrap_or(condition);
             let name =
                 condition.strip_prefix("pk = ").and_then(|rest| rest.split(' ').next()).unwrap_or_default();
             let value = request

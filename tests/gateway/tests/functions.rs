@@ -114,12 +114,14 @@ async fn a_missing_secret_table_or_setting_stops_the_start_with_a_line_that_name
     let world = World::new().await;
     let (table, secret) = (world.cloud.table.as_str(), world.cloud.secret.as_str());
     let key = ("KMS_KEY_ID", world.cloud.key.as_str());
+    let sender = ("MAIL_FROM", world.cloud.sender.as_str());
     for (variables, named) in [
-        ([("TABLE_NAME", "no-such-table"), ("AWS_SECRET_NAME", secret), key], "no-such-table"),
-        ([("TABLE_NAME", table), ("AWS_SECRET_NAME", "no-such-secret"), key], "no-such-secret"),
-        ([("TABLE_NAME", table), ("AWS_SECRET_NAME", ""), key], "AWS_SECRET_NAME"),
-        ([("TABLE_NAME", ""), ("AWS_SECRET_NAME", secret), key], "TABLE_NAME"),
-        ([("TABLE_NAME", table), ("AWS_SECRET_NAME", secret), ("KMS_KEY_ID", "")], "KMS_KEY_ID"),
+        ([("TABLE_NAME", "no-such-table"), ("AWS_SECRET_NAME", secret), key, sender], "no-such-table"),
+        ([("TABLE_NAME", table), ("AWS_SECRET_NAME", "no-such-secret"), key, sender], "no-such-secret"),
+        ([("TABLE_NAME", table), ("AWS_SECRET_NAME", ""), key, sender], "AWS_SECRET_NAME"),
+        ([("TABLE_NAME", ""), ("AWS_SECRET_NAME", secret), key, sender], "TABLE_NAME"),
+        ([("TABLE_NAME", table), ("AWS_SECRET_NAME", secret), ("KMS_KEY_ID", ""), sender], "KMS_KEY_ID"),
+        ([("TABLE_NAME", table), ("AWS_SECRET_NAME", secret), key, ("MAIL_FROM", "")], "MAIL_FROM"),
     ] {
         let line = last_line(&variables);
         assert_eq!(

@@ -29,6 +29,7 @@ fn routes_of_the_code() -> BTreeMap<String, BTreeSet<Route>> {
         ("logout", portcullis_logout::routes()),
         ("users", portcullis_users::routes()),
         ("mfa", portcullis_mfa::routes()),
+        ("password", portcullis_password::routes()),
         ("api-keys", portcullis_api_keys::routes()),
         ("authz", portcullis_authz::routes()),
         ("internal", portcullis_internal::routes()),
@@ -36,6 +37,8 @@ fn routes_of_the_code() -> BTreeMap<String, BTreeSet<Route>> {
         ("broker-sessions", portcullis_broker_sessions::routes()),
         ("credentials", portcullis_credentials::routes()),
         ("providers", portcullis_providers::routes()),
+        ("audit", portcullis_audit::routes()),
+        ("admin", portcullis_admin::routes()),
         ("sessions", portcullis_sessions::routes()),
         ("keys", portcullis_keys::routes().merge(portcullis_http::healthz_routes())),
     ];
@@ -203,6 +206,22 @@ fn data_keys_open_for_the_functions_that_seal_with_them_and_under_their_purpose_
         "trading-accounts-function GenerateDataKey BrokerKey broker-credentials",
     ];
     assert_eq!(rights, expected.map(str::to_owned).into());
+}
+
+#[test]
+fn mail_is_sent_by_the_functions_that_have_something_to_tell_and_from_one_address() {
+    let mut senders = BTreeSet::new();
+    for function in functions() {
+        for statement in &function.statements {
+            if statement["Action"].to_string().contains("ses:") {
+                assert_eq!(statement["Action"], serde_json::json!(["ses:SendEmail"]));
+                assert_eq!(statement["Condition"]["StringEquals"]["ses:FromAddress"]["Ref"], "MailFrom");
+                senders.insert(function.binary.clone());
+            }
+        }
+    }
+    let expected = ["api-keys", "login", "mfa", "password", "register"];
+    assert_eq!(senders, expected.map(|name| format!("{name}-function")).into());
 }
 
 #[test]

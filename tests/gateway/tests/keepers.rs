@@ -1,4 +1,4 @@
-//! The keepers of keys and secrets, as moto plays them.
+//! The keepers of keys and secrets, and the post, as moto plays them.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -7,9 +7,11 @@
     reason = "a test that cannot go on says so"
 )]
 
-use portcullis_platform::{EncryptionContext, KeyWrap, KeyWrapError, SecretName};
+use portcullis_platform::{
+    EncryptionContext, Environment, KeyWrap, KeyWrapError, Mail, Mailer, MailerError, SecretName,
+};
 use portcullis_platform_aws::secrets::{SecretsManager, Source, SourceError};
-use portcullis_platform_aws::{AwsConnection, KmsKeyWrap};
+use portcullis_platform_aws::{AwsConnection, KmsKeyWrap, SesMailer};
 use secrecy::ExposeSecret;
 
 async fn key() -> KmsKeyWrap {
@@ -76,4 +78,34 @@ async fn the_version_before_is_accepted_beside_the_current_one() {
     client.put_secret_value().secret_id(name).secret_string("hunter2").send().await.unwrap();
     let error = source.read().await.unwrap_err();
     assert!(matches!(error, SourceError::Malformed(..)) && !format!("{error:?}").contains("hunter2"));
+}
+
+fn letter(to: &str) -> Mail {
+    Mail { to: to.to_owned(), subject: "Choose a new password", body: "Grüße\n#token=rst_x\n".into() }
+}
+
+/// Every message moto was given to this address.
+async fn received(to: &str) -> Vec<serde_json::Value> {
+    let endpoint = Environment::of_process().raw("AWS_ENDPOINT_URL").expect("tests/with-cloud").to_owned();
+    let url = format!("{endpoint}/moto-api/data.json");
+    let data: serde_json::Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+    let messages = data["ses"]["Message"].as_array().cloned().unwrap_or_default();
+    messages.into_iter().filter(|message| message["destinations"].to_string().contains(to)).collect()
+}
+
+#[tokio::test]
+async fn a_letter_arrives_from_a_sender_of_ours_and_from_nobody_else() {
+    let connection = AwsConnection::of_process().await;
+    let client = aws_sdk_sesv2::Client::new(connection.config());
+    client.create_email_identity().email_identity("auth@post.example.com").send().await.unwrap();
+    let mailer = SesMailer::new(&connection, "auth@post.example.com");
+    mailer.send(&letter("asha@post.example.com")).await.unwrap();
+    let [message] = received("asha@post.example.com").await.try_into().expect("one letter");
+    let text = message.to_string();
+    assert!(text.contains("auth@post.example.com") && text.contains("#token=rst_x"), "{text}");
+
+    let stranger = SesMailer::new(&connection, "stranger@elsewhere.example.com");
+    let refused = stranger.send(&letter("asha@elsewhere.example.com")).await;
+    assert!(matches!(refused, Err(MailerError::Refused(_))), "{refused:?}");
+    assert_eq!(received("asha@elsewhere.example.com").await.len(), 0);
 }

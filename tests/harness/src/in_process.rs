@@ -15,12 +15,13 @@ use portcullis_identity::{
 };
 use portcullis_platform::{Clock, Environment, SystemEntropy};
 use portcullis_platform_embedded::{DataDir, EmbeddedDynamoDb};
-use portcullis_store::{Account, AccountStatus, AuditEvent, AuditKind, Store};
+use portcullis_store::{Account, AccountStatus, AuditEvent, AuditKind, Standing, StandingChange, Store};
 use portcullis_vault::{Vault, VaultSettings};
 use secrecy::SecretString;
 
 use crate::fault::Faulty;
 use crate::key_wrap::FaultyKeyWrap;
+use crate::letters::Letters;
 use crate::unguarded::Unguarded;
 
 /// A password good enough for everybody.
@@ -63,6 +64,8 @@ pub async fn identity_with(
         clock,
         entropy,
         key_wrap: key_wrap.clone(),
+        mailer: Arc::new(Letters::default()),
+        public_url: "http://localhost:8001".to_owned(),
         keyring: Keyring::load(&prepared.secrets).await.expect("keys"),
         hasher: PasswordHasher::start(argon2, &SystemEntropy).expect("threads"),
         settings: IdentitySettings { argon2, ..IdentitySettings::read(environment).expect("settings") },
@@ -110,9 +113,12 @@ pub struct World {
     pub faults: Faulty,
     /// What goes wrong with the master key.
     pub key_wrap: Arc<FaultyKeyWrap>,
+    /// What people were written.
+    pub letters: Arc<Letters>,
     /// The store without faults in front of it, to look at what is.
     pub truth: Store,
-    engine: EmbeddedDynamoDb,
+    /// The engine itself.
+    pub(crate) engine: EmbeddedDynamoDb,
 }
 
 impl World {
@@ -128,8 +134,8 @@ impl World {
 
     /// The same with a rotation that reads first and writes then, to see that a suite notices.
     pub async fn with_unguarded_rotation(seed: u64) -> Self {
-        Self::build(seed, &Environment::default(), |faults| Unguarded::before(faults.clone()).http_client())
-            .await
+        let environment = Environment::default();
+        Self::build(seed, &environment, |faults| Unguarded::before(faults.clone()).http_client()).await
     }
 
     #[expect(clippy::expect_used, reason = "there is no test without it")]
@@ -144,8 +150,10 @@ impl World {
         let faults = Faulty::new(engine.clone(), seed);
         let clock = Arc::new(MovableClock(AtomicI64::new(1_795_000_000_000)));
         let store = Store::in_process(store_through(&faults), TABLE);
-        let (identity, key_wrap) = identity_with(environment, store, clock.clone(), CHEAP_HASHES).await;
-        Self { identity: Arc::new(identity), clock, faults, key_wrap, truth, engine }
+        let (mut identity, key_wrap) = identity_with(environment, store, clock.clone(), CHEAP_HASHES).await;
+        let letters = Arc::new(Letters::default());
+        identity.mailer = letters.clone();
+        Self { identity: Arc::new(identity), clock, faults, key_wrap, letters, truth, engine }
     }
 
     /// Registers somebody and signs them in.
@@ -185,14 +193,22 @@ impl World {
 
     /// Shows this password.
     pub async fn login_with(&self, email: &str, typed: &str) -> Result<Login, portcullis_identity::Error> {
-        let attempt = LoginAttempt {
-            name: LoginName::Email(Email::parse(email)?),
+        self.identity.sign_in(self.attempt(email, typed), &Origin::default()).await
+    }
+
+    /// An address and a password, on their way.
+    ///
+    /// # Panics
+    /// When it is no address.
+    #[expect(clippy::expect_used, reason = "there is no test without it")]
+    pub fn attempt(&self, email: &str, typed: &str) -> LoginAttempt {
+        LoginAttempt {
+            name: LoginName::Email(Email::parse(email).expect("an address")),
             password: password(typed),
             persistent: false,
             device_name: None,
             token_in_body: false,
-        };
-        self.identity.sign_in(attempt, &Origin::default()).await
+        }
     }
 }
 
@@ -231,10 +247,13 @@ impl World {
     /// When it is not there.
     #[expect(clippy::expect_used, reason = "there is no test without it")]
     pub async fn disable(&self, account: &Account) {
-        let event = AuditEvent::new(AuditKind::AccountDisabled, account.id, self.clock.now(), &SystemEntropy);
+        let seal = self.identity.audit_seal();
+        let kind = AuditKind::AccountDisabled;
+        let event = AuditEvent::new(kind, account.id, self.clock.now(), &seal, &SystemEntropy);
         let event = event.expect("randomness");
-        let found = self.truth.set_status(account, AccountStatus::Disabled, &event).await;
-        assert!(found.expect("the engine answers"), "the account is there");
+        let next = Standing { roles: account.roles.clone(), status: AccountStatus::Disabled };
+        let changed = self.truth.change_standing(account, &next, &event).await;
+        assert_eq!(changed.expect("the engine answers"), StandingChange::Changed);
     }
 }
 

@@ -6,5 +6,7 @@ pub mod authenticator;
 pub mod fault;
 pub mod in_process;
 pub mod key_wrap;
+pub mod letters;
 pub mod process;
+pub mod table;
 pub mod unguarded;

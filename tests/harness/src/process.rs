@@ -1,7 +1,7 @@
 //! The service as a user runs it, a process with a data folder and a port; or, told and telling the same, the functions
 //! behind the gateway of the tests.
 
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError, mpsc};
@@ -65,6 +65,37 @@ pub fn command(target: Target, data_dir: &Path, variables: &[(&str, &str)]) -> C
     command.env("DATA_DIR", data_dir).env("LISTEN_ADDR", "127.0.0.1:0").env("RUST_LOG", "error");
     command.envs(variables.iter().copied());
     command
+}
+
+/// Runs `manage-users` with this typed into it: exit status, output and complaints.
+///
+/// # Panics
+/// When it cannot be run.
+pub fn tool(data_dir: &Path, arguments: &[&str], typed: &str) -> (i32, String, String) {
+    tool_with(data_dir, arguments, typed, &[])
+}
+
+/// The same with these variables.
+///
+/// # Panics
+/// When it cannot be run.
+#[expect(clippy::expect_used, reason = "there is no test without it")]
+pub fn tool_with(
+    data_dir: &Path,
+    arguments: &[&str],
+    typed: &str,
+    variables: &[(&str, &str)],
+) -> (i32, String, String) {
+    let program = binary(Target::Local).with_file_name("manage-users");
+    let mut command = Command::new(program);
+    command.args(arguments).env("DATA_DIR", data_dir).env("USER", "tester").envs(variables.iter().copied());
+    let streams = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = streams.spawn().expect("manage-users is built");
+    // It may end without reading.
+    let _ = child.stdin.take().map(|mut input| input.write_all(typed.as_bytes()));
+    let done = child.wait_with_output().expect("it ends");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (done.status.code().unwrap_or(-1), text(done.stdout), text(done.stderr))
 }
 
 impl Running {

@@ -4,7 +4,7 @@ use axum::extract::FromRequestParts;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
-use portcullis_identity::{Caller, Principal, Service};
+use portcullis_identity::{Admin, Caller, Principal, Service};
 use secrecy::SecretString;
 
 use crate::{AppState, Code, Problem};
@@ -22,6 +22,20 @@ impl FromRequestParts<AppState> for SignedInCaller {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let token = bearer_token(&parts.headers).ok_or(Code::AuthenticationRequired)?;
         Ok(Self(state.identity.authenticate(token).await?))
+    }
+}
+
+/// An administrator with a live session. The role is read from the account and not from the token, so that one who was
+/// demoted is refused at once.
+#[derive(Debug, Clone)]
+pub struct AdminCaller(pub Admin);
+
+impl FromRequestParts<AppState> for AdminCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let SignedInCaller(caller) = SignedInCaller::from_request_parts(parts, state).await?;
+        Ok(Self(state.identity.as_admin(caller)?))
     }
 }
 

@@ -13,7 +13,9 @@ use axum::response::Response;
 use http::header::USER_AGENT;
 use http::request::Parts;
 
-use crate::RequestId;
+use secrecy::SecretString;
+
+use crate::{RequestId, device_cookie};
 
 /// Enough to recognise a browser by; the rest is of no use to the owner of an account.
 const USER_AGENT_CHARS: usize = 256;
@@ -23,7 +25,7 @@ const USER_AGENT_CHARS: usize = 256;
 pub struct ClientAddress(pub IpAddr);
 
 /// The caller, for the audit log, the list of devices and the rate limits.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Client {
     /// Where the request came from, if the runner knows. IPv4 is never wrapped in IPv6, so that one caller has one
     /// address.
@@ -32,6 +34,16 @@ pub struct Client {
     pub user_agent: Option<String>,
     /// The id of this request; absent only where the layers of [`finish`](crate::finish) are.
     pub request_id: Option<RequestId>,
+    /// What the device was given at an earlier sign-in, from its cookie. Not verified.
+    pub device: Option<SecretString>,
+}
+
+impl Client {
+    /// The same for a program, which keeps what its device was given and sends it in the body.
+    #[must_use]
+    pub fn with_device(self, token: Option<SecretString>) -> Self {
+        Self { device: token.or(self.device), ..self }
+    }
 }
 
 impl<S: Sync> FromRequestParts<S> for Client {
@@ -42,6 +54,7 @@ impl<S: Sync> FromRequestParts<S> for Client {
             ip: parts.extensions.get::<ClientAddress>().map(|address| address.0.to_canonical()),
             user_agent: user_agent(parts),
             request_id: parts.extensions.get().cloned(),
+            device: device_cookie::read(&parts.headers),
         })
     }
 }
@@ -52,6 +65,7 @@ impl From<Client> for portcullis_identity::Origin {
             ip: client.ip.map(|ip| ip.to_string()),
             user_agent: client.user_agent,
             request_id: client.request_id.map(|id| id.as_str().to_owned()).unwrap_or_default(),
+            device: client.device,
         }
     }
 }

@@ -13,11 +13,13 @@
 //! 3. A failure the contract does not name yet is a new [`Code`]; the compiler lists what else must then be said.
 
 mod access_log;
+mod audit;
 mod body;
 mod caller;
 mod client;
 mod cors;
 mod deadline;
+mod device_cookie;
 mod healthz;
 mod idempotency_key;
 mod json;
@@ -36,8 +38,9 @@ mod state;
 #[cfg(test)]
 mod testing;
 
+pub use audit::{AuditEventItem, AuditQuery};
 pub use body::MAX_BODY;
-pub use caller::{AnyCaller, ServiceCaller, SignedInCaller, bearer_token};
+pub use caller::{AdminCaller, AnyCaller, ServiceCaller, SignedInCaller, bearer_token};
 pub use client::{Client, ClientAddress, address_of_socket};
 pub use healthz::{Health, routes as healthz_routes};
 pub use idempotency_key::IdempotencyKey;
@@ -49,6 +52,6 @@ pub use problem::{Code, FieldError, Problem, ProblemDocument};
 pub use refresh_cookie::RefreshCookie;
 pub use request_id::RequestId;
 pub use router::finish;
-pub use session_answer::{SessionAnswer, TokenDelivery, User, rfc3339, session_headers};
+pub use session_answer::{SessionAnswer, TokenDelivery, User, device_headers, rfc3339, session_headers};
 pub use settings::{ALLOWED_ORIGINS, HttpSettings, PUBLIC_URL, PublicUrl, VARIABLES};
 pub use state::AppState;

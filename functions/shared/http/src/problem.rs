@@ -12,6 +12,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
 
 pub use self::code::Code;
 pub use self::document::{FieldError, ProblemDocument};
@@ -30,13 +31,14 @@ pub struct Problem {
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
     retry_after: u32,
+    session_token: Option<SecretString>,
 }
 
 impl Problem {
     /// An error with the usual words for it.
     pub fn new(code: Code) -> Self {
         let detail = Cow::Borrowed(code.detail());
-        Self { code, detail, errors: Vec::new(), retry_after: DEFAULT_PATIENCE }
+        Self { code, detail, errors: Vec::new(), retry_after: DEFAULT_PATIENCE, session_token: None }
     }
 
     /// A value that cannot be used, and where it is.
@@ -55,6 +57,19 @@ impl Problem {
     pub fn with_retry_after(self, wait: Duration) -> Self {
         let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
         Self { retry_after: u32::try_from(seconds.max(1)).unwrap_or(u32::MAX), ..self }
+    }
+
+    /// The same with what the client goes on with.
+    #[must_use]
+    pub fn with_session_token(self, token: SecretString) -> Self {
+        Self { session_token: Some(token), ..self }
+    }
+
+    /// The same where the value that cannot be used is called something else.
+    #[must_use]
+    pub fn pointing_to(mut self, pointer: &'static str) -> Self {
+        self.errors = self.errors.into_iter().map(|error| error.pointing_to(pointer)).collect();
+        self
     }
 
     /// The same with one more value that cannot be used.
@@ -79,6 +94,7 @@ impl Problem {
             code: self.code,
             request_id: id.map(RequestId::as_str),
             errors: &self.errors,
+            session_token: self.session_token.as_ref().map(ExposeSecret::expose_secret),
         };
         serde_json::to_vec(&document).unwrap_or_default().into()
     }

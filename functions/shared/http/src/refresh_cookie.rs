@@ -31,41 +31,55 @@ impl RefreshCookie {
 
     /// The value of a `Set-Cookie` that hands the token to the browser: for `lifetime`, or until the browser is closed.
     pub fn set(self, token: &SecretString, lifetime: Option<Duration>) -> Result<HeaderValue, Problem> {
-        let token = token.expose_secret();
-        // A token is ours and plain; if ever it were not, `;` would let it add attributes of its own.
-        if token.is_empty() || !token.bytes().all(is_cookie_octet) {
-            return Err(Code::InternalError.into());
-        }
-        self.header(token, lifetime.map(|lifetime| lifetime.as_secs()))
+        set(self.name(), self.secure, token, lifetime)
     }
 
     /// The value of a `Set-Cookie` that makes the browser forget the token. For logout alone: a failed or losing
     /// refresh must leave the winner's cookie where it is.
     pub fn clear(self) -> Result<HeaderValue, Problem> {
-        self.header("", Some(0))
+        header(self.name(), self.secure, "", Some(0))
     }
 
     /// The token a browser sent, if it sent exactly one. Two cookies of the name mean that somebody else set one of
     /// them, and nothing in the request tells whose came first.
     pub fn read(self, headers: &HeaderMap) -> Option<SecretString> {
-        let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-        let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        let mut values = pairs.filter(|(name, _)| *name == self.name()).map(|(_, value)| value);
-        match (values.next(), values.next()) {
-            (Some(token), None) if !token.is_empty() => Some(SecretString::from(token)),
-            _ => None,
-        }
+        read(self.name(), headers)
     }
+}
 
-    fn header(self, value: &str, max_age: Option<u64>) -> Result<HeaderValue, Problem> {
-        let name = self.name();
-        let secure = if self.secure { "; Secure" } else { "" };
-        let age = max_age.map(|seconds| format!("; Max-Age={seconds}")).unwrap_or_default();
-        let text = format!("{name}={value}; HttpOnly{secure}; SameSite=Strict; Path=/{age}");
-        let mut header = HeaderValue::from_str(&text).map_err(|_| Problem::new(Code::InternalError))?;
-        header.set_sensitive(true);
-        Ok(header)
+/// The value of a `Set-Cookie` that hands a token to a browser.
+pub(crate) fn set(
+    name: &str,
+    secure: bool,
+    token: &SecretString,
+    lifetime: Option<Duration>,
+) -> Result<HeaderValue, Problem> {
+    let token = token.expose_secret();
+    // A token is ours and plain; if ever it were not, `;` would let it add attributes of its own.
+    if token.is_empty() || !token.bytes().all(is_cookie_octet) {
+        return Err(Code::InternalError.into());
     }
+    header(name, secure, token, lifetime.map(|lifetime| lifetime.as_secs()))
+}
+
+/// The value of the cookie of this name, if there is exactly one.
+pub(crate) fn read(name: &str, headers: &HeaderMap) -> Option<SecretString> {
+    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let mut values = pairs.filter(|(found, _)| *found == name).map(|(_, value)| value);
+    match (values.next(), values.next()) {
+        (Some(token), None) if !token.is_empty() => Some(SecretString::from(token)),
+        _ => None,
+    }
+}
+
+fn header(name: &str, secure: bool, value: &str, max_age: Option<u64>) -> Result<HeaderValue, Problem> {
+    let secure = if secure { "; Secure" } else { "" };
+    let age = max_age.map(|seconds| format!("; Max-Age={seconds}")).unwrap_or_default();
+    let text = format!("{name}={value}; HttpOnly{secure}; SameSite=Strict; Path=/{age}");
+    let mut header = HeaderValue::from_str(&text).map_err(|_| Problem::new(Code::InternalError))?;
+    header.set_sensitive(true);
+    Ok(header)
 }
 
 /// RFC 6265 section 4.1.1.

@@ -4,11 +4,11 @@ use axum::http::HeaderMap;
 use http::header::SET_COOKIE;
 use jiff::Timestamp;
 use portcullis_identity::{Account, RefreshGrant, SignedIn};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{AppState, Json, Problem};
+use crate::{AppState, Json, Problem, device_cookie};
 
 /// A person, as clients see them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -58,6 +58,12 @@ impl User {
             password_expires_at: None,
         }
     }
+
+    /// The same with the end of its password, where passwords have one.
+    pub fn told(state: &AppState, account: Account, last_login_at: Option<Timestamp>) -> Self {
+        let password_expires_at = state.identity.password_expires_at(&account).map(rfc3339);
+        Self { password_expires_at, ..Self::of(account, last_login_at) }
+    }
 }
 
 /// A time as RFC 3339 in UTC.
@@ -90,6 +96,10 @@ pub struct SessionAnswer {
     /// With `token_delivery: "body"` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<String>,
+    /// With `token_delivery: "body"` only: to be sent with the next sign-in from here, which is then known to come from
+    /// a device of its owner. It opens nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_token: Option<String>,
     /// Who signed in.
     pub user: User,
 }
@@ -98,17 +108,30 @@ impl SessionAnswer {
     /// The answer to a finished sign-in, with the headers that belong to it.
     pub fn of(state: &AppState, session: SignedIn) -> Result<(HeaderMap, Json<Self>), Problem> {
         let delivery = if session.token_in_body { TokenDelivery::Body } else { TokenDelivery::Cookie };
-        let (headers, refresh_token) = session_headers(state, &session.refresh, delivery)?;
+        let (mut headers, refresh_token) = session_headers(state, &session.refresh, delivery)?;
+        let device_token = match delivery {
+            TokenDelivery::Body => Some(session.device.expose_secret().to_owned()),
+            TokenDelivery::Cookie => {
+                headers.append(SET_COOKIE, device_cookie::set(&state.settings.public_url, &session.device)?);
+                None
+            }
+        };
         let answer = Self {
             status: "authenticated",
             access_token: session.access_token,
             token_type: "Bearer",
             expires_in: session.expires_in.as_secs(),
             refresh_token,
-            user: User::of(session.account, Some(session.at)),
+            device_token,
+            user: User::told(state, session.account, Some(session.at)),
         };
         Ok((headers, Json(answer)))
     }
+}
+
+/// Headers that make a browser a known device.
+pub fn device_headers(state: &AppState, token: &SecretString) -> Result<HeaderMap, Problem> {
+    Ok([(SET_COOKIE, device_cookie::set(&state.settings.public_url, token)?)].into_iter().collect())
 }
 
 /// Headers that hand a refresh token to a browser, or what goes into the body for a program.

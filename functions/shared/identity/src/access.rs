@@ -5,7 +5,7 @@ use portcullis_verifier::{Claims, Expectations};
 
 use crate::Identity;
 use crate::error::Error;
-use crate::login::{is_usable, unix_seconds};
+use crate::login::unix_seconds;
 
 /// A person with a live session.
 #[derive(Debug, Clone)]
@@ -40,7 +40,7 @@ impl Identity {
         let (account, session) =
             tokio::try_join!(self.store.account(account), self.store.session(account, session))?;
         match (account, session) {
-            (Some(account), Some(session)) if is_usable(&account, &session, self.clock.now()) => {
+            (Some(account), Some(session)) if self.is_usable(&account, &session, self.clock.now()) => {
                 Ok(Caller { account, session, claims })
             }
             _ => Err(Error::InvalidAccessToken),

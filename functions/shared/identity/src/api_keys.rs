@@ -19,12 +19,12 @@ use zeroize::Zeroizing;
 
 use crate::access::Caller;
 use crate::error::{Error, InvalidField};
-use crate::login::admit;
+use crate::letters::Letter;
 use crate::principal::{KeyHolder, is_for_keys};
 use crate::{Identity, Origin, sealing};
 
 /// Keys of one account. More are a leak of keys nobody remembers.
-const MOST_KEYS: usize = 50;
+pub(crate) const MOST_KEYS: usize = 50;
 const MOST_SCOPES: usize = 50;
 /// The use of a key is noted this often, not at every request.
 const NOTED_EVERY: Duration = Duration::from_mins(1);
@@ -96,9 +96,13 @@ impl Identity {
             Some(name) => Some(self.repeatable(&key, wanted.scopes.as_deref(), name, &text).await?),
             None => None,
         };
-        let event = self.audit_event(AuditKind::ApiKeyCreated, account.id, origin)?;
+        let mut event = self.audit_event(AuditKind::ApiKeyCreated, account.id, origin)?;
+        event.target = Some(key.id.to_string());
         match self.store.create_api_key(&key, request.as_ref(), &event).await? {
-            ApiKeyCreation::Created => Ok(IssuedApiKey { key, text }),
+            ApiKeyCreation::Created => {
+                self.tell(&account.email, &Letter::ApiKeyCreated(origin)).await;
+                Ok(IssuedApiKey { key, text })
+            }
             ApiKeyCreation::Repeated(first) => {
                 let context = answer_context(account.id);
                 let opened = sealing::open(&first.answer, &context, self.key_wrap.as_ref()).await?;
@@ -135,7 +139,8 @@ impl Identity {
         let seen = seen.filter(|key| is_in_time(key, self.clock.now())).ok_or(Error::NotFound)?;
         let text = new_text(id, self.entropy.as_ref())?;
         let digest = self.current_digest(&text)?;
-        let event = self.audit_event(AuditKind::ApiKeyRotated, caller.account.id, origin)?;
+        let mut event = self.audit_event(AuditKind::ApiKeyRotated, caller.account.id, origin)?;
+        event.target = Some(id.to_string());
         if self.store.rotate_api_key(&seen, &digest, &event).await? {
             return Ok(IssuedApiKey { key: ApiKey { digest, ..seen }, text });
         }
@@ -149,7 +154,8 @@ impl Identity {
     /// Removes one of the caller's keys.
     pub async fn delete_api_key(&self, caller: &Caller, id: ApiKeyId, origin: &Origin) -> Result<(), Error> {
         self.may(caller, "delete")?;
-        let event = self.audit_event(AuditKind::ApiKeyDeleted, caller.account.id, origin)?;
+        let mut event = self.audit_event(AuditKind::ApiKeyDeleted, caller.account.id, origin)?;
+        event.target = Some(id.to_string());
         let removed = self.store.delete_api_key(caller.account.id, id, &event).await?;
         if removed { Ok(()) } else { Err(Error::NotFound) }
     }
@@ -168,7 +174,10 @@ impl Identity {
             .api_key_macs
             .iter()
             .any(|mac| hmac::verify(mac, text.as_bytes(), &key.digest).is_ok());
-        if !is_right || !is_in_time(&key, now) || admit(&account).is_err() {
+        if !is_right || !is_in_time(&key, now) || self.admit(&account).is_err() {
+            return Err(Error::InvalidApiKey);
+        }
+        if !self.has_current_password(&account, now) {
             return Err(Error::InvalidApiKey);
         }
         self.note_use(&key, now).await;
@@ -193,7 +202,7 @@ impl Identity {
     }
 
     /// Scopes that are the owner's to give.
-    fn scopes(&self, roles: &[String], wanted: Option<&[String]>) -> Result<Vec<Grant>, Error> {
+    pub(crate) fn scopes(&self, roles: &[String], wanted: Option<&[String]>) -> Result<Vec<Grant>, Error> {
         let owned = self.settings.policy.permissions(roles);
         let Some(wanted) = wanted else {
             return Ok(owned.into_iter().filter(|grant| is_for_keys(grant)).cloned().collect());
@@ -216,7 +225,7 @@ impl Identity {
             .collect()
     }
 
-    fn current_digest(&self, text: &SecretString) -> Result<Digest, Error> {
+    pub(crate) fn current_digest(&self, text: &SecretString) -> Result<Digest, Error> {
         let key = self.keyring.api_key_macs.first().ok_or(Error::Internal("there is no key for API keys"))?;
         let mut digest = [0; 32];
         digest.copy_from_slice(hmac::sign(key, text.expose_secret().as_bytes()).as_ref());
@@ -247,7 +256,7 @@ impl Identity {
     }
 }
 
-fn is_in_time(key: &ApiKey, now: Timestamp) -> bool {
+pub(crate) fn is_in_time(key: &ApiKey, now: Timestamp) -> bool {
     key.expires_at.is_none_or(|end| end > now)
 }
 
@@ -262,7 +271,7 @@ fn check_expiry(wanted: Option<Timestamp>, now: Timestamp) -> Result<(), Error> 
 }
 
 /// 43 letters of base62. A byte of 248 or more is drawn again: the rest of 256 by 62 would make some letters likelier.
-fn new_text(id: ApiKeyId, entropy: &dyn Entropy) -> Result<SecretString, Error> {
+pub(crate) fn new_text(id: ApiKeyId, entropy: &dyn Entropy) -> Result<SecretString, Error> {
     const EVEN: u8 = 248;
     let mut letters = Zeroizing::new(String::with_capacity(api_key::SECRET_LENGTH));
     while letters.len() < api_key::SECRET_LENGTH {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use portcullis_platform::{EntropyUnavailable, KeyWrapError};
 use portcullis_store::StoreError;
 
+use crate::session_token::SessionToken;
+
 /// One value of a request that cannot be accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidField {
@@ -65,6 +67,15 @@ pub enum Error {
     /// The code that confirms an operation is wrong, or was used before.
     #[error("wrong code")]
     WrongCode,
+    /// The password is right, and the address not confirmed yet.
+    #[error("email not verified")]
+    EmailNotVerified,
+    /// The password is right and too old: here is what lets its owner choose another one.
+    #[error("password expired")]
+    PasswordExpired(SessionToken),
+    /// The link of a mail is unknown, too old, or was used.
+    #[error("invalid mail token")]
+    InvalidMailToken,
     /// There is no second factor, or none that waits to be proven.
     #[error("no second factor is set up")]
     MfaNotSetUp,
@@ -83,6 +94,9 @@ pub enum Error {
     /// The idempotency key was used for another request.
     #[error("idempotency key reused")]
     IdempotencyKeyReused,
+    /// Nobody would be left to administer.
+    #[error("the last administrator")]
+    LastAdmin,
     /// What was asked for does not exist, or not for this caller.
     #[error("not found")]
     NotFound,

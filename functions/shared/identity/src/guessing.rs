@@ -2,6 +2,24 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+use portcullis_store::{AccountId, Guesser, Guesses, Reservation, Wait};
+
+use crate::error::Error;
+use crate::sha256::sha256;
+use crate::{Identity, Origin};
+
+/// Wrong passwords, counted by account or by whatever name was guessed at.
+pub(crate) const PASSWORDS: Patience =
+    Patience { free: 5, first: Duration::from_secs(1), longest: Duration::from_mins(15) };
+/// Mails somebody may ask for in the name of an address.
+pub(crate) const MAILS: Patience =
+    Patience { free: 3, first: Duration::from_mins(1), longest: Duration::from_hours(1) };
+
+/// Failures one client address may have in a window: enough for an office behind one address.
+const MOST_FAILURES: u64 = 100;
+const WINDOW: Duration = Duration::from_mins(15);
+
 /// How patient a kind of secret is with wrong guesses.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
@@ -21,6 +39,103 @@ impl Patience {
         let wait = factor.and_then(|factor| self.first.checked_mul(factor));
         Some(wait.unwrap_or(self.longest).min(self.longest))
     }
+
+    /// Every wait there is, from the first to the longest.
+    fn waits(self) -> Vec<Wait> {
+        let mut waits = Vec::new();
+        for after in self.free.. {
+            let wait = self.wait_after(after).unwrap_or(self.longest);
+            waits.push(Wait { after, wait });
+            if wait >= self.longest {
+                break;
+            }
+        }
+        waits
+    }
+}
+
+/// At which name somebody guesses, and with whom they are counted.
+#[derive(Debug, Clone)]
+pub(crate) struct Guess {
+    pub(crate) name: String,
+    pub(crate) guesser: Guesser,
+}
+
+impl Identity {
+    /// Counts a guess before it is looked at, or says how long it is too early.
+    pub(crate) async fn reserve(
+        &self,
+        guess: &Guess,
+        patience: Patience,
+        now: Timestamp,
+    ) -> Result<Result<Guesses, Duration>, Error> {
+        let mut attempt = [0; 16];
+        self.entropy.fill(&mut attempt)?;
+        let waits = patience.waits();
+        let reserved = self.store.reserve_guess(&guess.name, &guess.guesser, &waits, attempt, now).await?;
+        Ok(match reserved {
+            Reservation::Counted(guesses) => Ok(guesses),
+            Reservation::TooEarly { count, last } => {
+                let end = last + patience.wait_after(count).unwrap_or(patience.first);
+                Err(end.duration_since(now).unsigned_abs())
+            }
+        })
+    }
+
+    /// Takes a guess back that could not be looked at: a fault of ours is nobody's failure. Where that fails too, the
+    /// owner has one guess less.
+    pub(crate) async fn withdraw(&self, guess: &Guess) {
+        if let Err(error) = self.store.withdraw_guess(&guess.name, &guess.guesser).await {
+            tracing::warn!(%error, "a guess was not taken back");
+        }
+    }
+
+    /// An error if the client address failed too often lately. Without an address, and where the limit is switched off,
+    /// nothing is asked.
+    pub(crate) async fn check_rate(&self, origin: &Origin, now: Timestamp) -> Result<(), Error> {
+        let Some(address) = self.limited_address(origin) else { return Ok(()) };
+        let failures = self.store.failures_of(&address, window(now)).await?;
+        if failures < MOST_FAILURES { Ok(()) } else { Err(too_many_from_there(now)) }
+    }
+
+    /// Counts a failure of the client address. Whoever is over the limit is not told anything else.
+    pub(crate) async fn count_failure(&self, origin: &Origin, now: Timestamp) -> Result<(), Error> {
+        let Some(address) = self.limited_address(origin) else { return Ok(()) };
+        let number = window(now);
+        let counted = self.store.count_failure(&address, number, MOST_FAILURES, now + WINDOW).await?;
+        if counted { Ok(()) } else { Err(too_many_from_there(now)) }
+    }
+
+    fn limited_address(&self, origin: &Origin) -> Option<String> {
+        origin.ip.as_deref().filter(|_| self.settings.rate_limit).map(network)
+    }
+}
+
+/// An IPv6 customer has at least a network of 64 bits to choose addresses from.
+fn network(address: &str) -> String {
+    match address.parse::<std::net::Ipv6Addr>() {
+        Ok(six) => format!("{:x}", six.to_bits() >> 64),
+        Err(_) => address.to_owned(),
+    }
+}
+
+fn window(now: Timestamp) -> i64 {
+    let length = i64::try_from(WINDOW.as_secs()).unwrap_or(i64::MAX);
+    now.as_second().div_euclid(length)
+}
+
+fn too_many_from_there(now: Timestamp) -> Error {
+    let length = i64::try_from(WINDOW.as_secs()).unwrap_or(i64::MAX);
+    let left = length - now.as_second().rem_euclid(length);
+    Error::TooManyAttempts { retry_after: Duration::from_secs(u64::try_from(left).unwrap_or(1)) }
+}
+
+/// Whose account it would be if there were one of this name: for calls that are made for a name that is nobody's as for
+/// any other.
+pub(crate) fn nobody(name: &str) -> Result<AccountId, Error> {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ..] = sha256(name);
+    let number = u128::from_be_bytes([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]);
+    format!("usr_{number:032x}").parse().map_err(|_| Error::Internal("nobody has no id"))
 }
 
 #[cfg(test)]
@@ -29,12 +144,32 @@ mod tests {
 
     #[test]
     fn the_wait_doubles_from_the_last_free_failure_on_and_ends_growing() {
-        let patience = Patience { free: 5, first: Duration::from_secs(1), longest: Duration::from_mins(15) };
-        let seconds = |failures| patience.wait_after(failures).map(|wait| wait.as_secs());
+        let seconds = |failures| PASSWORDS.wait_after(failures).map(|wait| wait.as_secs());
         assert_eq!(
             [0, 4, 5, 6, 7, 14, 15].map(seconds),
             [None, None, Some(1), Some(2), Some(4), Some(512), Some(900)]
         );
         assert_eq!([36, 37, 69, u64::MAX].map(seconds), [Some(900); 4]);
+    }
+
+    #[test]
+    fn the_store_is_told_every_wait_once() {
+        let waits = PASSWORDS.waits();
+        assert_eq!(waits.len(), 11);
+        assert_eq!(waits[0], Wait { after: 5, wait: Duration::from_secs(1) });
+        assert_eq!(waits[10], Wait { after: 15, wait: Duration::from_mins(15) });
+    }
+
+    #[test]
+    fn one_customer_is_one_network() {
+        assert_eq!(network("192.0.2.7"), "192.0.2.7");
+        assert_eq!(network("2001:db8:1:2::1"), network("2001:db8:1:2:ffff::9"));
+        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
+    }
+
+    #[test]
+    fn nobody_is_the_same_for_a_name_and_another_for_another() {
+        assert_eq!(nobody("a@example.com").unwrap(), nobody("a@example.com").unwrap());
+        assert_ne!(nobody("a@example.com").unwrap(), nobody("b@example.com").unwrap());
     }
 }

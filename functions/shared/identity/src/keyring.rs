@@ -18,9 +18,13 @@ pub struct Keyring {
     pub(crate) verification: VerificationKeys,
     /// The first makes refresh tokens, all are accepted.
     pub(crate) refresh_macs: Vec<hmac::Key>,
+    /// The first makes the tokens of devices, all are accepted.
+    pub(crate) device_macs: Vec<hmac::Key>,
     /// The first digests new API keys, all are accepted.
     pub(crate) api_key_macs: Vec<hmac::Key>,
     pub(crate) service_tokens: ServiceTokens,
+    /// The first seals the audit trail, all are accepted.
+    pub(crate) audit_macs: (hmac::Key, Vec<hmac::Key>),
     fingerprints: hmac::Key,
     jwks: String,
 }
@@ -55,16 +59,26 @@ impl Keyring {
                 .map(|key| hmac::Key::new(hmac::HMAC_SHA256, key.as_ref()))
                 .ok_or(UnusableSecret::Malformed(SecretName::SessionSecretKey, "usable"))
         };
-        let refresh_macs = std::iter::once(&session.current)
-            .chain(&session.accepted)
-            .map(|secret| key(secret, "authenticate a refresh token"))
-            .collect::<Result<Vec<_>, _>>()?;
+        let keys = |purpose| {
+            let secrets = std::iter::once(&session.current).chain(&session.accepted);
+            secrets.map(|secret| key(secret, purpose)).collect::<Result<Vec<_>, _>>()
+        };
+        let refresh_macs = keys("authenticate a refresh token")?;
+        let device_macs = keys("recognise a device")?;
 
         let api_keys = secrets.fetch(SecretName::ApiKeySecret).await?;
         let api_key_macs = std::iter::once(&api_keys.current)
             .chain(&api_keys.accepted)
             .map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret()))
             .collect();
+        // Of this secret, because it is the one that is not rotated: a record is kept longer than the others live.
+        let audit_mac = |secret: &secrecy::SecretSlice<u8>| {
+            derive(secret.expose_secret(), "seal the audit trail")
+                .map(|key| hmac::Key::new(hmac::HMAC_SHA256, key.as_ref()))
+                .ok_or(UnusableSecret::Malformed(SecretName::ApiKeySecret, "usable"))
+        };
+        let earlier = api_keys.accepted.iter().map(audit_mac).collect::<Result<_, _>>()?;
+        let audit_macs = (audit_mac(&api_keys.current)?, earlier);
         let services = secrets.fetch(SecretName::ServiceTokens).await?;
         let service_tokens =
             ServiceTokens::parse(std::iter::once(&services.current).chain(&services.accepted))
@@ -74,7 +88,9 @@ impl Keyring {
             verification: VerificationKeys::of(published()),
             jwks: json!({"keys": published().map(SigningKey::jwk).collect::<Vec<_>>()}).to_string(),
             refresh_macs,
+            device_macs,
             api_key_macs,
+            audit_macs,
             service_tokens,
             fingerprints: key(&session.current, "fingerprint a repeatable request")?,
             signing: current,

@@ -7,24 +7,35 @@
 
 mod access;
 mod access_token;
+mod administration;
 mod api_keys;
+mod audit;
+mod common_passwords;
+mod confirmation;
+mod devices;
 mod email;
 mod error;
+mod foreign_hash;
+mod gate;
 mod guessing;
 mod hashing;
 mod key_derivation;
 mod keyring;
+mod letters;
 mod login;
 mod logout;
+mod managed_keys;
 mod mfa;
 mod password;
 mod person;
 mod principal;
 mod profile;
+mod recovery;
 mod refresh;
 mod refresh_token;
 mod register;
 mod revocations;
+mod rotation;
 pub mod sealing;
 mod service_rights;
 mod services;
@@ -32,14 +43,17 @@ mod session_token;
 mod sessions;
 mod settings;
 mod sha256;
+mod verification;
 
 use std::sync::Arc;
 
 pub use access::Caller;
 pub use access_token::{SigningKey, VerificationKeys};
+pub use administration::{AccountRequest, Admin, FirstPassword, Listed, Operator, StandingUpdate};
 pub use api_keys::{ApiKeyName, ApiKeyRequest, IssuedApiKey};
 pub use email::Email;
 pub use error::{Error, InvalidField};
+pub use foreign_hash::{ImportedHash, UnusableHash};
 pub use hashing::{Argon2Settings, PasswordHasher};
 pub use keyring::{Keyring, UnusableSecret};
 pub use login::{Login, LoginAttempt, LoginName, SignedIn};
@@ -59,12 +73,16 @@ pub use session_token::SessionToken;
 pub use sessions::SessionList;
 pub use settings::{IdentitySettings, VARIABLES};
 
-use portcullis_platform::{Clock, Entropy, KeyWrap};
+use portcullis_platform::{Clock, Entropy, KeyWrap, Mailer};
 use portcullis_store::Store;
 /// What operations give and take of the store's records, for callers that know the operations alone.
-pub use portcullis_store::{Account, ApiKey, ApiKeyId, Session, SessionId, StoreError};
+pub use portcullis_store::{
+    Account, AccountId, AccountStatus, ApiKey, ApiKeyId, AuditCursor, AuditFilter, AuditId, AuditPage,
+    AuditRecord, Finding, Guesses, Session, SessionId, StoreError, TimePage, Verified, Wrong,
+};
 /// What a policy is asked.
 pub use portcullis_verifier::policy::{Permission, PermissionError};
+use secrecy::SecretString;
 
 /// Everything an operation needs; made once at the start and shared by all requests.
 #[derive(Debug)]
@@ -77,6 +95,10 @@ pub struct Identity {
     pub entropy: Arc<dyn Entropy>,
     /// Who keeps the master key of what is sealed.
     pub key_wrap: Arc<dyn KeyWrap>,
+    /// Who delivers mail.
+    pub mailer: Arc<dyn Mailer>,
+    /// Where clients reach the service, for links in mail; never what a request says it is.
+    pub public_url: String,
     /// Keys of tokens.
     pub keyring: Keyring,
     /// The threads that hash.
@@ -94,4 +116,6 @@ pub struct Origin {
     pub user_agent: Option<String>,
     /// The id of the request.
     pub request_id: String,
+    /// The device's token of an earlier sign-in, unverified.
+    pub device: Option<SecretString>,
 }

@@ -1,14 +1,21 @@
 //! Signing in with a password.
+//!
+//! Two rounds of the store: the guess is counted while the credentials are read, and the count is set back while the
+//! session is stored. A name that is nobody's takes the same way, and ends as a wrong password does.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portcullis_store::{Account, AccountStatus, AuditEvent, AuditKind, Credentials, Id, NewSession, Session};
+use portcullis_store::{Account, AuditEvent, AuditKind, ChainEnd, Credentials, Guesses, Id, NewSession};
 use portcullis_verifier::Claims;
+use secrecy::SecretString;
 
+use crate::devices::looks;
 use crate::email::Email;
 use crate::error::Error;
+use crate::guessing::{Guess, PASSWORDS, nobody};
 use crate::hashing::Verdict;
+use crate::letters::Letter;
 use crate::mfa::MfaChallenge;
 use crate::password::Password;
 use crate::person::{DeviceName, Username};
@@ -67,6 +74,8 @@ pub struct SignedIn {
     pub refresh: RefreshGrant,
     /// Whether a program wants it in the body.
     pub token_in_body: bool,
+    /// What the device shows at its next sign-in, to be known again.
+    pub device: SecretString,
 }
 
 /// What is known of a session before it begins.
@@ -87,44 +96,176 @@ pub(crate) struct MadeSession {
     pub(crate) signed_in: SignedIn,
 }
 
+/// What came before a guess.
+struct Past {
+    guesses: Guesses,
+    sign_ins: ChainEnd,
+}
+
+/// What became of a guess.
+enum Judged {
+    /// The password is right, and the account may be given a token.
+    Admitted(Box<Credentials>),
+    /// The password is right, and the address not confirmed yet: whoever knows the password may know.
+    Unconfirmed,
+    /// Anything else, of an account or of nobody's.
+    Refused(Option<Account>),
+}
+
 impl Identity {
     /// Starts a session for whoever knows the password of an active account, or asks for a code where the account wants
-    /// one. Everybody else gets
-    /// [`Error::InvalidCredentials`] after the same work: unknown name, wrong password and disabled account are not to
-    /// be told apart.
+    /// one. Everybody else gets [`Error::InvalidCredentials`] after the same work: unknown name, wrong password and
+    /// disabled account are not to be told apart. Whoever guesses too often is not looked at for a while.
     pub async fn sign_in(&self, attempt: LoginAttempt, origin: &Origin) -> Result<Login, Error> {
-        let found = match &attempt.name {
-            LoginName::Email(email) => self.store.credentials_by_email(email.as_str()).await?,
-            LoginName::Username(name) => self.store.credentials_by_username(&name.0).await?,
+        let now = self.clock.now();
+        let address = self.address_of(&attempt.name).await?;
+        let guesser = self.guesser(&address, origin);
+        let guess = Guess { name: address, guesser };
+        let (reserved, found, sign_ins, rate) = tokio::join!(
+            self.reserve(&guess, PASSWORDS, now),
+            self.store.credentials_by_email(&guess.name),
+            self.store.sign_ins_end(&guess.name),
+            self.check_rate(origin, now),
+        );
+        let guesses = reserved?.map_err(|retry_after| Error::TooManyAttempts { retry_after })?;
+        let read = async { Ok((found?, sign_ins?)) };
+        let (judged, sign_ins) = match (read.await, rate) {
+            (Ok((found, sign_ins)), Ok(())) => (self.judge(found, &attempt.password).await, sign_ins),
+            (Err(error), _) | (_, Err(error)) => (Err(error), ChainEnd::default()),
         };
+        let entered = match judged {
+            Ok(Judged::Admitted(credentials)) => {
+                self.let_in(*credentials, attempt, &guess, Past { guesses, sign_ins }, origin).await
+            }
+            Ok(Judged::Unconfirmed) => match self.store.forgive_guesses(&guess.name, &guess.guesser).await {
+                Ok(()) => return Err(Error::EmailNotVerified),
+                Err(error) => Err(error.into()),
+            },
+            Ok(Judged::Refused(account)) => {
+                return Err(self.refuse(&guess, account.as_ref(), now, origin).await);
+            }
+            Err(error) => Err(error),
+        };
+        match entered {
+            Ok(login) => Ok(login),
+            Err(expired @ Error::PasswordExpired(_)) => Err(expired),
+            Err(error) => {
+                self.withdraw(&guess).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// The canonical address behind a name. A username that is nobody's stands for itself: it is no address, so there
+    /// are no credentials under it.
+    async fn address_of(&self, name: &LoginName) -> Result<String, Error> {
+        Ok(match name {
+            LoginName::Email(email) => email.as_str().to_owned(),
+            LoginName::Username(name) => {
+                self.store.address_of_username(&name.0).await?.unwrap_or_else(|| name.0.clone())
+            }
+        })
+    }
+
+    async fn judge(&self, found: Option<Credentials>, password: &Password) -> Result<Judged, Error> {
         let stored = found.as_ref().map(|credentials| credentials.password_hash.as_str());
-        let verdict = self.hasher.verify(&attempt.password, stored).await?;
-        let credentials = found.filter(|_| verdict != Verdict::Wrong).ok_or(Error::InvalidCredentials)?;
-        admit(&credentials.account)?;
-        if verdict == Verdict::RightButOutdated {
-            self.upgrade_hash(&credentials, &attempt.password).await?;
+        let verdict = self.hasher.verify(password, stored).await?;
+        let Some(mut credentials) = found else { return Ok(Judged::Refused(None)) };
+        let admitted = self.admit(&credentials.account);
+        match (verdict, admitted) {
+            (Verdict::Wrong, _) | (_, Err(Error::InvalidCredentials)) => {
+                Ok(Judged::Refused(Some(credentials.account)))
+            }
+            (_, Err(_)) => Ok(Judged::Unconfirmed),
+            (Verdict::RightButOutdated, Ok(())) => {
+                credentials.password_hash = self.upgrade_hash(&credentials, password).await?;
+                Ok(Judged::Admitted(Box::new(credentials)))
+            }
+            (Verdict::Right, Ok(())) => Ok(Judged::Admitted(Box::new(credentials))),
         }
-        if credentials.account.mfa_enabled {
-            return Ok(Login::MfaRequired(self.ask_for_code(&credentials.account, attempt, origin).await?));
-        }
+    }
+
+    /// What a right password leads to.
+    async fn let_in(
+        &self,
+        credentials: Credentials,
+        attempt: LoginAttempt,
+        guess: &Guess,
+        past: Past,
+        origin: &Origin,
+    ) -> Result<Login, Error> {
+        let (account, now) = (credentials.account, self.clock.now());
         let beginning = Beginning {
             methods: vec![PASSWORD_METHOD.to_owned()],
             persistent: attempt.persistent,
             token_in_body: attempt.token_in_body,
             device_name: attempt.device_name.map(|name| name.0),
         };
-        let made = self.make_session(credentials.account, beginning, self.clock.now(), origin)?;
-        self.store.start_session(&made.session, &made.event).await?;
+        let forgiven = async { Ok(self.store.forgive_guesses(&guess.name, &guess.guesser).await?) };
+        // The code comes first: an old password alone must not be enough to choose a new one.
+        if account.mfa_enabled {
+            let asked = self.ask_for_code(&account, beginning, past.sign_ins, origin);
+            return Ok(Login::MfaRequired(tokio::try_join!(asked, forgiven)?.0));
+        }
+        if !self.has_current_password(&account, now) {
+            let (challenge, event) = self.rotation(&account, beginning, now, origin)?;
+            let begun = async { Ok(self.store.begin_challenge(&challenge.0, &event).await?) };
+            tokio::try_join!(begun, forgiven)?;
+            return Err(challenge.1);
+        }
+        let made = self.make_session(account, beginning, now, origin)?;
+        let look = looks(origin);
+        tokio::try_join!(
+            self.store.start_session(&made.session, &made.event, past.sign_ins),
+            self.store.note_login(&guess.name, &guess.guesser, &look, now),
+        )?;
+        self.tell_of_new_device(&made.signed_in.account, &past.guesses, origin).await?;
         Ok(Login::SignedIn(Box::new(made.signed_in)))
     }
 
-    async fn upgrade_hash(&self, credentials: &Credentials, password: &Password) -> Result<(), Error> {
+    /// Notes a failure, in the same way whether or not the name is anybody's.
+    async fn refuse(
+        &self,
+        guess: &Guess,
+        account: Option<&Account>,
+        now: Timestamp,
+        origin: &Origin,
+    ) -> Error {
+        let noted = async {
+            let subject = account.map_or_else(|| nobody(&guess.name), |account| Ok(account.id))?;
+            let event = self.audit_event(AuditKind::LoginFailed, subject, origin)?;
+            let failed = self.store.note_failed_login(&guess.name, account.is_some(), &event);
+            tokio::try_join!(async { Ok(failed.await?) }, self.count_failure(origin, now))
+        };
+        noted.await.map_or_else(|error| error, |((), ())| Error::InvalidCredentials)
+    }
+
+    /// Writes to somebody who signed in from where they never did. The first sign-in of all is no news.
+    pub(crate) async fn tell_of_new_device(
+        &self,
+        account: &Account,
+        before: &Guesses,
+        origin: &Origin,
+    ) -> Result<(), Error> {
+        let is_first = before.last_login_at.is_none();
+        let is_known = self.known_device(&account.email, origin).is_some()
+            || before.last_seen_as.as_ref().is_some_and(|look| *look == looks(origin));
+        if is_first || is_known {
+            return Ok(());
+        }
+        let event = self.audit_event(AuditKind::NewDevice, account.id, origin)?;
+        self.store.record(&event).await?;
+        self.tell(&account.email, &Letter::NewDevice(origin)).await;
+        Ok(())
+    }
+
+    async fn upgrade_hash(&self, credentials: &Credentials, password: &Password) -> Result<String, Error> {
         let upgraded = self.hasher.hash(password, self.entropy.as_ref()).await?;
         // Where the old hash is gone the password was changed meanwhile, and that one stays.
         self.store
             .replace_password_hash(&credentials.account.email, &credentials.password_hash, &upgraded)
             .await?;
-        Ok(())
+        Ok(upgraded)
     }
 
     /// A session with its tokens. Nothing of it counts before it is stored.
@@ -152,14 +293,17 @@ impl Identity {
             idle_expires_at: now + self.settings.idle_limit(),
             expires_at: now + self.settings.session_max_age,
         };
-        let mut event = self.audit_event(AuditKind::LoginSucceeded, account.id, origin)?;
+        let event = self.audit_event(AuditKind::LoginSucceeded, account.id, origin)?;
+        let mut event = event.of_sign_in_with(&account.email);
         event.session = Some(id);
+        event.at = now;
         let signed_in = SignedIn {
             at: now,
             access_token: self.access_token(&account, &session, now)?,
             expires_in: self.settings.access_token_ttl,
             refresh: RefreshGrant::of(token, &session, now),
             token_in_body: beginning.token_in_body,
+            device: self.device_token(&account.email, origin)?,
             account,
         };
         Ok(MadeSession { session, event, signed_in })
@@ -192,19 +336,6 @@ impl Identity {
             amr: session.methods.clone(),
         })
     }
-}
-
-/// The one gate in front of every token.
-pub(crate) fn admit(account: &Account) -> Result<(), Error> {
-    match account.status {
-        AccountStatus::Active => Ok(()),
-        AccountStatus::Disabled => Err(Error::InvalidCredentials),
-    }
-}
-
-/// Whether a session of an account may be used.
-pub(crate) fn is_usable(account: &Account, session: &Session, now: Timestamp) -> bool {
-    admit(account).is_ok() && session.is_live(account, now)
 }
 
 pub(crate) fn unix_seconds(at: Timestamp) -> u64 {

@@ -4,6 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
+use crate::common_passwords::is_common;
 use crate::error::Error;
 
 /// In characters, as a person counts them.
@@ -22,12 +23,17 @@ impl Password {
         Self(SecretString::from(normalized.as_str()))
     }
 
+    /// Whether somebody typed the same twice.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        aws_lc_rs::constant_time::verify_slices_are_equal(&self.bytes(), &other.bytes()).is_ok()
+    }
+
     pub(crate) fn bytes(&self) -> Zeroizing<Vec<u8>> {
         Zeroizing::new(self.0.expose_secret().as_bytes().to_vec())
     }
 
-    /// Whether the password may be chosen by a person of this name and address: long enough, and hard to guess by
-    /// zxcvbn. There are no rules on classes of characters (NIST SP 800-63B-4, section 3.1.1.2).
+    /// Whether the password may be chosen by a person of this name and address: long enough, not one that many chose
+    /// before, and hard to guess by zxcvbn. There are no rules on classes of characters (NIST SP 800-63B-4, section 3.1.1.2).
     pub(crate) fn check_strength(&self, known: &[&str], min_score: u8) -> Result<(), Error> {
         let password = self.0.expose_secret();
         let length = password.chars().count();
@@ -38,6 +44,10 @@ impl Password {
         }
         if length > LONGEST {
             return Err(Error::WeakPassword(format!("Use at most {LONGEST} characters.")));
+        }
+        if is_common(password) {
+            let advice = "Many people chose this password before, so it is among the first that are tried.";
+            return Err(Error::WeakPassword(advice.to_owned()));
         }
         let judged = zxcvbn::zxcvbn(password, known);
         if u8::from(judged.score()) >= min_score {
@@ -82,6 +92,8 @@ mod tests {
             "passwordpassword",
             "123456789012",
             "asharaoasharao",
+            "ghjcnjgfhjkm",
+            "MailCreated5240",
             "asha@example.com",
             "aaaaaaaaaaaaaaaa",
         ] {

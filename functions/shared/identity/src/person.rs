@@ -7,6 +7,11 @@ use crate::error::{Error, InvalidField};
 pub struct PersonName(pub(crate) String);
 
 impl PersonName {
+    /// Whether an account is called this.
+    pub fn is(&self, name: &str) -> bool {
+        self.0 == name
+    }
+
     /// Reads what a person typed; space around it does not count.
     pub fn parse(typed: &str) -> Result<Self, Error> {
         printable("/name", typed, 100).map(Self)
@@ -46,6 +51,11 @@ impl DeviceName {
 pub struct Username(pub(crate) String);
 
 impl Username {
+    /// Whether an account is called this.
+    pub fn is(&self, name: &str) -> bool {
+        self.0 == name
+    }
+
     /// Reads what a person typed; capitals do not count.
     pub fn parse(typed: &str) -> Result<Self, Error> {
         let name = typed.trim().to_ascii_lowercase();

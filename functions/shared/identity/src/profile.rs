@@ -1,7 +1,7 @@
 //! A person's own account: reading, changing and erasing it.
 
 use jiff::Timestamp;
-use portcullis_store::{Account, AccountId, AuditKind, ProfileChange};
+use portcullis_store::{Account, AuditKind, ProfileChange};
 
 use crate::access::Caller;
 use crate::error::Error;
@@ -20,8 +20,8 @@ pub struct ProfileUpdate {
 
 impl Identity {
     /// When the owner of an account last signed in.
-    pub async fn last_login(&self, account: AccountId) -> Result<Option<Timestamp>, Error> {
-        Ok(self.store.last_login(account).await?)
+    pub async fn last_login(&self, account: &Account) -> Result<Option<Timestamp>, Error> {
+        Ok(self.store.guesses(&account.email).await?.last_login_at)
     }
 
     /// Changes the caller's profile and returns the account as it is now.
@@ -50,8 +50,8 @@ impl Identity {
         password: &Password,
         origin: &Origin,
     ) -> Result<(), Error> {
-        self.confirm_password(caller, password).await?;
+        self.confirm_password(caller, password, origin).await?;
         let event = self.audit_event(AuditKind::AccountErased, caller.account.id, origin)?;
-        Ok(self.store.erase(&caller.account, &event).await?)
+        if self.store.erase(&caller.account, &event).await? { Ok(()) } else { Err(Error::LastAdmin) }
     }
 }

@@ -7,7 +7,6 @@ use portcullis_store::{Account, AuditKind, NewSession, Rotation, RotationResult,
 use secrecy::SecretString;
 
 use crate::error::Error;
-use crate::login::is_usable;
 use crate::refresh_token::{PresentedToken, RefreshToken};
 use crate::{Identity, Origin};
 
@@ -81,10 +80,10 @@ impl Identity {
             tokio::try_join!(self.store.rotate(&step), self.store.account(presented.account))?;
         let account = account.ok_or(Error::InvalidRefreshToken)?;
         match rotated {
-            RotationResult::Rotated(session) if is_usable(&account, &session, now) => {
+            RotationResult::Rotated(session) if self.may_go_on(&account, &session, now) => {
                 self.refreshed(&account, &session, next, now)
             }
-            RotationResult::Refused(session) if is_usable(&account, &session, now) => {
+            RotationResult::Refused(session) if self.may_go_on(&account, &session, now) => {
                 match self.standing(&presented, &session, now) {
                     Standing::Replayed(current) => self.refreshed(&account, &session, current, now),
                     Standing::Stolen => self.end_stolen(&presented, origin).await,
@@ -93,6 +92,11 @@ impl Identity {
             }
             _ => Err(Error::InvalidRefreshToken),
         }
+    }
+
+    /// Whoever has a password that is too old signs in once more and replaces it.
+    fn may_go_on(&self, account: &Account, session: &Session, now: Timestamp) -> bool {
+        self.is_usable(account, session, now) && self.has_current_password(account, now)
     }
 
     fn standing(&self, presented: &PresentedToken, session: &Session, now: Timestamp) -> Standing {

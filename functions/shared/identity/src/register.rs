@@ -56,6 +56,7 @@ impl Identity {
             mfa_enabled: false,
             email_verified: false,
             epoch: 0,
+            password_changed_at: now,
             created_at: now,
         };
         let event = self.audit_event(AuditKind::AccountRegistered, account.id, origin)?;
@@ -63,9 +64,12 @@ impl Identity {
         match self.store.register(&new, request.as_ref(), &event).await? {
             Registration::Created => Ok(Registered(new.account)),
             // The body was the same, so all but these two is, too: nothing else about the person need be remembered.
-            Registration::Repeated(first) => {
-                Ok(Registered(Account { id: first.account, created_at: first.created_at, ..new.account }))
-            }
+            Registration::Repeated(first) => Ok(Registered(Account {
+                id: first.account,
+                created_at: first.created_at,
+                password_changed_at: first.created_at,
+                ..new.account
+            })),
             Registration::KeyReused => Err(Error::IdempotencyKeyReused),
             Registration::EmailTaken => Err(Error::EmailTaken),
             Registration::UsernameTaken => Err(Error::UsernameTaken),
@@ -87,13 +91,15 @@ impl Identity {
     }
 
     /// An event of now, with what is known of who caused it.
-    pub(crate) fn audit_event(
+    /// An event of now in the trail of an account.
+    pub fn audit_event(
         &self,
         kind: AuditKind,
         subject: portcullis_store::AccountId,
         origin: &Origin,
     ) -> Result<AuditEvent, Error> {
-        let mut event = AuditEvent::new(kind, subject, self.clock.now(), self.entropy.as_ref())?;
+        let mut event =
+            AuditEvent::new(kind, subject, self.clock.now(), &self.audit_seal(), self.entropy.as_ref())?;
         event.ip.clone_from(&origin.ip);
         event.user_agent.clone_from(&origin.user_agent);
         event.request_id.clone_from(&origin.request_id);

@@ -77,10 +77,29 @@ const SERVICES: Variable = Variable {
     about: "services and their rights (JSON: names, each with a list of resource:action, or with `rights` and `credentials` of `brokers`, `kind` and `per_minute`); their tokens are in SERVICE_TOKENS",
     aliases: &[],
 };
+const AUDIT_RETENTION_DAYS: Variable = Variable {
+    name: "AUDIT_RETENTION_DAYS",
+    default: "400",
+    about: "days a record of the audit trail is kept; thirteen months let one year be compared with the next",
+    aliases: &[],
+};
 const EMAIL_VERIFICATION: Variable = Variable {
     name: "EMAIL_VERIFICATION",
     default: "off",
-    about: "whether an address must be confirmed; only `off` so far",
+    about: "whether an address must be confirmed before its account can be used: `off` or `required`",
+    aliases: &[],
+};
+
+const PASSWORD_ROTATION_DAYS: Variable = Variable {
+    name: "PASSWORD_ROTATION_DAYS",
+    default: "0",
+    about: "days after which a password must be replaced; 0 for never, as NIST and OWASP advise",
+    aliases: &[Alias { name: "PORTFOLIO_PASSWORD_ROTATION_DAYS", factor: 1 }],
+};
+const RATE_LIMIT: Variable = Variable {
+    name: "RATE_LIMIT",
+    default: "on",
+    about: "whether failures are limited by client address: `on` or `off`; by account they always are",
     aliases: &[],
 };
 
@@ -100,7 +119,10 @@ pub const VARIABLES: &[Variable] = &[
     TOTP_ISSUER,
     ROLE_DEFINITIONS,
     SERVICES,
+    AUDIT_RETENTION_DAYS,
     EMAIL_VERIFICATION,
+    PASSWORD_ROTATION_DAYS,
+    RATE_LIMIT,
 ];
 
 /// Names, lifetimes and rules, checked.
@@ -122,10 +144,18 @@ pub struct IdentitySettings {
     pub session_max_age: Duration,
     /// zxcvbn score a new password needs.
     pub password_min_score: u8,
+    /// How long a password may be used, if not for ever.
+    pub password_max_age: Option<Duration>,
+    /// Whether an address must be confirmed before its account can be used.
+    pub email_verification: bool,
+    /// Whether failures are limited by client address.
+    pub rate_limit: bool,
     /// Cost of a password hash.
     pub argon2: Argon2Settings,
     /// What authenticator apps call this service.
     pub totp_issuer: String,
+    /// How long a record of the audit trail is kept.
+    pub audit_retention: Duration,
     /// Who may do what.
     pub policy: Policy,
     /// Which service may do what.
@@ -140,10 +170,7 @@ impl IdentitySettings {
             document => Policy::parse(document)
                 .map_err(|error| Misconfigured::new(ROLE_DEFINITIONS.name, error.to_string()))?,
         };
-        if environment.text(&EMAIL_VERIFICATION)? != "off" {
-            let reason = "only `off` is supported so far";
-            return Err(Misconfigured::new(EMAIL_VERIFICATION.name, reason));
-        }
+        let rotation_days = environment.number(&PASSWORD_ROTATION_DAYS, 0..=3_650)?;
         let totp_issuer = environment.text(&TOTP_ISSUER)?;
         let shown_plainly = !totp_issuer.contains(|letter: char| letter == ':' || letter.is_control());
         if !shown_plainly || totp_issuer.chars().count() > 64 {
@@ -164,7 +191,13 @@ impl IdentitySettings {
             session_timeout: environment.seconds(&SESSION_TIMEOUT, 1..=LONGEST)?,
             session_max_age: environment.seconds(&SESSION_MAX_AGE, 1..=LONGEST)?,
             password_min_score: u8::try_from(environment.number(&PASSWORD_MIN_SCORE, 0..=4)?).unwrap_or(4),
+            password_max_age: (rotation_days > 0).then(|| Duration::from_secs(rotation_days * DAY)),
+            email_verification: one_of(environment, &EMAIL_VERIFICATION, ["off", "required"])?,
+            rate_limit: one_of(environment, &RATE_LIMIT, ["off", "on"])?,
             argon2: Argon2Settings::read(environment)?,
+            audit_retention: Duration::from_secs(
+                environment.number(&AUDIT_RETENTION_DAYS, 1..=LONGEST / DAY)? * DAY,
+            ),
             policy,
         })
     }
@@ -172,5 +205,19 @@ impl IdentitySettings {
     /// How long a session lives from its last refresh on.
     pub(crate) fn idle_limit(&self) -> Duration {
         self.session_timeout.min(self.refresh_token_ttl)
+    }
+}
+
+/// Whether a variable of two words is the second of them.
+fn one_of(
+    environment: &Environment,
+    variable: &'static Variable,
+    words: [&str; 2],
+) -> Result<bool, Misconfigured> {
+    let [no, yes] = words;
+    match environment.text(variable)? {
+        word if word == no => Ok(false),
+        word if word == yes => Ok(true),
+        _ => Err(Misconfigured::new(variable.name, format!("is neither `{no}` nor `{yes}`"))),
     }
 }

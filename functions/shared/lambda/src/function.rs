@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use portcullis_http::{AppState, ClientAddress, Code, HttpSettings, Problem, finish};
 use portcullis_identity::{Identity, IdentitySettings, Keyring, PasswordHasher, UnusableSecret};
-use portcullis_platform::{BrokerHttp, Clock, Entropy, KeyWrap};
+use portcullis_platform::{BrokerHttp, Clock, Entropy, KeyWrap, Mailer};
 use portcullis_platform_aws::ClientIp;
 use portcullis_platform_aws::secrets::{CachedSecrets, SourceError};
 use portcullis_store::Store;
@@ -29,6 +29,7 @@ pub(crate) struct Parts {
     pub(crate) broker_key_wrap: Arc<dyn KeyWrap>,
     pub(crate) broker_http: Arc<dyn BrokerHttp>,
     pub(crate) vault: VaultSettings,
+    pub(crate) mailer: Arc<dyn Mailer>,
     pub(crate) hasher: PasswordHasher,
     pub(crate) identity: IdentitySettings,
     pub(crate) http: Arc<HttpSettings>,
@@ -120,6 +121,8 @@ impl Function {
             clock: Arc::clone(&parts.clock),
             entropy: Arc::clone(&parts.entropy),
             key_wrap: Arc::clone(&parts.key_wrap),
+            mailer: Arc::clone(&parts.mailer),
+            public_url: parts.http.public_url.as_str().to_owned(),
             keyring,
             hasher: parts.hasher.clone(),
             settings: parts.identity.clone(),

@@ -11,7 +11,8 @@ use portcullis_platform_aws::secrets::{
     CachedSecrets, SecretsManager, Source, SourceError, Vault, VaultUnusable,
 };
 use portcullis_platform_aws::{
-    AwsConnection, AwsSettings, JsonLines, KmsKeyWrap, Measured, Measurements, SecretsProvider, serve,
+    AwsConnection, AwsSettings, JsonLines, KmsKeyWrap, Measured, Measurements, SecretsProvider, SesMailer,
+    serve,
 };
 use portcullis_store::{Meter, Store, StoreError, client_config};
 use portcullis_vault::VaultSettings;
@@ -95,6 +96,7 @@ async fn start(
         broker_key_wrap: Arc::new(KmsKeyWrap::new(&connection, settings.broker_kms_key)),
         broker_http: Arc::new(HttpsBrokers::default()),
         vault,
+        mailer: Arc::new(SesMailer::new(&connection, settings.mail_from)),
         hasher: PasswordHasher::start(identity.argon2, entropy.as_ref())?,
         identity,
         http: Arc::new(http),

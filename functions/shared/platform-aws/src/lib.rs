@@ -1,7 +1,7 @@
 //! The platform traits on AWS, and the Lambda runtime around a router.
 //!
 //! The crate is responsible for reaching AWS (one connection pool, every timeout set), for data keys from KMS, for
-//! secrets from Secrets Manager or HashiCorp Vault and how long an old value may be used, for turning an event of API
+//! mail through SES, for secrets from Secrets Manager or HashiCorp Vault and how long an old value may be used, for turning an event of API
 //! Gateway into a request and back, and for logs and metrics as CloudWatch reads them. It must not know any route,
 //! account or table: whoever puts a function together hands it a service that answers requests.
 //!
@@ -13,6 +13,7 @@ mod event;
 mod invocation;
 mod key_wrap;
 mod logs;
+mod mailer;
 mod runtime;
 pub mod secrets;
 mod settings;
@@ -22,5 +23,6 @@ pub use event::UnusableEvent;
 pub use invocation::Invocation;
 pub use key_wrap::KmsKeyWrap;
 pub use logs::{JsonLines, Measured, Measurements, NothingMeasured};
+pub use mailer::SesMailer;
 pub use runtime::{ClientIp, serve, serve_events};
 pub use settings::{AwsSettings, SecretsProvider, VARIABLES, VaultSettings};

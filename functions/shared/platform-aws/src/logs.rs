@@ -19,6 +19,7 @@ use crate::invocation::Invocation;
 /// The namespace of the product's metrics.
 const NAMESPACE: &str = "Portcullis";
 /// A field that only the line of an answered request has.
+const MAIL_FAILURES: &str = "MailFailures";
 const LATENCY: &str = "latency_ms";
 
 /// What was counted elsewhere while a request was answered.
@@ -101,6 +102,14 @@ impl<W> JsonLines<W> {
         }
         if line.contains_key(LATENCY) {
             self.add_metrics(&mut line, now.as_millisecond());
+        } else if line.contains_key(MAIL_FAILURES) {
+            let metric = json!({
+                "Namespace": NAMESPACE,
+                "Dimensions": [[]],
+                "Metrics": [{"Name": MAIL_FAILURES, "Unit": "Count"}],
+            });
+            let at = now.as_millisecond();
+            line.insert("_aws".into(), json!({"Timestamp": at, "CloudWatchMetrics": [metric]}));
         }
         line
     }
@@ -271,6 +280,14 @@ mod tests {
         assert_eq!(line["error"], "no\nway");
         assert!(line["location"].as_str().unwrap().starts_with("portcullis_platform_aws::logs::tests:"));
         assert!(line.get("_aws").is_none(), "only an answered request is counted");
+    }
+
+    #[test]
+    fn a_letter_that_was_not_sent_is_counted_for_whoever_is_paged() {
+        let lines = logged(|| tracing::error!(MailFailures = 1.0, error = "no post", "a mail was not sent"));
+        let metric = &lines[0]["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!((&metric["Dimensions"], &lines[0]["MailFailures"]), (&json!([[]]), &json!(1.0)));
+        assert_eq!(metric["Metrics"], json!([{"Name": "MailFailures", "Unit": "Count"}]));
     }
 
     #[test]

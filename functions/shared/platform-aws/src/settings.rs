@@ -19,6 +19,12 @@ const BROKER_KMS_KEY_ID: Variable = Variable {
     about: "id, ARN or alias of the KMS key that wraps the data keys of broker credentials; KMS_KEY_ID when unset",
     aliases: &[],
 };
+const MAIL_FROM: Variable = Variable {
+    name: "MAIL_FROM",
+    default: "",
+    about: "address that mail comes from; SES must know it to be yours",
+    aliases: &[],
+};
 const SECRETS_PROVIDER: Variable = Variable {
     name: "SECRETS_PROVIDER",
     default: "aws",
@@ -68,6 +74,7 @@ pub const VARIABLES: &[Variable] = &[
     TABLE_NAME,
     KMS_KEY_ID,
     BROKER_KMS_KEY_ID,
+    MAIL_FROM,
     SECRETS_PROVIDER,
     AWS_SECRET_NAME,
     VAULT_ADDR,
@@ -86,6 +93,8 @@ pub struct AwsSettings {
     pub kms_key: String,
     /// The KMS key that wraps the data keys of broker credentials.
     pub broker_kms_key: String,
+    /// The address that mail comes from.
+    pub mail_from: String,
     /// Where secrets are.
     pub secrets: SecretsProvider,
     /// What is logged.
@@ -139,9 +148,13 @@ impl AwsSettings {
         tracing_subscriber::EnvFilter::try_new(&log)
             .map_err(|error| Misconfigured::new(RUST_LOG.name, error.to_string()))?;
         let (table, kms_key) = (required(environment, &TABLE_NAME)?, required(environment, &KMS_KEY_ID)?);
+        let mail_from = required(environment, &MAIL_FROM)?;
+        if !mail_from.contains('@') || mail_from.contains(char::is_control) {
+            return Err(Misconfigured::new(MAIL_FROM.name, "is not an address"));
+        }
         let broker_kms_key = Some(environment.text(&BROKER_KMS_KEY_ID)?).filter(|key| !key.is_empty());
         let broker_kms_key = broker_kms_key.unwrap_or_else(|| kms_key.clone());
-        Ok(Self { table, kms_key, broker_kms_key, secrets, log })
+        Ok(Self { table, kms_key, broker_kms_key, mail_from, secrets, log })
     }
 }
 
@@ -196,7 +209,11 @@ mod tests {
         assert_eq!(read(&[("AWS_SECRET_NAME", "x")]).unwrap_err(), "TABLE_NAME: must be set");
         let without_key = [("AWS_SECRET_NAME", "x"), ("TABLE_NAME", "y")];
         assert_eq!(read(&without_key).unwrap_err(), "KMS_KEY_ID: must be set");
-        assert!(read(&[without_key[0], without_key[1], ("KMS_KEY_ID", "z")]).is_ok());
+        let without_sender = [without_key[0], without_key[1], ("KMS_KEY_ID", "z")];
+        assert_eq!(read(&without_sender).unwrap_err(), "MAIL_FROM: must be set");
+        let [name, table, key] = without_sender;
+        assert!(read(&[name, table, key, ("MAIL_FROM", "auth@example.com")]).is_ok());
+        assert!(read(&[name, table, key, ("MAIL_FROM", "us")]).unwrap_err().starts_with("MAIL_FROM: "));
     }
 
     #[test]
@@ -210,6 +227,7 @@ mod tests {
                 ("VAULT_VERIFY", verify),
                 ("TABLE_NAME", "t"),
                 ("KMS_KEY_ID", "k"),
+                ("MAIL_FROM", "auth@example.com"),
             ])
         };
         assert!(vault("https://vault.example:8200", "true").is_ok());

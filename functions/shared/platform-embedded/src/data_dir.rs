@@ -9,6 +9,7 @@
 //!     service-tokens.json       0600, an object of service names, each with one or two tokens
 //!     token-signing-key.pem     0600, RSA in PKCS#8
 //!     master-key                0600, 32 bytes in base64url
+//!   outbox/                     0700, a file for each message
 //! ```
 
 mod inspection;
@@ -54,6 +55,8 @@ pub struct Prepared {
     pub key_wrap: LocalMasterKey,
     /// The file to give to `EmbeddedDynamoDb::open`.
     pub database: PathBuf,
+    /// The folder to give to `Outbox::new`.
+    pub outbox: PathBuf,
     /// What was missing and has been made now, in the order it was made; empty from the second start on.
     pub created: Vec<Created>,
 }
@@ -140,6 +143,10 @@ impl DataDir {
         self.root.join("keys")
     }
 
+    fn outbox(&self) -> PathBuf {
+        self.root.join("outbox")
+    }
+
     fn key(&self, key: Key) -> PathBuf {
         self.keys().join(key.file_name())
     }
@@ -153,6 +160,8 @@ impl Inspected {
         made.note("data folder", self.dir.root.clone(), private_files::create_folder)?;
         let keys = self.dir.keys();
         private_files::create_folder(&keys).map_err(|cause| refused("key folder", keys, cause))?;
+        let outbox = self.dir.outbox();
+        private_files::create_folder(&outbox).map_err(|cause| refused("outbox", outbox.clone(), cause))?;
         let session_secret = made.key(Key::SessionSecret, self.session_secret)?;
         let api_key_secret = made.key(Key::ApiKeySecret, self.api_key_secret)?;
         let service_tokens = made.key(Key::ServiceTokens, self.service_tokens)?;
@@ -165,7 +174,7 @@ impl Inspected {
         let key_wrap = LocalMasterKey::new(&master, self.entropy)
             .map_err(|cause| PrepareError::Make { what: "key wrapping", cause: cause.into() })?;
         let secrets = FileSecrets { session_secret, api_key_secret, service_tokens, token_signing };
-        Ok(Prepared { secrets, key_wrap, database, created })
+        Ok(Prepared { secrets, key_wrap, database, outbox, created })
     }
 }
 

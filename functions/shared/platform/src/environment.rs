@@ -74,6 +74,13 @@ impl Environment {
         Ok(self.given(variable)?.unwrap_or_else(|| variable.default.to_owned()))
     }
 
+    /// The same environment with this variable set.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.0.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     /// The variable as a `T`, the default included, so that a bad default shows in the first test.
     pub fn parse<T: FromStr<Err: fmt::Display>>(&self, variable: &Variable) -> Result<T, Misconfigured> {
         let text = self.text(variable)?;

@@ -1,13 +1,15 @@
-//! The outside world as traits: the time, randomness, secrets, key wrapping and the process environment.
+//! The outside world as traits: the time, randomness, secrets, key wrapping, mail and the process environment.
 //!
 //! Everything a test wants to decide comes in through here, and how the secrets of every deployment are made. The crate knows nothing of accounts, storage, HTTP or any
-//! cloud; `platform-embedded` implements the traits on local files, `platform-aws` on KMS and Secrets Manager.
+//! cloud; `platform-embedded` implements the traits on local files, `platform-aws` on KMS, Secrets Manager and
+//! SES.
 
 mod broker_http;
 mod clock;
 mod entropy;
 mod environment;
 mod key_wrap;
+mod mailer;
 mod new_secret;
 mod secrets;
 mod service_tokens;
@@ -17,6 +19,7 @@ pub use clock::{Clock, SystemClock};
 pub use entropy::{Entropy, EntropyUnavailable, SystemEntropy};
 pub use environment::{Alias, Environment, Misconfigured, Variable};
 pub use key_wrap::{DataKey, EncryptionContext, KeyWrap, KeyWrapError};
+pub use mailer::{Mail, Mailer, MailerError};
 pub use new_secret::{NotMade, new_random_text, new_secret, new_service_tokens};
 pub use secrets::{SecretName, SecretVersions, Secrets, SecretsError};
 pub use service_tokens::{FIRST_SERVICES, MOST_SERVICE_TOKENS, parse_service_tokens};

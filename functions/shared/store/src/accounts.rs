@@ -4,15 +4,17 @@
 //! row can be ahead of the other.
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
+use crate::administration::{joining, leaving};
 use crate::audit::AuditEvent;
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::id::AccountId;
 use crate::idempotency::{self, FirstRegistration, IdempotentRequest};
 use crate::item::{Attributes, ItemReader, ItemWriter, text, texts, time};
-use crate::keys::{self, Key};
+use crate::keys::{self, Key, LIST_PARTITION, LIST_SORT, SHARDS};
 use crate::revocations::RevocationEntry;
 use crate::transaction::Transaction;
 
@@ -39,6 +41,8 @@ pub struct Account {
     pub email_verified: bool,
     /// Sessions of an older epoch are dead.
     pub epoch: u64,
+    /// When the password was chosen.
+    pub password_changed_at: Timestamp,
     /// When the account was made.
     pub created_at: Timestamp,
 }
@@ -137,8 +141,8 @@ impl Store {
             .finish();
         let mut transaction = Transaction::on(self)
             .put_if(by_email, "attribute_not_exists(pk)", Attributes::new())
-            .put(write_account(account, &keys::profile(account.id)).finish())
-            .put(event.item());
+            .put(profile(account))
+            .record(event);
         let mut places = 3;
         let mut place_of = |present: bool| {
             let place = present.then_some(places);
@@ -157,6 +161,10 @@ impl Store {
         if let Some(request) = request {
             let now = Attributes::from([(":now".to_owned(), time(account.created_at))]);
             transaction = transaction.put_if(idempotency::item(request, made), idempotency::UNUSED, now);
+        }
+
+        if account.is_active_admin() {
+            transaction = joining(transaction, account.id);
         }
 
         let Err(mut failed) = transaction.commit("registering an account").await? else {
@@ -192,23 +200,22 @@ impl Store {
 
     /// What a sign-in under this canonical username needs.
     pub async fn credentials_by_username(&self, name: &str) -> Result<Option<Credentials>, StoreError> {
-        let Some(alias) = self.get(&keys::username(name), "reading a username").await? else {
-            return Ok(None);
-        };
-        let email = ItemReader::new("username", alias).text("email")?;
-        self.credentials_by_email(&email).await
+        match self.address_of_username(name).await? {
+            Some(email) => self.credentials_by_email(&email).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The canonical address behind this canonical username.
+    pub async fn address_of_username(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let alias = self.get(&keys::username(name), "reading a username").await?;
+        alias.map(|alias| ItemReader::new("username", alias).text("email")).transpose()
     }
 
     /// The account of this id.
     pub async fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
         let found = self.get(&keys::profile(id), "reading an account").await?;
         found.map(|found| read_account(&mut ItemReader::new("account", found))).transpose()
-    }
-
-    /// When the person last signed in.
-    pub async fn last_login(&self, id: AccountId) -> Result<Option<Timestamp>, StoreError> {
-        let found = self.get(&keys::last_login(id), "reading the last sign-in").await?;
-        found.map(|found| ItemReader::new("last login", found).time("at")).transpose()
     }
 
     /// Replaces a password hash by one of the same password. Says whether the old one was still there.
@@ -272,27 +279,15 @@ impl Store {
         let transaction = both.iter().fold(Transaction::on(self), |transaction, key| {
             transaction.update_if(key, update.trim(), "attribute_exists(pk)", values.clone())
         });
-        Ok(transaction.put(event.item()).commit("changing a profile").await?.is_ok())
-    }
-
-    /// Switches an account on or off. Every session it had is dead from this moment on. Says whether the account was
-    /// still there.
-    pub async fn set_status(
-        &self,
-        account: &Account,
-        status: AccountStatus,
-        event: &AuditEvent,
-    ) -> Result<bool, StoreError> {
-        let also = (", account_status = :status", &[(":status", text(status.as_str()))][..]);
-        let make = |account: &Account| {
-            Transaction::on(self).raise_epoch(account, also, None, event.at).put(event.item())
-        };
-        Ok(self.commit_raise(account, "switching an account on or off", make).await?.is_ok())
+        Ok(transaction.record(event).commit("changing a profile").await?.is_ok())
     }
 
     /// Removes the account and frees its address and username; every session of it is dead from this moment on. The
-    /// audit trail stays until it expires.
-    pub async fn erase(&self, account: &Account, event: &AuditEvent) -> Result<(), StoreError> {
+    /// audit trail stays until it expires. Says whether it did: the last administrator stays.
+    pub async fn erase(&self, account: &Account, event: &AuditEvent) -> Result<bool, StoreError> {
+        if self.is_last_admin(account.id).await? {
+            return Ok(false);
+        }
         // The sessions go first: should this fail half-way, the person can still sign in and ask again.
         self.delete_sessions(account.id).await?;
         self.delete_api_keys(account.id).await?;
@@ -300,17 +295,16 @@ impl Store {
         let mut transaction = Transaction::on(self)
             .delete(&keys::credentials(&account.email))
             .delete(&keys::profile(account.id))
-            .delete(&keys::last_login(account.id))
+            .delete(&keys::guesses(&account.email))
             .delete(&keys::factor(account.id))
             .put(RevocationEntry::erased(account.id, event.at).item())
             .delete(&keys::freeze(account.id))
-            .put(event.item());
+            .record(event);
         if let Some(name) = &account.username {
             transaction = transaction.delete(&keys::username(name));
         }
-        let committed = transaction.commit("erasing an account").await?;
-        debug_assert!(committed.is_ok(), "no condition was given");
-        Ok(())
+        // Another administrator may have gone meanwhile.
+        Ok(leaving(transaction, account.id).commit("erasing an account").await?.is_ok())
     }
 
     /// One item, strongly consistent: every reader here decides something.
@@ -332,6 +326,14 @@ impl Store {
     }
 }
 
+/// The row under the id, which lists the account too.
+fn profile(account: &Account) -> Attributes {
+    write_account(account, &keys::profile(account.id))
+        .set(LIST_PARTITION, text(keys::people(account.id.shard(u16::from(SHARDS)))))
+        .set(LIST_SORT, text(account.id.to_string()))
+        .finish()
+}
+
 fn write_account(account: &Account, key: &Key) -> ItemWriter {
     ItemWriter::new(key)
         .set("account", text(account.id.to_string()))
@@ -341,13 +343,15 @@ fn write_account(account: &Account, key: &Key) -> ItemWriter {
         .set_some("phone", account.phone.as_deref().map(text))
         .set("roles", texts(&account.roles))
         .set("account_status", text(account.status.as_str()))
-        .set("mfa_enabled", aws_sdk_dynamodb::types::AttributeValue::Bool(account.mfa_enabled))
-        .set("email_verified", aws_sdk_dynamodb::types::AttributeValue::Bool(account.email_verified))
+        .set("mfa_enabled", AttributeValue::Bool(account.mfa_enabled))
+        .set("email_verified", AttributeValue::Bool(account.email_verified))
         .set("epoch", crate::item::number(account.epoch))
+        .set("password_changed_at", time(account.password_changed_at))
         .set("created_at", time(account.created_at))
 }
 
 pub(crate) fn read_account(reader: &mut ItemReader) -> Result<Account, StoreError> {
+    let created_at = reader.time("created_at")?;
     Ok(Account {
         id: reader.parsed("account")?,
         email: reader.text("email")?,
@@ -359,7 +363,9 @@ pub(crate) fn read_account(reader: &mut ItemReader) -> Result<Account, StoreErro
         mfa_enabled: reader.flag("mfa_enabled")?,
         email_verified: reader.flag("email_verified")?,
         epoch: reader.number("epoch")?,
-        created_at: reader.time("created_at")?,
+        // Rows of before the time of the choice was noted have the password they were made with.
+        password_changed_at: reader.time_if_any("password_changed_at")?.unwrap_or(created_at),
+        created_at,
     })
 }
 

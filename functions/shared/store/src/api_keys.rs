@@ -88,7 +88,7 @@ impl Store {
         let owner = ItemWriter::new(&keys::api_key_owner(key.id))
             .set("account", text(key.account.to_string()))
             .finish();
-        let mut transaction = Transaction::on(self).put(item(key)).put(owner).put(event.item());
+        let mut transaction = Transaction::on(self).put(item(key)).put(owner).record(event);
         if let Some(request) = request {
             let now = Attributes::from([(":now".to_owned(), time(key.created_at))]);
             transaction = transaction.put_if(request_item(request, key), UNUSED, now);
@@ -156,7 +156,7 @@ impl Store {
                 "key_digest = :seen",
                 values,
             )
-            .put(event.item())
+            .record(event)
             .commit("rotating an API key")
             .await?;
         Ok(committed.is_ok())
@@ -172,7 +172,7 @@ impl Store {
         let committed = Transaction::on(self)
             .delete_present(&keys::api_key(account, id))
             .delete(&keys::api_key_owner(id))
-            .put(event.item())
+            .record(event)
             .commit("removing an API key")
             .await?;
         Ok(committed.is_ok())

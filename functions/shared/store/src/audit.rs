@@ -1,16 +1,26 @@
 //! The trail of what happened to an account, written in the same call as what it tells of.
+//!
+//! Records form chains: `chain` says how, `append` grows one, `listing` reads, `verification` proves.
 
-use std::time::Duration;
+mod append;
+mod chain;
+mod listing;
+mod seal;
+mod verification;
+
+use std::fmt;
 
 use jiff::Timestamp;
 use portcullis_platform::{Entropy, EntropyUnavailable};
 
-use crate::id::{AccountId, SessionId};
-use crate::item::{Attributes, ItemWriter, text, time};
-use crate::keys;
+use crate::id::{AccountId, AuditId, Id, SessionId};
 
-/// How long events are kept: thirteen months, so that one year can be compared with the next.
-const RETENTION: Duration = Duration::from_hours(400 * 24);
+pub use self::chain::ChainEnd;
+pub(crate) use self::chain::{Chain, HEAD_IS_BEHIND};
+pub(crate) use self::listing::together;
+pub use self::listing::{AuditCursor, AuditFilter, AuditPage, AuditRecord, TimePage};
+pub use self::seal::AuditSeal;
+pub use self::verification::{Finding, Verified, Wrong};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +29,26 @@ pub enum AuditKind {
     AccountRegistered,
     /// A person signed in.
     LoginSucceeded,
+    /// Somebody could not sign in.
+    LoginFailed,
+    /// A person signed in from where they were not seen before.
+    NewDevice,
+    /// The count of wrong passwords was set back.
+    AccountUnlocked,
+    /// A password was changed by whoever knew the old one.
+    PasswordChanged,
+    /// A link to choose another password was asked for.
+    PasswordResetRequested,
+    /// A password was chosen with the link of a mail.
+    PasswordReset,
+    /// A password was right and too old; another one is asked for.
+    PasswordExpired,
+    /// A password that was too old was replaced.
+    PasswordRotated,
+    /// A link to confirm the address was asked for.
+    VerificationRequested,
+    /// The address was confirmed with the link of a mail.
+    EmailVerified,
     /// A password was right, and a code is asked for.
     MfaRequired,
     /// A code was wrong.
@@ -79,6 +109,12 @@ pub enum AuditKind {
     CredentialsFrozen,
     /// Reading of the person's credentials was allowed again.
     CredentialsUnfrozen,
+    /// An administrator gave the account other roles.
+    RolesChanged,
+    /// An administrator took the second factor away.
+    MfaReset,
+    /// An administrator gave the account another password.
+    PasswordOverridden,
 }
 
 impl AuditKind {
@@ -87,6 +123,16 @@ impl AuditKind {
         match self {
             Self::AccountRegistered => "account_registered",
             Self::LoginSucceeded => "login_succeeded",
+            Self::LoginFailed => "login_failed",
+            Self::NewDevice => "new_device",
+            Self::AccountUnlocked => "account_unlocked",
+            Self::PasswordChanged => "password_changed",
+            Self::PasswordResetRequested => "password_reset_requested",
+            Self::PasswordReset => "password_reset",
+            Self::PasswordExpired => "password_expired",
+            Self::PasswordRotated => "password_rotated",
+            Self::VerificationRequested => "verification_requested",
+            Self::EmailVerified => "email_verified",
             Self::MfaRequired => "mfa_required",
             Self::MfaFailed => "mfa_failed",
             Self::MfaSetUp => "mfa_set_up",
@@ -117,6 +163,67 @@ impl AuditKind {
             Self::CredentialsResealed => "credentials_resealed",
             Self::CredentialsFrozen => "credentials_frozen",
             Self::CredentialsUnfrozen => "credentials_unfrozen",
+            Self::RolesChanged => "roles_changed",
+            Self::MfaReset => "mfa_reset",
+            Self::PasswordOverridden => "password_overridden",
+        }
+    }
+
+    /// How what it tells of ends, unless the event says otherwise.
+    fn outcome(self) -> Outcome {
+        match self {
+            Self::LoginFailed
+            | Self::MfaFailed
+            | Self::RefreshTokenReuse
+            | Self::CredentialsRefused
+            | Self::CredentialsUnreadable => Outcome::Refused,
+            _ => Outcome::Success,
+        }
+    }
+}
+
+/// Who did it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actor {
+    /// The person the account belongs to.
+    Themselves,
+    /// Somebody who did not show who they are.
+    Anonymous,
+    /// An administrator.
+    Admin(AccountId),
+    /// A service of the platform, by its name.
+    Service(String),
+    /// The command line tool, by the operating system's name of whoever ran it.
+    CommandLine(String),
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was done.
+    Success,
+    /// It was refused.
+    Refused,
+}
+
+impl Outcome {
+    /// The stable word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Themselves => f.write_str("self"),
+            Self::Anonymous => f.write_str("anonymous"),
+            Self::Admin(id) => write!(f, "admin:{id}"),
+            Self::Service(name) => write!(f, "service:{name}"),
+            Self::CommandLine(name) => write!(f, "cli:{name}"),
         }
     }
 }
@@ -124,14 +231,28 @@ impl AuditKind {
 /// One event: who, what, when, from where.
 #[derive(Debug, Clone)]
 pub struct AuditEvent {
-    /// Tells apart events of one millisecond.
-    sequence: u64,
+    /// Its id, which sorts by time.
+    pub(crate) id: AuditId,
+    /// What makes its record tell if it was changed.
+    pub(crate) seal: AuditSeal,
+    /// The address somebody signed in with, for an event of that chain.
+    pub(crate) signed_in_with: Option<String>,
+    /// Where its chain ended, if that was read already.
+    pub(crate) end: Option<ChainEnd>,
     /// What happened.
     pub kind: AuditKind,
     /// When.
     pub at: Timestamp,
     /// The account it happened to.
     pub subject: AccountId,
+    /// Who did it.
+    pub actor: Actor,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The id of what it is about, beside the account: an API key, a trading account.
+    pub target: Option<String>,
+    /// The service that asked.
+    pub service: Option<String>,
     /// The session it happened in or to.
     pub session: Option<SessionId>,
     /// Address of the client.
@@ -140,51 +261,58 @@ pub struct AuditEvent {
     pub user_agent: Option<String>,
     /// The request that caused it.
     pub request_id: String,
-    /// What it happened to, where that is not the account itself: the id of a trading account.
-    pub target: Option<String>,
-    /// The service that caused it.
-    pub service: Option<String>,
     /// What the service said it needed it for.
     pub purpose: Option<String>,
 }
 
 impl AuditEvent {
-    /// An event of this moment without the client's particulars.
+    /// An event of this moment without the client's particulars, done by the person themselves.
     pub fn new(
         kind: AuditKind,
         subject: AccountId,
         at: Timestamp,
+        seal: &AuditSeal,
         entropy: &dyn Entropy,
     ) -> Result<Self, EntropyUnavailable> {
-        let mut sequence = [0; 8];
-        entropy.fill(&mut sequence)?;
         Ok(Self {
-            sequence: u64::from_be_bytes(sequence),
+            id: Id::generate(at, entropy)?,
+            seal: seal.clone(),
+            signed_in_with: None,
+            end: None,
             kind,
             at,
             subject,
+            actor: Actor::Themselves,
+            outcome: kind.outcome(),
+            target: None,
+            service: None,
             session: None,
             ip: None,
             user_agent: None,
             request_id: String::new(),
-            target: None,
-            service: None,
             purpose: None,
         })
     }
 
-    pub(crate) fn item(&self) -> Attributes {
-        ItemWriter::new(&keys::audit(self.subject, self.at, self.sequence))
-            .set("kind", text(self.kind.as_str()))
-            .set("at", time(self.at))
-            .set_some("session_id", self.session.map(|id| text(id.to_string())))
-            .set_some("ip", self.ip.as_deref().map(text))
-            .set_some("user_agent", self.user_agent.as_deref().map(text))
-            .set("request_id", text(&self.request_id))
-            .set_some("target", self.target.as_deref().map(text))
-            .set_some("service", self.service.as_deref().map(text))
-            .set_some("purpose", self.purpose.as_deref().map(text))
-            .expires(self.at + RETENTION)
-            .finish()
+    /// The same as part of the chain of sign-ins with this address, whose end a sign-in can read before it knows whose
+    /// account it is.
+    #[must_use]
+    pub fn of_sign_in_with(mut self, email: &str) -> Self {
+        self.signed_in_with = Some(email.to_owned());
+        self
+    }
+
+    /// The same behind the end of its chain as it was read.
+    #[must_use]
+    pub fn behind(mut self, end: ChainEnd) -> Self {
+        self.end = Some(end);
+        self
+    }
+
+    pub(crate) fn chain(&self) -> Chain {
+        match &self.signed_in_with {
+            Some(email) => Chain::SignIns(email.clone()),
+            None => Chain::Account(self.subject),
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::audit::AuditEvent;
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::id::AccountId;
-use crate::item::{Attributes, ItemReader, ItemWriter, number, text, time};
+use crate::item::{Attributes, ItemReader, ItemWriter, number, text, texts, time};
 use crate::keys;
 use crate::sessions::Digest;
 use crate::transaction::Transaction;
@@ -16,6 +16,12 @@ use crate::transaction::Transaction;
 pub enum ChallengeKind {
     /// A sign-in whose password was right and whose code is still to come.
     Mfa,
+    /// A forgotten password that may be chosen anew.
+    PasswordReset,
+    /// A sign-in that was right in everything, with a password that is too old.
+    PasswordRotation,
+    /// An address that is to be shown to be its owner's.
+    EmailVerification,
 }
 
 impl ChallengeKind {
@@ -23,6 +29,9 @@ impl ChallengeKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Mfa => "mfa",
+            Self::PasswordReset => "rst",
+            Self::PasswordRotation => "rot",
+            Self::EmailVerification => "vrf",
         }
     }
 }
@@ -36,8 +45,12 @@ pub struct Challenge {
     pub digest: Digest,
     /// Whose it is.
     pub account: AccountId,
+    /// The address its token went to, if it went by mail.
+    pub email: Option<String>,
     /// The account's epoch when it was begun; a later epoch ends it.
     pub epoch: u64,
+    /// How the person has proved who they are so far (RFC 8176 values).
+    pub methods: Vec<String>,
     /// Whether the browser shall keep the session that comes of it.
     pub persistent: bool,
     /// Whether a program wants its refresh token in the body.
@@ -51,7 +64,7 @@ pub struct Challenge {
 impl Store {
     /// Begins a challenge, with the event that tells of it.
     pub async fn begin_challenge(&self, challenge: &Challenge, event: &AuditEvent) -> Result<(), StoreError> {
-        let begun = Transaction::on(self).put(item(challenge)).put(event.item());
+        let begun = Transaction::on(self).put(item(challenge)).record(event);
         let committed = begun.commit("beginning a challenge").await?;
         debug_assert!(committed.is_ok(), "no condition was given");
         Ok(())
@@ -71,10 +84,12 @@ impl Store {
     }
 }
 
-fn item(challenge: &Challenge) -> Attributes {
+pub(crate) fn item(challenge: &Challenge) -> Attributes {
     ItemWriter::new(&keys::challenge(challenge.kind, &challenge.digest))
         .set("account", text(challenge.account.to_string()))
+        .set_some("email", challenge.email.as_deref().map(text))
         .set("epoch", number(challenge.epoch))
+        .set("methods", texts(&challenge.methods))
         .set("persistent", aws_sdk_dynamodb::types::AttributeValue::Bool(challenge.persistent))
         .set("token_in_body", aws_sdk_dynamodb::types::AttributeValue::Bool(challenge.token_in_body))
         .set_some("device_name", challenge.device_name.as_deref().map(text))
@@ -89,7 +104,9 @@ fn read(kind: ChallengeKind, digest: Digest, found: Attributes) -> Result<Challe
         kind,
         digest,
         account: reader.parsed("account")?,
+        email: reader.text_if_any("email")?,
         epoch: reader.number("epoch")?,
+        methods: reader.texts("methods")?,
         persistent: reader.flag("persistent")?,
         token_in_body: reader.flag("token_in_body")?,
         device_name: reader.text_if_any("device_name")?,

@@ -15,7 +15,7 @@ use crate::error::StoreError;
 use crate::id::AccountId;
 use crate::item::{Attributes, ItemReader, ItemWriter, bytes, digests, number, time};
 use crate::keys;
-use crate::sessions::{Digest, NewSession, last_login_item, new_item};
+use crate::sessions::{Digest, NewSession, new_item};
 use crate::transaction::Transaction;
 
 /// A secret under a data key of its own, and that key under the master key.
@@ -98,7 +98,7 @@ impl Store {
         next: &Factor,
         event: &AuditEvent,
     ) -> Result<FactorSwap, StoreError> {
-        let transaction = replacing(Transaction::on(self), account, next).put(event.item());
+        let transaction = replacing(Transaction::on(self), account, next).record(event);
         let committed = transaction.commit("replacing a second factor").await?;
         Ok(if committed.is_ok() { FactorSwap::Swapped } else { FactorSwap::Outdated })
     }
@@ -116,7 +116,7 @@ impl Store {
             let set = "SET mfa_enabled = :asked";
             transaction = transaction.update_if(&key, set, "attribute_exists(pk)", asked.clone());
         }
-        Ok(match transaction.put(event.item()).commit("switching a second factor").await? {
+        Ok(match transaction.record(event).commit("switching a second factor").await? {
             Ok(()) => FactorSwap::Swapped,
             Err(failed) if failed.at(REPLACING) => FactorSwap::Outdated,
             Err(_) => FactorSwap::AccountGone,
@@ -135,9 +135,27 @@ impl Store {
         let transaction = replacing(Transaction::on(self), challenge.account, next)
             .delete_present(&keys::challenge(challenge.kind, &challenge.digest))
             .put(new_item(session))
-            .put(last_login_item(session))
-            .put(event.item());
+            .record(event);
         Ok(match transaction.commit("signing in by a code").await? {
+            Ok(()) => FactorSignIn::Started,
+            Err(failed) if failed.at(REPLACING) => FactorSignIn::Outdated,
+            Err(_) => FactorSignIn::ChallengeSpent,
+        })
+    }
+
+    /// The same where the code leads to another challenge instead of to a session.
+    pub async fn continue_by_factor(
+        &self,
+        challenge: &Challenge,
+        next: &Factor,
+        continued: &Challenge,
+        event: &AuditEvent,
+    ) -> Result<FactorSignIn, StoreError> {
+        let transaction = replacing(Transaction::on(self), challenge.account, next)
+            .delete_present(&keys::challenge(challenge.kind, &challenge.digest))
+            .put(crate::challenges::item(continued))
+            .record(event);
+        Ok(match transaction.commit("going on by a code").await? {
             Ok(()) => FactorSignIn::Started,
             Err(failed) if failed.at(REPLACING) => FactorSignIn::Outdated,
             Err(_) => FactorSignIn::ChallengeSpent,

@@ -48,6 +48,16 @@ impl Kind for TradingAccountKind {
 
 /// The `acc_…` of a trading account.
 pub type TradingAccountId = Id<TradingAccountKind>;
+/// Marks ids of records of the audit trail.
+#[derive(Debug, Clone, Copy)]
+pub enum AuditRecordKind {}
+
+impl Kind for AuditRecordKind {
+    const PREFIX: &'static str = "aud";
+}
+
+/// The `aud_…` of a record of the audit trail.
+pub type AuditId = Id<AuditRecordKind>;
 /// The `key_…` of an API key.
 pub type ApiKeyId = Id<ApiKeyKind>;
 /// The `usr_…` of a person.
@@ -73,10 +83,21 @@ impl<K: Kind> Id<K> {
 }
 
 impl<K> Id<K> {
-    /// The last byte, which is random: what belongs to ids is spread evenly by it.
-    pub(crate) fn shard(&self) -> u8 {
-        let [.., last] = *self.uuid.as_bytes();
-        last
+    /// An id that sorts before all others of this millisecond.
+    pub(crate) fn at(time: Timestamp) -> Self {
+        let milliseconds = u128::try_from(time.as_millisecond()).unwrap_or(0);
+        Self { uuid: Uuid::from_u128(milliseconds << 80), kind: PhantomData }
+    }
+
+    /// The millisecond of its creation.
+    pub(crate) fn created_at(&self) -> Timestamp {
+        let milliseconds = i64::try_from(self.uuid.as_u128() >> 80).unwrap_or(0);
+        Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    /// One of so many parts, 256 at most, by its random bits.
+    pub(crate) fn shard(&self, parts: u16) -> u8 {
+        u8::try_from(self.uuid.as_u128() % u128::from(parts.clamp(1, 256))).unwrap_or(0)
     }
 
     /// The 32 digits alone, without the prefix.

@@ -5,11 +5,12 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use crate::challenges::ChallengeKind;
-use crate::id::{AccountId, ApiKeyId, SessionId, TradingAccountId};
+use crate::id::{AccountId, ApiKeyId, AuditId, SessionId, TradingAccountId};
 use crate::sessions::Digest;
 
 /// Name of the partition key attribute.
@@ -20,6 +21,24 @@ pub(crate) const SORT: &str = "sk";
 pub(crate) const TTL: &str = "expires_ttl";
 /// What the sort keys of sessions begin with.
 pub(crate) const SESSION_PREFIX: &str = "SES#";
+
+/// Name of the index in which accounts and the audit trail are listed.
+pub(crate) const LISTING: &str = "listing";
+/// Name of the index's partition key attribute.
+pub(crate) const LIST_PARTITION: &str = "list_pk";
+/// Name of the index's sort key attribute.
+pub(crate) const LIST_SORT: &str = "list_sk";
+/// Partitions over which a day, and over which all accounts are spread in the index.
+pub(crate) const SHARDS: u8 = 4;
+
+/// The sort key of an account.
+pub(crate) const PROFILE: &str = "PROFILE";
+/// What the sort keys of the audit trail begin with.
+pub(crate) const AUDIT_PREFIX: &str = "AUD#";
+/// The sort key of the head of a chain of the audit trail.
+pub(crate) const AUDIT_HEAD: &str = "AUD#HEAD";
+/// No chain is longer.
+pub(crate) const LAST_RECORD: u64 = 999_999_999_999;
 
 /// What the sort keys of API keys begin with.
 pub(crate) const API_KEY_PREFIX: &str = "KEY#";
@@ -65,12 +84,7 @@ pub(crate) fn person(account: AccountId) -> String {
 
 /// Profile, roles and epoch.
 pub(crate) fn profile(account: AccountId) -> Key {
-    Key::new(person(account), "PROFILE")
-}
-
-/// When the person last signed in.
-pub(crate) fn last_login(account: AccountId) -> Key {
-    Key::new(person(account), "LOGIN")
+    Key::new(person(account), PROFILE)
 }
 
 /// One session.
@@ -78,9 +92,56 @@ pub(crate) fn session(account: AccountId, session: SessionId) -> Key {
     Key::new(person(account), format!("{SESSION_PREFIX}{session}"))
 }
 
-/// One audit event; the number tells apart events of one millisecond.
-pub(crate) fn audit(account: AccountId, at: Timestamp, sequence: u64) -> Key {
-    Key::new(person(account), format!("AUD#{:015}#{sequence:016x}", at.as_millisecond()))
+/// Sign-ins with an address.
+pub(crate) fn sign_ins(email: &str) -> String {
+    format!("SIGNIN#{}", escaped(email))
+}
+
+/// One record of the audit trail whose chain lies in this partition.
+pub(crate) fn audit(partition: &str, number: u64) -> Key {
+    Key::new(partition.to_owned(), format!("{AUDIT_PREFIX}{number:012}"))
+}
+
+/// The head of the audit trail in this partition; it sorts after all records.
+pub(crate) fn audit_head(partition: &str) -> Key {
+    Key::new(partition.to_owned(), AUDIT_HEAD)
+}
+
+/// Accounts that are administrators and may be used.
+pub(crate) fn admins() -> Key {
+    Key::new("ADMINS#ALL".to_owned(), "ADMINS")
+}
+
+/// In the index: where a record of this id is listed.
+pub(crate) fn day(id: AuditId) -> String {
+    day_shard(id.created_at(), id.shard(u16::from(SHARDS)))
+}
+
+/// In the index: one of the partitions of a day.
+pub(crate) fn day_shard(at: Timestamp, shard: u8) -> String {
+    format!("DAY#{}#{shard}", day_of(at))
+}
+
+/// The day of a time, in UTC.
+pub(crate) fn day_of(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d").to_string()
+}
+
+/// The last millisecond of a day, in UTC.
+pub(crate) fn end_of_day(at: Timestamp) -> Timestamp {
+    const DAY: i64 = 86_400_000;
+    let end = at.as_millisecond().div_euclid(DAY) * DAY + DAY - 1;
+    Timestamp::from_millisecond(end).unwrap_or(at)
+}
+
+/// In the index: what the ids of records of this time and later are not below.
+pub(crate) fn listed_from(at: Timestamp) -> String {
+    format!("aud_{:012x}", at.as_millisecond().max(0))
+}
+
+/// In the index: one of the partitions of all accounts.
+pub(crate) fn people(shard: u8) -> String {
+    format!("PEOPLE#{shard}")
 }
 
 /// The second factor of a person, with its backup codes and the count of wrong codes.
@@ -114,7 +175,10 @@ pub(crate) fn trading_account_shard(shard: u8) -> String {
 /// Whose a trading account is. The partition follows from the id, so that one account is found by its key, and all of
 /// them without a scan.
 pub(crate) fn trading_account_owner(account: TradingAccountId) -> Key {
-    Key::new(trading_account_shard(account.shard()), format!("{TRADING_ACCOUNT_PREFIX}{account}"))
+    Key::new(
+        trading_account_shard(account.shard(LOOKUP_SHARDS)),
+        format!("{TRADING_ACCOUNT_PREFIX}{account}"),
+    )
 }
 
 /// That nobody may read a person's broker credentials.
@@ -123,8 +187,8 @@ pub(crate) fn freeze(owner: AccountId) -> Key {
 }
 
 /// How often a service has done something in one minute.
-pub(crate) fn rate(operation: &str, service: &str, minute: i64) -> Key {
-    Key::new(format!("RATE#{operation}#{}#{minute}", escaped(service)), "RATE")
+pub(crate) fn service_rate(operation: &str, service: &str, minute: i64) -> Key {
+    Key::new(format!("RATE#SERVICE#{operation}#{}#{minute}", escaped(service)), "RATE")
 }
 
 /// Outcomes of a provider in one minute, as one of several counters.
@@ -145,12 +209,18 @@ pub(crate) fn provider_mark(provider: &str) -> Key {
 /// Something that was begun and can be finished once. The kind is part of the key, so that what was handed out for one
 /// purpose is not even found for another.
 pub(crate) fn challenge(kind: ChallengeKind, digest: &Digest) -> Key {
-    let digits = digest.iter().fold(String::with_capacity(64), |mut digits, byte| {
-        // Writing to a `String` cannot fail.
-        let _ = write!(digits, "{byte:02x}");
-        digits
-    });
-    Key::new(format!("CHAL#{}#{digits}", kind.as_str()), "CHAL")
+    Key::new(format!("CHAL#{}#{}", kind.as_str(), hexadecimal(digest)), "CHAL")
+}
+
+/// What is known of guesses at a name. It is digested: people type passwords where a name belongs, and most names that
+/// are guessed at are nobody's.
+pub(crate) fn guesses(name: &str) -> Key {
+    Key::new(format!("GUESS#{}", hexadecimal(digest(&SHA256, name.as_bytes()).as_ref())), "GUESS")
+}
+
+/// How much a client address did inside one window of time.
+pub(crate) fn address_rate(address: &str, window: i64) -> Key {
+    Key::new(format!("RATE#ADDRESS#{}#{window}", escaped(address)), "RATE")
 }
 
 /// Of revocations that lie in one partition.
@@ -181,6 +251,14 @@ pub(crate) fn idempotency(operation: &str, key_digest: &str) -> Key {
     Key::new(format!("IDEM#{operation}#{}", escaped(key_digest)), "IDEM")
 }
 
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(64), |mut digits, byte| {
+        // Writing to a `String` cannot fail.
+        let _ = write!(digits, "{byte:02x}");
+        digits
+    })
+}
+
 /// Free text with the separator and the escape itself written as `%XX`.
 fn escaped(text: &str) -> String {
     text.replace('%', "%25").replace('#', "%23")
@@ -206,18 +284,26 @@ mod tests {
                 credentials(&text),
                 username(&text),
                 idempotency("register", &text),
-                rate("credentials", &text, 1),
+                service_rate("credentials", &text, 1),
                 provider_outcomes(&text, 1, 1),
                 provider_mark(&text),
+                guesses(&text),
+                address_rate(&text, 1),
+                audit(&sign_ins(&text), 1),
+                audit_head(&sign_ins(&text)),
             ];
             let of_ids = [
                 nothing(),
+                admins(),
                 profile(account),
-                last_login(account),
                 factor(account),
                 session(account, session_id),
-                audit(account, now, 1),
+                audit(&person(account), 1),
+                audit_head(&person(account)),
                 challenge(ChallengeKind::Mfa, &[0; 32]),
+                challenge(ChallengeKind::PasswordReset, &[0; 32]),
+                challenge(ChallengeKind::PasswordRotation, &[0; 32]),
+                challenge(ChallengeKind::EmailVerification, &[0; 32]),
                 api_key(account, key),
                 api_key_owner(key),
                 revocation(now, &session_id.to_string()),
@@ -253,10 +339,19 @@ mod tests {
     }
 
     #[test]
-    fn audit_events_sort_by_time_then_sequence() {
-        let account = Id::generate(Timestamp::UNIX_EPOCH, &SystemEntropy).unwrap();
+    fn records_sort_by_number_and_the_head_comes_last() {
+        assert!(audit("a", 9).sort < audit("a", 10).sort);
+        assert!(audit("a", LAST_RECORD).sort < audit_head("a").sort);
+        assert_eq!(audit("a", LAST_RECORD).sort.len(), audit("a", 1).sort.len());
+    }
+
+    #[test]
+    fn a_record_is_listed_on_its_day_between_the_bounds_of_its_time() {
         let at = |milliseconds| Timestamp::from_millisecond(milliseconds).unwrap();
-        assert!(audit(account, at(999), 9).sort < audit(account, at(1_000), 1).sort);
-        assert!(audit(account, at(1_000), 1).sort < audit(account, at(1_000), 0x10).sort);
+        let id: AuditId = Id::generate(at(86_400_000), &SystemEntropy).unwrap();
+        assert!(day(id).starts_with("DAY#1970-01-02#"));
+        assert!(listed_from(at(86_400_000)) < id.to_string());
+        assert!(listed_from(at(86_400_001)) > id.to_string());
+        assert_eq!(end_of_day(at(86_400_000)), at(172_799_999));
     }
 }

@@ -7,17 +7,20 @@
 //! reading and writing, and one function for each way it is used.
 
 mod accounts;
+mod administration;
 mod api_keys;
 mod audit;
 mod challenges;
 mod connection;
 mod error;
 mod factors;
+mod guesses;
 mod id;
 mod idempotency;
 mod item;
 mod keys;
 mod metering;
+mod passwords;
 mod provider_outcomes;
 mod rates;
 mod revocations;
@@ -27,15 +30,21 @@ mod trading_accounts;
 mod transaction;
 
 pub use accounts::{Account, AccountStatus, Credentials, NewAccount, ProfileChange, Registration};
+pub use administration::{ADMIN_ROLE, AccountPage, Standing, StandingChange};
 pub use api_keys::{ApiKey, ApiKeyCreation, ApiKeyPage, FirstApiKey, IdempotentApiKey};
-pub use audit::{AuditEvent, AuditKind};
+pub use audit::{
+    Actor, AuditCursor, AuditEvent, AuditFilter, AuditKind, AuditPage, AuditRecord, AuditSeal, ChainEnd,
+    Finding, Outcome, TimePage, Verified, Wrong,
+};
 pub use challenges::{Challenge, ChallengeKind};
 pub use connection::{Store, client_config};
 pub use error::StoreError;
 pub use factors::{ActiveFactor, Factor, FactorSignIn, FactorSwap, PendingFactor, SealedSecret};
-pub use id::{AccountId, ApiKeyId, Id, InvalidId, Kind, SessionId, TradingAccountId};
+pub use guesses::{Guesser, Guesses, Reservation, Wait};
+pub use id::{AccountId, ApiKeyId, AuditId, Id, InvalidId, Kind, SessionId, TradingAccountId};
 pub use idempotency::{Fingerprint, FirstRegistration, IdempotentRequest};
 pub use metering::{Meter, Usage};
+pub use passwords::{Finished, NewPassword, PasswordChange};
 pub use provider_outcomes::{Outcomes, ProviderMark};
 pub use revocations::{LONGEST_ACCESS_TOKEN, RevocationEntry};
 pub use sessions::{Digest, NewSession, Revocation, Rotation, RotationResult, Session, SessionPage};

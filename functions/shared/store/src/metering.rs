@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::config::interceptors::{
 };
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
+use aws_sdk_dynamodb::operation::batch_get_item::{BatchGetItemInput, BatchGetItemOutput};
 use aws_sdk_dynamodb::operation::batch_write_item::{BatchWriteItemInput, BatchWriteItemOutput};
 use aws_sdk_dynamodb::operation::delete_item::{DeleteItemInput, DeleteItemOutput};
 use aws_sdk_dynamodb::operation::get_item::{GetItemInput, GetItemOutput};
@@ -138,6 +139,7 @@ macro_rules! metered {
 
 metered! {
     Read GetItemInput GetItemOutput;
+    Read BatchGetItemInput BatchGetItemOutput;
     Read QueryInput QueryOutput;
     Write PutItemInput PutItemOutput;
     Write UpdateItemInput UpdateItemOutput;

@@ -1,4 +1,4 @@
-//! How often something was done in a minute, where more is refused.
+//! How often something was done inside a window of time, where more is refused.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use crate::connection::Store;
 use crate::error::StoreError;
-use crate::item::{number, ttl};
-use crate::keys;
+use crate::item::{ItemReader, number, ttl};
+use crate::keys::{self, Key};
 
 const MINUTE: i64 = 60;
 
@@ -24,28 +24,53 @@ impl Store {
     ) -> Result<Option<Duration>, StoreError> {
         let minute = now.as_second().div_euclid(MINUTE);
         let ends = Timestamp::from_second((minute + 1) * MINUTE).unwrap_or(now);
-        let taken = self
+        let key = keys::service_rate(operation, service, minute);
+        let taken = self.count_once(&key, most, ends + Duration::from_mins(5)).await?;
+        Ok((!taken).then(|| ends.duration_since(now).unsigned_abs()))
+    }
+
+    /// How often the address failed in this window so far.
+    pub async fn failures_of(&self, address: &str, window: i64) -> Result<u64, StoreError> {
+        let found = self.get(&keys::address_rate(address, window), "reading a rate").await?;
+        found.map_or(Ok(0), |found| ItemReader::new("rate", found).number("times_done"))
+    }
+
+    /// Counts one more failure of the address. Says whether there was room for it: of failures that come side by side,
+    /// no more are let through than there is room for.
+    pub async fn count_failure(
+        &self,
+        address: &str,
+        window: i64,
+        most: u64,
+        ends: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.count_once(&keys::address_rate(address, window), most, ends).await
+    }
+
+    /// Counts one more time, if fewer than `most` were counted.
+    async fn count_once(&self, key: &Key, most: u64, forget_after: Timestamp) -> Result<bool, StoreError> {
+        let counted = self
             .client
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(keys::rate(operation, service, minute).attributes()))
-            .update_expression("SET expires_ttl = :gone ADD turns :one")
-            .condition_expression("attribute_not_exists(turns) OR turns < :most")
-            .expression_attribute_values(":gone", ttl(ends + Duration::from_mins(5)))
+            .set_key(Some(key.attributes()))
+            .update_expression("SET expires_ttl = :ttl ADD times_done :one")
+            .condition_expression("attribute_not_exists(times_done) OR times_done < :most")
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":most", number(most))
+            .expression_attribute_values(":ttl", ttl(forget_after))
             .send()
             .await;
-        match taken {
-            Ok(_) => Ok(None),
+        match counted {
+            Ok(_) => Ok(true),
             Err(error)
                 if error
                     .as_service_error()
                     .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
             {
-                Ok(Some(ends.duration_since(now).unsigned_abs()))
+                Ok(false)
             }
-            Err(error) => Err(StoreError::from_sdk("counting requests of a service", error)),
+            Err(error) => Err(StoreError::from_sdk("counting a rate", error)),
         }
     }
 }

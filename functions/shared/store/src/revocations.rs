@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use crate::accounts::{Account, read_account};
@@ -151,26 +150,48 @@ impl Store {
     }
 }
 
+/// What more is set in both rows of an account, and on what more condition.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Also {
+    /// Begins with a comma.
+    pub(crate) set: &'static str,
+    /// Begins with `AND`.
+    pub(crate) condition: &'static str,
+    pub(crate) values: Attributes,
+}
+
 impl Transaction<'_> {
     /// Ends everything that was issued to an account, and tells of it: three actions, of which the first has the profile
-    /// and fails when the account is not of this epoch any more. `also` sets more in both rows of the account.
+    /// and fails when the account is not of this epoch any more.
     pub(crate) fn raise_epoch(
         self,
         account: &Account,
-        (also, values): (&str, &[(&str, AttributeValue)]),
+        also: &Also,
         except: Option<SessionId>,
         at: Timestamp,
     ) -> Self {
         let epoch = account.epoch + 1;
-        let mut given: Attributes =
-            values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        given.insert(":seen_epoch".to_owned(), number(account.epoch));
-        given.insert(":next_epoch".to_owned(), number(epoch));
-        let update = format!("SET epoch = :next_epoch{also}");
         let entry = RevocationEntry::Account { id: account.id, epoch, except, at };
-        self.update_if(&keys::profile(account.id), &update, "epoch = :seen_epoch", given.clone())
-            .update_if(&keys::credentials(&account.email), &update, "epoch = :seen_epoch", given)
-            .put(entry.item())
+        self.set_epoch(account, epoch, also).put(entry.item())
+    }
+
+    /// Changes both rows of an account that is still of this epoch, which goes on: two actions.
+    pub(crate) fn keep_epoch(self, account: &Account, also: &Also) -> Self {
+        self.set_epoch(account, account.epoch, also)
+    }
+
+    fn set_epoch(self, account: &Account, epoch: u64, also: &Also) -> Self {
+        let mut values = also.values.clone();
+        values.insert(":seen_epoch".to_owned(), number(account.epoch));
+        values.insert(":next_epoch".to_owned(), number(epoch));
+        let update = format!("SET epoch = :next_epoch{}", also.set);
+        let condition = format!("epoch = :seen_epoch{}", also.condition);
+        self.update_if(&keys::profile(account.id), &update, &condition, values.clone()).update_if(
+            &keys::credentials(&account.email),
+            &update,
+            &condition,
+            values,
+        )
     }
 
     /// Takes a session of the account's present epoch along into the one that [`Transaction::raise_epoch`] begins. It

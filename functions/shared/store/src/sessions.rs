@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, DeleteRequest, PutRequest, ReturnValue, ReturnValuesOnConditionCheckFailure, WriteRequest,
+    AttributeValue, DeleteRequest, ReturnValue, ReturnValuesOnConditionCheckFailure, WriteRequest,
 };
 use backon::{BackoffBuilder, ExponentialBuilder};
 use jiff::Timestamp;
 
 use crate::accounts::Account;
-use crate::audit::AuditEvent;
+use crate::audit::{AuditEvent, ChainEnd};
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::id::{AccountId, SessionId};
 use crate::item::{Attributes, ItemReader, ItemWriter, bytes, number, text, texts, time, ttl};
 use crate::keys;
-use crate::revocations::RevocationEntry;
+use crate::revocations::{Also, RevocationEntry};
 use crate::transaction::Transaction;
 
 /// A SHA-256 digest of a refresh token; the token itself never comes here.
@@ -137,15 +137,20 @@ pub struct SessionPage {
 }
 
 impl Store {
-    /// Makes a session. Its row, the audit event and the time of the sign-in travel in one batch: none of them decides
-    /// anything, and the token leaves only after all three are stored, so they need not stand or fall together.
-    pub async fn start_session(&self, session: &NewSession, event: &AuditEvent) -> Result<(), StoreError> {
-        let puts =
-            [new_item(session), event.item(), last_login_item(session)].into_iter().filter_map(|item| {
-                let put = PutRequest::builder().set_item(Some(item)).build().ok()?;
-                Some(WriteRequest::builder().put_request(put).build())
-            });
-        self.write_batch(puts.collect(), "starting a session").await
+    /// Makes a session, and appends the event that tells of it to the sign-ins that ended at `end` when that was read.
+    /// The two are written side by side: the token leaves only after both are stored.
+    pub async fn start_session(
+        &self,
+        session: &NewSession,
+        event: &AuditEvent,
+        end: ChainEnd,
+    ) -> Result<(), StoreError> {
+        let row = async {
+            let put = self.client.put_item().table_name(&self.table).set_item(Some(new_item(session)));
+            put.send().await.map_err(|error| StoreError::from_sdk("starting a session", error))
+        };
+        // Boxed, or every sign-in would carry the two of them about.
+        Box::pin(async { tokio::try_join!(row, self.append(event, end)) }).await.map(drop)
     }
 
     /// One conditional write that rotates, tells a replay from a theft, and returns what the answer needs.
@@ -209,7 +214,7 @@ impl Store {
                 "attribute_exists(pk) AND attribute_not_exists(revoked_at)",
                 values,
             )
-            .put(event.item())
+            .record(event)
             .put(RevocationEntry::Session { id, at: event.at }.item())
             .commit("revoking a session")
             .await?;
@@ -226,7 +231,7 @@ impl Store {
     ) -> Result<Revocation, StoreError> {
         let make = |account: &Account| {
             let transaction =
-                Transaction::on(self).raise_epoch(account, ("", &[]), keep, event.at).put(event.item());
+                Transaction::on(self).raise_epoch(account, &Also::default(), keep, event.at).record(event);
             match keep {
                 Some(kept) => transaction.take_along(account, kept),
                 None => transaction,
@@ -341,11 +346,6 @@ impl Store {
         }
         Ok(())
     }
-}
-
-/// When the person last signed in, that is, now.
-pub(crate) fn last_login_item(session: &NewSession) -> Attributes {
-    ItemWriter::new(&keys::last_login(session.account)).set("at", time(session.created_at)).finish()
 }
 
 pub(crate) fn new_item(session: &NewSession) -> Attributes {

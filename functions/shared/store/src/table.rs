@@ -2,12 +2,13 @@
 
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType, TimeToLiveSpecification,
 };
 
 use crate::connection::Store;
 use crate::error::StoreError;
-use crate::keys::{self, PARTITION, SORT, TTL};
+use crate::keys::{self, LIST_PARTITION, LIST_SORT, LISTING, PARTITION, SORT, TTL};
 
 impl Store {
     /// Whether the table is there and may be read. The answer takes the way every other call takes, so that whoever asks
@@ -24,7 +25,8 @@ impl Store {
             .table_name(&self.table)
             .billing_mode(BillingMode::PayPerRequest)
             .set_attribute_definitions(Some(attributes()))
-            .set_key_schema(Some(key_schema()))
+            .set_key_schema(Some(key_schema(PARTITION, SORT)))
+            .set_global_secondary_indexes(listing().map(|index| vec![index]))
             .send()
             .await;
         match created {
@@ -52,12 +54,22 @@ fn attributes() -> Vec<AttributeDefinition> {
             .build()
             .ok()
     };
-    [PARTITION, SORT].into_iter().filter_map(definition).collect()
+    [PARTITION, SORT, LIST_PARTITION, LIST_SORT].into_iter().filter_map(definition).collect()
 }
 
-fn key_schema() -> Vec<KeySchemaElement> {
+fn key_schema(partition: &str, sort: &str) -> Vec<KeySchemaElement> {
     let element = |(name, kind): (&str, KeyType)| {
         KeySchemaElement::builder().attribute_name(name).key_type(kind).build().ok()
     };
-    [(PARTITION, KeyType::Hash), (SORT, KeyType::Range)].into_iter().filter_map(element).collect()
+    [(partition, KeyType::Hash), (sort, KeyType::Range)].into_iter().filter_map(element).collect()
+}
+
+/// Accounts and the audit trail, each item whole: a list needs no second read.
+fn listing() -> Option<GlobalSecondaryIndex> {
+    GlobalSecondaryIndex::builder()
+        .index_name(LISTING)
+        .set_key_schema(Some(key_schema(LIST_PARTITION, LIST_SORT)))
+        .projection(Projection::builder().projection_type(ProjectionType::All).build())
+        .build()
+        .ok()
 }

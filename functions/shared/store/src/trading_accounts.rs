@@ -151,7 +151,7 @@ impl Store {
             .check(&keys::profile(account.owner), "attribute_exists(pk)")
             .put(item(account, account.version))
             .put(lookup)
-            .put(event.item());
+            .record(event);
         if let Some(request) = request {
             let now = Attributes::from([(":now".to_owned(), time(account.created_at))]);
             transaction = transaction.put_if(request_item(request, account), UNUSED, now);
@@ -262,7 +262,7 @@ impl Store {
         let mut transaction =
             Transaction::on(self).put_if(item(next, next.version + 1), "row_version = :seen", seen);
         if let Some(event) = event {
-            transaction = transaction.put(event.item());
+            transaction = transaction.record(event);
         }
         Ok(transaction.commit("changing a trading account").await?.is_ok())
     }
@@ -277,7 +277,7 @@ impl Store {
         let committed = Transaction::on(self)
             .delete_present(&keys::trading_account(owner, id))
             .delete(&keys::trading_account_owner(id))
-            .put(event.item())
+            .record(event)
             .commit("unlinking a trading account")
             .await?;
         Ok(committed.is_ok())
@@ -311,8 +311,7 @@ impl Store {
     /// Stops every reading of a person's credentials, stopped before or not.
     pub async fn put_freeze(&self, freeze: Freeze, event: &AuditEvent) -> Result<(), StoreError> {
         let item = ItemWriter::new(&keys::freeze(event.subject)).set("since", time(freeze.since)).finish();
-        let committed =
-            Transaction::on(self).put(item).put(event.item()).commit("freezing credentials").await?;
+        let committed = Transaction::on(self).put(item).record(event).commit("freezing credentials").await?;
         debug_assert!(committed.is_ok(), "no condition was given");
         Ok(())
     }
@@ -321,23 +320,11 @@ impl Store {
     pub async fn lift_freeze(&self, event: &AuditEvent) -> Result<(), StoreError> {
         let committed = Transaction::on(self)
             .delete(&keys::freeze(event.subject))
-            .put(event.item())
+            .record(event)
             .commit("unfreezing credentials")
             .await?;
         debug_assert!(committed.is_ok(), "no condition was given");
         Ok(())
-    }
-
-    /// Writes an event that tells of something that changes no row.
-    pub async fn put_event(&self, event: &AuditEvent) -> Result<(), StoreError> {
-        self.client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(event.item()))
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| StoreError::from_sdk("writing an audit event", error))
     }
 }
 

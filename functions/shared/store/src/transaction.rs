@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::types::{
 };
 use backon::{ExponentialBuilder, Retryable};
 
+use crate::audit::{AuditEvent, AuditKind, ChainEnd, HEAD_IS_BEHIND};
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::item::Attributes;
@@ -38,19 +39,31 @@ impl ConditionsFailed {
 pub(crate) struct Transaction<'a> {
     store: &'a Store,
     actions: Vec<TransactWriteItem>,
+    /// The events that tell of it, each of another chain, and their places among the actions.
+    events: Vec<(usize, AuditEvent)>,
 }
+
+/// How often an event queues up anew behind another one that was faster.
+const ROUNDS: usize = 16;
 
 type SendError = SdkError<TransactWriteItemsError>;
 
 impl<'a> Transaction<'a> {
     pub(crate) fn on(store: &'a Store) -> Self {
-        Self { store, actions: Vec::new() }
+        Self { store, actions: Vec::new(), events: Vec::new() }
     }
 
     /// Writes an item whatever stood there.
     pub(crate) fn put(self, item: Attributes) -> Self {
         let put = Put::builder().table_name(&self.store.table).set_item(Some(item)).build();
         self.push(put.ok().map(|put| TransactWriteItem::builder().put(put).build()))
+    }
+
+    /// Records the event that tells of all this, behind the last record of its chain. It has a place like every
+    /// action.
+    pub(crate) fn record(mut self, event: &AuditEvent) -> Self {
+        self.events.push((self.actions.len(), event.clone()));
+        self.push(Some(TransactWriteItem::builder().build()))
     }
 
     /// Writes an item if the condition holds for what stands at its key.
@@ -67,7 +80,11 @@ impl<'a> Transaction<'a> {
 
     /// Changes an item if the condition holds.
     pub(crate) fn update_if(self, key: &Key, update: &str, condition: &str, values: Attributes) -> Self {
+        // The one attribute of ours that is a word of the expression language too.
+        let names = [update, condition].iter().any(|text| text.contains("#roles"));
+        let names = names.then(|| [("#roles".to_owned(), "roles".to_owned())].into());
         let update = Update::builder()
+            .set_expression_attribute_names(names)
             .table_name(&self.store.table)
             .set_key(Some(key.attributes()))
             .update_expression(update)
@@ -88,6 +105,17 @@ impl<'a> Transaction<'a> {
         self.push(check.ok().map(|check| TransactWriteItem::builder().condition_check(check).build()))
     }
 
+    /// Changes an item, or makes it.
+    pub(crate) fn update(self, key: &Key, update: &str, values: Attributes) -> Self {
+        let update = Update::builder()
+            .table_name(&self.store.table)
+            .set_key(Some(key.attributes()))
+            .update_expression(update)
+            .set_expression_attribute_values((!values.is_empty()).then_some(values))
+            .build();
+        self.push(update.ok().map(|update| TransactWriteItem::builder().update(update).build()))
+    }
+
     /// Removes an item, there or not.
     pub(crate) fn delete(self, key: &Key) -> Self {
         let delete = Delete::builder().table_name(&self.store.table).set_key(Some(key.attributes())).build();
@@ -104,6 +132,11 @@ impl<'a> Transaction<'a> {
         self.push(delete.ok().map(|delete| TransactWriteItem::builder().delete(delete).build()))
     }
 
+    /// The place of the next action.
+    pub(crate) fn place(&self) -> usize {
+        self.actions.len()
+    }
+
     fn push(mut self, action: Option<TransactWriteItem>) -> Self {
         self.actions.extend(action);
         self
@@ -115,13 +148,69 @@ impl<'a> Transaction<'a> {
         self,
         operation: &'static str,
     ) -> Result<Result<(), ConditionsFailed>, StoreError> {
-        let Self { store, actions } = self;
+        if self.events.is_empty() {
+            return self.send(self.actions.clone(), operation).await;
+        }
+        let mut ends = Vec::with_capacity(self.events.len());
+        for (_, event) in &self.events {
+            ends.push(match (&event.end, event.kind) {
+                (Some(end), _) => end.clone(),
+                // The first record of an account has none before it.
+                (None, AuditKind::AccountRegistered) => ChainEnd::default(),
+                (None, _) => self.store.chain_end(&event.chain()).await?,
+            });
+        }
+        for _ in 0..ROUNDS {
+            let (actions, places) = self.with_links(&ends);
+            let Err(mut failed) = self.send(actions, operation).await? else { return Ok(Ok(())) };
+            let raced = places.into_iter().filter(|place| failed.take(*place).is_some()).count() > 0;
+            failed.0.truncate(self.actions.len());
+            if !raced || failed.0.iter().any(Option::is_some) {
+                return Ok(Err(failed));
+            }
+            for (end, (_, event)) in ends.iter_mut().zip(&self.events) {
+                *end = self.store.chain_end(&event.chain()).await?;
+            }
+            if ends.iter().zip(&self.events).all(|(end, (_, event))| end.is(event)) {
+                return Ok(Ok(()));
+            }
+        }
+        Err(StoreError::Unavailable { operation, cause: "others were always faster".into() })
+    }
+
+    /// The actions with each record in its place and the heads of their chains behind all, and where a failed condition
+    /// means that somebody else was faster.
+    fn with_links(&self, ends: &[ChainEnd]) -> (Vec<TransactWriteItem>, Vec<usize>) {
+        let (mut actions, mut places) = (self.actions.clone(), Vec::new());
+        for ((place, event), end) in self.events.iter().zip(ends) {
+            let link = end.link(event);
+            let mut added = Self::on(self.store)
+                .put_if(link.record, "attribute_not_exists(pk)", Attributes::new())
+                .update_if(&link.head.key, link.head.update, HEAD_IS_BEHIND, link.head.values);
+            if let Some(restored) = link.restored {
+                added = added.put(restored);
+            }
+            let mut added = added.actions.into_iter();
+            if let (Some(placeholder), Some(record)) = (actions.get_mut(*place), added.next()) {
+                *placeholder = record;
+            }
+            places.extend([*place, actions.len()]);
+            actions.extend(added);
+        }
+        (actions, places)
+    }
+
+    async fn send(
+        &self,
+        actions: Vec<TransactWriteItem>,
+        operation: &'static str,
+    ) -> Result<Result<(), ConditionsFailed>, StoreError> {
         let waits = ExponentialBuilder::new()
             .with_min_delay(Duration::from_millis(20))
             .with_max_delay(Duration::from_millis(200))
             .with_max_times(4)
             .with_jitter();
-        let sent = (|| send(&store.client, actions.clone())).retry(waits).when(is_conflict).await;
+        let sent = (|| send(&self.store.client, actions.clone())).retry(waits).when(is_conflict).await;
         match sent {
             Ok(()) => Ok(Ok(())),
             Err(error) => match failed_conditions(&error) {

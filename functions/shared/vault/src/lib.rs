@@ -92,11 +92,7 @@ impl Vault {
         id: Option<Id>,
         origin: &Origin,
     ) -> Result<AuditEvent, Error> {
-        let mut event =
-            AuditEvent::new(kind, owner, self.identity.clock.now(), self.identity.entropy.as_ref())?;
-        event.ip.clone_from(&origin.ip);
-        event.user_agent.clone_from(&origin.user_agent);
-        event.request_id.clone_from(&origin.request_id);
+        let mut event = self.identity.audit_event(kind, owner, origin)?;
         event.target = id.map(|id| id.to_string());
         Ok(event)
     }

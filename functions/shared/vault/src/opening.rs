@@ -85,6 +85,6 @@ impl Vault {
         let mut event = self.event(kind, asked.owner, Some(asked.id), asked.origin)?;
         event.service = asked.service.map(|(service, _)| service.to_owned());
         event.purpose = asked.service.map(|(_, purpose)| purpose.to_owned());
-        Ok(self.store().put_event(&event).await?)
+        Ok(self.store().record(&event).await?)
     }
 }

@@ -66,6 +66,9 @@ codes! {
         "The sign-in is unknown, took too long, or is finished; begin it again.";
     /// The code that would finish a sign-in is wrong or was used before.
     InvalidCode: UNAUTHORIZED, "invalid_code", "Invalid code", "The code is not valid.";
+    /// The link of a mail is unknown, too old, or was used.
+    InvalidMailToken: UNAUTHORIZED, "invalid_mail_token", "Invalid link",
+        "The link is unknown, too old, or was used; ask for another one.";
     /// The session has ended; only signing in again helps.
     SessionRevoked: UNAUTHORIZED, "session_revoked", "Session revoked", "The session has ended; sign in again.";
     /// The caller is known and may not do this.
@@ -73,6 +76,12 @@ codes! {
     /// The owner stopped every reading of their credentials.
     CredentialsFrozen: FORBIDDEN, "credentials_frozen", "Credentials frozen",
         "The owner has stopped every reading of their credentials.";
+    /// The password is right and the address not confirmed yet.
+    EmailNotVerified: FORBIDDEN, "email_not_verified", "E-mail address not confirmed",
+        "Confirm the e-mail address with the link that was sent to it, or ask for another one.";
+    /// The password is right and too old; `session_token` lets its owner choose another one.
+    PasswordExpired: FORBIDDEN, "password_expired", "Password expired",
+        "The password is too old; choose another one at /v1/auth/password/rotate.";
     /// A request with a cookie came from a page that may not send one.
     OriginNotAllowed: FORBIDDEN, "origin_not_allowed", "Origin not allowed",
         "Requests that carry the refresh cookie must come from an allowed origin.";
@@ -110,6 +119,9 @@ codes! {
     /// There is no second factor, or none that waits for its first code.
     MfaNotSetUp: CONFLICT, "mfa_not_set_up", "No second factor set up",
         "There is no second factor to do this with; set one up first.";
+    /// Nobody would be left to administer.
+    LastAdmin: CONFLICT, "last_admin", "Last administrator",
+        "This is the last administrator; make another one first.";
     /// The body is larger than any request needs.
     PayloadTooLarge: PAYLOAD_TOO_LARGE, "payload_too_large", "Payload too large",
         "The body is larger than 16 KiB.";
@@ -168,6 +180,7 @@ impl Code {
             Self::InvalidCredentials
             | Self::InvalidRefreshToken
             | Self::InvalidSessionToken
+            | Self::InvalidMailToken
             | Self::InvalidCode => Some(r#"Bearer error="invalid_grant""#),
             code if code.status() == StatusCode::UNAUTHORIZED => Some(r#"Bearer error="invalid_token""#),
             _ => None,

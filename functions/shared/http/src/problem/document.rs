@@ -34,6 +34,10 @@ pub struct ProblemDocument<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(required = false)]
     pub errors: &'a [FieldError],
+    /// What a program goes on with; only with `password_expired`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub session_token: Option<&'a str>,
 }
 
 /// One value that cannot be used.
@@ -51,6 +55,12 @@ impl FieldError {
     /// A complaint about the value at `pointer`, which is empty for the whole body.
     pub fn new(pointer: impl Into<String>, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { pointer: pointer.into(), detail: detail.into() }
+    }
+
+    /// The same complaint about another value.
+    #[must_use]
+    pub fn pointing_to(self, pointer: &'static str) -> Self {
+        Self { pointer: pointer.to_owned(), ..self }
     }
 }
 

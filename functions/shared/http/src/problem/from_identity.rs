@@ -22,6 +22,11 @@ impl From<Error> for Problem {
             Error::TooManyAttempts { retry_after } => {
                 return Self::new(Code::TooManyAttempts).with_retry_after(retry_after);
             }
+            Error::EmailNotVerified => Code::EmailNotVerified,
+            Error::PasswordExpired(token) => {
+                return Self::new(Code::PasswordExpired).with_session_token(token.secret().clone());
+            }
+            Error::InvalidMailToken => Code::InvalidMailToken,
             Error::InvalidSessionToken => Code::InvalidSessionToken,
             Error::InvalidCode => Code::InvalidCode,
             Error::MfaNotSetUp => Code::MfaNotSetUp,
@@ -32,6 +37,7 @@ impl From<Error> for Problem {
             Error::EmailTaken => Code::EmailTaken,
             Error::UsernameTaken => Code::UsernameTaken,
             Error::IdempotencyKeyReused => Code::IdempotencyKeyReused,
+            Error::LastAdmin => Code::LastAdmin,
             Error::NotFound => Code::NotFound,
             Error::Overloaded | Error::Contended => Code::Unavailable,
             Error::Store(StoreError::Unavailable { .. }) | Error::KeyWrap(KeyWrapError::Unavailable(_)) => {

@@ -12,7 +12,7 @@ use super::totp::{TotpEnrolment, TotpSecret};
 use super::{PresentedCode, ROUNDS, context};
 use crate::access::Caller;
 use crate::error::{Error, InvalidField};
-use crate::hashing::Verdict;
+use crate::letters::Letter;
 use crate::password::Password;
 use crate::{Identity, Origin, sealing};
 
@@ -90,7 +90,10 @@ impl Identity {
             let active = ActiveFactor { secret: pending.secret, last_step: step, backup_codes: codes.kept };
             let next = Factor { version: factor.version, active: Some(active), ..Factor::default() };
             match self.store.switch_factor(account, &next, &event).await? {
-                FactorSwap::Swapped => return Ok(codes.shown),
+                FactorSwap::Swapped => {
+                    self.tell(&account.email, &Letter::MfaEnabled(origin)).await;
+                    return Ok(codes.shown);
+                }
                 FactorSwap::Outdated => {}
                 FactorSwap::AccountGone => return Err(Error::InvalidAccessToken),
             }
@@ -106,13 +109,16 @@ impl Identity {
         origin: &Origin,
     ) -> Result<(), Error> {
         let (account, now) = (&caller.account, self.clock.now());
-        self.confirm_password(caller, &proof.password).await?;
+        self.confirm_password(caller, &proof.password, origin).await?;
         let event = self.audit_event(AuditKind::MfaDisabled, account.id, origin)?;
         for _ in 0..ROUNDS {
             let proven = self.prove(account.id, &proof.code, now, origin).await?;
             let next = Factor { version: proven.next.version, ..Factor::default() };
             match self.store.switch_factor(account, &next, &event).await? {
-                FactorSwap::Swapped => return Ok(()),
+                FactorSwap::Swapped => {
+                    self.tell(&account.email, &Letter::MfaDisabled(origin)).await;
+                    return Ok(());
+                }
                 FactorSwap::Outdated => {}
                 FactorSwap::AccountGone => return Err(Error::InvalidAccessToken),
             }
@@ -128,7 +134,7 @@ impl Identity {
         origin: &Origin,
     ) -> Result<Vec<SecretString>, Error> {
         let (account, now) = (&caller.account, self.clock.now());
-        self.confirm_password(caller, &proof.password).await?;
+        self.confirm_password(caller, &proof.password, origin).await?;
         let event = self.audit_event(AuditKind::BackupCodesRenewed, account.id, origin)?;
         for _ in 0..ROUNDS {
             let proven = self.prove(account.id, &proof.code, now, origin).await?;
@@ -141,16 +147,6 @@ impl Identity {
             }
         }
         Err(Error::Contended)
-    }
-
-    /// Whether this is the caller's password.
-    pub(crate) async fn confirm_password(&self, caller: &Caller, password: &Password) -> Result<(), Error> {
-        let credentials = self.store.credentials_by_email(&caller.account.email).await?;
-        let credentials = credentials.ok_or(Error::InvalidAccessToken)?;
-        match self.hasher.verify(password, Some(&credentials.password_hash)).await? {
-            Verdict::Wrong => Err(Error::WrongPassword),
-            Verdict::Right | Verdict::RightButOutdated => Ok(()),
-        }
     }
 }
 

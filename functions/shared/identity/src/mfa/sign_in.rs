@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use portcullis_store::{Account, AuditKind, Challenge, ChallengeKind, FactorSignIn};
+use jiff::Timestamp;
+use portcullis_store::{Account, AuditKind, ChainEnd, Challenge, ChallengeKind, FactorSignIn};
 use secrecy::SecretString;
 
 use super::{PresentedCode, ROUNDS};
 use crate::error::Error;
-use crate::login::{Beginning, LoginAttempt, PASSWORD_METHOD, SignedIn, admit};
+use crate::login::{Beginning, SignedIn};
 use crate::session_token::{self, SessionToken};
 use crate::{Identity, Origin};
 
@@ -39,7 +40,8 @@ impl Identity {
     pub(crate) async fn ask_for_code(
         &self,
         account: &Account,
-        attempt: LoginAttempt,
+        beginning: Beginning,
+        sign_ins: ChainEnd,
         origin: &Origin,
     ) -> Result<MfaChallenge, Error> {
         let token = SessionToken::generate(ChallengeKind::Mfa, self.entropy.as_ref())?;
@@ -47,13 +49,16 @@ impl Identity {
             kind: ChallengeKind::Mfa,
             digest: token.digest(),
             account: account.id,
+            email: None,
             epoch: account.epoch,
-            persistent: attempt.persistent,
-            token_in_body: attempt.token_in_body,
-            device_name: attempt.device_name.map(|name| name.0),
+            methods: beginning.methods,
+            persistent: beginning.persistent,
+            token_in_body: beginning.token_in_body,
+            device_name: beginning.device_name,
             expires_at: self.clock.now() + TO_FINISH,
         };
         let event = self.audit_event(AuditKind::MfaRequired, account.id, origin)?;
+        let event = event.of_sign_in_with(&account.email).behind(sign_ins);
         self.store.begin_challenge(&challenge, &event).await?;
         Ok(MfaChallenge { token, expires_in: TO_FINISH })
     }
@@ -68,7 +73,7 @@ impl Identity {
         let account = self.store.account(challenge.account).await?;
         // Whatever ended all that was issued before ends what was begun before as well.
         let account = account
-            .filter(|account| admit(account).is_ok() && account.epoch <= challenge.epoch)
+            .filter(|account| self.admit(account).is_ok() && account.epoch <= challenge.epoch)
             .ok_or(Error::InvalidSessionToken)?;
         for _ in 0..ROUNDS {
             let proven = match self.prove(account.id, &sign_in.code, now, origin).await {
@@ -78,20 +83,43 @@ impl Identity {
                 proven => proven?,
             };
             let beginning = Beginning {
-                methods: vec![PASSWORD_METHOD.to_owned(), CODE_METHOD.to_owned()],
+                methods: challenge.methods.iter().cloned().chain([CODE_METHOD.to_owned()]).collect(),
                 persistent: challenge.persistent,
                 token_in_body: challenge.token_in_body,
                 device_name: challenge.device_name.clone(),
             };
+            if !self.has_current_password(&account, now) {
+                let ((next, expired), event) = self.rotation(&account, beginning, now, origin)?;
+                match self.store.continue_by_factor(&challenge, &proven.next, &next, &event).await? {
+                    FactorSignIn::Started => return Err(expired),
+                    FactorSignIn::Outdated => continue,
+                    FactorSignIn::ChallengeSpent => return Err(Error::InvalidSessionToken),
+                }
+            }
             let made = self.make_session(account.clone(), beginning, now, origin)?;
             let finished =
                 self.store.sign_in_by_factor(&challenge, &proven.next, &made.session, &made.event).await?;
             match finished {
-                FactorSignIn::Started => return Ok(made.signed_in),
+                FactorSignIn::Started => {
+                    self.welcome(&account, now, origin).await;
+                    return Ok(made.signed_in);
+                }
                 FactorSignIn::Outdated => {}
                 FactorSignIn::ChallengeSpent => return Err(Error::InvalidSessionToken),
             }
         }
         Err(Error::Contended)
+    }
+
+    /// What follows a sign-in whose session is stored; a store that fails here fails nobody's sign-in.
+    async fn welcome(&self, account: &Account, now: Timestamp, origin: &Origin) {
+        let told = async {
+            let before = self.store.guesses(&account.email).await?;
+            self.tell_of_new_device(account, &before, origin).await
+        };
+        if let Err(error) = told.await {
+            tracing::warn!(%error, "it is not known whether a device is new");
+        }
+        self.note_login(account, now, origin).await;
     }
 }

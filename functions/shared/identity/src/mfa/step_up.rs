@@ -21,7 +21,9 @@ impl Identity {
     /// An error unless the proof is the caller's. A code is spent by it.
     pub async fn confirm(&self, caller: &Caller, proof: &StepUp, origin: &Origin) -> Result<(), Error> {
         let code = match proof {
-            StepUp::Password(password) => return self.confirm_password(caller, password).await,
+            StepUp::Password(password) => {
+                return self.confirm_password(caller, password, origin).await.map(drop);
+            }
             StepUp::Code(code) => code,
         };
         let (account, now) = (caller.account.id, self.clock.now());

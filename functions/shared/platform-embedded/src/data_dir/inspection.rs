@@ -32,7 +32,7 @@ pub(super) fn locate(path: &Path) -> Result<DataDir, Misconfigured> {
 
 /// What exists are folders, and what is missing can be made.
 pub(super) fn check_folders(dir: &DataDir) -> Result<(), Misconfigured> {
-    for folder in [dir.root.clone(), dir.keys()] {
+    for folder in [dir.root.clone(), dir.keys(), dir.outbox()] {
         let existing = nearest_existing(&folder)?;
         private_files::try_writing_in(&existing).map_err(|error| {
             complaint(

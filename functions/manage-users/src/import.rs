@@ -1,0 +1,230 @@
+//! Accounts of an older system, line by line. A line is taken over whole or not at all, and a file may be imported again:
+//! what is there already stays as it is.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, stdin};
+use std::path::Path;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use portcullis_identity::{
+    AccountRequest, AccountStatus, Email, Error, FirstPassword, ImportedHash, PersonName, PhoneNumber,
+    Username,
+};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::arguments::Format;
+use crate::failure::{Failure, explain};
+use crate::output::{Output, line};
+use crate::tool::Tool;
+
+/// No line of an account is longer; a file without line ends is no list of accounts.
+const LONGEST_LINE: u64 = 64 * 1024;
+const FIRST_ROLE: &str = "user";
+
+/// An account as a line has it. Columns of CSV have the same names; `roles` are separated by spaces there.
+#[derive(Debug, Deserialize)]
+struct Row {
+    email: Option<String>,
+    username: Option<String>,
+    name: Option<String>,
+    phone: Option<String>,
+    password_hash: String,
+    roles: Option<Roles>,
+    status: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Roles {
+    Listed(Vec<String>),
+    Written(String),
+}
+
+/// What became of the lines.
+#[derive(Debug, Default)]
+struct Report {
+    made: u64,
+    present: u64,
+    refused: Vec<(u64, String)>,
+}
+
+pub(crate) async fn run(
+    tool: &Tool,
+    output: Output,
+    file: &Path,
+    format: Option<Format>,
+) -> Result<(), Failure> {
+    let is_csv = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
+    let format = format.unwrap_or(if is_csv { Format::Csv } else { Format::Jsonl });
+    let bar = progress();
+    let input: Box<dyn Read> = if file == Path::new("-") {
+        Box::new(stdin())
+    } else {
+        let unreadable = |error| Failure::Unusable(format!("{}: {error}", file.display()));
+        let opened = File::open(file).map_err(unreadable)?;
+        bar.set_length(opened.metadata()?.len());
+        Box::new(opened)
+    };
+    let input = BufReader::new(bar.wrap_read(input));
+    let mut report = Report::default();
+    match format {
+        Format::Jsonl => json_lines(tool, input, &mut report).await?,
+        Format::Csv => csv_rows(tool, input, &mut report).await?,
+    }
+    bar.finish_and_clear();
+    tell(output, &report)
+}
+
+/// A bar over the bytes of the file; nothing is drawn where nobody watches.
+fn progress() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    match ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {eta}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+async fn json_lines(tool: &Tool, mut input: impl BufRead, report: &mut Report) -> Result<(), Failure> {
+    for number in 1.. {
+        let mut text = Vec::new();
+        let length = input.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut text)?;
+        if length == 0 {
+            break;
+        }
+        if length as u64 == LONGEST_LINE && text.last() != Some(&b'\n') {
+            return Err(Failure::Refused(format!("line {number} is longer than {LONGEST_LINE} bytes")));
+        }
+        if text.trim_ascii().is_empty() {
+            continue;
+        }
+        // The parser's own words quote what it read, which may be a hash.
+        let row = serde_json::from_slice::<Row>(&text).map_err(|error| {
+            format!("is no JSON object with a password_hash and texts (column {})", error.column())
+        });
+        take_over(tool, number, row, report).await?;
+    }
+    Ok(())
+}
+
+async fn csv_rows(tool: &Tool, input: impl Read, report: &mut Report) -> Result<(), Failure> {
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(input);
+    let headers = reader.headers().map_err(|error| Failure::Refused(format!("the first line: {error}")))?;
+    let headers = headers.clone();
+    let mut record = csv::StringRecord::new();
+    loop {
+        let read = reader.read_record(&mut record);
+        let number = record.position().map_or_else(|| reader.position().line(), csv::Position::line);
+        let row = match read {
+            Ok(false) => return Ok(()),
+            Ok(true) => record
+                .deserialize::<Row>(Some(&headers))
+                .map_err(|_| "has no password_hash, or is not like the first line".to_owned()),
+            Err(error) if error.is_io_error() => return Err(Failure::Refused(error.to_string())),
+            Err(_) => Err("is no CSV, or has more or fewer columns than the first line".to_owned()),
+        };
+        take_over(tool, number, row, report).await?;
+    }
+}
+
+async fn take_over(
+    tool: &Tool,
+    number: u64,
+    row: Result<Row, String>,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    match row {
+        Ok(row) => match one(tool, row).await {
+            Ok(true) => report.made += 1,
+            Ok(false) => report.present += 1,
+            Err(Failure::Refused(reason)) => report.refused.push((number, reason)),
+            Err(failure) => return Err(failure),
+        },
+        Err(reason) => report.refused.push((number, reason)),
+    }
+    Ok(())
+}
+
+/// Whether the account was made now; `false` for one that is there already.
+async fn one(tool: &Tool, row: Row) -> Result<bool, Failure> {
+    let request = parsed(row)?;
+    let (email, name) = (request.email.as_str().to_owned(), request.name.clone());
+    let username = request.username.clone();
+    match tool.identity.create_account(&tool.operator, request, &tool.origin).await {
+        Ok(_) => Ok(true),
+        Err(Error::EmailTaken) => {
+            let present = tool.identity.account_by_name(&email).await?;
+            let is_same = name.is(&present.name)
+                && present
+                    .username
+                    .as_deref()
+                    .is_none_or(|present| username.as_ref().is_some_and(|username| username.is(present)));
+            if is_same { Ok(false) } else { Err(refused(&Error::EmailTaken)) }
+        }
+        Err(error @ (Error::Invalid(_) | Error::UsernameTaken)) => Err(refused(&error)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn refused(error: &Error) -> Failure {
+    Failure::Refused(explain(error))
+}
+
+fn parsed(row: Row) -> Result<AccountRequest, Failure> {
+    // An empty column is a column that says nothing.
+    let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+    let (email, username) = (given(row.email), given(row.username));
+    let email = match (email, &username) {
+        (Some(email), _) => email,
+        (None, Some(username)) => format!("{}@users.invalid", username.trim()),
+        (None, None) => return Err(Failure::Refused("has neither email nor username".to_owned())),
+    };
+    let name = given(row.name)
+        .or_else(|| username.clone())
+        .unwrap_or_else(|| email.split('@').next().unwrap_or_default().to_owned());
+    let hash = ImportedHash::parse(row.password_hash.trim());
+    let hash = hash.map_err(|error| Failure::Refused(format!("password_hash: {error}")))?;
+    let roles = match row.roles {
+        None => Vec::new(),
+        Some(Roles::Listed(roles)) => roles,
+        Some(Roles::Written(roles)) => roles.split_whitespace().map(str::to_owned).collect(),
+    };
+    let roles = if roles.is_empty() { vec![FIRST_ROLE.to_owned()] } else { roles };
+    let status = match given(row.status) {
+        None => AccountStatus::Active,
+        Some(status) => status
+            .parse()
+            .map_err(|()| Failure::Refused("status: is neither active nor disabled".to_owned()))?,
+    };
+    let read = || -> Result<AccountRequest, Error> {
+        Ok(AccountRequest {
+            email: Email::parse(&email)?,
+            name: PersonName::parse(&name)?,
+            username: username.as_deref().map(Username::parse).transpose()?,
+            phone: given(row.phone).as_deref().map(PhoneNumber::parse).transpose()?,
+            password: FirstPassword::Imported(hash),
+            roles,
+            status,
+        })
+    };
+    read().map_err(|error| refused(&error))
+}
+
+fn tell(output: Output, report: &Report) -> Result<(), Failure> {
+    let Report { made, present, refused } = report;
+    let lines: Vec<_> =
+        refused.iter().map(|(number, reason)| json!({"line": number, "reason": reason})).collect();
+    if output.json {
+        line(&json!({"imported": made, "present": present, "refused": lines}).to_string())?;
+    } else {
+        for (number, reason) in refused {
+            line(&format!("line {number}: {reason}"))?;
+        }
+        line(&format!("{made} imported, {present} there already, {} refused", refused.len()))?;
+    }
+    if refused.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Refused(format!("{} lines were refused; all others are done", refused.len())))
+    }
+}

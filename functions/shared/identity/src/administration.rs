@@ -1,0 +1,335 @@
+//! What administrators do, over HTTP or on the command line: the same operations, told apart in the audit trail.
+
+use jiff::Timestamp;
+use portcullis_store::{
+    ADMIN_ROLE, Account, AccountId, AccountStatus, Actor, AuditEvent, AuditKind, Factor, FactorSwap, Guesses,
+    Id, NewAccount, Registration, Revocation, Standing, StandingChange,
+};
+
+use crate::access::Caller;
+use crate::email::Email;
+use crate::error::{Error, InvalidField};
+use crate::foreign_hash::ImportedHash;
+use crate::password::Password;
+use crate::person::{PersonName, PhoneNumber, Username};
+use crate::{Identity, Origin};
+
+/// How often something is decided anew because the account changed meanwhile.
+const ROUNDS: usize = 16;
+const MOST_ROLES: usize = 20;
+
+/// A person with a live session whose account is an administrator's now.
+#[derive(Debug, Clone)]
+pub struct Admin(pub Caller);
+
+/// Who administers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operator {
+    /// Somebody with the role.
+    Admin(AccountId),
+    /// Whoever may run the command line tool, by the name the operating system knows.
+    CommandLine(String),
+}
+
+impl From<&Admin> for Operator {
+    fn from(admin: &Admin) -> Self {
+        Self::Admin(admin.0.account.id)
+    }
+}
+
+impl Operator {
+    fn actor(&self) -> Actor {
+        match self {
+            Self::Admin(id) => Actor::Admin(*id),
+            Self::CommandLine(name) => Actor::CommandLine(name.clone()),
+        }
+    }
+}
+
+/// What a new account's password is known by.
+#[derive(Debug)]
+pub enum FirstPassword {
+    /// Itself.
+    Chosen(Password),
+    /// The hash an older system kept.
+    Imported(ImportedHash),
+}
+
+/// An account an administrator makes.
+#[derive(Debug)]
+pub struct AccountRequest {
+    /// Address to sign in with.
+    pub email: Email,
+    /// What the person is called.
+    pub name: PersonName,
+    /// Second name to sign in with.
+    pub username: Option<Username>,
+    /// Telephone number.
+    pub phone: Option<PhoneNumber>,
+    /// How the person will prove who they are.
+    pub password: FirstPassword,
+    /// Names of roles.
+    pub roles: Vec<String>,
+    /// Whether it may be used at once.
+    pub status: AccountStatus,
+}
+
+/// What changes of an account; `None` leaves it as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StandingUpdate {
+    /// Other roles.
+    pub roles: Option<Vec<String>>,
+    /// On or off.
+    pub status: Option<AccountStatus>,
+}
+
+/// An account and what is known of its past.
+#[derive(Debug)]
+pub struct Listed {
+    /// The account.
+    pub account: Account,
+    /// When its owner last signed in, as long as the audit trail remembers it.
+    pub last_login: Option<Timestamp>,
+}
+
+impl Identity {
+    /// The caller as an administrator, if they are one.
+    pub fn as_admin(&self, caller: Caller) -> Result<Admin, Error> {
+        if caller.account.roles.iter().any(|role| role == ADMIN_ROLE) {
+            Ok(Admin(caller))
+        } else {
+            Err(Error::Forbidden("This needs the role admin."))
+        }
+    }
+
+    /// Accounts after the one called `after`, newest first, and where to go on.
+    pub async fn list_accounts(
+        &self,
+        limit: usize,
+        after: Option<AccountId>,
+    ) -> Result<(Vec<Listed>, Option<AccountId>), Error> {
+        let page = self.store.accounts(limit, after).await?;
+        let last_logins = self.store.last_logins(&page.accounts).await?;
+        let listed = page.accounts.into_iter().zip(last_logins);
+        Ok((listed.map(|(account, last_login)| Listed { account, last_login }).collect(), page.next))
+    }
+
+    /// One account.
+    pub async fn account_by_id(&self, id: AccountId) -> Result<Account, Error> {
+        self.store.account(id).await?.ok_or(Error::NotFound)
+    }
+
+    /// The account that signs in with this name: an address if it looks like one, else a username.
+    pub async fn account_by_name(&self, name: &str) -> Result<Account, Error> {
+        let found = if let Ok(id) = name.parse::<AccountId>() {
+            return self.account_by_id(id).await;
+        } else if name.contains('@') {
+            self.store.credentials_by_email(Email::parse(name)?.as_str()).await?
+        } else {
+            self.store.credentials_by_username(&Username::parse(name)?.0).await?
+        };
+        Ok(found.ok_or(Error::NotFound)?.account)
+    }
+
+    /// An account with the hash of its password, for a backup.
+    pub async fn password_hash_of(&self, account: &Account) -> Result<String, Error> {
+        let credentials = self.store.credentials_by_email(&account.email).await?.ok_or(Error::NotFound)?;
+        Ok(credentials.password_hash)
+    }
+
+    /// What is known of an account's sign-ins.
+    pub async fn guesses(&self, account: &Account) -> Result<Guesses, Error> {
+        Ok(self.store.guesses(&account.email).await?)
+    }
+
+    /// Makes an account.
+    pub async fn create_account(
+        &self,
+        operator: &Operator,
+        request: AccountRequest,
+        origin: &Origin,
+    ) -> Result<Account, Error> {
+        self.check_roles(&request.roles)?;
+        let password_hash = match request.password {
+            FirstPassword::Chosen(password) => {
+                let known = [request.name.0.as_str(), request.email.as_str()];
+                password.check_strength(&known, self.settings.password_min_score)?;
+                self.hasher.hash(&password, self.entropy.as_ref()).await?
+            }
+            FirstPassword::Imported(hash) => hash.into_stored(),
+        };
+        let now = self.clock.now();
+        let account = Account {
+            id: Id::generate(now, self.entropy.as_ref())?,
+            email: request.email.as_str().to_owned(),
+            username: request.username.map(|name| name.0),
+            name: request.name.0,
+            phone: request.phone.map(|phone| phone.0),
+            roles: request.roles,
+            status: request.status,
+            mfa_enabled: false,
+            email_verified: false,
+            epoch: 0,
+            password_changed_at: now,
+            created_at: now,
+        };
+        let event = self.event_by(operator, AuditKind::AccountRegistered, account.id, origin)?;
+        let new = NewAccount { account, password_hash };
+        match self.store.register(&new, None, &event).await? {
+            Registration::Created => Ok(new.account),
+            Registration::UsernameTaken => Err(Error::UsernameTaken),
+            _ => Err(Error::EmailTaken),
+        }
+    }
+
+    /// Changes roles and status. Roles count from the next refresh on; an account that is switched off or on again loses
+    /// whatever was issued before at once.
+    pub async fn change_standing(
+        &self,
+        operator: &Operator,
+        id: AccountId,
+        update: &StandingUpdate,
+        origin: &Origin,
+    ) -> Result<Account, Error> {
+        if let Some(roles) = &update.roles {
+            self.check_roles(roles)?;
+            self.settle(operator, id, AuditKind::RolesChanged, origin, |account| Standing {
+                roles: roles.clone(),
+                status: account.status,
+            })
+            .await?;
+        }
+        if let Some(status) = update.status {
+            let kind = match status {
+                AccountStatus::Active => AuditKind::AccountEnabled,
+                AccountStatus::Disabled => AuditKind::AccountDisabled,
+            };
+            self.settle(operator, id, kind, origin, |account| Standing {
+                roles: account.roles.clone(),
+                status,
+            })
+            .await?;
+        }
+        self.account_by_id(id).await
+    }
+
+    async fn settle(
+        &self,
+        operator: &Operator,
+        id: AccountId,
+        kind: AuditKind,
+        origin: &Origin,
+        next: impl Fn(&Account) -> Standing,
+    ) -> Result<(), Error> {
+        let event = self.event_by(operator, kind, id, origin)?;
+        for _ in 0..ROUNDS {
+            let seen = self.account_by_id(id).await?;
+            let next = next(&seen);
+            if next.roles == seen.roles && next.status == seen.status {
+                return Ok(());
+            }
+            match self.store.change_standing(&seen, &next, &event).await? {
+                StandingChange::Changed => return Ok(()),
+                StandingChange::Outdated => {}
+                StandingChange::LastAdmin => return Err(Error::LastAdmin),
+            }
+        }
+        Err(Error::Contended)
+    }
+
+    /// Ends every session of an account.
+    pub async fn revoke_sessions_of(
+        &self,
+        operator: &Operator,
+        id: AccountId,
+        origin: &Origin,
+    ) -> Result<(), Error> {
+        let account = self.account_by_id(id).await?;
+        let event = self.event_by(operator, AuditKind::SessionsRevoked, id, origin)?;
+        match self.store.revoke_sessions(&account, None, &event).await? {
+            Revocation::Revoked => Ok(()),
+            Revocation::AlreadyEnded => Err(Error::NotFound),
+        }
+    }
+
+    /// Takes the second factor away: its owner lost it, and signs in with the password alone until a new one is set up.
+    pub async fn reset_mfa(&self, operator: &Operator, id: AccountId, origin: &Origin) -> Result<(), Error> {
+        let account = self.account_by_id(id).await?;
+        let event = self.event_by(operator, AuditKind::MfaReset, id, origin)?;
+        for _ in 0..ROUNDS {
+            let factor = self.store.factor(id).await?;
+            let next = Factor { version: factor.version, ..Factor::default() };
+            match self.store.switch_factor(&account, &next, &event).await? {
+                FactorSwap::Swapped => return Ok(()),
+                FactorSwap::Outdated => {}
+                FactorSwap::AccountGone => return Err(Error::NotFound),
+            }
+        }
+        Err(Error::Contended)
+    }
+
+    /// Lets an account try again at once: wrong passwords and wrong codes are forgotten.
+    pub async fn unlock_account(
+        &self,
+        operator: &Operator,
+        id: AccountId,
+        origin: &Origin,
+    ) -> Result<(), Error> {
+        let account = self.account_by_id(id).await?;
+        let event = self.event_by(operator, AuditKind::AccountUnlocked, id, origin)?;
+        for _ in 0..ROUNDS {
+            let factor = self.store.factor(id).await?;
+            if factor.failures == 0 && factor.blocked_until.is_none() {
+                return Ok(self.store.unlock_account(&account.email, &event).await?);
+            }
+            let next = Factor { failures: 0, blocked_until: None, ..factor };
+            let swapped = self.event_by(operator, AuditKind::AccountUnlocked, id, origin)?;
+            self.store.swap_factor(id, &next, &swapped).await?;
+        }
+        Err(Error::Contended)
+    }
+
+    /// Gives an account another password; every session of it is over.
+    pub async fn override_password(
+        &self,
+        operator: &Operator,
+        account: &Account,
+        password: &Password,
+        origin: &Origin,
+    ) -> Result<(), Error> {
+        let known = [account.name.as_str(), account.email.as_str()];
+        password.check_strength(&known, self.settings.password_min_score)?;
+        let hash = self.hasher.hash(password, self.entropy.as_ref()).await?;
+        let event = self.event_by(operator, AuditKind::PasswordOverridden, account.id, origin)?;
+        let found = self.store.override_password(account, &hash, &event).await?;
+        if found { Ok(()) } else { Err(Error::NotFound) }
+    }
+
+    fn check_roles(&self, roles: &[String]) -> Result<(), Error> {
+        let invalid = |detail: String| Err(Error::Invalid(InvalidField::new("/roles", detail)));
+        if roles.len() > MOST_ROLES {
+            return invalid(format!("at most {MOST_ROLES} roles"));
+        }
+        if let Some(unknown) = roles.iter().find(|role| !self.settings.policy.knows(role)) {
+            return invalid(format!("`{}` is no role of the policy", unknown.escape_debug()));
+        }
+        let is_twice =
+            |(place, role): (usize, &String)| roles.iter().skip(place + 1).any(|other| other == role);
+        if roles.iter().enumerate().any(is_twice) {
+            return invalid("a role is named twice".to_owned());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn event_by(
+        &self,
+        operator: &Operator,
+        kind: AuditKind,
+        subject: AccountId,
+        origin: &Origin,
+    ) -> Result<AuditEvent, Error> {
+        let mut event = self.audit_event(kind, subject, origin)?;
+        event.actor = operator.actor();
+        Ok(event)
+    }
+}

@@ -1,0 +1,63 @@
+//! Devices somebody has signed in with: a token that says so, which a browser keeps in a cookie and a program in its
+//! state. It opens nothing. It has wrong passwords counted apart from those of strangers, and spares its owner a mail.
+
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use portcullis_store::Guesser;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::error::Error;
+use crate::sha256::sha256;
+use crate::{Identity, Origin};
+
+const PREFIX: &str = "dv_";
+/// Of an id, in hexadecimal digits.
+const DIGITS: usize = 32;
+
+impl Identity {
+    /// Whose guesses at this name are counted together with those from here.
+    pub(crate) fn guesser(&self, name: &str, origin: &Origin) -> Guesser {
+        self.known_device(name, origin).map_or(Guesser::Stranger, Guesser::Device)
+    }
+
+    /// The device's token, as of now. A known device keeps its id.
+    pub(crate) fn device_token(&self, name: &str, origin: &Origin) -> Result<SecretString, Error> {
+        let id = match self.known_device(name, origin) {
+            Some(id) => id,
+            None => {
+                let mut random = [0; 16];
+                self.entropy.fill(&mut random)?;
+                format!("{:032x}", u128::from_be_bytes(random))
+            }
+        };
+        let key = self.keyring.device_macs.first().ok_or(Error::Internal("there is no key for devices"))?;
+        let mac = BASE64URL.encode(hmac::sign(key, &signed(name, &id)));
+        Ok(format!("{PREFIX}{id}.{mac}").into())
+    }
+
+    /// The id in the token that came along, if it is one of ours for this name.
+    pub(crate) fn known_device(&self, name: &str, origin: &Origin) -> Option<String> {
+        let (id, mac) = origin.device.as_ref()?.expose_secret().strip_prefix(PREFIX)?.split_once('.')?;
+        let plain = |digit: u8| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit);
+        if id.len() != DIGITS || !id.bytes().all(plain) || mac.len() > 64 {
+            return None;
+        }
+        let mac = BASE64URL.decode(mac).ok()?;
+        let signed = signed(name, id);
+        let is_ours = self.keyring.device_macs.iter().any(|key| hmac::verify(key, &signed, &mac).is_ok());
+        is_ours.then(|| id.to_owned())
+    }
+}
+
+/// The id has a fixed length, so that nothing of a name can pass for part of it.
+fn signed(name: &str, id: &str) -> Vec<u8> {
+    [id.as_bytes(), name.as_bytes()].concat()
+}
+
+/// What somebody looks like who shows no token.
+pub(crate) fn looks(origin: &Origin) -> Vec<u8> {
+    let text = |part: &Option<String>| part.clone().unwrap_or_default();
+    let look = format!("{}\n{}", text(&origin.ip), text(&origin.user_agent));
+    sha256(&look).iter().take(16).copied().collect()
+}

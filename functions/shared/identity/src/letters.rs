@@ -1,0 +1,163 @@
+//! What the service writes to people, and that a mail which cannot be sent stops nobody.
+//!
+//! Letters are plain text of ours: nothing a client said finds its way into one, or a stranger could have us deliver
+//! messages of theirs. A link has its token behind the `#`, which browsers keep to themselves.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use portcullis_platform::Mail;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::session_token::SessionToken;
+use crate::{Identity, Origin};
+
+/// Nobody waits longer for a letter to be taken.
+const LONGEST: Duration = Duration::from_millis(800);
+/// Answers that must not tell whether there was a letter to be sent leave after this long, letter or not.
+const EVEN: Duration = Duration::from_secs(1);
+
+/// What there is to say.
+#[derive(Debug)]
+pub(crate) enum Letter<'a> {
+    /// Here is the link to choose another password.
+    ResetPassword(&'a SessionToken),
+    /// Here is the link to confirm the address.
+    ConfirmAddress(&'a SessionToken),
+    /// Somebody registered with an address that has an account.
+    AlreadyRegistered,
+    /// Somebody signed in from where nobody did before.
+    NewDevice(&'a Origin),
+    /// The password was replaced.
+    PasswordChanged(&'a Origin),
+    /// A code is asked for from now on.
+    MfaEnabled(&'a Origin),
+    /// No code is asked for any more.
+    MfaDisabled(&'a Origin),
+    /// There is a new API key.
+    ApiKeyCreated(&'a Origin),
+}
+
+impl Letter<'_> {
+    fn subject(&self) -> &'static str {
+        match self {
+            Self::ResetPassword(_) => "Choose a new password",
+            Self::ConfirmAddress(_) => "Confirm your e-mail address",
+            Self::AlreadyRegistered => "You already have an account",
+            Self::NewDevice(_) => "New sign-in to your account",
+            Self::PasswordChanged(_) => "Your password was changed",
+            Self::MfaEnabled(_) => "A second factor was added to your account",
+            Self::MfaDisabled(_) => "The second factor of your account was removed",
+            Self::ApiKeyCreated(_) => "A new API key was made for your account",
+        }
+    }
+
+    fn body(&self, url: &str, now: Timestamp) -> SecretString {
+        match self {
+            Self::ResetPassword(token) => linked(
+                "Somebody, probably you, asked to choose a new password for your account. Open this link within 30 \
+                 minutes to do so; it works once, and it ends every session:",
+                &format!("{url}/reset-password#token="),
+                token,
+                "If it was not you, there is nothing to do: your password stays as it is.",
+            ),
+            Self::ConfirmAddress(token) => linked(
+                "An account was made with this e-mail address. Open this link within 24 hours to confirm that the \
+                 address is yours:",
+                &format!("{url}/verify-email#token="),
+                token,
+                "If it was not you, do not open it: without it the account cannot be used.",
+            ),
+            Self::AlreadyRegistered => format!(
+                "Somebody, probably you, tried to make an account with this e-mail address, and there is one already. \
+                 Sign in at {url}, or choose a new password there if you do not remember yours; that confirms the \
+                 address, too.\n\nIf it was not you, there is nothing to do.\n"
+            )
+            .into(),
+            Self::NewDevice(origin) => told("Somebody signed in to your account from a new device", origin, now),
+            Self::PasswordChanged(origin) => told("The password of your account was changed", origin, now),
+            Self::MfaEnabled(origin) => told("A second factor was added to your account", origin, now),
+            Self::MfaDisabled(origin) => {
+                told("The second factor of your account was removed", origin, now)
+            }
+            Self::ApiKeyCreated(origin) => told("A new API key was made for your account", origin, now),
+        }
+    }
+}
+
+/// Put together in one allocation, so that no copy of the token is left behind.
+fn linked(before: &str, link: &str, token: &SessionToken, after: &str) -> SecretString {
+    let token = token.secret().expose_secret();
+    let mut text = String::with_capacity(before.len() + link.len() + token.len() + after.len() + 8);
+    for part in [before, "\n\n", link, token, "\n\n", after, "\n"] {
+        text.push_str(part);
+    }
+    text.into()
+}
+
+fn told(what: &str, origin: &Origin, now: Timestamp) -> SecretString {
+    let from = origin.ip.as_deref().map(|ip| format!(", from the address {ip}")).unwrap_or_default();
+    format!(
+        "{what} on {}{from}.\n\nIf it was you, there is nothing to do. If not, choose a new password at once, and end \
+         the sessions and delete the API keys you do not know.\n",
+        now.strftime("%-d %B %Y at %H:%M UTC")
+    )
+    .into()
+}
+
+impl Identity {
+    /// Sends a letter. Where that fails somebody is paged, and whoever waits for the answer is not held up.
+    pub(crate) async fn tell(&self, to: &str, letter: &Letter<'_>) {
+        let body = letter.body(&self.public_url, self.clock.now());
+        let mail = Mail { to: to.to_owned(), subject: letter.subject(), body };
+        let failed = match tokio::time::timeout(LONGEST, self.mailer.send(&mail)).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => {
+                std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source())
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(": ")
+            }
+            Err(_) => "it took too long".to_owned(),
+        };
+        tracing::error!(MailFailures = 1.0, error = failed, "a mail was not sent");
+    }
+}
+
+/// What `work` comes to, and not before the time that hides whether there was a letter in it: on Lambda nothing may run
+/// after the answer, so the letter must be sent before it.
+pub(crate) async fn evenly<T>(work: impl Future<Output = T>) -> T {
+    let (done, ()) = tokio::join!(work, tokio::time::sleep(EVEN));
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_platform::SystemEntropy;
+    use portcullis_store::ChallengeKind;
+
+    use super::*;
+
+    #[test]
+    fn a_link_leads_to_the_public_url_and_has_its_token_behind_the_hash() {
+        let token = SessionToken::generate(ChallengeKind::PasswordReset, &SystemEntropy).unwrap();
+        let letter = Letter::ResetPassword(&token);
+        let body = letter.body("https://auth.example.com", Timestamp::UNIX_EPOCH);
+        let link =
+            format!("\nhttps://auth.example.com/reset-password#token={}\n", token.secret().expose_secret());
+        assert!(body.expose_secret().contains(&link));
+        assert!(!format!("{letter:?} {body:?}").contains(token.secret().expose_secret()));
+    }
+
+    #[test]
+    fn nothing_a_client_says_of_itself_is_in_a_letter() {
+        let origin = Origin { user_agent: Some("visit evil.example".to_owned()), ..Origin::default() };
+        for letter in
+            [Letter::NewDevice(&origin), Letter::ApiKeyCreated(&origin), Letter::PasswordChanged(&origin)]
+        {
+            let body = letter.body("https://auth.example.com", Timestamp::UNIX_EPOCH);
+            assert!(body.expose_secret().contains("1 January 1970 at 00:00 UTC"));
+            assert!(!body.expose_secret().contains("evil"));
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Passwords changed by whoever knows them, and chosen anew by whoever forgot them.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use portcullis_store::{Account, AuditKind, Challenge, ChallengeKind, Finished, NewPassword, PasswordChange};
+use secrecy::SecretString;
+
+use crate::access::Caller;
+use crate::email::Email;
+use crate::error::Error;
+use crate::guessing::{Guess, MAILS, nobody};
+use crate::letters::{Letter, evenly};
+use crate::password::Password;
+use crate::session_token::{self, SessionToken};
+use crate::{Identity, Origin};
+
+/// How long a link to choose another password works.
+const TO_RESET: Duration = Duration::from_mins(30);
+
+/// A mail that is wanted in the name of an address, and for which accounts it is.
+pub(crate) struct Wanted {
+    pub(crate) kind: ChallengeKind,
+    pub(crate) event: AuditKind,
+    pub(crate) works_for: Duration,
+    pub(crate) is_for: fn(&Account) -> bool,
+}
+
+/// A token that was made, and whose mail it belongs into, if anybody's.
+pub(crate) struct Begun {
+    pub(crate) token: SessionToken,
+    pub(crate) account: Option<Account>,
+}
+
+impl Identity {
+    /// Replaces the caller's password. Every other session is over; the caller's goes on.
+    pub async fn change_password(
+        &self,
+        caller: &Caller,
+        current: &Password,
+        password: &Password,
+        origin: &Origin,
+    ) -> Result<(), Error> {
+        self.check_choice(password, &caller.account)?;
+        let credentials = self.confirm_password(caller, current, origin).await?;
+        let hash = self.hash_another(password, &caller.account, &credentials.password_hash).await?;
+        let new = NewPassword { hash, at: self.clock.now() };
+        let event = self.audit_event(AuditKind::PasswordChanged, caller.account.id, origin)?;
+        let (old, keep) = (&credentials.password_hash, caller.session.made.id);
+        match self.store.change_password(&credentials.account, old, &new, keep, &event).await? {
+            PasswordChange::Changed => {}
+            // Somebody else replaced it first, and thereby ended this session.
+            PasswordChange::Outdated => return Err(Error::InvalidAccessToken),
+        }
+        self.tell(&caller.account.email, &Letter::PasswordChanged(origin)).await;
+        Ok(())
+    }
+
+    /// Sends a link to choose another password, if the address has an account that may be used. Nobody learns whether:
+    /// the same is done for every address, and takes the same time.
+    pub async fn forgot_password(&self, email: &Email, origin: &Origin) -> Result<(), Error> {
+        let wanted = Wanted {
+            kind: ChallengeKind::PasswordReset,
+            event: AuditKind::PasswordResetRequested,
+            works_for: TO_RESET,
+            is_for: |_| true,
+        };
+        evenly(async {
+            let begun = self.begin_by_mail(email, &wanted, origin).await?;
+            if let Some(Begun { token, account: Some(account) }) = begun {
+                self.tell(&account.email, &Letter::ResetPassword(&token)).await;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Chooses another password with the link of a mail, which works once. Every session is over, and the address is
+    /// confirmed. Returns what makes the device a known one: whoever reads the owner's mail is not to be held up by
+    /// strangers who guess.
+    pub async fn reset_password(
+        &self,
+        token: &SecretString,
+        password: &Password,
+        origin: &Origin,
+    ) -> Result<SecretString, Error> {
+        let (challenge, account) = self.begun_by_mail(ChallengeKind::PasswordReset, token).await?;
+        // Before the token is spent: a weak password costs nobody their link.
+        self.check_choice(password, &account)?;
+        let hash = self.hasher.hash(password, self.entropy.as_ref()).await?;
+        let new = NewPassword { hash, at: self.clock.now() };
+        let event = self.audit_event(AuditKind::PasswordReset, account.id, origin)?;
+        match self.store.reset_password(&challenge, &account, &new, &event).await? {
+            Finished::Done => {}
+            Finished::Spent => return Err(Error::InvalidMailToken),
+        }
+        self.tell(&account.email, &Letter::PasswordChanged(origin)).await;
+        self.device_token(&account.email, origin)
+    }
+
+    /// Makes a token that is to be sent by mail. For an address without such an account the same calls are made, and
+    /// the token is nobody's. `None` where so many were asked for that there are no more for a while.
+    pub(crate) async fn begin_by_mail(
+        &self,
+        email: &Email,
+        wanted: &Wanted,
+        origin: &Origin,
+    ) -> Result<Option<Begun>, Error> {
+        let now = self.clock.now();
+        let (reserved, found, ()) = tokio::try_join!(
+            self.reserve_mail(wanted.kind, email, now),
+            async { Ok(self.store.credentials_by_email(email.as_str()).await?) },
+            self.check_rate(origin, now),
+        )?;
+        self.count_failure(origin, now).await?;
+        if !reserved {
+            return Ok(None);
+        }
+        let account = found
+            .map(|credentials| credentials.account)
+            .filter(|account| self.admits_by_mail(account) && (wanted.is_for)(account));
+        let subject = account.as_ref().map_or_else(|| nobody(email.as_str()), |account| Ok(account.id))?;
+        let token = SessionToken::generate(wanted.kind, self.entropy.as_ref())?;
+        let challenge = Challenge {
+            kind: wanted.kind,
+            digest: token.digest(),
+            account: subject,
+            email: Some(email.as_str().to_owned()),
+            epoch: account.as_ref().map_or(0, |account| account.epoch),
+            methods: Vec::new(),
+            persistent: false,
+            token_in_body: false,
+            device_name: None,
+            expires_at: now + wanted.works_for,
+        };
+        let event = self.audit_event(wanted.event, subject, origin)?;
+        self.store.begin_challenge(&challenge, &event).await?;
+        Ok(Some(Begun { token, account }))
+    }
+
+    /// Whether another mail of this kind may go to the address now. The count is the address's, whoever asks.
+    pub(crate) async fn reserve_mail(
+        &self,
+        kind: ChallengeKind,
+        email: &Email,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let name = format!("{}:{}", kind.as_str(), email.as_str());
+        let guess = Guess { name, guesser: portcullis_store::Guesser::Stranger };
+        Ok(self.reserve(&guess, MAILS, now).await?.is_ok())
+    }
+
+    /// The challenge whose token came by mail, and the account it is about.
+    pub(crate) async fn begun_by_mail(
+        &self,
+        kind: ChallengeKind,
+        token: &SecretString,
+    ) -> Result<(Challenge, Account), Error> {
+        let digest = session_token::presented(kind, token).ok_or(Error::InvalidMailToken)?;
+        let challenge = self.store.challenge(kind, &digest, self.clock.now()).await?;
+        let challenge = challenge.ok_or(Error::InvalidMailToken)?;
+        let address = challenge.email.as_deref().ok_or(Error::InvalidMailToken)?;
+        let found = self.store.credentials_by_email(address).await?;
+        // Whoever has the address now may be somebody else.
+        let account = found
+            .map(|credentials| credentials.account)
+            .filter(|account| account.id == challenge.account && account.epoch <= challenge.epoch)
+            .filter(|account| self.admits_by_mail(account))
+            .ok_or(Error::InvalidMailToken)?;
+        Ok((challenge, account))
+    }
+
+    /// The gate, for whoever shows that the address is theirs by what they are about to do.
+    fn admits_by_mail(&self, account: &Account) -> bool {
+        self.admit(&Account { email_verified: true, ..account.clone() }).is_ok()
+    }
+}

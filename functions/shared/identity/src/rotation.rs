@@ -1,0 +1,115 @@
+//! Passwords that are too old: they lead to their replacement and nowhere else.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use portcullis_store::{Account, AuditEvent, AuditKind, Challenge, ChallengeKind, Finished, NewPassword};
+use secrecy::SecretString;
+
+use crate::devices::looks;
+use crate::error::Error;
+use crate::hashing::Verdict;
+use crate::letters::Letter;
+use crate::login::{Beginning, SignedIn};
+use crate::password::Password;
+use crate::session_token::{self, SessionToken};
+use crate::{Identity, Origin};
+
+/// Time to think of a password.
+const TO_CHOOSE: Duration = Duration::from_mins(10);
+
+impl Identity {
+    /// What a sign-in with a password that is too old is answered with, once the challenge in it is stored.
+    pub(crate) fn rotation(
+        &self,
+        account: &Account,
+        beginning: Beginning,
+        now: Timestamp,
+        origin: &Origin,
+    ) -> Result<((Challenge, Error), AuditEvent), Error> {
+        let token = SessionToken::generate(ChallengeKind::PasswordRotation, self.entropy.as_ref())?;
+        let challenge = Challenge {
+            kind: ChallengeKind::PasswordRotation,
+            digest: token.digest(),
+            account: account.id,
+            email: None,
+            epoch: account.epoch,
+            methods: beginning.methods,
+            persistent: beginning.persistent,
+            token_in_body: beginning.token_in_body,
+            device_name: beginning.device_name,
+            expires_at: now + TO_CHOOSE,
+        };
+        let event = self.audit_event(AuditKind::PasswordExpired, account.id, origin)?;
+        Ok(((challenge, Error::PasswordExpired(token)), event))
+    }
+
+    /// Replaces a password that is too old and finishes the sign-in. Every other session is over.
+    pub async fn rotate_password(
+        &self,
+        session_token: &SecretString,
+        password: &Password,
+        origin: &Origin,
+    ) -> Result<SignedIn, Error> {
+        let kind = ChallengeKind::PasswordRotation;
+        let digest = session_token::presented(kind, session_token).ok_or(Error::InvalidSessionToken)?;
+        let now = self.clock.now();
+        let challenge = self.store.challenge(kind, &digest, now).await?.ok_or(Error::InvalidSessionToken)?;
+        let account = self.store.account(challenge.account).await?;
+        let account = account
+            .filter(|account| self.admit(account).is_ok() && account.epoch <= challenge.epoch)
+            .ok_or(Error::InvalidSessionToken)?;
+        let credentials = self.store.credentials_by_email(&account.email).await?;
+        let old = credentials.ok_or(Error::InvalidSessionToken)?.password_hash;
+        let hash = self.hash_another(password, &account, &old).await?;
+
+        let next =
+            Account { epoch: account.epoch.saturating_add(1), password_changed_at: now, ..account.clone() };
+        let beginning = Beginning {
+            methods: challenge.methods.clone(),
+            persistent: challenge.persistent,
+            token_in_body: challenge.token_in_body,
+            device_name: challenge.device_name.clone(),
+        };
+        let made = self.make_session(next, beginning, now, origin)?;
+        let events = [self.audit_event(AuditKind::PasswordRotated, account.id, origin)?, made.event];
+        let new = NewPassword { hash, at: now };
+        let rotated =
+            self.store.rotate_password(&challenge, &account, &old, &new, &made.session, &events).await?;
+        if rotated == Finished::Spent {
+            return Err(Error::InvalidSessionToken);
+        }
+        self.note_login(&account, now, origin).await;
+        self.tell(&account.email, &Letter::PasswordChanged(origin)).await;
+        Ok(made.signed_in)
+    }
+
+    /// A hash of a password that may be chosen and is not the present one.
+    pub(crate) async fn hash_another(
+        &self,
+        password: &Password,
+        account: &Account,
+        old: &str,
+    ) -> Result<String, Error> {
+        self.check_choice(password, account)?;
+        if self.hasher.verify(password, Some(old)).await? != Verdict::Wrong {
+            return Err(Error::WeakPassword("Choose another password than the present one.".to_owned()));
+        }
+        self.hasher.hash(password, self.entropy.as_ref()).await
+    }
+
+    /// Whether the owner of this account may choose this password.
+    pub(crate) fn check_choice(&self, password: &Password, account: &Account) -> Result<(), Error> {
+        let local_part = account.email.split('@').next().unwrap_or_default();
+        let known = [account.name.as_str(), account.email.as_str(), local_part];
+        password.check_strength(&known, self.settings.password_min_score)
+    }
+
+    /// Notes a sign-in whose session is stored. Nothing depends on it, so a store that fails here fails nobody.
+    pub(crate) async fn note_login(&self, account: &Account, now: Timestamp, origin: &Origin) {
+        let guesser = self.guesser(&account.email, origin);
+        if let Err(error) = self.store.note_login(&account.email, &guesser, &looks(origin), now).await {
+            tracing::warn!(%error, "the time of a sign-in was not noted");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Addresses that are confirmed by their owners before an account can be used.
+
+use std::time::Duration;
+
+use portcullis_store::{Account, AuditKind, ChallengeKind, Finished};
+use secrecy::SecretString;
+
+use crate::email::Email;
+use crate::error::Error;
+use crate::letters::{Letter, evenly};
+use crate::recovery::{Begun, Wanted};
+use crate::register::NewPerson;
+use crate::{Identity, Origin};
+
+/// How long a link to confirm an address works.
+const TO_CONFIRM: Duration = Duration::from_hours(24);
+
+const CONFIRMATION: Wanted = Wanted {
+    kind: ChallengeKind::EmailVerification,
+    event: AuditKind::VerificationRequested,
+    works_for: TO_CONFIRM,
+    is_for: |account| !account.email_verified,
+};
+
+impl Identity {
+    /// Makes an account that can be used once its address is confirmed. Whether the address was taken nobody learns but
+    /// its owner, who is told by mail; what takes the same time for both is the answer.
+    pub async fn register_unconfirmed(&self, person: NewPerson, origin: &Origin) -> Result<(), Error> {
+        let (email, username) = (person.email.clone(), person.username.clone());
+        evenly(async {
+            let is_new = match self.register(person, origin).await {
+                Ok(_) => true,
+                Err(Error::EmailTaken) => false,
+                Err(error) => return Err(error),
+            };
+            // A taken username is told of in any case, or a free address could be told by it.
+            if let (false, Some(username)) = (is_new, username)
+                && self.store.address_of_username(&username.0).await?.is_some()
+            {
+                return Err(Error::UsernameTaken);
+            }
+            match self.begin_by_mail(&email, &CONFIRMATION, origin).await? {
+                Some(Begun { token, account: Some(_) }) if is_new => {
+                    self.tell(email.as_str(), &Letter::ConfirmAddress(&token)).await;
+                }
+                Some(_) => self.tell(email.as_str(), &Letter::AlreadyRegistered).await,
+                None => {}
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Sends the link once more, if the address has an account that waits for it. Nobody learns whether.
+    pub async fn resend_confirmation(&self, email: &Email, origin: &Origin) -> Result<(), Error> {
+        evenly(async {
+            let begun = self.begin_by_mail(email, &CONFIRMATION, origin).await?;
+            if let Some(Begun { token, account: Some(account) }) = begun {
+                self.tell(&account.email, &Letter::ConfirmAddress(&token)).await;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Confirms an address with the link of a mail, which works once.
+    pub async fn confirm_address(&self, token: &SecretString, origin: &Origin) -> Result<Account, Error> {
+        let (challenge, account) = self.begun_by_mail(ChallengeKind::EmailVerification, token).await?;
+        let event = self.audit_event(AuditKind::EmailVerified, account.id, origin)?;
+        match self.store.confirm_address(&challenge, &account, &event).await? {
+            Finished::Done => Ok(Account { email_verified: true, ..account }),
+            Finished::Spent => Err(Error::InvalidMailToken),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Making a chain longer outside of a transaction, and reading where it ends.
+
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+
+use super::AuditEvent;
+use super::chain::{Chain, ChainEnd, HEAD_IS_BEHIND, HeadUpdate};
+use crate::connection::Store;
+use crate::error::StoreError;
+use crate::item::{Attributes, text};
+use crate::keys;
+
+/// Others may be faster this often before an event is given up.
+const ROUNDS: usize = 32;
+
+impl Store {
+    /// Where the chain of sign-ins with this address ends.
+    pub async fn sign_ins_end(&self, email: &str) -> Result<ChainEnd, StoreError> {
+        self.chain_end(&Chain::SignIns(email.to_owned())).await
+    }
+
+    /// Where a chain ends: its head and its last record, which lie side by side.
+    pub(crate) async fn chain_end(&self, chain: &Chain) -> Result<ChainEnd, StoreError> {
+        let found = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", text(chain.partition()))
+            .expression_attribute_values(":prefix", text(keys::AUDIT_PREFIX))
+            .scan_index_forward(false)
+            .consistent_read(true)
+            .limit(2)
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("reading the end of an audit trail", error))?;
+        ChainEnd::of(found.items.unwrap_or_default())
+    }
+
+    /// Appends an event to a chain that ended here when it was read. The record decides, by the number it takes; the head
+    /// is written beside it and not after it, for which reason it holds the whole record: whoever comes next sees
+    /// whether the record is there too, and writes it where it is not.
+    pub(crate) async fn append(&self, event: &AuditEvent, mut end: ChainEnd) -> Result<(), StoreError> {
+        const OPERATION: &str = "writing the audit trail";
+        for _ in 0..ROUNDS {
+            let link = end.link(event);
+            let restored = async {
+                match link.restored {
+                    Some(record) => self.put_new(record, OPERATION).await,
+                    None => Ok(None),
+                }
+            };
+            let (record, (), _) = tokio::try_join!(
+                self.put_new(link.record, OPERATION),
+                self.bring_up(link.head, OPERATION),
+                restored,
+            )?;
+            let Some(in_the_way) = record else { return Ok(()) };
+            end = ChainEnd::after(in_the_way)?;
+            if end.is(event) {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Unavailable { operation: OPERATION, cause: "others were always faster".into() })
+    }
+
+    /// Writes an item where none stands yet, and returns what stands there if one does.
+    async fn put_new(
+        &self,
+        item: Attributes,
+        operation: &'static str,
+    ) -> Result<Option<Attributes>, StoreError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match put {
+            Ok(_) => Ok(None),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                    Ok(Some(failed.item().cloned().unwrap_or_default()))
+                }
+                _ => Err(StoreError::from_sdk(operation, error)),
+            },
+        }
+    }
+
+    /// Brings a head up to a record, unless it is further already.
+    async fn bring_up(&self, head: HeadUpdate, operation: &'static str) -> Result<(), StoreError> {
+        let updated = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(head.key.attributes()))
+            .update_expression(head.update)
+            .condition_expression(HEAD_IS_BEHIND)
+            .set_expression_attribute_values(Some(head.values))
+            .send()
+            .await;
+        match updated {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(StoreError::from_sdk(operation, error)),
+        }
+    }
+}

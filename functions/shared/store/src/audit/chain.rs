@@ -1,0 +1,184 @@
+//! How records hang together.
+//!
+//! An account has two chains: one of its sign-ins, which lies under the address so that a sign-in can read its end before
+//! it knows whose account it is, and one of everything else. A record carries its number, the SHA-256 of the record
+//! before it and when that one expires, and is written where no record of its number stands yet: so racing events
+//! queue up, and the chain has no branches. Beside the records lies the chain's head, a copy of the last record: it
+//! proves that the last record is there, and gives it back if it is not.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::AuditEvent;
+use super::seal::{MAC, digest_of};
+use crate::error::StoreError;
+use crate::id::AccountId;
+use crate::item::{Attributes, ItemReader, ItemWriter, bytes, number, text, time, ttl};
+use crate::keys::{self, Key, LIST_PARTITION, LIST_SORT, TTL};
+use crate::sessions::Digest;
+
+/// What stands in for the record before the first one.
+const NOTHING: Digest = [0; 32];
+/// For a record before this one that must be there however old it is, in Unix seconds.
+const NEVER: u64 = 253_402_300_799;
+
+/// Which chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Chain {
+    /// What happened to an account, sign-ins apart.
+    Account(AccountId),
+    /// Sign-ins with an address.
+    SignIns(String),
+}
+
+impl Chain {
+    pub(crate) fn partition(&self) -> String {
+        match self {
+            Self::Account(account) => keys::person(*account),
+            Self::SignIns(email) => keys::sign_ins(email),
+        }
+    }
+}
+
+/// A record with what its successor needs to know of it.
+#[derive(Debug, Clone)]
+pub(super) struct Placed {
+    pub(super) number: u64,
+    pub(super) digest: Digest,
+    /// In Unix seconds.
+    pub(super) expires: u64,
+    pub(super) item: Attributes,
+}
+
+impl Placed {
+    pub(super) fn of(item: Attributes) -> Result<Self, StoreError> {
+        let mut reader = ItemReader::new("audit", item.clone());
+        Ok(Self {
+            number: reader.number("seq")?,
+            expires: reader.number(TTL)?,
+            digest: digest_of(&item),
+            item,
+        })
+    }
+
+    /// The record inside a head.
+    pub(super) fn of_head(mut head: Attributes) -> Result<Self, StoreError> {
+        match head.remove("latest") {
+            Some(AttributeValue::M(record)) => Self::of(record),
+            _ => Err(StoreError::Corrupt { record: "audit head", attribute: "latest".to_owned() }),
+        }
+    }
+}
+
+/// Where a chain ends, as it was read.
+#[derive(Debug, Clone, Default)]
+pub struct ChainEnd {
+    pub(super) last: Option<Placed>,
+    pub(super) head: Option<Placed>,
+}
+
+/// What is written to make a chain longer by one record.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) record: Attributes,
+    pub(crate) head: HeadUpdate,
+    /// The record before, where only the head had it.
+    pub(crate) restored: Option<Attributes>,
+}
+
+/// How the head is brought up to a record, as DynamoDB wants to be told.
+#[derive(Debug)]
+pub(crate) struct HeadUpdate {
+    pub(crate) key: Key,
+    pub(crate) update: &'static str,
+    pub(crate) values: Attributes,
+}
+
+/// Only ever forward: whoever was slower does not take it back.
+pub(crate) const HEAD_IS_BEHIND: &str = "attribute_not_exists(pk) OR seq < :seq";
+
+impl HeadUpdate {
+    fn new(event: &AuditEvent, sequence: u64, record: Attributes) -> Self {
+        let values = Attributes::from([
+            (":seq".to_owned(), number(sequence)),
+            (":record".to_owned(), AttributeValue::M(record)),
+            (":ttl".to_owned(), ttl(event.at + event.seal.retention)),
+        ]);
+        let update = "SET seq = :seq, latest = :record, expires_ttl = :ttl";
+        Self { key: keys::audit_head(&event.chain().partition()), update, values }
+    }
+}
+
+impl ChainEnd {
+    /// Of items in the order of their numbers, the last first; a head, where there is one, comes before all.
+    pub(super) fn of(items: Vec<Attributes>) -> Result<Self, StoreError> {
+        let mut end = Self::default();
+        for item in items {
+            if item.contains_key("latest") {
+                end.head = Some(Placed::of_head(item)?);
+            } else if end.last.is_none() {
+                end.last = Some(Placed::of(item)?);
+            }
+        }
+        Ok(end)
+    }
+
+    /// The end as a record tells it that was in the way.
+    pub(super) fn after(record: Attributes) -> Result<Self, StoreError> {
+        let last = Placed::of(record)?;
+        Ok(Self { head: Some(last.clone()), last: Some(last) })
+    }
+
+    /// Whether the last record is of this very event: an earlier attempt wrote it, and its answer was lost.
+    pub(crate) fn is(&self, event: &AuditEvent) -> bool {
+        let id = AttributeValue::S(event.id.to_string());
+        self.last.as_ref().is_some_and(|last| last.item.get(LIST_SORT) == Some(&id))
+    }
+
+    pub(crate) fn link(&self, event: &AuditEvent) -> Link {
+        let number_of = |placed: &Option<Placed>| placed.as_ref().map_or(0, |placed| placed.number);
+        let now = u64::try_from(event.at.as_second()).unwrap_or(0);
+        let is_ahead = number_of(&self.head) > number_of(&self.last);
+        let (number, previous, expires, restored) = match (&self.last, &self.head) {
+            (None, None) => (1, NOTHING, 0, None),
+            // The last record is gone too early, or its writer was cut off: the head gives it back.
+            (_, Some(head)) if is_ahead && head.expires > now => {
+                (head.number + 1, head.digest, head.expires, Some(head.item.clone()))
+            }
+            (_, Some(head)) if is_ahead => (head.number + 1, NOTHING, head.expires, None),
+            (Some(last), Some(_)) => (last.number + 1, last.digest, last.expires, None),
+            // Somebody removed the head. The number left out keeps telling.
+            (Some(last), None) => (last.number + 2, NOTHING, NEVER, None),
+            (None, Some(_)) => unreachable!("a head without a record is ahead of it"),
+        };
+        let record = record(event, number, &previous, expires);
+        let head = HeadUpdate::new(event, number, record.clone());
+        Link { record, head, restored }
+    }
+}
+
+fn record(event: &AuditEvent, sequence: u64, previous: &Digest, expires: u64) -> Attributes {
+    let partition = event.chain().partition();
+    let mut record = ItemWriter::new(&keys::audit(&partition, sequence))
+        .set("seq", number(sequence))
+        .set("prev", bytes(*previous))
+        .set("prev_ttl", number(expires))
+        .set(LIST_PARTITION, text(keys::day(event.id)))
+        .set(LIST_SORT, text(event.id.to_string()))
+        .set("kind", text(event.kind.as_str()))
+        .set("at", time(event.at))
+        .set("account", text(event.subject.to_string()))
+        .set("actor", text(event.actor.to_string()))
+        .set("outcome", text(event.outcome.as_str()))
+        .set_some("target", event.target.as_deref().map(text))
+        .set_some("service", event.service.as_deref().map(text))
+        .set_some("purpose", event.purpose.as_deref().map(text))
+        .set_some("session_id", event.session.map(|id| text(id.to_string())))
+        .set_some("ip", event.ip.as_deref().map(text))
+        .set_some("user_agent", event.user_agent.as_deref().map(text))
+        .set("request_id", text(&event.request_id))
+        .expires(event.at + event.seal.retention)
+        .finish();
+    let mac = event.seal.mac(&digest_of(&record));
+    record.insert(MAC.to_owned(), bytes(mac));
+    record
+}

@@ -1,0 +1,236 @@
+//! Whether the trail is as it was written: every record sealed by the service, in its place, after the one it names, and
+//! the last one there.
+//!
+//! A record that is missing is no finding once it has expired: the one after it says when that is. Whoever can write to
+//! the table can take a whole chain back to how it once was, head and all, which nothing inside the table can tell.
+
+use jiff::Timestamp;
+
+use super::AuditKind;
+use super::chain::Placed;
+use super::seal::AuditSeal;
+use crate::connection::Store;
+use crate::error::StoreError;
+use crate::item::{Attributes, ItemReader, text};
+use crate::keys::{self, PARTITION, SORT};
+
+/// Something that is not as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The partition of its chain.
+    pub chain: String,
+    /// The number of the record in its chain.
+    pub number: u64,
+    /// What is wrong.
+    pub what: Wrong,
+}
+
+/// What can be wrong with a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wrong {
+    /// It is not what the service wrote in this place.
+    Changed,
+    /// It is not there, and has not expired.
+    Missing,
+    /// The one before it is not the one it was written after.
+    Unlinked,
+    /// The head of its chain, which says that it is the last one, is not there.
+    HeadMissing,
+    /// The head of its chain is not what the service wrote.
+    HeadChanged,
+}
+
+impl Wrong {
+    /// The stable word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::Missing => "missing",
+            Self::Unlinked => "unlinked",
+            Self::HeadMissing => "head_missing",
+            Self::HeadChanged => "head_changed",
+        }
+    }
+}
+
+/// What was looked at, and what was found.
+#[derive(Debug, Default)]
+pub struct Verified {
+    /// Chains.
+    pub chains: u64,
+    /// Records.
+    pub records: u64,
+    /// What is wrong, by chain and number.
+    pub findings: Vec<Finding>,
+}
+
+/// The items of one chain as far as they were read, and the account beside it.
+#[derive(Debug, Default)]
+struct Group {
+    partition: String,
+    items: Vec<Attributes>,
+    /// When the account in the same partition was made.
+    account_made: Option<Timestamp>,
+}
+
+impl Store {
+    /// Looks at every chain. A chain in which something seems wrong is read once more by itself, so that a record written
+    /// meanwhile is none.
+    pub async fn verify_audit(&self, seal: &AuditSeal, now: Timestamp) -> Result<Verified, StoreError> {
+        let mut verified = Verified::default();
+        let mut group = Group::default();
+        let mut start = None;
+        loop {
+            let page = self
+                .client
+                .scan()
+                .table_name(&self.table)
+                .filter_expression("begins_with(sk, :audit) OR sk = :profile")
+                .expression_attribute_values(":audit", text(keys::AUDIT_PREFIX))
+                .expression_attribute_values(":profile", text(keys::PROFILE))
+                .set_exclusive_start_key(start)
+                .consistent_read(true)
+                .send()
+                .await
+                .map_err(|error| StoreError::from_sdk("reading every audit trail", error))?;
+            for item in page.items.unwrap_or_default() {
+                // Items of one partition come one after the other, in the order of their sort keys.
+                let partition = attribute(&item, PARTITION);
+                if partition != group.partition {
+                    let done = std::mem::replace(&mut group, Group { partition, ..Group::default() });
+                    self.close(done, seal, now, &mut verified).await?;
+                }
+                group.take(item)?;
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                break;
+            }
+        }
+        self.close(group, seal, now, &mut verified).await?;
+        Ok(verified)
+    }
+
+    async fn close(
+        &self,
+        group: Group,
+        seal: &AuditSeal,
+        now: Timestamp,
+        verified: &mut Verified,
+    ) -> Result<(), StoreError> {
+        if group.items.is_empty() && group.account_made.is_none() {
+            return Ok(());
+        }
+        verified.chains += 1;
+        verified.records += group.items.iter().filter(|item| !item.contains_key("latest")).count() as u64;
+        let mut found = group.findings(seal, now);
+        if !found.is_empty() {
+            let again = Group { items: self.chain_items(&group.partition).await?, ..group };
+            found = again.findings(seal, now);
+        }
+        verified.findings.extend(found);
+        Ok(())
+    }
+
+    async fn chain_items(&self, partition: &str) -> Result<Vec<Attributes>, StoreError> {
+        let (mut items, mut start) = (Vec::new(), None);
+        loop {
+            let page = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+                .expression_attribute_values(":pk", text(partition))
+                .expression_attribute_values(":prefix", text(keys::AUDIT_PREFIX))
+                .set_exclusive_start_key(start)
+                .consistent_read(true)
+                .send()
+                .await
+                .map_err(|error| StoreError::from_sdk("reading an audit trail", error))?;
+            items.extend(page.items.unwrap_or_default());
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+}
+
+impl Group {
+    fn take(&mut self, item: Attributes) -> Result<(), StoreError> {
+        if attribute(&item, SORT) == keys::PROFILE {
+            self.account_made = Some(ItemReader::new("account", item).time("created_at")?);
+        } else {
+            self.items.push(item);
+        }
+        Ok(())
+    }
+
+    fn findings(&self, seal: &AuditSeal, now: Timestamp) -> Vec<Finding> {
+        let now_seconds = u64::try_from(now.as_second()).unwrap_or(0);
+        let mut findings = Vec::new();
+        let mut wrong = |number, what| {
+            findings.push(Finding { chain: self.partition.clone(), number, what });
+        };
+        let mut before: Option<Placed> = None;
+        let mut head = None;
+        for item in &self.items {
+            if attribute(item, SORT) == keys::AUDIT_HEAD {
+                head = Some(Placed::of_head(item.clone()).ok().filter(|placed| seal.is_intact(&placed.item)));
+                continue;
+            }
+            let place = attribute(item, SORT);
+            let place = place.strip_prefix(keys::AUDIT_PREFIX).and_then(|digits| digits.parse().ok());
+            let placed = Placed::of(item.clone()).ok().filter(|_| seal.is_intact(item));
+            let Some(placed) = placed else {
+                let number = place.unwrap_or(0);
+                wrong(number, Wrong::Changed);
+                // What it was is not known, and neither is whether the next one was written after it.
+                before = None;
+                if let Ok(changed) = Placed::of(item.clone()) {
+                    before = Some(Placed { number, ..changed });
+                }
+                continue;
+            };
+            let mut reader = ItemReader::new("audit", item.clone());
+            let (previous, previous_expires) = (reader.digest("prev"), reader.number("prev_ttl"));
+            let follows = before.as_ref().is_some_and(|before| before.number + 1 == placed.number);
+            if follows {
+                let is_linked =
+                    before.as_ref().is_some_and(|before| previous.as_ref().ok() == Some(&before.digest));
+                let was_wiped = previous.as_ref().is_ok_and(|previous| *previous == [0; 32]);
+                if !is_linked && !was_wiped {
+                    wrong(placed.number, Wrong::Unlinked);
+                }
+            } else if placed.number > 1 && previous_expires.is_ok_and(|expires| expires > now_seconds) {
+                wrong(placed.number - 1, Wrong::Missing);
+            }
+            before = Some(placed);
+        }
+        let last = before.as_ref().map_or(0, |last| last.number);
+        match head {
+            Some(Some(head)) if head.number > last && head.expires > now_seconds => {
+                wrong(head.number, Wrong::Missing);
+            }
+            Some(None) => wrong(last, Wrong::HeadChanged),
+            None if before.is_some_and(|last| last.expires > now_seconds) => wrong(last, Wrong::HeadMissing),
+            _ => {}
+        }
+        // Every account begins with the record of its registration.
+        let must_begin = self.account_made.is_some_and(|made| made + seal.retention > now);
+        let begins_otherwise = |item: &Attributes| {
+            attribute(item, SORT) == keys::audit("", 1).sort
+                && attribute(item, "kind") != AuditKind::AccountRegistered.as_str()
+        };
+        if must_begin && (self.items.is_empty() || self.items.iter().any(begins_otherwise)) {
+            wrong(1, Wrong::Missing);
+        }
+        findings.sort_by_key(|finding| finding.number);
+        findings.dedup();
+        findings
+    }
+}
+
+fn attribute(item: &Attributes, name: &str) -> String {
+    item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default()
+}

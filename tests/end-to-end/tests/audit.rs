@@ -1,0 +1,346 @@
+//! The audit trail: who sees what of it, and that nobody changes it unseen.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so"
+)]
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use portcullis_harness::in_process::World;
+use portcullis_harness::process::Running;
+use portcullis_identity::{AuditFilter, AuditRecord, Caller, Finding, Logout, Origin, ProfileUpdate, Wrong};
+use portcullis_platform::Clock;
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+
+async fn caller(world: &World, email: &str) -> Caller {
+    let signed_in = world.sign_in(email).await.unwrap();
+    world.identity.authenticate(&signed_in.access_token).await.unwrap()
+}
+
+/// Somebody with a past: a registration, three sign-ins, three changes of the name.
+async fn somebody(world: &World, email: &str) -> Caller {
+    world.person(email).await;
+    world.sign_in(email).await.unwrap();
+    let caller = caller(world, email).await;
+    for name in ["One", "Two", "Three"] {
+        let name = Some(portcullis_identity::PersonName::parse(name).unwrap());
+        let update = ProfileUpdate { name, phone: None };
+        world.identity.update_profile(&caller, update, &Origin::default()).await.unwrap();
+    }
+    caller
+}
+
+async fn findings(world: &World) -> Vec<(u64, Wrong)> {
+    let verified = world.identity.verify_audit().await.unwrap();
+    verified.findings.iter().map(|Finding { number, what, .. }| (*number, *what)).collect()
+}
+
+async fn trail(world: &World, caller: &Caller, limit: usize) -> Vec<AuditRecord> {
+    let (mut records, mut after) = (Vec::new(), None);
+    loop {
+        let page = world.identity.own_audit(caller, &AuditFilter::default(), limit, after).await.unwrap();
+        assert!(page.records.len() <= limit);
+        records.extend(page.records);
+        after = page.next;
+        if after.is_none() {
+            return records;
+        }
+    }
+}
+
+fn number(item: &Value) -> u64 {
+    item["seq"]["N"].as_str().unwrap().parse().unwrap()
+}
+
+/// Records of the chain that holds this word, and its head, which comes last.
+async fn chain(world: &World, partition: &str) -> Vec<Value> {
+    let items = world.items("AUD#").await;
+    items.into_iter().filter(|item| item["pk"]["S"].as_str().unwrap().contains(partition)).collect()
+}
+
+#[tokio::test]
+async fn an_untouched_trail_has_no_finding_and_every_record_follows_the_one_before() {
+    let world = World::new(1).await;
+    somebody(&world, "asha@example.com").await;
+    somebody(&world, "bela@example.com").await;
+    let verified = world.identity.verify_audit().await.unwrap();
+    assert_eq!((verified.chains, verified.records, verified.findings.len()), (4, 2 * (3 + 4), 0));
+    let sign_ins = chain(&world, "asha@example.com").await;
+    assert_eq!(sign_ins.iter().map(number).collect::<Vec<_>>(), [1, 2, 3, 3]);
+}
+
+#[tokio::test]
+async fn every_way_to_change_a_chain_is_found() {
+    for word in ["SIGNIN#asha@example.com", "USER#"] {
+        let world = World::new(2).await;
+        somebody(&world, "asha@example.com").await;
+        let items = chain(&world, word).await;
+        let (head, records) = items.split_last().unwrap();
+        let last = number(records.last().unwrap());
+        assert!(last >= 3);
+
+        for attribute in ["kind", "ip", "actor", "at", "prev", "expires_ttl", "account", "mac", "list_sk"] {
+            let mut changed = records[1].clone();
+            changed[attribute] = match attribute {
+                "at" | "expires_ttl" => json!({"N": "7"}),
+                "prev" | "mac" => json!({"B": "AAAA"}),
+                _ => json!({"S": "mallory"}),
+            };
+            world.plant(&changed).await;
+            assert!(findings(&world).await.contains(&(2, Wrong::Changed)), "{word}: {attribute}");
+        }
+        let mut shorter = records[1].clone();
+        shorter.as_object_mut().unwrap().remove("outcome");
+        world.plant(&shorter).await;
+        assert!(findings(&world).await.contains(&(2, Wrong::Changed)), "{word}");
+        world.plant(&records[1]).await;
+        assert_eq!(findings(&world).await, [], "{word}: as it was");
+
+        // Removed in the middle, at the beginning, at the end.
+        for gone in [1, 2, last] {
+            let index = usize::try_from(gone).unwrap() - 1;
+            world.tear_out(&records[index]).await;
+            assert_eq!(findings(&world).await, [(gone, Wrong::Missing)], "{word}");
+            world.plant(&records[index]).await;
+        }
+
+        // Two that changed places.
+        let (mut one, mut other) = (records[0].clone(), records[1].clone());
+        for name in ["sk", "seq"] {
+            let kept = one[name].clone();
+            one[name] = other[name].clone();
+            other[name] = kept;
+        }
+        world.plant(&one).await;
+        world.plant(&other).await;
+        let found = findings(&world).await;
+        assert!(found.contains(&(1, Wrong::Changed)) && found.contains(&(2, Wrong::Changed)), "{found:?}");
+        world.plant(&records[0]).await;
+        world.plant(&records[1]).await;
+
+        // A head that is gone, or says less, or something else.
+        world.tear_out(head).await;
+        assert_eq!(findings(&world).await, [(last, Wrong::HeadMissing)], "{word}");
+        let mut forged = head.clone();
+        forged["latest"]["M"]["kind"] = json!({"S": "logout"});
+        world.plant(&forged).await;
+        assert_eq!(findings(&world).await, [(last, Wrong::HeadChanged)], "{word}");
+        world.plant(head).await;
+
+        // All records, the head left.
+        for record in records {
+            world.tear_out(record).await;
+        }
+        assert!(findings(&world).await.contains(&(last, Wrong::Missing)), "{word}");
+    }
+}
+
+#[tokio::test]
+async fn the_last_record_that_was_removed_comes_back_and_a_head_that_was_removed_is_never_forgotten() {
+    let world = World::new(3).await;
+    let caller = somebody(&world, "asha@example.com").await;
+    for word in ["SIGNIN#", "USER#"] {
+        let before = chain(&world, word).await;
+        let [.., last, _] = before.as_slice() else { panic!("a record and a head") };
+        world.tear_out(last).await;
+        world.sign_in("asha@example.com").await.unwrap();
+        let update = ProfileUpdate { name: None, phone: Some(None) };
+        world.identity.update_profile(&caller, update, &Origin::default()).await.unwrap();
+        let after = chain(&world, word).await;
+        assert!(after.contains(last), "{word}: the head gave it back");
+        assert_eq!(findings(&world).await, [], "{word}");
+    }
+    let sign_ins = chain(&world, "SIGNIN#").await;
+    world.tear_out(sign_ins.last().unwrap()).await;
+    world.tear_out(&sign_ins[sign_ins.len() - 2]).await;
+    world.sign_in("asha@example.com").await.unwrap();
+    world.sign_in("asha@example.com").await.unwrap();
+    assert_eq!(findings(&world).await.len(), 1, "it stays known that something is missing");
+}
+
+#[tokio::test]
+async fn what_expired_is_not_missed() {
+    let world = World::new(4).await;
+    somebody(&world, "asha@example.com").await;
+    let items = chain(&world, "SIGNIN#").await;
+    world.tear_out(&items[0]).await;
+    assert_eq!(findings(&world).await, [(1, Wrong::Missing)]);
+    world.clock.advance(Duration::from_hours(401 * 24));
+    assert_eq!(findings(&world).await, []);
+    // A chain goes on after all of it is gone.
+    for item in &items[1..] {
+        world.tear_out(item).await;
+    }
+    world.sign_in("asha@example.com").await.unwrap();
+    world.sign_in("asha@example.com").await.unwrap();
+    assert_eq!(findings(&world).await, []);
+}
+
+#[tokio::test]
+async fn a_row_in_the_table_is_no_record_without_the_key() {
+    let (world, elsewhere) = (World::new(5).await, World::new(5).await);
+    somebody(&world, "asha@example.com").await;
+    somebody(&elsewhere, "asha@example.com").await;
+    let of_another_key = chain(&elsewhere, "SIGNIN#").await;
+    for item in &of_another_key {
+        world.plant(item).await;
+    }
+    let found = findings(&world).await;
+    for number in 1..=3 {
+        assert!(found.contains(&(number, Wrong::Changed)), "{found:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn racing_events_all_land_in_one_line() {
+    const RACERS: usize = 12;
+    let world = World::new(6).await;
+    world.person("asha@example.com").await;
+    let caller = caller(&world, "asha@example.com").await;
+    let racers: Vec<_> = (0..RACERS)
+        .map(|racer| {
+            let (world, caller) = (world.clone(), caller.clone());
+            tokio::spawn(async move {
+                world.sign_in("asha@example.com").await.unwrap();
+                let name = portcullis_identity::PersonName::parse(&format!("Racer {racer}")).unwrap();
+                let update = ProfileUpdate { name: Some(name), phone: None };
+                world.identity.update_profile(&caller, update, &Origin::default()).await.unwrap();
+            })
+        })
+        .collect();
+    for racer in racers {
+        racer.await.unwrap();
+    }
+    assert_eq!(findings(&world).await, []);
+    for (word, more) in [("SIGNIN#", 2), ("USER#", 1)] {
+        let items = chain(&world, word).await;
+        let numbers: Vec<u64> = items[..items.len() - 1].iter().map(number).collect();
+        assert_eq!(numbers, (1..=u64::try_from(RACERS + more).unwrap()).collect::<Vec<_>>(), "{word}");
+    }
+    assert_eq!(trail(&world, &caller, 100).await.len(), 2 * RACERS + 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_a_store_that_fails_every_answer_has_its_record_and_the_chain_holds() {
+    for seed in 0..12 {
+        let world = World::new(seed).await;
+        world.person("asha@example.com").await;
+        world.faults.set_per_mille(200);
+        let mut answered = BTreeSet::new();
+        for _ in 0..12 {
+            if let Ok(signed_in) = world.sign_in("asha@example.com").await {
+                world.faults.set_per_mille(0);
+                let caller = world.identity.authenticate(&signed_in.access_token).await.unwrap();
+                answered.insert(caller.session.made.id.to_string());
+                world.faults.set_per_mille(200);
+            }
+        }
+        world.faults.set_per_mille(0);
+        // Requests the engine got late are carried out by now.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let caller = caller(&world, "asha@example.com").await;
+        let recorded: BTreeSet<String> =
+            trail(&world, &caller, 10).await.into_iter().filter_map(|record| record.session).collect();
+        assert!(answered.is_subset(&recorded), "seed {seed}");
+        assert_eq!(findings(&world).await, [], "seed {seed}");
+    }
+}
+
+#[tokio::test]
+async fn pages_filters_and_owners() {
+    let world = World::new(7).await;
+    let asha = somebody(&world, "asha@example.com").await;
+    somebody(&world, "mallory@example.com").await;
+    let all = trail(&world, &asha, 100).await;
+    assert_eq!(all.len(), 7);
+    assert!(all.iter().all(|record| record.subject == asha.account.id && record.actor == "self"));
+    assert!(all.windows(2).all(|pair| pair[0].at >= pair[1].at), "newest first");
+    for limit in [1, 2, 3, 4] {
+        assert_eq!(trail(&world, &asha, limit).await, all, "in pages of {limit}");
+    }
+    let of_kind = AuditFilter { kind: Some("profile_changed".to_owned()), ..AuditFilter::default() };
+    let found = world.identity.own_audit(&asha, &of_kind, 50, None).await.unwrap();
+    assert_eq!(found.records.len(), 3);
+
+    world.clock.advance(Duration::from_hours(50));
+    let from = Some(world.clock.now());
+    world.sign_in("asha@example.com").await.unwrap();
+    world
+        .identity
+        .sign_out_by_access_token("nonsense", Logout::ThisDevice, &Origin::default())
+        .await
+        .unwrap_err();
+    let since = AuditFilter { from, ..AuditFilter::default() };
+    let found = world.identity.own_audit(&asha, &since, 50, None).await.unwrap();
+    assert_eq!(found.records.len(), 1);
+    let until = AuditFilter { to: from, ..AuditFilter::default() };
+    assert_eq!(world.identity.own_audit(&asha, &until, 50, None).await.unwrap().records, all);
+
+    // Everybody's, by time, over days without events.
+    for limit in [1, 3, 100] {
+        let (mut everything, mut after) = (Vec::new(), None);
+        loop {
+            let page = world.identity.audit_by_time(&AuditFilter::default(), limit, after).await.unwrap();
+            everything.extend(page.records);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(everything.len(), 15, "in pages of {limit}");
+        assert!(everything.windows(2).all(|pair| pair[0].id.to_string() > pair[1].id.to_string()));
+    }
+    let of_kind = world.identity.audit_by_time(&of_kind, 100, None).await.unwrap();
+    assert_eq!(of_kind.records.len(), 6);
+}
+
+#[tokio::test]
+async fn who_takes_over_an_address_does_not_see_who_had_it_before() {
+    let world = World::new(8).await;
+    let asha = somebody(&world, "shared@example.com").await;
+    let password = portcullis_harness::in_process::password(portcullis_harness::in_process::PASSWORD);
+    world.identity.erase_account(&asha, &password, &Origin::default()).await.unwrap();
+    let next = somebody(&world, "shared@example.com").await;
+    let seen = trail(&world, &next, 100).await;
+    assert_eq!(seen.len(), 7);
+    assert!(seen.iter().all(|record| record.subject == next.account.id));
+    assert_eq!(findings(&world).await, [], "the trail of an erased account stays whole");
+}
+
+#[tokio::test]
+async fn over_http_a_person_reads_the_own_trail() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Running::start(folder.path(), &[]).unwrap();
+    let client = Client::new();
+    let (email, password) = ("asha@example.com", "copper lantern drifts upstream");
+    let body = json!({"email": email, "password": password, "name": "Asha"});
+    client.post(format!("{}/v1/auth/register", service.url)).json(&body).send().await.unwrap();
+    let body = json!({"email": email, "password": password, "token_delivery": "body"});
+    let login =
+        client.post(format!("{}/v1/auth/login", service.url)).header("user-agent", "harness/1").json(&body);
+    let session: Value = login.send().await.unwrap().json().await.unwrap();
+    let token = session["access_token"].as_str().unwrap();
+    let get = async |query: &str| {
+        client.get(format!("{}/v1/audit{query}", service.url)).bearer_auth(token).send().await.unwrap()
+    };
+    let answer = get("").await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    let list: Value = answer.json().await.unwrap();
+    let items = list["items"].as_array().unwrap();
+    let kinds: Vec<&str> = items.iter().map(|item| item["type"].as_str().unwrap()).collect();
+    assert_eq!((kinds, &list["next_cursor"]), (vec!["login_succeeded", "account_registered"], &Value::Null));
+    let login = &items[0];
+    assert_eq!((&login["actor"], &login["outcome"]), (&json!("self"), &json!("success")));
+    assert_eq!((&login["user_agent"], &login["ip"]), (&json!("harness/1"), &json!("127.0.0.1")));
+    assert!(!login["request_id"].as_str().unwrap().is_empty());
+    let filtered: Value = get("?type=login_succeeded&limit=1").await.json().await.unwrap();
+    assert_eq!(filtered["items"].as_array().unwrap().len(), 1);
+    for bad in ["?cursor=nonsense", "?type=DROP", "?from=yesterday", "?limit=0"] {
+        assert_eq!(get(bad).await.status(), StatusCode::UNPROCESSABLE_ENTITY, "{bad}");
+    }
+}

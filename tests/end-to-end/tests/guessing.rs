@@ -1,0 +1,532 @@
+//! Guessing gets nowhere: not side by side, not from many addresses, not by watching the clock; and it locks no owner out.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so"
+)]
+
+use std::time::Duration;
+
+use portcullis_harness::authenticator::Authenticator;
+use portcullis_harness::in_process::{PASSWORD, World, password};
+use portcullis_harness::process::{Running, Target};
+use portcullis_identity::{
+    ApiKeyName, ApiKeyRequest, Email, Error, Login, LoginAttempt, LoginName, MfaSignIn, NewPerson, Origin,
+    PersonName, PresentedCode, SignedIn, Username,
+};
+use portcullis_platform::Clock;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use reqwest::Client;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+const ASHA: &str = "asha@example.com";
+const SEED: u64 = 20_261_121;
+const WRONG: &str = "not this one, surely";
+
+async fn guess(world: &World, address: &str, typed: &str, origin: &Origin) -> Result<Login, Error> {
+    world.identity.sign_in(world.attempt(address, typed), origin).await
+}
+
+/// How long somebody has to wait who just guessed wrong, if at all.
+fn wait(result: &Result<Login, Error>) -> Option<u64> {
+    match result {
+        Err(Error::InvalidCredentials) => None,
+        Err(Error::TooManyAttempts { retry_after }) => Some(retry_after.as_secs()),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn from(ip: &str) -> Origin {
+    Origin { ip: Some(ip.to_owned()), ..Origin::default() }
+}
+
+fn on(device: &SecretString) -> Origin {
+    Origin { device: Some(device.clone()), ..Origin::default() }
+}
+
+#[tokio::test]
+async fn of_two_hundred_guesses_at_once_five_are_looked_at() {
+    let world = World::new(1).await;
+    world.person(ASHA).await;
+    for address in [ASHA, "nobody@example.com"] {
+        let guesses: Vec<_> = (0..200)
+            .map(|number| {
+                let world = world.clone();
+                let typed = if number == 150 { PASSWORD.to_owned() } else { format!("guess {number}") };
+                tokio::spawn(async move { guess(&world, address, &typed, &Origin::default()).await })
+            })
+            .collect();
+        let mut looked_at = 0;
+        for one in guesses {
+            match one.await.unwrap() {
+                Err(Error::InvalidCredentials) | Ok(_) => looked_at += 1,
+                Err(Error::TooManyAttempts { .. }) => {}
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(looked_at, 5, "{address}");
+        let right = guess(&world, address, PASSWORD, &Origin::default()).await;
+        assert_eq!(wait(&right), Some(1), "{address}: not even the right one is looked at");
+    }
+}
+
+#[tokio::test]
+async fn the_wait_doubles_from_a_second_to_a_quarter_of_an_hour_and_is_the_same_for_nobody() {
+    let world = World::new(2).await;
+    world.person(ASHA).await;
+    let mut seen = Vec::new();
+    for address in [ASHA, "nobody@example.com"] {
+        let mut waits = Vec::new();
+        for _ in 0..18 {
+            let result = guess(&world, address, WRONG, &Origin::default()).await;
+            waits.push(wait(&result));
+            if let Some(seconds) = wait(&result) {
+                world.clock.advance(Duration::from_millis(seconds * 1_000 - 1));
+                assert!(wait(&guess(&world, address, WRONG, &Origin::default()).await).is_some(), "early");
+                world.clock.advance(Duration::from_millis(1));
+                assert_eq!(wait(&guess(&world, address, WRONG, &Origin::default()).await), None);
+            }
+        }
+        assert_eq!(waits[..5], [None; 5]);
+        let expected: Vec<_> =
+            [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900].into_iter().map(Some).collect();
+        assert_eq!(waits[5..], expected);
+        seen.push(waits);
+    }
+    assert_eq!(seen[0], seen[1]);
+    world.clock.advance(Duration::from_mins(15));
+    world.sign_in(ASHA).await.expect("after the wait the right one is right");
+    let guesses = world.truth.guesses(ASHA).await.unwrap();
+    assert_eq!(guesses.failed_login_attempts, 0);
+    assert!(guesses.last_failed_login_at.is_some() && guesses.last_login_at == Some(world.clock.now()));
+    assert_eq!(wait(&guess(&world, ASHA, WRONG, &Origin::default()).await), None, "the count began anew");
+}
+
+#[tokio::test]
+async fn a_stranger_who_guesses_locks_no_owner_out() {
+    let world = World::new(3).await;
+    let session = world.person(ASHA).await;
+    let device = session.device.clone();
+    for _ in 0..8 {
+        let _ = guess(&world, ASHA, WRONG, &from("192.0.2.66")).await;
+    }
+    assert!(wait(&guess(&world, ASHA, PASSWORD, &from("192.0.2.66")).await).is_some());
+    // The device the owner signed in with before is counted apart, also for its own failures.
+    assert_eq!(wait(&guess(&world, ASHA, WRONG, &on(&device)).await), None);
+    guess(&world, ASHA, PASSWORD, &on(&device)).await.expect("a known device");
+    for _ in 0..5 {
+        assert_eq!(wait(&guess(&world, ASHA, WRONG, &on(&device)).await), None);
+    }
+    assert!(
+        wait(&guess(&world, ASHA, WRONG, &on(&device)).await).is_some(),
+        "a stolen device guesses no more"
+    );
+    // Sessions go on.
+    world.identity.refresh(session.refresh.token.secret(), &Origin::default()).await.unwrap();
+    // Nobody else's token, and none that was changed, makes a device known.
+    let mallory = world.person("mallory@example.com").await;
+    let text = device.expose_secret();
+    let (id, mac) = text.split_once('.').unwrap();
+    let other_id = format!("{}{}.{mac}", &id[..id.len() - 1], if id.ends_with('0') { '1' } else { '0' });
+    for token in [mallory.device.expose_secret(), &other_id, &format!("{id}."), "dv_", "", id] {
+        let refused = guess(&world, ASHA, PASSWORD, &on(&token.into())).await;
+        assert!(wait(&refused).is_some(), "{token}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_resets_the_password_signs_in_although_strangers_guess() {
+    let world = World::new(4).await;
+    world.person(ASHA).await;
+    for _ in 0..8 {
+        let _ = guess(&world, ASHA, WRONG, &Origin::default()).await;
+    }
+    world.letters.take();
+    world.identity.forgot_password(&Email::parse(ASHA).unwrap(), &Origin::default()).await.unwrap();
+    let token: SecretString = world.letters.take()[0].token().unwrap().into();
+    let another = "marble orchard whispers northward";
+    let device = world.identity.reset_password(&token, &password(another), &Origin::default()).await.unwrap();
+    assert!(wait(&guess(&world, ASHA, another, &Origin::default()).await).is_some());
+    guess(&world, ASHA, another, &on(&device)).await.expect("a known device");
+}
+
+#[tokio::test]
+async fn an_administrator_unlocks_an_account() {
+    let world = World::new(5).await;
+    let session = world.person(ASHA).await;
+    for _ in 0..8 {
+        let _ = guess(&world, ASHA, WRONG, &Origin::default()).await;
+    }
+    assert_eq!(world.identity.guesses(&session.account).await.unwrap().failed_login_attempts, 5);
+    let operator = portcullis_identity::Operator::CommandLine("somebody".to_owned());
+    world.identity.unlock_account(&operator, session.account.id, &Origin::default()).await.unwrap();
+    let guesses = world.identity.guesses(&session.account).await.unwrap();
+    assert_eq!(guesses.failed_login_attempts, 0);
+    assert!(guesses.last_login_at.is_some());
+    world.sign_in(ASHA).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_username_and_its_address_have_one_count() {
+    let world = World::new(6).await;
+    let person = NewPerson {
+        email: Email::parse(ASHA).unwrap(),
+        password: password(PASSWORD),
+        name: PersonName::parse("Asha").unwrap(),
+        phone: None,
+        username: Some(Username::parse("asha").unwrap()),
+        idempotency_key: None,
+    };
+    world.identity.register(person, &Origin::default()).await.unwrap();
+    let by_name = |name: &str, typed: &str| LoginAttempt {
+        name: LoginName::Username(Username::parse(name).unwrap()),
+        ..world.attempt(ASHA, typed)
+    };
+    for name in ["asha", "nobody"] {
+        for turn in 0..5 {
+            let result = if turn % 2 == 0 || name == "nobody" {
+                world.identity.sign_in(by_name(name, WRONG), &Origin::default()).await
+            } else {
+                guess(&world, ASHA, WRONG, &Origin::default()).await
+            };
+            assert_eq!(wait(&result), None);
+        }
+        let sixth = world.identity.sign_in(by_name(name, PASSWORD), &Origin::default()).await;
+        assert_eq!(wait(&sixth), Some(1), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn one_client_address_fails_a_hundred_times_in_a_quarter_of_an_hour() {
+    for (limit, expected) in [("on", 100), ("off", 130)] {
+        let world = World::with_variables(7, &[("RATE_LIMIT", limit)]).await;
+        world.person(ASHA).await;
+        let mut looked_at = 0;
+        for number in 0..130 {
+            let result = guess(&world, &format!("p{number}@example.com"), WRONG, &from("192.0.2.66")).await;
+            looked_at += u32::from(wait(&result).is_none());
+        }
+        assert_eq!(looked_at, expected);
+        let right = guess(&world, ASHA, PASSWORD, &from("192.0.2.66")).await;
+        assert_eq!(right.is_ok(), limit == "off");
+        guess(&world, ASHA, PASSWORD, &from("192.0.2.7")).await.expect("another address");
+        world.clock.advance(Duration::from_mins(15));
+        guess(&world, ASHA, PASSWORD, &from("192.0.2.66")).await.expect("another quarter of an hour");
+    }
+}
+
+#[tokio::test]
+async fn side_by_side_one_client_address_fails_no_more_often() {
+    let world = World::new(8).await;
+    let mut told = 0;
+    // As many at once as the queue of hashes takes.
+    for round in 0..8 {
+        let guesses: Vec<_> = (0..30)
+            .map(|number| {
+                let (world, address) = (world.clone(), format!("p{round}x{number}@example.com"));
+                tokio::spawn(async move { guess(&world, &address, WRONG, &from("192.0.2.66")).await })
+            })
+            .collect();
+        for one in guesses {
+            told += u32::from(wait(&one.await.unwrap()).is_none());
+        }
+    }
+    assert_eq!(told, 100);
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_nobodys_failure() {
+    let world = World::new(9).await;
+    world.person(ASHA).await;
+    for _ in 0..10 {
+        world.faults.go_down_after(0);
+        let failed = guess(&world, ASHA, WRONG, &Origin::default()).await;
+        assert!(matches!(failed, Err(Error::Store(_))), "{failed:?}");
+        world.faults.come_back();
+    }
+    for _ in 0..5 {
+        assert_eq!(wait(&guess(&world, ASHA, WRONG, &Origin::default()).await), None);
+    }
+}
+
+#[tokio::test]
+async fn a_sign_in_from_elsewhere_is_told_of_once() {
+    let world = World::new(10).await;
+    let session = world.person(ASHA).await;
+    assert_eq!(world.letters.take(), [], "the first sign-in of all is no news");
+    guess(&world, ASHA, PASSWORD, &Origin::default()).await.unwrap();
+    assert_eq!(world.letters.take(), [], "neither is one that looks like the last");
+    guess(&world, ASHA, PASSWORD, &from("192.0.2.9")).await.unwrap();
+    let [letter] = world.letters.take().try_into().expect("one letter");
+    assert_eq!((letter.to.as_str(), letter.subject.as_str()), (ASHA, "New sign-in to your account"));
+    let travelling = Origin { device: Some(session.device), ..from("192.0.2.10") };
+    guess(&world, ASHA, PASSWORD, &travelling).await.unwrap();
+    assert_eq!(world.letters.take(), [], "a known device may travel");
+}
+
+/// Everything somebody can get a token with.
+struct Holdings {
+    session: SignedIn,
+    mfa: MfaSignIn,
+    reset: SecretString,
+    api_key: SecretString,
+}
+
+/// An account with every kind of thing begun.
+async fn holdings(world: &World, address: &str) -> Holdings {
+    let now = || Origin::default();
+    let session = world.person(address).await;
+    let caller = world.identity.authenticate(&session.access_token).await.unwrap();
+    let wanted = ApiKeyRequest {
+        name: ApiKeyName::parse("nightly").unwrap(),
+        scopes: None,
+        expires_at: None,
+        idempotency_key: None,
+    };
+    let api_key = world.identity.create_api_key(&caller, wanted, &now()).await.unwrap().text;
+    world.letters.take();
+    world.identity.forgot_password(&Email::parse(address).unwrap(), &now()).await.unwrap();
+    let reset: SecretString = world.letters.take()[0].token().unwrap().into();
+    let enrolment = world.identity.set_up_mfa(&caller, None, &now()).await.unwrap();
+    let app = Authenticator::scan(enrolment.uri.expose_secret());
+    let seconds = u64::try_from(world.clock.now().as_second()).unwrap();
+    let code = |seconds| PresentedCode::new(&app.code_at(seconds).into());
+    world.identity.enable_mfa(&caller, &code(seconds - 30), &now()).await.unwrap();
+    let Ok(Login::MfaRequired(challenge)) = guess(world, address, PASSWORD, &now()).await else {
+        panic!("a code is asked for");
+    };
+    let mfa = MfaSignIn { session_token: challenge.token.secret().clone(), code: code(seconds) };
+    Holdings { session, mfa, reset, api_key }
+}
+
+/// On which paths the account still gets somewhere.
+async fn open_paths(world: &World, address: &str, held: &Holdings) -> Vec<&'static str> {
+    let origin = Origin::default();
+    let another = password("marble orchard whispers northward");
+    let identity = &world.identity;
+    let mut open = Vec::new();
+    let mut note = |name, is_open: bool| open.extend(is_open.then_some(name));
+    note("login", guess(world, address, PASSWORD, &origin).await.is_ok());
+    note("login on a known device", guess(world, address, PASSWORD, &on(&held.session.device)).await.is_ok());
+    note("access token", identity.authenticate(&held.session.access_token).await.is_ok());
+    note("refresh", identity.refresh(held.session.refresh.token.secret(), &origin).await.is_ok());
+    note("api key", identity.authenticate_key(&held.api_key).await.is_ok());
+    note("mfa", identity.sign_in_with_code(&held.mfa, &origin).await.is_ok());
+    note("reset", identity.reset_password(&held.reset, &another, &origin).await.is_ok());
+    open
+}
+
+#[tokio::test]
+async fn every_path_asks_the_gate() {
+    const ALL: [&str; 7] =
+        ["login", "login on a known device", "access token", "refresh", "api key", "mfa", "reset"];
+    let world = World::new(11).await;
+    let held = holdings(&world, ASHA).await;
+    assert_eq!(open_paths(&world, ASHA, &held).await, ALL, "an account in use");
+
+    // Locked: the sign-in by password of strangers, and nothing else.
+    let world = World::new(12).await;
+    let held = holdings(&world, ASHA).await;
+    for _ in 0..8 {
+        let _ = guess(&world, ASHA, WRONG, &Origin::default()).await;
+    }
+    assert_eq!(open_paths(&world, ASHA, &held).await, ALL[1..], "a locked account");
+
+    let world = World::new(13).await;
+    let held = holdings(&world, ASHA).await;
+    world.disable(&held.session.account).await;
+    assert_eq!(open_paths(&world, ASHA, &held).await, [""; 0], "a disabled account");
+
+    let world = World::new(14).await;
+    let held = holdings(&world, ASHA).await;
+    let caller = world.identity.authenticate(&held.session.access_token).await.unwrap();
+    world.identity.erase_account(&caller, &password(PASSWORD), &Origin::default()).await.unwrap();
+    assert_eq!(open_paths(&world, ASHA, &held).await, [""; 0], "an erased account");
+    // Whoever registers the address next does not inherit what was begun.
+    world.person(ASHA).await;
+    let inherited = open_paths(&world, ASHA, &held).await;
+    assert_eq!(inherited, ["login", "login on a known device"], "somebody else's account");
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Fate {
+    InUse,
+    Locked,
+    Disabled,
+    Erased,
+}
+
+#[tokio::test]
+async fn the_rotation_of_an_old_password_asks_the_gate_as_well() {
+    let origin = Origin::default();
+    let another = password("marble orchard whispers northward");
+    for (fate, works) in
+        [(Fate::InUse, true), (Fate::Locked, true), (Fate::Disabled, false), (Fate::Erased, false)]
+    {
+        let world = World::with_variables(15, &[("PASSWORD_ROTATION_DAYS", "1")]).await;
+        let account = world.person(ASHA).await.account;
+        let young = world.clock.now();
+        world.clock.advance(Duration::from_hours(24) - Duration::from_mins(1));
+        let session = world.sign_in(ASHA).await.unwrap();
+        let caller = world.identity.authenticate(&session.access_token).await.unwrap();
+        let wanted = ApiKeyRequest {
+            name: ApiKeyName::parse("nightly").unwrap(),
+            scopes: None,
+            expires_at: None,
+            idempotency_key: None,
+        };
+        let key = world.identity.create_api_key(&caller, wanted, &origin).await.unwrap().text;
+        world.identity.authenticate_key(&key).await.expect("the password is not too old yet");
+        world.clock.advance(Duration::from_mins(1));
+        assert_eq!(world.identity.password_expires_at(&account), Some(young + Duration::from_hours(24)));
+        let keyed = world.identity.authenticate_key(&key).await;
+        assert!(matches!(keyed, Err(Error::InvalidApiKey)), "a key ends with the password of its owner");
+        let Err(Error::PasswordExpired(token)) = guess(&world, ASHA, PASSWORD, &origin).await else {
+            panic!("the password is too old");
+        };
+        match fate {
+            Fate::InUse => {}
+            Fate::Locked => {
+                for _ in 0..8 {
+                    let _ = guess(&world, ASHA, WRONG, &origin).await;
+                }
+            }
+            Fate::Disabled => world.disable(&account).await,
+            Fate::Erased => {
+                world.identity.erase_account(&caller, &password(PASSWORD), &origin).await.unwrap();
+            }
+        }
+        let rotated = world.identity.rotate_password(token.secret(), &another, &origin).await;
+        assert_eq!(rotated.is_ok(), works, "{fate:?}: {rotated:?}");
+        assert_eq!(world.identity.authenticate_key(&key).await.is_ok(), works, "{fate:?}");
+    }
+}
+
+/// Milliseconds of each try, by class.
+#[derive(Default)]
+struct Times {
+    known: Vec<f64>,
+    unknown: Vec<f64>,
+}
+
+impl Times {
+    fn print(&self, what: &str) {
+        for (class, times) in [("known", &self.known), ("unknown", &self.unknown)] {
+            let mut sorted = times.clone();
+            sorted.sort_by(f64::total_cmp);
+            let at = |share: usize| sorted[(sorted.len() - 1) * share / 4];
+            println!(
+                "{what:7} {class:8} min {:9.3}  q1 {:9.3}  median {:9.3}  q3 {:9.3}  max {:9.3} ms  ({} tries)",
+                at(0),
+                at(1),
+                at(2),
+                at(3),
+                at(4),
+                sorted.len()
+            );
+        }
+    }
+
+    /// Fails on a difference a person could use: one of the medians that chance does not explain (of two thousand
+    /// divisions of all tries into two classes by lot, none has one as large) and that is no less than a hundredth.
+    fn judge(&self, what: &str) {
+        let gap = (median(&self.known) - median(&self.unknown)).abs();
+        let mut all = [self.known.clone(), self.unknown.clone()].concat();
+        let mut random = StdRng::seed_from_u64(SEED);
+        let mut by_chance = 0.0_f64;
+        for _ in 0..2_000 {
+            all.shuffle(&mut random);
+            let (one, other) = all.split_at(self.known.len());
+            by_chance = by_chance.max((median(one) - median(other)).abs());
+        }
+        let share = gap / median(&all);
+        println!(
+            "{what:7} medians differ by {gap:.4} ms ({:.2} %); by chance up to {by_chance:.4} ms",
+            share * 100.0
+        );
+        assert!(gap <= by_chance || share < 0.01, "{what}: the time of the answer tells who has an account");
+    }
+}
+
+fn median(times: &[f64]) -> f64 {
+    let mut sorted = times.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
+
+const TRIES: usize = 500;
+/// Answers to `forgot` all take a second; so many are asked for at once.
+const AT_ONCE: usize = 50;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_without_an_account_is_answered_with_the_same_bytes_in_the_same_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let variables = [("RATE_LIMIT", "off"), ("ARGON2_MEMORY_KIB", "1024"), ("ARGON2_ITERATIONS", "1")];
+    let service = Running::start_target(Target::Local, folder.path(), &variables).unwrap();
+    let client = Client::new();
+    let send = |path: &'static str, body: Value| {
+        let request = client.post(format!("{}{path}", service.url)).json(&body);
+        async move {
+            let began = tokio::time::Instant::now();
+            let answer = request.send().await.unwrap();
+            let (status, bytes) = (answer.status().as_u16(), answer.bytes().await.unwrap());
+            (status, bytes, began.elapsed().as_secs_f64() * 1_000.0)
+        }
+    };
+    for number in 0..TRIES {
+        let body =
+            json!({"email": format!("k{number}@example.com"), "password": PASSWORD, "name": "Somebody"});
+        assert_eq!(send("/v1/auth/register", body).await.0, 201);
+    }
+    // Each address once, in random order: the sixth guess at one would not be looked at.
+    let mut addresses: Vec<(bool, String)> = (0..TRIES)
+        .flat_map(|number| {
+            [(true, format!("k{number}@example.com")), (false, format!("u{number}@example.com"))]
+        })
+        .collect();
+    let mut random = StdRng::seed_from_u64(SEED);
+    addresses.shuffle(&mut random);
+
+    let mut login = Times::default();
+    let mut answers = std::collections::BTreeSet::new();
+    for (is_known, address) in &addresses {
+        let (status, bytes, time) =
+            send("/v1/auth/login", json!({"email": address, "password": WRONG})).await;
+        let mut body: Value = serde_json::from_slice(&bytes).unwrap();
+        body.as_object_mut().unwrap().remove("request_id");
+        answers.insert(format!("{status} {} {body}", bytes.len()));
+        let times = if *is_known { &mut login.known } else { &mut login.unknown };
+        times.push(time);
+    }
+    assert_eq!(answers.len(), 1, "{answers:?}");
+
+    let mut forgot = Times::default();
+    let mut answers = std::collections::BTreeSet::new();
+    for some in addresses.chunks(AT_ONCE) {
+        let tries: Vec<_> = some
+            .iter()
+            .map(|(is_known, address)| {
+                let sent = send("/v1/auth/password/forgot", json!({"email": address}));
+                (*is_known, tokio::spawn(sent))
+            })
+            .collect();
+        for (is_known, sent) in tries {
+            let (status, bytes, time) = sent.await.unwrap();
+            answers.insert(format!("{status} {bytes:?}"));
+            let times = if is_known { &mut forgot.known } else { &mut forgot.unknown };
+            times.push(time);
+        }
+    }
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    let letters = std::fs::read_dir(folder.path().join("outbox")).unwrap().count();
+    assert_eq!(letters, TRIES, "every known address got a letter");
+    login.print("login");
+    forgot.print("forgot");
+    login.judge("login");
+    forgot.judge("forgot");
+}

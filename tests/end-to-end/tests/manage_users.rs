@@ -1,0 +1,293 @@
+//! The command line tool beside a running service: what it does, says, refuses and returns.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so"
+)]
+
+use std::fmt::Write;
+use std::path::Path;
+
+use portcullis_harness::process::{Running, Target, tool, tool_with};
+use reqwest::{Client, Response};
+use serde_json::{Value, json};
+
+const PASSWORD: &str = "copper lantern drifts upstream";
+const OTHER: &str = "seven green kites over the harbour";
+
+struct Stage {
+    service: Running,
+    client: Client,
+    folder: tempfile::TempDir,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let service = Running::start_target(Target::Local, folder.path(), &[]).unwrap();
+        Self { service, client: Client::new(), folder }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A command that is carried out, and what it answers in JSON.
+    fn done(&self, arguments: &[&str], typed: &str) -> Value {
+        let arguments: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
+        let (status, out, err) = tool(self.path(), &arguments, typed);
+        assert_eq!(status, 0, "{arguments:?}: {err}");
+        serde_json::from_str(&out).unwrap()
+    }
+
+    /// A command that is refused with this status, and what it says.
+    fn refused(&self, arguments: &[&str], typed: &str, status: i32) -> String {
+        let (is, _, err) = tool(self.path(), arguments, typed);
+        assert_eq!(is, status, "{arguments:?}: {err}");
+        assert!(err.starts_with("manage-users: ") || status == 2, "{err}");
+        err
+    }
+
+    async fn login(&self, username: &str, password: &str) -> Response {
+        let body = json!({"username": username, "password": password, "token_delivery": "body"});
+        self.client.post(format!("{}/v1/auth/login", self.service.url)).json(&body).send().await.unwrap()
+    }
+
+    async fn with_key(&self, key: &Value) -> u16 {
+        let request = self.client.get(format!("{}/v1/users/me", self.service.url));
+        request.header("x-api-key", key.as_str().unwrap()).send().await.unwrap().status().as_u16()
+    }
+}
+
+#[tokio::test]
+async fn accounts_are_made_and_changed_while_the_service_runs() {
+    let stage = Stage::new();
+    let made =
+        stage.done(&["create-user", "asha", "--role", "trader", "--email", "asha@example.com"], PASSWORD);
+    assert_eq!((&made["username"], &made["roles"]), (&json!("asha"), &json!(["trader"])));
+    assert_eq!(stage.login("asha", PASSWORD).await.status(), 200);
+
+    let err = stage.refused(&["create-user", "asha", "--role", "user"], PASSWORD, 1);
+    assert!(err.contains("username"), "{err}");
+    let err = stage.refused(&["create-user", "bela", "--role", "wizard"], PASSWORD, 1);
+    assert!(err.contains("wizard"), "{err}");
+    let err = stage.refused(&["create-user", "bela", "--role", "user"], "password", 1);
+    assert!(err.contains("too weak"), "{err}");
+    stage.refused(&["create-user", "bela"], PASSWORD, 2);
+    stage.refused(&["set-roles", "nobody", "user"], "", 1);
+    let (status, _, err) = tool_with(stage.path(), &["list-users"], "", &[("ROLE_DEFINITIONS", "nonsense")]);
+    assert_eq!(status, 2, "{err}");
+
+    let idle = stage.done(&["create-user", "idle", "--role", "user", "--inactive"], PASSWORD);
+    assert_eq!((&idle["email"], &idle["status"]), (&json!("idle@users.invalid"), &json!("disabled")));
+    assert_eq!(stage.login("idle", PASSWORD).await.status(), 401);
+    stage.done(&["activate", "idle"], "");
+    assert_eq!(stage.login("idle", PASSWORD).await.status(), 200);
+
+    let session: Value = stage.login("asha", PASSWORD).await.json().await.unwrap();
+    let me = async || {
+        let request = stage.client.get(format!("{}/v1/users/me", stage.service.url));
+        request.bearer_auth(session["access_token"].as_str().unwrap()).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(stage.done(&["set-roles", "asha", "viewer"], "")["roles"], json!(["viewer"]));
+    assert_eq!(me().await, 200);
+    stage.done(&["rotate-password", "asha@example.com"], &format!("{OTHER}\n"));
+    assert_eq!(me().await, 401, "another password ends every session");
+    assert_eq!(stage.login("asha", PASSWORD).await.status(), 401);
+    assert_eq!(stage.login("asha", OTHER).await.status(), 200);
+    stage.done(&["unlock", "asha"], "");
+    stage.done(&["reset-mfa", "asha"], "");
+    stage.done(&["deactivate", "asha"], "");
+    assert_eq!(stage.login("asha", OTHER).await.status(), 401);
+
+    let users = stage.done(&["list-users"], "");
+    assert_eq!(users.as_array().unwrap().len(), 2);
+    let asha = users.as_array().unwrap().iter().find(|user| user["username"] == "asha").unwrap();
+    assert_eq!((&asha["status"], &asha["api_key_status"]), (&json!("disabled"), &json!("none")));
+    assert!(asha["last_login_at"].is_string() && asha["password_changed_at"].is_string());
+    assert!(asha["failed_login_attempts"].is_number() && asha["last_failed_login_at"].is_null());
+    let (status, out, _) = tool(stage.path(), &["list-users"], "");
+    assert_eq!((status, out.lines().count()), (0, 2));
+    assert!(out.contains("asha@example.com") && !out.contains('{'), "{out}");
+}
+
+#[tokio::test]
+async fn the_last_administrator_stays_on_the_command_line_too() {
+    let stage = Stage::new();
+    stage.done(&["create-user", "root", "--role", "admin"], PASSWORD);
+    for command in [&["deactivate", "root"][..], &["set-roles", "root", "user"]] {
+        let err = stage.refused(command, "", 1);
+        assert!(err.contains("last administrator"), "{err}");
+    }
+}
+
+#[tokio::test]
+async fn an_account_has_one_managed_key_at_a_time() {
+    let stage = Stage::new();
+    stage.done(&["create-user", "robot", "--role", "user"], PASSWORD);
+    let first = stage.done(&["set-api-key", "robot"], "");
+    assert_eq!(stage.with_key(&first["api_key"]).await, 200);
+    let rotated = stage.done(&["rotate-api-key", "robot"], "");
+    assert_eq!(rotated["key_id"], first["key_id"]);
+    assert_eq!(
+        (stage.with_key(&first["api_key"]).await, stage.with_key(&rotated["api_key"]).await),
+        (401, 200)
+    );
+
+    // A key that was made elsewhere: here, for an account that gave it up.
+    stage.done(&["create-user", "donor", "--role", "user"], PASSWORD);
+    let given = stage.done(&["set-api-key", "donor"], "");
+    let text = given["api_key"].as_str().unwrap();
+    let taken = stage.refused(&["set-api-key", "robot", "--api-key", text], "", 1);
+    assert!(taken.contains("somebody's key") && !taken.contains(text), "{taken}");
+    stage.done(&["set-api-key", "donor"], "");
+    for variable in ["PORTFOLIO_NEW_API_KEY", "PORTFOLIO_ROTATION_API_KEY"] {
+        let set = [(variable, text)];
+        let (status, out, err) = tool_with(stage.path(), &["rotate-api-key", "robot", "--json"], "", &set);
+        assert_eq!(status, 0, "{err}");
+        let told: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!((&told["key_id"], told.get("api_key")), (&given["key_id"], None));
+        assert_eq!(
+            (stage.with_key(&rotated["api_key"]).await, stage.with_key(&given["api_key"]).await),
+            (401, 200)
+        );
+        let away = stage.done(&["set-api-key", "robot"], "");
+        assert_eq!(stage.with_key(&away["api_key"]).await, 200);
+    }
+    let malformed = stage.refused(&["set-api-key", "robot", "--api-key", "hunter2"], "", 1);
+    assert!(malformed.contains("pk_<id>") && !malformed.contains("hunter2"));
+    assert!(stage.refused(&["rotate-api-key", "nobody"], "", 1).contains("no such"));
+    let users = stage.done(&["list-users"], "");
+    assert!(users.as_array().unwrap().iter().all(|user| user["api_key_status"] == "active"));
+}
+
+#[tokio::test]
+async fn an_import_takes_each_line_whole_or_not_at_all_and_may_be_repeated() {
+    // From `foreign_hash`'s vectors: "copper lantern" by Django, with little work.
+    const HASH: &str =
+        "pbkdf2_sha256$1000$0kmY64y3zMgxSiALogqXVO$70FGwJr+6gmSJMEoT04Q57zFbR1mVrFipe8EyTWERS0=";
+    let stage = Stage::new();
+    let file = stage.path().join("users.jsonl");
+    let mut lines = String::new();
+    for number in 0..40 {
+        let row = json!({"email": format!("p{number}@example.com"), "username": format!("p{number}"),
+            "name": "Somebody", "password_hash": HASH, "roles": ["trader"]});
+        writeln!(lines, "{row}").unwrap();
+    }
+    let bad = [
+        json!({"email": "p1@example.com", "name": "Another", "password_hash": HASH}),
+        json!({"email": "fresh@example.com", "username": "p2", "password_hash": HASH}),
+        json!({"email": "no address", "password_hash": HASH}),
+        json!({"email": "q1@example.com", "password_hash": "hunter2"}),
+        json!({"email": "q2@example.com", "password_hash": "$2b$31$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}),
+        json!({"email": "q3@example.com"}),
+        json!({"email": "q4@example.com", "password_hash": HASH, "roles": ["wizard"]}),
+        json!({"email": "q5@example.com", "password_hash": HASH, "status": "asleep"}),
+        json!({"password_hash": HASH}),
+    ];
+    for row in &bad {
+        writeln!(lines, "{row}").unwrap();
+    }
+    lines.push_str("no JSON\n\n");
+    std::fs::write(&file, &lines).unwrap();
+    for (imported, present) in [(40, 0), (0, 40)] {
+        let (status, out, err) = tool(stage.path(), &["import", file.to_str().unwrap(), "--json"], "");
+        assert_eq!(status, 1, "some lines are refused: {err}");
+        let report: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!((&report["imported"], &report["present"]), (&json!(imported), &json!(present)));
+        let refused = report["refused"].as_array().unwrap();
+        let numbers: Vec<u64> = refused.iter().map(|line| line["line"].as_u64().unwrap()).collect();
+        assert_eq!(numbers, (41..=50).collect::<Vec<_>>(), "{out}");
+        assert!(!out.contains("hunter2") && !out.contains("0kmY64y3zMgxSiALogqXVO"), "{out}");
+    }
+    assert_eq!(
+        stage.done(&["list-users"], "").as_array().unwrap().len(),
+        40,
+        "nothing of a refused line is there"
+    );
+    assert_eq!(stage.login("p7", "copper lantern").await.status(), 200);
+    assert_eq!(stage.login("p8", "copper lanterm").await.status(), 401);
+    let (status, out, _) = tool(stage.path(), &["export", "--with-hashes"], "");
+    assert_eq!((status, out.lines().count()), (0, 40));
+    let hash_of = |name: &str| {
+        let rows = out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        rows.into_iter().find(|row| row["username"] == name).unwrap()["password_hash"].clone()
+    };
+    assert_eq!(hash_of("p8"), HASH);
+    assert!(hash_of("p7").as_str().unwrap().starts_with("$argon2id$"), "replaced at the sign-in");
+    let (_, without, _) = tool(stage.path(), &["export"], "");
+    assert!(!without.contains("password_hash"));
+
+    // What is exported is imported elsewhere, and CSV is as good.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (status, answer, err) = tool(elsewhere.path(), &["import", "-", "--json"], &out);
+    assert_eq!(status, 0, "{answer}{err}");
+    let table = elsewhere.path().join("users.csv");
+    let csv = format!("username,password_hash,roles\nc1,{HASH},user trader\nc2,{HASH}\nc3,nonsense,user\n");
+    std::fs::write(&table, csv).unwrap();
+    let (status, answer, _) = tool(elsewhere.path(), &["import", table.to_str().unwrap()], "");
+    assert_eq!(status, 1);
+    let said: Vec<&str> = answer.lines().collect();
+    assert!(said[0].starts_with("line 3: ") && said[1].starts_with("line 4: "), "{answer}");
+    assert_eq!(said[2], "1 imported, 0 there already, 2 refused");
+}
+
+#[tokio::test]
+async fn the_trail_is_verified_and_exported() {
+    let stage = Stage::new();
+    stage.done(&["create-user", "asha", "--role", "user"], PASSWORD);
+    stage.login("asha", PASSWORD).await;
+    let verified = stage.done(&["audit", "verify"], "");
+    assert_eq!((&verified["whole"], &verified["records"]), (&json!(true), &json!(2)));
+    let (status, out, _) = tool(stage.path(), &["audit", "verify"], "");
+    assert_eq!((status, out.as_str()), (0, "2 records in 2 chains: nothing was changed or removed\n"));
+    let (status, out, err) = tool(stage.path(), &["audit", "export"], "");
+    assert_eq!(status, 0, "{err}");
+    let records: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&records[0]["type"], &records[0]["actor"]), (&json!("login_succeeded"), &json!("self")));
+    assert_eq!(
+        (&records[1]["type"], &records[1]["actor"]),
+        (&json!("account_registered"), &json!("cli:tester"))
+    );
+    let (_, nothing, _) = tool(stage.path(), &["audit", "export", "--to", "2026-01-01T00:00:00Z"], "");
+    assert_eq!(nothing, "");
+    let (_, all, _) = tool(stage.path(), &["audit", "export", "--from", "2026-01-01T00:00:00Z"], "");
+    assert_eq!(all, out);
+    // With another key the records are nobody's.
+    let secret = [("PORTFOLIO_API_KEY_SECRET", "another secret of more than thirty-two letters")];
+    let (status, out, err) = tool_with(stage.path(), &["audit", "verify"], "", &secret);
+    assert_eq!(status, 1, "{out}");
+    assert!(out.contains("record 1: changed") && err.contains("findings"), "{out}{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tool_and_the_service_write_at_once() {
+    let stage = Stage::new();
+    stage.done(&["create-user", "asha", "--role", "user"], PASSWORD);
+    let folder = stage.path().to_owned();
+    let tools: Vec<_> = (0..4)
+        .map(|number| {
+            let folder = folder.clone();
+            std::thread::spawn(move || {
+                for round in 0..3 {
+                    let name = format!("t{number}r{round}");
+                    let (status, _, err) = tool(&folder, &["create-user", &name, "--role", "user"], PASSWORD);
+                    assert_eq!(status, 0, "{err}");
+                    let (status, _, err) = tool(&folder, &["unlock", "asha"], "");
+                    assert_eq!(status, 0, "{err}");
+                }
+            })
+        })
+        .collect();
+    for _ in 0..20 {
+        assert_eq!(stage.login("asha", PASSWORD).await.status(), 200);
+    }
+    for tool in tools {
+        tool.join().unwrap();
+    }
+    assert_eq!(stage.done(&["list-users"], "").as_array().unwrap().len(), 13);
+    let verified = stage.done(&["audit", "verify"], "");
+    assert_eq!((&verified["whole"], &verified["records"]), (&json!(true), &json!(1 + 20 + 12 + 12)));
+}
