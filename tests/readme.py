@@ -1,4 +1,4 @@
-"""Runs what the README shows: the session with curl, and the FastAPI dependency that verifies a token."""
+"""Runs what the README shows: the sessions with curl, the service that reads credentials, and the FastAPI dependency."""
 
 import json
 import os
@@ -7,15 +7,16 @@ import re
 import subprocess
 import sys
 import tempfile
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
 README = (ROOT / "README.md").read_text()
 # Values that differ from run to run.
 VARYING = [
     (r"eyJ[\w-]+\.[\w-]+\.[\w-]+", "eyJ…"),
     (r"rt_usr_\w+\.ses_\w+\.\d+\.[\w-]+\.[\w-]+", "rt_…"),
-    (r"(usr|ses)_[0-9a-f]{32}", r"\1_…"),
+    (r"(usr|ses|acc)_[0-9a-f]{32}", r"\1_…"),
     (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "…Z"),
 ]
 
@@ -68,20 +69,46 @@ def check_session(folder):
     return outputs
 
 
+def sign_in():
+    body = json.dumps({"email": "asha@example.com", "password": "marble orchard whispers northward"}).encode()
+    request = urllib.request.Request(
+        "http://localhost:8001/v1/auth/login", body, {"content-type": "application/json"}
+    )
+    return json.load(urllib.request.urlopen(request))["access_token"]
+
+
+def check_ticker():
+    """The function gets what was linked; a token that is not the ticker's gets nothing."""
+    import httpx
+
+    scope = {}
+    for code in [block for block in blocks("python") if "broker_credentials" in block or "def trail" in block]:
+        exec(compile(code, "README.md", "exec"), scope)
+    account = pathlib.Path("account").read_text().strip()
+    credentials = scope["broker_credentials"](account)
+    assert credentials["api_secret"] == "kitesecretofasha" and credentials["user_id_broker"] == "AB1234", credentials
+    [shown] = re.findall(r"^# (\[\(.credentials_read.*)$", README, re.M)
+    wanted, seen = eval(shown), scope["trail"](sign_in())
+    seen = [event for event in seen if event[0] in {kind for kind, _, _ in wanted}]
+    assert seen == wanted, seen
+    scope["TOKEN"] += "x"
+    try:
+        scope["broker_credentials"](account)
+    except httpx.HTTPStatusError as error:
+        assert error.response.status_code == 401
+    else:
+        sys.exit("a made-up service token was accepted")
+    print("the ticker service gets its credentials")
+
+
 def check_fastapi():
     """The dependency accepts a fresh token and refuses a damaged one."""
-    import urllib.request
-
     [code] = [block for block in blocks("python") if "FastAPI" in block]
     scope = {}
     exec(compile(code, "README.md", "exec"), scope)
     from fastapi.testclient import TestClient
 
-    body = json.dumps({"email": "asha@example.com", "password": "marble orchard whispers northward"}).encode()
-    request = urllib.request.Request(
-        "http://localhost:8001/v1/auth/login", body, {"content-type": "application/json"}
-    )
-    token = json.load(urllib.request.urlopen(request))["access_token"]
+    token = sign_in()
     client = TestClient(scope["app"])
     good = client.get("/portfolio", headers={"authorization": f"Bearer {token}"})
     assert good.status_code == 200 and good.json()["owner"].startswith("usr_"), good.text
@@ -93,10 +120,12 @@ def check_fastapi():
 
 
 with tempfile.TemporaryDirectory() as folder:
-    data = os.path.join(folder, "data")
-    service = start(data)
+    # The paths of the README are those of whoever starts the service where they are.
+    os.chdir(folder)
+    service = start("data")
     try:
-        check_session(data)
+        check_session(os.path.join(folder, "data"))
+        check_ticker()
         check_fastapi()
     finally:
         service.terminate()

@@ -113,6 +113,7 @@ resource "aws_lambda_function" "this" {
       PUBLIC_URL             = var.public_url
       ALLOWED_ORIGINS        = join(",", var.allowed_origins)
       BROKER_KMS_KEY_ID      = aws_kms_key.broker.arn
+      AUDIT_RETENTION_DAYS   = var.audit_retention_days
     }
   }
   tracing_config {

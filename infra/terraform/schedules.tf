@@ -3,6 +3,7 @@ resource "aws_scheduler_schedule" "this" {
   for_each            = local.schedules
   name                = "${local.name}-${local.binaries[each.key]}"
   schedule_expression = each.value
+  kms_key_arn         = aws_kms_key.this.arn
   flexible_time_window {
     mode = "OFF"
   }
@@ -31,10 +32,18 @@ resource "aws_iam_role_policy" "schedules" {
   role = aws_iam_role.schedules.id
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Effect   = "Allow"
-      Action   = "lambda:InvokeFunction"
-      Resource = [for name in keys(local.schedules) : aws_lambda_function.this[name].arn]
-    }]
+    Statement = [
+      {
+        Effect   = "Allow"
+        Action   = "lambda:InvokeFunction"
+        Resource = [for name in keys(local.schedules) : aws_lambda_function.this[name].arn]
+      },
+      {
+        Effect    = "Allow"
+        Action    = "kms:Decrypt"
+        Resource  = aws_kms_key.this.arn
+        Condition = { StringEquals = { "kms:ViaService" = "scheduler.${local.region}.amazonaws.com" } }
+      },
+    ]
   })
 }

@@ -94,3 +94,9 @@ variable "alarm_topic_arn" {
   type        = string
   default     = ""
 }
+
+variable "audit_retention_days" {
+  description = "Days a record of the audit trail is kept"
+  type        = number
+  default     = 400
+}

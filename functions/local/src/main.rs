@@ -1,5 +1,6 @@
 //! `portcullis`: the whole service on this machine.
 
+use std::alloc::System;
 use std::error::Error;
 use std::fmt::Write;
 use std::process::ExitCode;
@@ -8,6 +9,12 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 use portcullis_local::{LocalSettings, Service, StartError, all_variables};
 use portcullis_platform::Environment;
 use tokio::signal::unix::{SignalKind, signal};
+use zeroizing_alloc::ZeroAlloc;
+
+/// Memory is wiped when it is given back: passwords and broker credentials pass through the buffers of crates that know
+/// nothing of secrets.
+#[global_allocator]
+static WIPED: ZeroAlloc<System> = ZeroAlloc(System);
 
 /// Identity, sessions and tokens for trading platforms, in one process.
 ///

@@ -72,6 +72,7 @@ fn told(record: &AuditRecord) -> Value {
         "outcome": record.outcome,
         "target": record.target,
         "service": record.service,
+        "purpose": record.purpose,
         "session_id": record.session,
         "ip": record.ip,
         "user_agent": record.user_agent,

@@ -49,7 +49,7 @@ fn on(device: &SecretString) -> Origin {
     Origin { device: Some(device.clone()), ..Origin::default() }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn of_two_hundred_guesses_at_once_five_are_looked_at() {
     let world = World::new(1).await;
     world.person(ASHA).await;
@@ -220,7 +220,7 @@ async fn one_client_address_fails_a_hundred_times_in_a_quarter_of_an_hour() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn side_by_side_one_client_address_fails_no_more_often() {
     let world = World::new(8).await;
     let mut told = 0;
@@ -326,30 +326,30 @@ async fn every_path_asks_the_gate() {
     const ALL: [&str; 7] =
         ["login", "login on a known device", "access token", "refresh", "api key", "mfa", "reset"];
     let world = World::new(11).await;
-    let held = holdings(&world, ASHA).await;
-    assert_eq!(open_paths(&world, ASHA, &held).await, ALL, "an account in use");
+    let held = Box::pin(holdings(&world, ASHA)).await;
+    assert_eq!(Box::pin(open_paths(&world, ASHA, &held)).await, ALL, "an account in use");
 
     // Locked: the sign-in by password of strangers, and nothing else.
     let world = World::new(12).await;
-    let held = holdings(&world, ASHA).await;
+    let held = Box::pin(holdings(&world, ASHA)).await;
     for _ in 0..8 {
         let _ = guess(&world, ASHA, WRONG, &Origin::default()).await;
     }
-    assert_eq!(open_paths(&world, ASHA, &held).await, ALL[1..], "a locked account");
+    assert_eq!(Box::pin(open_paths(&world, ASHA, &held)).await, ALL[1..], "a locked account");
 
     let world = World::new(13).await;
-    let held = holdings(&world, ASHA).await;
+    let held = Box::pin(holdings(&world, ASHA)).await;
     world.disable(&held.session.account).await;
-    assert_eq!(open_paths(&world, ASHA, &held).await, [""; 0], "a disabled account");
+    assert_eq!(Box::pin(open_paths(&world, ASHA, &held)).await, [""; 0], "a disabled account");
 
     let world = World::new(14).await;
-    let held = holdings(&world, ASHA).await;
+    let held = Box::pin(holdings(&world, ASHA)).await;
     let caller = world.identity.authenticate(&held.session.access_token).await.unwrap();
     world.identity.erase_account(&caller, &password(PASSWORD), &Origin::default()).await.unwrap();
-    assert_eq!(open_paths(&world, ASHA, &held).await, [""; 0], "an erased account");
+    assert_eq!(Box::pin(open_paths(&world, ASHA, &held)).await, [""; 0], "an erased account");
     // Whoever registers the address next does not inherit what was begun.
     world.person(ASHA).await;
-    let inherited = open_paths(&world, ASHA, &held).await;
+    let inherited = Box::pin(open_paths(&world, ASHA, &held)).await;
     assert_eq!(inherited, ["login", "login on a known device"], "somebody else's account");
 }
 
@@ -511,8 +511,8 @@ async fn an_address_without_an_account_is_answered_with_the_same_bytes_in_the_sa
         let tries: Vec<_> = some
             .iter()
             .map(|(is_known, address)| {
-                let sent = send("/v1/auth/password/forgot", json!({"email": address}));
-                (*is_known, tokio::spawn(sent))
+                let answer = send("/v1/auth/password/forgot", json!({"email": address}));
+                (*is_known, tokio::spawn(answer))
             })
             .collect();
         for (is_known, sent) in tries {

@@ -11,8 +11,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_harness::authenticator::Authenticator;
+use portcullis_harness::brokers::{FakeBrokers, KITE};
 use portcullis_harness::in_process::{PASSWORD, World, password, vault_with};
-use portcullis_identity::{Caller, Origin, StepUp};
+use portcullis_identity::{Caller, Origin, PresentedCode, StepUp};
 use portcullis_platform::{Clock, Environment};
 use portcullis_store::{BrokerSession, StoredTradingAccount};
 use portcullis_vault::{
@@ -75,7 +77,7 @@ impl Scene {
     ) -> Result<ReleasedCredentials, Error> {
         let purpose = Purpose::parse("market-stream").unwrap();
         let service = self.world.identity.authenticate_service(&token(service).into()).unwrap();
-        self.vault.read_credentials(&service, account.id, &purpose, &Origin::default()).await
+        Box::pin(self.vault.read_credentials(&service, account.id, &purpose, &Origin::default())).await
     }
 
     /// Events about accounts since the sign-in.
@@ -111,7 +113,7 @@ fn text(secret: &SecretString) -> &str {
     secret.expose_secret()
 }
 
-use portcullis_identity::Error::{Forbidden, IdempotencyKeyReused};
+use portcullis_identity::Error::{Forbidden, IdempotencyKeyReused, Invalid, WrongCode};
 
 #[tokio::test]
 async fn a_service_gets_what_was_linked_and_its_owner_can_see_that_it_did() {
@@ -125,7 +127,8 @@ async fn a_service_gets_what_was_linked_and_its_owner_can_see_that_it_did() {
     assert!(released.access_token.is_none());
     assert_eq!(scene.trail(&scene.asha).await, ["trading_account_linked", "credentials_read"]);
     let events = scene.world.rows(&format!("USER#{}", account.owner), "AUD#").await;
-    let read = events.last().unwrap();
+    // The last row is the head of the chain.
+    let read = &events[events.len() - 2];
     for (name, value) in
         [("service", "ticker"), ("purpose", "market-stream"), ("target", account.id.to_string().as_str())]
     {
@@ -274,6 +277,37 @@ async fn a_frozen_person_is_read_by_nobody() {
 }
 
 #[tokio::test]
+async fn who_has_a_second_factor_unfreezes_with_it_alone() {
+    let mut scene = Scene::new().await;
+    let account = scene.link(&scene.asha, "kite").await;
+    let origin = Origin::default();
+    let identity = Arc::clone(&scene.world.identity);
+    let now = || u64::try_from(scene.world.clock.now().as_second()).unwrap();
+    let enrolment = identity.set_up_mfa(&scene.asha, None, &origin).await.unwrap();
+    let app = Authenticator::scan(enrolment.uri.expose_secret());
+    let code = |text: &str| PresentedCode::new(&text.into());
+    identity.enable_mfa(&scene.asha, &code(&app.code_at(now())), &origin).await.unwrap();
+    scene.asha.account.mfa_enabled = true;
+
+    scene.world.clock.advance(Duration::from_secs(30));
+    let shown = app.code_at(now());
+    let wrong = StepUp::Code(code(&app.wrong_code_at(now())));
+    let refused = scene.vault.freeze(&scene.asha, &wrong, &origin).await;
+    assert!(matches!(refused, Err(Error::Identity(WrongCode))), "{refused:?}");
+    scene.vault.freeze(&scene.asha, &StepUp::Code(code(&shown)), &origin).await.unwrap();
+    let by_password = StepUp::Password(password(PASSWORD));
+    let refused = scene.vault.unfreeze(&scene.asha, &by_password, &origin).await;
+    assert!(matches!(refused, Err(Error::Identity(Invalid(_)))), "{refused:?}");
+    // The code that froze is spent.
+    let spent = scene.vault.unfreeze(&scene.asha, &StepUp::Code(code(&shown)), &origin).await;
+    assert!(matches!(spent, Err(Error::Identity(WrongCode))), "{spent:?}");
+    assert!(matches!(scene.read(&account).await, Err(Error::Frozen)));
+    scene.world.clock.advance(Duration::from_secs(30));
+    scene.vault.unfreeze(&scene.asha, &StepUp::Code(code(&app.code_at(now()))), &origin).await.unwrap();
+    assert!(scene.read(&account).await.is_ok());
+}
+
+#[tokio::test]
 async fn an_account_that_is_off_and_one_whose_owner_is_are_not_read() {
     let scene = Scene::new().await;
     let account = scene.link(&scene.asha, "kite").await;
@@ -374,6 +408,67 @@ async fn sealing_anew_changes_every_byte_and_nothing_else_and_goes_on_where_it_e
         scene.trail(&scene.asha).await.iter().filter(|kind| *kind == "credentials_resealed").count(),
         8
     );
+}
+
+/// Decides how the brokers are from now on.
+async fn tell(brokers: &FakeBrokers, state: Value) {
+    let url = format!("{}/_control", brokers.url);
+    reqwest::Client::new().post(url).json(&state).send().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_session_is_over_at_six_in_the_morning_whoever_asks() {
+    let brokers = FakeBrokers::start().unwrap();
+    let variables = brokers.variables();
+    let environment: Environment = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let mut scene = Scene::new().await;
+    scene.vault = vault_with(&environment, Arc::clone(&scene.world.identity));
+    let now = || scene.world.clock.now().as_second();
+    tell(&brokers, json!({"now": now()})).await;
+
+    let (key, secret, user) = KITE;
+    let request = LinkRequest {
+        credentials: Credentials::parse(&key.into(), &secret.into()).unwrap(),
+        broker_user: BrokerUser::parse(user).unwrap(),
+        ..wanted("kite", None)
+    };
+    let origin = Origin::default();
+    let account = scene.vault.link(&scene.asha, request, &origin).await.unwrap();
+    let login = scene.vault.verify(&scene.asha, account.id, &origin).await.unwrap().login_url.unwrap();
+    let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let led = browser.get(login).send().await.unwrap();
+    let request_token = led.headers()["location"].to_str().unwrap().rsplit_once('=').unwrap().1.to_owned();
+    let begun =
+        scene.vault.begin_session(&scene.asha, account.id, &request_token.into(), &origin).await.unwrap();
+    assert_eq!(begun.status, TradingAccountStatus::Active);
+
+    let stored = scene.world.truth.trading_account(scene.asha.account.id, account.id).await.unwrap().unwrap();
+    let ends = stored.session.as_ref().unwrap().expires_at;
+    assert!(ends.to_string().ends_with("T00:30:00Z"), "{ends}");
+    let left = ends.duration_since(scene.world.clock.now()).unsigned_abs();
+    scene.world.clock.advance(left.saturating_sub(Duration::from_secs(1)));
+    tell(&brokers, json!({"now": now()})).await;
+    assert_eq!(
+        scene.vault.verify(&scene.asha, account.id, &origin).await.unwrap().status,
+        TradingAccountStatus::Active
+    );
+    assert!(scene.read(&stored).await.unwrap().access_token.is_some());
+    // Sealed anew it is the same session.
+    assert_eq!(
+        scene.vault.reseal(stored.owner, stored.id, scene.world.clock.now()).await.unwrap(),
+        Resealed::Done
+    );
+    assert!(scene.read(&stored).await.unwrap().access_token.is_some());
+
+    scene.world.clock.advance(Duration::from_secs(1));
+    tell(&brokers, json!({"now": now()})).await;
+    assert!(scene.read(&stored).await.unwrap().access_token.is_none());
+    assert_eq!(
+        scene.vault.account(&scene.asha, account.id).await.unwrap().status,
+        TradingAccountStatus::Expired
+    );
+    let asked = scene.vault.verify(&scene.asha, account.id, &origin).await.unwrap();
+    assert!(asked.status == TradingAccountStatus::Expired && asked.login_url.is_some(), "{asked:?}");
 }
 
 #[tokio::test]

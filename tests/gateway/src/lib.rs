@@ -10,6 +10,7 @@ mod event;
 mod front;
 mod function;
 mod guard;
+mod letters;
 pub mod template;
 pub mod wire;
 
@@ -17,3 +18,4 @@ pub use cloud::{Cloud, Unprepared};
 pub use front::router;
 pub use function::Function;
 pub use guard::guard;
+pub use letters::{letters_to, token_in};

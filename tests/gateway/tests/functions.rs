@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use portcullis_gateway::template::{self, Template};
 use portcullis_gateway::wire::{State, Wire};
-use portcullis_gateway::{Cloud, Function};
+use portcullis_gateway::{Cloud, Function, letters_to, token_in};
 use portcullis_harness::process::{Running, Target};
 use portcullis_platform::Environment;
 use reqwest::Client;
@@ -280,4 +280,55 @@ async fn the_log_has_ids_and_metrics_and_nothing_that_opens_a_door() {
     }
     assert_eq!(of("refresh", "session_revoked")["RefreshReuse"], 1.0);
     assert!(of("login", "ok")["ConsumedWriteUnits"].as_f64().unwrap() > 0.0);
+}
+
+/// The rights of the template stand in front of the table here.
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_leads_from_a_registration_to_a_password_that_was_chosen_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let variables = [("EMAIL_VERIFICATION", "required"), ("ARGON2_MEMORY_KIB", "64")];
+    let gateway = Running::start_target(Target::Functions, folder.path(), &variables).unwrap();
+    let client = Client::new();
+    let address = "asha@functions.example.com";
+    let send = async |path: &str, token: Option<&Value>, body: Value| -> (u16, Value) {
+        let mut request = client.post(format!("{}{path}", gateway.url)).json(&body);
+        if let Some(token) = token {
+            request = request.bearer_auth(token.as_str().unwrap());
+        }
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    };
+    let letters = async || letters_to(&endpoint("AWS_ENDPOINT_URL"), address).await.unwrap();
+    let credentials =
+        |password: &str| json!({"email": address, "password": password, "token_delivery": "body"});
+    let person = json!({"email": address, "password": PASSWORD, "name": "Asha", "username": "asha"});
+    let pending = (202, json!({"status": "verification_required"}));
+    assert_eq!(send("/v1/auth/register", None, person.clone()).await, pending);
+    let again = json!({"email": address, "password": PASSWORD, "name": "Mallory", "username": "mallory"});
+    assert_eq!(send("/v1/auth/register", None, again).await, pending);
+    assert_eq!(send("/v1/auth/email/resend", None, json!({"email": address})).await, pending);
+    assert_eq!(send("/v1/auth/login", None, credentials(PASSWORD)).await.1["code"], "email_not_verified");
+    let token = token_in(letters().await.last().unwrap()).unwrap();
+    let (status, user) = send("/v1/auth/email/verify", None, json!({"token": token})).await;
+    assert_eq!((status, &user["email_verified"]), (200, &json!(true)), "{user}");
+    assert_eq!(send("/v1/auth/login", None, credentials("wrong")).await.0, 401);
+    assert_eq!(send("/v1/auth/login", None, credentials(PASSWORD)).await.0, 200);
+
+    for email in [address, "nobody@functions.example.com"] {
+        let (status, answer) = send("/v1/auth/password/forgot", None, json!({"email": email})).await;
+        assert_eq!((status, &answer["status"]), (202, &json!("mail_sent_if_known")));
+    }
+    let token = token_in(letters().await.last().unwrap()).unwrap();
+    let (one, other) = ("marble orchard whispers northward", "velvet harbour counts seventeen");
+    let reset = json!({"token": token, "new_password": one});
+    assert_eq!(send("/v1/auth/password/reset", None, reset.clone()).await.0, 200);
+    assert_eq!(send("/v1/auth/password/reset", None, reset).await.1["code"], "invalid_mail_token");
+    let (status, session) = send("/v1/auth/login", None, credentials(one)).await;
+    assert_eq!(status, 200, "{session}");
+    let change = |current: &str| json!({"current_password": current, "new_password": other});
+    let access = Some(&session["access_token"]);
+    assert_eq!(send("/v1/auth/password/change", access, change("wrong")).await.0, 403);
+    assert_eq!(send("/v1/auth/password/change", access, change(one)).await.0, 200);
+    assert_eq!(send("/v1/auth/login", None, credentials(other)).await.0, 200);
+    assert_eq!(letters().await.len(), 6, "{:?}", letters().await);
 }

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on says so"
 )]
 
+use portcullis_gateway::letters_to;
 use portcullis_platform::{
     EncryptionContext, Environment, KeyWrap, KeyWrapError, Mail, Mailer, MailerError, SecretName,
 };
@@ -84,13 +85,9 @@ fn letter(to: &str) -> Mail {
     Mail { to: to.to_owned(), subject: "Choose a new password", body: "Grüße\n#token=rst_x\n".into() }
 }
 
-/// Every message moto was given to this address.
 async fn received(to: &str) -> Vec<serde_json::Value> {
     let endpoint = Environment::of_process().raw("AWS_ENDPOINT_URL").expect("tests/with-cloud").to_owned();
-    let url = format!("{endpoint}/moto-api/data.json");
-    let data: serde_json::Value = reqwest::get(url).await.unwrap().json().await.unwrap();
-    let messages = data["ses"]["Message"].as_array().cloned().unwrap_or_default();
-    messages.into_iter().filter(|message| message["destinations"].to_string().contains(to)).collect()
+    letters_to(&endpoint, to).await.unwrap()
 }
 
 #[tokio::test]

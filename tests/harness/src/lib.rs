@@ -3,6 +3,7 @@
 //! Nothing here asserts what is right; that is for the suites.
 
 pub mod authenticator;
+pub mod brokers;
 pub mod fault;
 pub mod in_process;
 pub mod key_wrap;

@@ -106,7 +106,26 @@ impl Running {
 
     /// Starts this one, whatever the run is about.
     pub fn start_target(target: Target, data_dir: &Path, variables: &[(&str, &str)]) -> io::Result<Self> {
-        let mut child = command(target, data_dir, variables).stdout(Stdio::piped()).spawn()?;
+        Self::listening(command(target, data_dir, variables).stdout(Stdio::piped()).spawn()?)
+    }
+
+    /// The same, with what it logs in a file.
+    pub fn start_logging(
+        target: Target,
+        data_dir: &Path,
+        variables: &[(&str, &str)],
+        log: &Path,
+    ) -> io::Result<Self> {
+        let log = std::fs::File::create(log)?;
+        Self::listening(command(target, data_dir, variables).stdout(Stdio::piped()).stderr(log).spawn()?)
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn listening(mut child: Child) -> io::Result<Self> {
         let output = child.stdout.take().ok_or_else(|| io::Error::other("no output"))?;
         let mut lines = BufReader::new(output).lines();
         while let Some(line) = lines.next().transpose()? {

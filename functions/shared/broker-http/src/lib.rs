@@ -41,6 +41,8 @@ impl HttpsBrokers {
             .user_agent("portcullis")
             .connect_timeout(CONNECT)
             .timeout(ANSWER)
+            // The buffers of a connection hold what was sent on it for as long as it is kept.
+            .pool_max_idle_per_host(0)
             .redirect(reqwest::redirect::Policy::none())
             // A proxy of the environment would see every key, and none is wanted where TLS ends at the broker.
             .no_proxy();

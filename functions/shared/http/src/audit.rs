@@ -86,6 +86,8 @@ pub struct AuditEventItem {
     pub target: Option<String>,
     /// The service that asked.
     pub service: Option<String>,
+    /// What the service said it needed it for.
+    pub purpose: Option<String>,
     /// The session it happened in or to.
     pub session_id: Option<String>,
     /// Address of the client.
@@ -107,6 +109,7 @@ impl From<AuditRecord> for AuditEventItem {
             outcome: record.outcome,
             target: record.target,
             service: record.service,
+            purpose: record.purpose,
             session_id: record.session,
             ip: record.ip,
             user_agent: record.user_agent,

@@ -23,13 +23,12 @@ impl Identity {
 
     /// The device's token, as of now. A known device keeps its id.
     pub(crate) fn device_token(&self, name: &str, origin: &Origin) -> Result<SecretString, Error> {
-        let id = match self.known_device(name, origin) {
-            Some(id) => id,
-            None => {
-                let mut random = [0; 16];
-                self.entropy.fill(&mut random)?;
-                format!("{:032x}", u128::from_be_bytes(random))
-            }
+        let id = if let Some(id) = self.known_device(name, origin) {
+            id
+        } else {
+            let mut random = [0; 16];
+            self.entropy.fill(&mut random)?;
+            format!("{:032x}", u128::from_be_bytes(random))
         };
         let key = self.keyring.device_macs.first().ok_or(Error::Internal("there is no key for devices"))?;
         let mac = BASE64URL.encode(hmac::sign(key, &signed(name, &id)));

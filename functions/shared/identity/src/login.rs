@@ -127,7 +127,7 @@ impl Identity {
             self.store.sign_ins_end(&guess.name),
             self.check_rate(origin, now),
         );
-        let guesses = reserved?.map_err(|retry_after| Error::TooManyAttempts { retry_after })?;
+        let before = reserved?.map_err(|retry_after| Error::TooManyAttempts { retry_after })?;
         let read = async { Ok((found?, sign_ins?)) };
         let (judged, sign_ins) = match (read.await, rate) {
             (Ok((found, sign_ins)), Ok(())) => (self.judge(found, &attempt.password).await, sign_ins),
@@ -135,14 +135,15 @@ impl Identity {
         };
         let entered = match judged {
             Ok(Judged::Admitted(credentials)) => {
-                self.let_in(*credentials, attempt, &guess, Past { guesses, sign_ins }, origin).await
+                let past = Past { guesses: before, sign_ins };
+                Box::pin(self.let_in(*credentials, attempt, &guess, past, origin)).await
             }
             Ok(Judged::Unconfirmed) => match self.store.forgive_guesses(&guess.name, &guess.guesser).await {
                 Ok(()) => return Err(Error::EmailNotVerified),
                 Err(error) => Err(error.into()),
             },
             Ok(Judged::Refused(account)) => {
-                return Err(self.refuse(&guess, account.as_ref(), now, origin).await);
+                return Err(Box::pin(self.refuse(&guess, account.as_ref(), now, origin)).await);
             }
             Err(error) => Err(error),
         };
@@ -233,11 +234,13 @@ impl Identity {
     ) -> Error {
         let noted = async {
             let subject = account.map_or_else(|| nobody(&guess.name), |account| Ok(account.id))?;
-            let event = self.audit_event(AuditKind::LoginFailed, subject, origin)?;
+            // People type passwords where a name belongs: of a name that is nobody's only a digest is written down.
+            let name = account.map_or_else(|| subject.to_string(), |account| account.email.clone());
+            let event = self.audit_event(AuditKind::LoginFailed, subject, origin)?.of_sign_in_with(&name);
             let failed = self.store.note_failed_login(&guess.name, account.is_some(), &event);
             tokio::try_join!(async { Ok(failed.await?) }, self.count_failure(origin, now))
         };
-        noted.await.map_or_else(|error| error, |((), ())| Error::InvalidCredentials)
+        Box::pin(noted).await.map_or_else(|error| error, |((), ())| Error::InvalidCredentials)
     }
 
     /// Writes to somebody who signed in from where they never did. The first sign-in of all is no news.
@@ -254,6 +257,7 @@ impl Identity {
             return Ok(());
         }
         let event = self.audit_event(AuditKind::NewDevice, account.id, origin)?;
+        let event = event.of_sign_in_with(&account.email);
         self.store.record(&event).await?;
         self.tell(&account.email, &Letter::NewDevice(origin)).await;
         Ok(())

@@ -11,6 +11,23 @@ use crate::error::Error;
 const SHORTEST: usize = 12;
 const LONGEST: usize = 256;
 
+/// What a guesser of passwords of a trading platform tries first; no password is strong for holding one.
+const CONTEXT: &[&str] = &[
+    "portcullis",
+    "trading",
+    "trader",
+    "platform",
+    "portfolio",
+    "ticker",
+    "broker",
+    "kite",
+    "zerodha",
+    "alpaca",
+    "nifty",
+    "sensex",
+    "nasdaq",
+];
+
 /// A password in Unicode normalization form C, so that the same keys give the same bytes on every keyboard.
 #[derive(Debug, Clone)]
 pub struct Password(SecretString);
@@ -49,7 +66,8 @@ impl Password {
             let advice = "Many people chose this password before, so it is among the first that are tried.";
             return Err(Error::WeakPassword(advice.to_owned()));
         }
-        let judged = zxcvbn::zxcvbn(password, known);
+        let known: Vec<&str> = known.iter().chain(CONTEXT).copied().collect();
+        let judged = zxcvbn::zxcvbn(password, &known);
         if u8::from(judged.score()) >= min_score {
             return Ok(());
         }
@@ -82,6 +100,15 @@ mod tests {
             "🦀🦞🐙🐚🐬🐳🦑🐡🐠🦈🐟🐋",
         ] {
             assert!(check(typed).is_ok(), "{typed}");
+        }
+    }
+
+    #[test]
+    fn words_of_the_context_carry_no_password() {
+        for typed in ["portcullisnifty", "zerodhasensex", "alpacaportcullis"] {
+            let stranger = zxcvbn::zxcvbn(typed, &[]);
+            assert!(u8::from(stranger.score()) >= 3, "{typed} would pass elsewhere");
+            assert!(check(typed).is_err(), "{typed}");
         }
     }
 

@@ -65,13 +65,13 @@ impl Identity {
             works_for: TO_RESET,
             is_for: |_| true,
         };
-        evenly(async {
-            let begun = self.begin_by_mail(email, &wanted, origin).await?;
+        evenly(Box::pin(async {
+            let begun = Box::pin(self.begin_by_mail(email, &wanted, origin)).await?;
             if let Some(Begun { token, account: Some(account) }) = begun {
                 self.tell(&account.email, &Letter::ResetPassword(&token)).await;
             }
             Ok(())
-        })
+        }))
         .await
     }
 
@@ -133,7 +133,9 @@ impl Identity {
             device_name: None,
             expires_at: now + wanted.works_for,
         };
-        let event = self.audit_event(wanted.event, subject, origin)?;
+        // Like a failed sign-in: of an address that is nobody's only a digest is written down.
+        let name = account.as_ref().map_or_else(|| subject.to_string(), |account| account.email.clone());
+        let event = self.audit_event(wanted.event, subject, origin)?.of_sign_in_with(&name);
         self.store.begin_challenge(&challenge, &event).await?;
         Ok(Some(Begun { token, account }))
     }

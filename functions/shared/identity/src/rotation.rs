@@ -41,6 +41,7 @@ impl Identity {
             expires_at: now + TO_CHOOSE,
         };
         let event = self.audit_event(AuditKind::PasswordExpired, account.id, origin)?;
+        let event = event.of_sign_in_with(&account.email);
         Ok(((challenge, Error::PasswordExpired(token)), event))
     }
 

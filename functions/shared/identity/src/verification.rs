@@ -27,7 +27,7 @@ impl Identity {
     /// its owner, who is told by mail; what takes the same time for both is the answer.
     pub async fn register_unconfirmed(&self, person: NewPerson, origin: &Origin) -> Result<(), Error> {
         let (email, username) = (person.email.clone(), person.username.clone());
-        evenly(async {
+        evenly(Box::pin(async {
             let is_new = match self.register(person, origin).await {
                 Ok(_) => true,
                 Err(Error::EmailTaken) => false,
@@ -39,7 +39,7 @@ impl Identity {
             {
                 return Err(Error::UsernameTaken);
             }
-            match self.begin_by_mail(&email, &CONFIRMATION, origin).await? {
+            match Box::pin(self.begin_by_mail(&email, &CONFIRMATION, origin)).await? {
                 Some(Begun { token, account: Some(_) }) if is_new => {
                     self.tell(email.as_str(), &Letter::ConfirmAddress(&token)).await;
                 }
@@ -47,19 +47,19 @@ impl Identity {
                 None => {}
             }
             Ok(())
-        })
+        }))
         .await
     }
 
     /// Sends the link once more, if the address has an account that waits for it. Nobody learns whether.
     pub async fn resend_confirmation(&self, email: &Email, origin: &Origin) -> Result<(), Error> {
-        evenly(async {
-            let begun = self.begin_by_mail(email, &CONFIRMATION, origin).await?;
+        evenly(Box::pin(async {
+            let begun = Box::pin(self.begin_by_mail(email, &CONFIRMATION, origin)).await?;
             if let Some(Begun { token, account: Some(account) }) = begun {
                 self.tell(&account.email, &Letter::ConfirmAddress(&token)).await;
             }
             Ok(())
-        })
+        }))
         .await
     }
 
@@ -67,6 +67,7 @@ impl Identity {
     pub async fn confirm_address(&self, token: &SecretString, origin: &Origin) -> Result<Account, Error> {
         let (challenge, account) = self.begun_by_mail(ChallengeKind::EmailVerification, token).await?;
         let event = self.audit_event(AuditKind::EmailVerified, account.id, origin)?;
+        let event = event.of_sign_in_with(&account.email);
         match self.store.confirm_address(&challenge, &account, &event).await? {
             Finished::Done => Ok(Account { email_verified: true, ..account }),
             Finished::Spent => Err(Error::InvalidMailToken),

@@ -4,6 +4,15 @@
 //! is only away makes it answer 503 until it is back) and for taking up rotated secrets while it runs. It decides
 //! nothing about accounts. A function's `main.rs` is one call of [`run`].
 
+use std::alloc::System;
+
+use zeroizing_alloc::ZeroAlloc;
+
+/// Memory is wiped when it is given back: passwords and broker credentials pass through the buffers of crates that know
+/// nothing of secrets.
+#[global_allocator]
+static WIPED: ZeroAlloc<System> = ZeroAlloc(System);
+
 mod function;
 mod scheduled;
 mod start;

@@ -110,9 +110,10 @@ impl Store {
             .into(),
         };
         let transaction = Transaction::on(self);
-        let transaction = match seen.status == next.status {
-            true => transaction.keep_epoch(seen, &also),
-            false => transaction.raise_epoch(seen, &also, None, event.at),
+        let transaction = if seen.status == next.status {
+            transaction.keep_epoch(seen, &also)
+        } else {
+            transaction.raise_epoch(seen, &also, None, event.at)
         };
         let mut transaction = transaction.record(event);
         let admins = transaction.place();

@@ -6,6 +6,8 @@
 //! have attributes of their own in it. The time of the last sign-in lies there too, because every sign-in sets the
 //! count back anyway.
 
+use std::fmt::Write;
+
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use jiff::Timestamp;
@@ -110,10 +112,9 @@ impl Store {
                 may.push_str(" OR #count < :n0");
             }
             let until = waits.get(place + 1).map(|_| format!(" AND #count < :n{}", place + 1));
-            may.push_str(&format!(
-                " OR (#count >= {least}{} AND #last <= {earliest})",
-                until.unwrap_or_default()
-            ));
+            let until = until.unwrap_or_default();
+            // Writing to a `String` cannot fail.
+            let _ = write!(may, " OR (#count >= {least}{until} AND #last <= {earliest})");
             values.insert(least, number(step.after));
             values.insert(earliest, time(now - step.wait));
         }
@@ -239,8 +240,11 @@ impl Store {
 
     /// Writes an event that nothing else is written with.
     pub async fn record(&self, event: &AuditEvent) -> Result<(), StoreError> {
-        let end = self.chain_end(&event.chain()).await?;
-        self.append(event, end).await
+        let end = match &event.end {
+            Some(end) => end.clone(),
+            None => Box::pin(self.chain_end(&event.chain())).await?,
+        };
+        Box::pin(self.append(event, end)).await
     }
 
     async fn update_guesses(

@@ -91,7 +91,7 @@ impl Store {
         let transaction = replacing(Transaction::on(self), account, new, Some(old), false, None)
             .delete_present(&keys::challenge(challenge.kind, &challenge.digest))
             .put(new_item(session));
-        let transaction = events.iter().fold(transaction, |transaction, event| transaction.record(event));
+        let transaction = events.iter().fold(transaction, Transaction::record);
         let committed = transaction.commit("rotating a password").await?;
         Ok(if committed.is_ok() { Finished::Done } else { Finished::Spent })
     }

@@ -148,6 +148,14 @@ impl<'a> Transaction<'a> {
         self,
         operation: &'static str,
     ) -> Result<Result<(), ConditionsFailed>, StoreError> {
+        // Boxed, or whatever waits for it would carry all of it about.
+        Box::pin(self.commit_with_events(operation)).await
+    }
+
+    async fn commit_with_events(
+        self,
+        operation: &'static str,
+    ) -> Result<Result<(), ConditionsFailed>, StoreError> {
         if self.events.is_empty() {
             return self.send(self.actions.clone(), operation).await;
         }

@@ -22,7 +22,7 @@ impl Identity {
     pub async fn confirm(&self, caller: &Caller, proof: &StepUp, origin: &Origin) -> Result<(), Error> {
         let code = match proof {
             StepUp::Password(password) => {
-                return self.confirm_password(caller, password, origin).await.map(drop);
+                return Box::pin(self.confirm_password(caller, password, origin)).await.map(drop);
             }
             StepUp::Code(code) => code,
         };

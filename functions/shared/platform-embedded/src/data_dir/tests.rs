@@ -71,6 +71,7 @@ fn assert_private(home: &Path) {
         ("data/keys/service-tokens.json", "600"),
         ("data/keys/session-secret-key", "600"),
         ("data/keys/token-signing-key.pem", "600"),
+        ("data/outbox", "700"),
         ("data/portcullis.db", "600"),
         ("data/portcullis.db-shm", "600"),
         ("data/portcullis.db-wal", "600"),
@@ -119,7 +120,7 @@ fn even_where_new_files_are_open_to_everybody() {
     // Closing the database removed what SQLite keeps beside it while it is open; the other test looks at that.
     let modes: BTreeMap<_, _> =
         listing(home.path()).into_iter().map(|(path, (mode, _))| (path, mode)).collect();
-    assert_eq!(modes.len(), 8);
+    assert_eq!(modes.len(), 9);
     assert!(modes.iter().all(|(path, mode)| *mode == if path.is_dir() { 0o700 } else { 0o600 }), "{modes:?}");
 }
 
@@ -317,7 +318,7 @@ async fn first_starts_at_the_same_moment_agree_on_their_keys() {
     let mut created: Vec<_> = prepared.iter().flat_map(|one| &one.created).map(|made| &made.path).collect();
     created.sort_unstable();
     assert_eq!(created.len(), 7, "each thing is made once, and by one of them: {created:?}");
-    assert_eq!(listing(home.path()).len(), 8, "no temporary file stays behind");
+    assert_eq!(listing(home.path()).len(), 9, "no temporary file stays behind");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::item::{Attributes, ItemReader, text};
 use crate::keys::{self, LIST_SORT, LISTING, SHARDS};
 
 /// Records one request may read, however few of them it may show.
-const MOST_READ: usize = 2_000;
+const MOST_READ: usize = 1_000;
 /// Days one request may look into; the next page goes on.
 const MOST_DAYS: usize = 32;
 const DAY: Duration = Duration::from_hours(24);
@@ -39,6 +39,8 @@ pub struct AuditRecord {
     pub target: Option<String>,
     /// The service that asked.
     pub service: Option<String>,
+    /// What the service said it needed it for.
+    pub purpose: Option<String>,
     /// The session it happened in or to.
     pub session: Option<String>,
     /// Address of the client.
@@ -91,6 +93,14 @@ struct Stretch {
     records: Vec<(u64, AuditRecord)>,
     /// The number of the last one read; 0 at the end of the chain.
     read_to: u64,
+}
+
+/// Records of one partition of the index, newest first.
+#[derive(Debug)]
+struct Listed {
+    records: Vec<AuditRecord>,
+    /// The last one read, where as many were read as one request may.
+    read_to: Option<String>,
 }
 
 impl AuditFilter {
@@ -188,15 +198,21 @@ impl Store {
                 let partition = keys::day_shard(day, shard);
                 self.listed(partition, low.clone(), bound.clone(), filter, limit - records.len())
             });
-            let mut found: Vec<AuditRecord> = Vec::new();
+            let (mut found, mut read_to): (Vec<AuditRecord>, Option<String>) = (Vec::new(), None);
             for shard in together(shards.collect()).await? {
-                found.extend(shard);
+                found.extend(shard.records);
+                read_to = read_to.max(shard.read_to);
             }
+            // Below this not every shard was read.
+            found.retain(|record| read_to.as_ref().is_none_or(|read_to| record.id.to_string() >= *read_to));
             found.sort_by_key(|record| std::cmp::Reverse(record.id.to_string()));
             found.truncate(limit - records.len());
             records.extend(found);
             if records.len() == limit {
                 return Ok(TimePage { next: records.last().map(|last| last.id), records });
+            }
+            if let Some(read_to) = read_to {
+                return Ok(TimePage { records, next: read_to.parse().ok() });
             }
             if day - DAY < from && keys::day_of(day) <= keys::day_of(from) {
                 return Ok(TimePage { records, next: None });
@@ -213,7 +229,7 @@ impl Store {
         bound: String,
         filter: &AuditFilter,
         limit: usize,
-    ) -> Result<Vec<AuditRecord>, StoreError> {
+    ) -> Result<Listed, StoreError> {
         let (mut records, mut start, mut read) = (Vec::new(), None, 0);
         loop {
             let page = self.listing_page(&partition, &low, &bound, start).await?;
@@ -222,13 +238,17 @@ impl Store {
                 // A range of a query includes its ends.
                 let is_bound = item.get(LIST_SORT).and_then(|id| id.as_s().ok()) == Some(&bound);
                 let record = read_record(item)?;
+                let id = record.id;
                 if !is_bound && filter.wants(&record) {
                     records.push(record);
                 }
+                if records.len() < limit && read >= MOST_READ {
+                    return Ok(Listed { records, read_to: Some(id.to_string()) });
+                }
             }
             start = page.last_evaluated_key;
-            if start.is_none() || records.len() >= limit || read >= MOST_READ * 10 {
-                return Ok(records);
+            if start.is_none() || records.len() >= limit {
+                return Ok(Listed { records, read_to: None });
             }
         }
     }
@@ -342,6 +362,7 @@ pub(crate) fn read_record(item: Attributes) -> Result<AuditRecord, StoreError> {
         outcome: reader.text("outcome")?,
         target: reader.text_if_any("target")?,
         service: reader.text_if_any("service")?,
+        purpose: reader.text_if_any("purpose")?,
         session: reader.text_if_any("session_id")?,
         ip: reader.text_if_any("ip")?,
         user_agent: reader.text_if_any("user_agent")?,
