@@ -97,6 +97,12 @@ pub(crate) enum Command {
         #[arg(long)]
         with_hashes: bool,
     },
+    /// Seal broker credentials anew, under data keys made now. Started again with the same --before, it does what is left.
+    RotateCredentials {
+        /// RFC 3339: those sealed before this; all of them when left out.
+        #[arg(long)]
+        before: Option<Timestamp>,
+    },
     /// The audit trail.
     Audit {
         #[command(subcommand)]

@@ -25,6 +25,9 @@ pub(crate) enum Failure {
     /// An operation said no.
     #[error(transparent)]
     Identity(#[from] Error),
+    /// An operation on credentials said no.
+    #[error(transparent)]
+    Vault(#[from] portcullis_vault::Error),
     /// What is read or written is out of reach.
     #[error("reading or writing")]
     Io(#[from] std::io::Error),
@@ -39,7 +42,9 @@ impl Failure {
     pub(crate) fn status(&self) -> u8 {
         match self {
             Self::Misconfigured(_) | Self::Unusable(_) => UNUSABLE,
-            Self::Unavailable(_)
+            // What an interrupted rotation of credentials did stays done; the rest is for another run.
+            Self::Vault(_)
+            | Self::Unavailable(_)
             | Self::Identity(
                 Error::Store(StoreError::Unavailable { .. })
                 | Error::KeyWrap(KeyWrapError::Unavailable(_))

@@ -7,6 +7,7 @@
 mod accounts;
 mod api_keys;
 mod arguments;
+mod credentials;
 mod failure;
 mod import;
 mod output;
@@ -51,6 +52,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::RotateApiKey { name } => api_keys::rotate(&tool, output, &name).await,
         Command::Import { file, format } => import::run(&tool, output, &file, format).await,
         Command::Export { with_hashes } => accounts::export(&tool, with_hashes).await,
+        Command::RotateCredentials { before } => credentials::rotate(&tool, output, before).await,
         Command::Audit { command: AuditCommand::Verify } => trail::verify(&tool, output).await,
         Command::Audit { command: AuditCommand::Export { from, to } } => trail::export(&tool, from, to).await,
     }

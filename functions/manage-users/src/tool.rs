@@ -3,14 +3,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use portcullis_broker_http::HttpsBrokers;
 use portcullis_identity::{Identity, IdentitySettings, Keyring, Operator, Origin, PasswordHasher};
 use portcullis_platform::{
     Clock, Entropy, Environment, KeyWrap, Mailer, Secrets, SystemClock, SystemEntropy, Variable,
 };
-use portcullis_platform_aws::secrets::{CachedSecrets, SecretsManager, Source, Vault};
+use portcullis_platform_aws::secrets::{self, CachedSecrets, SecretsManager, Source};
 use portcullis_platform_aws::{AwsConnection, AwsSettings, KmsKeyWrap, SecretsProvider, SesMailer};
 use portcullis_platform_embedded::{DataDir, EmbeddedDynamoDb, Outbox};
 use portcullis_store::{Store, client_config};
+use portcullis_vault::{Vault, VaultSettings};
 
 use crate::failure::Failure;
 
@@ -32,7 +34,8 @@ const TABLE: &str = "portcullis";
 /// What every command works with.
 #[derive(Debug)]
 pub(crate) struct Tool {
-    pub(crate) identity: Identity,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) vault: Vault,
     pub(crate) environment: Environment,
     /// Who is at the keyboard, for the audit trail.
     pub(crate) operator: Operator,
@@ -43,10 +46,11 @@ impl Tool {
     /// Checks the configuration, then opens what it names.
     pub(crate) async fn open(table: Option<&str>) -> Result<Self, Failure> {
         let environment = Environment::of_process();
-        let settings = IdentitySettings::read(&environment)?;
+        let (settings, of_vault) =
+            (IdentitySettings::read(&environment)?, VaultSettings::read(&environment)?);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let (store, secrets, key_wrap, mailer) = match table {
+        let Parts { store, secrets, key_wrap, broker_key_wrap, mailer } = match table {
             Some(table) => on_aws(&environment, table, &clock).await?,
             None => on_this_machine(&environment, &clock, &entropy).await?,
         };
@@ -58,13 +62,32 @@ impl Tool {
             Operator::CommandLine(user.chars().filter(|letter| !letter.is_control()).take(64).collect());
         let origin = Origin { request_id: "manage-users".to_owned(), ..Origin::default() };
         let public_url = environment.text(&PUBLIC_URL)?;
-        let identity =
-            Identity { store, clock, entropy, key_wrap, mailer, public_url, keyring, hasher, settings };
-        Ok(Self { identity, environment, operator, origin })
+        let identity = Arc::new(Identity {
+            store,
+            clock,
+            entropy,
+            key_wrap,
+            mailer,
+            public_url,
+            keyring,
+            hasher,
+            settings,
+        });
+        let brokers = Arc::new(HttpsBrokers::default());
+        let vault = Vault::new(Arc::clone(&identity), broker_key_wrap, brokers, &of_vault);
+        Ok(Self { identity, vault, environment, operator, origin })
     }
 }
 
-type Parts = (Store, Arc<dyn Secrets>, Arc<dyn KeyWrap>, Arc<dyn Mailer>);
+/// What is one thing on this machine and another on AWS.
+struct Parts {
+    store: Store,
+    secrets: Arc<dyn Secrets>,
+    key_wrap: Arc<dyn KeyWrap>,
+    /// The keeper of the master key of broker credentials.
+    broker_key_wrap: Arc<dyn KeyWrap>,
+    mailer: Arc<dyn Mailer>,
+}
 
 /// The folder may be that of a running service: both work on one file, one transaction at a time.
 async fn on_this_machine(
@@ -82,7 +105,14 @@ async fn on_this_machine(
     let store = Store::in_process(engine.http_client(), TABLE);
     store.create_table_if_missing().await.map_err(portcullis_identity::Error::from)?;
     let mailer = Outbox::new(prepared.outbox, Arc::clone(clock), Arc::clone(entropy));
-    Ok((store, Arc::new(prepared.secrets), Arc::new(prepared.key_wrap), Arc::new(mailer)))
+    let key_wrap: Arc<dyn KeyWrap> = Arc::new(prepared.key_wrap);
+    Ok(Parts {
+        store,
+        secrets: Arc::new(prepared.secrets),
+        broker_key_wrap: Arc::clone(&key_wrap),
+        key_wrap,
+        mailer: Arc::new(mailer),
+    })
 }
 
 async fn on_aws(environment: &Environment, table: &str, clock: &Arc<dyn Clock>) -> Result<Parts, Failure> {
@@ -98,12 +128,18 @@ async fn on_aws(environment: &Environment, table: &str, clock: &Arc<dyn Clock>) 
     let source: Box<dyn Source> = match &settings.secrets {
         SecretsProvider::SecretsManager(name) => Box::new(SecretsManager::new(&connection, name)),
         SecretsProvider::Vault(vault) => {
-            Box::new(Vault::new(vault).map_err(|error| Failure::unusable(&error))?)
+            Box::new(secrets::Vault::new(vault).map_err(|error| Failure::unusable(&error))?)
         }
     };
     let secrets = CachedSecrets::new(source, Arc::clone(clock));
     secrets.version().await.map_err(|error| Failure::Unavailable(format!("the secrets: {error}")))?;
     let key_wrap = KmsKeyWrap::new(&connection, settings.kms_key);
     let mailer = SesMailer::new(&connection, settings.mail_from);
-    Ok((store, Arc::new(secrets), Arc::new(key_wrap), Arc::new(mailer)))
+    Ok(Parts {
+        store,
+        secrets: Arc::new(secrets),
+        key_wrap: Arc::new(key_wrap),
+        broker_key_wrap: Arc::new(KmsKeyWrap::new(&connection, settings.broker_kms_key)),
+        mailer: Arc::new(mailer),
+    })
 }

@@ -35,11 +35,13 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "portcullis-manage-users",
         &[
+            "portcullis-broker-http",
             "portcullis-identity",
             "portcullis-platform",
             "portcullis-platform-aws",
             "portcullis-platform-embedded",
             "portcullis-store",
+            "portcullis-vault",
         ],
     ),
     ("portcullis-key-rotation", &["portcullis-identity", "portcullis-platform", "portcullis-platform-aws"]),

@@ -292,3 +292,31 @@ async fn the_tool_and_the_service_write_at_once() {
     let verified = stage.done(&["audit", "verify"], "");
     assert_eq!((&verified["whole"], &verified["records"]), (&json!(true), &json!(1 + 20 + 12 + 12)));
 }
+
+#[tokio::test]
+async fn broker_credentials_are_sealed_anew_while_the_service_runs() {
+    let stage = Stage::new();
+    stage.done(&["create-user", "asha", "--role", "trader", "--email", "asha@example.com"], PASSWORD);
+    let session: Value = stage.login("asha", PASSWORD).await.json().await.unwrap();
+    let post = async |path: &str, body: Value| -> Value {
+        let request = stage.client.post(format!("{}/v1/trading-accounts{path}", stage.service.url));
+        let request = request.bearer_auth(session["access_token"].as_str().unwrap()).json(&body);
+        request.send().await.unwrap().json().await.unwrap()
+    };
+    let credentials = json!({"broker": "kite", "user_id_broker": "AB1234", "api_key": "kitekeyofasha9f3c",
+        "api_secret": "kitesecretofasha"});
+    let linked = post("", credentials).await;
+
+    let rotated = stage.done(&["rotate-credentials"], "");
+    assert_eq!((&rotated["sealed"], &rotated["unreadable"]), (&json!(1), &json!(0)));
+    let again = stage.done(&["rotate-credentials", "--before", rotated["before"].as_str().unwrap()], "");
+    assert_eq!(
+        (&again["sealed"], &again["recent"]),
+        (&json!(0), &json!(1)),
+        "what is done is not done twice"
+    );
+
+    // The way to log in has the key in it, so the service opened the new seal.
+    let verified = post(&format!("/{}/verify", linked["account_id"].as_str().unwrap()), json!({})).await;
+    assert!(verified["login_url"].as_str().unwrap().contains("kitekeyofasha9f3c"), "{verified}");
+}

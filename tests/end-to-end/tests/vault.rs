@@ -129,11 +129,36 @@ async fn a_service_gets_what_was_linked_and_its_owner_can_see_that_it_did() {
     let events = scene.world.rows(&format!("USER#{}", account.owner), "AUD#").await;
     // The last row is the head of the chain.
     let read = &events[events.len() - 2];
-    for (name, value) in
-        [("service", "ticker"), ("purpose", "market-stream"), ("target", account.id.to_string().as_str())]
-    {
+    for (name, value) in [
+        ("actor", "service:ticker"),
+        ("service", "ticker"),
+        ("purpose", "market-stream"),
+        ("target", account.id.to_string().as_str()),
+    ] {
         assert_eq!(read[name]["S"], value);
     }
+}
+
+#[tokio::test]
+async fn the_owner_is_written_to_when_an_account_is_linked_and_when_reading_is_stopped_or_allowed() {
+    let scene = Scene::new().await;
+    scene.world.letters.take();
+    scene.link(&scene.asha, "kite").await;
+    let proof = StepUp::Password(password(PASSWORD));
+    scene.vault.freeze(&scene.asha, &proof, &Origin::default()).await.unwrap();
+    scene.vault.unfreeze(&scene.asha, &proof, &Origin::default()).await.unwrap();
+    let letters = scene.world.letters.take();
+    assert!(letters.iter().all(|letter| letter.to == "asha@example.com"));
+    let subjects: Vec<&str> = letters.iter().map(|letter| letter.subject.as_str()).collect();
+    assert_eq!(
+        subjects,
+        [
+            "A trading account was linked to your account",
+            "Your broker credentials are frozen",
+            "Your broker credentials can be read again",
+        ]
+    );
+    assert!(letters.iter().all(|letter| !letter.body.contains("hunter2")));
 }
 
 #[tokio::test]

@@ -220,7 +220,8 @@ fn mail_is_sent_by_the_functions_that_have_something_to_tell_and_from_one_addres
             }
         }
     }
-    let expected = ["api-keys", "login", "mfa", "password", "register"];
+    let expected =
+        ["api-keys", "broker-sessions", "login", "mfa", "password", "register", "trading-accounts"];
     assert_eq!(senders, expected.map(|name| format!("{name}-function")).into());
 }
 

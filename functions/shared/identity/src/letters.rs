@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use portcullis_platform::Mail;
+use portcullis_store::Account;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::session_token::SessionToken;
@@ -36,6 +37,19 @@ pub(crate) enum Letter<'a> {
     MfaDisabled(&'a Origin),
     /// There is a new API key.
     ApiKeyCreated(&'a Origin),
+    /// Something happened to broker credentials.
+    Credentials(CredentialNews, &'a Origin),
+}
+
+/// What happened to somebody's broker credentials that they should know of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialNews {
+    /// A trading account was linked.
+    Linked,
+    /// No service is given them any more.
+    Frozen,
+    /// Services are given them again.
+    Unfrozen,
 }
 
 impl Letter<'_> {
@@ -49,6 +63,9 @@ impl Letter<'_> {
             Self::MfaEnabled(_) => "A second factor was added to your account",
             Self::MfaDisabled(_) => "The second factor of your account was removed",
             Self::ApiKeyCreated(_) => "A new API key was made for your account",
+            Self::Credentials(CredentialNews::Linked, _) => "A trading account was linked to your account",
+            Self::Credentials(CredentialNews::Frozen, _) => "Your broker credentials are frozen",
+            Self::Credentials(CredentialNews::Unfrozen, _) => "Your broker credentials can be read again",
         }
     }
 
@@ -81,6 +98,15 @@ impl Letter<'_> {
                 told("The second factor of your account was removed", origin, now)
             }
             Self::ApiKeyCreated(origin) => told("A new API key was made for your account", origin, now),
+            Self::Credentials(CredentialNews::Linked, origin) => {
+                told("A trading account was linked to your account", origin, now)
+            }
+            Self::Credentials(CredentialNews::Frozen, origin) => {
+                told("Every reading of your broker credentials was stopped", origin, now)
+            }
+            Self::Credentials(CredentialNews::Unfrozen, origin) => {
+                told("Reading of your broker credentials was allowed again", origin, now)
+            }
         }
     }
 }
@@ -106,6 +132,11 @@ fn told(what: &str, origin: &Origin, now: Timestamp) -> SecretString {
 }
 
 impl Identity {
+    /// Writes to the owner of an account about their broker credentials. A letter that cannot be sent fails nothing.
+    pub async fn tell_of_credentials(&self, owner: &Account, news: CredentialNews, origin: &Origin) {
+        self.tell(&owner.email, &Letter::Credentials(news, origin)).await;
+    }
+
     /// Sends a letter. Where that fails somebody is paged, and whoever waits for the answer is not held up.
     pub(crate) async fn tell(&self, to: &str, letter: &Letter<'_>) {
         let body = letter.body(&self.public_url, self.clock.now());

@@ -56,6 +56,7 @@ pub use error::{Error, InvalidField};
 pub use foreign_hash::{ImportedHash, UnusableHash};
 pub use hashing::{Argon2Settings, PasswordHasher};
 pub use keyring::{Keyring, UnusableSecret};
+pub use letters::CredentialNews;
 pub use login::{Login, LoginAttempt, LoginName, SignedIn};
 pub use logout::Logout;
 pub use mfa::{MfaChallenge, MfaConfirmation, MfaSignIn, PresentedCode, StepUp, TotpEnrolment};

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use jiff::Timestamp;
-use portcullis_identity::{Caller, Origin, sealing};
+use portcullis_identity::{Caller, CredentialNews, Origin, sealing};
 use portcullis_store::{
     AccountId, AuditKind, FirstLink, Id, IdempotentRequest, Link, SealedSecret, StoredTradingAccount,
     TradingAccountId, TradingAccountStatus,
@@ -127,7 +127,7 @@ impl Vault {
         let event = self.event(AuditKind::TradingAccountLinked, owner, Some(id), origin)?;
         match self.store().link_trading_account(&account, request.as_ref(), &event).await? {
             Link::Linked => {
-                self.tell_owner(&event);
+                self.identity.tell_of_credentials(&caller.account, CredentialNews::Linked, origin).await;
                 Ok(TradingAccount::of(account, now))
             }
             Link::Repeated(FirstLink { id, created_at }) => {

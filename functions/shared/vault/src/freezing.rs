@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use portcullis_identity::{Caller, Origin, StepUp};
+use portcullis_identity::{Caller, CredentialNews, Origin, StepUp};
 use portcullis_store::{AuditKind, Freeze, StoredTradingAccount, TradingAccountId, TradingAccountStatus};
 
 use crate::Vault;
@@ -64,7 +64,7 @@ impl Vault {
         let (owner, since) = (caller.account.id, self.identity.clock.now());
         let event = self.event(AuditKind::CredentialsFrozen, owner, None, origin)?;
         self.store().put_freeze(Freeze { since }, &event).await?;
-        self.tell_owner(&event);
+        self.identity.tell_of_credentials(&caller.account, CredentialNews::Frozen, origin).await;
         let accounts = self.store().trading_accounts(owner, ALL).await?;
         let ending = accounts.into_iter().map(async |account| {
             let (id, broker) = (account.id, account.broker.clone());
@@ -86,7 +86,7 @@ impl Vault {
         self.identity.confirm(caller, proof, origin).await?;
         let event = self.event(AuditKind::CredentialsUnfrozen, caller.account.id, None, origin)?;
         self.store().lift_freeze(&event).await?;
-        self.tell_owner(&event);
+        self.identity.tell_of_credentials(&caller.account, CredentialNews::Unfrozen, origin).await;
         Ok(())
     }
 

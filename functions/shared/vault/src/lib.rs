@@ -20,7 +20,6 @@ mod providers;
 mod reading;
 mod resealing;
 mod settings;
-mod telling;
 mod verification;
 
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use portcullis_identity::{Origin, sealing};
 use portcullis_platform::KeyWrapError;
-use portcullis_store::{AccountId, AuditKind, SealedSecret, StoredTradingAccount, TradingAccountId};
+use portcullis_store::{AccountId, Actor, AuditKind, SealedSecret, StoredTradingAccount, TradingAccountId};
 use secrecy::{SecretSlice, SecretString};
 
 use crate::Vault;
@@ -83,8 +83,11 @@ impl Vault {
     /// Writes an event about what was asked for. Nothing is released before it is there.
     pub(crate) async fn note(&self, kind: AuditKind, asked: Asked<'_>) -> Result<(), Error> {
         let mut event = self.event(kind, asked.owner, Some(asked.id), asked.origin)?;
-        event.service = asked.service.map(|(service, _)| service.to_owned());
-        event.purpose = asked.service.map(|(_, purpose)| purpose.to_owned());
+        if let Some((service, purpose)) = asked.service {
+            event.actor = Actor::Service(service.to_owned());
+            event.service = Some(service.to_owned());
+            event.purpose = Some(purpose.to_owned());
+        }
         Ok(self.store().record(&event).await?)
     }
 }
