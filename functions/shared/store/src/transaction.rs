@@ -196,13 +196,14 @@ impl<'a> Transaction<'a> {
                 .put_if(link.record, "attribute_not_exists(pk)", Attributes::new())
                 .update_if(&link.head.key, link.head.update, HEAD_IS_BEHIND, link.head.values);
             if let Some(restored) = link.restored {
-                added = added.put(restored);
+                added = added.put_if(restored, "attribute_not_exists(pk)", Attributes::new());
             }
             let mut added = added.actions.into_iter();
             if let (Some(placeholder), Some(record)) = (actions.get_mut(*place), added.next()) {
                 *placeholder = record;
             }
-            places.extend([*place, actions.len()]);
+            places.push(*place);
+            places.extend((actions.len()..).take(added.len()));
             actions.extend(added);
         }
         (actions, places)

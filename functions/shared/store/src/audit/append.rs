@@ -45,17 +45,17 @@ impl Store {
         const OPERATION: &str = "writing the audit trail";
         for _ in 0..ROUNDS {
             let link = end.link(event);
-            let restored = async {
-                match link.restored {
-                    Some(record) => self.put_new(record, OPERATION).await,
-                    None => Ok(None),
+            // The head may hold a record that lost its number to another one. Nothing is written behind it before it
+            // stands.
+            if let Some(restored) = link.restored {
+                let in_the_way = self.put_new(restored.clone(), OPERATION).await?;
+                if in_the_way.is_some_and(|record| record != restored) {
+                    end = self.chain_end(&event.chain()).await?;
+                    continue;
                 }
-            };
-            let (record, (), _) = tokio::try_join!(
-                self.put_new(link.record, OPERATION),
-                self.bring_up(link.head, OPERATION),
-                restored,
-            )?;
+            }
+            let (record, ()) =
+                tokio::try_join!(self.put_new(link.record, OPERATION), self.bring_up(link.head, OPERATION),)?;
             let Some(in_the_way) = record else { return Ok(()) };
             end = ChainEnd::after(in_the_way)?;
             if end.is(event) {
