@@ -3,14 +3,13 @@
 //! The two rows carry the same account and are only ever written together, so that a sign-in needs one read and neither
 //! row can be ahead of the other.
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use crate::administration::{joining, leaving};
 use crate::audit::AuditEvent;
 use crate::connection::Store;
-use crate::error::StoreError;
+use crate::error::{StoreError, is_failed_condition};
 use crate::id::AccountId;
 use crate::idempotency::{self, FirstRegistration, IdempotentRequest};
 use crate::item::{Attributes, ItemReader, ItemWriter, text, texts, time};
@@ -233,13 +232,7 @@ impl Store {
             .await;
         match replaced {
             Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(false)
-            }
+            Err(error) if is_failed_condition(&error) => Ok(false),
             Err(error) => Err(StoreError::from_sdk("replacing a password hash", error)),
         }
     }

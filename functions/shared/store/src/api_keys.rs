@@ -1,12 +1,11 @@
 //! API keys: one row among all that is its owner's, and one that says whose a key is.
 
 use aws_sdk_dynamodb::operation::query::QueryOutput;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use jiff::Timestamp;
 
 use crate::audit::AuditEvent;
 use crate::connection::Store;
-use crate::error::StoreError;
+use crate::error::{StoreError, is_failed_condition};
 use crate::factors::{SealedSecret, read_secret, secret};
 use crate::id::{AccountId, ApiKeyId};
 use crate::idempotency::{IdempotentRequest, REMEMBERED, UNUSED};
@@ -218,13 +217,7 @@ impl Store {
             .await;
         match touched {
             Ok(_) => Ok(()),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(())
-            }
+            Err(error) if is_failed_condition(&error) => Ok(()),
             Err(error) => Err(StoreError::from_sdk("noting the use of an API key", error)),
         }
     }

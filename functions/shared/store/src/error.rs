@@ -1,6 +1,7 @@
 //! What can go wrong between an operation and its rows.
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 
 /// Why the store did not do what it was asked. A failed condition is not among these: it is an answer, and each access
 /// pattern names it in its own result.
@@ -65,6 +66,11 @@ impl StoreError {
         let cause = Box::new(error);
         if passing { Self::Unavailable { operation, cause } } else { Self::Refused { operation, cause } }
     }
+}
+
+/// Whether an update was not made because its condition did not hold, which is an answer and no failure.
+pub(crate) fn is_failed_condition<R>(error: &SdkError<UpdateItemError, R>) -> bool {
+    error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception)
 }
 
 /// The one thing asked of a raw response.

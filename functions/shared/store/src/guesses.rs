@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use crate::audit::AuditEvent;
 use crate::connection::Store;
-use crate::error::StoreError;
+use crate::error::{StoreError, is_failed_condition};
 use crate::item::{Attributes, ItemReader, bytes, number, time, ttl};
 use crate::keys;
 use crate::transaction::Transaction;
@@ -166,7 +166,9 @@ impl Store {
             .send()
             .await;
         match withdrawn {
-            Err(error) if !is_condition(&error) => Err(StoreError::from_sdk("withdrawing a guess", error)),
+            Err(error) if !is_failed_condition(&error) => {
+                Err(StoreError::from_sdk("withdrawing a guess", error))
+            }
             _ => Ok(()),
         }
     }
@@ -272,10 +274,6 @@ impl Store {
 
 /// What begins like a count and is none.
 const KEPT_AT_UNLOCK: &[&str] = &["last_login_at", "last_failed_at", "last_seen_as"];
-
-fn is_condition<R>(error: &aws_sdk_dynamodb::error::SdkError<UpdateItemError, R>) -> bool {
-    error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception)
-}
 
 pub(crate) fn read(found: Attributes) -> Result<Guesses, StoreError> {
     let mut reader = ItemReader::new("guesses", found);

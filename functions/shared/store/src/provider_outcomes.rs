@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use crate::connection::Store;
-use crate::error::StoreError;
+use crate::error::{StoreError, is_failed_condition};
 use crate::item::{ItemReader, ItemWriter, number, text, time, ttl};
 use crate::keys;
 
@@ -109,13 +108,7 @@ impl Store {
         }
         match request.update_expression(update).send().await {
             Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(false)
-            }
+            Err(error) if is_failed_condition(&error) => Ok(false),
             Err(error) => Err(StoreError::from_sdk("counting an outcome", error)),
         }
     }

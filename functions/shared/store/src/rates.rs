@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use jiff::Timestamp;
 
 use crate::connection::Store;
-use crate::error::StoreError;
+use crate::error::{StoreError, is_failed_condition};
 use crate::item::{ItemReader, number, ttl};
 use crate::keys::{self, Key};
 
@@ -63,13 +62,7 @@ impl Store {
             .await;
         match counted {
             Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(false)
-            }
+            Err(error) if is_failed_condition(&error) => Ok(false),
             Err(error) => Err(StoreError::from_sdk("counting a rate", error)),
         }
     }

@@ -1,13 +1,12 @@
 //! Making a chain longer outside of a transaction, and reading where it ends.
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 
 use super::AuditEvent;
 use super::chain::{Chain, ChainEnd, HEAD_IS_BEHIND, HeadUpdate};
 use crate::connection::Store;
-use crate::error::StoreError;
+use crate::error::{StoreError, is_failed_condition};
 use crate::item::{Attributes, text};
 use crate::keys;
 
@@ -105,13 +104,7 @@ impl Store {
             .await;
         match updated {
             Ok(_) => Ok(()),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(())
-            }
+            Err(error) if is_failed_condition(&error) => Ok(()),
             Err(error) => Err(StoreError::from_sdk(operation, error)),
         }
     }
