@@ -47,7 +47,7 @@ pub(crate) async fn list(tool: &Tool, output: Output) -> Result<(), Failure> {
     loop {
         let (listed, next) = tool.identity.list_accounts(PAGE, after).await?;
         for one in listed {
-            let history = tool.identity.guesses(&one.account).await?;
+            let history = tool.identity.history(&one.account).await?;
             let keys = tool.identity.api_keys_of(&one.account).await?;
             all.push(described(&one, &history, &keys, tool.identity.clock.now()));
         }

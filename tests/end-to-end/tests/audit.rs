@@ -72,13 +72,13 @@ async fn an_untouched_trail_has_no_finding_and_every_record_follows_the_one_befo
     somebody(&world, "bela@example.com").await;
     let verified = world.identity.verify_audit().await.unwrap();
     assert_eq!((verified.chains, verified.records, verified.findings.len()), (4, 2 * (3 + 4), 0));
-    let sign_ins = chain(&world, "asha@example.com").await;
-    assert_eq!(sign_ins.iter().map(number).collect::<Vec<_>>(), [1, 2, 3, 3]);
+    let sign_ins = chain(&world, "SIGNIN#").await;
+    assert_eq!(sign_ins.iter().map(number).collect::<Vec<_>>(), [1, 2, 3, 3, 1, 2, 3, 3]);
 }
 
 #[tokio::test]
 async fn every_way_to_change_a_chain_is_found() {
-    for word in ["SIGNIN#asha@example.com", "USER#"] {
+    for word in ["SIGNIN#", "USER#"] {
         let world = World::new(2).await;
         somebody(&world, "asha@example.com").await;
         let items = chain(&world, word).await;
@@ -208,11 +208,7 @@ async fn racing_events_all_land_in_one_line() {
         .map(|racer| {
             let (world, caller) = (world.clone(), caller.clone());
             tokio::spawn(async move {
-                // Of more than five at once some are told to come back.
-                while let Err(error) = world.sign_in("asha@example.com").await {
-                    let Error::TooManyAttempts { retry_after } = error else { panic!("{error}") };
-                    world.clock.advance(retry_after);
-                }
+                world.sign_in("asha@example.com").await.unwrap();
                 let name = portcullis_identity::PersonName::parse(&format!("Racer {racer}")).unwrap();
                 let update = ProfileUpdate { name: Some(name), phone: None };
                 world.identity.update_profile(&caller, update, &Origin::default()).await.unwrap();

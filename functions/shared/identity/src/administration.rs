@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 use portcullis_store::{
-    ADMIN_ROLE, Account, AccountId, AccountStatus, Actor, AuditEvent, AuditKind, Factor, FactorSwap, Guesses,
-    Id, NewAccount, Registration, Revocation, Standing, StandingChange,
+    ADMIN_ROLE, Account, AccountId, AccountStatus, Actor, AuditEvent, AuditKind, Factor, FactorSwap, Id,
+    NewAccount, Registration, Revocation, SignInStep, SignIns, Standing, StandingChange,
 };
 
 use crate::access::Caller;
+use crate::confirmation::confirmations;
 use crate::email::Email;
 use crate::error::{Error, InvalidField};
 use crate::foreign_hash::ImportedHash;
@@ -138,8 +139,8 @@ impl Identity {
     }
 
     /// What is known of an account's sign-ins.
-    pub async fn guesses(&self, account: &Account) -> Result<Guesses, Error> {
-        Ok(self.store.guesses(&account.email).await?)
+    pub async fn history(&self, account: &Account) -> Result<SignIns, Error> {
+        Ok(self.store.sign_ins(&account.email).await?.since(account.created_at))
     }
 
     /// Makes an account.
@@ -280,7 +281,8 @@ impl Identity {
         for _ in 0..ROUNDS {
             let factor = self.store.factor(id).await?;
             if factor.failures == 0 && factor.blocked_until.is_none() {
-                return Ok(self.store.unlock_account(&account.email, &event).await?);
+                let event = event.of_sign_in_with(&account.email, SignInStep::Unlocked);
+                return Ok(self.store.unlock_account(&confirmations(&account.email), &event).await?);
             }
             let next = Factor { failures: 0, blocked_until: None, ..factor };
             let swapped = self.event_by(operator, AuditKind::AccountUnlocked, id, origin)?;

@@ -1,10 +1,10 @@
 //! The password once more, from somebody who is signed in already.
 
-use portcullis_store::{AuditKind, Credentials, Guesser};
+use portcullis_store::{AuditKind, Credentials, SignInStep};
 
 use crate::access::Caller;
 use crate::error::Error;
-use crate::guessing::{Guess, PASSWORDS};
+use crate::guessing::{PASSWORDS, too_early};
 use crate::hashing::Verdict;
 use crate::password::Password;
 use crate::{Identity, Origin};
@@ -18,13 +18,11 @@ impl Identity {
         password: &Password,
         origin: &Origin,
     ) -> Result<Credentials, Error> {
-        let email = &caller.account.email;
-        let guess = Guess { name: email.clone(), guesser: Guesser::Session };
-        let (reserved, found) = tokio::join!(
-            self.reserve(&guess, PASSWORDS, self.clock.now()),
-            self.store.credentials_by_email(email),
-        );
-        reserved?.map_err(|retry_after| Error::TooManyAttempts { retry_after })?;
+        let (email, now) = (&caller.account.email, self.clock.now());
+        let name = confirmations(email);
+        let (reserved, found) =
+            tokio::join!(self.reserve(&name, PASSWORDS, now), self.store.credentials_by_email(email));
+        reserved?.map_err(|early| too_early(early, now))?;
         let judged = async {
             let credentials = found?.ok_or(Error::InvalidAccessToken)?;
             let verdict = self.hasher.verify(password, Some(&credentials.password_hash)).await?;
@@ -32,19 +30,25 @@ impl Identity {
         };
         match judged.await {
             Ok((_, Verdict::Wrong)) => {
-                let mut event = self.audit_event(AuditKind::LoginFailed, caller.account.id, origin)?;
+                let event = self.audit_event(AuditKind::LoginFailed, caller.account.id, origin)?;
+                let mut event = event.of_sign_in_with(email, SignInStep::WrongConfirmation);
                 event.session = Some(caller.session.made.id);
-                self.store.note_failed_login(email, true, &event).await?;
+                self.store.record(&event).await?;
                 Err(Error::WrongPassword)
             }
             Ok((credentials, _)) => {
-                self.store.forgive_guesses(email, &guess.guesser).await?;
+                self.store.forgive_guesses(&name).await?;
                 Ok(credentials)
             }
             Err(error) => {
-                self.withdraw(&guess).await;
+                self.withdraw(&name).await;
                 Err(error)
             }
         }
     }
+}
+
+/// Under which name wrong passwords of somebody are counted who is signed in.
+pub(crate) fn confirmations(email: &str) -> String {
+    format!("confirmation:{email}")
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portcullis_store::{AccountId, Guesser, Guesses, Reservation, Wait};
+use portcullis_store::{AccountId, TooEarly, Wait};
 
 use crate::error::Error;
 use crate::sha256::sha256;
@@ -41,7 +41,7 @@ impl Patience {
     }
 
     /// Every wait there is, from the first to the longest.
-    fn waits(self) -> Vec<Wait> {
+    pub(crate) fn waits(self) -> Vec<Wait> {
         let mut waits = Vec::new();
         for after in self.free.. {
             let wait = self.wait_after(after).unwrap_or(self.longest);
@@ -54,39 +54,25 @@ impl Patience {
     }
 }
 
-/// At which name somebody guesses, and with whom they are counted.
-#[derive(Debug, Clone)]
-pub(crate) struct Guess {
-    pub(crate) name: String,
-    pub(crate) guesser: Guesser,
-}
-
 impl Identity {
-    /// Counts a guess before it is looked at, or says how long it is too early.
+    /// Counts a guess before it is looked at, or says that it comes too early.
     pub(crate) async fn reserve(
         &self,
-        guess: &Guess,
+        name: &str,
         patience: Patience,
         now: Timestamp,
-    ) -> Result<Result<Guesses, Duration>, Error> {
+    ) -> Result<Result<(), TooEarly>, Error> {
         let mut attempt = [0; 16];
         self.entropy.fill(&mut attempt)?;
         let waits = patience.waits();
-        let reserved = self.store.reserve_guess(&guess.name, &guess.guesser, &waits, attempt, now);
-        // On the heap: three such calls side by side are much for a stack.
-        Ok(match Box::pin(reserved).await? {
-            Reservation::Counted(guesses) => Ok(guesses),
-            Reservation::TooEarly { count, last } => {
-                let end = last + patience.wait_after(count).unwrap_or(patience.first);
-                Err(end.duration_since(now).unsigned_abs())
-            }
-        })
+        // On the heap: several such calls side by side are much for a stack.
+        Ok(Box::pin(self.store.reserve_guess(name, &waits, attempt, now)).await?)
     }
 
     /// Takes a guess back that could not be looked at: a fault of ours is nobody's failure. Where that fails too, the
     /// owner has one guess less.
-    pub(crate) async fn withdraw(&self, guess: &Guess) {
-        if let Err(error) = self.store.withdraw_guess(&guess.name, &guess.guesser).await {
+    pub(crate) async fn withdraw(&self, name: &str) {
+        if let Err(error) = self.store.withdraw_guess(name).await {
             tracing::warn!(%error, "a guess was not taken back");
         }
     }
@@ -123,6 +109,11 @@ fn network(address: &str) -> String {
 fn window(now: Timestamp) -> i64 {
     let length = i64::try_from(WINDOW.as_secs()).unwrap_or(i64::MAX);
     now.as_second().div_euclid(length)
+}
+
+/// What somebody is told whose guess comes too early.
+pub(crate) fn too_early(early: TooEarly, now: Timestamp) -> Error {
+    Error::TooManyAttempts { retry_after: early.until.duration_since(now).unsigned_abs() }
 }
 
 fn too_many_from_there(now: Timestamp) -> Error {

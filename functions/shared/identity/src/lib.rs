@@ -79,7 +79,7 @@ use portcullis_store::Store;
 /// What operations give and take of the store's records, for callers that know the operations alone.
 pub use portcullis_store::{
     Account, AccountId, AccountStatus, ApiKey, ApiKeyId, AuditCursor, AuditFilter, AuditId, AuditPage,
-    AuditRecord, Finding, Guesses, Session, SessionId, StoreError, TimePage, Verified, Wrong,
+    AuditRecord, Finding, Session, SessionId, SignIns, StoreError, TimePage, Verified, Wrong,
 };
 /// What a policy is asked.
 pub use portcullis_verifier::policy::{Permission, PermissionError};

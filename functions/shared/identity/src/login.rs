@@ -1,19 +1,24 @@
 //! Signing in with a password.
 //!
-//! Two rounds of the store: the guess is counted while the credentials are read, and the count is set back while the
-//! session is stored. A name that is nobody's takes the same way, and ends as a wrong password does.
+//! Two rounds of the store: the credentials and the end of the trail are read, then the answer is recorded beside the
+//! session. The record decides whether the guess may be answered: of guesses sent side by side the trail takes one
+//! after the other (`portcullis_store::SignIns`). A name that is nobody's takes the same way, and ends as a wrong
+//! password does.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portcullis_store::{Account, AuditEvent, AuditKind, ChainEnd, Credentials, Guesses, Id, NewSession};
+use portcullis_store::{
+    Account, AccountId, Actor, AuditEvent, AuditKind, ChainEnd, Credentials, Guesser, Id, NewSession,
+    SignInStep, SignIns,
+};
 use portcullis_verifier::Claims;
 use secrecy::SecretString;
 
 use crate::devices::looks;
 use crate::email::Email;
 use crate::error::Error;
-use crate::guessing::{Guess, PASSWORDS, nobody};
+use crate::guessing::{PASSWORDS, nobody, too_early};
 use crate::hashing::Verdict;
 use crate::letters::Letter;
 use crate::mfa::MfaChallenge;
@@ -96,9 +101,10 @@ pub(crate) struct MadeSession {
     pub(crate) signed_in: SignedIn,
 }
 
-/// What came before a guess.
-struct Past {
-    guesses: Guesses,
+/// A guess at a password, and how the trail ended when it came.
+struct Guess {
+    name: String,
+    guesser: Guesser,
     sign_ins: ChainEnd,
 }
 
@@ -107,9 +113,9 @@ enum Judged {
     /// The password is right, and the account may be given a token.
     Admitted(Box<Credentials>),
     /// The password is right, and the address not confirmed yet: whoever knows the password may know.
-    Unconfirmed,
+    Unconfirmed(AccountId),
     /// Anything else, of an account or of nobody's.
-    Refused(Option<Account>),
+    Refused(Option<AccountId>),
 }
 
 impl Identity {
@@ -118,42 +124,21 @@ impl Identity {
     /// disabled account are not to be told apart. Whoever guesses too often is not looked at for a while.
     pub async fn sign_in(&self, attempt: LoginAttempt, origin: &Origin) -> Result<Login, Error> {
         let now = self.clock.now();
-        let address = self.address_of(&attempt.name).await?;
-        let guesser = self.guesser(&address, origin);
-        let guess = Guess { name: address, guesser };
-        let (reserved, found, sign_ins, rate) = tokio::join!(
-            self.reserve(&guess, PASSWORDS, now),
-            self.store.credentials_by_email(&guess.name),
-            self.store.sign_ins_end(&guess.name),
+        let name = self.address_of(&attempt.name).await?;
+        let (found, sign_ins, ()) = tokio::try_join!(
+            async { Ok(self.store.credentials_by_email(&name).await?) },
+            async { Ok(self.store.sign_ins_end(&name).await?) },
             self.check_rate(origin, now),
-        );
-        let before = reserved?.map_err(|retry_after| Error::TooManyAttempts { retry_after })?;
-        let read = async { Ok((found?, sign_ins?)) };
-        let (judged, sign_ins) = match (read.await, rate) {
-            (Ok((found, sign_ins)), Ok(())) => (self.judge(found, &attempt.password).await, sign_ins),
-            (Err(error), _) | (_, Err(error)) => (Err(error), ChainEnd::default()),
-        };
-        let entered = match judged {
-            Ok(Judged::Admitted(credentials)) => {
-                let past = Past { guesses: before, sign_ins };
-                Box::pin(self.let_in(*credentials, attempt, &guess, past, origin)).await
+        )?;
+        let guess = Guess { guesser: self.guesser(&name, origin), name, sign_ins };
+        let known = guess.sign_ins.sign_ins();
+        known.check(&guess.guesser, &PASSWORDS.waits(), now).map_err(|early| too_early(early, now))?;
+        match self.judge(found, &attempt.password).await? {
+            Judged::Admitted(credentials) => {
+                Box::pin(self.let_in(*credentials, attempt, guess, origin)).await
             }
-            Ok(Judged::Unconfirmed) => match self.store.forgive_guesses(&guess.name, &guess.guesser).await {
-                Ok(()) => return Err(Error::EmailNotVerified),
-                Err(error) => Err(error.into()),
-            },
-            Ok(Judged::Refused(account)) => {
-                return Err(Box::pin(self.refuse(&guess, account.as_ref(), now, origin)).await);
-            }
-            Err(error) => Err(error),
-        };
-        match entered {
-            Ok(login) => Ok(login),
-            Err(expired @ Error::PasswordExpired(_)) => Err(expired),
-            Err(error) => {
-                self.withdraw(&guess).await;
-                Err(error)
-            }
+            Judged::Unconfirmed(account) => Err(Box::pin(self.hold_up(account, guess, origin)).await),
+            Judged::Refused(account) => Err(Box::pin(self.refuse(account, guess, origin)).await),
         }
     }
 
@@ -175,9 +160,9 @@ impl Identity {
         let admitted = self.admit(&credentials.account);
         match (verdict, admitted) {
             (Verdict::Wrong, _) | (_, Err(Error::InvalidCredentials)) => {
-                Ok(Judged::Refused(Some(credentials.account)))
+                Ok(Judged::Refused(Some(credentials.account.id)))
             }
-            (_, Err(_)) => Ok(Judged::Unconfirmed),
+            (_, Err(_)) => Ok(Judged::Unconfirmed(credentials.account.id)),
             (Verdict::RightButOutdated, Ok(())) => {
                 credentials.password_hash = self.upgrade_hash(&credentials, password).await?;
                 Ok(Judged::Admitted(Box::new(credentials)))
@@ -191,76 +176,91 @@ impl Identity {
         &self,
         credentials: Credentials,
         attempt: LoginAttempt,
-        guess: &Guess,
-        past: Past,
+        guess: Guess,
         origin: &Origin,
     ) -> Result<Login, Error> {
-        let (account, now) = (credentials.account, self.clock.now());
+        let (account, now, waits) = (credentials.account, self.clock.now(), PASSWORDS.waits());
         let beginning = Beginning {
             methods: vec![PASSWORD_METHOD.to_owned()],
             persistent: attempt.persistent,
             token_in_body: attempt.token_in_body,
             device_name: attempt.device_name.map(|name| name.0),
         };
-        let forgiven = async { Ok(self.store.forgive_guesses(&guess.name, &guess.guesser).await?) };
         // The code comes first: an old password alone must not be enough to choose a new one.
         if account.mfa_enabled {
-            let asked = self.ask_for_code(&account, beginning, past.sign_ins, origin);
-            return Ok(Login::MfaRequired(tokio::try_join!(asked, forgiven)?.0));
+            let asked = self.ask_for_code(&account, beginning, guess.sign_ins, origin).await?;
+            return Ok(Login::MfaRequired(asked));
         }
         if !self.has_current_password(&account, now) {
-            let (challenge, event) = self.rotation(&account, beginning, now, origin)?;
-            let begun = async { Ok(self.store.begin_challenge(&challenge.0, &event).await?) };
-            tokio::try_join!(begun, forgiven)?;
-            return Err(challenge.1);
+            let ((challenge, expired), event) = self.rotation(&account, beginning, now, origin)?;
+            let event = event.behind(guess.sign_ins);
+            let begun = self.store.begin_challenge(&challenge, &event, &waits).await?;
+            return Err(begun.map_or_else(|early| too_early(early, now), |()| expired));
         }
+        let before = guess.sign_ins.sign_ins();
         let made = self.make_session(account, beginning, now, origin)?;
-        let look = looks(origin);
-        tokio::try_join!(
-            self.store.start_session(&made.session, &made.event, past.sign_ins),
-            self.store.note_login(&guess.name, &guess.guesser, &look, now),
-        )?;
-        self.tell_of_new_device(&made.signed_in.account, &past.guesses, origin).await?;
+        let event = made.event.behind(guess.sign_ins);
+        let started = self.store.start_session(&made.session, &event, &waits).await?;
+        started.map_err(|early| too_early(early, now))?;
+        self.tell_of_new_device(&made.signed_in.account, before, origin).await;
         Ok(Login::SignedIn(Box::new(made.signed_in)))
     }
 
     /// Notes a failure, in the same way whether or not the name is anybody's.
-    async fn refuse(
-        &self,
-        guess: &Guess,
-        account: Option<&Account>,
-        now: Timestamp,
-        origin: &Origin,
-    ) -> Error {
+    async fn refuse(&self, account: Option<AccountId>, guess: Guess, origin: &Origin) -> Error {
         let noted = async {
-            let subject = account.map_or_else(|| nobody(&guess.name), |account| Ok(account.id))?;
-            // People type passwords where a name belongs: of a name that is nobody's only a digest is written down.
-            let name = account.map_or_else(|| subject.to_string(), |account| account.email.clone());
-            let event = self.audit_event(AuditKind::LoginFailed, subject, origin)?.of_sign_in_with(&name);
-            let failed = self.store.note_failed_login(&guess.name, account.is_some(), &event);
-            tokio::try_join!(async { Ok(failed.await?) }, self.count_failure(origin, now))
+            let now = self.clock.now();
+            let subject = account.map_or_else(|| nobody(&guess.name), Ok)?;
+            let step = SignInStep::Wrong(guess.guesser.clone());
+            // Neither is cut off by the other.
+            let (answered, counted) =
+                tokio::join!(self.answer(subject, step, guess, origin), self.count_failure(origin, now));
+            counted.and(answered)
         };
-        Box::pin(noted).await.map_or_else(|error| error, |((), ())| Error::InvalidCredentials)
+        noted.await.map_or_else(|error| error, |()| Error::InvalidCredentials)
     }
 
-    /// Writes to somebody who signed in from where they never did. The first sign-in of all is no news.
-    pub(crate) async fn tell_of_new_device(
+    /// Tells whoever knows the password that the address is not confirmed yet.
+    async fn hold_up(&self, account: AccountId, guess: Guess, origin: &Origin) -> Error {
+        let step = SignInStep::Right(guess.guesser.clone());
+        let answered = self.answer(account, step, guess, origin).await;
+        answered.map_or_else(|error| error, |()| Error::EmailNotVerified)
+    }
+
+    /// Records that somebody was not let in, unless by now the guess comes too early.
+    async fn answer(
         &self,
-        account: &Account,
-        before: &Guesses,
+        subject: AccountId,
+        step: SignInStep,
+        guess: Guess,
         origin: &Origin,
     ) -> Result<(), Error> {
+        let event = self.audit_event(AuditKind::LoginFailed, subject, origin)?;
+        let mut event = event.of_sign_in_with(&guess.name, step).behind(guess.sign_ins);
+        event.actor = Actor::Anonymous;
+        let answered = self.store.answer_guess(&event, &PASSWORDS.waits()).await?;
+        answered.map_err(|early| too_early(early, event.at))
+    }
+
+    /// Writes to somebody who signed in from where they never did. The first sign-in of all is no news. The session is
+    /// stored by now: a store that fails here fails nobody's sign-in.
+    pub(crate) async fn tell_of_new_device(&self, account: &Account, before: SignIns, origin: &Origin) {
+        let before = before.since(account.created_at);
         let is_first = before.last_login_at.is_none();
         let is_known = self.known_device(&account.email, origin).is_some()
             || before.last_seen_as.as_ref().is_some_and(|look| *look == looks(origin));
         if is_first || is_known {
-            return Ok(());
+            return;
         }
-        let event = self.audit_event(AuditKind::NewDevice, account.id, origin)?;
-        let event = event.of_sign_in_with(&account.email);
-        self.store.record(&event).await?;
+        let recorded = async {
+            let event = self.audit_event(AuditKind::NewDevice, account.id, origin)?;
+            let event = event.of_sign_in_with(&account.email, SignInStep::None);
+            Ok::<_, Error>(self.store.record(&event).await?)
+        };
+        if let Err(error) = recorded.await {
+            tracing::warn!(%error, "a sign-in from a new device was not recorded as one");
+        }
         self.tell(&account.email, &Letter::NewDevice(origin)).await;
-        Ok(())
     }
 
     async fn upgrade_hash(&self, credentials: &Credentials, password: &Password) -> Result<String, Error> {
@@ -298,7 +298,9 @@ impl Identity {
             expires_at: now + self.settings.session_max_age,
         };
         let event = self.audit_event(AuditKind::LoginSucceeded, account.id, origin)?;
-        let mut event = event.of_sign_in_with(&account.email);
+        let guesser = self.guesser(&account.email, origin);
+        let step = SignInStep::SignedIn { guesser, seen_as: looks(origin) };
+        let mut event = event.of_sign_in_with(&account.email, step);
         event.session = Some(id);
         event.at = now;
         let signed_in = SignedIn {

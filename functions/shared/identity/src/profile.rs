@@ -21,7 +21,7 @@ pub struct ProfileUpdate {
 impl Identity {
     /// When the owner of an account last signed in.
     pub async fn last_login(&self, account: &Account) -> Result<Option<Timestamp>, Error> {
-        Ok(self.store.guesses(&account.email).await?.last_login_at)
+        Ok(self.history(account).await?.last_login_at)
     }
 
     /// Changes the caller's profile and returns the account as it is now.

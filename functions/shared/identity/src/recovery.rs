@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portcullis_store::{Account, AuditKind, Challenge, ChallengeKind, Finished, NewPassword, PasswordChange};
+use portcullis_store::{
+    Account, Actor, AuditKind, Challenge, ChallengeKind, Finished, NewPassword, PasswordChange, SignInStep,
+};
 use secrecy::SecretString;
 
 use crate::access::Caller;
 use crate::email::Email;
 use crate::error::Error;
-use crate::guessing::{Guess, MAILS, nobody};
+use crate::guessing::{MAILS, nobody};
 use crate::letters::{Letter, evenly};
 use crate::password::Password;
 use crate::session_token::{self, SessionToken};
@@ -107,9 +109,10 @@ impl Identity {
         origin: &Origin,
     ) -> Result<Option<Begun>, Error> {
         let now = self.clock.now();
-        let (reserved, found, ()) = tokio::try_join!(
+        let (reserved, found, sign_ins, ()) = tokio::try_join!(
             self.reserve_mail(wanted.kind, email, now),
             async { Ok(self.store.credentials_by_email(email.as_str()).await?) },
+            async { Ok(self.store.sign_ins_end(email.as_str()).await?) },
             self.check_rate(origin, now),
         )?;
         self.count_failure(origin, now).await?;
@@ -125,7 +128,7 @@ impl Identity {
             kind: wanted.kind,
             digest: token.digest(),
             account: subject,
-            email: Some(email.as_str().to_owned()),
+            email: email.as_str().to_owned(),
             epoch: account.as_ref().map_or(0, |account| account.epoch),
             methods: Vec::new(),
             persistent: false,
@@ -133,10 +136,11 @@ impl Identity {
             device_name: None,
             expires_at: now + wanted.works_for,
         };
-        // Like a failed sign-in: of an address that is nobody's only a digest is written down.
-        let name = account.as_ref().map_or_else(|| subject.to_string(), |account| account.email.clone());
-        let event = self.audit_event(wanted.event, subject, origin)?.of_sign_in_with(&name);
-        self.store.begin_challenge(&challenge, &event).await?;
+        let event = self.audit_event(wanted.event, subject, origin)?;
+        let mut event = event.of_sign_in_with(email.as_str(), SignInStep::None).behind(sign_ins);
+        event.actor = Actor::Anonymous;
+        // No guess, so never too early.
+        let _ = self.store.begin_challenge(&challenge, &event, &[]).await?;
         Ok(Some(Begun { token, account }))
     }
 
@@ -148,8 +152,7 @@ impl Identity {
         now: Timestamp,
     ) -> Result<bool, Error> {
         let name = format!("{}:{}", kind.as_str(), email.as_str());
-        let guess = Guess { name, guesser: portcullis_store::Guesser::Stranger };
-        Ok(self.reserve(&guess, MAILS, now).await?.is_ok())
+        Ok(self.reserve(&name, MAILS, now).await?.is_ok())
     }
 
     /// The challenge whose token came by mail, and the account it is about.
@@ -161,8 +164,7 @@ impl Identity {
         let digest = session_token::presented(kind, token).ok_or(Error::InvalidMailToken)?;
         let challenge = self.store.challenge(kind, &digest, self.clock.now()).await?;
         let challenge = challenge.ok_or(Error::InvalidMailToken)?;
-        let address = challenge.email.as_deref().ok_or(Error::InvalidMailToken)?;
-        let found = self.store.credentials_by_email(address).await?;
+        let found = self.store.credentials_by_email(&challenge.email).await?;
         // Whoever has the address now may be somebody else.
         let account = found
             .map(|credentials| credentials.account)

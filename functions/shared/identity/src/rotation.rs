@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portcullis_store::{Account, AuditEvent, AuditKind, Challenge, ChallengeKind, Finished, NewPassword};
+use portcullis_store::{
+    Account, AuditEvent, AuditKind, Challenge, ChallengeKind, Finished, NewPassword, SignInStep,
+};
 use secrecy::SecretString;
 
-use crate::devices::looks;
 use crate::error::Error;
 use crate::hashing::Verdict;
 use crate::letters::Letter;
@@ -32,7 +33,7 @@ impl Identity {
             kind: ChallengeKind::PasswordRotation,
             digest: token.digest(),
             account: account.id,
-            email: None,
+            email: account.email.clone(),
             epoch: account.epoch,
             methods: beginning.methods,
             persistent: beginning.persistent,
@@ -41,7 +42,8 @@ impl Identity {
             expires_at: now + TO_CHOOSE,
         };
         let event = self.audit_event(AuditKind::PasswordExpired, account.id, origin)?;
-        let event = event.of_sign_in_with(&account.email);
+        let step = SignInStep::Right(self.guesser(&account.email, origin));
+        let event = event.of_sign_in_with(&account.email, step);
         Ok(((challenge, Error::PasswordExpired(token)), event))
     }
 
@@ -80,7 +82,6 @@ impl Identity {
         if rotated == Finished::Spent {
             return Err(Error::InvalidSessionToken);
         }
-        self.note_login(&account, now, origin).await;
         self.tell(&account.email, &Letter::PasswordChanged(origin)).await;
         Ok(made.signed_in)
     }
@@ -104,13 +105,5 @@ impl Identity {
         let local_part = account.email.split('@').next().unwrap_or_default();
         let known = [account.name.as_str(), account.email.as_str(), local_part];
         password.check_strength(&known, self.settings.password_min_score)
-    }
-
-    /// Notes a sign-in whose session is stored. Nothing depends on it, so a store that fails here fails nobody.
-    pub(crate) async fn note_login(&self, account: &Account, now: Timestamp, origin: &Origin) {
-        let guesser = self.guesser(&account.email, origin);
-        if let Err(error) = self.store.note_login(&account.email, &guesser, &looks(origin), now).await {
-            tracing::warn!(%error, "the time of a sign-in was not noted");
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis_store::{Account, AuditKind, ChallengeKind, Finished};
+use portcullis_store::{Account, AuditKind, ChallengeKind, Finished, SignInStep};
 use secrecy::SecretString;
 
 use crate::email::Email;
@@ -67,7 +67,7 @@ impl Identity {
     pub async fn confirm_address(&self, token: &SecretString, origin: &Origin) -> Result<Account, Error> {
         let (challenge, account) = self.begun_by_mail(ChallengeKind::EmailVerification, token).await?;
         let event = self.audit_event(AuditKind::EmailVerified, account.id, origin)?;
-        let event = event.of_sign_in_with(&account.email);
+        let event = event.of_sign_in_with(&account.email, SignInStep::None);
         match self.store.confirm_address(&challenge, &account, &event).await? {
             Finished::Done => Ok(Account { email_verified: true, ..account }),
             Finished::Spent => Err(Error::InvalidMailToken),

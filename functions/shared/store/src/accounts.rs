@@ -12,7 +12,7 @@ use crate::connection::Store;
 use crate::error::{StoreError, is_failed_condition};
 use crate::id::AccountId;
 use crate::idempotency::{self, FirstRegistration, IdempotentRequest};
-use crate::item::{Attributes, ItemReader, ItemWriter, text, texts, time};
+use crate::item::{Attributes, ItemReader, ItemWriter, text, texts, time, ttl};
 use crate::keys::{self, Key, LIST_PARTITION, LIST_SORT, SHARDS};
 use crate::revocations::RevocationEntry;
 use crate::transaction::Transaction;
@@ -285,10 +285,10 @@ impl Store {
         self.delete_sessions(account.id).await?;
         self.delete_api_keys(account.id).await?;
         self.delete_trading_accounts(account.id).await?;
+        self.let_sign_ins_expire(account, event).await?;
         let mut transaction = Transaction::on(self)
             .delete(&keys::credentials(&account.email))
             .delete(&keys::profile(account.id))
-            .delete(&keys::guesses(&account.email))
             .delete(&keys::factor(account.id))
             .put(RevocationEntry::erased(account.id, event.at).item())
             .delete(&keys::freeze(account.id))
@@ -298,6 +298,27 @@ impl Store {
         }
         // Another administrator may have gone meanwhile.
         Ok(leaving(transaction, account.id).commit("erasing an account").await?.is_ok())
+    }
+
+    /// What is known of sign-ins expires like their records from now on; one more sign-in keeps it again.
+    async fn let_sign_ins_expire(&self, account: &Account, event: &AuditEvent) -> Result<(), StoreError> {
+        let key = keys::audit_head(&keys::sign_ins(&account.email));
+        let updated = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .update_expression("SET expires_ttl = :ttl")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":ttl", ttl(event.at + event.seal.retention))
+            .send()
+            .await;
+        match updated {
+            Err(error) if !is_failed_condition(&error) => {
+                Err(StoreError::from_sdk("letting sign-ins expire", error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// One item, strongly consistent: every reader here decides something.

@@ -3,19 +3,21 @@
 //! One row counts the administrators that may be used. Whatever makes one account less an administrator takes its name
 //! from that row in the same transaction, on the condition that another one stays: two who demote each other meet there.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use jiff::Timestamp;
 
 use crate::accounts::{Account, AccountStatus, read_account};
-use crate::audit::{AuditEvent, together};
+use crate::audit::{AuditEvent, ChainEnd, together};
 use crate::connection::Store;
 use crate::error::StoreError;
-use crate::guesses::read as read_guesses;
 use crate::id::AccountId;
 use crate::item::{Attributes, ItemReader, number, text, texts};
 use crate::keys::{self, SHARDS};
 use crate::passwords::{NewPassword, replacing};
 use crate::revocations::Also;
+use crate::sign_ins::SignIns;
 use crate::transaction::Transaction;
 
 /// The role of administrators.
@@ -181,9 +183,8 @@ impl Store {
     /// When each of these people last signed in, in the same order.
     pub async fn last_logins(&self, accounts: &[Account]) -> Result<Vec<Option<Timestamp>>, StoreError> {
         const OPERATION: &str = "reading last sign-ins";
-        let row = |account: &Account| keys::guesses(&account.email);
-        let mut found: std::collections::HashMap<String, Option<Timestamp>> =
-            std::collections::HashMap::new();
+        let row = |account: &Account| keys::audit_head(&keys::sign_ins(&account.email));
+        let mut found: HashMap<String, SignIns> = HashMap::new();
         for batch in accounts.chunks(BATCH) {
             let mut asked: Vec<Attributes> = batch.iter().map(|account| row(account).attributes()).collect();
             for round in 0.. {
@@ -205,14 +206,25 @@ impl Store {
                 let items = answer.responses.as_mut().and_then(|tables| tables.remove(&self.table));
                 for item in items.unwrap_or_default() {
                     let partition = item.get(keys::PARTITION).and_then(|key| key.as_s().ok()).cloned();
-                    found.insert(partition.unwrap_or_default(), read_guesses(item)?.last_login_at);
+                    found.insert(partition.unwrap_or_default(), ChainEnd::of(vec![item])?.sign_ins());
                 }
                 let left = answer.unprocessed_keys.and_then(|mut tables| tables.remove(&self.table));
                 asked = left.map(|left| left.keys).unwrap_or_default();
             }
         }
-        let last_login = |account| found.get(&row(account).partition).copied().flatten();
+        let last_login = |account: &Account| {
+            found.remove(&row(account).partition)?.since(account.created_at).last_login_at
+        };
         Ok(accounts.iter().map(last_login).collect())
+    }
+
+    /// Sets every count of wrong passwords of an account back, with the event that tells of it, one of its sign-ins.
+    /// `confirmations` is the name under which the others are counted.
+    pub async fn unlock_account(&self, confirmations: &str, event: &AuditEvent) -> Result<(), StoreError> {
+        let transaction = Transaction::on(self).delete(&keys::guesses(confirmations)).record(event);
+        let committed = transaction.commit("unlocking an account").await?;
+        debug_assert!(committed.is_ok(), "no condition was given");
+        Ok(())
     }
 
     /// Replaces a password as an administrator does: everything that was issued before is dead from this moment on. Says

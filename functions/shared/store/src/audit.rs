@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use portcullis_platform::{Entropy, EntropyUnavailable};
 
 use crate::id::{AccountId, AuditId, Id, SessionId};
+use crate::sign_ins::SignInStep;
 
 pub use self::chain::ChainEnd;
 pub(crate) use self::chain::{Chain, HEAD_IS_BEHIND};
@@ -235,8 +236,8 @@ pub struct AuditEvent {
     pub(crate) id: AuditId,
     /// What makes its record tell if it was changed.
     pub(crate) seal: AuditSeal,
-    /// The address somebody signed in with, for an event of that chain.
-    pub(crate) signed_in_with: Option<String>,
+    /// The name somebody signed in with, for an event of that chain, and what it does to what is known of sign-ins.
+    pub(crate) signed_in_with: Option<(String, SignInStep)>,
     /// Where its chain ended, if that was read already.
     pub(crate) end: Option<ChainEnd>,
     /// What happened.
@@ -294,15 +295,15 @@ impl AuditEvent {
         })
     }
 
-    /// The same as part of the chain of sign-ins with this address, whose end a sign-in can read before it knows whose
+    /// The same as part of the chain of sign-ins under this name, whose end a sign-in can read before it knows whose
     /// account it is.
     #[must_use]
-    pub fn of_sign_in_with(mut self, email: &str) -> Self {
-        self.signed_in_with = Some(email.to_owned());
+    pub fn of_sign_in_with(mut self, name: &str, step: SignInStep) -> Self {
+        self.signed_in_with = Some((name.to_owned(), step));
         self
     }
 
-    /// The same behind the end of its chain as it was read.
+    /// The same behind the end of its chain as it was read, which otherwise is read when it is written.
     #[must_use]
     pub fn behind(mut self, end: ChainEnd) -> Self {
         self.end = Some(end);
@@ -311,7 +312,7 @@ impl AuditEvent {
 
     pub(crate) fn chain(&self) -> Chain {
         match &self.signed_in_with {
-            Some(email) => Chain::SignIns(email.clone()),
+            Some((name, _)) => Chain::SignIns(name.clone()),
             None => Chain::Account(self.subject),
         }
     }

@@ -9,7 +9,7 @@ use crate::id::AccountId;
 use crate::item::{Attributes, ItemReader, ItemWriter, number, text, texts, time};
 use crate::keys;
 use crate::sessions::Digest;
-use crate::transaction::Transaction;
+use crate::sign_ins::{TooEarly, Wait};
 
 /// What a challenge is for. One kind never stands for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +45,8 @@ pub struct Challenge {
     pub digest: Digest,
     /// Whose it is.
     pub account: AccountId,
-    /// The address its token went to, if it went by mail.
-    pub email: Option<String>,
+    /// The address it was begun with: its token went there, or somebody signed in with it.
+    pub email: String,
     /// The account's epoch when it was begun; a later epoch ends it.
     pub epoch: u64,
     /// How the person has proved who they are so far (RFC 8176 values).
@@ -62,12 +62,15 @@ pub struct Challenge {
 }
 
 impl Store {
-    /// Begins a challenge, with the event that tells of it.
-    pub async fn begin_challenge(&self, challenge: &Challenge, event: &AuditEvent) -> Result<(), StoreError> {
-        let begun = Transaction::on(self).put(item(challenge)).record(event);
-        let committed = begun.commit("beginning a challenge").await?;
-        debug_assert!(committed.is_ok(), "no condition was given");
-        Ok(())
+    /// Begins a challenge beside the event that tells of it, unless by now the guess that led to it comes too early.
+    pub async fn begin_challenge(
+        &self,
+        challenge: &Challenge,
+        event: &AuditEvent,
+        waits: &[Wait],
+    ) -> Result<Result<(), TooEarly>, StoreError> {
+        let key = keys::challenge(challenge.kind, &challenge.digest);
+        self.put_beside_event(item(challenge), &key, event, waits, "beginning a challenge").await
     }
 
     /// The challenge of this kind whose token has this digest, unless it is over: that its row may still be there says
@@ -87,7 +90,7 @@ impl Store {
 pub(crate) fn item(challenge: &Challenge) -> Attributes {
     ItemWriter::new(&keys::challenge(challenge.kind, &challenge.digest))
         .set("account", text(challenge.account.to_string()))
-        .set_some("email", challenge.email.as_deref().map(text))
+        .set("email", text(&challenge.email))
         .set("epoch", number(challenge.epoch))
         .set("methods", texts(&challenge.methods))
         .set("persistent", aws_sdk_dynamodb::types::AttributeValue::Bool(challenge.persistent))
@@ -104,7 +107,7 @@ fn read(kind: ChallengeKind, digest: Digest, found: Attributes) -> Result<Challe
         kind,
         digest,
         account: reader.parsed("account")?,
-        email: reader.text_if_any("email")?,
+        email: reader.text("email")?,
         epoch: reader.number("epoch")?,
         methods: reader.texts("methods")?,
         persistent: reader.flag("persistent")?,

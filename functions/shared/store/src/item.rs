@@ -109,6 +109,11 @@ impl ItemReader {
         }
     }
 
+    /// What comes after `prefix` in the names of the attributes that begin with it.
+    pub(crate) fn names_after(&self, prefix: &str) -> Vec<String> {
+        self.attributes.keys().filter_map(|name| name.strip_prefix(prefix)).map(str::to_owned).collect()
+    }
+
     pub(crate) fn text_if_any(&mut self, name: &str) -> Result<Option<String>, StoreError> {
         self.optional(name, into_text)
     }

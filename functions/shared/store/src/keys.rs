@@ -92,9 +92,10 @@ pub(crate) fn session(account: AccountId, session: SessionId) -> Key {
     Key::new(person(account), format!("{SESSION_PREFIX}{session}"))
 }
 
-/// Sign-ins with an address.
-pub(crate) fn sign_ins(email: &str) -> String {
-    format!("SIGNIN#{}", escaped(email))
+/// Sign-ins under a name. It is digested: people type passwords where a name belongs, and most names that are guessed
+/// at are nobody's.
+pub(crate) fn sign_ins(name: &str) -> String {
+    format!("SIGNIN#{}", digested(name))
 }
 
 /// One record of the audit trail whose chain lies in this partition.
@@ -212,10 +213,9 @@ pub(crate) fn challenge(kind: ChallengeKind, digest: &Digest) -> Key {
     Key::new(format!("CHAL#{}#{}", kind.as_str(), hexadecimal(digest)), "CHAL")
 }
 
-/// What is known of guesses at a name. It is digested: people type passwords where a name belongs, and most names that
-/// are guessed at are nobody's.
+/// The count of guesses under a name, which is digested like that of a sign-in.
 pub(crate) fn guesses(name: &str) -> Key {
-    Key::new(format!("GUESS#{}", hexadecimal(digest(&SHA256, name.as_bytes()).as_ref())), "GUESS")
+    Key::new(format!("GUESS#{}", digested(name)), "GUESS")
 }
 
 /// How much a client address did inside one window of time.
@@ -249,6 +249,10 @@ pub(crate) fn nothing() -> Key {
 /// The record of a request that may be repeated.
 pub(crate) fn idempotency(operation: &str, key_digest: &str) -> Key {
     Key::new(format!("IDEM#{operation}#{}", escaped(key_digest)), "IDEM")
+}
+
+fn digested(name: &str) -> String {
+    hexadecimal(digest(&SHA256, name.as_bytes()).as_ref())
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

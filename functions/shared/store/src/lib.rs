@@ -25,6 +25,7 @@ mod provider_outcomes;
 mod rates;
 mod revocations;
 mod sessions;
+mod sign_ins;
 mod table;
 mod trading_accounts;
 mod transaction;
@@ -40,7 +41,6 @@ pub use challenges::{Challenge, ChallengeKind};
 pub use connection::{Store, client_config};
 pub use error::StoreError;
 pub use factors::{ActiveFactor, Factor, FactorSignIn, FactorSwap, PendingFactor, SealedSecret};
-pub use guesses::{Guesser, Guesses, Reservation, Wait};
 pub use id::{AccountId, ApiKeyId, AuditId, Id, InvalidId, Kind, SessionId, TradingAccountId};
 pub use idempotency::{Fingerprint, FirstRegistration, IdempotentRequest};
 pub use metering::{Meter, Usage};
@@ -48,6 +48,7 @@ pub use passwords::{Finished, NewPassword, PasswordChange};
 pub use provider_outcomes::{Outcomes, ProviderMark};
 pub use revocations::{LONGEST_ACCESS_TOKEN, RevocationEntry};
 pub use sessions::{Digest, NewSession, Revocation, Rotation, RotationResult, Session, SessionPage};
+pub use sign_ins::{Guesser, SignInStep, SignIns, TooEarly, Wait};
 pub use trading_accounts::{
     BrokerSession, FirstLink, Freeze, Link, LookupPage, StoredTradingAccount, TradingAccountStatus,
 };

@@ -10,13 +10,14 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use jiff::Timestamp;
 
 use crate::accounts::Account;
-use crate::audit::{AuditEvent, ChainEnd};
+use crate::audit::AuditEvent;
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::id::{AccountId, SessionId};
 use crate::item::{Attributes, ItemReader, ItemWriter, bytes, number, text, texts, time, ttl};
 use crate::keys;
 use crate::revocations::{Also, RevocationEntry};
+use crate::sign_ins::{TooEarly, Wait};
 use crate::transaction::Transaction;
 
 /// A SHA-256 digest of a refresh token; the token itself never comes here.
@@ -137,20 +138,15 @@ pub struct SessionPage {
 }
 
 impl Store {
-    /// Makes a session, and appends the event that tells of it to the sign-ins that ended at `end` when that was read.
-    /// The two are written side by side: the token leaves only after both are stored.
+    /// Makes a session beside the event that tells of it, unless by now the guess that led to it comes too early.
     pub async fn start_session(
         &self,
         session: &NewSession,
         event: &AuditEvent,
-        end: ChainEnd,
-    ) -> Result<(), StoreError> {
-        let row = async {
-            let put = self.client.put_item().table_name(&self.table).set_item(Some(new_item(session)));
-            put.send().await.map_err(|error| StoreError::from_sdk("starting a session", error))
-        };
-        // Boxed, or every sign-in would carry the two of them about.
-        Box::pin(async { tokio::try_join!(row, self.append(event, end)) }).await.map(drop)
+        waits: &[Wait],
+    ) -> Result<Result<(), TooEarly>, StoreError> {
+        let key = keys::session(session.account, session.id);
+        self.put_beside_event(new_item(session), &key, event, waits, "starting a session").await
     }
 
     /// One conditional write that rotates, tells a replay from a theft, and returns what the answer needs.

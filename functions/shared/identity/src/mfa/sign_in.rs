@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-use portcullis_store::{Account, AuditKind, ChainEnd, Challenge, ChallengeKind, FactorSignIn};
+use portcullis_store::{Account, AuditKind, ChainEnd, Challenge, ChallengeKind, FactorSignIn, SignInStep};
 use secrecy::SecretString;
 
 use super::{PresentedCode, ROUNDS};
 use crate::error::Error;
+use crate::guessing::{PASSWORDS, too_early};
 use crate::login::{Beginning, SignedIn};
 use crate::session_token::{self, SessionToken};
 use crate::{Identity, Origin};
@@ -49,7 +49,7 @@ impl Identity {
             kind: ChallengeKind::Mfa,
             digest: token.digest(),
             account: account.id,
-            email: None,
+            email: account.email.clone(),
             epoch: account.epoch,
             methods: beginning.methods,
             persistent: beginning.persistent,
@@ -58,8 +58,10 @@ impl Identity {
             expires_at: self.clock.now() + TO_FINISH,
         };
         let event = self.audit_event(AuditKind::MfaRequired, account.id, origin)?;
-        let event = event.of_sign_in_with(&account.email).behind(sign_ins);
-        self.store.begin_challenge(&challenge, &event).await?;
+        let step = SignInStep::Right(self.guesser(&account.email, origin));
+        let event = event.of_sign_in_with(&account.email, step).behind(sign_ins);
+        let answered = self.store.begin_challenge(&challenge, &event, &PASSWORDS.waits()).await?;
+        answered.map_err(|early| too_early(early, event.at))?;
         Ok(MfaChallenge { token, expires_in: TO_FINISH })
     }
 
@@ -70,7 +72,10 @@ impl Identity {
         let now = self.clock.now();
         let challenge = self.store.challenge(ChallengeKind::Mfa, &digest, now).await?;
         let challenge = challenge.ok_or(Error::InvalidSessionToken)?;
-        let account = self.store.account(challenge.account).await?;
+        let (account, sign_ins) = tokio::try_join!(
+            self.store.account(challenge.account),
+            self.store.sign_ins_end(&challenge.email)
+        )?;
         // Whatever ended all that was issued before ends what was begun before as well.
         let account = account
             .filter(|account| self.admit(account).is_ok() && account.epoch <= challenge.epoch)
@@ -90,6 +95,7 @@ impl Identity {
             };
             if !self.has_current_password(&account, now) {
                 let ((next, expired), event) = self.rotation(&account, beginning, now, origin)?;
+                let event = event.behind(sign_ins.clone());
                 match self.store.continue_by_factor(&challenge, &proven.next, &next, &event).await? {
                     FactorSignIn::Started => return Err(expired),
                     FactorSignIn::Outdated => continue,
@@ -97,11 +103,12 @@ impl Identity {
                 }
             }
             let made = self.make_session(account.clone(), beginning, now, origin)?;
+            let event = made.event.behind(sign_ins.clone());
             let finished =
-                self.store.sign_in_by_factor(&challenge, &proven.next, &made.session, &made.event).await?;
+                self.store.sign_in_by_factor(&challenge, &proven.next, &made.session, &event).await?;
             match finished {
                 FactorSignIn::Started => {
-                    self.welcome(&account, now, origin).await;
+                    self.tell_of_new_device(&account, sign_ins.sign_ins(), origin).await;
                     return Ok(made.signed_in);
                 }
                 FactorSignIn::Outdated => {}
@@ -109,17 +116,5 @@ impl Identity {
             }
         }
         Err(Error::Contended)
-    }
-
-    /// What follows a sign-in whose session is stored; a store that fails here fails nobody's sign-in.
-    async fn welcome(&self, account: &Account, now: Timestamp, origin: &Origin) {
-        let told = async {
-            let before = self.store.guesses(&account.email).await?;
-            self.tell_of_new_device(account, &before, origin).await
-        };
-        if let Err(error) = told.await {
-            tracing::warn!(%error, "it is not known whether a device is new");
-        }
-        self.note_login(account, now, origin).await;
     }
 }

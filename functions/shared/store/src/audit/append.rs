@@ -8,15 +8,16 @@ use super::chain::{Chain, ChainEnd, HEAD_IS_BEHIND, HeadUpdate};
 use crate::connection::Store;
 use crate::error::{StoreError, is_failed_condition};
 use crate::item::{Attributes, text};
-use crate::keys;
+use crate::keys::{self, Key};
+use crate::sign_ins::{TooEarly, Wait};
 
 /// Others may be faster this often before an event is given up.
 const ROUNDS: usize = 32;
 
 impl Store {
-    /// Where the chain of sign-ins with this address ends.
-    pub async fn sign_ins_end(&self, email: &str) -> Result<ChainEnd, StoreError> {
-        self.chain_end(&Chain::SignIns(email.to_owned())).await
+    /// Where the chain of sign-ins under this name ends.
+    pub async fn sign_ins_end(&self, name: &str) -> Result<ChainEnd, StoreError> {
+        self.chain_end(&Chain::SignIns(name.to_owned())).await
     }
 
     /// Where a chain ends: its head and its last record, which lie side by side.
@@ -37,12 +38,60 @@ impl Store {
         ChainEnd::of(found.items.unwrap_or_default())
     }
 
-    /// Appends an event to a chain that ended here when it was read. The record decides, by the number it takes; the head
-    /// is written beside it and not after it, for which reason it holds the whole record: whoever comes next sees
-    /// whether the record is there too, and writes it where it is not.
-    pub(crate) async fn append(&self, event: &AuditEvent, mut end: ChainEnd) -> Result<(), StoreError> {
+    /// Writes an event that nothing else is written with.
+    pub async fn record(&self, event: &AuditEvent) -> Result<(), StoreError> {
+        // Without a wait no guess comes too early.
+        Box::pin(self.append(event, &[])).await.map(|_| ())
+    }
+
+    /// Answers a guess at a password: writes the event that tells of it, unless by now the guess comes too early.
+    pub async fn answer_guess(
+        &self,
+        event: &AuditEvent,
+        waits: &[Wait],
+    ) -> Result<Result<(), TooEarly>, StoreError> {
+        Box::pin(self.append(event, waits)).await
+    }
+
+    /// Writes a row that nobody knows of yet, and the event that tells of it, side by side: what opens the row leaves
+    /// only after both are stored. Where the event tells of a guess that comes too early, the row is taken away again.
+    pub(crate) async fn put_beside_event(
+        &self,
+        row: Attributes,
+        key: &Key,
+        event: &AuditEvent,
+        waits: &[Wait],
+        operation: &'static str,
+    ) -> Result<Result<(), TooEarly>, StoreError> {
+        let written = async {
+            let put = self.client.put_item().table_name(&self.table).set_item(Some(row));
+            put.send().await.map_err(|error| StoreError::from_sdk(operation, error))
+        };
+        // Boxed, or every sign-in would carry the two of them about.
+        let (_, answered) = Box::pin(async { tokio::try_join!(written, self.append(event, waits)) }).await?;
+        if answered.is_err() {
+            let key = Some(key.attributes());
+            let taken = self.client.delete_item().table_name(&self.table).set_key(key).send().await;
+            taken.map_err(|error| StoreError::from_sdk(operation, error))?;
+        }
+        Ok(answered)
+    }
+
+    /// Appends an event to its chain. The record decides, by the number it takes; the head is written beside it and not
+    /// after it, for which reason it holds the whole record: whoever comes next sees whether the record is there too,
+    /// and writes it where it is not.
+    async fn append(&self, event: &AuditEvent, waits: &[Wait]) -> Result<Result<(), TooEarly>, StoreError> {
         const OPERATION: &str = "writing the audit trail";
+        let mut end = match &event.end {
+            Some(end) => end.clone(),
+            None => Box::pin(self.chain_end(&event.chain())).await?,
+        };
         for _ in 0..ROUNDS {
+            if let Some((_, step)) = &event.signed_in_with
+                && let Err(early) = end.sign_ins().check_step(step, waits, event.at)
+            {
+                return Ok(Err(early));
+            }
             let link = end.link(event);
             // The head may hold a record that lost its number to another one. Nothing is written behind it before it
             // stands.
@@ -55,10 +104,10 @@ impl Store {
             }
             let (record, ()) =
                 tokio::try_join!(self.put_new(link.record, OPERATION), self.bring_up(link.head, OPERATION),)?;
-            let Some(in_the_way) = record else { return Ok(()) };
+            let Some(in_the_way) = record else { return Ok(Ok(())) };
             end = ChainEnd::after(in_the_way)?;
             if end.is(event) {
-                return Ok(());
+                return Ok(Ok(()));
             }
         }
         Err(StoreError::Unavailable { operation: OPERATION, cause: "others were always faster".into() })

@@ -1,7 +1,7 @@
 //! How records hang together.
 //!
 //! An account has two chains: one of its sign-ins, which lies under the address so that a sign-in can read its end before
-//! it knows whose account it is, and one of everything else. A record carries its number, the SHA-256 of the record
+//! it knows whose account it is (`sign_ins` says what its records carry), and one of everything else. A record carries its number, the SHA-256 of the record
 //! before it and when that one expires, and is written where no record of its number stands yet: so racing events
 //! queue up, and the chain has no branches. Beside the records lies the chain's head, a copy of the last record: it
 //! proves that the last record is there, and gives it back if it is not.
@@ -15,6 +15,7 @@ use crate::id::AccountId;
 use crate::item::{Attributes, ItemReader, ItemWriter, bytes, number, text, time, ttl};
 use crate::keys::{self, Key, LIST_PARTITION, LIST_SORT, TTL};
 use crate::sessions::Digest;
+use crate::sign_ins::SignIns;
 
 /// What stands in for the record before the first one.
 const NOTHING: Digest = [0; 32];
@@ -26,7 +27,7 @@ const NEVER: u64 = 253_402_300_799;
 pub(crate) enum Chain {
     /// What happened to an account, sign-ins apart.
     Account(AccountId),
-    /// Sign-ins with an address.
+    /// Sign-ins under a name.
     SignIns(String),
 }
 
@@ -34,7 +35,7 @@ impl Chain {
     pub(crate) fn partition(&self) -> String {
         match self {
             Self::Account(account) => keys::person(*account),
-            Self::SignIns(email) => keys::sign_ins(email),
+            Self::SignIns(name) => keys::sign_ins(name),
         }
     }
 }
@@ -46,6 +47,7 @@ pub(super) struct Placed {
     pub(super) digest: Digest,
     /// In Unix seconds.
     pub(super) expires: u64,
+    pub(super) sign_ins: SignIns,
     pub(super) item: Attributes,
 }
 
@@ -55,6 +57,7 @@ impl Placed {
         Ok(Self {
             number: reader.number("seq")?,
             expires: reader.number(TTL)?,
+            sign_ins: SignIns::read(&mut reader)?,
             digest: digest_of(&item),
             item,
         })
@@ -97,20 +100,24 @@ pub(crate) struct HeadUpdate {
 pub(crate) const HEAD_IS_BEHIND: &str = "attribute_not_exists(pk) OR seq < :seq";
 
 impl HeadUpdate {
-    fn new(event: &AuditEvent, sequence: u64, record: Attributes) -> Self {
-        let values = Attributes::from([
+    fn new(event: &AuditEvent, sequence: u64, record: Attributes, is_kept: bool) -> Self {
+        let mut values = Attributes::from([
             (":seq".to_owned(), number(sequence)),
             (":record".to_owned(), AttributeValue::M(record)),
-            (":ttl".to_owned(), ttl(event.at + event.seal.retention)),
         ]);
-        let update = "SET seq = :seq, latest = :record, expires_ttl = :ttl";
+        let update = if is_kept {
+            "SET seq = :seq, latest = :record REMOVE expires_ttl"
+        } else {
+            values.insert(":ttl".to_owned(), ttl(event.at + event.seal.retention));
+            "SET seq = :seq, latest = :record, expires_ttl = :ttl"
+        };
         Self { key: keys::audit_head(&event.chain().partition()), update, values }
     }
 }
 
 impl ChainEnd {
     /// Of items in the order of their numbers, the last first; a head, where there is one, comes before all.
-    pub(super) fn of(items: Vec<Attributes>) -> Result<Self, StoreError> {
+    pub(crate) fn of(items: Vec<Attributes>) -> Result<Self, StoreError> {
         let mut end = Self::default();
         for item in items {
             if item.contains_key("latest") {
@@ -134,10 +141,20 @@ impl ChainEnd {
         self.last.as_ref().is_some_and(|last| last.item.get(LIST_SORT) == Some(&id))
     }
 
-    pub(crate) fn link(&self, event: &AuditEvent) -> Link {
+    /// What is known of sign-ins at the end of their chain.
+    pub fn sign_ins(&self) -> SignIns {
+        let end = if self.is_head_ahead() { &self.head } else { &self.last };
+        end.as_ref().map(|end| end.sign_ins.clone()).unwrap_or_default()
+    }
+
+    fn is_head_ahead(&self) -> bool {
         let number_of = |placed: &Option<Placed>| placed.as_ref().map_or(0, |placed| placed.number);
+        number_of(&self.head) > number_of(&self.last)
+    }
+
+    pub(crate) fn link(&self, event: &AuditEvent) -> Link {
         let now = u64::try_from(event.at.as_second()).unwrap_or(0);
-        let is_ahead = number_of(&self.head) > number_of(&self.last);
+        let is_ahead = self.is_head_ahead();
         let (number, previous, expires, restored) = match (&self.last, &self.head) {
             (None, None) => (1, NOTHING, 0, None),
             // The last record is gone too early, or its writer was cut off: the head gives it back.
@@ -150,13 +167,22 @@ impl ChainEnd {
             (Some(last), None) => (last.number + 2, NOTHING, NEVER, None),
             (None, Some(_)) => unreachable!("a head without a record is ahead of it"),
         };
-        let record = record(event, number, &previous, expires);
-        let head = HeadUpdate::new(event, number, record.clone());
+        let step = event.signed_in_with.as_ref().map(|(_, step)| step);
+        let sign_ins = step.map(|step| self.sign_ins().after(step, event.at)).unwrap_or_default();
+        let record = record(event, number, &previous, expires, &sign_ins);
+        // When somebody last signed in is to be known longer than records are kept.
+        let head = HeadUpdate::new(event, number, record.clone(), sign_ins.last_login_at.is_some());
         Link { record, head, restored }
     }
 }
 
-fn record(event: &AuditEvent, sequence: u64, previous: &Digest, expires: u64) -> Attributes {
+fn record(
+    event: &AuditEvent,
+    sequence: u64,
+    previous: &Digest,
+    expires: u64,
+    sign_ins: &SignIns,
+) -> Attributes {
     let partition = event.chain().partition();
     let mut record = ItemWriter::new(&keys::audit(&partition, sequence))
         .set("seq", number(sequence))
@@ -178,6 +204,7 @@ fn record(event: &AuditEvent, sequence: u64, previous: &Digest, expires: u64) ->
         .set("request_id", text(&event.request_id))
         .expires(event.at + event.seal.retention)
         .finish();
+    record.extend(sign_ins.attributes());
     let mac = event.seal.mac(&digest_of(&record));
     record.insert(MAC.to_owned(), bytes(mac));
     record

@@ -1,0 +1,315 @@
+//! What is known of the sign-ins under a name, and how the trail decides a guess at a password.
+//!
+//! Each record of the chain of sign-ins carries what was known once it was written: wrong guesses in a row by who made
+//! them, the last failure, the last sign-in. A guess is answered once its record stands, and its record takes the
+//! number after the one that was read. So of guesses sent side by side each is decided on what the one before it left,
+//! and whoever comes too late learns nothing of theirs. A name that is nobody's has such a chain as well.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+
+use crate::audit::Chain;
+use crate::connection::Store;
+use crate::error::StoreError;
+use crate::item::{Attributes, ItemReader, bytes, number, time};
+
+/// Devices whose guesses are kept apart at one time: of more, the one that guessed longest ago begins anew.
+const MOST_DEVICES: usize = 4;
+
+const COUNT: &str = "guesses_";
+const LAST: &str = "guessed_at_";
+const STRANGER: &str = "stranger";
+
+/// Whose guesses are counted together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Guesser {
+    /// Everybody of whom nothing is known.
+    Stranger,
+    /// A device the person has signed in with before, by its hexadecimal id.
+    Device(String),
+}
+
+impl Guesser {
+    fn word(&self) -> &str {
+        match self {
+            Self::Stranger => STRANGER,
+            Self::Device(id) => id,
+        }
+    }
+
+    fn of_word(word: &str) -> Self {
+        if word == STRANGER { Self::Stranger } else { Self::Device(word.to_owned()) }
+    }
+}
+
+/// After this many guesses the next one must come this long after the last. Of several the longest counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wait {
+    /// So many guesses.
+    pub after: u64,
+    /// So long.
+    pub wait: Duration,
+}
+
+/// A guess whose time has not come. It is not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooEarly {
+    /// When it has.
+    pub until: Timestamp,
+}
+
+/// Guesses in a row, and when the last of them came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Count {
+    pub(crate) guesses: u64,
+    pub(crate) last: Timestamp,
+}
+
+impl Count {
+    /// Whether the next guess may come; `waits` in ascending order.
+    pub(crate) fn check(self, waits: &[Wait], now: Timestamp) -> Result<(), TooEarly> {
+        let wait = waits.iter().rev().find(|wait| wait.after <= self.guesses);
+        let until = wait.map_or(self.last, |wait| self.last + wait.wait);
+        if wait.is_some() && until > now { Err(TooEarly { until }) } else { Ok(()) }
+    }
+}
+
+/// What an event does to what is known of sign-ins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignInStep {
+    /// Nothing.
+    None,
+    /// A guess was wrong.
+    Wrong(Guesser),
+    /// A password was wrong that somebody confirmed something with who is signed in already.
+    WrongConfirmation,
+    /// A guess was right, and no session begins yet.
+    Right(Guesser),
+    /// A session begins.
+    SignedIn {
+        /// For whom.
+        guesser: Guesser,
+        /// Digest of what they looked like.
+        seen_as: Vec<u8>,
+    },
+    /// Everything that was wrong is forgotten.
+    Unlocked,
+}
+
+impl SignInStep {
+    fn guesser(&self) -> Option<&Guesser> {
+        match self {
+            Self::Wrong(guesser) | Self::Right(guesser) | Self::SignedIn { guesser, .. } => Some(guesser),
+            Self::None | Self::WrongConfirmation | Self::Unlocked => None,
+        }
+    }
+}
+
+/// What is known of the sign-ins under a name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SignIns {
+    /// Sign-ins that failed since the last one that did not.
+    pub failed_login_attempts: u64,
+    /// When the last of all failed.
+    pub last_failed_login_at: Option<Timestamp>,
+    /// When somebody last signed in.
+    pub last_login_at: Option<Timestamp>,
+    /// Digest of what they looked like.
+    pub last_seen_as: Option<Vec<u8>>,
+    guesses: BTreeMap<Guesser, Count>,
+}
+
+impl SignIns {
+    /// Whether another guess may be looked at; `waits` in ascending order.
+    pub fn check(&self, guesser: &Guesser, waits: &[Wait], now: Timestamp) -> Result<(), TooEarly> {
+        self.guesses.get(guesser).map_or(Ok(()), |count| count.check(waits, now))
+    }
+
+    /// Whether the guess of this step may be answered.
+    pub(crate) fn check_step(
+        &self,
+        step: &SignInStep,
+        waits: &[Wait],
+        now: Timestamp,
+    ) -> Result<(), TooEarly> {
+        step.guesser().map_or(Ok(()), |guesser| self.check(guesser, waits, now))
+    }
+
+    /// The same without the sign-ins of whoever had the name before an account of this age.
+    #[must_use]
+    pub fn since(self, made: Timestamp) -> Self {
+        match self.last_login_at {
+            Some(last) if last < made => Self { last_login_at: None, last_seen_as: None, ..self },
+            _ => self,
+        }
+    }
+
+    /// What is known after one more event.
+    pub(crate) fn after(&self, step: &SignInStep, at: Timestamp) -> Self {
+        let mut next = self.clone();
+        match step {
+            SignInStep::None => {}
+            SignInStep::Wrong(guesser) => {
+                let guesses = next.guesses.get(guesser).map_or(0, |count| count.guesses);
+                let count = Count { guesses: guesses.saturating_add(1), last: at };
+                next.guesses.insert(guesser.clone(), count);
+                next.forget_devices();
+                next.failed_login_attempts += 1;
+                next.last_failed_login_at = Some(at);
+            }
+            SignInStep::WrongConfirmation => {
+                next.failed_login_attempts += 1;
+                next.last_failed_login_at = Some(at);
+            }
+            SignInStep::Right(guesser) => {
+                next.guesses.remove(guesser);
+            }
+            SignInStep::SignedIn { guesser, seen_as } => {
+                next.guesses.remove(guesser);
+                next.failed_login_attempts = 0;
+                next.last_login_at = Some(at);
+                next.last_seen_as = Some(seen_as.clone());
+            }
+            SignInStep::Unlocked => {
+                next.guesses.clear();
+                next.failed_login_attempts = 0;
+            }
+        }
+        next
+    }
+
+    fn forget_devices(&mut self) {
+        let devices = self.guesses.iter().filter(|(guesser, _)| **guesser != Guesser::Stranger);
+        if devices.clone().count() > MOST_DEVICES
+            && let Some((oldest, _)) = devices.min_by_key(|(_, count)| count.last)
+        {
+            let oldest = oldest.clone();
+            self.guesses.remove(&oldest);
+        }
+    }
+
+    /// As attributes of a record; nothing is written that is not known.
+    pub(crate) fn attributes(&self) -> Attributes {
+        let mut written = Attributes::new();
+        let mut set = |name: String, value: AttributeValue| written.insert(name, value);
+        if self.failed_login_attempts > 0 {
+            set("failed_attempts".to_owned(), number(self.failed_login_attempts));
+        }
+        for (name, at) in
+            [("last_failed_at", self.last_failed_login_at), ("last_login_at", self.last_login_at)]
+        {
+            at.map(|at| set(name.to_owned(), time(at)));
+        }
+        if let Some(look) = &self.last_seen_as {
+            set("last_seen_as".to_owned(), bytes(look.clone()));
+        }
+        for (guesser, count) in &self.guesses {
+            set(format!("{COUNT}{}", guesser.word()), number(count.guesses));
+            set(format!("{LAST}{}", guesser.word()), time(count.last));
+        }
+        written
+    }
+
+    /// From a record of any chain; those of accounts have none of it.
+    pub(crate) fn read(reader: &mut ItemReader) -> Result<Self, StoreError> {
+        let mut guesses = BTreeMap::new();
+        for word in reader.names_after(COUNT) {
+            let count = reader.number(&format!("{COUNT}{word}"))?;
+            let last = reader.time(&format!("{LAST}{word}"))?;
+            guesses.insert(Guesser::of_word(&word), Count { guesses: count, last });
+        }
+        Ok(Self {
+            failed_login_attempts: reader.number_if_any("failed_attempts")?.unwrap_or(0),
+            last_failed_login_at: reader.time_if_any("last_failed_at")?,
+            last_login_at: reader.time_if_any("last_login_at")?,
+            last_seen_as: reader.bytes_if_any("last_seen_as")?,
+            guesses,
+        })
+    }
+}
+
+impl Store {
+    /// What is known of the sign-ins under a name.
+    pub async fn sign_ins(&self, name: &str) -> Result<SignIns, StoreError> {
+        Ok(self.chain_end(&Chain::SignIns(name.to_owned())).await?.sign_ins())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    fn device(name: &str) -> Guesser {
+        Guesser::Device(name.to_owned())
+    }
+
+    fn after(steps: &[(SignInStep, i64)]) -> SignIns {
+        steps.iter().fold(SignIns::default(), |known, (step, seconds)| known.after(step, at(*seconds)))
+    }
+
+    const WAITS: [Wait; 2] =
+        [Wait { after: 2, wait: Duration::from_secs(10) }, Wait { after: 3, wait: Duration::from_secs(60) }];
+
+    #[test]
+    fn the_longest_wait_that_was_reached_counts_from_the_last_guess() {
+        let wrong = |seconds| (SignInStep::Wrong(Guesser::Stranger), seconds);
+        let check = |known: &SignIns, now| known.check(&Guesser::Stranger, &WAITS, at(now));
+        let one = after(&[wrong(1)]);
+        assert_eq!(check(&one, 1), Ok(()));
+        let two = after(&[wrong(1), wrong(2)]);
+        assert_eq!((check(&two, 11), check(&two, 12)), (Err(TooEarly { until: at(12) }), Ok(())));
+        let many = after(&[wrong(1), wrong(2), wrong(3), wrong(4)]);
+        assert_eq!((check(&many, 63), check(&many, 64)), (Err(TooEarly { until: at(64) }), Ok(())));
+        assert_eq!(many.check(&device("d"), &WAITS, at(4)), Ok(()), "somebody else's count");
+        assert_eq!(many.check(&Guesser::Stranger, &[], at(4)), Ok(()), "who does not wait");
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let known = after(&[
+            (SignInStep::Wrong(Guesser::Stranger), 1),
+            (SignInStep::SignedIn { guesser: device("a"), seen_as: vec![1, 2] }, 2),
+            (SignInStep::Wrong(device("a")), 3),
+            (SignInStep::Wrong(device("b")), 4),
+            (SignInStep::WrongConfirmation, 5),
+        ]);
+        let read = SignIns::read(&mut ItemReader::new("audit", known.attributes())).unwrap();
+        assert_eq!(read, known);
+        assert_eq!((read.failed_login_attempts, read.last_failed_login_at), (3, Some(at(5))));
+        assert_eq!(SignIns::default().attributes(), Attributes::new());
+    }
+
+    #[test]
+    fn a_right_guess_forgives_its_guesser_and_nobody_else() {
+        let wrong = [(SignInStep::Wrong(Guesser::Stranger), 1), (SignInStep::Wrong(device("a")), 2)];
+        let known = after(&wrong).after(&SignInStep::Right(device("a")), at(3));
+        assert_eq!(known.guesses.keys().collect::<Vec<_>>(), [&Guesser::Stranger]);
+        assert_eq!(known.failed_login_attempts, 2);
+        let unlocked = after(&wrong).after(&SignInStep::Unlocked, at(3));
+        assert_eq!((unlocked.guesses.len(), unlocked.failed_login_attempts), (0, 0));
+    }
+
+    #[test]
+    fn of_many_devices_the_one_that_guessed_longest_ago_begins_anew() {
+        let devices = ["a", "b", "c", "d", "e"];
+        let steps: Vec<_> =
+            devices.iter().zip(1..).map(|(name, at)| (SignInStep::Wrong(device(name)), at)).collect();
+        let known = after(&[vec![(SignInStep::Wrong(Guesser::Stranger), 0)], steps].concat());
+        let kept: Vec<_> = known.guesses.keys().map(Guesser::word).collect();
+        assert_eq!(kept, ["stranger", "b", "c", "d", "e"]);
+    }
+
+    #[test]
+    fn an_account_does_not_inherit_the_last_sign_in_of_its_address() {
+        let known = after(&[(SignInStep::SignedIn { guesser: Guesser::Stranger, seen_as: vec![1] }, 5)]);
+        assert_eq!(known.clone().since(at(5)), known);
+        assert_eq!(known.since(at(6)).last_login_at, None);
+    }
+}
