@@ -12,9 +12,7 @@ use std::time::Duration;
 
 use portcullis_harness::in_process::World;
 use portcullis_harness::process::Running;
-use portcullis_identity::{
-    AuditFilter, AuditRecord, Caller, Error, Finding, Logout, Origin, ProfileUpdate, Wrong,
-};
+use portcullis_identity::{AuditFilter, AuditRecord, Caller, Finding, Logout, Origin, ProfileUpdate, Wrong};
 use portcullis_platform::Clock;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};

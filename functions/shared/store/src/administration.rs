@@ -12,6 +12,7 @@ use crate::accounts::{Account, AccountStatus, read_account};
 use crate::audit::{AuditEvent, ChainEnd, together};
 use crate::connection::Store;
 use crate::error::StoreError;
+use crate::guesses::forgiving;
 use crate::id::AccountId;
 use crate::item::{Attributes, ItemReader, number, text, texts};
 use crate::keys::{self, SHARDS};
@@ -221,7 +222,7 @@ impl Store {
     /// Sets every count of wrong passwords of an account back, with the event that tells of it, one of its sign-ins.
     /// `confirmations` is the name under which the others are counted.
     pub async fn unlock_account(&self, confirmations: &str, event: &AuditEvent) -> Result<(), StoreError> {
-        let transaction = Transaction::on(self).delete(&keys::guesses(confirmations)).record(event);
+        let transaction = forgiving(Transaction::on(self), confirmations, event.at).record(event);
         let committed = transaction.commit("unlocking an account").await?;
         debug_assert!(committed.is_ok(), "no condition was given");
         Ok(())

@@ -69,8 +69,7 @@ impl Store {
         event: &AuditEvent,
         waits: &[Wait],
     ) -> Result<Result<(), TooEarly>, StoreError> {
-        let key = keys::challenge(challenge.kind, &challenge.digest);
-        self.put_beside_event(item(challenge), &key, event, waits, "beginning a challenge").await
+        self.put_beside_event(item(challenge), event, waits, "beginning a challenge").await
     }
 
     /// The challenge of this kind whose token has this digest, unless it is over: that its row may still be there says

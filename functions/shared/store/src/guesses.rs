@@ -16,6 +16,7 @@ use crate::error::{StoreError, is_failed_condition};
 use crate::item::{Attributes, ItemReader, bytes, number, time, ttl};
 use crate::keys;
 use crate::sign_ins::{Count, TooEarly, Wait};
+use crate::transaction::Transaction;
 
 /// How long a count is kept after the last guess.
 const KEPT: Duration = Duration::from_hours(24);
@@ -104,8 +105,25 @@ impl Store {
 
     /// Sets the count back after a guess that was right.
     pub async fn forgive_guesses(&self, name: &str) -> Result<(), StoreError> {
-        let key = keys::guesses(name).attributes();
-        let deleted = self.client.delete_item().table_name(&self.table).set_key(Some(key)).send().await;
-        deleted.map(drop).map_err(|error| StoreError::from_sdk("forgiving guesses", error))
+        let forgiven = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::guesses(name).attributes()))
+            .update_expression(FORGIVING);
+        forgiven.send().await.map(drop).map_err(|error| StoreError::from_sdk("forgiving guesses", error))
     }
+}
+
+/// What sets a count back. The row goes with its time.
+const FORGIVING: &str = "REMOVE guesses, guessed_at";
+
+/// The same as part of a transaction, where there may be no row yet.
+pub(crate) fn forgiving<'a>(transaction: Transaction<'a>, name: &str, now: Timestamp) -> Transaction<'a> {
+    let update = format!("{FORGIVING} SET expires_ttl = :ttl");
+    transaction.update(
+        &keys::guesses(name),
+        &update,
+        Attributes::from([(":ttl".to_owned(), ttl(now + KEPT))]),
+    )
 }

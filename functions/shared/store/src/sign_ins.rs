@@ -153,8 +153,8 @@ impl SignIns {
         match step {
             SignInStep::None => {}
             SignInStep::Wrong(guesser) => {
-                let guesses = next.guesses.get(guesser).map_or(0, |count| count.guesses);
-                let count = Count { guesses: guesses.saturating_add(1), last: at };
+                let before = next.guesses.get(guesser).map_or(0, |count| count.guesses);
+                let count = Count { guesses: before.saturating_add(1), last: at };
                 next.guesses.insert(guesser.clone(), count);
                 next.forget_devices();
                 next.failed_login_attempts += 1;
@@ -255,7 +255,7 @@ mod tests {
     }
 
     const WAITS: [Wait; 2] =
-        [Wait { after: 2, wait: Duration::from_secs(10) }, Wait { after: 3, wait: Duration::from_secs(60) }];
+        [Wait { after: 2, wait: Duration::from_secs(10) }, Wait { after: 3, wait: Duration::from_mins(1) }];
 
     #[test]
     fn the_longest_wait_that_was_reached_counts_from_the_last_guess() {

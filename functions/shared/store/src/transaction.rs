@@ -105,6 +105,17 @@ impl<'a> Transaction<'a> {
         self.push(check.ok().map(|check| TransactWriteItem::builder().condition_check(check).build()))
     }
 
+    /// Changes an item, or makes it.
+    pub(crate) fn update(self, key: &Key, update: &str, values: Attributes) -> Self {
+        let update = Update::builder()
+            .table_name(&self.store.table)
+            .set_key(Some(key.attributes()))
+            .update_expression(update)
+            .set_expression_attribute_values((!values.is_empty()).then_some(values))
+            .build();
+        self.push(update.ok().map(|update| TransactWriteItem::builder().update(update).build()))
+    }
+
     /// Removes an item, there or not.
     pub(crate) fn delete(self, key: &Key) -> Self {
         let delete = Delete::builder().table_name(&self.store.table).set_key(Some(key.attributes())).build();

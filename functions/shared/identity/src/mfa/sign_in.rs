@@ -81,7 +81,7 @@ impl Identity {
             .filter(|account| self.admit(account).is_ok() && account.epoch <= challenge.epoch)
             .ok_or(Error::InvalidSessionToken)?;
         for _ in 0..ROUNDS {
-            let proven = match self.prove(account.id, &sign_in.code, now, origin).await {
+            let proven = match Box::pin(self.prove(account.id, &sign_in.code, now, origin)).await {
                 Err(Error::WrongCode) => return Err(Error::InvalidCode),
                 // It was switched off meanwhile; the next sign-in will not ask for it.
                 Err(Error::MfaNotSetUp) => return Err(Error::InvalidSessionToken),
@@ -108,7 +108,7 @@ impl Identity {
                 self.store.sign_in_by_factor(&challenge, &proven.next, &made.session, &event).await?;
             match finished {
                 FactorSignIn::Started => {
-                    self.tell_of_new_device(&account, sign_ins.sign_ins(), origin).await;
+                    Box::pin(self.tell_of_new_device(&account, sign_ins.sign_ins(), origin)).await;
                     return Ok(made.signed_in);
                 }
                 FactorSignIn::Outdated => {}

@@ -8,7 +8,7 @@ use super::chain::{Chain, ChainEnd, HEAD_IS_BEHIND, HeadUpdate};
 use crate::connection::Store;
 use crate::error::{StoreError, is_failed_condition};
 use crate::item::{Attributes, text};
-use crate::keys::{self, Key};
+use crate::keys;
 use crate::sign_ins::{TooEarly, Wait};
 
 /// Others may be faster this often before an event is given up.
@@ -17,7 +17,8 @@ const ROUNDS: usize = 32;
 impl Store {
     /// Where the chain of sign-ins under this name ends.
     pub async fn sign_ins_end(&self, name: &str) -> Result<ChainEnd, StoreError> {
-        self.chain_end(&Chain::SignIns(name.to_owned())).await
+        // Boxed: it is waited for beside other reads.
+        Box::pin(self.chain_end(&Chain::SignIns(name.to_owned()))).await
     }
 
     /// Where a chain ends: its head and its last record, which lie side by side.
@@ -54,11 +55,10 @@ impl Store {
     }
 
     /// Writes a row that nobody knows of yet, and the event that tells of it, side by side: what opens the row leaves
-    /// only after both are stored. Where the event tells of a guess that comes too early, the row is taken away again.
+    /// only after both are stored. Where the event tells of a guess that comes too early, the row stands for nothing.
     pub(crate) async fn put_beside_event(
         &self,
         row: Attributes,
-        key: &Key,
         event: &AuditEvent,
         waits: &[Wait],
         operation: &'static str,
@@ -69,11 +69,6 @@ impl Store {
         };
         // Boxed, or every sign-in would carry the two of them about.
         let (_, answered) = Box::pin(async { tokio::try_join!(written, self.append(event, waits)) }).await?;
-        if answered.is_err() {
-            let key = Some(key.attributes());
-            let taken = self.client.delete_item().table_name(&self.table).set_key(key).send().await;
-            taken.map_err(|error| StoreError::from_sdk(operation, error))?;
-        }
         Ok(answered)
     }
 
