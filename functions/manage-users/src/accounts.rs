@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use portcullis_identity::{
-    Account, AccountRequest, AccountStatus, ApiKey, Email, FirstPassword, Guesses, Listed, PersonName,
+    Account, AccountRequest, AccountStatus, ApiKey, Email, FirstPassword, Listed, PersonName, SignIns,
     StandingUpdate, Username,
 };
 use serde_json::{Map, Value, json};
@@ -176,7 +176,7 @@ pub(crate) fn told(account: &Account) -> Map<String, Value> {
     ])
 }
 
-fn described(listed: &Listed, history: &Guesses, keys: &[ApiKey], now: Timestamp) -> Map<String, Value> {
+fn described(listed: &Listed, history: &SignIns, keys: &[ApiKey], now: Timestamp) -> Map<String, Value> {
     let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
     let is_live = |key: &&ApiKey| key.expires_at.is_none_or(|end| end > now);
     let status = match (keys.iter().any(|key| is_live(&key)), keys.is_empty()) {

@@ -1,5 +1,7 @@
 //! The keys of tokens, read from the secret store once and ready for use.
 
+use std::sync::Arc;
+
 use aws_lc_rs::hmac;
 use portcullis_platform::{SecretName, Secrets, SecretsError};
 use portcullis_store::Fingerprint;
@@ -14,7 +16,8 @@ use crate::services::ServiceTokens;
 /// Keys that sign and verify, and the published set.
 #[derive(Debug)]
 pub struct Keyring {
-    pub(crate) signing: SigningKey,
+    /// Shared with the threads that sign.
+    pub(crate) signing: Arc<SigningKey>,
     pub(crate) verification: VerificationKeys,
     /// The first makes refresh tokens, all are accepted.
     pub(crate) refresh_macs: Vec<hmac::Key>,
@@ -93,7 +96,7 @@ impl Keyring {
             audit_macs,
             service_tokens,
             fingerprints: key(&session.current, "fingerprint a repeatable request")?,
-            signing: current,
+            signing: Arc::new(current),
         })
     }
 

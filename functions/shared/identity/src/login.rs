@@ -5,6 +5,7 @@
 //! after the other (`portcullis_store::SignIns`). A name that is nobody's takes the same way, and ends as a wrong
 //! password does.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,6 +15,7 @@ use portcullis_store::{
 };
 use portcullis_verifier::Claims;
 use secrecy::SecretString;
+use tokio::task::JoinHandle;
 
 use crate::devices::looks;
 use crate::email::Email;
@@ -98,7 +100,36 @@ pub(crate) struct Beginning {
 pub(crate) struct MadeSession {
     pub(crate) session: NewSession,
     pub(crate) event: AuditEvent,
-    pub(crate) signed_in: SignedIn,
+    pub(crate) answer: Answer,
+}
+
+/// What a session is answered with. Its access token is being signed while the session is being stored: the one
+/// computes while the other waits.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) account: Account,
+    at: Timestamp,
+    access_token: JoinHandle<Result<String, Error>>,
+    expires_in: Duration,
+    refresh: RefreshGrant,
+    token_in_body: bool,
+    device: SecretString,
+}
+
+impl Answer {
+    /// The whole of it, for a session that is stored.
+    pub(crate) async fn finish(self) -> Result<SignedIn, Error> {
+        let signed = self.access_token.await;
+        Ok(SignedIn {
+            access_token: signed.map_err(|_| Error::Internal("the thread that signs a token is gone"))??,
+            account: self.account,
+            at: self.at,
+            expires_in: self.expires_in,
+            refresh: self.refresh,
+            token_in_body: self.token_in_body,
+            device: self.device,
+        })
+    }
 }
 
 /// A guess at a password, and how the trail ended when it came.
@@ -202,8 +233,8 @@ impl Identity {
         let event = made.event.behind(guess.sign_ins);
         let started = self.store.start_session(&made.session, &event, &waits).await?;
         started.map_err(|early| too_early(early, now))?;
-        self.tell_of_new_device(&made.signed_in.account, before, origin).await;
-        Ok(Login::SignedIn(Box::new(made.signed_in)))
+        self.tell_of_new_device(&made.answer.account, before, origin).await;
+        Ok(Login::SignedIn(Box::new(made.answer.finish().await?)))
     }
 
     /// Notes a failure, in the same way whether or not the name is anybody's.
@@ -303,16 +334,17 @@ impl Identity {
         let mut event = event.of_sign_in_with(&account.email, step);
         event.session = Some(id);
         event.at = now;
-        let signed_in = SignedIn {
+        let (claims, key) = (self.fresh_claims(&account, &session, now)?, Arc::clone(&self.keyring.signing));
+        let answer = Answer {
             at: now,
-            access_token: self.access_token(&account, &session, now)?,
+            access_token: tokio::task::spawn_blocking(move || key.sign(&claims)),
             expires_in: self.settings.access_token_ttl,
             refresh: RefreshGrant::of(token, &session, now),
             token_in_body: beginning.token_in_body,
             device: self.device_token(&account.email, origin)?,
             account,
         };
-        Ok(MadeSession { session, event, signed_in })
+        Ok(MadeSession { session, event, answer })
     }
 
     /// A fresh access token for a session.
@@ -322,10 +354,14 @@ impl Identity {
         session: &NewSession,
         now: Timestamp,
     ) -> Result<String, Error> {
+        self.keyring.signing.sign(&self.fresh_claims(account, session, now)?)
+    }
+
+    fn fresh_claims(&self, account: &Account, session: &NewSession, now: Timestamp) -> Result<Claims, Error> {
         let mut random = [0; 16];
         self.entropy.fill(&mut random)?;
         let issued_at = unix_seconds(now);
-        self.keyring.signing.sign(&Claims {
+        Ok(Claims {
             iss: self.settings.issuer.clone(),
             aud: self.settings.audience.clone(),
             sub: account.id.to_string(),

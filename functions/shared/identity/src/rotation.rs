@@ -83,7 +83,7 @@ impl Identity {
             return Err(Error::InvalidSessionToken);
         }
         self.tell(&account.email, &Letter::PasswordChanged(origin)).await;
-        Ok(made.signed_in)
+        made.answer.finish().await
     }
 
     /// A hash of a password that may be chosen and is not the present one.

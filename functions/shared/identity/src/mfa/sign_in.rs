@@ -109,7 +109,7 @@ impl Identity {
             match finished {
                 FactorSignIn::Started => {
                     Box::pin(self.tell_of_new_device(&account, sign_ins.sign_ins(), origin)).await;
-                    return Ok(made.signed_in);
+                    return made.answer.finish().await;
                 }
                 FactorSignIn::Outdated => {}
                 FactorSignIn::ChallengeSpent => return Err(Error::InvalidSessionToken),
