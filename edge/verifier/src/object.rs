@@ -5,6 +5,7 @@
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeSet;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -81,7 +82,7 @@ pub(crate) fn read<'de, M: Members<'de>>(
 #[derive(Default)]
 struct Seen<'de> {
     first: Vec<Cow<'de, str>>,
-    rest: BTreeSet<Cow<'de, str>>,
+    rest: BTreeSet<String>,
 }
 
 impl<'de> Seen<'de> {
@@ -98,7 +99,7 @@ impl<'de> Seen<'de> {
         if self.first.len() < Self::FEW {
             self.first.push(name);
         } else {
-            self.rest.insert(name);
+            self.rest.insert(name.into_owned());
         }
     }
 }
@@ -169,12 +170,13 @@ impl<'de> Visitor<'de> for Sound {
         Ok(self)
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
-        let mut seen = BTreeSet::new();
+        let mut seen = Seen::default();
         while let Some(Text(name)) = map.next_key()? {
-            if !seen.insert(name) {
+            if seen.contains(&name) {
                 return Err(A::Error::custom("a name occurs twice"));
             }
             map.next_value::<Self>()?;
+            seen.insert(name);
         }
         Ok(self)
     }

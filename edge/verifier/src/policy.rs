@@ -4,8 +4,9 @@
 //! `inherits`, `permissions` and `services`, all optional. What a role allows is worked out once, while the document is
 //! read; a bad one stops the start with a [`PolicyError`] that names the offending role.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 mod document;
 mod error;
@@ -27,14 +28,15 @@ const EVERY_SERVICE: &str = "*";
 /// Roles and what they allow in effect. A role the policy does not know allows nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    roles: BTreeMap<String, Effective>,
+    /// In the order of the names.
+    roles: Vec<(String, Effective)>,
 }
 
-/// What one role allows, with all it inherits.
+/// What one role allows, with all it inherits, each grant and service once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Effective {
-    grants: BTreeSet<Grant>,
-    services: BTreeSet<String>,
+    grants: Vec<Grant>,
+    services: Vec<String>,
 }
 
 impl Policy {
@@ -42,7 +44,7 @@ impl Policy {
     pub fn parse(json: &str) -> Result<Self, PolicyError> {
         let document = document::parse(json)?;
         for role in REQUIRED_ROLES {
-            if !document.contains_key(role) {
+            if document.find(role).is_none() {
                 return Err(PolicyError::MissingRole { role });
             }
         }
@@ -51,7 +53,7 @@ impl Policy {
 
     /// Whether there is such a role.
     pub fn knows(&self, role: &str) -> bool {
-        self.roles.contains_key(role)
+        self.find(role).is_some()
     }
 
     /// All that the roles grant together, inherited grants included, in order.
@@ -71,12 +73,17 @@ impl Policy {
 
     /// Whether one of the roles opens this service.
     pub fn allows_service(&self, roles: &[impl AsRef<str>], service: &str) -> bool {
-        self.effective(roles)
-            .any(|role| role.services.contains(service) || role.services.contains(EVERY_SERVICE))
+        let opens = |name: &String| name == service || name == EVERY_SERVICE;
+        self.effective(roles).any(|role| role.services.iter().any(opens))
     }
 
     fn effective(&self, roles: &[impl AsRef<str>]) -> impl Iterator<Item = &Effective> {
-        roles.iter().filter_map(|role| self.roles.get(role.as_ref()))
+        roles.iter().filter_map(|role| self.find(role.as_ref()))
+    }
+
+    fn find(&self, role: &str) -> Option<&Effective> {
+        let place = self.roles.binary_search_by(|(name, _)| name.as_str().cmp(role)).ok()?;
+        self.roles.get(place).map(|(_, effective)| effective)
     }
 }
 

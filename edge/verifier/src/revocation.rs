@@ -77,10 +77,10 @@ impl Revocations {
         }
         let StrictObject(written): StrictObject<Written> =
             serde_json::from_slice(json).map_err(|_| RevocationsError::Malformed)?;
-        let mut list = Self {
-            sessions: written.sessions.into_iter().map(|StrictObject(session)| session.session_id).collect(),
-            users: BTreeMap::new(),
-        };
+        let mut list = Self::default();
+        for StrictObject(session) in written.sessions {
+            list.sessions.insert(session.session_id);
+        }
         for StrictObject(user) in written.users {
             let User { id, epoch, except_session_id, revoked_at } = user;
             list.users.entry(id).or_default().push(Cutoff { epoch, except_session_id, revoked_at });

@@ -16,6 +16,8 @@ mod tests;
 
 pub use error::RouteTableError;
 
+use crate::policy::Permission;
+
 /// The longest path that is looked at.
 pub const MAX_PATH_BYTES: usize = 4096;
 
@@ -40,6 +42,7 @@ pub struct Route {
     public: bool,
     critical: bool,
     timeout_seconds: Option<u32>,
+    permission: Option<Permission>,
 }
 
 /// Why a path leads nowhere.
@@ -56,9 +59,7 @@ pub enum Astray {
 impl RouteTable {
     /// Reads and checks a table.
     pub fn parse(json: &str) -> Result<Self, RouteTableError> {
-        let mut routes = document::parse(json)?;
-        routes.sort_by(|a, b| b.prefix.len().cmp(&a.prefix.len()).then_with(|| a.prefix.cmp(&b.prefix)));
-        Ok(Self { routes })
+        Ok(Self { routes: document::parse(json)? })
     }
 
     /// The route of a path (without its query) as it came in the request.
@@ -111,6 +112,11 @@ impl Route {
     /// How long an upstream may take to begin its answer, if not as long as elsewhere.
     pub fn timeout_seconds(&self) -> Option<u32> {
         self.timeout_seconds
+    }
+
+    /// What a caller must be permitted besides the service, if the route asks for more.
+    pub fn permission(&self) -> Option<&Permission> {
+        self.permission.as_ref()
     }
 
     /// Whether the prefix ends where a segment of the path ends: `/port` does not cover `/portfolio`.

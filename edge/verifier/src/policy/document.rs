@@ -1,6 +1,5 @@
 //! The policy as it is written: JSON in, role definitions out.
 
-use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -10,8 +9,11 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Vi
 
 use super::{EVERY_SERVICE, Grant, PolicyError, is_word};
 
-/// Role definitions by name.
-pub(super) type Document = BTreeMap<String, Definition>;
+/// Role definitions, each name once and in the order of the names, so that a place in the list names a role too.
+#[derive(Debug, Default)]
+pub(super) struct Document {
+    roles: Vec<(String, Definition)>,
+}
 
 /// One role as it is written, its words checked.
 #[derive(Debug, Default)]
@@ -21,30 +23,50 @@ pub(super) struct Definition {
     pub(super) services: Vec<String>,
 }
 
+impl Document {
+    /// The place of a role.
+    pub(super) fn find(&self, name: &str) -> Option<usize> {
+        self.place(name).ok()
+    }
+
+    /// The role at a place.
+    pub(super) fn role(&self, place: usize) -> Option<(&str, &Definition)> {
+        self.roles.get(place).map(|(name, definition)| (name.as_str(), definition))
+    }
+
+    /// How many roles there are.
+    pub(super) fn len(&self) -> usize {
+        self.roles.len()
+    }
+
+    fn place(&self, name: &str) -> Result<usize, usize> {
+        self.roles.binary_search_by(|(known, _)| known.as_str().cmp(name))
+    }
+}
+
 /// Reads the document and checks each role by itself.
 pub(super) fn parse(json: &str) -> Result<Document, PolicyError> {
     let mut offence = None;
     let mut deserializer = serde_json::Deserializer::from_str(json);
     let written = Roles { offence: &mut offence }.deserialize(&mut deserializer);
-    match written.and_then(|roles| deserializer.end().map(|()| roles)) {
-        Ok(roles) => roles.into_iter().map(|(role, written)| checked(role, written)).collect(),
-        Err(error) => Err(offence.unwrap_or_else(|| PolicyError::Json { reason: error.to_string() })),
-    }
+    written
+        .and_then(|roles| deserializer.end().map(|()| roles))
+        .map_err(|error| offence.unwrap_or_else(|| PolicyError::Json { reason: error.to_string() }))
 }
 
-fn checked(role: String, written: Written) -> Result<(String, Definition), PolicyError> {
+fn checked(role: &str, written: Written) -> Result<Definition, PolicyError> {
     if let Some(service) = written.services.iter().find(|name| *name != EVERY_SERVICE && !is_word(name)) {
-        return Err(PolicyError::Service { service: service.clone(), role });
+        return Err(PolicyError::Service { service: service.clone(), role: role.to_string() });
     }
     let grant = |text: &String| {
         text.parse::<Grant>().map_err(|cause| PolicyError::Permission {
-            role: role.clone(),
+            role: role.to_string(),
             permission: text.clone(),
             cause,
         })
     };
     let grants = written.permissions.iter().map(grant).collect::<Result<_, _>>()?;
-    Ok((role, Definition { inherits: written.inherits, grants, services: written.services }))
+    Ok(Definition { inherits: written.inherits, grants, services: written.services })
 }
 
 /// One role as JSON has it. Serde itself refuses a field that appears twice.
@@ -66,7 +88,7 @@ struct Roles<'a> {
 }
 
 impl<'de> DeserializeSeed<'de> for Roles<'_> {
-    type Value = BTreeMap<String, Written>;
+    type Value = Document;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
@@ -74,28 +96,29 @@ impl<'de> DeserializeSeed<'de> for Roles<'_> {
 }
 
 impl<'de> Visitor<'de> for Roles<'_> {
-    type Value = BTreeMap<String, Written>;
+    type Value = Document;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object of roles")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut roles = BTreeMap::new();
+        let mut document = Document::default();
         while let Some(role) = map.next_key::<String>()? {
             if !is_word(&role) {
                 return Err(offend(self.offence, PolicyError::Name { role }));
             }
-            if roles.contains_key(&role) {
+            let Err(place) = document.place(&role) else {
                 return Err(offend(self.offence, PolicyError::Duplicate { role }));
-            }
+            };
             let written = map.next_value_seed(AsObject).map_err(|error| {
                 let reason = error.to_string();
                 offend(self.offence, PolicyError::Definition { role: role.clone(), reason })
             })?;
-            roles.insert(role, written);
+            let definition = checked(&role, written).map_err(|offence| offend(self.offence, offence))?;
+            document.roles.insert(place, (role, definition));
         }
-        Ok(roles)
+        Ok(document)
     }
 }
 

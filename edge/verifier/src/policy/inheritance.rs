@@ -1,65 +1,78 @@
 //! What each role allows once everything it inherits is added.
 
-use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::vec;
+use alloc::vec::Vec;
 
 use super::document::Document;
 use super::{Effective, PolicyError};
 
-/// Works out every role, or names one that cannot be.
-pub(super) fn resolve(document: &Document) -> Result<BTreeMap<String, Effective>, PolicyError> {
-    document.keys().map(|role| Ok((role.clone(), effective(document, role)?))).collect()
+/// Works out every role, in the order of the names, or names one that cannot be.
+pub(super) fn resolve(document: &Document) -> Result<Vec<(String, Effective)>, PolicyError> {
+    let mut roles = Vec::with_capacity(document.len());
+    for place in 0..document.len() {
+        if let Some((name, _)) = document.role(place) {
+            roles.push((name.to_string(), effective(document, place)?));
+        }
+    }
+    Ok(roles)
 }
 
-fn effective(document: &Document, role: &str) -> Result<Effective, PolicyError> {
+fn effective(document: &Document, role: usize) -> Result<Effective, PolicyError> {
     let mut effective = Effective::default();
-    for (name, _) in lineage(document, role)? {
-        if let Some(definition) = document.get(name) {
-            effective.grants.extend(definition.grants.iter().cloned());
-            effective.services.extend(definition.services.iter().cloned());
+    for place in lineage(document, role)? {
+        if let Some((_, definition)) = document.role(place) {
+            add(&mut effective.grants, &definition.grants);
+            add(&mut effective.services, &definition.services);
         }
     }
     Ok(effective)
 }
 
-/// The role and all it inherits from, each with the heir through which it was reached first (the role itself with
-/// itself). A queue, so that a long chain of roles costs no stack.
-fn lineage<'a>(document: &'a Document, role: &'a str) -> Result<BTreeMap<&'a str, &'a str>, PolicyError> {
-    let mut heirs = BTreeMap::from([(role, role)]);
-    let mut queue = VecDeque::from([role]);
-    while let Some(heir) = queue.pop_front() {
-        let parents = document.get(heir).map(|definition| definition.inherits.as_slice()).unwrap_or_default();
-        for parent in parents.iter().map(String::as_str) {
-            if !document.contains_key(parent) {
-                return Err(PolicyError::UnknownParent {
-                    role: heir.to_string(),
-                    parent: parent.to_string(),
-                });
+/// Adds what is not there yet. A role has so few that looking at each is the quickest.
+fn add<T: Clone + PartialEq>(all: &mut Vec<T>, more: &[T]) {
+    for one in more {
+        if !all.contains(one) {
+            all.push(one.clone());
+        }
+    }
+}
+
+/// The places of the role and of all it inherits from. A list that grows while it is read, so that a long chain of
+/// roles costs no stack.
+fn lineage(document: &Document, role: usize) -> Result<Vec<usize>, PolicyError> {
+    // For each role that was reached, the heir through which it was reached first (the role itself through itself).
+    let mut heirs = vec![None; document.len()];
+    let mut lineage = vec![role];
+    let mut next = 0;
+    while let Some(&heir) = lineage.get(next) {
+        next += 1;
+        let Some((name, definition)) = document.role(heir) else { continue };
+        for parent in &definition.inherits {
+            let Some(place) = document.find(parent) else {
+                return Err(PolicyError::UnknownParent { role: name.to_string(), parent: parent.clone() });
+            };
+            if place == role {
+                return Err(circle(document, &heirs, role, heir));
             }
-            if parent == role {
-                return Err(PolicyError::Cycle {
-                    role: role.to_string(),
-                    path: way_around(&heirs, role, heir),
-                });
-            }
-            if !heirs.contains_key(parent) {
-                heirs.insert(parent, heir);
-                queue.push_back(parent);
+            if let Some(reached) = heirs.get_mut(place).filter(|reached| reached.is_none()) {
+                *reached = Some(heir);
+                lineage.push(place);
             }
         }
     }
-    Ok(heirs)
+    Ok(lineage)
 }
 
-/// The way from the role back to itself, whose last step starts at `last`.
-fn way_around<'a>(heirs: &BTreeMap<&'a str, &'a str>, role: &'a str, last: &'a str) -> String {
-    let mut path = vec![role, last];
+/// The role inherits from itself: told with the way around, whose last step starts at `last`.
+fn circle(document: &Document, heirs: &[Option<usize>], role: usize, last: usize) -> PolicyError {
+    let name = |place| document.role(place).map_or("", |(name, _)| name);
+    let mut path = vec![name(role), name(last)];
     let mut step = last;
-    while let Some(heir) = heirs.get(step).filter(|_| step != role) {
-        path.push(heir);
+    while let Some(heir) = heirs.get(step).copied().flatten().filter(|_| step != role) {
+        path.push(name(heir));
         step = heir;
     }
     path.reverse();
-    path.join(" → ")
+    PolicyError::Cycle { role: name(role).to_string(), path: path.join(" → ") }
 }

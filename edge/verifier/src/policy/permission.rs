@@ -68,6 +68,11 @@ impl Grant {
         fits(&self.resource, &permission.resource) && fits(&self.action, &permission.action)
     }
 
+    /// Whether this grant gives anything on that resource.
+    pub fn concerns(&self, resource: &str) -> bool {
+        self.resource == ANY || self.resource == resource
+    }
+
     /// What both grants give, if they give anything together.
     pub fn intersection(&self, other: &Self) -> Option<Self> {
         let both = |one: &String, two: &String| match (one.as_str(), two.as_str()) {
@@ -201,6 +206,13 @@ mod tests {
         assert!(grant("orders:*").contains(&grant("orders:place")));
         assert!(!grant("orders:place").contains(&grant("orders:*")));
         assert!(!grant("orders:*").contains(&grant("*:place")));
+    }
+
+    #[test]
+    fn a_grant_concerns_one_resource_or_all() {
+        let concerns = |grant: &str, resource: &str| grant.parse::<Grant>().unwrap().concerns(resource);
+        assert!(concerns("orders:place", "orders") && concerns("*:read", "orders"));
+        assert!(!concerns("order:*", "orders") && !concerns("accounts:orders", "orders"));
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! The route table as it is written: JSON in, checked routes out.
 
-use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -21,28 +20,32 @@ struct Written {
     #[serde(default)]
     critical: bool,
     timeout_seconds: Option<u32>,
+    permission: Option<String>,
 }
 
+/// The routes, the longest prefix first and equally long ones by their text.
 pub(super) fn parse(json: &str) -> Result<Vec<Route>, RouteTableError> {
     let written: Vec<StrictObject<Written>> =
         serde_json::from_str(json).map_err(|error| RouteTableError::Json { reason: error.to_string() })?;
     if !(1..=MAX_ROUTES).contains(&written.len()) {
         return Err(RouteTableError::Count);
     }
-    let mut prefixes = BTreeSet::new();
-    written
-        .into_iter()
-        .map(|StrictObject(written)| {
-            if !prefixes.insert(written.prefix.clone()) {
-                return Err(RouteTableError::Duplicate { prefix: written.prefix });
-            }
-            checked(written)
-        })
-        .collect()
+    let mut routes: Vec<Route> = Vec::with_capacity(written.len());
+    for StrictObject(written) in written {
+        let route = checked(written)?;
+        let order = |known: &Route| {
+            route.prefix.len().cmp(&known.prefix.len()).then_with(|| known.prefix.cmp(&route.prefix))
+        };
+        let Err(place) = routes.binary_search_by(order) else {
+            return Err(RouteTableError::Duplicate { prefix: route.prefix });
+        };
+        routes.insert(place, route);
+    }
+    Ok(routes)
 }
 
 fn checked(written: Written) -> Result<Route, RouteTableError> {
-    let Written { prefix, service, upstreams, public, critical, timeout_seconds } = written;
+    let Written { prefix, service, upstreams, public, critical, timeout_seconds, permission } = written;
     if !is_prefix(&prefix) {
         return Err(RouteTableError::Prefix { prefix });
     }
@@ -58,7 +61,11 @@ fn checked(written: Written) -> Result<Route, RouteTableError> {
     if timeout_seconds.is_some_and(|seconds| !(1..=300).contains(&seconds)) {
         return Err(RouteTableError::Timeout { prefix });
     }
-    Ok(Route { prefix, service, upstreams, public, critical, timeout_seconds })
+    let permission = match permission.as_deref().map(str::parse).transpose() {
+        Ok(permission) if !(public && permission.is_some()) => permission,
+        _ => return Err(RouteTableError::Permission { prefix }),
+    };
+    Ok(Route { prefix, service, upstreams, public, critical, timeout_seconds, permission })
 }
 
 /// Lower case and unreserved characters only, so that the prefix itself has one reading.

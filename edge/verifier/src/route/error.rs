@@ -59,4 +59,10 @@ pub enum RouteTableError {
         /// The prefix.
         prefix: String,
     },
+    /// The permission is none, or stands on a public route, where nobody could have it.
+    #[error("route `{prefix}`: `permission` is `resource:action`, on a route that is not public")]
+    Permission {
+        /// The prefix.
+        prefix: String,
+    },
 }

@@ -140,6 +140,13 @@ fn tables_that_are_refused_say_which_route() {
     insta::assert_snapshot!(route("\"s\"", "\"S\""), @"route `/a`: service `S` is not a lower-case word");
     insta::assert_snapshot!(route("[\"https://x.example\"]", "[]"), @"route `/a`: has 1 to 4 upstreams");
     insta::assert_snapshot!(route("\"public\": false", "\"timeout_seconds\": 0"), @"route `/a`: `timeout_seconds` is 1 to 300");
+    for (public, permission) in
+        [(false, "orders"), (false, "*:read"), (false, "Orders:place"), (true, "orders:place")]
+    {
+        let message =
+            route("\"public\": false", &format!("\"public\": {public}, \"permission\": \"{permission}\""));
+        assert_eq!(message, "route `/a`: `permission` is `resource:action`, on a route that is not public");
+    }
     assert!(route("public", "pubic").contains("unknown field"), "a slip must not open or close a route");
     assert!(route("\"service\": \"s\",", "").contains("missing field `service`"));
     assert!(route("\"public\"", "\"prefix\": \"/b\", \"public\"").contains("duplicate field"));
