@@ -13,6 +13,8 @@ before(async () => {
   edge = await Edge.start({
     routes: [
       { prefix: "/v1/portfolio/admin", service: "monitoring" },
+      { prefix: "/v1/portfolio/reports", service: "portfolio", permission: "portfolio:report" },
+      { prefix: "/v1/trading/orders", service: "trading", permission: "trading:place" },
       { prefix: "/public", service: "web", public: true },
     ],
   });
@@ -174,6 +176,9 @@ describe("roles", () => {
       [["monitoring"], "/v1/portfolio/admin", 200],
       [["admin"], "/v1/portfolio/admin", 200],
       [["ADMIN"], "/v1/portfolio/admin", 403],
+      [["viewer"], "/v1/portfolio/reports", 403],
+      [["portfolio"], "/v1/portfolio/reports", 200],
+      [["trading"], "/v1/portfolio/reports", 403],
     ];
     for (const [roles, target, status] of table) {
       const answer = await edge.as({ roles }, target);
@@ -204,6 +209,32 @@ describe("API keys", () => {
     await refused(edge.send("/v1/portfolio/admin", { headers }), 403, "forbidden");
   });
 
+  test("a key reaches what its scopes cover, and never more than its owner's roles", async () => {
+    const table = [
+      [["trading:read"], "/v1/trading", 200],
+      [["trading:*"], "/v1/trading", 200],
+      [["*:read"], "/v1/trading", 200],
+      [["portfolio:read", "trading:read"], "/v1/trading", 200],
+      [["portfolio:read"], "/v1/trading", 403],
+      [["trade:*"], "/v1/trading", 403],
+      [[], "/v1/trading", 403],
+      [undefined, "/v1/trading", 403],
+      [["trading:place"], "/v1/trading/orders", 200],
+      [["trading:*"], "/v1/trading/orders", 200],
+      [["trading:read"], "/v1/trading/orders", 403],
+      [["*:read"], "/v1/trading/orders", 403],
+      [["monitoring:*"], "/v1/portfolio/admin", 403],
+      [["*:*"], "/v1/portfolio/admin", 403],
+    ];
+    for (const [at, [scopes, target, status]] of table.entries()) {
+      const key = apiKey(100 + at);
+      edge.identity.apiKeys.set(key, { active: true, user_id: "usr_bot", roles: ["trader"], scopes, expires_at: null });
+      const request = edge.send(target, { headers: { "x-api-key": key } });
+      if (status === 403) await refused(request, 403, "forbidden");
+      else assert.equal((await request).status, 200, `${scopes} at ${target}`);
+    }
+  });
+
   test("an unknown key is refused, once asked about", async () => {
     const before = edge.identity.counts.apiKeys;
     for (let round = 0; round < 3; round += 1) {
@@ -221,14 +252,14 @@ describe("API keys", () => {
   });
 
   test("a key that has ended is refused although it says active", async () => {
-    const ended = { active: true, user_id: "usr_bot", roles: ["trader"], scopes: [], expires_at: "2020-01-01T00:00:00Z" };
+    const ended = { active: true, user_id: "usr_bot", roles: ["trader"], scopes: ["trading:*"], expires_at: "2020-01-01T00:00:00Z" };
     edge.identity.apiKeys.set(apiKey(10), ended);
     const answer = await edge.send("/v1/trading", { headers: { "x-api-key": apiKey(10) } });
     assert.notEqual(answer.status, 200);
   });
 
   test("while nobody can tell, the answer is 503 and not 401", async () => {
-    for (const fault of [500, "garbage", "large", { active: "yes" }, { active: true }]) {
+    for (const fault of [500, "garbage", "large", { active: "yes" }, { active: true }, { active: true, user_id: "usr_bot", roles: ["trader"], scopes: ["all"] }]) {
       edge.identity.faults.apiKeys = fault;
       await refused(edge.send("/v1/trading", { headers: { "x-api-key": apiKey(11) } }), 503, "unavailable");
     }

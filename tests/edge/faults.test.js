@@ -214,7 +214,7 @@ test("while revocations are unknown critical routes close and others stay open",
 test("a revoked user's API key is asked about again", async () => {
   const edge = await start({ variables: { REVOCATION_POLL: "1" } });
   const headers = { "x-api-key": apiKey(5) };
-  edge.identity.apiKeys.set(apiKey(5), { active: true, user_id: "usr_bot", roles: ["trader"], scopes: [] });
+  edge.identity.apiKeys.set(apiKey(5), { active: true, user_id: "usr_bot", roles: ["trader"], scopes: ["trading:*"] });
   assert.equal((await edge.send("/v1/trading", { headers })).status, 200);
   await pause(1100);
   edge.identity.apiKeys.set(apiKey(5), { active: false });

@@ -31,7 +31,7 @@ export async function gate(jwks) {
   const now = Date.now();
   const edge = new Edge(JSON.stringify(variables), "test", now, shell);
   return (token) => {
-    const ask = `GET\nhttps://edge.example/x\nBearer ${token}\n\n\n\nid\n\n`;
+    const ask = Buffer.from(`GET\nhttps://edge.example/x\nBearer ${token}\n\n\n\nid\n\n`);
     let verdict = edge.admit(ask, 0, now, now);
     if (verdict.startsWith("S")) verdict = edge.admit(ask, valid ? 1 : 2, now, now);
     if (verdict.startsWith("K")) return false;

@@ -3,12 +3,12 @@
 use std::num::NonZeroUsize;
 use std::rc::Rc;
 
-use lru::LruCache;
+use portcullis_verifier::policy::Grant;
 use serde::Deserialize;
 
 use crate::Millis;
-use crate::caller::{AuthMethod, Caller};
-use crate::remembered::Fingerprint;
+use crate::caller::Caller;
+use crate::remembered::{Cache, Fingerprint, cache};
 
 /// How long an answer counts: a key that is withdrawn works no longer than this.
 const LIFETIME: Millis = 30_000;
@@ -18,7 +18,7 @@ const MAX_ANSWER_BYTES: usize = 16 * 1024;
 
 /// The answers, by the digest of the key.
 #[derive(Debug)]
-pub(crate) struct ApiKeys(LruCache<Fingerprint, Known>);
+pub(crate) struct ApiKeys(Cache<Known>);
 
 #[derive(Debug)]
 struct Known {
@@ -53,9 +53,24 @@ struct Answer {
 #[error("the answer about an API key is malformed")]
 pub struct MalformedAnswer;
 
+impl Answer {
+    /// Who holds the key. A scope that is none narrows the key to something nobody knows: the whole answer is refused.
+    fn holder(self, proven_at: u64) -> Result<Caller, MalformedAnswer> {
+        let user_id = self.user_id.filter(|id| !id.is_empty()).ok_or(MalformedAnswer)?;
+        let scopes = self.scopes.unwrap_or_default();
+        let scopes: Result<Vec<Grant>, _> = scopes.iter().map(|scope| scope.parse()).collect();
+        Ok(Caller::with_key(
+            user_id,
+            self.roles.unwrap_or_default(),
+            scopes.map_err(|_| MalformedAnswer)?,
+            proven_at,
+        ))
+    }
+}
+
 impl ApiKeys {
     pub(crate) fn new() -> Self {
-        Self(LruCache::new(CAPACITY))
+        Self(cache(CAPACITY))
     }
 
     pub(crate) fn find(&mut self, key: Fingerprint, now: Millis) -> Standing<'_> {
@@ -84,20 +99,7 @@ impl ApiKeys {
             return Err(MalformedAnswer);
         }
         let answer: Answer = serde_json::from_slice(json).map_err(|_| MalformedAnswer)?;
-        let caller = if answer.active {
-            Some(Rc::new(Caller {
-                user_id: answer.user_id.filter(|id| !id.is_empty()).ok_or(MalformedAnswer)?,
-                email: String::new(),
-                roles: answer.roles.unwrap_or_default(),
-                scopes: answer.scopes.unwrap_or_default(),
-                session_id: String::new(),
-                epoch: 0,
-                method: AuthMethod::ApiKey,
-                proven_at: asked_at / 1000,
-            }))
-        } else {
-            None
-        };
+        let caller = if answer.active { Some(Rc::new(answer.holder(asked_at / 1000)?)) } else { None };
         let until = asked_at.saturating_add(LIFETIME).min(ends_at.unwrap_or(Millis::MAX));
         self.0.put(key, Known { caller, until });
         Ok(())
@@ -116,7 +118,7 @@ mod tests {
         assert_eq!(keys.find(key, 0), Standing::Unknown);
         keys.answered(key, GOOD, None, 0).unwrap();
         assert!(
-            matches!(keys.find(key, 29_999), Standing::Good(caller) if caller.scopes == ["portfolio:read"])
+            matches!(keys.find(key, 29_999), Standing::Good(caller) if caller.reaches("portfolio", None))
         );
         assert_eq!(keys.find(key, 30_000), Standing::Unknown);
         assert_eq!(keys.find(Fingerprint::of("a kez"), 0), Standing::Unknown, "another key");
@@ -143,6 +145,7 @@ mod tests {
             br#"{"active":true,"user_id":""}"#,
             br#"{"active":"true","user_id":"usr_a"}"#,
             br#"{"active":true,"user_id":"usr_a","roles":"admin"}"#,
+            br#"{"active":true,"user_id":"usr_a","roles":["user"],"scopes":["everything"]}"#,
         ] {
             assert_eq!(keys.answered(key, json, None, 0), Err(MalformedAnswer));
             assert_eq!(keys.find(key, 0), Standing::Unknown);

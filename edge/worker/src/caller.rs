@@ -1,51 +1,144 @@
 //! Who is behind a request, once that is proven.
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use portcullis_verifier::Claims;
+use portcullis_verifier::policy::{Grant, Permission};
+
+/// What cannot stand in a header as it is, or would separate values there.
+const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b',').add(b';').add(b'"');
 
 /// A proven caller: what the policy decides on and what the service behind is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Caller {
     pub(crate) user_id: String,
-    /// Empty for an API key, like the session.
-    pub(crate) email: String,
     pub(crate) roles: Vec<String>,
-    /// What an API key is narrowed to; empty for a token and for a key that is not narrowed.
-    pub(crate) scopes: Vec<String>,
+    /// Empty for an API key.
     pub(crate) session_id: String,
     /// The epoch of the account the token is of; 0 for an API key.
     pub(crate) epoch: u64,
     pub(crate) method: AuthMethod,
     /// When the proof was made, in Unix seconds: for a token its `iat`, for an API key the last look at it.
     pub(crate) proven_at: u64,
+    pub(crate) told: Told,
 }
 
-/// How the caller was proven, as `X-Auth-Method` says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How the caller was proven.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum AuthMethod {
     Token,
-    ApiKey,
+    /// A program, which may do no more than this of what its owner may.
+    ApiKey {
+        scopes: Vec<Grant>,
+    },
 }
 
-impl AuthMethod {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Token => "jwt",
-            Self::ApiKey => "api_key",
+/// What a service is told of a caller, as it is sent: no value can be taken for two. What does not apply is empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) user_id: String,
+    pub(crate) email: String,
+    pub(crate) roles: String,
+    pub(crate) scopes: String,
+    pub(crate) session_id: String,
+    pub(crate) method: &'static str,
+}
+
+impl Caller {
+    /// The holder of an API key, as the identity service knew them at `proven_at`.
+    pub(crate) fn with_key(user_id: String, roles: Vec<String>, scopes: Vec<Grant>, proven_at: u64) -> Self {
+        let told = Told {
+            user_id: escaped(&user_id),
+            email: String::new(),
+            roles: list(roles.iter().map(|role| escaped(role))),
+            // A grant is made of words, `:` and `*`.
+            scopes: list(scopes.iter().map(ToString::to_string)),
+            session_id: String::new(),
+            method: "api_key",
+        };
+        let method = AuthMethod::ApiKey { scopes };
+        Self { user_id, roles, session_id: String::new(), epoch: 0, method, proven_at, told }
+    }
+
+    /// Whether nothing narrower than the roles stands in the way to a service: the scopes of a key must cover the
+    /// permission a route asks for or, where it asks for none, something of the service.
+    pub(crate) fn reaches(&self, service: &str, permission: Option<&Permission>) -> bool {
+        match &self.method {
+            AuthMethod::Token => true,
+            AuthMethod::ApiKey { scopes } => scopes.iter().any(|scope| match permission {
+                Some(permission) => scope.covers(permission),
+                None => scope.concerns(service),
+            }),
         }
     }
 }
 
 impl From<Claims> for Caller {
     fn from(claims: Claims) -> Self {
+        let told = Told {
+            user_id: escaped(&claims.sub),
+            email: escaped(&claims.email),
+            roles: list(claims.roles.iter().map(|role| escaped(role))),
+            scopes: String::new(),
+            session_id: escaped(&claims.session_id),
+            method: "jwt",
+        };
         Self {
             user_id: claims.sub,
-            email: claims.email,
             roles: claims.roles,
-            scopes: Vec::new(),
             session_id: claims.session_id,
             epoch: claims.epoch,
             method: AuthMethod::Token,
             proven_at: claims.iat,
+            told,
         }
+    }
+}
+
+/// A text that is one value of a header.
+pub(crate) fn escaped(text: &str) -> String {
+    utf8_percent_encode(text, ESCAPED).collect()
+}
+
+fn list(values: impl Iterator<Item = String>) -> String {
+    let mut list = String::new();
+    for value in values {
+        if !list.is_empty() {
+            list.push(',');
+        }
+        list.push_str(&value);
+    }
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(scopes: &[&str]) -> Caller {
+        let scopes = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
+        Caller::with_key("usr_a".into(), vec!["user".into(), "a,b".into()], scopes, 0)
+    }
+
+    #[test]
+    fn a_key_reaches_what_one_of_its_scopes_covers() {
+        let place = "trading:place".parse().unwrap();
+        for (scopes, service, order) in [
+            (&[][..], false, false),
+            (&["trading:read"], true, false),
+            (&["trading:place"], true, true),
+            (&["market:read", "trading:*"], true, true),
+            (&["*:read"], true, false),
+            (&["market:*"], false, false),
+        ] {
+            assert_eq!(key(scopes).reaches("trading", None), service, "{scopes:?}");
+            assert_eq!(key(scopes).reaches("trading", Some(&place)), order, "{scopes:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_service_is_told_of_a_key() {
+        let Told { roles, scopes, email, session_id, method, .. } = key(&["a:b", "*:c"]).told;
+        assert_eq!((roles.as_str(), scopes.as_str(), method), ("user,a%2Cb", "a:b,*:c", "api_key"));
+        assert_eq!((email, session_id), (String::new(), String::new()));
     }
 }

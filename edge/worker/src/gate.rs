@@ -143,8 +143,7 @@ impl Gate {
             self.authorise(settings, route, &caller, moment)?;
             (Some(caller), query)
         };
-        let now = moment.now / 1000;
-        forward(settings, route, ask, query.as_deref(), caller.as_deref(), request_id, now)
+        forward(settings, route, ask, query.as_deref(), caller, request_id.to_owned(), moment.now / 1000)
             .map(|forward| Check::Forward(Box::new(forward)))
             .ok_or(Stop::Refuse(Code::BadRequest))
     }
@@ -224,7 +223,10 @@ impl Gate {
                 return Err(Code::Unavailable.into());
             }
         }
-        if settings.policy.allows_service(&caller.roles, route.service()) {
+        let permission = route.permission();
+        let by_roles = settings.policy.allows_service(&caller.roles, route.service())
+            && permission.is_none_or(|permission| settings.policy.allows(&caller.roles, permission));
+        if by_roles && caller.reaches(route.service(), permission) {
             Ok(())
         } else {
             Err(Code::Forbidden.into())

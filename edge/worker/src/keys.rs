@@ -6,11 +6,11 @@
 
 use std::num::NonZeroUsize;
 
-use lru::LruCache;
 use portcullis_verifier::Algorithm;
 use portcullis_verifier::jwks::{Jwk, JwkSet, JwksError};
 
 use crate::Millis;
+use crate::remembered::{Cache, Fingerprint, cache};
 
 /// How long a set serves while no newer one can be had.
 pub(crate) const MAX_STALENESS: Millis = 24 * 3600 * 1000;
@@ -35,7 +35,7 @@ pub(crate) struct Keys {
     obtained_from: Option<Millis>,
     last_attempt: Option<Millis>,
     last_attempt_failed: bool,
-    absent: LruCache<String, Millis>,
+    absent: Cache<Millis>,
 }
 
 /// What to do about a key id.
@@ -61,7 +61,7 @@ impl Keys {
             obtained_from: None,
             last_attempt: None,
             last_attempt_failed: false,
-            absent: LruCache::new(ABSENT_CAPACITY),
+            absent: cache(ABSENT_CAPACITY),
         }
     }
 
@@ -76,13 +76,14 @@ impl Keys {
         if self.is_usable(now) && self.set.contains(kid) {
             return self.set.find(kid, algorithm).map_or(Selection::Absent, Selection::Key);
         }
-        if self.absent.get(kid).is_some_and(|since| now.saturating_sub(*since) < ABSENCE) {
+        let name = Fingerprint::of(kid);
+        if self.absent.get(&name).is_some_and(|since| now.saturating_sub(*since) < ABSENCE) {
             return Selection::Absent;
         }
         // Only a set that was asked for after the request arrived proves that its key does not exist: an older answer
         // may have been on its way when the key was published.
         if self.is_usable(now) && self.obtained_from.is_some_and(|from| from >= asked_at) {
-            self.absent.put(kid.to_owned(), now);
+            self.absent.put(name, now);
             return Selection::Absent;
         }
         let wait = self.wait(now);

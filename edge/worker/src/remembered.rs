@@ -4,6 +4,7 @@
 //! nothing. What is remembered is who the token speaks for and until when; whether that is still to be believed (key
 //! withdrawn, session revoked) and where it leads is decided anew for every request.
 
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::num::NonZeroUsize;
 use std::rc::Rc;
 
@@ -16,14 +17,47 @@ use crate::caller::Caller;
 /// About 2 MiB of an isolate's 128.
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
-/// The SHA-256 of a whole token or API key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The SHA-256 of a whole token, API key or key id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    pub(crate) fn of(credential: &str) -> Self {
-        Self(Sha256::digest(credential.as_bytes()).into())
+    pub(crate) fn of(text: &str) -> Self {
+        Self(Sha256::digest(text.as_bytes()).into())
     }
+}
+
+/// A digest is as good as random: some of its bits find its place, and all of them are compared there.
+impl Hash for Fingerprint {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        state.write_u64(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
+    }
+}
+
+/// Hands on the bits of a [`Fingerprint`].
+#[derive(Debug, Default)]
+pub(crate) struct OwnBits(u64);
+
+impl Hasher for OwnBits {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, bits: u64) {
+        self.0 ^= bits;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// A bounded memory that drops what was not asked for longest.
+pub(crate) type Cache<V> = LruCache<Fingerprint, V, BuildHasherDefault<OwnBits>>;
+
+pub(crate) fn cache<V>(capacity: NonZeroUsize) -> Cache<V> {
+    LruCache::with_hasher(capacity, BuildHasherDefault::default())
 }
 
 /// A verified token.
@@ -38,11 +72,11 @@ pub(crate) struct Verified {
 
 /// The tokens used last.
 #[derive(Debug)]
-pub(crate) struct Remembered(LruCache<Fingerprint, Verified>);
+pub(crate) struct Remembered(Cache<Verified>);
 
 impl Remembered {
     pub(crate) fn new() -> Self {
-        Self(LruCache::new(CAPACITY))
+        Self(cache(CAPACITY))
     }
 
     /// What is known of a token that has not expired at `now`, in Unix seconds.

@@ -1,12 +1,13 @@
 //! What a deployment decides: the worker's variables and secrets, checked once when an isolate starts.
 
-use std::collections::BTreeMap;
+use std::fmt;
 
 use portcullis_verifier::Expectations;
 use portcullis_verifier::jwks::{JwkSet, JwksError};
 use portcullis_verifier::policy::{Policy, PolicyError};
 use portcullis_verifier::route::{RouteTable, RouteTableError};
 use serde::Serialize;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use crate::Millis;
 use crate::proof::ProofKey;
@@ -58,12 +59,41 @@ pub enum SettingsError {
     Bundle(#[source] JwksError),
 }
 
-struct Variables(BTreeMap<String, String>);
+/// Names and values. A handful, each looked for once.
+struct Variables(Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for Variables {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Pairs)
+    }
+}
+
+struct Pairs;
+
+impl<'de> Visitor<'de> for Pairs {
+    type Value = Variables;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of texts")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Variables, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some(pair) = map.next_entry()? {
+            pairs.push(pair);
+        }
+        Ok(Variables(pairs))
+    }
+}
 
 impl Variables {
     /// A variable, if it is set to something.
     fn find(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.0
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+            .filter(|value| !value.is_empty())
     }
 
     fn need(&self, name: &'static str) -> Result<&str, SettingsError> {
@@ -96,7 +126,7 @@ impl Variables {
 impl Settings {
     /// Reads the variables: a JSON object of texts.
     pub fn parse(json: &str) -> Result<Self, SettingsError> {
-        let variables = Variables(serde_json::from_str(json).map_err(|_| SettingsError::Environment)?);
+        let variables = serde_json::from_str::<Variables>(json).map_err(|_| SettingsError::Environment)?;
         let identity = variables.address("IDENTITY_URL")?.ok_or(SettingsError::Missing("IDENTITY_URL"))?;
         let jwks = variables.address("JWKS_URL")?;
         variables.need("SERVICE_TOKEN")?;

@@ -1,8 +1,12 @@
 //! What the shell is to do, and the one text in which it is told.
 
+use std::rc::Rc;
+
+use portcullis_verifier::origin_proof;
 use serde::Serialize;
 
 use crate::Millis;
+use crate::caller::Caller;
 use crate::cors::Page;
 use crate::headers::{ALWAYS, BY_DEFAULT};
 
@@ -48,8 +52,8 @@ pub struct Answer {
 /// A request that may pass.
 #[derive(Debug)]
 pub struct Forward {
-    /// Origins to try in turn.
-    pub upstreams: Vec<String>,
+    /// Origins to try in turn, separated by blanks.
+    pub upstreams: String,
     /// Path and query to ask for there.
     pub target: String,
     /// How long an upstream may take to begin its answer.
@@ -58,14 +62,14 @@ pub struct Forward {
     pub is_idempotent: bool,
     /// Whether it becomes a WebSocket.
     pub is_websocket: bool,
-    /// Whether it is about somebody: no cache may answer it.
-    pub is_private: bool,
-    /// By what the rate limit counts it.
-    pub rate_key: String,
+    /// Who sends it; nobody in particular on a public route.
+    pub(crate) caller: Option<Rc<Caller>>,
+    /// Where it comes from, as a header can hold it.
+    pub(crate) client_address: String,
     /// Its id.
     pub request_id: String,
-    /// What the edge tells the service.
-    pub headers: Vec<(&'static str, String)>,
+    /// The proof that it came through the edge.
+    pub(crate) proof: String,
     /// What the edge adds to the answer.
     pub answer_headers: Vec<(&'static str, String)>,
 }
@@ -114,6 +118,9 @@ impl Answer {
 }
 
 impl Forward {
+    /// Flags (`i` it may be tried elsewhere, `w` a WebSocket, `p` about somebody, so that no cache may answer it), time
+    /// limit, upstreams, target, what the rate limit counts it by, id, number of headers for the answer, these, and the
+    /// headers for the service; each name and each value on a line of its own.
     fn to_text(&self, due: &str) -> String {
         let flag = |set, letter| if set { letter } else { "" };
         let mut text = String::with_capacity(1024);
@@ -123,22 +130,47 @@ impl Forward {
             "\n",
             flag(self.is_idempotent, "i"),
             flag(self.is_websocket, "w"),
-            flag(self.is_private, "p"),
+            flag(self.caller.is_some(), "p"),
         ] {
             text.push_str(part);
         }
-        let (timeout, upstreams) = (self.timeout.to_string(), self.upstreams.join(" "));
-        let answer_headers = self.answer_headers.len().to_string();
-        for line in [&timeout, &upstreams, &self.target, &self.rate_key, &self.request_id, &answer_headers] {
+        let mut line = |value: &[&str]| {
             text.push('\n');
-            text.push_str(line);
-        }
-        for (name, value) in self.answer_headers.iter().chain(&self.headers) {
-            for line in [name, value.as_str()] {
-                text.push('\n');
-                text.push_str(line);
+            for part in value {
+                text.push_str(part);
             }
+        };
+        line(&[&self.timeout.to_string()]);
+        line(&[&self.upstreams]);
+        line(&[&self.target]);
+        match &self.caller {
+            Some(caller) => line(&["user:", &caller.told.user_id]),
+            None => line(&["address:", &self.client_address]),
         }
+        line(&[&self.request_id]);
+        line(&[&self.answer_headers.len().to_string()]);
+        for (name, value) in &self.answer_headers {
+            line(&[name]);
+            line(&[value]);
+        }
+        let mut header = |name: &str, value: &str| {
+            if !value.is_empty() {
+                line(&[name]);
+                line(&[value]);
+            }
+        };
+        if let Some(caller) = &self.caller {
+            let told = &caller.told;
+            header("x-user-id", &told.user_id);
+            header("x-user-email", &told.email);
+            header("x-user-roles", &told.roles);
+            header("x-user-scopes", &told.scopes);
+            header("x-session-id", &told.session_id);
+            header("x-auth-method", told.method);
+        }
+        header("x-request-id", &self.request_id);
+        header("x-client-address", &self.client_address);
+        header(origin_proof::HEADER, &self.proof);
         text
     }
 }
