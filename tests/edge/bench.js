@@ -1,8 +1,9 @@
 // What a request costs in workerd: an empty worker, `jose`, and this one, with the same key and tokens.
 //
-// CPU is the time the process of workerd spent, from /proc, for a number of requests over a few connections that stay
-// open. All workers run in one process and take turns, round after round, so that what else the machine does falls on
-// all of them alike; what counts are the ratios of the medians.
+// CPU is the time the threads of workerd ran, from the scheduler's own count, for a number of requests over a few
+// connections that stay open. All workers run in one process and take turns, in short rounds and in another order each
+// time, so that what else the machine does falls on all of them alike; what counts are the ratios. They are told twice:
+// of the medians, and of the quietest rounds, where the least came between.
 
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
@@ -15,10 +16,12 @@ import { PROOF_KEY, modules, start, text, worker } from "./edge.js";
 import { serve } from "./server.js";
 import { TOOLS, WORKER, esbuild } from "./tools.js";
 
-const REQUESTS = Number(process.env.REQUESTS ?? 1500);
-const ROUNDS = Number(process.env.ROUNDS ?? 7);
+const REQUESTS = Number(process.env.REQUESTS ?? 400);
+const ROUNDS = Number(process.env.ROUNDS ?? 20);
+/// Rounds that only warm up: V8 optimises what has run often.
+const WARM_UP = 4;
+const STARTS = 7;
 const CONNECTIONS = 8;
-const TICKS = Number(execFileSync("getconf", ["CLK_TCK"]));
 
 const EMPTY = `export default { fetch() { return new Response("ok"); } };`;
 const EMPTY_PROXY = (url) => `export default { fetch(request) {
@@ -34,8 +37,10 @@ export default { async fetch(request) {
     return new Response("ok");
   } catch { return new Response("no", { status: 401 }); }
 } };`;
-// The whole decision (route, token, policy, revocations, proof) answered like the empty worker instead of forwarded.
-const DECISION = `import module from "../build/portcullis_edge_bg.wasm";
+// The whole decision (route, token, policy, revocations, proof) answered like the empty worker instead of forwarded; or
+// the same of a request of which, as in the worker with jose, nothing but the token is read.
+const TOKEN_ALONE = "new TextEncoder().encode(`GET\\nhttp://edge/v1/portfolio/42\\n${request.headers.get('authorization')}\\n\\n\\n\\n\\n\\n`)";
+const DECISION = (ask) => `import module from "../build/portcullis_edge_bg.wasm";
 import { initSync, Edge } from "../build/portcullis_edge.js";
 import { describe } from "./describe.js";
 import { variables } from "./variables.js";
@@ -51,7 +56,7 @@ export default { fetch(request, env, ctx) {
     issuer.serve(edge, addresses.jwks);
     identity = new Identity(edge, addresses, env.SERVICE_TOKEN);
   }
-  const ask = describe(request);
+  const ask = ${ask};
   const now = Date.now();
   const follow = (signature) => {
     const verdict = edge.admit(ask, signature, now, Date.now());
@@ -97,17 +102,19 @@ fs.writeFileSync(joseSource, JOSE(keys));
 const bundled = execFileSync(esbuild, [joseSource, "--bundle", "--format=esm", "--minify", "--platform=browser"]).toString();
 // The decision's module takes the place of js/index.js, beside the files it imports.
 const [, ...files] = modules();
-const decision = source("decision", DECISION)[0].replace('"decision.js"', '"js/decision.js"');
+const inPlace = (name, code) => [source(name, code)[0].replace(`"${name}.js"`, `"js/${name}.js"`), ...files];
+const decision = inPlace("decision", DECISION("describe(request)"));
+const token = inPlace("token", DECISION(TOKEN_ALONE));
 
-const began = process.hrtime.bigint();
-const server = await start([
-  ["empty", worker(source("empty", EMPTY), [])],
-  ["jose", worker(source("jose", bundled), [])],
-  ["decision", worker([decision, ...files], text(variables))],
-  ["proxy", worker(source("proxy", EMPTY_PROXY(upstream.url)), [])],
-  ["edge", worker(modules(), text(variables))],
-]);
-const started = Number(process.hrtime.bigint() - began) / 1e6;
+const services = {
+  empty: worker(source("empty", EMPTY), []),
+  jose: worker(source("jose", bundled), []),
+  token: worker(token, text(variables)),
+  decision: worker(decision, text(variables)),
+  proxy: worker(source("proxy", EMPTY_PROXY(upstream.url)), []),
+  edge: worker(modules(), text(variables)),
+};
+let server = await start(Object.entries(services));
 
 const agent = new http.Agent({ keepAlive: true, maxSockets: CONNECTIONS });
 function get(name, token) {
@@ -120,9 +127,12 @@ function get(name, token) {
   });
 }
 
+/// Microseconds that every thread of workerd has run.
 function cpu() {
-  const fields = fs.readFileSync(`/proc/${server.pid}/stat`, "utf8").split(") ")[1].split(" ");
-  return ((Number(fields[11]) + Number(fields[12])) / TICKS) * 1e6;
+  const tasks = `/proc/${server.pid}/task`;
+  let nanoseconds = 0;
+  for (const task of fs.readdirSync(tasks)) nanoseconds += Number(fs.readFileSync(`${tasks}/${task}/schedstat`, "utf8").split(" ")[0]);
+  return nanoseconds / 1000;
 }
 
 /// Microseconds of CPU a request.
@@ -136,20 +146,14 @@ async function measure(name, tokens) {
   return (cpu() - before) / REQUESTS;
 }
 
-const first = {};
-for (const name of ["empty", "jose", "decision", "edge"]) {
-  const token = await identity.token();
-  const from = process.hrtime.bigint();
-  await get(name, token);
-  first[name] = Number(process.hrtime.bigint() - from) / 1e6;
-}
-
 const sign = (count) => Promise.all(Array.from({ length: count }, () => identity.token()));
 const once = await sign(1);
 const series = {
   empty: ["empty", () => once],
   "jose, first": ["jose", (fresh) => fresh],
   "jose, repeated": ["jose", () => once],
+  "token, first": ["token", (fresh) => fresh],
+  "token, repeated": ["token", () => once],
   "decision, first": ["decision", (fresh) => fresh],
   "decision, repeated": ["decision", () => once],
   "empty proxy": ["proxy", () => once],
@@ -157,30 +161,57 @@ const series = {
   "edge, repeated": ["edge", () => once],
 };
 const results = Object.fromEntries(Object.keys(series).map((name) => [name, []]));
-for (let round = 0; round <= ROUNDS; round += 1) {
-  for (const [name, [service, choose]] of Object.entries(series)) {
-    const cost = await measure(service, choose(name.endsWith("first") ? await sign(REQUESTS) : once));
-    // The first round warms up.
-    if (round > 0) results[name].push(cost);
+for (let round = -WARM_UP; round < ROUNDS; round += 1) {
+  const fresh = await sign(REQUESTS);
+  const names = Object.entries(series);
+  names.push(...names.splice(0, (round + WARM_UP) % names.length));
+  for (const [name, [service, choose]] of names) {
+    const cost = await measure(service, choose(fresh));
+    if (round >= 0) results[name].push(cost);
   }
 }
+await server.close();
 
-const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
-const cost = Object.fromEntries(Object.entries(results).map(([name, list]) => [name, median(list)]));
+/// From the start of the process to the first answer, and from when it listens to the first answer, in milliseconds.
+async function firstAnswer(name) {
+  const token = await identity.token();
+  const began = performance.now();
+  server = await start([[name, services[name]]]);
+  const listening = performance.now();
+  await get(name, token);
+  const answered = performance.now();
+  await server.close();
+  return [answered - began, answered - listening];
+}
+const starts = Object.fromEntries(["empty", "jose", "decision", "edge"].map((name) => [name, []]));
+for (let round = 0; round < STARTS; round += 1) {
+  for (const name of Object.keys(starts)) starts[name].push(await firstAnswer(name));
+}
+
+const sorted = (list) => [...list].sort((a, b) => a - b);
+const median = (list) => sorted(list)[Math.floor(list.length / 2)];
+/// The middle of the quietest quarter.
+const quiet = (list) => sorted(list)[Math.floor(list.length / 8)];
 console.log(`${ROUNDS} rounds of ${REQUESTS} requests; load of the machine ${os.loadavg()[0].toFixed(1)} on ${os.cpus().length} cores`);
+console.log("CPU of workerd a request, µs       median   quiet   (least to most)");
 for (const [name, list] of Object.entries(results)) {
   const [low, high] = [Math.min(...list), Math.max(...list)];
-  console.log(`${name.padEnd(20)} ${cost[name].toFixed(0).padStart(5)} µs  (${low.toFixed(0)} to ${high.toFixed(0)})`);
+  console.log(`${name.padEnd(32)} ${median(list).toFixed(0).padStart(8)} ${quiet(list).toFixed(0).padStart(7)}   (${low.toFixed(0)} to ${high.toFixed(0)})`);
 }
-const added = (name, base = "empty") => cost[name] - cost[base];
-const ratio = (name) => (added(name) / added("jose, first")).toFixed(2);
-console.log(`above the empty worker, as a share of what jose adds: first ${ratio("decision, first")}, repeated ${ratio("decision, repeated")}`);
-console.log(`the whole worker above an empty proxy: first ${added("edge, first", "empty proxy").toFixed(0)} µs, repeated ${added("edge, repeated", "empty proxy").toFixed(0)} µs`);
-console.log("first response of a fresh isolate, ms:", Object.entries(first).map(([name, ms]) => `${name} ${ms.toFixed(1)}`).join(", "), `(workerd itself ${started.toFixed(0)})`);
+for (const [word, typical] of [["median", median], ["quiet rounds", quiet]]) {
+  const added = (name, base) => typical(results[name]) - typical(results[base]);
+  const share = (name, of) => (added(name, "empty") / added(of, "empty")).toFixed(2);
+  const whole = (name) => added(name, "empty proxy").toFixed(0);
+  console.log(`${word}: jose adds ${added("jose, first", "empty").toFixed(0)} µs to the empty worker; as a share of that, the token alone adds first ${share("token, first", "jose, first")} (aim 0.65), repeated ${share("token, repeated", "jose, first")} (aim 0.20), the whole decision ${share("decision, first", "jose, first")} and ${share("decision, repeated", "jose, first")}`);
+  console.log(`${word}: the whole worker (routing, policy, revocations, proof, headers) adds to an empty proxy: first ${whole("edge, first")} µs, repeated ${whole("edge, repeated")} µs`);
+}
+for (const [name, list] of Object.entries(starts)) {
+  const [whole, own] = [0, 1].map((at) => median(list.map((times) => times[at])).toFixed(0));
+  console.log(`first answer of a fresh isolate, ${name}: ${own} ms after workerd listens, ${whole} ms after its start`);
+}
 const wasm = fs.readFileSync(path.join(WORKER, "build/portcullis_edge_bg.wasm"));
-console.log(`WebAssembly: ${wasm.length} bytes, ${gzipSync(wasm, { level: 9 }).length} compressed`);
+console.log(`WebAssembly: ${wasm.length} bytes, ${gzipSync(wasm, { level: 9 }).length} with gzip -9 (aim ${100 * 1024})`);
 
-await server.close();
 await identity.close();
 await upstream.close();
 agent.destroy();
