@@ -30,8 +30,8 @@ impl Fingerprint {
 /// A digest is as good as random: some of its bits find its place, and all of them are compared there.
 impl Hash for Fingerprint {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        state.write_u64(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
+        let some = self.0.first_chunk().copied().unwrap_or_default();
+        state.write_u64(u64::from_le_bytes(some));
     }
 }
 
@@ -41,7 +41,9 @@ pub(crate) struct OwnBits(u64);
 
 impl Hasher for OwnBits {
     fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
     }
 
     fn write_u64(&mut self, bits: u64) {
