@@ -4,6 +4,7 @@
 //! accounts, and no other crate knows that it exists. To serve one more function, merge its routes in [`router`].
 
 mod chores;
+mod engine_chores;
 mod routes;
 mod service;
 mod settings;

@@ -17,13 +17,13 @@ use tokio::net::TcpListener;
 
 use crate::LocalSettings;
 use crate::chores::Chores;
+use crate::engine_chores;
 use crate::routes::router;
 
 /// The name of the table in the embedded database.
 const TABLE: &str = "portcullis";
 /// Requests in flight get this long to finish; no request takes longer than its own deadline of 5 seconds.
 const LONGEST_GOODBYE: Duration = Duration::from_secs(8);
-const SWEEP_EVERY: Duration = Duration::from_hours(1);
 
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
@@ -104,10 +104,11 @@ impl Service {
         Ok(Self { created: prepared.created, address, listener, router, engine, chores })
     }
 
-    /// Serves until `stop` comes true, then lets requests in flight finish.
+    /// Serves until `stop` comes true, then lets requests in flight finish and wipes what they removed.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
-        tokio::spawn(sweep(self.engine));
+        engine_chores::begin(&self.engine);
         self.chores.begin();
+        let engine = self.engine;
         let (stopping, stopped) = tokio::sync::oneshot::channel();
         let stop = async move {
             stop.await;
@@ -124,21 +125,14 @@ impl Service {
                 std::future::pending::<()>().await;
             }
         };
-        tokio::select! {
-            served = serve => Ok(served?),
+        let served = tokio::select! {
+            served = serve => served,
             // Some client holds a connection open without sending a request; it has nothing to lose.
             () = out_of_patience => Ok(()),
+        };
+        if let Err(error) = engine.wipe_traces().await {
+            tracing::warn!(%error, "the next start wipes what was removed");
         }
-    }
-}
-
-/// Removes expired rows now and then. Nobody relies on it: every reader compares the time itself.
-async fn sweep(engine: EmbeddedDynamoDb) {
-    let mut ticks = tokio::time::interval(SWEEP_EVERY);
-    loop {
-        ticks.tick().await;
-        if let Err(error) = engine.sweep_expired().await {
-            tracing::warn!(%error, "expired rows were not removed");
-        }
+        Ok(served?)
     }
 }

@@ -37,6 +37,8 @@ pub(crate) struct Tool {
     pub(crate) identity: Arc<Identity>,
     pub(crate) vault: Vault,
     pub(crate) environment: Environment,
+    /// The database of this machine, if that is what it is about.
+    engine: Option<EmbeddedDynamoDb>,
     /// Who is at the keyboard, for the audit trail.
     pub(crate) operator: Operator,
     pub(crate) origin: Origin,
@@ -50,7 +52,7 @@ impl Tool {
             (IdentitySettings::read(&environment)?, VaultSettings::read(&environment)?);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let Parts { store, secrets, key_wrap, broker_key_wrap, mailer } = match table {
+        let Parts { store, engine, secrets, key_wrap, broker_key_wrap, mailer } = match table {
             Some(table) => on_aws(&environment, table, &clock).await?,
             None => on_this_machine(&environment, &clock, &entropy).await?,
         };
@@ -75,13 +77,21 @@ impl Tool {
         });
         let brokers = Arc::new(HttpsBrokers::default());
         let vault = Vault::new(Arc::clone(&identity), broker_key_wrap, brokers, &of_vault);
-        Ok(Self { identity, vault, environment, operator, origin })
+        Ok(Self { identity, vault, environment, engine, operator, origin })
+    }
+
+    /// Wipes what was removed. A service that runs, or the next that does, takes over what cannot be done now.
+    pub(crate) async fn close(self) {
+        if let Some(engine) = self.engine {
+            let _ = engine.wipe_traces().await;
+        }
     }
 }
 
 /// What is one thing on this machine and another on AWS.
 struct Parts {
     store: Store,
+    engine: Option<EmbeddedDynamoDb>,
     secrets: Arc<dyn Secrets>,
     key_wrap: Arc<dyn KeyWrap>,
     /// The keeper of the master key of broker credentials.
@@ -108,6 +118,7 @@ async fn on_this_machine(
     let key_wrap: Arc<dyn KeyWrap> = Arc::new(prepared.key_wrap);
     Ok(Parts {
         store,
+        engine: Some(engine),
         secrets: Arc::new(prepared.secrets),
         broker_key_wrap: Arc::clone(&key_wrap),
         key_wrap,
@@ -137,6 +148,7 @@ async fn on_aws(environment: &Environment, table: &str, clock: &Arc<dyn Clock>) 
     let mailer = SesMailer::new(&connection, settings.mail_from);
     Ok(Parts {
         store,
+        engine: None,
         secrets: Arc::new(secrets),
         key_wrap: Arc::new(key_wrap),
         broker_key_wrap: Arc::new(KmsKeyWrap::new(&connection, settings.broker_kms_key)),

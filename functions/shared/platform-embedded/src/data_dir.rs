@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! DATA_DIR/                     0700
-//!   portcullis.db               0600, with -wal and -shm beside it while in use
+//!   portcullis.db               0600, with -wal and -shm beside it while in use, and an empty -traces or -wiping while
+//!                               what was removed may still be in its bytes
 //!   keys/                       0700
 //!     session-secret-key        0600, text of at least 32 bytes
 //!     api-key-secret            0600, text of at least 32 bytes

@@ -6,6 +6,7 @@
 
 mod engine;
 mod operations;
+mod traces;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use dynoxide::{Database, DynoxideError};
 
 use self::engine::Engine;
 use self::operations::Reply;
+pub use self::traces::WipeError;
 use crate::private_files;
 
 /// The embedded DynamoDB. Clones share one database; hand `SharedHttpClient::new(engine.clone())` to the SDK.
@@ -29,6 +31,8 @@ use crate::private_files;
 /// open one file. A writer waits up to five seconds for another's transaction and then answers 500, which the SDK
 /// retries; nothing is half written. A process remembers the tables it has seen, so indexes added by one reach the
 /// others when they start again.
+///
+/// What is removed stays in the files until [`EmbeddedDynamoDb::wipe_traces`] is called.
 #[derive(Debug, Clone)]
 pub struct EmbeddedDynamoDb(Arc<Engine>);
 
@@ -56,6 +60,9 @@ pub enum EngineError {
     /// Expired items could not be removed; the next sweep tries again.
     #[error("sweeping expired items")]
     Sweep(#[source] DynoxideError),
+    /// What was removed is still in the files; the next attempt may be luckier.
+    #[error("wiping what was removed")]
+    Wipe(#[from] WipeError),
     /// The runtime shut down before the work was done.
     #[error("the runtime is shutting down")]
     Stopped,
@@ -88,8 +95,16 @@ impl EmbeddedDynamoDb {
     /// are waiting go first after each page of 25.
     pub async fn sweep_expired(&self) -> Result<usize, EngineError> {
         let engine = Arc::clone(&self.0);
-        let sweep = tokio::task::spawn_blocking(move || engine.run(Database::sweep_ttl).flatten());
+        let sweep = tokio::task::spawn_blocking(move || engine.change(Database::sweep_ttl).flatten());
         sweep.await.map_err(|_| EngineError::Stopped)?.map_err(EngineError::Sweep)
+    }
+
+    /// Removes every byte of what was removed or replaced from the files, and says how large the database is then; none
+    /// if nothing was written since the last time. Reads go on meanwhile and writes wait.
+    pub async fn wipe_traces(&self) -> Result<Option<u64>, EngineError> {
+        let engine = Arc::clone(&self.0);
+        let wiped = tokio::task::spawn_blocking(move || engine.wipe());
+        Ok(wiped.await.map_err(|_| EngineError::Stopped)??)
     }
 }
 
@@ -101,7 +116,10 @@ impl HttpConnector for EmbeddedDynamoDb {
         let answer = move || {
             // A body that is not in memory is no request of ours, and an empty one is refused as unreadable.
             let body = body.bytes().unwrap_or_default();
-            engine.run(|db| operations::perform(db, &target, body)).unwrap_or_else(Reply::from)
+            let perform = |db: &Database| operations::perform(db, &target, body);
+            let done =
+                if operations::changes(&target) { engine.change(perform) } else { engine.run(perform) };
+            done.unwrap_or_else(Reply::from)
         };
         if !self.0.has_file() {
             // Microseconds without a disk: less than the way to another thread and back.

@@ -16,7 +16,7 @@ mod private_files;
 mod secrets;
 
 pub use data_dir::{Created, DataDir, Inspected, PrepareError, Prepared};
-pub use dynamodb::{EmbeddedDynamoDb, EngineError};
+pub use dynamodb::{EmbeddedDynamoDb, EngineError, WipeError};
 pub use master_key::{LocalMasterKey, WrongKeyLength};
 pub use outbox::Outbox;
 pub use secrets::FileSecrets;

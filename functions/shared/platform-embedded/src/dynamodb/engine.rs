@@ -7,6 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dynoxide::{Database, DynoxideError};
 
+use super::traces::{Traces, WipeError};
+
 /// A database that is opened again after a panic.
 ///
 /// dynoxide guards its connection with a lock that a panic poisons: from then on every request fails, and an open
@@ -14,6 +16,7 @@ use dynoxide::{Database, DynoxideError};
 /// one has every committed write. A database in memory has nothing to open again and keeps answering 500.
 pub(super) struct Engine {
     file: Option<PathBuf>,
+    traces: Option<Traces>,
     database: Mutex<Option<Database>>,
 }
 
@@ -26,13 +29,14 @@ impl fmt::Debug for Engine {
 impl Engine {
     /// The database of a file, whose path is absolute: SQLite takes some relative ones for URIs or for special names.
     pub(super) fn open(file: PathBuf) -> Result<Self, DynoxideError> {
-        let engine = Self { file: Some(file), database: Mutex::new(None) };
+        let traces = Some(Traces::of(&file));
+        let engine = Self { file: Some(file), traces, database: Mutex::new(None) };
         engine.database().map(|_| engine)
     }
 
     /// An empty database that ends with the process.
     pub(super) fn in_memory() -> Result<Self, DynoxideError> {
-        Ok(Self { file: None, database: Mutex::new(Some(Database::memory()?)) })
+        Ok(Self { file: None, traces: None, database: Mutex::new(Some(Database::memory()?)) })
     }
 
     /// Whether calls wait for a disk.
@@ -50,6 +54,27 @@ impl Engine {
                 *self.slot() = None;
             }
             DynoxideError::InternalServerError("the embedded database panicked".to_owned())
+        })
+    }
+
+    /// The same for work that may remove or replace something.
+    pub(super) fn change<T>(&self, work: impl FnOnce(&Database) -> T) -> Result<T, DynoxideError> {
+        self.expect_traces()?;
+        let done = self.run(work)?;
+        // A rebuild may have begun and ended before the work was done.
+        self.expect_traces().map(|()| done)
+    }
+
+    /// Removes what work of before left in the file, and says how large the file is; none if there was nothing to do.
+    pub(super) fn wipe(&self) -> Result<Option<u64>, WipeError> {
+        self.traces.as_ref().map_or(Ok(None), Traces::wipe)
+    }
+
+    fn expect_traces(&self) -> Result<(), DynoxideError> {
+        // What could not be wiped after a crash must not be written.
+        self.traces.as_ref().map_or(Ok(()), Traces::expect).map_err(|error| {
+            tracing::error!(%error, "the mark beside the database cannot be made");
+            DynoxideError::InternalServerError("the database cannot be written".to_owned())
         })
     }
 
@@ -94,7 +119,7 @@ mod tests {
             }
         }
         let database = Database::memory_with_clock(std::sync::Arc::new(Broken)).unwrap();
-        let engine = Engine { file: None, database: Mutex::new(Some(database)) };
+        let engine = Engine { file: None, traces: None, database: Mutex::new(Some(database)) };
         // The sweep asks the time under the engine's lock, which is then poisoned.
         assert_eq!(engine.run(Database::sweep_ttl).unwrap_err().status_code(), 500);
         let afterwards = engine.run(Database::table_stats).unwrap();

@@ -36,6 +36,23 @@ impl Reply {
     }
 }
 
+/// Operations that leave everything as it is.
+const READING: [&str; 8] = [
+    "BatchGetItem",
+    "DescribeTable",
+    "DescribeTimeToLive",
+    "GetItem",
+    "ListTables",
+    "Query",
+    "Scan",
+    "TransactGetItems",
+];
+
+/// Whether the operation that `target` names may change something.
+pub(super) fn changes(target: &str) -> bool {
+    !READING.contains(&target.strip_prefix(TARGET_PREFIX).unwrap_or_default())
+}
+
 /// Answers the operation that `target`, the value of the `x-amz-target` header, names.
 pub(super) fn perform(db: &Database, target: &str, body: &[u8]) -> Reply {
     match target.strip_prefix(TARGET_PREFIX).unwrap_or_default() {
@@ -98,6 +115,16 @@ mod tests {
         {
             assert_eq!(ask(target, "{}"), (400, UNKNOWN_OPERATION.to_owned()), "{target}");
         }
+    }
+
+    #[test]
+    fn whatever_is_not_known_to_read_alone_changes_something() {
+        for (name, changing) in
+            [("GetItem", false), ("Query", false), ("UpdateItem", true), ("Nonsense", true)]
+        {
+            assert_eq!(changes(&format!("{TARGET_PREFIX}{name}")), changing, "{name}");
+        }
+        assert!(changes("GetItem"));
     }
 
     #[test]
