@@ -73,8 +73,8 @@ impl LocalSettings {
 /// Every variable the runner reads, for `--help`.
 pub fn all_variables() -> impl Iterator<Item = &'static Variable> {
     const OWN: &[Variable] = &[LISTEN_ADDR, DATA_DIR, RUST_LOG];
-    let of_parts = [portcullis_http::VARIABLES, portcullis_identity::VARIABLES, portcullis_vault::VARIABLES];
-    OWN.iter().chain(of_parts.into_iter().flatten())
+    let of_parts = [portcullis_http::VARIABLES, portcullis_identity::VARIABLES];
+    OWN.iter().chain(of_parts.into_iter().flatten()).chain(portcullis_vault::variables())
 }
 
 #[cfg(test)]

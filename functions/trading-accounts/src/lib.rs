@@ -23,7 +23,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
 /// An account somebody wants to link.
 #[derive(Debug, Deserialize, ToSchema)]
 struct LinkBody {
-    /// `kite`, `alpaca` or `alpaca-paper`.
+    /// One of the brokers among `GET /v1/providers`.
     #[schema(example = "kite")]
     broker: String,
     /// What the broker calls the owner.

@@ -1,5 +1,7 @@
-//! Brokers: how each is asked, and what its refusals mean. One file each.
+//! Brokers: how each is asked, and what its refusals mean. One file each, with the variables it is told its addresses by;
+//! here is the list of them.
 
+mod address;
 mod alpaca;
 mod answer;
 mod kite;
@@ -9,12 +11,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use portcullis_platform::BrokerHttp;
+use portcullis_platform::{BrokerHttp, Environment, Misconfigured, Variable};
 use secrecy::SecretString;
 
 use crate::credentials::{Credentials, SessionCredentials};
 use crate::error::Error;
-use crate::settings::BrokerUrls;
 
 /// What a broker refused, or that it did not answer. These words are all that is learnt from an answer: what brokers
 /// write in their errors may quote what was sent to them.
@@ -117,31 +118,48 @@ pub trait Broker: Debug + Send + Sync {
     /// Ends a session.
     async fn logout(&self, http: &dyn BrokerHttp, session: &SessionCredentials) -> Result<(), BrokerError>;
 
-    /// Whether the broker answers anything at all.
+    /// Whether the broker's API answers at all, be it with a refusal.
     async fn probe(&self, http: &dyn BrokerHttp) -> Result<(), BrokerError>;
+}
+
+/// A broker as it comes to be known.
+#[derive(Debug)]
+struct Entry {
+    /// What it is told.
+    variables: &'static [Variable],
+    /// Makes it of that.
+    read: fn(&Environment) -> Result<Arc<dyn Broker>, Misconfigured>,
+}
+
+/// Every broker there is.
+const ENTRIES: &[Entry] = &[alpaca::LIVE, alpaca::PAPER, kite::ENTRY];
+
+/// What brokers are told.
+pub(crate) fn variables() -> impl Iterator<Item = &'static Variable> {
+    ENTRIES.iter().flat_map(|entry| entry.variables)
+}
+
+/// The brokers, as they are told to be.
+pub(crate) fn read(environment: &Environment) -> Result<Vec<Arc<dyn Broker>>, Misconfigured> {
+    ENTRIES.iter().map(|entry| (entry.read)(environment)).collect()
 }
 
 /// All brokers, and the way to them.
 #[derive(Debug)]
 pub struct Brokers {
     pub(crate) http: Arc<dyn BrokerHttp>,
-    known: Vec<Box<dyn Broker>>,
+    known: Vec<Arc<dyn Broker>>,
 }
 
 impl Brokers {
-    /// The brokers at these addresses.
-    pub fn new(http: Arc<dyn BrokerHttp>, urls: &BrokerUrls) -> Self {
-        let known: Vec<Box<dyn Broker>> = vec![
-            Box::new(alpaca::Alpaca::live(urls)),
-            Box::new(alpaca::Alpaca::paper(urls)),
-            Box::new(kite::Kite::new(urls)),
-        ];
+    /// These brokers, reached this way.
+    pub fn new(http: Arc<dyn BrokerHttp>, known: Vec<Arc<dyn Broker>>) -> Self {
         Self { http, known }
     }
 
     /// All of them.
     pub(crate) fn all(&self) -> impl Iterator<Item = &dyn Broker> {
-        self.known.iter().map(Box::as_ref)
+        self.known.iter().map(Arc::as_ref)
     }
 
     /// Their names.

@@ -5,7 +5,8 @@
 //! anything is released, and nothing in the clear is kept. The crate knows no HTTP surface and no cloud; brokers are
 //! reached through `platform::BrokerHttp`.
 //!
-//! To add a broker: a file in `brokers/` that implements [`Broker`](brokers::Broker), one line in its registry.
+//! To add a broker: a file in `brokers/` that implements [`Broker`](brokers::Broker) and says what it has to be told, and its
+//! name in the list beside the others.
 
 mod account_fields;
 mod accounts;
@@ -34,7 +35,7 @@ pub use freezing::{Frozen, FrozenAccount, SessionEnd};
 pub use providers::{Health, HealthStatus, Outcome, Providers};
 pub use reading::ReleasedCredentials;
 pub use resealing::{Resealed, Resealing};
-pub use settings::{VARIABLES, VaultSettings};
+pub use settings::{VaultSettings, variables};
 pub use verification::Verification;
 
 pub use portcullis_store::{TradingAccountId, TradingAccountStatus};
@@ -68,7 +69,7 @@ impl Vault {
             store: identity.store.clone(),
             clock: Arc::clone(&identity.clock),
             entropy: Arc::clone(&identity.entropy),
-            brokers: Brokers::new(http, &settings.urls),
+            brokers: Brokers::new(http, settings.brokers.clone()),
             others: settings.providers.clone(),
         };
         let credential_max_age = settings.credential_max_age;

@@ -1,35 +1,13 @@
-//! Where brokers are, and how patient one is with them.
+//! What the vault is told, the brokers apart: each says itself what it has to be told.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_platform::{Environment, Misconfigured, Variable};
-use url::{Host, Url};
 
-const KITE_API_URL: Variable = Variable {
-    name: "KITE_API_URL",
-    default: "https://api.kite.trade",
-    about: "where Kite Connect answers",
-    aliases: &[],
-};
-const KITE_LOGIN_URL: Variable = Variable {
-    name: "KITE_LOGIN_URL",
-    default: "https://kite.zerodha.com/connect/login",
-    about: "where people log in at Kite",
-    aliases: &[],
-};
-const ALPACA_API_URL: Variable = Variable {
-    name: "ALPACA_API_URL",
-    default: "https://api.alpaca.markets",
-    about: "where Alpaca's live trading answers",
-    aliases: &[],
-};
-const ALPACA_PAPER_API_URL: Variable = Variable {
-    name: "ALPACA_PAPER_API_URL",
-    default: "https://paper-api.alpaca.markets",
-    about: "where Alpaca's paper trading answers",
-    aliases: &[],
-};
+use crate::brokers::{self, Broker};
+
 const PROVIDERS: Variable = Variable {
     name: "PROVIDERS",
     default: "",
@@ -49,22 +27,18 @@ const CREDENTIAL_MAX_AGE: Variable = Variable {
     aliases: &[],
 };
 
-/// The variables read here, for `--help`.
-pub const VARIABLES: &[Variable] = &[
-    KITE_API_URL,
-    KITE_LOGIN_URL,
-    ALPACA_API_URL,
-    ALPACA_PAPER_API_URL,
-    PROVIDERS,
-    PROVIDER_CHECK_INTERVAL,
-    CREDENTIAL_MAX_AGE,
-];
+const OWN: &[Variable] = &[PROVIDERS, PROVIDER_CHECK_INTERVAL, CREDENTIAL_MAX_AGE];
+
+/// The variables read here and by each broker, for `--help`.
+pub fn variables() -> impl Iterator<Item = &'static Variable> {
+    brokers::variables().chain(OWN)
+}
 
 /// Everything the vault is told, checked.
 #[derive(Debug, Clone)]
 pub struct VaultSettings {
-    /// Where brokers answer.
-    pub urls: BrokerUrls,
+    /// The brokers, where they answer.
+    pub brokers: Vec<Arc<dyn Broker>>,
     /// Providers beside the brokers.
     pub providers: BTreeSet<String>,
     /// Time between two probes.
@@ -73,21 +47,8 @@ pub struct VaultSettings {
     pub credential_max_age: Duration,
 }
 
-/// Where brokers answer.
-#[derive(Debug, Clone)]
-pub struct BrokerUrls {
-    /// Kite Connect.
-    pub kite_api: Url,
-    /// Kite's login page.
-    pub kite_login: Url,
-    /// Alpaca, live.
-    pub alpaca_api: Url,
-    /// Alpaca, paper.
-    pub alpaca_paper_api: Url,
-}
-
 impl VaultSettings {
-    /// Reads and checks every variable of [`VARIABLES`].
+    /// Reads and checks every one of [`variables`].
     pub fn read(environment: &Environment) -> Result<Self, Misconfigured> {
         const DAY: u64 = 24 * 60 * 60;
         let names = environment.text(&PROVIDERS)?;
@@ -98,12 +59,7 @@ impl VaultSettings {
             return Err(Misconfigured::new(PROVIDERS.name, reason));
         }
         Ok(Self {
-            urls: BrokerUrls {
-                kite_api: address(environment, &KITE_API_URL)?,
-                kite_login: address(environment, &KITE_LOGIN_URL)?,
-                alpaca_api: address(environment, &ALPACA_API_URL)?,
-                alpaca_paper_api: address(environment, &ALPACA_PAPER_API_URL)?,
-            },
+            brokers: brokers::read(environment)?,
             providers,
             check_interval: environment.seconds(&PROVIDER_CHECK_INTERVAL, 10..=DAY)?,
             credential_max_age: environment.seconds(&CREDENTIAL_MAX_AGE, 60 * 60..=3_650 * DAY)?,
@@ -114,23 +70,6 @@ impl VaultSettings {
 fn is_provider(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=32).contains(&name.len()) && name.bytes().all(allowed)
-}
-
-/// Credentials travel there, so it is TLS or this machine.
-fn address(environment: &Environment, variable: &Variable) -> Result<Url, Misconfigured> {
-    let text = environment.text(variable)?;
-    let wanted =
-        || Misconfigured::new(variable.name, "must be https://…, or http://… on loopback, without a query");
-    let url = Url::parse(&text).map_err(|_| wanted())?;
-    let is_loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback);
-    let is_plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
-    if is_safe && is_plain && url.fragment().is_none() { Ok(url) } else { Err(wanted()) }
 }
 
 #[cfg(test)]

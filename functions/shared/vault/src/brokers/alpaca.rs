@@ -1,19 +1,46 @@
 //! Alpaca's trading API, live and paper: key and secret go with every request, and there are no sessions.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
-use portcullis_platform::{BrokerHttp, BrokerMethod, BrokerRequest};
+use portcullis_platform::{BrokerHttp, BrokerMethod, BrokerRequest, Variable};
 use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
-use super::answer::{ask, read};
-use super::{Broker, BrokerError, NewBrokerSession};
+use super::address::address;
+use super::answer::{ask, is_there, read};
+use super::{Broker, BrokerError, Entry, NewBrokerSession};
 use crate::credentials::{Credentials, SessionCredentials};
-use crate::settings::BrokerUrls;
+
+const API_URL: Variable = Variable {
+    name: "ALPACA_API_URL",
+    default: "https://api.alpaca.markets",
+    about: "where Alpaca's live trading answers",
+    aliases: &[],
+};
+const PAPER_API_URL: Variable = Variable {
+    name: "ALPACA_PAPER_API_URL",
+    default: "https://paper-api.alpaca.markets",
+    about: "where Alpaca's paper trading answers",
+    aliases: &[],
+};
+
+pub(super) const LIVE: Entry = Entry {
+    variables: &[API_URL],
+    read: |environment| Ok(Arc::new(Alpaca::at("alpaca", "Alpaca", address(environment, &API_URL)?))),
+};
+pub(super) const PAPER: Entry = Entry {
+    variables: &[PAPER_API_URL],
+    read: |environment| {
+        let api = address(environment, &PAPER_API_URL)?;
+        Ok(Arc::new(Alpaca::at("alpaca-paper", "Alpaca's paper trading", api)))
+    },
+};
 
 #[derive(Debug)]
-pub(super) struct Alpaca {
+struct Alpaca {
     name: &'static str,
     title: &'static str,
     api: Url,
@@ -32,12 +59,8 @@ struct Account {
 }
 
 impl Alpaca {
-    pub(super) fn live(urls: &BrokerUrls) -> Self {
-        Self { name: "alpaca", title: "Alpaca", api: urls.alpaca_api.clone() }
-    }
-
-    pub(super) fn paper(urls: &BrokerUrls) -> Self {
-        Self { name: "alpaca-paper", title: "Alpaca's paper trading", api: urls.alpaca_paper_api.clone() }
+    fn at(name: &'static str, title: &'static str, api: Url) -> Self {
+        Self { name, title, api }
     }
 
     fn request(&self, resource: &str) -> BrokerRequest {
@@ -102,6 +125,6 @@ impl Broker for Alpaca {
     }
 
     async fn probe(&self, http: &dyn BrokerHttp) -> Result<(), BrokerError> {
-        ask(http, self.request("clock")).await.map(drop)
+        is_there(http, self.request("clock")).await
     }
 }

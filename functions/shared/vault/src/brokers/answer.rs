@@ -2,7 +2,7 @@
 
 use portcullis_platform::{BrokerAnswer, BrokerHttp, BrokerRequest};
 use secrecy::ExposeSecret;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::BrokerError;
 
@@ -18,6 +18,12 @@ pub(super) async fn ask(http: &dyn BrokerHttp, request: BrokerRequest) -> Result
         200..=299 | 400..=499 => Ok(answer),
         _ => Err(BrokerError::Down),
     }
+}
+
+/// Whether the broker's API answers, a refusal included: those are JSON as well, unlike the page of whatever stands in its
+/// place.
+pub(super) async fn is_there(http: &dyn BrokerHttp, request: BrokerRequest) -> Result<(), BrokerError> {
+    read::<IgnoredAny>(&ask(http, request).await?).map(drop)
 }
 
 /// The body as it should be. A broker that answers something else is as good as down.

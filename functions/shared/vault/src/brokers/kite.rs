@@ -1,21 +1,45 @@
 //! Kite Connect 3 of Zerodha. The owner logs in at Kite every day; what comes back from there, the request token, is
 //! traded for an access token that dies at six in the morning, India time.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use aws_lc_rs::digest;
 use jiff::civil::Time;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Span, Timestamp};
-use portcullis_platform::{BrokerAnswer, BrokerHttp, BrokerMethod, BrokerRequest};
+use portcullis_platform::{BrokerAnswer, BrokerHttp, BrokerMethod, BrokerRequest, Variable};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::answer::{ask, read};
-use super::{Broker, BrokerError, NewBrokerSession};
+use super::address::address;
+use super::answer::{ask, is_there, read};
+use super::{Broker, BrokerError, Entry, NewBrokerSession};
 use crate::credentials::{Credentials, SessionCredentials};
-use crate::settings::BrokerUrls;
+
+const API_URL: Variable = Variable {
+    name: "KITE_API_URL",
+    default: "https://api.kite.trade",
+    about: "where Kite Connect answers",
+    aliases: &[],
+};
+const LOGIN_URL: Variable = Variable {
+    name: "KITE_LOGIN_URL",
+    default: "https://kite.zerodha.com/connect/login",
+    about: "where people log in at Kite",
+    aliases: &[],
+};
+
+pub(super) const ENTRY: Entry = Entry {
+    variables: &[API_URL, LOGIN_URL],
+    read: |environment| {
+        let (api, login) = (address(environment, &API_URL)?, address(environment, &LOGIN_URL)?);
+        Ok(Arc::new(Kite { api, login }))
+    },
+};
 
 const VERSION: (&str, &str) = ("x-kite-version", "3");
 /// India has had one offset and no summer time since 1945.
@@ -25,7 +49,7 @@ const HALF_HOUR_MORE: i64 = 30;
 const END_OF_SESSIONS: Time = Time::constant(6, 0, 0, 0);
 
 #[derive(Debug)]
-pub(super) struct Kite {
+struct Kite {
     api: Url,
     login: Url,
 }
@@ -54,10 +78,6 @@ struct Refusal {
 }
 
 impl Kite {
-    pub(super) fn new(urls: &BrokerUrls) -> Self {
-        Self { api: urls.kite_api.clone(), login: urls.kite_login.clone() }
-    }
-
     fn request(&self, method: BrokerMethod, path: [&str; 2]) -> BrokerRequest {
         let mut url = self.api.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
@@ -146,7 +166,8 @@ impl Broker for Kite {
             .query("access_token", session.access_token.clone());
         let answer = ask(http, request).await?;
         match answer.status {
-            200 => Ok(()),
+            // A page about maintenance has this status too.
+            200 => read::<Answer<IgnoredAny>>(&answer).map(drop),
             _ => match refusal(&answer) {
                 // It is over already.
                 BrokerError::Expired => Ok(()),
@@ -156,7 +177,7 @@ impl Broker for Kite {
     }
 
     async fn probe(&self, http: &dyn BrokerHttp) -> Result<(), BrokerError> {
-        ask(http, self.request(BrokerMethod::Get, ["user", "profile"])).await.map(drop)
+        is_there(http, self.request(BrokerMethod::Get, ["user", "profile"])).await
     }
 }
 
