@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use portcullis_http::{AppState, Json, Problem, ServiceCaller, SignedInCaller, rfc3339};
+use portcullis_http::{AppState, Client, Json, Problem, ServiceCaller, SignedInCaller, rfc3339};
 use portcullis_identity::Caller;
-use portcullis_vault::{Health, HealthStatus, Outcome};
+use portcullis_vault::{Health, HealthStatus, Mark, Outcome};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -215,7 +215,8 @@ async fn report(
 
 /// Say how a provider is
 ///
-/// For those with the permission `provider:mark`. Until it expires, nothing that is counted changes it.
+/// For those with the permission `provider:mark`. Until it expires, nothing that is counted changes it. Their audit trail
+/// tells of it.
 #[utoipa::path(
     put, path = "/v1/admin/providers/{name}/mark", tag = "providers", security(("access_token" = [])),
     params(("name" = String, Path, description = "the provider's name")), request_body = MarkBody,
@@ -228,6 +229,7 @@ async fn report(
 async fn mark(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
+    client: Client,
     Path(name): Path<String>,
     Json(body): Json<MarkBody>,
 ) -> Result<Json<HealthAnswer>, Problem> {
@@ -238,9 +240,9 @@ async fn mark(
     if !body.reason.as_ref().is_none_or(is_plain) {
         return Err(Problem::invalid("/reason", "must be at most 200 printable characters"));
     }
-    let providers = &state.vault.providers;
-    providers.mark(&name, status, body.reason, Duration::from_secs(body.expires_in)).await?;
-    Ok(Json(providers.health(&name).await?.into()))
+    let mark = Mark { status, reason: body.reason, lasts: Duration::from_secs(body.expires_in) };
+    state.vault.mark_provider(&caller, &name, mark, &client.into()).await?;
+    Ok(Json(state.vault.providers.health(&name).await?.into()))
 }
 
 /// Let what is counted decide again
@@ -255,9 +257,10 @@ async fn mark(
 async fn unmark(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
+    client: Client,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
     may(&state, &caller, "mark")?;
-    state.vault.providers.unmark(&name).await?;
+    state.vault.unmark_provider(&caller, &name, &client.into()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

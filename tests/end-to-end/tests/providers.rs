@@ -14,8 +14,9 @@ use std::time::Duration;
 use portcullis_harness::brokers::FakeBrokers;
 use portcullis_harness::in_process::{World, vault_with};
 use portcullis_harness::process::Running;
-use portcullis_platform::Environment;
-use portcullis_vault::{Health, HealthStatus, Outcome, Vault};
+use portcullis_identity::{AuditFilter, Origin};
+use portcullis_platform::{Clock, Environment};
+use portcullis_vault::{Health, HealthStatus, Mark, Outcome, Vault};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -117,16 +118,52 @@ async fn a_chain_is_ordered_by_health_and_prefers_the_primary_among_equals() {
     assert_eq!(chain("kite", &["alpaca", "yahoo"]).await, ["yahoo", "alpaca", "kite"]);
 
     let hour = Duration::from_hours(1);
-    vault
-        .providers
-        .mark("yahoo", HealthStatus::Unhealthy, Some("maintenance".to_owned()), hour)
-        .await
-        .unwrap();
+    let signed_in = world.person("root@example.com").await;
+    let root = world.identity.authenticate(&signed_in.access_token).await.unwrap();
+    let mark =
+        |lasts| Mark { status: HealthStatus::Unhealthy, reason: Some("maintenance".to_owned()), lasts };
+    let origin = Origin::default();
+    vault.mark_provider(&root, "yahoo", mark(hour), &origin).await.unwrap();
     assert_eq!(chain("kite", &["alpaca", "yahoo"]).await, ["alpaca", "kite", "yahoo"]);
     world.clock.advance(hour);
     assert_eq!(health(&vault, "yahoo").await.mark, None);
-    assert!(vault.providers.mark("yahoo", HealthStatus::Healthy, None, hour * 24 * 8).await.is_err());
+    assert!(vault.mark_provider(&root, "yahoo", mark(hour * 24 * 8), &origin).await.is_err());
+    assert!(vault.mark_provider(&root, "nobody", mark(hour), &origin).await.is_err());
     assert!(vault.providers.chain("nobody", &[]).await.is_err());
+}
+
+#[tokio::test]
+async fn who_marks_a_provider_is_in_the_trail_with_the_mark_and_its_end() {
+    let (world, vault) = scene(&Environment::default()).await;
+    let signed_in = world.person("root@example.com").await;
+    let root = world.identity.authenticate(&signed_in.access_token).await.unwrap();
+    let (origin, lasts) = (Origin::default(), Duration::from_mins(10));
+    let mark = Mark { status: HealthStatus::Unhealthy, reason: None, lasts };
+    vault.mark_provider(&root, "kite", mark.clone(), &origin).await.unwrap();
+    vault.unmark_provider(&root, "kite", &origin).await.unwrap();
+    assert_eq!(health(&vault, "kite").await.mark, None);
+    let (filter, id) = (AuditFilter::default(), root.account.id);
+    let page = world.identity.audit_of(id, &filter, 10, None).await.unwrap();
+    let told: Vec<(&str, &str, Option<&str>)> = page
+        .records
+        .iter()
+        .filter(|record| record.target.as_deref() == Some("kite"))
+        .map(|record| (record.kind.as_str(), record.actor.as_str(), record.purpose.as_deref()))
+        .collect();
+    let (actor, until) = (format!("admin:{id}"), format!("unhealthy until {}", world.clock.now() + lasts));
+    assert_eq!(
+        told,
+        [
+            ("provider_unmarked", actor.as_str(), None),
+            ("provider_marked", actor.as_str(), Some(until.as_str()))
+        ]
+    );
+    // No mark without its event, and no event without its mark.
+    world.faults.go_down_after(0);
+    assert!(vault.mark_provider(&root, "kite", mark, &origin).await.is_err());
+    world.faults.come_back();
+    assert_eq!(health(&vault, "kite").await.mark, None);
+    assert!(world.identity.verify_audit().await.unwrap().findings.is_empty());
 }
 
 #[tokio::test]
@@ -147,6 +184,14 @@ async fn a_probe_finds_out_whether_a_broker_answers() {
         vault.providers.probe_all().await;
     }
     assert_eq!(health(&vault, "kite").await.status, HealthStatus::Unhealthy);
+    // A page in its place is no answer; patience that is asked for is one.
+    let control = format!("{}/_control", brokers.url);
+    for (mode, failures) in [("ok", 0), ("html", 1), ("rate", 0)] {
+        Client::new().post(&control).json(&json!({"mode": mode})).send().await.unwrap();
+        world.clock.advance(Duration::from_secs(1));
+        vault.providers.probe_all().await;
+        assert_eq!(health(&vault, "kite").await.consecutive_failures, failures, "{mode}");
+    }
 }
 
 async fn answer(request: RequestBuilder, status: u16) -> Value {

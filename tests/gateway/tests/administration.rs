@@ -78,6 +78,15 @@ async fn an_administrator_made_on_the_table_uses_every_route() {
     assert_eq!(listed["items"].as_array().unwrap().len(), 2);
     assert!(listed["items"].as_array().unwrap().iter().all(|user| user["last_login_at"].is_string()));
     world.call(Method::GET, &path, &root, none.clone(), 200).await;
+    let mark = "/v1/admin/providers/kite/mark";
+    let body = json!({"status": "unhealthy", "expires_in": 60});
+    world.call(Method::PUT, mark, &token, body.clone(), 403).await;
+    assert_eq!(world.call(Method::PUT, mark, &root, body, 200).await["status"], "unhealthy");
+    world.call(Method::DELETE, mark, &root, none.clone(), 204).await;
+    let told = "/v1/admin/audit?type=provider_marked";
+    let told = world.call(Method::GET, told, &root, none.clone(), 200).await;
+    assert_eq!(told["items"][0]["target"], "kite", "{told}");
+    assert!(told["items"][0]["purpose"].as_str().unwrap().starts_with("unhealthy until "), "{told}");
     for change in [
         json!({"roles": ["admin"]}),
         json!({"roles": ["user"], "status": "disabled"}),

@@ -86,7 +86,7 @@ pub struct AuditEventItem {
     pub target: Option<String>,
     /// The service that asked.
     pub service: Option<String>,
-    /// What the service said it needed it for.
+    /// What the service said it needed it for, or what an administrator said of a provider and until when.
     pub purpose: Option<String>,
     /// The session it happened in or to.
     pub session_id: Option<String>,

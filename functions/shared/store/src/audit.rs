@@ -96,6 +96,8 @@ pub enum AuditKind {
     TradingAccountVerified,
     /// A broker's session was begun.
     BrokerSessionStarted,
+    /// A broker's session was ended.
+    BrokerSessionEnded,
     /// Credentials were opened to ask the broker on their owner's behalf.
     CredentialsUsed,
     /// A service was given credentials.
@@ -110,6 +112,10 @@ pub enum AuditKind {
     CredentialsFrozen,
     /// Reading of the person's credentials was allowed again.
     CredentialsUnfrozen,
+    /// An administrator said how a provider is.
+    ProviderMarked,
+    /// An administrator took back how a provider is.
+    ProviderUnmarked,
     /// An administrator gave the account other roles.
     RolesChanged,
     /// An administrator took the second factor away.
@@ -157,6 +163,7 @@ impl AuditKind {
             Self::TradingAccountUnlinked => "trading_account_unlinked",
             Self::TradingAccountVerified => "trading_account_verified",
             Self::BrokerSessionStarted => "broker_session_started",
+            Self::BrokerSessionEnded => "broker_session_ended",
             Self::CredentialsUsed => "credentials_used",
             Self::CredentialsRead => "credentials_read",
             Self::CredentialsRefused => "credentials_refused",
@@ -164,6 +171,8 @@ impl AuditKind {
             Self::CredentialsResealed => "credentials_resealed",
             Self::CredentialsFrozen => "credentials_frozen",
             Self::CredentialsUnfrozen => "credentials_unfrozen",
+            Self::ProviderMarked => "provider_marked",
+            Self::ProviderUnmarked => "provider_unmarked",
             Self::RolesChanged => "roles_changed",
             Self::MfaReset => "mfa_reset",
             Self::PasswordOverridden => "password_overridden",

@@ -6,10 +6,12 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
+use crate::audit::AuditEvent;
 use crate::connection::Store;
 use crate::error::{StoreError, is_failed_condition};
 use crate::item::{ItemReader, ItemWriter, number, text, time, ttl};
 use crate::keys;
+use crate::transaction::Transaction;
 
 const MINUTE: i64 = 60;
 /// Times of failures kept in one counter. More would tell nothing new: a provider is long unhealthy by then.
@@ -164,33 +166,32 @@ impl Store {
         found.map(read).transpose()
     }
 
-    /// Notes what a person says about a provider.
-    pub async fn mark_provider(&self, provider: &str, mark: &ProviderMark) -> Result<(), StoreError> {
+    /// Notes what a person says about a provider, with the event that tells of it.
+    pub async fn mark_provider(
+        &self,
+        provider: &str,
+        mark: &ProviderMark,
+        event: &AuditEvent,
+    ) -> Result<(), StoreError> {
         let item = ItemWriter::new(&keys::provider_mark(provider))
             .set("mark_status", text(&mark.status))
             .set_some("reason", mark.reason.as_deref().map(text))
             .set("expires_at", time(mark.expires_at))
             .expires(mark.expires_at)
             .finish();
-        self.client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| StoreError::from_sdk("marking a provider", error))
+        let committed = Transaction::on(self).put(item).record(event).commit("marking a provider").await?;
+        debug_assert!(committed.is_ok(), "no condition was given");
+        Ok(())
     }
 
-    /// Forgets it.
-    pub async fn unmark_provider(&self, provider: &str) -> Result<(), StoreError> {
-        self.client
-            .delete_item()
-            .table_name(&self.table)
-            .set_key(Some(keys::provider_mark(provider).attributes()))
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| StoreError::from_sdk("forgetting a mark", error))
+    /// Forgets it, there or not.
+    pub async fn unmark_provider(&self, provider: &str, event: &AuditEvent) -> Result<(), StoreError> {
+        let committed = Transaction::on(self)
+            .delete(&keys::provider_mark(provider))
+            .record(event)
+            .commit("forgetting a mark")
+            .await?;
+        debug_assert!(committed.is_ok(), "no condition was given");
+        Ok(())
     }
 }

@@ -21,8 +21,6 @@ const DEGRADED_AFTER: u64 = 2;
 const UNHEALTHY_AFTER: u64 = 5;
 /// Shares of failed calls are looked at from this many calls on.
 const ENOUGH: u64 = 10;
-/// No mark stands longer.
-const LONGEST_MARK: Duration = Duration::from_hours(7 * 24);
 const SLOW: u64 = 2_000;
 
 /// How a provider is.
@@ -121,7 +119,8 @@ impl Providers {
         names
     }
 
-    fn known(&self, name: &str) -> Result<(), Error> {
+    /// An error unless there is a provider of this name.
+    pub(crate) fn known(&self, name: &str) -> Result<(), Error> {
         if self.names().contains(name) { Ok(()) } else { Err(Error::not_found()) }
     }
 
@@ -165,30 +164,6 @@ impl Providers {
         // Stable: the primary comes first among equals.
         chain.sort_by_key(|health| health.status);
         Ok(chain)
-    }
-
-    /// Says how a provider is for a while, whatever is counted.
-    pub async fn mark(
-        &self,
-        name: &str,
-        status: HealthStatus,
-        reason: Option<String>,
-        lasts: Duration,
-    ) -> Result<(), Error> {
-        self.known(name)?;
-        if lasts.is_zero() || lasts > LONGEST_MARK {
-            let detail = format!("must be 1 to {} seconds", LONGEST_MARK.as_secs());
-            return Err(Error::invalid("/expires_in", detail));
-        }
-        let expires_at = self.clock.now() + lasts;
-        let mark = ProviderMark { status: status.as_str().to_owned(), reason, expires_at };
-        Ok(self.store.mark_provider(name, &mark).await?)
-    }
-
-    /// Goes by what is counted again.
-    pub async fn unmark(&self, name: &str) -> Result<(), Error> {
-        self.known(name)?;
-        Ok(self.store.unmark_provider(name).await?)
     }
 
     /// Asks every broker whether it answers, and counts what became of it.
