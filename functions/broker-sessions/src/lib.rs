@@ -95,6 +95,9 @@ struct FrozenAccountAnswer {
     broker: String,
     /// `none`, `ended`, or `unconfirmed` where the broker did not answer.
     session: &'static str,
+    /// What a person can do about a session that is `unconfirmed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 impl From<Frozen> for FreezeAnswer {
@@ -103,6 +106,7 @@ impl From<Frozen> for FreezeAnswer {
             account_id: account.id.to_string(),
             broker: account.broker,
             session: account.session.as_str(),
+            reason: account.advice,
         });
         Self { status: "frozen", frozen_at: rfc3339(frozen.since), accounts: accounts.collect() }
     }

@@ -7,10 +7,13 @@
     reason = "a test that cannot go on says so"
 )]
 
+use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use portcullis_harness::brokers::{ALPACA, FakeBrokers, KITE};
 use portcullis_harness::process::{Running, Target};
+use portcullis_harness::table::sealed_in;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -48,6 +51,8 @@ impl App {
         let tokens = Value::from(tokens).to_string();
         let mut variables =
             vec![("SERVICES", SERVICES), ("SERVICE_TOKENS", tokens.as_str()), ("RUST_LOG", "debug")];
+        // The hash is not what is tested here.
+        variables.extend([("ARGON2_MEMORY_KIB", "64"), ("ARGON2_ITERATIONS", "1")]);
         let of_brokers = brokers.variables();
         variables.extend(of_brokers.iter().map(|(name, value)| (*name, value.as_str())));
         // What is about brokers is told to the one process alone; the gateway's functions read the same variables.
@@ -246,6 +251,9 @@ async fn kite_wants_a_login_every_day_and_the_session_goes_to_the_services() {
     let expired = answer(app.on(&account, "verify"), 200).await;
     assert_eq!(expired["status"], "expired");
     assert!(expired["login_url"].is_string() && expired["reason"].as_str().unwrap().contains("log in there"));
+    // That is its owner's affair and no fault of Kite's.
+    let health = answer(app.by(&app.asha, Method::GET, "/v1/providers/kite"), 200).await;
+    assert_eq!((&health["status"], &health["consecutive_failures"]), (&json!("healthy"), &json!(0)));
     app.brokers_are(json!({"now": null, "blocked": [KITE.2]})).await;
     let blocked = answer(app.on(&account, "verify"), 200).await;
     assert_eq!(blocked["status"], "rejected");
@@ -334,6 +342,12 @@ async fn a_service_is_known_by_its_token_and_held_to_its_entry() {
         let asked = shown(&token("ticker")).json(&json!({"purpose": purpose}));
         assert_eq!(answer(asked, 422).await["errors"][0]["pointer"], "/purpose");
     }
+    answer(app.credentials("ticker", &kite).header("x-request-id", "ticker-start-42"), 200).await;
+    let told = app.by(&app.asha, Method::GET, "/v1/audit?type=credentials_read&limit=1");
+    let event = &answer(told, 200).await["items"][0];
+    let names = ["actor", "service", "purpose", "target", "request_id"];
+    let said = names.map(|name| event[name].as_str().unwrap());
+    assert_eq!(said, ["service:ticker", "ticker", "market-stream", &kite, "ticker-start-42"]);
     let mut refused = 0;
     for _ in 0..7 {
         let read = app.credentials("greedy", &kite).send().await.unwrap();
@@ -358,9 +372,144 @@ async fn a_service_is_known_by_its_token_and_held_to_its_entry() {
     }
 }
 
+/// A request may take five seconds whatever a broker does, and its answer has to arrive.
+const DEADLINE: Duration = Duration::from_secs(6);
+
+/// The answer, and that it came in time.
+async fn answer_in_time(request: RequestBuilder, status: u16) -> Value {
+    tokio::time::timeout(DEADLINE, answer(request, status)).await.expect("an answer within the deadline")
+}
+
+#[tokio::test]
+async fn a_broker_that_hangs_is_given_up_on_in_time_and_rejects_nobody() {
+    let app = App::start().await;
+    let (kite, alpaca) = (app.link("kite", KITE).await, app.link("alpaca", ALPACA).await);
+    app.begin_session(&kite).await;
+    assert_eq!(answer(app.on(&alpaca, "verify"), 200).await["status"], "active");
+    app.brokers_are(json!({"mode": "hang"})).await;
+    for account in [&kite, &alpaca] {
+        let asked = answer_in_time(app.on(account, "verify"), 200).await;
+        assert_eq!(asked["status"], "active");
+        assert!(asked["reason"].as_str().unwrap().contains("did not answer"), "{asked}");
+    }
+    let begun = app.on(&kite, "session").json(&json!({"request_token": "x"}));
+    assert_eq!(answer_in_time(begun, 503).await["code"], "broker_unavailable");
+    for account in [&kite, &alpaca] {
+        let path = format!("/v1/trading-accounts/{account}");
+        assert_eq!(answer(app.by(&app.asha, Method::GET, &path), 200).await["status"], "active");
+    }
+    // Two calls of each were given up on.
+    let health = answer(app.by(&app.asha, Method::GET, "/v1/providers/kite"), 200).await;
+    assert_eq!((&health["status"], &health["consecutive_failures"]), (&json!("degraded"), &json!(2)));
+}
+
+#[tokio::test]
+async fn a_freeze_stands_whether_or_not_the_broker_can_be_reached_and_says_so() {
+    let app = App::start().await;
+    let kite = app.link("kite", KITE).await;
+    let change = |what: &str| {
+        let proof = json!({"password": PASSWORD});
+        app.by(&app.asha, Method::POST, &format!("/v1/trading-accounts/{what}")).json(&proof)
+    };
+    for mode in ["hang", "down", "rate", "html"] {
+        app.brokers_are(json!({"mode": "ok"})).await;
+        app.begin_session(&kite).await;
+        app.brokers_are(json!({"mode": mode})).await;
+        let frozen = answer_in_time(change("freeze"), 200).await;
+        let [account] = frozen["accounts"].as_array().unwrap().as_slice() else { panic!("{frozen}") };
+        assert_eq!(
+            (&frozen["status"], &account["session"]),
+            (&json!("frozen"), &json!("unconfirmed")),
+            "{mode}"
+        );
+        let reason = account["reason"].as_str().unwrap();
+        assert!(reason.starts_with("Kite could not be reached") && reason.contains("T00:30:00Z"), "{reason}");
+        assert_eq!(answer(app.credentials("chart", &kite), 403).await["code"], "credentials_frozen");
+        assert_eq!(answer(app.on(&kite, "verify"), 403).await["code"], "credentials_frozen");
+        // Once the broker is back, freezing again ends what is left.
+        app.brokers_are(json!({"mode": "ok"})).await;
+        let again = answer(change("freeze"), 200).await;
+        assert_eq!(again["accounts"][0]["session"], "ended", "{mode}: {again}");
+        assert!(again["accounts"][0].get("reason").is_none());
+        assert_eq!(answer(app.credentials("chart", &kite), 403).await["code"], "credentials_frozen");
+        answer(change("unfreeze"), 200).await;
+    }
+    let log: Value =
+        app.client.get(format!("{}/_log", app.brokers.url)).send().await.unwrap().json().await.unwrap();
+    let ended = log.as_array().unwrap().iter().filter(|asked| asked["method"] == "DELETE").count();
+    assert_eq!(ended, 8, "each session is tried to be ended twice");
+}
+
 /// Whether a file has a text in it.
 fn holds(content: &[u8], text: &str) -> bool {
     content.windows(text.len()).any(|part| part == text.as_bytes())
+}
+
+/// Every byte of every file in a folder and those in it.
+fn all_files(folder: &Path) -> Vec<u8> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| if path.is_dir() { all_files(&path) } else { std::fs::read(path).unwrap() })
+        .collect()
+}
+
+/// Which of these is in a file, by either of its ends: what was partly overwritten is there too.
+fn left<'a>(content: &[u8], sealed: &'a [String]) -> Vec<&'a String> {
+    let is_left = |text: &&String| holds(content, &text[..24]) || holds(content, &text[text.len() - 24..]);
+    sealed.iter().filter(is_left).collect()
+}
+
+/// A life with three sets of credentials, two sessions and a sealing anew, from which nothing is left to be seen in the
+/// table. Returns what was under seal meanwhile, data keys and ciphertexts.
+async fn a_life_with_secrets(app: &App) -> Vec<String> {
+    let data = app.folder.path().join("data");
+    let mut sealed = Vec::new();
+    let (kite, alpaca) = (app.link("kite", KITE).await, app.link("alpaca", ALPACA).await);
+    app.begin_session(&kite).await;
+    sealed.extend(sealed_in(&data).await);
+    assert_eq!(sealed.len(), 6, "two accounts and a session, each with a data key");
+    let (status, _, said) = portcullis_harness::process::tool(&data, &["rotate-credentials"], "");
+    assert_eq!(status, 0, "{said}");
+    sealed.extend(sealed_in(&data).await);
+    let body = json!({"api_key": KITE.0, "api_secret": KITE.1});
+    let path = format!("/v1/trading-accounts/{kite}");
+    answer(app.by(&app.asha, Method::PUT, &format!("{path}/credentials")).json(&body), 200).await;
+    app.begin_session(&kite).await;
+    sealed.extend(sealed_in(&data).await);
+    sealed.sort();
+    sealed.dedup();
+    // Of Alpaca's credentials there are two seals, of everything of Kite's three and two.
+    assert!(sealed.len() >= 14, "{}", sealed.len());
+    for account in [&kite, &alpaca] {
+        answer(app.by(&app.asha, Method::DELETE, &format!("/v1/trading-accounts/{account}")), 204).await;
+    }
+    assert!(sealed_in(&data).await.is_empty());
+    sealed
+}
+
+#[tokio::test]
+async fn of_what_was_sealed_no_byte_lies_in_the_folder_once_the_service_has_stopped() {
+    let mut app = App::start().await;
+    let sealed = a_life_with_secrets(&app).await;
+    let data = app.folder.path().join("data");
+    let before = all_files(&data);
+    assert!(!left(&before, &sealed).is_empty(), "this is where it would be seen");
+    app.service.terminate().unwrap();
+    let after = all_files(&data);
+    assert!(holds(&after, "trading_account_unlinked"), "the database is there");
+    assert_eq!(left(&after, &sealed), Vec::<&String>::new());
+}
+
+#[tokio::test]
+async fn what_a_service_left_that_was_killed_is_wiped_by_the_next() {
+    let mut app = App::start().await;
+    let sealed = a_life_with_secrets(&app).await;
+    let data = app.folder.path().join("data");
+    app.service.kill().unwrap();
+    assert!(!left(&all_files(&data), &sealed).is_empty(), "a kill leaves traces");
+    app.service = Running::start_target(Target::Local, &data, &[]).unwrap();
+    app.service.terminate().unwrap();
+    assert_eq!(left(&all_files(&data), &sealed), Vec::<&String>::new());
 }
 
 #[tokio::test]

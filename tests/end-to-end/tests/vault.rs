@@ -9,6 +9,7 @@
 )]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use portcullis_harness::authenticator::Authenticator;
@@ -165,13 +166,18 @@ async fn the_owner_is_written_to_when_an_account_is_linked_and_when_reading_is_s
 async fn nothing_is_released_without_its_event() {
     let scene = Scene::new().await;
     let account = scene.link(&scene.asha, "kite").await;
-    // Reading takes five calls; the sixth is the event.
-    for calls in 0..6 {
+    // Reading takes five calls; the sixth is the end of the trail, then come the record and its head side by side.
+    for calls in 0..7 {
+        scene.world.faults.go_down_after(calls);
+        assert!(scene.read(&account).await.is_err(), "{calls} calls");
+    }
+    assert!(!scene.trail(&scene.asha).await.contains(&"credentials_read".to_owned()));
+    // Three more look whether it was stopped meanwhile. Who cannot tell releases nothing.
+    for calls in 8..11 {
         scene.world.faults.go_down_after(calls);
         assert!(scene.read(&account).await.is_err(), "{calls} calls");
     }
     scene.world.faults.come_back();
-    assert!(!scene.trail(&scene.asha).await.contains(&"credentials_read".to_owned()));
     assert!(scene.read(&account).await.is_ok());
 }
 
@@ -299,6 +305,65 @@ async fn a_frozen_person_is_read_by_nobody() {
     for kind in ["credentials_frozen", "credentials_refused", "credentials_unfrozen"] {
         assert!(trail.contains(&kind.to_owned()), "{kind}");
     }
+}
+
+/// As many readings at once as are under way when their owner has had enough.
+#[tokio::test]
+async fn of_readings_that_race_a_freeze_none_is_released_behind_it() {
+    let scene = Arc::new(Scene::new().await);
+    let account = scene.link(&scene.asha, "kite").await;
+    let (mut released_in_all, mut refused_in_all) = (0, 0);
+    for _ in 0..8 {
+        let before = scene.trail(&scene.asha).await.len();
+        let readings: Vec<_> = (0..24)
+            .map(|_| {
+                let (scene, account) = (Arc::clone(&scene), account.clone());
+                tokio::spawn(async move { scene.read(&account).await.is_ok() })
+            })
+            .collect();
+        let proof = StepUp::Password(password(PASSWORD));
+        scene.vault.freeze(&scene.asha, &proof, &Origin::default()).await.unwrap();
+        assert!(matches!(scene.read(&account).await, Err(Error::Frozen)));
+        let mut released = 0;
+        for reading in readings {
+            released += usize::from(reading.await.unwrap());
+        }
+        // The chain has an order, and the freeze stands from where its record does.
+        let trail = scene.trail(&scene.asha).await.split_off(before);
+        let at = trail.iter().position(|kind| kind == "credentials_frozen").unwrap();
+        let reads = |events: &[String]| events.iter().filter(|kind| *kind == "credentials_read").count();
+        let in_front = reads(&trail[..at]);
+        assert!(
+            released <= in_front,
+            "{released} were released, {in_front} in front of the freeze: {trail:?}"
+        );
+        released_in_all += released;
+        refused_in_all += 24 - released;
+        scene.vault.unfreeze(&scene.asha, &proof, &Origin::default()).await.unwrap();
+    }
+    println!("{released_in_all} readings were released, {refused_in_all} were not");
+    assert!(refused_in_all > 0);
+}
+
+#[tokio::test]
+async fn while_credentials_are_frozen_nobody_opens_them_to_ask_the_broker() {
+    let scene = Scene::new().await;
+    let (account, proof) = (scene.link(&scene.asha, "kite").await, StepUp::Password(password(PASSWORD)));
+    let origin = Origin::default();
+    scene.vault.freeze(&scene.asha, &proof, &origin).await.unwrap();
+    let before = scene.trail(&scene.asha).await;
+    let verified = scene.vault.verify(&scene.asha, account.id, &origin).await;
+    assert!(matches!(verified, Err(Error::Frozen)), "{verified:?}");
+    let begun = scene.vault.begin_session(&scene.asha, account.id, &"token".into(), &origin).await;
+    assert!(matches!(begun, Err(Error::Frozen)), "{begun:?}");
+    assert_eq!(scene.trail(&scene.asha).await, before, "nothing was opened");
+    // Unlike a request to lift it that is sent twice.
+    for _ in 0..2 {
+        scene.vault.unfreeze(&scene.asha, &proof, &origin).await.unwrap();
+    }
+    let trail = scene.trail(&scene.asha).await;
+    assert_eq!(trail.iter().filter(|kind| *kind == "credentials_unfrozen").count(), 1, "{trail:?}");
+    assert!(scene.vault.verify(&scene.asha, account.id, &origin).await.unwrap().login_url.is_some());
 }
 
 #[tokio::test]
@@ -433,6 +498,42 @@ async fn sealing_anew_changes_every_byte_and_nothing_else_and_goes_on_where_it_e
         scene.trail(&scene.asha).await.iter().filter(|kind| *kind == "credentials_resealed").count(),
         8
     );
+}
+
+#[tokio::test]
+async fn while_credentials_are_sealed_anew_every_reading_gets_them() {
+    let scene = Arc::new(Scene::new().await);
+    let mut accounts = Vec::new();
+    for _ in 0..6 {
+        accounts.push(scene.link(&scene.asha, "kite").await);
+    }
+    let is_over = Arc::new(AtomicBool::new(false));
+    let mut readings = Vec::new();
+    for account in &accounts {
+        let (scene, account, is_over) = (Arc::clone(&scene), account.clone(), Arc::clone(&is_over));
+        readings.push(tokio::spawn(async move {
+            let mut times = 0;
+            while !is_over.load(Ordering::SeqCst) {
+                let read = scene.read(&account).await.unwrap();
+                assert_eq!(text(read.api_secret.as_ref().unwrap()), SECRET);
+                times += 1;
+            }
+            times
+        }));
+    }
+    for _ in 0..3 {
+        // Turns are counted by the minute.
+        scene.world.clock.advance(Duration::from_mins(1));
+        let resealed = scene.vault.reseal_all(scene.world.clock.now()).await.unwrap();
+        assert_eq!((resealed.done, resealed.unreadable), (6, 0));
+    }
+    is_over.store(true, Ordering::SeqCst);
+    let mut times = 0;
+    for reading in readings {
+        times += reading.await.unwrap();
+    }
+    println!("{times} readings while six accounts were sealed anew three times");
+    assert!(times > 6);
 }
 
 /// Decides how the brokers are from now on.

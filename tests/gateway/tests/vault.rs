@@ -27,6 +27,32 @@ async fn answer(request: RequestBuilder, status: u16) -> Value {
     serde_json::from_str(&text).unwrap_or_default()
 }
 
+/// Every row of the table, as somebody with a dump of it has them.
+async fn table(name: &str) -> String {
+    // The engine wants a signature to be there and takes any.
+    let signed = "AWS4-HMAC-SHA256 Credential=test/20261121/ap-south-1/dynamodb/aws4_request, SignedHeaders=host, \
+                  Signature=00";
+    let environment = Environment::of_process();
+    let scan = Client::new()
+        .post(environment.raw("AWS_ENDPOINT_URL_DYNAMODB").expect("tests/with-cloud"))
+        .header("x-amz-target", "DynamoDB_20120810.Scan")
+        .header("x-amz-date", "20261121T000000Z")
+        .header("content-type", "application/x-amz-json-1.0")
+        .header("authorization", signed)
+        .body(json!({"TableName": name, "ConsistentRead": true}).to_string());
+    let rows = answer(scan, 200).await;
+    assert!(rows.get("LastEvaluatedKey").is_none(), "one page holds it all");
+    rows["Items"].to_string()
+}
+
+/// What is under seal in a table, data keys and ciphertexts.
+fn sealed(table: &str) -> Vec<String> {
+    let rows: Value = serde_json::from_str(table).unwrap();
+    let accounts = rows.as_array().unwrap().iter().filter(|row| row.get("credentials_key").is_some());
+    let values = accounts.flat_map(|row| row.as_object().unwrap().values());
+    values.filter_map(|value| value["B"].as_str().map(str::to_owned)).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_step_of_an_account_works_with_the_rights_of_its_function() {
     let brokers = FakeBrokers::start().unwrap();
@@ -95,15 +121,27 @@ async fn every_step_of_an_account_works_with_the_rights_of_its_function() {
     answer(by_asha(Method::POST, "/trading-accounts/unfreeze").json(&proof), 200).await;
     answer(read(alpaca), 200).await;
 
+    let mut ever_sealed = sealed(&table(&cloud.table).await);
+    assert_eq!(ever_sealed.len(), 4, "the session was ended, so there are two accounts' credentials");
     let one = format!("/trading-accounts/{kite}");
     answer(by_asha(Method::PATCH, &one).json(&json!({"label": "mine"})), 200).await;
     let body = json!({"api_key": "anotherkey-1a2b", "api_secret": "another"});
     answer(by_asha(Method::PUT, &format!("{one}/credentials")).json(&body), 200).await;
     assert_eq!(answer(read(kite), 200).await["api_secret"], "another");
+    ever_sealed.extend(sealed(&table(&cloud.table).await));
+    ever_sealed.sort();
+    ever_sealed.dedup();
+    assert_eq!(ever_sealed.len(), 6, "a data key and a ciphertext more");
     answer(by_asha(Method::DELETE, &one), 204).await;
     // Erasing oneself takes the rest along.
     answer(by_asha(Method::DELETE, "/users/me").json(&proof), 204).await;
     answer(read(alpaca), 404).await;
+
+    let dump = table(&cloud.table).await;
+    assert!(dump.contains("trading_account_unlinked"), "this is where a secret would be");
+    let secrets = [KITE.1, ALPACA.1, "anotherkey-1a2b", before["access_token"].as_str().unwrap()];
+    assert!(secrets.iter().all(|secret| !dump.contains(secret)));
+    assert!(ever_sealed.iter().all(|sealed| !dump.contains(sealed)), "nor is what was sealed");
 
     let log = std::fs::read_to_string(folder.path().join("functions.log")).unwrap();
     for secret in [KITE.1, ALPACA.1, before["access_token"].as_str().unwrap()] {

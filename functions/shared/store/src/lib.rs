@@ -50,5 +50,6 @@ pub use revocations::{LONGEST_ACCESS_TOKEN, RevocationEntry};
 pub use sessions::{Digest, NewSession, Revocation, Rotation, RotationResult, Session, SessionPage};
 pub use sign_ins::{Guesser, SignInStep, SignIns, TooEarly, Wait};
 pub use trading_accounts::{
-    BrokerSession, FirstLink, Freeze, Link, LookupPage, StoredTradingAccount, TradingAccountStatus,
+    BrokerSession, FirstLink, FreezableSwap, Freeze, Link, LookupPage, StoredTradingAccount,
+    TradingAccountStatus,
 };

@@ -7,7 +7,7 @@ use crate::audit::AuditEvent;
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::factors::{SealedSecret, read_secret, secret};
-use crate::id::{AccountId, TradingAccountId};
+use crate::id::{AccountId, AuditId, TradingAccountId};
 use crate::idempotency::{IdempotentRequest, REMEMBERED, UNUSED};
 use crate::item::{Attributes, ItemReader, ItemWriter, bytes, number, text, time};
 use crate::keys;
@@ -118,6 +118,19 @@ pub struct FirstLink {
 pub struct Freeze {
     /// Since when.
     pub since: Timestamp,
+    /// The event that told of it: tells one freeze from the next.
+    pub told_by: AuditId,
+}
+
+/// How a replacement ended that a freeze forbids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FreezableSwap {
+    /// The row was replaced.
+    Swapped,
+    /// Somebody else replaced or removed it first.
+    Raced,
+    /// The owner stopped every reading of their credentials.
+    Frozen,
 }
 
 /// Some trading accounts of everybody, in the order of their ids.
@@ -267,6 +280,27 @@ impl Store {
         Ok(transaction.commit("changing a trading account").await?.is_ok())
     }
 
+    /// The same unless the owner's credentials are frozen: once that is so, nothing new comes to be read.
+    pub async fn swap_trading_account_unless_frozen(
+        &self,
+        next: &StoredTradingAccount,
+        event: &AuditEvent,
+    ) -> Result<FreezableSwap, StoreError> {
+        const FREEZE: usize = 0;
+        let seen = Attributes::from([(":seen".to_owned(), number(next.version))]);
+        let committed = Transaction::on(self)
+            .check(&keys::freeze(next.owner), "attribute_not_exists(pk)")
+            .put_if(item(next, next.version + 1), "row_version = :seen", seen)
+            .record(event)
+            .commit("changing a trading account")
+            .await?;
+        Ok(match committed {
+            Ok(()) => FreezableSwap::Swapped,
+            Err(failed) if failed.at(FREEZE) => FreezableSwap::Frozen,
+            Err(_) => FreezableSwap::Raced,
+        })
+    }
+
     /// Removes an account with all its ciphertext. Says whether it was there.
     pub async fn unlink_trading_account(
         &self,
@@ -305,26 +339,34 @@ impl Store {
     /// Whether a person's credentials must not be read.
     pub async fn freeze(&self, owner: AccountId) -> Result<Option<Freeze>, StoreError> {
         let found = self.get(&keys::freeze(owner), "reading a freeze").await?;
-        found.map(|found| Ok(Freeze { since: ItemReader::new("freeze", found).time("since")? })).transpose()
+        let read = |found| {
+            let mut reader = ItemReader::new("freeze", found);
+            Ok(Freeze { since: reader.time("since")?, told_by: reader.parsed("told_by")? })
+        };
+        found.map(read).transpose()
     }
 
     /// Stops every reading of a person's credentials, stopped before or not.
-    pub async fn put_freeze(&self, freeze: Freeze, event: &AuditEvent) -> Result<(), StoreError> {
-        let item = ItemWriter::new(&keys::freeze(event.subject)).set("since", time(freeze.since)).finish();
+    pub async fn put_freeze(&self, event: &AuditEvent) -> Result<(), StoreError> {
+        let item = ItemWriter::new(&keys::freeze(event.subject))
+            .set("since", time(event.at))
+            .set("told_by", text(event.id.to_string()))
+            .finish();
         let committed = Transaction::on(self).put(item).record(event).commit("freezing credentials").await?;
         debug_assert!(committed.is_ok(), "no condition was given");
         Ok(())
     }
 
-    /// Allows them again.
-    pub async fn lift_freeze(&self, event: &AuditEvent) -> Result<(), StoreError> {
+    /// Allows them again, if they are still stopped by this very freeze: a request to lift one that arrives late lifts
+    /// none that came after it. Says whether it did.
+    pub async fn lift_freeze(&self, freeze: Freeze, event: &AuditEvent) -> Result<bool, StoreError> {
+        let seen = Attributes::from([(":seen".to_owned(), text(freeze.told_by.to_string()))]);
         let committed = Transaction::on(self)
-            .delete(&keys::freeze(event.subject))
+            .delete_if(&keys::freeze(event.subject), "told_by = :seen", seen)
             .record(event)
             .commit("unfreezing credentials")
             .await?;
-        debug_assert!(committed.is_ok(), "no condition was given");
-        Ok(())
+        Ok(committed.is_ok())
     }
 }
 

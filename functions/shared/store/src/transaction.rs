@@ -124,10 +124,16 @@ impl<'a> Transaction<'a> {
 
     /// Removes an item that must be there.
     pub(crate) fn delete_present(self, key: &Key) -> Self {
+        self.delete_if(key, "attribute_exists(pk)", Attributes::new())
+    }
+
+    /// Removes an item if the condition holds for it.
+    pub(crate) fn delete_if(self, key: &Key, condition: &str, values: Attributes) -> Self {
         let delete = Delete::builder()
             .table_name(&self.store.table)
             .set_key(Some(key.attributes()))
-            .condition_expression("attribute_exists(pk)")
+            .condition_expression(condition)
+            .set_expression_attribute_values((!values.is_empty()).then_some(values))
             .build();
         self.push(delete.ok().map(|delete| TransactWriteItem::builder().delete(delete).build()))
     }

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use portcullis_identity::{Caller, CredentialNews, Origin, StepUp};
-use portcullis_store::{AuditKind, Freeze, StoredTradingAccount, TradingAccountId, TradingAccountStatus};
+use portcullis_store::{AuditKind, StoredTradingAccount, TradingAccountId, TradingAccountStatus};
 
 use crate::Vault;
 use crate::accounts::ROUNDS;
@@ -31,6 +31,8 @@ pub struct FrozenAccount {
     pub broker: String,
     /// How it ended.
     pub session: SessionEnd,
+    /// What a person can do, where the broker did not confirm it.
+    pub advice: Option<String>,
 }
 
 /// How a session at a broker ended.
@@ -61,18 +63,22 @@ impl Vault {
     pub async fn freeze(&self, caller: &Caller, proof: &StepUp, origin: &Origin) -> Result<Frozen, Error> {
         self.may(caller, "freeze")?;
         self.identity.confirm(caller, proof, origin).await?;
-        let (owner, since) = (caller.account.id, self.identity.clock.now());
+        let owner = caller.account.id;
         let event = self.event(AuditKind::CredentialsFrozen, owner, None, origin)?;
-        self.store().put_freeze(Freeze { since }, &event).await?;
+        let since = event.at;
+        self.store().put_freeze(&event).await?;
         self.identity.tell_of_credentials(&caller.account, CredentialNews::Frozen, origin).await;
         let accounts = self.store().trading_accounts(owner, ALL).await?;
         let ending = accounts.into_iter().map(async |account| {
             let (id, broker) = (account.id, account.broker.clone());
+            let lives_until = account.session.as_ref().map(|session| session.expires_at);
             let session = self.end_session_of(caller, account, origin).await.unwrap_or_else(|error| {
                 tracing::warn!(%error, account = %id, "a session at a broker was not ended");
                 SessionEnd::Unconfirmed
             });
-            FrozenAccount { id, broker, session }
+            let advice = lives_until.filter(|_| session == SessionEnd::Unconfirmed);
+            let advice = advice.map(|end| self.advice(&broker, end));
+            FrozenAccount { id, broker, session, advice }
         });
         Ok(Frozen { since, accounts: join_all(ending).await })
     }
@@ -84,10 +90,24 @@ impl Vault {
             return Err(Error::invalid("/code", "a code of the second factor is needed"));
         }
         self.identity.confirm(caller, proof, origin).await?;
-        let event = self.event(AuditKind::CredentialsUnfrozen, caller.account.id, None, origin)?;
-        self.store().lift_freeze(&event).await?;
+        let owner = caller.account.id;
+        // Nothing is to be lifted: an earlier request did, and its answer was lost.
+        let Some(freeze) = self.store().freeze(owner).await? else { return Ok(()) };
+        let event = self.event(AuditKind::CredentialsUnfrozen, owner, None, origin)?;
+        if !self.store().lift_freeze(freeze, &event).await? {
+            return Err(Error::contended());
+        }
         self.identity.tell_of_credentials(&caller.account, CredentialNews::Unfrozen, origin).await;
         Ok(())
+    }
+
+    /// Of a session that may be alive.
+    fn advice(&self, broker: &str, lives_until: Timestamp) -> String {
+        let title = self.brokers().get(broker).map_or(broker, |broker| broker.title());
+        format!(
+            "{title} could not be reached or did not confirm the end of the session, which may live until \
+             {lives_until}. No service is given it any more. Freeze again to try once more, or end it at {title}."
+        )
     }
 
     async fn end_session_of(
@@ -109,6 +129,7 @@ impl Vault {
 
     /// Removes a session that is over from its row, unless another took its place.
     async fn forget_session(&self, asked: Asked<'_>, seen: StoredTradingAccount) -> Result<(), Error> {
+        let event = self.event(AuditKind::BrokerSessionEnded, asked.owner, Some(asked.id), asked.origin)?;
         let over = seen.session.clone();
         let mut present = Some(seen);
         for _ in 0..ROUNDS {
@@ -118,7 +139,7 @@ impl Vault {
                 status => status,
             };
             let next = StoredTradingAccount { session: None, status, ..row };
-            if self.store().swap_trading_account(&next, None).await? {
+            if self.store().swap_trading_account(&next, Some(&event)).await? {
                 return Ok(());
             }
             present = self.store().trading_account(asked.owner, asked.id).await?;

@@ -53,20 +53,36 @@ impl Vault {
             return Err(Error::TooManyReads { retry_after });
         }
         let owner = owner.ok_or_else(Error::not_found)?;
+        let asked = Asked { owner, id, origin, service: Some((&service.name, &purpose.0)) };
+        let account = Box::pin(self.admitted(asked, rights)).await?;
+        let released = match rights.kind {
+            CredentialKind::LongLived => self.release_all(asked, account).await?,
+            CredentialKind::Session => self.release_session(asked, account).await?,
+        };
+        // What was stopped while seals were opened and the event was written stays here: once a freeze is answered,
+        // nothing is released any more.
+        Box::pin(self.admitted(asked, rights)).await?;
+        Ok(released)
+    }
+
+    /// The account, if a service with these rights may have its credentials now. A refusal leaves an event.
+    async fn admitted(
+        &self,
+        asked: Asked<'_>,
+        rights: &CredentialRights,
+    ) -> Result<StoredTradingAccount, Error> {
         let (account, person, freeze) = tokio::try_join!(
-            self.store().trading_account(owner, id),
-            self.store().account(owner),
-            self.store().freeze(owner),
+            self.store().trading_account(asked.owner, asked.id),
+            self.store().account(asked.owner),
+            self.store().freeze(asked.owner),
         )?;
         let account = account.ok_or_else(Error::not_found)?;
-        let asked = Asked { owner, id, origin, service: Some((&service.name, &purpose.0)) };
-        if let Err(refusal) = admit(rights, &account, person.as_ref(), freeze) {
-            self.note(AuditKind::CredentialsRefused, asked).await?;
-            return Err(refusal);
-        }
-        match rights.kind {
-            CredentialKind::LongLived => self.release_all(asked, account).await,
-            CredentialKind::Session => self.release_session(asked, account).await,
+        match admit(rights, &account, person.as_ref(), freeze) {
+            Ok(()) => Ok(account),
+            Err(refusal) => {
+                self.note(AuditKind::CredentialsRefused, asked).await?;
+                Err(refusal)
+            }
         }
     }
 

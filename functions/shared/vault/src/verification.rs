@@ -1,9 +1,11 @@
 //! Asking the broker on the owner's behalf: whether it accepts the credentials, and for the session of the day.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use portcullis_identity::{Caller, Origin, sealing};
 use portcullis_store::{
-    AuditKind, BrokerSession, StoredTradingAccount, TradingAccountId, TradingAccountStatus,
+    AuditKind, BrokerSession, FreezableSwap, StoredTradingAccount, TradingAccountId, TradingAccountStatus,
 };
 use secrecy::SecretString;
 
@@ -15,6 +17,9 @@ use crate::credentials::{SessionCredentials, token};
 use crate::error::Error;
 use crate::opening::Asked;
 use crate::parts;
+
+/// As long as a broker may take to end a session. A freeze waits for all of them at once.
+const GOODBYE: Duration = Duration::from_millis(2_500);
 
 /// What the broker said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,22 +111,14 @@ impl Vault {
             Ok(session) => session,
             Err(cause) => return Err(self.refused(asked, &account, broker, cause).await?),
         };
-        let joined = parts::join([&credentials.api_key, &session.access_token]);
-        let sealed = sealing::seal(
-            &joined,
-            &context(asked.owner, id, &account.broker, Sealed::Session),
-            self.key_wrap.as_ref(),
-            self.identity.entropy.as_ref(),
-        )
-        .await?;
-        let session = BrokerSession { sealed, expires_at: session.expires_at };
-        self.conclude(asked, &account, AuditKind::BrokerSessionStarted, |next| StoredTradingAccount {
-            status: TradingAccountStatus::Active,
-            verified_at: Some(now),
-            session: Some(session.clone()),
-            ..next
-        })
-        .await?;
+        let open = SessionCredentials { api_key: credentials.api_key, access_token: session.access_token };
+        if let Err(error) = self.keep_session(asked, &account, &open, (now, session.expires_at)).await {
+            // A store that fails may have kept it all the same. Of one that was not kept nobody would know any more.
+            if !matches!(error, Error::Identity(portcullis_identity::Error::Store(_))) {
+                let _ = self.end_session(broker, &open).await;
+            }
+            return Err(error);
+        }
         Ok(Verification {
             status: TradingAccountStatus::Active,
             checked_at: now,
@@ -130,21 +127,58 @@ impl Vault {
         })
     }
 
-    /// Ends a session at the broker.
+    /// Seals the session of the day into its row, unless the owner froze their credentials while the broker was asked.
+    async fn keep_session(
+        &self,
+        asked: Asked<'_>,
+        seen: &StoredTradingAccount,
+        open: &SessionCredentials,
+        (began_at, expires_at): (Timestamp, Timestamp),
+    ) -> Result<(), Error> {
+        let joined = parts::join([&open.api_key, &open.access_token]);
+        let context = context(asked.owner, asked.id, &seen.broker, Sealed::Session);
+        let entropy = self.identity.entropy.as_ref();
+        let sealed = sealing::seal(&joined, &context, self.key_wrap.as_ref(), entropy).await?;
+        let session = BrokerSession { sealed, expires_at };
+        let event = self.event(AuditKind::BrokerSessionStarted, asked.owner, Some(asked.id), asked.origin)?;
+        let mut present = Some(seen.clone());
+        for _ in 0..ROUNDS {
+            let next = StoredTradingAccount {
+                status: TradingAccountStatus::Active,
+                verified_at: Some(began_at),
+                session: Some(session.clone()),
+                ..still(present, seen)?
+            };
+            match self.store().swap_trading_account_unless_frozen(&next, &event).await? {
+                FreezableSwap::Swapped => return Ok(()),
+                FreezableSwap::Frozen => return Err(Error::Frozen),
+                FreezableSwap::Raced => {}
+            }
+            present = self.store().trading_account(asked.owner, asked.id).await?;
+        }
+        Err(Error::contended())
+    }
+
+    /// Ends a session at the broker. One that hangs is given up on before the request that asked for it is.
     pub(crate) async fn end_session(
         &self,
         broker: &dyn Broker,
         session: &SessionCredentials,
     ) -> Result<(), BrokerError> {
-        let ended = broker.logout(self.brokers().http.as_ref(), session);
+        let ended = tokio::time::timeout(GOODBYE, broker.logout(self.brokers().http.as_ref(), session));
+        let ended = async { ended.await.unwrap_or(Err(BrokerError::Down)) };
         self.providers.timed(broker.name(), ended).await
     }
 
+    /// One of the caller's accounts, if the broker may be asked about it: nothing is opened while it is frozen.
     async fn usable(&self, caller: &Caller, id: TradingAccountId) -> Result<StoredTradingAccount, Error> {
-        let account = self.own(caller, id).await?;
-        match account.status {
-            TradingAccountStatus::Disabled => Err(Error::Disabled),
-            _ => Ok(account),
+        let (account, freeze) = tokio::try_join!(self.own(caller, id), async {
+            Ok(self.store().freeze(caller.account.id).await?)
+        })?;
+        match (freeze, account.status) {
+            (Some(_), _) => Err(Error::Frozen),
+            (None, TradingAccountStatus::Disabled) => Err(Error::Disabled),
+            (None, _) => Ok(account),
         }
     }
 
@@ -174,17 +208,26 @@ impl Vault {
         let event = self.event(kind, asked.owner, Some(asked.id), asked.origin)?;
         let mut present = Some(seen.clone());
         for _ in 0..ROUNDS {
-            let Some(row) = present else { return Err(Error::not_found()) };
-            if row.credentials != seen.credentials || row.status == TradingAccountStatus::Disabled {
-                return Err(Error::contended());
-            }
-            if self.store().swap_trading_account(&changed(row), Some(&event)).await? {
+            let next = changed(still(present, seen)?);
+            if self.store().swap_trading_account(&next, Some(&event)).await? {
                 return Ok(());
             }
             present = self.store().trading_account(asked.owner, asked.id).await?;
         }
         Err(Error::contended())
     }
+}
+
+/// The row as it is now, if the credentials are still in it that the broker was asked about.
+fn still(
+    present: Option<StoredTradingAccount>,
+    seen: &StoredTradingAccount,
+) -> Result<StoredTradingAccount, Error> {
+    let row = present.ok_or_else(Error::not_found)?;
+    if row.credentials != seen.credentials || row.status == TradingAccountStatus::Disabled {
+        return Err(Error::contended());
+    }
+    Ok(row)
 }
 
 fn is_the_owners(account: &StoredTradingAccount, users: &[String]) -> Result<(), BrokerError> {
