@@ -16,9 +16,10 @@ use portcullis_platform_aws::{
 };
 use portcullis_store::{Meter, Store, StoreError, client_config};
 use portcullis_vault::VaultSettings;
+use tracing_subscriber::Registry;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Registry};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::function::{Function, NotReady, Parts, log};
@@ -57,8 +58,10 @@ pub(crate) async fn started(name: &str, routes: OpenApiRouter<AppState>) -> Opti
     let meter = Meter::default();
     let lines = JsonLines::new(name, &environment, Arc::clone(&clock), Arc::new(Units(meter.clone())));
     let settings = AwsSettings::read(&environment);
-    let filter = settings.as_ref().map_or("warn", |settings| &settings.log);
-    Registry::default().with(EnvFilter::new(filter)).with(lines).init();
+    let filter = settings
+        .as_ref()
+        .map_or(Targets::new().with_default(LevelFilter::WARN), |settings| settings.log.clone());
+    Registry::default().with(filter).with(lines).init();
     portcullis_http::log_panics_without_their_message();
 
     match Box::pin(start(environment, settings, clock, meter.clone(), routes)).await {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use portcullis_platform::{Environment, Misconfigured, Variable};
 use secrecy::SecretString;
+use tracing_subscriber::filter::Targets;
 
 const TABLE_NAME: Variable =
     Variable { name: "TABLE_NAME", default: "", about: "name of the DynamoDB table", aliases: &[] };
@@ -65,7 +66,7 @@ const VAULT_TOKEN: &str = "VAULT_TOKEN";
 const RUST_LOG: Variable = Variable {
     name: "RUST_LOG",
     default: "warn,portcullis_http=info",
-    about: "what is logged, as tracing's EnvFilter reads it",
+    about: "what is logged: a level, or levels by module, separated by commas",
     aliases: &[],
 };
 
@@ -97,8 +98,9 @@ pub struct AwsSettings {
     pub mail_from: String,
     /// Where secrets are.
     pub secrets: SecretsProvider,
-    /// What is logged.
-    pub log: String,
+    /// What is logged. Without the fields of spans, for whose sake every function would carry an engine for regular
+    /// expressions.
+    pub log: Targets,
 }
 
 /// Where secrets are kept.
@@ -144,9 +146,7 @@ impl AwsSettings {
             "vault" => SecretsProvider::Vault(VaultSettings::read(environment)?),
             _ => return Err(Misconfigured::new(SECRETS_PROVIDER.name, "is neither `aws` nor `vault`")),
         };
-        let log = environment.text(&RUST_LOG)?;
-        tracing_subscriber::EnvFilter::try_new(&log)
-            .map_err(|error| Misconfigured::new(RUST_LOG.name, error.to_string()))?;
+        let log = environment.parse(&RUST_LOG)?;
         let (table, kms_key) = (required(environment, &TABLE_NAME)?, required(environment, &KMS_KEY_ID)?);
         let mail_from = required(environment, &MAIL_FROM)?;
         if !mail_from.contains('@') || mail_from.contains(char::is_control) {
