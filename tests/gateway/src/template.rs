@@ -70,6 +70,14 @@ impl Template {
             self.resources.iter().filter(|(_, found)| found.r#type == "AWS::Serverless::Function");
         functions.map(|(name, found)| describe(name, found)).collect()
     }
+
+    /// The statements of the policies that functions share.
+    pub fn shared_statements(&self) -> Vec<Value> {
+        let policies = self.resources.values().filter(|found| found.r#type == "AWS::IAM::ManagedPolicy");
+        let statements =
+            policies.filter_map(|found| found.properties.pointer("/PolicyDocument/Statement")?.as_array());
+        statements.flatten().cloned().collect()
+    }
 }
 
 fn describe(name: &str, found: &Resource) -> Described {

@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 
 use portcullis_gateway::template::{self, DEFAULT, Described, Route, Template};
 use portcullis_http::AppState;
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 
 fn functions() -> Vec<Described> {
@@ -73,6 +73,33 @@ fn exactly_one_function_answers_what_has_no_route() {
     let all = functions();
     let defaults = all.iter().flat_map(|function| &function.routes).filter(|route| route.path == DEFAULT);
     assert_eq!(defaults.count(), 1);
+}
+
+/// Link-time optimisation goes by the level of the function's own crate: at any other, Argon2 takes twice as long.
+#[test]
+fn every_function_is_linked_at_level_three() {
+    let manifest = std::fs::read_to_string(template::path().with_file_name("../Cargo.toml")).unwrap();
+    let (_, profile) = manifest.split_once("[profile.function.package]\n").unwrap();
+    let (profile, _) = profile.split_once("\n\n").unwrap();
+    for function in functions() {
+        let name = function.binary.strip_suffix("-function").unwrap();
+        let line = format!("portcullis-{name} = {{ opt-level = 3 }}");
+        assert!(profile.lines().any(|found| found == line), "{line}");
+    }
+}
+
+#[test]
+fn every_alarm_has_a_section_of_the_page_for_whoever_is_paged() {
+    let template = std::fs::read_to_string(template::path()).unwrap();
+    let page = std::fs::read_to_string(template::path().with_file_name("OPERATIONS.md")).unwrap();
+    let sections: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let alarms = template.lines().filter_map(|line| line.strip_prefix("  ")?.strip_suffix("Alarm:"));
+    let alarms: Vec<&str> = alarms.collect();
+    assert!(alarms.len() > 5, "{alarms:?}");
+    for alarm in alarms {
+        let names = |section: &&str| section.split([':', ',']).any(|name| name.trim() == alarm);
+        assert!(sections.iter().any(|section| names(&section)), "{alarm}");
+    }
 }
 
 /// What the module makes of the template is computed by Terraform itself.
@@ -148,23 +175,55 @@ fn no_right_is_given_wholesale() {
     }
 }
 
+/// Functions by the partitions they may read.
+fn readers() -> BTreeMap<String, BTreeSet<String>> {
+    let reads = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:BatchGetItem"];
+    let mut readers: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for function in functions() {
+        for (actions, keys) in table_rights(&function) {
+            if actions.iter().any(|action| reads.contains(&action.as_str())) {
+                for key in keys {
+                    readers.entry(key).or_default().insert(function.binary.clone());
+                }
+            }
+        }
+    }
+    readers
+}
+
 #[test]
 fn signing_in_reads_nobodys_partition_and_publishing_keys_reads_nothing() {
-    let all = functions();
-    let readable = |binary: &str| -> BTreeSet<String> {
-        let function = all.iter().find(|function| function.binary == binary).unwrap();
-        let reads = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:BatchGetItem"];
-        table_rights(function)
-            .into_iter()
-            .filter(|(actions, _)| actions.iter().any(|action| reads.contains(&action.as_str())))
-            .flat_map(|(_, keys)| keys)
-            .collect()
+    let readers = readers();
+    let readable = |binary: &str| -> BTreeSet<&str> {
+        let by = readers.iter().filter(|(_, readers)| readers.contains(binary));
+        by.map(|(key, _)| key.as_str()).collect()
     };
     // Sessions, trading accounts and the audit trail are all in the partition of their person.
-    for binary in ["login-function", "register-function", "keys-function"] {
-        assert!(!readable(binary).iter().any(|key| key.starts_with("USER#")), "{binary}");
-    }
-    assert_eq!(readable("keys-function"), BTreeSet::from(["NOTHING".to_owned()]));
+    let of_sign_in = BTreeSet::from(["NOTHING", "EMAIL#*", "NAME#*", "RATE#*", "SIGNIN#*"]);
+    assert_eq!(readable("login-function"), of_sign_in);
+    assert_eq!(readable("register-function"), &of_sign_in | &BTreeSet::from(["CHAL#*"]));
+    assert_eq!(readable("keys-function"), BTreeSet::from(["NOTHING"]));
+}
+
+#[test]
+fn trading_accounts_are_found_by_the_functions_that_open_credentials_alone() {
+    let expected = ["credential-rotation-function", "credentials-function"].map(str::to_owned);
+    assert_eq!(readers()["ACC#*"], expected.into());
+}
+
+/// What all functions may: nothing may slip in where it would be everybody's.
+#[test]
+fn every_function_reads_the_secrets_and_uses_the_key_through_the_services_it_is_for() {
+    let through = ["dynamodb", "secretsmanager"]
+        .map(|service| json!({"Fn::Sub": format!("{service}.${{AWS::Region}}.amazonaws.com")}));
+    let expected = [
+        json!({"Effect": "Allow", "Action": ["secretsmanager:GetSecretValue"], "Resource": {"Ref": "Secrets"}}),
+        json!({
+            "Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": {"Fn::GetAtt": ["Key", "Arn"]},
+            "Condition": {"StringEquals": {"kms:ViaService": through}},
+        }),
+    ];
+    assert_eq!(Template::read(&template::path()).unwrap().shared_statements(), expected);
 }
 
 #[test]
@@ -214,7 +273,7 @@ fn mail_is_sent_by_the_functions_that_have_something_to_tell_and_from_one_addres
     for function in functions() {
         for statement in &function.statements {
             if statement["Action"].to_string().contains("ses:") {
-                assert_eq!(statement["Action"], serde_json::json!(["ses:SendEmail"]));
+                assert_eq!(statement["Action"], json!(["ses:SendEmail"]));
                 assert_eq!(statement["Condition"]["StringEquals"]["ses:FromAddress"]["Ref"], "MailFrom");
                 senders.insert(function.binary.clone());
             }
