@@ -97,8 +97,14 @@ impl Store {
                     continue;
                 }
             }
-            let (record, ()) =
-                tokio::try_join!(self.put_new(link.record, OPERATION), self.bring_up(link.head, OPERATION),)?;
+            let record = if link.is_first {
+                // A chain without a head is one whose head was removed: there is never a record before the first head.
+                self.bring_up(link.head, OPERATION).await?;
+                self.put_new(link.record, OPERATION).await?
+            } else {
+                let record = self.put_new(link.record, OPERATION);
+                tokio::try_join!(record, self.bring_up(link.head, OPERATION))?.0
+            };
             let Some(in_the_way) = record else { return Ok(Ok(())) };
             end = ChainEnd::after(in_the_way)?;
             if end.is(event) {

@@ -84,6 +84,8 @@ pub struct ChainEnd {
 pub(crate) struct Link {
     pub(crate) record: Attributes,
     pub(crate) head: HeadUpdate,
+    /// Whether it is the first of its chain.
+    pub(crate) is_first: bool,
     /// The record before, where only the head had it.
     pub(crate) restored: Option<Attributes>,
 }
@@ -163,6 +165,8 @@ impl ChainEnd {
             }
             (_, Some(head)) if is_ahead => (head.number + 1, NOTHING, head.expires, None),
             (Some(last), Some(_)) => (last.number + 1, last.digest, last.expires, None),
+            // Expired like the last record, and gone before it.
+            (Some(last), None) if last.expires <= now => (last.number + 1, last.digest, last.expires, None),
             // Somebody removed the head. The number left out keeps telling.
             (Some(last), None) => (last.number + 2, NOTHING, NEVER, None),
             (None, Some(_)) => unreachable!("a head without a record is ahead of it"),
@@ -172,7 +176,7 @@ impl ChainEnd {
         let record = record(event, number, &previous, expires, &sign_ins);
         // When somebody last signed in is to be known longer than records are kept.
         let head = HeadUpdate::new(event, number, record.clone(), sign_ins.last_login_at.is_some());
-        Link { record, head, restored }
+        Link { record, head, is_first: number == 1, restored }
     }
 }
 
