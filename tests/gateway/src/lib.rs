@@ -11,6 +11,7 @@ mod front;
 mod function;
 mod guard;
 mod letters;
+pub mod storm;
 pub mod template;
 pub mod wire;
 
