@@ -108,7 +108,11 @@ async fn the_right_one_among_the_wrong_is_refused_once_five_were_wrong() {
         // Of a right one that was refused nothing is left: no session, and no word of one in the trail.
         let caller = world.identity.authenticate(&session.access_token).await.unwrap();
         let live = world.identity.list_sessions(&caller, 100, None).await.unwrap().sessions.len();
-        assert_eq!((signed_in, live), (1 + right, 1 + right), "{place}: those told of, and the one from before");
+        assert_eq!(
+            (signed_in, live),
+            (1 + right, 1 + right),
+            "{place}: those told of, and the one from before"
+        );
         refused += usize::from(right == 0);
     }
     assert!(refused > 0, "none of them came too late");

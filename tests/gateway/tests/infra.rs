@@ -98,7 +98,7 @@ fn every_alarm_has_a_section_of_the_page_for_whoever_is_paged() {
     assert!(alarms.len() > 5, "{alarms:?}");
     for alarm in alarms {
         let names = |section: &&str| section.split([':', ',']).any(|name| name.trim() == alarm);
-        assert!(sections.iter().any(|section| names(&section)), "{alarm}");
+        assert!(sections.iter().any(names), "{alarm}");
     }
 }
 
