@@ -52,6 +52,7 @@ impl Identity {
     ) -> Result<(), Error> {
         self.confirm_password(caller, password, origin).await?;
         let event = self.audit_event(AuditKind::AccountErased, caller.account.id, origin)?;
-        if self.store.erase(&caller.account, &event).await? { Ok(()) } else { Err(Error::LastAdmin) }
+        let erased = self.store.erase(&caller.account, caller.session.made.id, &event).await?;
+        if erased { Ok(()) } else { Err(Error::LastAdmin) }
     }
 }

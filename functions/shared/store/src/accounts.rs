@@ -10,7 +10,7 @@ use crate::administration::{joining, leaving};
 use crate::audit::AuditEvent;
 use crate::connection::Store;
 use crate::error::{StoreError, is_failed_condition};
-use crate::id::AccountId;
+use crate::id::{AccountId, SessionId};
 use crate::idempotency::{self, FirstRegistration, IdempotentRequest};
 use crate::item::{Attributes, ItemReader, ItemWriter, text, texts, time, ttl};
 use crate::keys::{self, Key, LIST_PARTITION, LIST_SORT, SHARDS};
@@ -276,19 +276,26 @@ impl Store {
     }
 
     /// Removes the account and frees its address and username; every session of it is dead from this moment on. The
-    /// audit trail stays until it expires. Says whether it did: the last administrator stays.
-    pub async fn erase(&self, account: &Account, event: &AuditEvent) -> Result<bool, StoreError> {
+    /// audit trail stays until it expires. Says whether it did: the last administrator stays. It is asked for in the
+    /// session `asking`.
+    pub async fn erase(
+        &self,
+        account: &Account,
+        asking: SessionId,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError> {
         if self.is_last_admin(account.id).await? {
             return Ok(false);
         }
-        // The sessions go first: should this fail half-way, the person can still sign in and ask again.
-        self.delete_sessions(account.id).await?;
+        // Should this fail half-way, the person can ask again: their session goes with the account, and not before.
+        self.delete_other_sessions(account.id, asking).await?;
         self.delete_api_keys(account.id).await?;
         self.delete_trading_accounts(account.id).await?;
         self.let_sign_ins_expire(account, event).await?;
         let mut transaction = Transaction::on(self)
             .delete(&keys::credentials(&account.email))
             .delete(&keys::profile(account.id))
+            .delete(&keys::session(account.id, asking))
             .delete(&keys::factor(account.id))
             .put(RevocationEntry::erased(account.id, event.at).item())
             .delete(&keys::freeze(account.id))

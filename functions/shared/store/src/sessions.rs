@@ -275,8 +275,13 @@ impl Store {
         }
     }
 
-    /// Deletes every session row of an account.
-    pub(crate) async fn delete_sessions(&self, account: AccountId) -> Result<(), StoreError> {
+    /// Deletes every session row of an account but one.
+    pub(crate) async fn delete_other_sessions(
+        &self,
+        account: AccountId,
+        keep: SessionId,
+    ) -> Result<(), StoreError> {
+        let kept = text(keys::session(account, keep).sort);
         let mut start = None;
         loop {
             let page = self.session_items(account, start).await?;
@@ -284,6 +289,7 @@ impl Store {
                 .items
                 .unwrap_or_default()
                 .into_iter()
+                .filter(|item| item.get(keys::SORT) != Some(&kept))
                 .filter_map(|mut item| {
                     item.retain(|name, _| name == keys::PARTITION || name == keys::SORT);
                     let delete = DeleteRequest::builder().set_key(Some(item)).build().ok()?;
