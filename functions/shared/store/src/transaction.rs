@@ -44,7 +44,7 @@ pub(crate) struct Transaction<'a> {
 }
 
 /// How often an event queues up anew behind another one that was faster.
-const ROUNDS: usize = 16;
+const ROUNDS: usize = 32;
 
 type SendError = SdkError<TransactWriteItemsError>;
 
