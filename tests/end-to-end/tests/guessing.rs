@@ -16,7 +16,10 @@ use portcullis_identity::{
     ApiKeyName, ApiKeyRequest, Email, Error, Login, LoginAttempt, LoginName, MfaSignIn, NewPerson, Origin,
     PersonName, PresentedCode, SignedIn, Username,
 };
-use portcullis_platform::Clock;
+use portcullis_platform::{Clock, SystemEntropy};
+use portcullis_store::{
+    AuditEvent, AuditKind, Challenge, ChallengeKind, Guesser, Id, NewSession, SignInStep, TooEarly, Wait,
+};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -116,6 +119,72 @@ async fn the_right_one_among_the_wrong_is_refused_once_five_were_wrong() {
         refused += usize::from(right == 0);
     }
     assert!(refused > 0, "none of them came too late");
+}
+
+#[tokio::test]
+async fn a_guess_that_comes_too_late_takes_as_long_right_or_wrong() {
+    let waits = [Wait { after: 5, wait: Duration::from_secs(1) }];
+    let mut asked = Vec::new();
+    for becomes in ["nothing", "a session", "a challenge"] {
+        let world = World::new(18).await;
+        let account = world.person(ASHA).await.account;
+        let (store, now) = (&world.identity.store, world.clock.now());
+        // Five wrong ones fall between what this one reads and what it writes.
+        let end = store.sign_ins_end(ASHA).await.unwrap();
+        for _ in 0..5 {
+            assert_eq!(wait(&guess(&world, ASHA, WRONG, &Origin::default()).await), None);
+        }
+        let event = |kind, step| {
+            let seal = world.identity.audit_seal();
+            let event = AuditEvent::new(kind, account.id, now, &seal, &SystemEntropy).unwrap();
+            event.of_sign_in_with(ASHA, step).behind(end.clone())
+        };
+        let right = event(AuditKind::MfaRequired, SignInStep::Right(Guesser::Stranger));
+        let before = world.faults.requests();
+        let answered = match becomes {
+            "a session" => {
+                let session = NewSession {
+                    id: Id::generate(now, &SystemEntropy).unwrap(),
+                    account: account.id,
+                    epoch: account.epoch,
+                    current: [1; 32],
+                    methods: Vec::new(),
+                    persistent: false,
+                    device_name: None,
+                    user_agent: None,
+                    ip: None,
+                    created_at: now,
+                    idle_expires_at: now + Duration::from_hours(1),
+                    expires_at: now + Duration::from_hours(1),
+                };
+                store.start_session(&session, &right, &waits).await
+            }
+            "a challenge" => {
+                let challenge = Challenge {
+                    kind: ChallengeKind::Mfa,
+                    digest: [1; 32],
+                    account: account.id,
+                    email: ASHA.to_owned(),
+                    epoch: account.epoch,
+                    methods: Vec::new(),
+                    persistent: false,
+                    token_in_body: false,
+                    device_name: None,
+                    expires_at: now + Duration::from_hours(1),
+                };
+                store.begin_challenge(&challenge, &right, &waits).await
+            }
+            _ => {
+                let wrong = event(AuditKind::LoginFailed, SignInStep::Wrong(Guesser::Stranger));
+                store.answer_guess(&wrong, &waits).await
+            }
+        };
+        assert_eq!(answered.unwrap(), Err(TooEarly { until: now + Duration::from_secs(1) }), "{becomes}");
+        asked.push(world.faults.requests() - before);
+        assert!(store.challenge(ChallengeKind::Mfa, &[1; 32], now).await.unwrap().is_none());
+    }
+    // Five rounds of record and head, and what is taken back; the row itself is written beside the first round.
+    assert_eq!(asked, [11, 12, 12]);
 }
 
 #[tokio::test(start_paused = true)]

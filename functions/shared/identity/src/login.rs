@@ -141,8 +141,8 @@ struct Guess {
 
 /// What became of a guess.
 enum Judged {
-    /// The password is right, and the account may be given a token.
-    Admitted(Box<Credentials>),
+    /// The password is right, and the account may be given a token. Whether its hash is outdated.
+    Admitted(Box<Credentials>, bool),
     /// The password is right, and the address not confirmed yet: whoever knows the password may know.
     Unconfirmed(AccountId),
     /// Anything else, of an account or of nobody's.
@@ -165,8 +165,14 @@ impl Identity {
         let known = guess.sign_ins.sign_ins();
         known.check(&guess.guesser, &PASSWORDS.waits(), now).map_err(|early| too_early(early, now))?;
         match self.judge(found, &attempt.password).await? {
-            Judged::Admitted(credentials) => {
-                Box::pin(self.let_in(*credentials, attempt, guess, origin)).await
+            Judged::Admitted(credentials, is_outdated) => {
+                let password = attempt.password.clone();
+                let entered = Box::pin(self.let_in(&credentials, attempt, guess, origin)).await;
+                // Not before: how long a guess takes that comes too early must not tell that it was right.
+                if is_outdated && matches!(entered, Ok(_) | Err(Error::PasswordExpired(_))) {
+                    self.upgrade_hash(&credentials, &password).await;
+                }
+                entered
             }
             Judged::Unconfirmed(account) => Err(Box::pin(self.hold_up(account, guess, origin)).await),
             Judged::Refused(account) => Err(Box::pin(self.refuse(account, guess, origin)).await),
@@ -187,30 +193,28 @@ impl Identity {
     async fn judge(&self, found: Option<Credentials>, password: &Password) -> Result<Judged, Error> {
         let stored = found.as_ref().map(|credentials| credentials.password_hash.as_str());
         let verdict = self.hasher.verify(password, stored).await?;
-        let Some(mut credentials) = found else { return Ok(Judged::Refused(None)) };
+        let Some(credentials) = found else { return Ok(Judged::Refused(None)) };
         let admitted = self.admit(&credentials.account);
         match (verdict, admitted) {
             (Verdict::Wrong, _) | (_, Err(Error::InvalidCredentials)) => {
                 Ok(Judged::Refused(Some(credentials.account.id)))
             }
             (_, Err(_)) => Ok(Judged::Unconfirmed(credentials.account.id)),
-            (Verdict::RightButOutdated, Ok(())) => {
-                credentials.password_hash = self.upgrade_hash(&credentials, password).await?;
-                Ok(Judged::Admitted(Box::new(credentials)))
+            (verdict, Ok(())) => {
+                Ok(Judged::Admitted(Box::new(credentials), verdict == Verdict::RightButOutdated))
             }
-            (Verdict::Right, Ok(())) => Ok(Judged::Admitted(Box::new(credentials))),
         }
     }
 
     /// What a right password leads to.
     async fn let_in(
         &self,
-        credentials: Credentials,
+        credentials: &Credentials,
         attempt: LoginAttempt,
         guess: Guess,
         origin: &Origin,
     ) -> Result<Login, Error> {
-        let (account, now, waits) = (credentials.account, self.clock.now(), PASSWORDS.waits());
+        let (account, now, waits) = (credentials.account.clone(), self.clock.now(), PASSWORDS.waits());
         let beginning = Beginning {
             methods: vec![PASSWORD_METHOD.to_owned()],
             persistent: attempt.persistent,
@@ -248,7 +252,7 @@ impl Identity {
                 tokio::join!(self.answer(subject, step, guess, origin), self.count_failure(origin, now));
             counted.and(answered)
         };
-        noted.await.map_or_else(|error| error, |()| Error::InvalidCredentials)
+        Box::pin(noted).await.map_or_else(|error| error, |()| Error::InvalidCredentials)
     }
 
     /// Tells whoever knows the password that the address is not confirmed yet.
@@ -294,13 +298,17 @@ impl Identity {
         self.tell(&account.email, &Letter::NewDevice(origin)).await;
     }
 
-    async fn upgrade_hash(&self, credentials: &Credentials, password: &Password) -> Result<String, Error> {
-        let upgraded = self.hasher.hash(password, self.entropy.as_ref()).await?;
-        // Where the old hash is gone the password was changed meanwhile, and that one stays.
-        self.store
-            .replace_password_hash(&credentials.account.email, &credentials.password_hash, &upgraded)
-            .await?;
-        Ok(upgraded)
+    /// Replaces a hash that is outdated. Where that fails, the next sign-in tries again.
+    async fn upgrade_hash(&self, credentials: &Credentials, password: &Password) {
+        let (email, old) = (&credentials.account.email, &credentials.password_hash);
+        let upgraded = async {
+            let upgraded = self.hasher.hash(password, self.entropy.as_ref()).await?;
+            // Where the old hash is gone the password was changed meanwhile, and that one stays.
+            Ok::<_, Error>(self.store.replace_password_hash(email, old, &upgraded).await?)
+        };
+        if let Err(error) = upgraded.await {
+            tracing::warn!(%error, "an outdated password hash stays");
+        }
     }
 
     /// A session with its tokens. Nothing of it counts before it is stored.

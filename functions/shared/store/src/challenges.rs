@@ -69,7 +69,8 @@ impl Store {
         event: &AuditEvent,
         waits: &[Wait],
     ) -> Result<Result<(), TooEarly>, StoreError> {
-        self.put_beside_event(item(challenge), event, waits, "beginning a challenge").await
+        let over = || item(&Challenge { expires_at: event.at, ..challenge.clone() });
+        self.put_beside_event(item(challenge), over, event, waits, "beginning a challenge").await
     }
 
     /// The challenge of this kind whose token has this digest, unless it is over: that its row may still be there says

@@ -145,15 +145,10 @@ impl Store {
         event: &AuditEvent,
         waits: &[Wait],
     ) -> Result<Result<(), TooEarly>, StoreError> {
-        const OPERATION: &str = "starting a session";
-        let answered = self.put_beside_event(new_item(session), event, waits, OPERATION).await?;
-        if answered.is_err() {
-            // Nobody has its token; it is over, so that nobody sees it either.
-            let over = NewSession { idle_expires_at: event.at, expires_at: event.at, ..session.clone() };
-            let put = self.client.put_item().table_name(&self.table).set_item(Some(new_item(&over)));
-            put.send().await.map_err(|error| StoreError::from_sdk(OPERATION, error))?;
-        }
-        Ok(answered)
+        // Nobody has its token; it is over, so that nobody sees it either.
+        let over =
+            || new_item(&NewSession { idle_expires_at: event.at, expires_at: event.at, ..session.clone() });
+        self.put_beside_event(new_item(session), over, event, waits, "starting a session").await
     }
 
     /// One conditional write that rotates, tells a replay from a theft, and returns what the answer needs.

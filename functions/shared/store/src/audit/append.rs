@@ -51,24 +51,36 @@ impl Store {
         event: &AuditEvent,
         waits: &[Wait],
     ) -> Result<Result<(), TooEarly>, StoreError> {
-        Box::pin(self.append(event, waits)).await
+        let answered = Box::pin(self.append(event, waits)).await?;
+        if answered.is_err() {
+            // A right guess that came too early has a row to take back. This changes nothing, and takes as long: the time
+            // of the answer does not tell which one it was.
+            let key = keys::audit_head(&event.chain().partition());
+            self.bring_up(HeadUpdate::to_nothing(key), "answering a guess").await?;
+        }
+        Ok(answered)
     }
 
     /// Writes a row that nobody knows of yet, and the event that tells of it, side by side: what opens the row leaves
-    /// only after both are stored. Where the event tells of a guess that comes too early, the row stands for nothing.
+    /// only after both are stored. Where the event tells of a guess that comes too early, `taken_back` is written over it.
     pub(crate) async fn put_beside_event(
         &self,
         row: Attributes,
+        taken_back: impl FnOnce() -> Attributes,
         event: &AuditEvent,
         waits: &[Wait],
         operation: &'static str,
     ) -> Result<Result<(), TooEarly>, StoreError> {
-        let written = async {
+        let put = async |row| {
             let put = self.client.put_item().table_name(&self.table).set_item(Some(row));
             put.send().await.map_err(|error| StoreError::from_sdk(operation, error))
         };
         // Boxed, or every sign-in would carry the two of them about.
-        let (_, answered) = Box::pin(async { tokio::try_join!(written, self.append(event, waits)) }).await?;
+        let both = Box::pin(async { tokio::try_join!(put(row), self.append(event, waits)) });
+        let (_, answered) = both.await?;
+        if answered.is_err() {
+            Box::pin(put(taken_back())).await?;
+        }
         Ok(answered)
     }
 

@@ -102,6 +102,12 @@ pub(crate) struct HeadUpdate {
 pub(crate) const HEAD_IS_BEHIND: &str = "attribute_not_exists(pk) OR seq < :seq";
 
 impl HeadUpdate {
+    /// One that is behind every head.
+    pub(super) fn to_nothing(key: Key) -> Self {
+        let values = Attributes::from([(":seq".to_owned(), number(0))]);
+        Self { key, update: "SET seq = :seq", values }
+    }
+
     fn new(event: &AuditEvent, sequence: u64, record: Attributes, is_kept: bool) -> Self {
         let mut values = Attributes::from([
             (":seq".to_owned(), number(sequence)),
