@@ -113,6 +113,15 @@ mod tests {
     }
 
     #[test]
+    fn what_many_people_chose_is_refused_however_well_it_scores() {
+        for typed in ["ghjatccbjyfk", "badiman28200", "LockingServi", "josephphone7", "blacksonblon"] {
+            let score = zxcvbn::zxcvbn(typed, &[]).score();
+            assert!(u8::from(score) >= 3, "{typed} would pass without the list");
+            assert!(check(typed).is_err(), "{typed}");
+        }
+    }
+
+    #[test]
     fn weak_passwords_are_refused_with_advice() {
         for typed in [
             "short",
