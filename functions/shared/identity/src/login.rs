@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use portcullis_store::{
-    Account, AccountId, Actor, AuditEvent, AuditKind, ChainEnd, Credentials, Guesser, Id, NewSession,
-    SignInStep, SignIns,
+    Account, AccountId, Actor, AuditEvent, AuditKind, ChainEnd, Challenge, ChallengeKind, Credentials,
+    Guesser, Id, NewSession, SignInStep, SignIns,
 };
 use portcullis_verifier::Claims;
 use secrecy::SecretString;
@@ -28,6 +28,7 @@ use crate::password::Password;
 use crate::person::{DeviceName, Username};
 use crate::refresh::RefreshGrant;
 use crate::refresh_token::RefreshToken;
+use crate::session_token::SessionToken;
 use crate::{Identity, Origin};
 
 /// RFC 8176: what stands for a password in `amr`.
@@ -93,6 +94,40 @@ pub(crate) struct Beginning {
     pub(crate) persistent: bool,
     pub(crate) token_in_body: bool,
     pub(crate) device_name: Option<String>,
+}
+
+impl Beginning {
+    /// What a challenge remembers of it.
+    pub(crate) fn of(challenge: &Challenge) -> Self {
+        Self {
+            methods: challenge.methods.clone(),
+            persistent: challenge.persistent,
+            token_in_body: challenge.token_in_body,
+            device_name: challenge.device_name.clone(),
+        }
+    }
+
+    /// A challenge to be finished with this token before the session begins.
+    pub(crate) fn challenge(
+        self,
+        kind: ChallengeKind,
+        token: &SessionToken,
+        account: &Account,
+        expires_at: Timestamp,
+    ) -> Challenge {
+        Challenge {
+            kind,
+            digest: token.digest(),
+            account: account.id,
+            email: account.email.clone(),
+            epoch: account.epoch,
+            methods: self.methods,
+            persistent: self.persistent,
+            token_in_body: self.token_in_body,
+            device_name: self.device_name,
+            expires_at,
+        }
+    }
 }
 
 /// A session that is complete but for being stored, and the answer that may leave once it is.

@@ -29,18 +29,8 @@ impl Identity {
         origin: &Origin,
     ) -> Result<((Challenge, Error), AuditEvent), Error> {
         let token = SessionToken::generate(ChallengeKind::PasswordRotation, self.entropy.as_ref())?;
-        let challenge = Challenge {
-            kind: ChallengeKind::PasswordRotation,
-            digest: token.digest(),
-            account: account.id,
-            email: account.email.clone(),
-            epoch: account.epoch,
-            methods: beginning.methods,
-            persistent: beginning.persistent,
-            token_in_body: beginning.token_in_body,
-            device_name: beginning.device_name,
-            expires_at: now + TO_CHOOSE,
-        };
+        let challenge =
+            beginning.challenge(ChallengeKind::PasswordRotation, &token, account, now + TO_CHOOSE);
         let event = self.audit_event(AuditKind::PasswordExpired, account.id, origin)?;
         let step = SignInStep::Right(self.guesser(&account.email, origin));
         let event = event.of_sign_in_with(&account.email, step);
@@ -68,13 +58,7 @@ impl Identity {
 
         let next =
             Account { epoch: account.epoch.saturating_add(1), password_changed_at: now, ..account.clone() };
-        let beginning = Beginning {
-            methods: challenge.methods.clone(),
-            persistent: challenge.persistent,
-            token_in_body: challenge.token_in_body,
-            device_name: challenge.device_name.clone(),
-        };
-        let made = self.make_session(next, beginning, now, origin)?;
+        let made = self.make_session(next, Beginning::of(&challenge), now, origin)?;
         let events = [self.audit_event(AuditKind::PasswordRotated, account.id, origin)?, made.event];
         let new = NewPassword { hash, at: now };
         let rotated =

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis_store::{Account, AuditKind, ChainEnd, Challenge, ChallengeKind, FactorSignIn, SignInStep};
+use portcullis_store::{Account, AuditKind, ChainEnd, ChallengeKind, FactorSignIn, SignInStep};
 use secrecy::SecretString;
 
 use super::{PresentedCode, ROUNDS};
@@ -45,18 +45,8 @@ impl Identity {
         origin: &Origin,
     ) -> Result<MfaChallenge, Error> {
         let token = SessionToken::generate(ChallengeKind::Mfa, self.entropy.as_ref())?;
-        let challenge = Challenge {
-            kind: ChallengeKind::Mfa,
-            digest: token.digest(),
-            account: account.id,
-            email: account.email.clone(),
-            epoch: account.epoch,
-            methods: beginning.methods,
-            persistent: beginning.persistent,
-            token_in_body: beginning.token_in_body,
-            device_name: beginning.device_name,
-            expires_at: self.clock.now() + TO_FINISH,
-        };
+        let challenge =
+            beginning.challenge(ChallengeKind::Mfa, &token, account, self.clock.now() + TO_FINISH);
         let event = self.audit_event(AuditKind::MfaRequired, account.id, origin)?;
         let step = SignInStep::Right(self.guesser(&account.email, origin));
         let event = event.of_sign_in_with(&account.email, step).behind(sign_ins);
@@ -87,12 +77,8 @@ impl Identity {
                 Err(Error::MfaNotSetUp) => return Err(Error::InvalidSessionToken),
                 proven => proven?,
             };
-            let beginning = Beginning {
-                methods: challenge.methods.iter().cloned().chain([CODE_METHOD.to_owned()]).collect(),
-                persistent: challenge.persistent,
-                token_in_body: challenge.token_in_body,
-                device_name: challenge.device_name.clone(),
-            };
+            let mut beginning = Beginning::of(&challenge);
+            beginning.methods.push(CODE_METHOD.to_owned());
             if !self.has_current_password(&account, now) {
                 let ((next, expired), event) = self.rotation(&account, beginning, now, origin)?;
                 let event = event.behind(sign_ins.clone());
