@@ -37,7 +37,6 @@ async fn discovery(State(state): State<AppState>) -> ([(HeaderName, &'static str
         "token_endpoint": at("/v1/auth/login"),
         "revocation_endpoint": at("/v1/auth/logout"),
         "userinfo_endpoint": at("/v1/users/me"),
-        "service_documentation": at("/docs"),
         "response_types_supported": ["token"],
         "grant_types_supported": ["password", "refresh_token"],
         "subject_types_supported": ["public"],

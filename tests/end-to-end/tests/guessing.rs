@@ -7,6 +7,8 @@
     reason = "a test that cannot go on says so"
 )]
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use portcullis_harness::authenticator::Authenticator;
@@ -551,9 +553,9 @@ impl Times {
         }
     }
 
-    /// Fails on a difference a person could use: one of the medians that chance does not explain (of two thousand
+    /// Whether there is a difference a person could use: one of the medians that chance does not explain (of two thousand
     /// divisions of all tries into two classes by lot, none has one as large) and that is no less than a hundredth.
-    fn judge(&self, what: &str) {
+    fn tell_who_is_known(&self, what: &str) -> bool {
         let gap = (median(&self.known) - median(&self.unknown)).abs();
         let mut all = [self.known.clone(), self.unknown.clone()].concat();
         let mut random = StdRng::seed_from_u64(SEED);
@@ -568,7 +570,7 @@ impl Times {
             "{what:7} medians differ by {gap:.4} ms ({:.2} %); by chance up to {by_chance:.4} ms",
             share * 100.0
         );
-        assert!(gap <= by_chance || share < 0.01, "{what}: the time of the answer tells who has an account");
+        gap > by_chance && share >= 0.01
     }
 }
 
@@ -582,12 +584,9 @@ const TRIES: usize = 500;
 /// Answers to `forgot` all take a second; so many are asked for at once.
 const AT_ONCE: usize = 50;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_address_without_an_account_is_answered_with_the_same_bytes_in_the_same_time() {
-    let folder = tempfile::tempdir().unwrap();
-    let variables = [("RATE_LIMIT", "off"), ("ARGON2_MEMORY_KIB", "1024"), ("ARGON2_ITERATIONS", "1")];
-    let service = Running::start_target(Target::Local, folder.path(), &variables).unwrap();
-    let client = Client::new();
+/// Asks for known and for unknown addresses, each once and in random order: the sixth guess at one would not be looked
+/// at. Answers whether the time told which was which; that the bytes did not is asserted.
+async fn does_time_tell(service: &Running, client: &Client, outbox: &Path, round: usize) -> bool {
     let send = |path: &'static str, body: Value| {
         let request = client.post(format!("{}{path}", service.url)).json(&body);
         async move {
@@ -597,22 +596,19 @@ async fn an_address_without_an_account_is_answered_with_the_same_bytes_in_the_sa
             (status, bytes, began.elapsed().as_secs_f64() * 1_000.0)
         }
     };
+    let known = |number: usize| format!("k{round}.{number}@example.com");
+    let unknown = |number: usize| format!("u{round}.{number}@example.com");
     for number in 0..TRIES {
-        let body =
-            json!({"email": format!("k{number}@example.com"), "password": PASSWORD, "name": "Somebody"});
+        let body = json!({"email": known(number), "password": PASSWORD, "name": "Somebody"});
         assert_eq!(send("/v1/auth/register", body).await.0, 201);
     }
-    // Each address once, in random order: the sixth guess at one would not be looked at.
-    let mut addresses: Vec<(bool, String)> = (0..TRIES)
-        .flat_map(|number| {
-            [(true, format!("k{number}@example.com")), (false, format!("u{number}@example.com"))]
-        })
-        .collect();
+    let mut addresses: Vec<(bool, String)> =
+        (0..TRIES).flat_map(|number| [(true, known(number)), (false, unknown(number))]).collect();
     let mut random = StdRng::seed_from_u64(SEED);
     addresses.shuffle(&mut random);
 
     let mut login = Times::default();
-    let mut answers = std::collections::BTreeSet::new();
+    let mut answers = BTreeSet::new();
     for (is_known, address) in &addresses {
         let (status, bytes, time) =
             send("/v1/auth/login", json!({"email": address, "password": WRONG})).await;
@@ -625,7 +621,8 @@ async fn an_address_without_an_account_is_answered_with_the_same_bytes_in_the_sa
     assert_eq!(answers.len(), 1, "{answers:?}");
 
     let mut forgot = Times::default();
-    let mut answers = std::collections::BTreeSet::new();
+    let mut answers = BTreeSet::new();
+    let letters_before = std::fs::read_dir(outbox).map_or(0, Iterator::count);
     for some in addresses.chunks(AT_ONCE) {
         let tries: Vec<_> = some
             .iter()
@@ -642,10 +639,23 @@ async fn an_address_without_an_account_is_answered_with_the_same_bytes_in_the_sa
         }
     }
     assert_eq!(answers.len(), 1, "{answers:?}");
-    let letters = std::fs::read_dir(folder.path().join("outbox")).unwrap().count();
+    let letters = std::fs::read_dir(outbox).unwrap().count() - letters_before;
     assert_eq!(letters, TRIES, "every known address got a letter");
     login.print("login");
     forgot.print("forgot");
-    login.judge("login");
-    forgot.judge("forgot");
+    let told = [login.tell_who_is_known("login"), forgot.tell_who_is_known("forgot")];
+    told.contains(&true)
+}
+
+/// With the hash as it is by default: what matters is how much of the whole a difference is. Whatever else runs on the
+/// machine can make one once; one that is there is there again.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_without_an_account_is_answered_with_the_same_bytes_in_the_same_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let outbox = folder.path().join("outbox");
+    let service = Running::start_target(Target::Local, folder.path(), &[("RATE_LIMIT", "off")]).unwrap();
+    let client = Client::new();
+    let first = does_time_tell(&service, &client, &outbox, 1).await;
+    let tells = first && does_time_tell(&service, &client, &outbox, 2).await;
+    assert!(!tells, "the time of the answer tells who has an account");
 }

@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
+use aws_runtime::retries::classifiers::AwsErrorCodeClassifier;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{
     AppName, BehaviorVersion, Builder, Config, Region, SharedHttpClient, StalledStreamProtectionConfig,
 };
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_smithy_async::rt::sleep::TokioSleep;
 
 /// The SDK sets none of these beyond connecting, and a hanging call would hold its request until API Gateway gives up.
@@ -17,6 +22,15 @@ const OPERATION: Duration = Duration::from_millis(2_500);
 const ATTEMPTS: u32 = 3;
 /// The SDK's default of one second would spend the whole operation on waiting.
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+
+/// Tries a write of one item again when somebody's transaction was about to write the same item; the SDK does not by
+/// itself. What becomes of a transaction that meets another is decided where transactions are sent.
+fn conflicts<E>() -> AwsErrorCodeClassifier<E>
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    AwsErrorCodeClassifier::builder().transient_errors(&["TransactionConflictException"][..]).build()
+}
 
 /// A client configuration with every timeout and the retry limits set; the caller adds where and as whom to connect.
 pub fn client_config() -> Builder {
@@ -32,6 +46,9 @@ pub fn client_config() -> Builder {
                 .build(),
         )
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_BACKOFF))
+        .retry_classifier(conflicts::<PutItemError>())
+        .retry_classifier(conflicts::<UpdateItemError>())
+        .retry_classifier(conflicts::<DeleteItemError>())
         // Answers here are small and never streamed; the attempt timeout already covers a slow body.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
