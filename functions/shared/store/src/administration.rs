@@ -17,7 +17,7 @@ use crate::id::AccountId;
 use crate::item::{Attributes, ItemReader, number, text, texts};
 use crate::keys::{self, SHARDS};
 use crate::passwords::{NewPassword, replacing};
-use crate::revocations::Also;
+use crate::revocations::{Also, Change};
 use crate::sign_ins::SignIns;
 use crate::transaction::Transaction;
 
@@ -101,7 +101,7 @@ impl Store {
         next: &Standing,
         event: &AuditEvent,
     ) -> Result<StandingChange, StoreError> {
-        let also = Also {
+        let change = Change {
             set: ", #roles = :roles, account_status = :status",
             condition: " AND #roles = :seen_roles AND account_status = :seen_status",
             values: [
@@ -112,6 +112,7 @@ impl Store {
             ]
             .into(),
         };
+        let also = Also { in_both: change, ..Also::default() };
         let transaction = Transaction::on(self);
         let transaction = if seen.status == next.status {
             transaction.keep_epoch(seen, &also)

@@ -1,6 +1,7 @@
 //! Passwords replaced by others, and addresses shown to be their owner's. Every replacement raises the account's epoch,
 //! so that nothing issued under the old password outlives it.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use crate::accounts::Account;
@@ -11,7 +12,7 @@ use crate::error::StoreError;
 use crate::id::SessionId;
 use crate::item::{Attributes, number, text, time};
 use crate::keys;
-use crate::revocations::RevocationEntry;
+use crate::revocations::{Also, Change};
 use crate::sessions::{NewSession, new_item};
 use crate::transaction::Transaction;
 
@@ -52,10 +53,8 @@ impl Store {
         keep: SessionId,
         event: &AuditEvent,
     ) -> Result<PasswordChange, StoreError> {
-        let one = Attributes::from([(":one".to_owned(), number(1))]);
-        let live = "attribute_exists(pk) AND attribute_not_exists(revoked_at)";
         let transaction = replacing(Transaction::on(self), account, new, Some(old), false, Some(keep))
-            .update_if(&keys::session(account.id, keep), "ADD epoch :one", live, one)
+            .take_along(account, keep)
             .record(event);
         let committed = transaction.commit("changing a password").await?;
         Ok(if committed.is_ok() { PasswordChange::Changed } else { PasswordChange::Outdated })
@@ -104,7 +103,7 @@ impl Store {
         event: &AuditEvent,
     ) -> Result<Finished, StoreError> {
         let seen = Attributes::from([
-            (":yes".to_owned(), aws_sdk_dynamodb::types::AttributeValue::Bool(true)),
+            (":yes".to_owned(), AttributeValue::Bool(true)),
             (":epoch".to_owned(), number(account.epoch)),
         ]);
         let mut transaction = Transaction::on(self);
@@ -119,8 +118,8 @@ impl Store {
     }
 }
 
-/// Both rows of the account, if it is still of the epoch it was read in: of two replacements that race, one is late.
-/// And the entry of the feed that tells whoever verifies tokens.
+/// Another password for an account that is still of the epoch it was read in: of two replacements that race, one is late.
+/// Everything that was issued under the old one ends, but for a session to keep.
 pub(crate) fn replacing<'a>(
     transaction: Transaction<'a>,
     account: &Account,
@@ -129,33 +128,23 @@ pub(crate) fn replacing<'a>(
     confirms_address: bool,
     keep: Option<SessionId>,
 ) -> Transaction<'a> {
-    let mut shared = Attributes::from([
-        (":at".to_owned(), time(new.at)),
-        (":one".to_owned(), number(1)),
-        (":epoch".to_owned(), number(account.epoch)),
-    ]);
-    let mut set = String::from("password_changed_at = :at");
+    let mut in_both = Change {
+        set: ", password_changed_at = :changed_at",
+        values: [(":changed_at".to_owned(), time(new.at))].into(),
+        ..Change::default()
+    };
     if confirms_address {
-        set.push_str(", email_verified = :yes");
-        shared.insert(":yes".to_owned(), aws_sdk_dynamodb::types::AttributeValue::Bool(true));
+        in_both.set = ", password_changed_at = :changed_at, email_verified = :yes";
+        in_both.values.insert(":yes".to_owned(), AttributeValue::Bool(true));
     }
-    let mut of_credentials = shared.clone();
-    of_credentials.insert(":hash".to_owned(), text(&new.hash));
-    let mut unchanged = String::from("epoch = :epoch");
+    let mut in_credentials = Change {
+        set: ", password_hash = :hash",
+        values: [(":hash".to_owned(), text(&new.hash))].into(),
+        ..Change::default()
+    };
     if let Some(old) = old {
-        unchanged.push_str(" AND password_hash = :old");
-        of_credentials.insert(":old".to_owned(), text(old));
+        in_credentials.condition = " AND password_hash = :old";
+        in_credentials.values.insert(":old".to_owned(), text(old));
     }
-    transaction
-        .update_if(
-            &keys::credentials(&account.email),
-            &format!("SET password_hash = :hash, {set} ADD epoch :one"),
-            &unchanged,
-            of_credentials,
-        )
-        .update_if(&keys::profile(account.id), &format!("SET {set} ADD epoch :one"), "epoch = :epoch", shared)
-        .put(
-            RevocationEntry::Account { id: account.id, epoch: account.epoch + 1, except: keep, at: new.at }
-                .item(),
-        )
+    transaction.raise_epoch(account, &Also { in_both, in_credentials }, keep, new.at)
 }

@@ -150,9 +150,17 @@ impl Store {
     }
 }
 
-/// What more is set in both rows of an account, and on what more condition.
+/// What more is changed in the rows of an account.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Also {
+    pub(crate) in_both: Change,
+    /// Where the password is.
+    pub(crate) in_credentials: Change,
+}
+
+/// What more is set in a row, and on what more condition.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Change {
     /// Begins with a comma.
     pub(crate) set: &'static str,
     /// Begins with `AND`.
@@ -181,16 +189,18 @@ impl Transaction<'_> {
     }
 
     fn set_epoch(self, account: &Account, epoch: u64, also: &Also) -> Self {
-        let mut values = also.values.clone();
+        let both = &also.in_both;
+        let mut values = both.values.clone();
         values.insert(":seen_epoch".to_owned(), number(account.epoch));
         values.insert(":next_epoch".to_owned(), number(epoch));
-        let update = format!("SET epoch = :next_epoch{}", also.set);
-        let condition = format!("epoch = :seen_epoch{}", also.condition);
+        let update = format!("SET epoch = :next_epoch{}", both.set);
+        let condition = format!("epoch = :seen_epoch{}", both.condition);
+        let there = &also.in_credentials;
         self.update_if(&keys::profile(account.id), &update, &condition, values.clone()).update_if(
             &keys::credentials(&account.email),
-            &update,
-            &condition,
-            values,
+            &format!("{update}{}", there.set),
+            &format!("{condition}{}", there.condition),
+            values.into_iter().chain(there.values.clone()).collect(),
         )
     }
 
