@@ -10,7 +10,7 @@ use crate::challenges::Challenge;
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::id::SessionId;
-use crate::item::{Attributes, number, text, time};
+use crate::item::{text, time};
 use crate::keys;
 use crate::revocations::{Also, Change};
 use crate::sessions::{NewSession, new_item};
@@ -102,17 +102,15 @@ impl Store {
         account: &Account,
         event: &AuditEvent,
     ) -> Result<Finished, StoreError> {
-        let seen = Attributes::from([
-            (":yes".to_owned(), AttributeValue::Bool(true)),
-            (":epoch".to_owned(), number(account.epoch)),
-        ]);
-        let mut transaction = Transaction::on(self);
-        for key in [keys::profile(account.id), keys::credentials(&account.email)] {
-            transaction =
-                transaction.update_if(&key, "SET email_verified = :yes", "epoch = :epoch", seen.clone());
-        }
-        let transaction =
-            transaction.delete_present(&keys::challenge(challenge.kind, &challenge.digest)).record(event);
+        let in_both = Change {
+            set: ", email_verified = :yes",
+            values: [(":yes".to_owned(), AttributeValue::Bool(true))].into(),
+            ..Change::default()
+        };
+        let transaction = Transaction::on(self)
+            .keep_epoch(account, &Also { in_both, ..Also::default() })
+            .delete_present(&keys::challenge(challenge.kind, &challenge.digest))
+            .record(event);
         let committed = transaction.commit("confirming an address").await?;
         Ok(if committed.is_ok() { Finished::Done } else { Finished::Spent })
     }
