@@ -264,20 +264,20 @@ impl Store {
         Ok(LookupPage { accounts: accounts.collect::<Result<_, StoreError>>()?, next })
     }
 
-    /// Replaces the row by `next` if its version is still that of `next`, with the event that tells of it
-    /// if it is told of. Says whether it was; if not, somebody else replaced or removed it first.
+    /// Replaces the row by `next` if its version is still that of `next`, with the event that tells of it. Says
+    /// whether it was; if not, somebody else replaced or removed it first.
     pub async fn swap_trading_account(
         &self,
         next: &StoredTradingAccount,
-        event: Option<&AuditEvent>,
+        event: &AuditEvent,
     ) -> Result<bool, StoreError> {
         let seen = Attributes::from([(":seen".to_owned(), number(next.version))]);
-        let mut transaction =
-            Transaction::on(self).put_if(item(next, next.version + 1), "row_version = :seen", seen);
-        if let Some(event) = event {
-            transaction = transaction.record(event);
-        }
-        Ok(transaction.commit("changing a trading account").await?.is_ok())
+        let committed = Transaction::on(self)
+            .put_if(item(next, next.version + 1), "row_version = :seen", seen)
+            .record(event)
+            .commit("changing a trading account")
+            .await?;
+        Ok(committed.is_ok())
     }
 
     /// The same unless the owner's credentials are frozen: once that is so, nothing new comes to be read.

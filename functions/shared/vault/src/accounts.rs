@@ -235,7 +235,7 @@ impl Vault {
         let event = self.event(kind, caller.account.id, Some(id), origin)?;
         for _ in 0..ROUNDS {
             let next = changed(self.own(caller, id).await?);
-            if self.store().swap_trading_account(&next, Some(&event)).await? {
+            if self.store().swap_trading_account(&next, &event).await? {
                 return Ok(TradingAccount::of(next, self.identity.clock.now()));
             }
         }

@@ -139,7 +139,7 @@ impl Vault {
                 status => status,
             };
             let next = StoredTradingAccount { session: None, status, ..row };
-            if self.store().swap_trading_account(&next, Some(&event)).await? {
+            if self.store().swap_trading_account(&next, &event).await? {
                 return Ok(());
             }
             present = self.store().trading_account(asked.owner, asked.id).await?;

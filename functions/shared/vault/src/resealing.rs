@@ -76,7 +76,7 @@ impl Vault {
                 next => next?,
             };
             let event = self.event(AuditKind::CredentialsResealed, owner, Some(id), &origin)?;
-            if self.store().swap_trading_account(&next, Some(&event)).await? {
+            if self.store().swap_trading_account(&next, &event).await? {
                 return Ok(Resealed::Done);
             }
         }

@@ -209,7 +209,7 @@ impl Vault {
         let mut present = Some(seen.clone());
         for _ in 0..ROUNDS {
             let next = changed(still(present, seen)?);
-            if self.store().swap_trading_account(&next, Some(&event)).await? {
+            if self.store().swap_trading_account(&next, &event).await? {
                 return Ok(());
             }
             present = self.store().trading_account(asked.owner, asked.id).await?;
