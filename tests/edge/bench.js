@@ -16,10 +16,10 @@ import { PROOF_KEY, modules, start, text, worker } from "./edge.js";
 import { serve } from "./server.js";
 import { TOOLS, WORKER, esbuild } from "./tools.js";
 
-const REQUESTS = Number(process.env.REQUESTS ?? 400);
-const ROUNDS = Number(process.env.ROUNDS ?? 20);
+const REQUESTS = Number(process.env.REQUESTS ?? 100);
+const ROUNDS = Number(process.env.ROUNDS ?? 80);
 /// Rounds that only warm up: V8 optimises what has run often.
-const WARM_UP = 4;
+const WARM_UP = 16;
 const STARTS = 7;
 const CONNECTIONS = 8;
 
@@ -37,39 +37,52 @@ export default { async fetch(request) {
     return new Response("ok");
   } catch { return new Response("no", { status: 401 }); }
 } };`;
-// The whole decision (route, token, policy, revocations, proof) answered like the empty worker instead of forwarded; or
-// the same of a request of which, as in the worker with jose, nothing but the token is read.
-const TOKEN_ALONE = "new TextEncoder().encode(`GET\\nhttp://edge/v1/portfolio/42\\n${request.headers.get('authorization')}\\n\\n\\n\\n\\n\\n`)";
-const DECISION = (ask) => `import module from "../build/portcullis_edge_bg.wasm";
+const GATE = `import module from "../build/portcullis_edge_bg.wasm";
 import { initSync, Edge } from "../build/portcullis_edge.js";
 import { describe } from "./describe.js";
-import { variables } from "./variables.js";
-import { Issuer } from "./issuer.js";
 import { Identity } from "./identity.js";
+import { Issuer } from "./issuer.js";
+import { variables } from "./variables.js";
 let edge, issuer, identity;
+function start(env) {
+  initSync({ module });
+  issuer = new Issuer();
+  edge = new Edge(variables(env), "bench", Date.now(), issuer);
+  const addresses = JSON.parse(edge.addresses());
+  issuer.serve(edge, addresses.jwks);
+  identity = new Identity(edge, addresses, env.SERVICE_TOKEN);
+}
+`;
+// What jose does: a token is verified, from a gate built with one more export for it.
+const TOKEN = `${GATE}
+const encoder = new TextEncoder();
+export default { fetch(request, env) {
+  if (!edge) start(env);
+  const token = encoder.encode(request.headers.get("authorization").slice(7));
+  const answer = (isGood) => isGood ? new Response("ok") : new Response("no", { status: 401 });
+  const isGood = edge.verify_token(token, Date.now());
+  if (isGood !== undefined) return answer(isGood);
+  return issuer.outcome((ticket, isValid) => answer(edge.token_verified(ticket, isValid)));
+} };`;
+// The whole decision (route, token, policy, revocations, proof), answered like the empty worker instead of forwarded.
+const DECISION = `${GATE}
 export default { fetch(request, env, ctx) {
-  if (!edge) {
-    initSync({ module });
-    issuer = new Issuer();
-    edge = new Edge(variables(env), "bench", Date.now(), issuer);
-    const addresses = JSON.parse(edge.addresses());
-    issuer.serve(edge, addresses.jwks);
-    identity = new Identity(edge, addresses, env.SERVICE_TOKEN);
-  }
-  const ask = ${ask};
+  if (!edge) start(env);
+  const ask = describe(request);
   const now = Date.now();
-  const follow = (signature) => {
-    const verdict = edge.admit(ask, signature, now, Date.now());
+  const follow = (verdict) => {
+    if (verdict === undefined) {
+      return issuer.outcome((ticket, isValid) => follow(edge.resume(ticket, isValid)));
+    }
     const head = verdict.slice(0, 3);
     if (head[1] === "l" || head[2] === "l") identity.refresh(ctx);
     switch (head[0]) {
       case "F": return new Response("ok");
-      case "S": return issuer.outcome().then(follow);
-      case "R": return identity.wait(ctx).then(() => follow(0));
+      case "R": return identity.wait(ctx).then(() => follow(edge.admit(ask, now, Date.now())));
       default: return new Response(verdict, { status: 401 });
     }
   };
-  return follow(0);
+  return follow(edge.admit(ask, now, now));
 } };`;
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "edge-bench-"));
@@ -100,11 +113,14 @@ const variables = {
 const joseSource = path.join(folder, "jose-source.js");
 fs.writeFileSync(joseSource, JOSE(keys));
 const bundled = execFileSync(esbuild, [joseSource, "--bundle", "--format=esm", "--minify", "--platform=browser"]).toString();
-// The decision's module takes the place of js/index.js, beside the files it imports.
-const [, ...files] = modules();
-const inPlace = (name, code) => [source(name, code)[0].replace(`"${name}.js"`, `"js/${name}.js"`), ...files];
-const decision = inPlace("decision", DECISION("describe(request)"));
-const token = inPlace("token", DECISION(TOKEN_ALONE));
+execFileSync(path.join(WORKER, "build.sh"), [path.join(folder, "build"), "--features", "measure"], { stdio: "inherit" });
+/// A module that takes the place of js/index.js, beside the files it imports.
+const inPlace = (name, code, build) => {
+  const [, ...files] = modules(build);
+  return [source(name, code)[0].replace(`"${name}.js"`, `"js/${name}.js"`), ...files];
+};
+const token = inPlace("token", TOKEN, path.join(folder, "build"));
+const decision = inPlace("decision", DECISION);
 
 const services = {
   empty: worker(source("empty", EMPTY), []),

@@ -18,13 +18,11 @@ const COMPATIBILITY_DATE = /compatibility_date = "(.+)"/.exec(
 const quoted = (value) => JSON.stringify(String(value));
 
 /// Modules by the names under which index.js imports them.
-export function modules(folder = WORKER) {
-  const files = [
-    ...fs.readdirSync(path.join(folder, "js")).map((name) => `js/${name}`),
-    "build/portcullis_edge.js",
-    "build/portcullis_edge_bg.wasm",
-  ].filter((name) => name !== "js/index.js");
-  return ["js/index.js", ...files].map((name) => embedded(name, path.join(folder, name)));
+export function modules(build = path.join(WORKER, "build")) {
+  const own = fs.readdirSync(path.join(WORKER, "js")).filter((name) => name !== "index.js");
+  const scripts = ["index.js", ...own].map((name) => embedded(`js/${name}`, path.join(WORKER, "js", name)));
+  const built = ["portcullis_edge.js", "portcullis_edge_bg.wasm"];
+  return [...scripts, ...built.map((name) => embedded(`build/${name}`, path.join(build, name)))];
 }
 
 /// A module of this name, read from this file.

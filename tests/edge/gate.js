@@ -15,9 +15,10 @@ export async function gate(jwks) {
   fs.copyFileSync(path.join(WORKER, "build/portcullis_edge.js"), file);
   const { initSync, Edge } = await import(pathToFileURL(file));
   initSync({ module: fs.readFileSync(path.join(WORKER, "build/portcullis_edge_bg.wasm")) });
-  const keys = new Map(jwks.map((jwk) => [jwk.kid, createPublicKey({ key: jwk, format: "jwk" })]));
-  let valid;
-  const shell = { verify: (kid, signature, signed) => (valid = verify("sha256", signed, keys.get(kid), signature)) };
+  let outcome;
+  const shell = {
+    verify: (ticket, key, signature, signed) => (outcome = [ticket, verify("sha256", signed, keys.get(key), signature)]),
+  };
   const variables = {
     IDENTITY_URL: "https://identity.example",
     SERVICE_TOKEN,
@@ -30,10 +31,10 @@ export async function gate(jwks) {
   };
   const now = Date.now();
   const edge = new Edge(JSON.stringify(variables), "test", now, shell);
+  const keys = new Map(JSON.parse(edge.keys()).map(([number, key]) => [number, createPublicKey({ key, format: "jwk" })]));
   return (token) => {
     const ask = Buffer.from(`GET\nhttps://edge.example/x\nBearer ${token}\n\n\n\nid\n\n`);
-    let verdict = edge.admit(ask, 0, now, now);
-    if (verdict.startsWith("S")) verdict = edge.admit(ask, valid ? 1 : 2, now, now);
+    const verdict = edge.admit(ask, now, now) ?? edge.resume(...outcome);
     if (verdict.startsWith("K")) return false;
     if (verdict.startsWith("A")) return false;
     if (verdict.startsWith("F")) return true;

@@ -106,9 +106,9 @@ impl JwkSet {
         if set.keys.is_empty() { Err(JwksError::NoUsableKey) } else { Ok(set) }
     }
 
-    /// The key of this id, if it is one for this algorithm.
-    pub fn find(&self, kid: &str, algorithm: Algorithm) -> Option<&Jwk> {
-        self.keys.iter().find(|key| key.kid == kid && key.algorithm() == algorithm)
+    /// The place among [`Self::iter`] of the key of this id, if it is one for this algorithm.
+    pub fn position(&self, kid: &str, algorithm: Algorithm) -> Option<usize> {
+        self.keys.iter().position(|key| key.kid == kid && key.algorithm() == algorithm)
     }
 
     /// Whether there is a key of this id.

@@ -39,4 +39,4 @@ pub use algorithm::Algorithm;
 pub use claims::Claims;
 pub use expectations::Expectations;
 pub use rejection::Rejection;
-pub use token::{MAX_TOKEN_BYTES, UnverifiedToken};
+pub use token::{AwaitedToken, MAX_TOKEN_BYTES, UnverifiedToken};

@@ -72,10 +72,49 @@ impl<'a> UnverifiedToken<'a> {
         &self.signature
     }
 
+    /// See [`AwaitedToken::accept`].
+    pub fn accept(
+        self,
+        signature_is_valid: bool,
+        expectations: &Expectations,
+        now: u64,
+    ) -> Result<Claims, Rejection> {
+        self.await_signature().accept(signature_is_valid, expectations, now)
+    }
+
+    /// What has to be kept while somebody looks at the signature.
+    pub fn await_signature(self) -> AwaitedToken {
+        AwaitedToken { algorithm: self.algorithm, kid: self.kid, payload: self.payload }
+    }
+}
+
+/// A token whose signature is being checked elsewhere. It borrows nothing, so that other work goes on meanwhile.
+pub struct AwaitedToken {
+    algorithm: Algorithm,
+    kid: String,
+    payload: Vec<u8>,
+}
+
+/// The claims are nobody's business yet.
+impl fmt::Debug for AwaitedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AwaitedToken")
+            .field("algorithm", &self.algorithm)
+            .field("kid", &self.kid)
+            .finish_non_exhaustive()
+    }
+}
+
+impl AwaitedToken {
+    /// The key the signature is checked with.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
     /// The claims, if the caller found the signature to be valid and they meet the expectations at `now`, in Unix
     /// seconds. Nothing the claims say is read before that.
     pub fn accept(
-        self,
+        &self,
         signature_is_valid: bool,
         expectations: &Expectations,
         now: u64,

@@ -33,7 +33,7 @@ export default {
       instance ??= start(env);
       const ask = describe(request);
       const now = Date.now();
-      const verdict = instance.edge.admit(ask, 0, now, now);
+      const verdict = instance.edge.admit(ask, now, now);
       const work = { instance, request, env, ctx, ask, askedAt: now };
       const answer = follow(work, verdict, 0);
       return answer instanceof Promise ? answer.catch((error) => failed(error)) : answer;
@@ -48,8 +48,12 @@ function start(env) {
   return new Instance(env);
 }
 
-/// Does what a verdict says. Only what must wait is a promise.
+/// Does what a verdict says. Only what must wait is a promise; no verdict yet means that a signature is being verified.
 function follow(work, verdict, round) {
+  if (verdict === undefined) {
+    const { issuer, edge } = work.instance;
+    return issuer.outcome((ticket, isValid) => follow(work, edge.resume(ticket, isValid), round + 1));
+  }
   const line = verdict.indexOf("\n");
   const head = line < 0 ? verdict : verdict.slice(0, line);
   if (head.length > 1) {
@@ -63,25 +67,25 @@ function follow(work, verdict, round) {
       return toResponse(rest);
     case "F":
       return work.instance.proxy.forward(work, rest);
-    case "S":
-      return again(work, round, work.instance.issuer.outcome());
     case "K":
       return again(work, round, work.instance.issuer.wait(Number(rest), work.ctx));
     case "R":
       return again(work, round, work.instance.identity.wait(work.ctx));
     case "P":
       return again(work, round, work.instance.identity.lookUp(work));
+    case "Q":
+      return again(work, round, Promise.resolve());
     default:
       throw new Error("a verdict nobody knows");
   }
 }
 
-/// Asks the same question once more when what it needed is there. What was needed says how the signature turned out (a
-/// number), or why the request has to be refused (a word), or nothing.
+/// Asks the same question once more when what it needed is there. What was needed may say why the request has to be
+/// refused.
 function again(work, round, needed) {
-  return needed.then((outcome) => {
-    if (typeof outcome === "string") return refuse(work, outcome);
-    const verdict = work.instance.edge.admit(work.ask, outcome ?? 0, work.askedAt, Date.now());
+  return needed.then((code) => {
+    if (code !== undefined) return refuse(work, code);
+    const verdict = work.instance.edge.admit(work.ask, work.askedAt, Date.now());
     return follow(work, verdict, round + 1);
   });
 }

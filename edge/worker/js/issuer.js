@@ -2,6 +2,7 @@
 
 import { SingleFlight, fetchWithin, readBounded } from "./bounded.js";
 
+const { subtle } = crypto;
 const RS256 = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
 const TIMEOUT = 2000;
 const MAX_BYTES = 64 * 1024;
@@ -12,6 +13,7 @@ export class Issuer {
   #edge;
   #url;
   #keys = new Map();
+  #ticket;
   #pending;
   #waiting = 0;
   #flight = new SingleFlight(() => this.#fetch(), TIMEOUT);
@@ -24,23 +26,25 @@ export class Issuer {
 
   /// Called by the gate in the middle of a decision. The bytes are views of its memory: WebCrypto copies them at once,
   /// unless the key is still being imported.
-  verify(kid, signature, signed) {
-    const key = this.#keys.get(kid);
+  verify(ticket, number, signature, signed) {
+    this.#ticket = ticket;
+    const key = this.#keys.get(number)?.key;
     if (key instanceof CryptoKey) {
-      this.#pending = crypto.subtle.verify(RS256.name, key, signature, signed);
+      this.#pending = subtle.verify(RS256.name, key, signature, signed);
     } else {
       const [ownSignature, ownSigned] = [signature.slice(), signed.slice()];
-      this.#pending = Promise.resolve(key).then((imported) =>
-        imported ? crypto.subtle.verify(RS256.name, imported, ownSignature, ownSigned) : false,
+      this.#pending = Promise.resolve(key).then((there) =>
+        there ? subtle.verify(RS256.name, there, ownSignature, ownSigned) : false,
       );
     }
   }
 
-  /// What became of the signature the gate has just asked about.
-  outcome() {
+  /// Calls `resume` with the ticket and the outcome of the signature the gate has just asked about.
+  outcome(resume) {
+    const ticket = this.#ticket;
     const pending = this.#pending;
     this.#pending = undefined;
-    return pending.then((valid) => (valid ? 1 : 2));
+    return pending.then((isValid) => resume(ticket, isValid));
   }
 
   refresh(ctx) {
@@ -64,8 +68,8 @@ export class Issuer {
         if (response.status !== 200) throw new Error(`status ${response.status}`);
         const json = await readBounded(response, MAX_BYTES);
         this.#edge.keys_arrived(json, maxAge(response), Date.now());
+        this.#import();
       });
-      this.#import();
     } catch (error) {
       this.#edge.keys_failed();
       console.warn("portcullis edge: no keys from the issuer:", String(error));
@@ -73,20 +77,21 @@ export class Issuer {
   }
 
   #import() {
-    const keys = new Map();
-    for (const jwk of JSON.parse(this.#edge.keys())) {
-      const known = this.#keys.get(jwk.kid);
-      const imported = crypto.subtle.importKey("jwk", jwk, RS256, false, ["verify"]).then(
-        (key) => {
-          if (this.#keys.get(jwk.kid) === imported) this.#keys.set(jwk.kid, key);
-          return key;
-        },
-        () => undefined,
-      );
-      keys.set(jwk.kid, known instanceof CryptoKey ? known : imported);
-    }
-    this.#keys = keys;
+    const known = new Map();
+    for (const entry of this.#keys.values()) if (entry.key instanceof CryptoKey) known.set(entry.name, entry);
+    const keys = JSON.parse(this.#edge.keys());
+    this.#keys = new Map(keys.map(([number, jwk]) => [number, known.get(JSON.stringify(jwk)) ?? imported(jwk)]));
   }
+}
+
+/// A key, and until it is there the promise of it.
+function imported(jwk) {
+  const entry = { name: JSON.stringify(jwk) };
+  entry.key = subtle.importKey("jwk", jwk, RS256, false, ["verify"]).then(
+    (key) => (entry.key = key),
+    () => undefined,
+  );
+  return entry;
 }
 
 function maxAge(response) {

@@ -25,17 +25,6 @@ pub struct Ask<'a> {
     pub client_address: &'a str,
 }
 
-/// What became of the signature of the token in the request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Signature {
-    /// It has not been looked at.
-    Unchecked,
-    /// It fits the token and the key the token names.
-    Valid,
-    /// It does not.
-    Invalid,
-}
-
 impl<'a> Ask<'a> {
     /// Reads the lines of the shell: method, URL, then the headers in the order of the fields. No header value can hold
     /// a line break.

@@ -5,16 +5,17 @@ use serde::Serialize;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::headers::{ALWAYS, BY_DEFAULT};
-use crate::{Ask, Check, Code, Gate, Millis, Signature, Verdict, is_reserved};
+use crate::{Ask, Check, Code, Gate, KeyNumber, Millis, Ticket, Verdict, is_reserved};
 
 #[wasm_bindgen]
 extern "C" {
     /// What the shell lends: one call out of a decision.
     pub type Shell;
 
-    /// Begins to verify a signature. The bytes are views that last as long as the call.
+    /// Begins to verify a signature, whose outcome comes back with the ticket. The bytes are views that last as long as
+    /// the call.
     #[wasm_bindgen(method)]
-    fn verify(this: &Shell, kid: &str, signature: &[u8], signed: &[u8]);
+    fn verify(this: &Shell, ticket: Ticket, key: KeyNumber, signature: &[u8], signed: &[u8]);
 }
 
 /// The gate of one isolate, with the shell it belongs to.
@@ -34,20 +35,21 @@ impl Edge {
         Ok(Self { gate, shell })
     }
 
-    /// Decides on a request, described in UTF-8. `signature` is 0 while it has not been looked at, 1 if it is valid and 2 if it is not.
-    pub fn admit(&mut self, ask: &[u8], signature: u8, asked_at: f64, now: f64) -> String {
-        let Some(ask) = described(ask) else {
-            let check = Check::Answer(self.gate.answer(Code::BadRequest, None, ""));
-            return Verdict { check, keys_are_due: false, list_is_due: false }.to_text();
-        };
-        let signature = match signature {
-            0 => Signature::Unchecked,
-            1 => Signature::Valid,
-            _ => Signature::Invalid,
-        };
+    /// Decides on a request, described in UTF-8, or says what is needed first; nothing when that is a signature, which
+    /// is then being verified.
+    pub fn admit(&mut self, ask: Vec<u8>, asked_at: f64, now: f64) -> Option<String> {
         let Self { gate, shell } = self;
-        let verify = |kid: &str, bytes: &[u8], signed: &[u8]| shell.verify(kid, bytes, signed);
-        gate.admit(&ask, signature, millis(asked_at), millis(now), verify).to_text()
+        let Ok(lines) = String::from_utf8(ask) else {
+            let check = Check::Answer(gate.answer(Code::BadRequest, None, ""));
+            return text(&Verdict { check, keys_are_due: false, list_is_due: false });
+        };
+        text(&gate.admit(lines, millis(asked_at), millis(now), &mut verifying(shell)))
+    }
+
+    /// Goes on with the request of this ticket, now that its signature has been verified.
+    pub fn resume(&mut self, ticket: Ticket, is_valid: bool) -> Option<String> {
+        let Self { gate, shell } = self;
+        text(&gate.resume(ticket, is_valid, &mut verifying(shell)))
     }
 
     /// An answer for what happened outside.
@@ -60,9 +62,10 @@ impl Edge {
         self.gate.addresses()
     }
 
-    /// The public keys to import, as a JSON array of JWKs.
+    /// The public keys to import, as a JSON array of pairs: number and JWK.
     pub fn keys(&self) -> String {
-        let keys: Vec<_> = self.gate.keys().filter_map(PublicJwk::of).collect();
+        let pair = |(number, key)| PublicJwk::of(key).map(|key| (number, key));
+        let keys: Vec<_> = self.gate.keys().filter_map(pair).collect();
         serde_json::to_string(&keys).unwrap_or_default()
     }
 
@@ -108,6 +111,31 @@ impl Edge {
         let ends_at = (ends_at >= 0.0).then(|| millis(ends_at));
         self.gate.api_key_answered(key, json, ends_at, millis(asked_at)).map_err(|error| error.to_string())
     }
+}
+
+/// What a deployed worker has no use for: a token is verified and no more, to be held against libraries that do the same.
+#[cfg(feature = "measure")]
+#[wasm_bindgen]
+impl Edge {
+    /// Whether a token is good, or nothing while its signature is being verified.
+    pub fn verify_token(&mut self, token: Vec<u8>, now: f64) -> Option<bool> {
+        let Self { gate, shell } = self;
+        let Ok(token) = String::from_utf8(token) else { return Some(false) };
+        gate.verify_token(token, millis(now), &mut verifying(shell))
+    }
+
+    /// Whether the token of this ticket is good.
+    pub fn token_verified(&mut self, ticket: Ticket, is_valid: bool) -> bool {
+        self.gate.token_verified(ticket, is_valid)
+    }
+}
+
+fn verifying(shell: &Shell) -> impl FnMut(Ticket, KeyNumber, &[u8], &[u8]) {
+    |ticket, key, signature, signed| shell.verify(ticket, key, signature, signed)
+}
+
+fn text(verdict: &Verdict) -> Option<String> {
+    (!matches!(verdict.check, Check::Signature(_))).then(|| verdict.to_text())
 }
 
 /// A request comes as bytes: a text would be copied letter by letter, which is most of the cost while V8 has not

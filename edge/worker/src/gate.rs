@@ -4,23 +4,24 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use portcullis_verifier::api_key::UnverifiedApiKey;
-use portcullis_verifier::jwks::JwksError;
+use portcullis_verifier::jwks::{Jwk, JwksError};
 use portcullis_verifier::revocation::RevocationsError;
 use portcullis_verifier::route::{Astray, Route};
-use portcullis_verifier::{MAX_TOKEN_BYTES, UnverifiedToken};
+use portcullis_verifier::{AwaitedToken, MAX_TOKEN_BYTES, UnverifiedToken};
 
 use crate::api_keys::{ApiKeys, MalformedAnswer, Standing};
-use crate::ask::{Ask, Signature};
+use crate::ask::Ask;
+use crate::awaiting::{Awaiting, Ticket, Undecided};
 use crate::caller::{AuthMethod, Caller};
 use crate::cors::{self, Page};
 use crate::feed::{Feed, Need};
 use crate::forward::forward;
-use crate::keys::{Keys, Selection};
+use crate::keys::{KeyNumber, Keys, Selection};
 use crate::problem::{self, Code};
 use crate::query;
 use crate::remembered::{Fingerprint, Remembered};
 use crate::settings::Settings;
-use crate::verdict::{Answer, Check, Verdict};
+use crate::verdict::{Answer, Check, Forward, Verdict};
 use crate::{Millis, SettingsError};
 
 /// Seconds by which the issuer's clock may differ; the verifier allows no more.
@@ -34,14 +35,18 @@ pub struct Gate {
     remembered: Remembered,
     feed: Option<Feed>,
     api_keys: ApiKeys,
+    awaiting: Awaiting,
     /// Names this isolate in the ids of requests that bring none.
     instance: String,
     requests: u64,
 }
 
+/// Has a signature verified: ticket, key, signature and signed bytes.
+pub type Verify<'v> = dyn FnMut(Ticket, KeyNumber, &[u8], &[u8]) + 'v;
+
 /// When a request is looked at, and when it came.
 #[derive(Debug, Clone, Copy)]
-struct Moment {
+pub(crate) struct Moment {
     asked_at: Millis,
     now: Millis,
 }
@@ -50,6 +55,8 @@ struct Moment {
 enum Stop {
     Refuse(Code),
     Check(Check),
+    /// The signature of this token is being looked at.
+    Signature(Fingerprint, AwaitedToken),
 }
 
 impl From<Code> for Stop {
@@ -80,34 +87,89 @@ impl Gate {
             remembered: Remembered::new(),
             feed,
             api_keys: ApiKeys::new(),
+            awaiting: Awaiting::new(),
             instance: instance.to_owned(),
             requests: 0,
             settings: Rc::new(settings),
         })
     }
 
-    /// Decides on a request that arrived at `asked_at`, or says what is needed first. `verify` is called with key id,
-    /// signature and signed bytes when the verdict is [`Check::Signature`]; the outcome comes back as `signature`.
+    /// Decides on a request that arrived at `asked_at`, described in the lines of [`Ask::parse`], or says what is needed
+    /// first. `verify` has been called when the verdict is [`Check::Signature`].
     pub fn admit(
         &mut self,
-        ask: &Ask<'_>,
-        signature: Signature,
+        lines: String,
         asked_at: Millis,
         now: Millis,
-        verify: impl FnOnce(&str, &[u8], &[u8]),
+        verify: &mut Verify<'_>,
     ) -> Verdict {
-        let moment = Moment { asked_at, now };
+        self.consider(lines, None, Moment { asked_at, now }, verify)
+    }
+
+    /// Goes on with the request of this ticket: its signature is valid, or it is not. No time has passed: the clock of a
+    /// worker stands still while it computes.
+    pub fn resume(&mut self, ticket: Ticket, is_valid: bool, verify: &mut Verify<'_>) -> Verdict {
+        let Some(undecided) = self.awaiting.take(ticket) else {
+            return Verdict { check: Check::Again, keys_are_due: false, list_is_due: false };
+        };
+        if !self.learn(&undecided, is_valid) {
+            let ask = Ask::parse(&undecided.lines);
+            let answer = self.answer(Code::InvalidToken, ask.as_ref(), ask.map_or("", |ask| ask.request_id));
+            return self.verdict(Check::Answer(answer), undecided.moment.now);
+        }
+        self.consider(undecided.lines, Some(undecided.fingerprint), undecided.moment, verify)
+    }
+
+    /// Remembers a token if it is good.
+    fn learn(&mut self, undecided: &Undecided, is_valid: bool) -> bool {
+        let Undecided { token, fingerprint, moment, .. } = undecided;
+        let claims = token.accept(is_valid, &self.settings.expectations, moment.now / 1000);
+        claims.map(|claims| self.remembered.keep(*fingerprint, token.kid().to_owned(), claims)).is_ok()
+    }
+
+    /// `fingerprint` is that of the request's token, where it has been computed before.
+    fn consider(
+        &mut self,
+        lines: String,
+        fingerprint: Option<Fingerprint>,
+        moment: Moment,
+        verify: &mut Verify<'_>,
+    ) -> Verdict {
+        let check = match self.step(&lines, fingerprint, moment, verify) {
+            Ok(check) => check,
+            Err((fingerprint, token)) => {
+                Check::Signature(self.awaiting.put(Undecided { lines, fingerprint, token, moment }))
+            }
+        };
+        self.verdict(check, moment.now)
+    }
+
+    /// The next step, unless it is to wait for the signature of this token.
+    fn step(
+        &mut self,
+        lines: &str,
+        fingerprint: Option<Fingerprint>,
+        moment: Moment,
+        verify: &mut Verify<'_>,
+    ) -> Result<Check, (Fingerprint, AwaitedToken)> {
+        let Some(ask) = Ask::parse(lines) else {
+            return Ok(Check::Answer(self.answer(Code::BadRequest, None, "")));
+        };
         let settings = Rc::clone(&self.settings);
         let request_id = self.id_of(ask.request_id);
         let page = Page::of(ask.origin, &settings.origins);
-        let check = if ask.is_preflight() {
-            Check::Answer(page.preflight(&request_id))
-        } else {
-            match self.decide(&settings, ask, signature, moment, &request_id, verify) {
-                Ok(check) | Err(Stop::Check(check)) => check,
-                Err(Stop::Refuse(code)) => Check::Answer(problem::answer(code, &request_id, &page)),
-            }
-        };
+        if ask.is_preflight() {
+            return Ok(Check::Answer(page.preflight(&request_id)));
+        }
+        match self.decide(&settings, &ask, fingerprint, moment, &request_id, verify) {
+            Ok(forward) => Ok(Check::Forward(Box::new(forward))),
+            Err(Stop::Check(check)) => Ok(check),
+            Err(Stop::Refuse(code)) => Ok(Check::Answer(problem::answer(code, &request_id, &page))),
+            Err(Stop::Signature(fingerprint, token)) => Err((fingerprint, token)),
+        }
+    }
+
+    fn verdict(&self, check: Check, now: Millis) -> Verdict {
         Verdict {
             check,
             keys_are_due: self.keys.is_due(now),
@@ -119,11 +181,11 @@ impl Gate {
         &mut self,
         settings: &Settings,
         ask: &Ask<'_>,
-        signature: Signature,
+        fingerprint: Option<Fingerprint>,
         moment: Moment,
         request_id: &str,
-        verify: impl FnOnce(&str, &[u8], &[u8]),
-    ) -> Result<Check, Stop> {
+        verify: &mut Verify<'_>,
+    ) -> Result<Forward, Stop> {
         if !cors::METHODS.split(',').any(|method| method == ask.method) {
             return Err(Code::MethodNotAllowed.into());
         }
@@ -137,30 +199,28 @@ impl Gate {
             let Credential { kind, query } = credential(ask)?;
             let caller = match kind {
                 Kind::Nothing => return Err(Code::AuthenticationRequired.into()),
-                Kind::Token(token) => self.bearer(settings, &token, signature, moment, verify)?,
+                Kind::Token(token) => self.bearer(&token, fingerprint, moment, verify)?,
                 Kind::ApiKey(text) => self.key_holder(text, moment)?,
             };
             self.authorise(settings, route, &caller, moment)?;
             (Some(caller), query)
         };
         forward(settings, route, ask, query.as_deref(), caller, request_id.to_owned(), moment.now / 1000)
-            .map(|forward| Check::Forward(Box::new(forward)))
             .ok_or(Stop::Refuse(Code::BadRequest))
     }
 
     /// Who a token speaks for.
     fn bearer(
         &mut self,
-        settings: &Settings,
         token: &str,
-        signature: Signature,
+        fingerprint: Option<Fingerprint>,
         Moment { asked_at, now }: Moment,
-        verify: impl FnOnce(&str, &[u8], &[u8]),
+        verify: &mut Verify<'_>,
     ) -> Result<Rc<Caller>, Stop> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(Code::InvalidToken.into());
         }
-        let fingerprint = Fingerprint::of(token);
+        let fingerprint = fingerprint.unwrap_or_else(|| Fingerprint::of(token));
         if let Some(known) = self.remembered.find(fingerprint, LEEWAY, now / 1000) {
             if self.keys.trusts(&known.kid, now) {
                 return Ok(Rc::clone(&known.caller));
@@ -169,20 +229,35 @@ impl Gate {
         }
         let token = UnverifiedToken::parse(token).map_err(|_| Code::InvalidToken)?;
         match self.keys.select(token.kid(), token.algorithm(), asked_at, now) {
-            Selection::Key(_) => {}
-            Selection::Fetch(wait) => return Err(Stop::Check(Check::Keys(wait))),
-            Selection::Absent => return Err(Code::InvalidToken.into()),
-            Selection::Unavailable => return Err(Code::Unavailable.into()),
+            Selection::Key(key) => {
+                verify(self.awaiting.next_ticket(), key, token.signature(), token.signing_input());
+                Err(Stop::Signature(fingerprint, token.await_signature()))
+            }
+            Selection::Fetch(wait) => Err(Stop::Check(Check::Keys(wait))),
+            Selection::Absent => Err(Code::InvalidToken.into()),
+            Selection::Unavailable => Err(Code::Unavailable.into()),
         }
-        if signature == Signature::Unchecked {
-            verify(token.kid(), token.signature(), token.signing_input());
-            return Err(Stop::Check(Check::Signature));
+    }
+
+    /// Verifies a token and decides nothing else: whether it is good, or nothing if that depends on the signature
+    /// `verify` is asked about and [`Self::token_verified`] is told of.
+    #[cfg(feature = "measure")]
+    pub fn verify_token(&mut self, lines: String, now: Millis, verify: &mut Verify<'_>) -> Option<bool> {
+        let moment = Moment { asked_at: now, now };
+        match self.bearer(&lines, None, moment, verify) {
+            Ok(_) => Some(true),
+            Err(Stop::Signature(fingerprint, token)) => {
+                self.awaiting.put(Undecided { lines, fingerprint, token, moment });
+                None
+            }
+            Err(_) => Some(false),
         }
-        let kid = token.kid().to_owned();
-        let claims = token
-            .accept(signature == Signature::Valid, &settings.expectations, now / 1000)
-            .map_err(|_| Code::InvalidToken)?;
-        Ok(self.remembered.keep(fingerprint, kid, claims))
+    }
+
+    /// Whether the token of this ticket is good.
+    #[cfg(feature = "measure")]
+    pub fn token_verified(&mut self, ticket: Ticket, is_valid: bool) -> bool {
+        self.awaiting.take(ticket).is_some_and(|undecided| self.learn(&undecided, is_valid))
     }
 
     /// Who holds an API key.
@@ -246,8 +321,8 @@ impl Gate {
     }
 
     /// The keys for the shell to import.
-    pub fn keys(&self) -> impl Iterator<Item = &portcullis_verifier::jwks::Jwk> {
-        self.keys.set().iter()
+    pub fn keys(&self) -> impl Iterator<Item = (KeyNumber, &Jwk)> {
+        self.keys.numbered()
     }
 
     /// A fetch of the keys begins.
@@ -257,7 +332,7 @@ impl Gate {
 
     /// The fetch of the keys brought this.
     pub fn keys_arrived(&mut self, json: &[u8], max_age: Option<u64>, now: Millis) -> Result<(), JwksError> {
-        self.keys.arrived(json, max_age, now).map(drop)
+        self.keys.arrived(json, max_age, now)
     }
 
     /// The fetch of the keys brought nothing.

@@ -24,10 +24,15 @@ const ABSENT_CAPACITY: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 const MAX_AGE: (u64, u64) = (30, 3600);
 const DEFAULT_MAX_AGE: u64 = 300;
 
+/// Names one key of one set, so that a signature is never checked with another key that came under the same id.
+pub type KeyNumber = u32;
+
 /// The set and its history.
 #[derive(Debug)]
 pub(crate) struct Keys {
     set: JwkSet,
+    /// The number of the set's first key.
+    first: KeyNumber,
     /// When the set was last known to be the issuer's.
     confirmed_at: Millis,
     fresh_until: Millis,
@@ -40,9 +45,9 @@ pub(crate) struct Keys {
 
 /// What to do about a key id.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Selection<'k> {
-    /// This is the key.
-    Key(&'k Jwk),
+pub(crate) enum Selection {
+    /// The key of this number.
+    Key(KeyNumber),
     /// Fetch the set, this many milliseconds from now, and ask again.
     Fetch(Millis),
     /// The issuer has no such key.
@@ -56,6 +61,7 @@ impl Keys {
     pub(crate) fn new(bundle: Option<JwkSet>, now: Millis) -> Self {
         Self {
             set: bundle.unwrap_or_default(),
+            first: 0,
             confirmed_at: now,
             fresh_until: now,
             obtained_from: None,
@@ -72,9 +78,10 @@ impl Keys {
         algorithm: Algorithm,
         asked_at: Millis,
         now: Millis,
-    ) -> Selection<'_> {
+    ) -> Selection {
         if self.is_usable(now) && self.set.contains(kid) {
-            return self.set.find(kid, algorithm).map_or(Selection::Absent, Selection::Key);
+            let found = self.set.position(kid, algorithm).and_then(|place| self.numbered().nth(place));
+            return found.map_or(Selection::Absent, |(number, _)| Selection::Key(number));
         }
         let name = Fingerprint::of(kid);
         if self.absent.get(&name).is_some_and(|since| now.saturating_sub(*since) < ABSENCE) {
@@ -111,17 +118,18 @@ impl Keys {
         json: &[u8],
         max_age: Option<u64>,
         now: Millis,
-    ) -> Result<&JwkSet, JwksError> {
+    ) -> Result<(), JwksError> {
         match JwkSet::parse(json) {
             Ok(set) => {
                 let (least, most) = MAX_AGE;
                 let max_age = max_age.unwrap_or(DEFAULT_MAX_AGE).clamp(least, most);
+                self.first = self.numbered().last().map_or(0, |(last, _)| last.wrapping_add(1));
                 self.set = set;
                 self.confirmed_at = now;
                 self.fresh_until = now.saturating_add(max_age * 1000);
                 self.obtained_from = self.last_attempt;
                 self.last_attempt_failed = false;
-                Ok(&self.set)
+                Ok(())
             }
             Err(error) => {
                 self.failed();
@@ -135,9 +143,9 @@ impl Keys {
         self.last_attempt_failed = true;
     }
 
-    /// Every key there is.
-    pub(crate) fn set(&self) -> &JwkSet {
-        &self.set
+    /// Every key there is, with its number.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (KeyNumber, &Jwk)> {
+        (self.first..).zip(self.set.iter())
     }
 
     fn is_usable(&self, now: Millis) -> bool {
@@ -260,6 +268,17 @@ mod tests {
         assert_eq!(keys.select(NEW, Algorithm::Rs256, later, later), Selection::Absent);
         let much_later = START + 41_000;
         assert_eq!(keys.select(NEW, Algorithm::Rs256, much_later, much_later), Selection::Fetch(0));
+    }
+
+    #[test]
+    fn a_number_never_means_another_key() {
+        let mut keys = fetched(&[OLD, NEW], START);
+        let number = |keys: &mut Keys, kid| keys.select(kid, Algorithm::Rs256, START, START);
+        let before = [number(&mut keys, OLD), number(&mut keys, NEW)];
+        assert_ne!(before[0], before[1]);
+        keys.arrived(&published(&[NEW]), None, START).unwrap();
+        let after = number(&mut keys, NEW);
+        assert!(matches!(after, Selection::Key(_)) && !before.contains(&after));
     }
 
     #[test]

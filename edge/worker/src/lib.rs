@@ -7,11 +7,13 @@
 //! therefore runs in the tests of any machine and, compiled to WebAssembly, in the worker.
 //!
 //! A request crosses from JavaScript once ([`Gate::admit`]: a few strings in, one verdict out) when its token is
-//! remembered, and twice when its signature has to be checked. A verdict that asks for something (keys, the list of
-//! revocations, a look at an API key) is followed by the same question again: nothing waits inside.
+//! remembered. When its signature has to be checked it stays here and only the outcome crosses ([`Gate::resume`]), so
+//! that no outcome can be taken for that of another token. A verdict that asks for something that takes longer (keys,
+//! the list of revocations, a look at an API key) is followed by the same question again.
 
 mod api_keys;
 mod ask;
+mod awaiting;
 #[cfg(target_arch = "wasm32")]
 mod bindings;
 mod caller;
@@ -28,9 +30,11 @@ mod remembered;
 mod settings;
 mod verdict;
 
-pub use ask::{Ask, Signature};
-pub use gate::Gate;
+pub use ask::Ask;
+pub use awaiting::Ticket;
+pub use gate::{Gate, Verify};
 pub use headers::is_reserved;
+pub use keys::KeyNumber;
 pub use problem::Code;
 pub use settings::{Settings, SettingsError};
 pub use verdict::{Check, Verdict};

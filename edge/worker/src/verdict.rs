@@ -6,6 +6,7 @@ use portcullis_verifier::origin_proof;
 use serde::Serialize;
 
 use crate::Millis;
+use crate::awaiting::Ticket;
 use crate::caller::Caller;
 use crate::cors::Page;
 use crate::headers::{ALWAYS, BY_DEFAULT};
@@ -28,8 +29,10 @@ pub enum Check {
     Answer(Answer),
     /// Send the request on.
     Forward(Box<Forward>),
-    /// A signature is being verified; come back with the outcome.
-    Signature,
+    /// A signature is being verified; come back with the outcome and this ticket.
+    Signature(Ticket),
+    /// Nobody waits with that ticket; ask the question again.
+    Again,
     /// Fetch the keys, this many milliseconds from now, and come back.
     Keys(Millis),
     /// Fetch the list of revocations and come back.
@@ -102,7 +105,8 @@ impl Verdict {
         match &self.check {
             Check::Answer(answer) => format!("A{due}\n{}", answer.to_text()),
             Check::Forward(forward) => forward.to_text(due),
-            Check::Signature => format!("S{due}"),
+            Check::Signature(ticket) => format!("S{due}\n{ticket}"),
+            Check::Again => format!("Q{due}"),
             Check::Keys(wait) => format!("K{due}\n{wait}"),
             Check::Revocations => format!("R{due}"),
             Check::ApiKey => format!("P{due}"),

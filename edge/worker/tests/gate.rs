@@ -8,7 +8,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use portcullis_edge::{Ask, Check, Gate, Millis, Signature, Verdict};
+use portcullis_edge::{Check, Gate, KeyNumber, Millis, Ticket, Verdict};
 use serde_json::json;
 
 const KID: &str = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
@@ -54,33 +54,50 @@ fn token(kid: &str, now: Millis) -> String {
     format!("{}.{}.{}", part(header.to_string()), part(claims.to_string()), URL_SAFE_NO_PAD.encode([7; 256]))
 }
 
-/// Asks once; says for which key a signature had to be checked.
-fn ask(
-    gate: &mut Gate,
-    path: &str,
-    token: &str,
-    signature: Signature,
-    now: Millis,
-) -> (Verdict, Option<String>) {
+/// Asks once; says for which key a signature has to be checked.
+fn ask(gate: &mut Gate, path: &str, token: &str, now: Millis) -> (Verdict, Option<(Ticket, KeyNumber)>) {
     let lines = format!("GET\nhttps://edge.example{path}\nBearer {token}\n\n\n\n\n\n192.0.2.1");
     let mut asked = None;
-    let verdict = gate.admit(&Ask::parse(&lines).unwrap(), signature, now, now, |kid, signature, signed| {
+    let verdict = gate.admit(lines, now, now, &mut |ticket, key, signature, signed| {
         assert_eq!(signature, [7; 256]);
         assert!(token.as_bytes().starts_with(signed));
-        asked = Some(kid.to_owned());
+        asked = Some((ticket, key));
     });
     (verdict, asked)
 }
 
-/// Asks as the shell does, with a signature that is good. The status, or 200 if the request goes on.
-fn status(gate: &mut Gate, path: &str, token: &str, now: Millis) -> u16 {
-    let (mut verdict, _) = ask(gate, path, token, Signature::Unchecked, now);
-    if matches!(verdict.check, Check::Signature) {
-        (verdict, _) = ask(gate, path, token, Signature::Valid, now);
+fn resume(gate: &mut Gate, ticket: Ticket, is_valid: bool) -> Verdict {
+    gate.resume(ticket, is_valid, &mut |_, _, _, _| panic!("a signature is verified once"))
+}
+
+/// Asks as the shell does, with a signature that is good.
+fn answer(gate: &mut Gate, path: &str, token: &str, now: Millis) -> Verdict {
+    match ask(gate, path, token, now) {
+        (Verdict { check: Check::Signature(ticket), .. }, asked) => {
+            assert_eq!(asked.unwrap().0, ticket);
+            resume(gate, ticket, true)
+        }
+        (verdict, _) => verdict,
     }
+}
+
+/// The status, or 200 if the request goes on.
+fn status(gate: &mut Gate, path: &str, token: &str, now: Millis) -> u16 {
+    status_of(answer(gate, path, token, now))
+}
+
+fn status_of(verdict: Verdict) -> u16 {
     match verdict.check {
         Check::Forward(_) => 200,
         Check::Answer(answer) => answer.status,
+        other => panic!("it asks for {other:?}"),
+    }
+}
+
+/// The ticket of a request whose signature is being checked.
+fn waiting(gate: &mut Gate, path: &str, token: &str, now: Millis) -> Ticket {
+    match ask(gate, path, token, now).0.check {
+        Check::Signature(ticket) => ticket,
         other => panic!("it asks for {other:?}"),
     }
 }
@@ -91,18 +108,16 @@ fn a_token_is_verified_once_and_anew_when_its_key_was_withdrawn() {
     publish(&mut gate, &[KID], START);
     let token = token(KID, START);
     let path = "/v1/portfolio";
-    let (first, asked) = ask(&mut gate, path, &token, Signature::Unchecked, START);
-    assert!(matches!(first.check, Check::Signature));
-    assert_eq!(asked.as_deref(), Some(KID));
-    assert!(matches!(ask(&mut gate, path, &token, Signature::Valid, START).0.check, Check::Forward(_)));
-    let (again, asked) = ask(&mut gate, path, &token, Signature::Unchecked, START + 1000);
-    assert!(matches!(again.check, Check::Forward(_)));
-    assert_eq!(asked, None, "remembered");
+    let (first, asked) = ask(&mut gate, path, &token, START);
+    let (ticket, key) = asked.unwrap();
+    assert!(matches!(first.check, Check::Signature(same) if same == ticket));
+    let (number, published) = gate.keys().next().unwrap();
+    assert_eq!((key, published.kid()), (number, KID));
+    assert_eq!(status_of(resume(&mut gate, ticket, true)), 200);
+    let (again, asked) = ask(&mut gate, path, &token, START + 1000);
+    assert_eq!((status_of(again), asked), (200, None), "remembered");
     publish(&mut gate, &[OTHER], START + 5000);
-    assert!(matches!(
-        ask(&mut gate, path, &token, Signature::Unchecked, START + 5001).0.check,
-        Check::Keys(_)
-    ));
+    assert!(matches!(ask(&mut gate, path, &token, START + 5001).0.check, Check::Keys(_)));
 }
 
 #[test]
@@ -110,10 +125,55 @@ fn a_bad_signature_is_not_remembered_as_anything() {
     let mut gate = gate("0");
     publish(&mut gate, &[KID], START);
     let token = token(KID, START);
-    let (refused, _) = ask(&mut gate, "/v1/portfolio", &token, Signature::Invalid, START);
-    assert!(matches!(refused.check, Check::Answer(answer) if answer.status == 401));
-    let (next, asked) = ask(&mut gate, "/v1/portfolio", &token, Signature::Unchecked, START);
-    assert!(matches!(next.check, Check::Signature) && asked.is_some());
+    let ticket = waiting(&mut gate, "/v1/portfolio", &token, START);
+    assert_eq!(status_of(resume(&mut gate, ticket, false)), 401);
+    waiting(&mut gate, "/v1/portfolio", &token, START);
+}
+
+#[test]
+fn an_outcome_counts_for_its_own_token_and_once() {
+    let mut gate = gate("0");
+    publish(&mut gate, &[KID], START);
+    let (good, forged) = (token(KID, START), token(KID, START + 1000));
+    let forged_ticket = waiting(&mut gate, "/v1/portfolio", &forged, START);
+    let good_ticket = waiting(&mut gate, "/v1/portfolio", &good, START);
+    assert_eq!(status_of(resume(&mut gate, good_ticket, true)), 200);
+    assert!(matches!(resume(&mut gate, good_ticket, true).check, Check::Again));
+    assert_eq!(status_of(resume(&mut gate, forged_ticket, false)), 401);
+    assert!(matches!(resume(&mut gate, forged_ticket, true).check, Check::Again), "401 is the last word");
+    waiting(&mut gate, "/v1/portfolio", &forged, START);
+}
+
+#[test]
+fn who_waits_too_long_asks_again_and_is_nobody_else() {
+    let mut gate = gate("0");
+    publish(&mut gate, &[KID], START);
+    let tokens: Vec<_> = (0..65).map(|second| token(KID, START - second * 1000)).collect();
+    let tickets: Vec<_> =
+        tokens.iter().map(|token| waiting(&mut gate, "/v1/portfolio", token, START)).collect();
+    assert!(matches!(resume(&mut gate, tickets[0], true).check, Check::Again), "64 may wait");
+    waiting(&mut gate, "/v1/portfolio", &tokens[0], START);
+    for (ticket, token) in tickets.into_iter().zip(&tokens).skip(2) {
+        assert_eq!(status_of(resume(&mut gate, ticket, true)), 200);
+        assert_eq!(ask(&mut gate, "/v1/portfolio", token, START).1, None);
+    }
+}
+
+#[test]
+fn what_happens_while_a_signature_is_verified_counts() {
+    let mut gate = gate("5");
+    publish(&mut gate, &[KID], START);
+    gate.revocations_arrived(br#"{"sessions":[],"users":[]}"#, START).unwrap();
+    let token = token(KID, START);
+    let ticket = waiting(&mut gate, "/v1/portfolio", &token, START);
+    publish(&mut gate, &[OTHER], START + 3000);
+    let withdrawn = resume(&mut gate, ticket, true).check;
+    assert!(!matches!(withdrawn, Check::Forward(_)), "{withdrawn:?}");
+    publish(&mut gate, &[KID], START + 6000);
+    let ticket = waiting(&mut gate, "/v1/portfolio", &token, START + 6000);
+    let list = br#"{"sessions":[{"session_id":"ses_1","revoked_at":1}],"users":[]}"#;
+    gate.revocations_arrived(list, START + 6000).unwrap();
+    assert_eq!(status_of(resume(&mut gate, ticket, true)), 401);
 }
 
 #[test]
@@ -135,7 +195,7 @@ fn without_the_list_critical_routes_close_and_the_others_do_not() {
     let mut gate = gate("5");
     publish(&mut gate, &[KID], START);
     let token = token(KID, START);
-    let (verdict, _) = ask(&mut gate, "/v1/portfolio", &token, Signature::Valid, START);
+    let verdict = answer(&mut gate, "/v1/portfolio", &token, START);
     assert!(matches!(verdict.check, Check::Revocations), "an isolate that never saw the list asks first");
     gate.revocations_failed(START);
     assert_eq!(status(&mut gate, "/v1/portfolio", &token, START), 200);

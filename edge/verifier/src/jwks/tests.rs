@@ -39,11 +39,11 @@ fn a_key_is_found_by_its_id_for_its_own_algorithm_only() {
     let point = URL_SAFE_NO_PAD.encode([9; 32]);
     let curve = json!({"kty": "EC", "crv": "P-256", "kid": KIDS[1], "alg": "ES256", "x": point, "y": point});
     let set = set(&[rsa(KIDS[0]), curve]).unwrap();
-    assert_eq!(set.find(KIDS[0], Algorithm::Rs256).map(Jwk::kid), Some(KIDS[0]));
-    assert_eq!(set.find(KIDS[1], Algorithm::Es256).map(Jwk::algorithm), Some(Algorithm::Es256));
-    assert_eq!(set.find(KIDS[0], Algorithm::Es256), None);
-    assert_eq!(set.find(KIDS[1], Algorithm::Rs256), None);
-    assert_eq!(set.find("", Algorithm::Rs256), None);
+    assert_eq!(set.position(KIDS[0], Algorithm::Rs256), Some(0));
+    assert_eq!(set.position(KIDS[1], Algorithm::Es256), Some(1));
+    assert_eq!(set.position(KIDS[0], Algorithm::Es256), None);
+    assert_eq!(set.position(KIDS[1], Algorithm::Rs256), None);
+    assert_eq!(set.position("", Algorithm::Rs256), None);
     assert_eq!(set.iter().count(), 2);
 }
 

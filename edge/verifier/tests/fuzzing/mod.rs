@@ -61,8 +61,8 @@ pub(crate) fn jwks(bytes: &[u8]) {
     let Ok(set) = JwkSet::parse(bytes) else { return };
     let keys: Vec<_> = set.iter().collect();
     assert!((1..=MAX_KEYS).contains(&keys.len()));
-    for key in &keys {
-        assert_eq!(set.find(key.kid(), key.algorithm()), Some(*key));
+    for (place, key) in keys.iter().enumerate() {
+        assert_eq!(set.position(key.kid(), key.algorithm()), Some(place));
         assert_eq!(keys.iter().filter(|other| other.kid() == key.kid()).count(), 1);
     }
 }
