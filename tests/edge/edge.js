@@ -31,16 +31,17 @@ export function embedded(name, file) {
   return `(name = ${quoted(name)}, ${kind} = embed ${quoted(path.relative(os.tmpdir(), file))})`;
 }
 
-export function worker(sources, bindings, date = COMPATIBILITY_DATE) {
-  return `(modules = [${sources.join(", ")}], compatibilityDate = ${quoted(date)}, bindings = [${bindings.join(", ")}])`;
+export function worker(sources, bindings, { date = COMPATIBILITY_DATE, cache } = {}) {
+  const outbound = cache ? `, cacheApiOutbound = ${quoted(cache)}` : "";
+  return `(modules = [${sources.join(", ")}], compatibilityDate = ${quoted(date)}, bindings = [${bindings.join(", ")}]${outbound})`;
 }
 
 export function text(variables) {
   return Object.entries(variables).map(([name, value]) => `(name = ${quoted(name)}, text = ${quoted(value)})`);
 }
 
-/// Starts workerd with these services; the first answers on a port of its own choice.
-export async function start(services) {
+/// Starts workerd with these services, each on a port of its own choice, and `others` as the configuration writes them.
+export async function start(services, others = []) {
   const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "edge-")), "config.capnp");
   // `embed` is relative to the file.
   const up = path.relative(path.dirname(file), os.tmpdir());
@@ -50,7 +51,7 @@ export async function start(services) {
     file,
     `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
-  services = [${listed}, (name = "internet", network = (allow = ["public", "private"]))],
+  services = [${[listed, ...others].join(",\n")}, (name = "internet", network = (allow = ["public", "private"]))],
   sockets = [${services.map(([name]) => `(name = ${quoted(name)}, address = "127.0.0.1:0", http = (), service = ${quoted(name)})`).join(", ")}]
 );
 `,
@@ -86,7 +87,7 @@ const config :Workerd.Config = (
 
 /// One edge with all it needs. `echo` answers every request with what reached it.
 export class Edge {
-  static async start({ variables = {}, routes = [], limiter, bundle = false, sources = modules() } = {}) {
+  static async start({ variables = {}, routes = [], limiter, cache, bundle = false, sources = modules() } = {}) {
     const edge = new Edge();
     edge.identity = await Identity.start();
     edge.upstream = await serve(echo);
@@ -113,10 +114,22 @@ export class Edge {
       bindings.push(`(name = "RATE_LIMITER", service = (name = "limiter", entrypoint = "Limiter"))`);
       services.push(["limiter", worker([embedded("limiter.js", limiter)], [])]);
     }
-    services.unshift(["edge", worker(sources, bindings)]);
-    edge.process = await start(services);
-    edge.url = `http://127.0.0.1:${edge.process.ports.get("edge")}`;
+    const others = [];
+    if (cache) {
+      const address = new URL(cache.http.url).host;
+      others.push(`(name = "cache", external = (address = ${quoted(address)}, http = ()))`);
+    }
+    services.unshift(["edge", worker(sources, bindings, { cache: cache && "cache" })]);
+    edge.begin = () => start(services, others);
+    await edge.again();
     return edge;
+  }
+
+  /// A process that remembers nothing.
+  async again() {
+    await this.process?.close();
+    this.process = await this.begin();
+    this.url = `http://127.0.0.1:${this.process.ports.get("edge")}`;
   }
 
   async close() {

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { Cache } from "./cache.js";
 import { Edge } from "./edge.js";
 import { apiKey, newKey } from "./identity.js";
 
@@ -59,6 +60,58 @@ test("shipped keys serve the first request while the issuer is down", async () =
   const began = Date.now();
   assert.equal((await edge.as({}, "/v1/portfolio")).status, 200);
   assert.ok(Date.now() - began < 1000, "without waiting");
+});
+
+test("an isolate that starts while the issuer is down takes the keys another one left", async () => {
+  const cache = await Cache.start();
+  after(() => cache.close());
+  const edge = await start({ variables: quiet, cache });
+  const token = await edge.identity.token();
+  assert.equal((await edge.as(token, "/v1/portfolio")).status, 200);
+  while (cache.entries.size === 0) await pause(10);
+  edge.identity.faults.jwks = 500;
+  await edge.again();
+  assert.equal((await edge.as(token, "/v1/portfolio")).status, 200);
+  const forged = await edge.identity.token({}, { key: { ...(await newKey()), kid: edge.identity.keys[0].kid } });
+  assert.equal((await edge.as(forged, "/v1/portfolio")).status, 401);
+  assert.deepEqual([edge.identity.counts.jwks, cache.looks], [1, [false, true]], "nobody asked the issuer again");
+
+  // A key that is newer than what was left is still found.
+  edge.identity.faults.jwks = undefined;
+  edge.identity.keys.push(await newKey());
+  await edge.again();
+  assert.equal((await edge.as({}, "/v1/portfolio")).status, 200);
+  assert.equal(edge.identity.counts.jwks, 2);
+});
+
+test("what was left too long ago, or is no key set, or never comes, counts for nothing", async () => {
+  const cache = await Cache.start();
+  after(() => cache.close());
+  const edge = await start({ variables: quiet, cache });
+  const token = await edge.identity.token();
+  assert.equal((await edge.as(token, "/v1/portfolio")).status, 200);
+  while (cache.entries.size === 0) await pause(10);
+  const [[name, message]] = cache.entries;
+  const changed = {
+    old: message.replace(/x-obtained-at: \d+/i, `x-obtained-at: ${Date.now() - 24 * 3600_000 - 1000}`),
+    undated: message.replace(/x-obtained-at: \d+\r\n/i, ""),
+    garbage: message.replace(/"kty"/g, '"k"'),
+  };
+  for (const [what, text] of Object.entries(changed)) {
+    assert.notEqual(text, message, what);
+    cache.entries.set(name, text);
+    edge.identity.faults.jwks = 500;
+    await edge.again();
+    assert.equal((await edge.as(token, "/v1/portfolio")).status, 503, what);
+    edge.identity.faults.jwks = undefined;
+    await edge.again();
+    assert.equal((await edge.as(token, "/v1/portfolio")).status, 200, what);
+  }
+  cache.hangs = true;
+  await edge.again();
+  const began = Date.now();
+  assert.equal((await edge.as(token, "/v1/portfolio")).status, 200);
+  assert.ok(Date.now() - began < 2000, "it is not waited for");
 });
 
 test("keys that are known go on serving while the issuer is down", async () => {

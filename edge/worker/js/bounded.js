@@ -57,7 +57,7 @@ export class SingleFlight {
     const flight = (async () => {
       try {
         if (delay > 0) await sleep(delay);
-        await this.#job();
+        await this.#job(ctx);
       } finally {
         if (this.#flight === flight) this.#flight = undefined;
       }
@@ -68,11 +68,19 @@ export class SingleFlight {
   }
 
   async wait(ctx, delay = 0) {
-    let timer;
-    const timeout = new Promise((resolve) => {
-      timer = setTimeout(resolve, this.#patience + delay + 500);
-    });
-    await Promise.race([this.run(ctx, delay), timeout]);
+    await within(this.#patience + delay + 500, this.run(ctx, delay));
+  }
+}
+
+/// A promise of the same, or of nothing if that takes longer than `milliseconds`.
+export async function within(milliseconds, promise) {
+  let timer;
+  const timeout = new Promise((resolve) => {
+    timer = setTimeout(resolve, milliseconds);
+  });
+  try {
+    return await Promise.race([promise, timeout]);
+  } finally {
     clearTimeout(timer);
   }
 }

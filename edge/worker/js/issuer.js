@@ -1,11 +1,16 @@
-// The issuer's keys: fetched when the gate asks for them, imported into WebCrypto, used to verify.
+// The issuer's keys: fetched when the gate asks for them, left in the cache for isolates that start later, imported into
+// WebCrypto, used to verify.
 
-import { SingleFlight, fetchWithin, readBounded } from "./bounded.js";
+import { SingleFlight, fetchWithin, readBounded, within } from "./bounded.js";
 
 const { subtle } = crypto;
 const RS256 = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
 const TIMEOUT = 2000;
 const MAX_BYTES = 64 * 1024;
+/// Where isolates of one data centre leave the keys for each other, apart from what the zone caches.
+const CACHE = "portcullis-edge";
+const CACHED_SECONDS = 24 * 3600;
+const CACHE_TIMEOUT = 500;
 /// Requests that may wait for keys at once; a flood of forged key ids must not pile up here.
 const MAX_WAITING = 256;
 
@@ -16,7 +21,7 @@ export class Issuer {
   #ticket;
   #pending;
   #waiting = 0;
-  #flight = new SingleFlight(() => this.#fetch(), TIMEOUT);
+  #flight = new SingleFlight((ctx) => this.#fetch(ctx), TIMEOUT);
 
   serve(edge, url) {
     this.#edge = edge;
@@ -61,18 +66,52 @@ export class Issuer {
     }
   }
 
-  async #fetch() {
+  async #fetch(ctx) {
+    if (this.#keys.size === 0 && (await within(CACHE_TIMEOUT, this.#recall()))) return;
     this.#edge.keys_fetching(Date.now());
     try {
       await fetchWithin(TIMEOUT, this.#url, {}, async (response) => {
         if (response.status !== 200) throw new Error(`status ${response.status}`);
         const json = await readBounded(response, MAX_BYTES);
-        this.#edge.keys_arrived(json, maxAge(response), Date.now());
+        const [age, now] = [maxAge(response.headers.get("cache-control")), Date.now()];
+        this.#edge.keys_arrived(json, age, now);
         this.#import();
+        ctx.waitUntil(this.#share(json, age, now));
       });
     } catch (error) {
       this.#edge.keys_failed();
       console.warn("portcullis edge: no keys from the issuer:", String(error));
+    }
+  }
+
+  /// Leaves the keys to isolates that start later. They count from when the issuer gave them.
+  async #share(json, age, now) {
+    try {
+      const cache = await caches.open(CACHE);
+      const headers = { "cache-control": `max-age=${CACHED_SECONDS}`, "x-max-age": age, "x-obtained-at": now };
+      await cache.put(this.#url, new Response(json, { headers }));
+    } catch (error) {
+      console.warn("portcullis edge: the keys are not cached:", String(error));
+    }
+  }
+
+  /// The first keys of an isolate may be what another one left, so that it can start while the issuer is down. Whether
+  /// there were any.
+  async #recall() {
+    try {
+      const cache = await caches.open(CACHE);
+      const response = await cache.match(this.#url);
+      if (!response) return false;
+      const json = await readBounded(response, MAX_BYTES);
+      // Whatever came in the meantime is newer.
+      if (this.#keys.size > 0) return true;
+      const number = (name) => Number(response.headers.get(name) ?? NaN);
+      this.#edge.keys_arrived(json, number("x-max-age"), Math.min(number("x-obtained-at"), Date.now()));
+      this.#import();
+      return true;
+    } catch (error) {
+      console.warn("portcullis edge: no keys from the cache:", String(error));
+      return false;
     }
   }
 
@@ -94,7 +133,7 @@ function imported(jwk) {
   return entry;
 }
 
-function maxAge(response) {
-  const found = /(?:^|[\s,])max-age=(\d{1,9})/i.exec(response.headers.get("cache-control") ?? "");
+function maxAge(cacheControl) {
+  const found = /(?:^|[\s,])max-age=(\d{1,9})/i.exec(cacheControl ?? "");
   return found ? Number(found[1]) : -1;
 }
