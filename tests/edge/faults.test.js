@@ -62,13 +62,19 @@ test("shipped keys serve the first request while the issuer is down", async () =
   assert.ok(Date.now() - began < 1000, "without waiting");
 });
 
-test("an isolate that starts while the issuer is down takes the keys another one left", async () => {
+/// An edge whose isolate has left the keys in the cache, and a token it let through.
+async function startWithKeysLeft() {
   const cache = await Cache.start();
   after(() => cache.close());
   const edge = await start({ variables: quiet, cache });
   const token = await edge.identity.token();
   assert.equal((await edge.as(token, "/v1/portfolio")).status, 200);
   while (cache.entries.size === 0) await pause(10);
+  return { cache, edge, token };
+}
+
+test("an isolate that starts while the issuer is down takes the keys another one left", async () => {
+  const { cache, edge, token } = await startWithKeysLeft();
   edge.identity.faults.jwks = 500;
   await edge.again();
   assert.equal((await edge.as(token, "/v1/portfolio")).status, 200);
@@ -85,12 +91,7 @@ test("an isolate that starts while the issuer is down takes the keys another one
 });
 
 test("what was left too long ago, or is no key set, or never comes, counts for nothing", async () => {
-  const cache = await Cache.start();
-  after(() => cache.close());
-  const edge = await start({ variables: quiet, cache });
-  const token = await edge.identity.token();
-  assert.equal((await edge.as(token, "/v1/portfolio")).status, 200);
-  while (cache.entries.size === 0) await pause(10);
+  const { cache, edge, token } = await startWithKeysLeft();
   const [[name, message]] = cache.entries;
   const changed = {
     old: message.replace(/x-obtained-at: \d+/i, `x-obtained-at: ${Date.now() - 24 * 3600_000 - 1000}`),
