@@ -33,6 +33,8 @@ TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 MACHINE = {"x86_64": "x86_64", "aarch64": "arm64"}[platform.machine()]
 RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 20
 PAGE = ROOT / "infra/STARTS.md"
+TEMPLATE = ROOT / "infra/template.yaml"
+NODE_NAME = "Node, a handler that only polls"
 BEGINS, ENDS = "<!-- measured -->\n", "<!-- end -->"
 NODE = """#!/usr/bin/env node
 const http = require('http')
@@ -127,12 +129,14 @@ def free_port():
         return free.getsockname()[1]
 
 
-def under_the_emulator(emulator, bootstrap):
+def under_the_emulator(emulator, command, handler):
     """Milliseconds of INIT."""
     front, api = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
-    command = [emulator, "--log-level", "info", "--runtime-interface-emulator-address", front, "--runtime-api-address", api]
+    addresses = ["--runtime-interface-emulator-address", front, "--runtime-api-address", api]
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen([*command, bootstrap], env=ENVIRONMENT, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [emulator, "--log-level", "info", *addresses, command, handler], env=ENVIRONMENT, stdout=log, stderr=log
+        )
         try:
             url = f"http://{front}/2015-03-31/functions/function/invocations"
             for _ in range(200):
@@ -150,18 +154,18 @@ def under_the_emulator(emulator, bootstrap):
         text = log.read().decode()
     found = re.search(r"INIT REPORT\(durationMs: ([0-9.]+)\)", text)
     if not found or "INIT RTDONE(status: success)" not in text:
-        sys.exit(f"{bootstrap} did not start:\n{text}")
+        sys.exit(f"{handler} did not start:\n{text}")
     return float(found[1])
 
 
-def processor_time(bootstrap):
+def processor_time(command, handler):
     """Milliseconds of processor time until the first poll."""
     polled.clear()
-    environment = ENVIRONMENT | {"AWS_LAMBDA_RUNTIME_API": cloud}
-    process = subprocess.Popen([bootstrap], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    environment = ENVIRONMENT | {"AWS_LAMBDA_RUNTIME_API": cloud, "_HANDLER": handler}
+    process = subprocess.Popen([command], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if not polled.wait(20):
         process.kill()
-        sys.exit(f"{bootstrap} did not poll:\n{process.stdout.read().decode()}")
+        sys.exit(f"{handler} did not poll:\n{process.stdout.read().decode()}")
     process.kill()
     _, _, used = os.wait4(process.pid, 0)
     process.returncode = -9
@@ -178,8 +182,8 @@ def zipped(path):
 emulators = sorted(TARGET.glob(f"tools/aws-sam-cli/lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-{MACHINE}"))
 if not emulators:
     sys.exit("there is no runtime interface emulator; tests/run installs it with the SAM command line")
-functions = sorted(TARGET.glob("lambda/*-function/bootstrap"))
-if not functions:
+bootstrap = TARGET / "lambda/bootstrap/bootstrap"
+if not bootstrap.exists():
     sys.exit("nothing is built yet; see the top of this file")
 with tempfile.TemporaryDirectory() as folder:
     emulator = pathlib.Path(folder, "emulator")
@@ -188,23 +192,24 @@ with tempfile.TemporaryDirectory() as folder:
     node = pathlib.Path(folder, "node")
     node.write_text(NODE)
     node.chmod(0o755)
-    commands = {path.parent.name.removesuffix("-function"): path for path in functions} | {"Node, a handler that only polls": node}
+    handlers = re.findall(r"^      Handler: (\S+)$", TEMPLATE.read_text(), re.M)
+    commands = {handler: bootstrap for handler in sorted(handlers)} | {NODE_NAME: node}
     # One after the other in every round, so that whatever else the machine does meets all alike.
     waited, used = {name: [] for name in commands}, {name: [] for name in commands}
     for _ in range(RUNS):
         for name, command in commands.items():
-            waited[name].append(under_the_emulator(emulator, command))
-            used[name].append(processor_time(command))
-    lines = ["| function | zipped | start to first poll, median | fastest | processor time, median |\n", "|---|---|---|---|---|\n"]
+            waited[name].append(under_the_emulator(emulator, command, name))
+            used[name].append(processor_time(command, name))
+    lines = ["| function | start to first poll, median | fastest | processor time, median |\n", "|---|---|---|---|\n"]
     for name, command in commands.items():
-        size = "–" if command == node else f"{zipped(command) / 1e6:.2f} MB"
         lines.append(
-            f"| {name} | {size} | {statistics.median(waited[name]):.1f} ms | {min(waited[name]):.1f} ms "
+            f"| {name} | {statistics.median(waited[name]):.1f} ms | {min(waited[name]):.1f} ms "
             f"| {statistics.median(used[name]):.1f} ms |\n"
         )
 version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
 load = f"{os.cpu_count()} cores with a load of {os.getloadavg()[0]:.1f}"
-lines.append(f"\n{RUNS} starts of each, {MACHINE}, {load}, Node {version}.\n")
+size = f"{zipped(bootstrap) / 1e6:.2f} MB zipped"
+lines.append(f"\nOne executable for all of them, {size}. {RUNS} starts of each, {MACHINE}, {load}, Node {version}.\n")
 page = PAGE.read_text()
 before, rest = page.split(BEGINS)
 PAGE.write_text(before + BEGINS + "".join(lines) + ENDS + rest.split(ENDS)[1])

@@ -37,12 +37,11 @@ locals {
       local.policy_terms[7], local.meanings[local.policy_terms[7]]),
     local.policy_terms[8], local.meanings[local.policy_terms[8]])
   }
-  binaries = { for name, function in local.functions : name => function.Metadata.BuildProperties.Binary }
 }
 
 resource "aws_iam_role" "function" {
   for_each = local.functions
-  name     = "${local.name}-${local.binaries[each.key]}"
+  name     = "${local.name}-${each.value.Properties.Handler}"
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -90,14 +89,14 @@ resource "aws_iam_role_policy" "logs_and_traces" {
 
 resource "aws_lambda_function" "this" {
   for_each                       = local.functions
-  function_name                  = "${local.name}-${local.binaries[each.key]}"
+  function_name                  = "${local.name}-${each.value.Properties.Handler}"
   description                    = each.value.Properties.Description
   role                           = aws_iam_role.function[each.key].arn
   runtime                        = "provided.al2023"
-  handler                        = "bootstrap"
+  handler                        = each.value.Properties.Handler
   architectures                  = [var.architecture]
-  filename                       = "${var.artifacts}/${local.binaries[each.key]}/bootstrap.zip"
-  source_code_hash               = filebase64sha256("${var.artifacts}/${local.binaries[each.key]}/bootstrap.zip")
+  filename                       = var.artifact
+  source_code_hash               = filebase64sha256(var.artifact)
   memory_size                    = each.value.Properties.MemorySize
   timeout                        = try(each.value.Properties.Timeout, local.template.Globals.Function.Timeout)
   reserved_concurrent_executions = try(each.value.Properties.ReservedConcurrentExecutions, -1)

@@ -1,7 +1,7 @@
 # Functions that a schedule calls.
 resource "aws_scheduler_schedule" "this" {
   for_each            = local.schedules
-  name                = "${local.name}-${local.binaries[each.key]}"
+  name                = "${local.name}-${local.functions[each.key].Properties.Handler}"
   schedule_expression = each.value
   kms_key_arn         = aws_kms_key.this.arn
   flexible_time_window {

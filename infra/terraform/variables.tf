@@ -49,7 +49,7 @@ variable "password_rotation_days" {
 }
 
 variable "architecture" {
-  description = "arm64 or x86_64, as the artifacts were built"
+  description = "arm64 or x86_64, as the artifact was built"
   type        = string
   default     = "arm64"
   validation {
@@ -58,8 +58,8 @@ variable "architecture" {
   }
 }
 
-variable "artifacts" {
-  description = "Folder with <function>/bootstrap.zip for each function, as cargo lambda build --output-format zip makes it"
+variable "artifact" {
+  description = "The bootstrap.zip that infra/build makes; every function runs it"
   type        = string
 }
 

@@ -1,4 +1,4 @@
-# One deployment. Build the artifacts first, from the root of the repository: infra/build
+# One deployment. Build the artifact first, from the root of the repository: infra/build
 terraform {
   required_version = ">= 1.9"
   required_providers {
@@ -19,7 +19,7 @@ module "portcullis" {
   public_url      = "https://auth.example.com"
   mail_from       = "auth@example.com"
   allowed_origins = ["https://app.example.com"]
-  artifacts       = "${path.root}/../../../target/lambda"
+  artifact        = "${path.root}/../../../target/lambda/bootstrap/bootstrap.zip"
 }
 
 output "api_url" {

@@ -20,6 +20,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::template::Described;
 
+/// The executable of every function, as cargo names it.
+const BOOTSTRAP: &str = "bootstrap";
 /// Processes of one function at most; Lambda would start as many as there are requests at once.
 const MOST_INSTANCES: usize = 4;
 
@@ -27,7 +29,7 @@ const MOST_INSTANCES: usize = 4;
 #[derive(Debug)]
 pub struct Function {
     described: Described,
-    binary: PathBuf,
+    bootstrap: PathBuf,
     variables: Vec<(String, String)>,
     log: PathBuf,
     address: String,
@@ -49,7 +51,7 @@ struct Invocation {
 }
 
 impl Function {
-    /// Opens the Runtime API of a function whose binary lies in `folder`. Nothing is started yet; what the processes
+    /// Opens the Runtime API of a function whose executable is the bootstrap in `folder`. Nothing is started yet; what the processes
     /// write goes to `log`.
     pub async fn new(
         described: Described,
@@ -60,7 +62,7 @@ impl Function {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let (queue, waiting) = mpsc::unbounded_channel();
         let function = Arc::new(Self {
-            binary: folder.join(&described.binary),
+            bootstrap: folder.join(BOOTSTRAP),
             described,
             variables,
             log: log.to_owned(),
@@ -91,7 +93,7 @@ impl Function {
     /// The answer to an event; none if the function failed, ended or took too long.
     pub async fn invoke(self: &Arc<Self>, event: &Value) -> Option<Bytes> {
         let (answer, answered) = oneshot::channel();
-        let id = format!("{:08x}-{}", self.number.fetch_add(1, Ordering::SeqCst), self.described.binary);
+        let id = format!("{:08x}-{}", self.number.fetch_add(1, Ordering::SeqCst), self.described.handler);
         let queued = self.queued.fetch_add(1, Ordering::SeqCst) + 1;
         self.queue.send(Invocation { id, event: event.to_string(), answer }).ok()?;
         if queued > self.idle.load(Ordering::SeqCst)
@@ -106,7 +108,7 @@ impl Function {
     /// One process from its start to its end.
     async fn run(self: Arc<Self>) {
         if let Err(error) = self.start_and_wait().await {
-            eprintln!("{}: {error}", self.binary.display());
+            eprintln!("{}: {error}", self.described.handler);
         }
         if self.instances.fetch_sub(1, Ordering::SeqCst) == 1 {
             // Nobody is left to answer what is waiting.
@@ -120,20 +122,20 @@ impl Function {
 
     async fn start_and_wait(&self) -> std::io::Result<()> {
         let log = std::fs::File::options().create(true).append(true).open(&self.log)?;
-        let mut process = Command::new(&self.binary)
+        let mut process = Command::new(&self.bootstrap)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .env("AWS_LAMBDA_RUNTIME_API", &self.address)
             .env("AWS_LAMBDA_FUNCTION_NAME", &self.described.logical_id)
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", self.described.memory.to_string())
-            .env("_HANDLER", "bootstrap")
+            .env("_HANDLER", &self.described.handler)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
             .kill_on_drop(true)
             .spawn()?;
         let status = process.wait().await?;
-        eprintln!("{} ended: {status}", self.binary.display());
+        eprintln!("{} ended: {status}", self.described.handler);
         Ok(())
     }
 

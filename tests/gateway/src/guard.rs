@@ -156,7 +156,7 @@ mod tests {
         };
         Described {
             logical_id: "LoginFunction".into(),
-            binary: "login-function".into(),
+            handler: "login".into(),
             timeout: 10,
             memory: 128,
             routes: Vec::new(),

@@ -18,8 +18,6 @@ pub struct Template {
 struct Resource {
     r#type: String,
     #[serde(default)]
-    metadata: Value,
-    #[serde(default)]
     properties: Value,
 }
 
@@ -28,8 +26,8 @@ struct Resource {
 pub struct Described {
     /// Its name in the template, `LoginFunction`.
     pub logical_id: String,
-    /// The binary it runs.
-    pub binary: String,
+    /// The name of its row in the table of functions, which Lambda tells the bootstrap as `_HANDLER`.
+    pub handler: String,
     /// Seconds it may take.
     pub timeout: u64,
     /// Memory in MB.
@@ -97,7 +95,7 @@ fn describe(name: &str, found: &Resource) -> Described {
     let statements = policies.into_iter().flatten().filter_map(|policy| policy.get("Statement")?.as_array());
     Described {
         logical_id: name.to_owned(),
-        binary: text(&found.metadata, "/BuildProperties/Binary"),
+        handler: text(&found.properties, "/Handler"),
         timeout: number("Timeout", 10),
         memory: number("MemorySize", 128),
         routes: routes.collect(),

@@ -239,8 +239,7 @@ fn dollars(case: &Case, measured: &Measured) -> [f64; 5] {
     let table = measured.reads * price::MILLION_READS + measured.writes * price::MILLION_WRITES;
     let mut lambda = 0.0;
     for (service, billed_ms) in case.asks {
-        let binary = format!("{service}-function");
-        let memory = functions.iter().find(|function| function.binary == binary).unwrap().memory;
+        let memory = functions.iter().find(|function| function.handler == *service).unwrap().memory;
         let gigabytes = f64::from(u32::try_from(memory).unwrap()) / 1_024.0;
         lambda +=
             price::MILLION_INVOCATIONS + 1e3 * gigabytes * f64::from(*billed_ms) * price::GIGABYTE_SECOND;

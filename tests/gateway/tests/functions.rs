@@ -45,19 +45,19 @@ impl World {
         Self { folder, cloud }
     }
 
-    async fn function(&self, binary: &str, more: &[(&str, String)]) -> Arc<Function> {
+    async fn function(&self, handler: &str, more: &[(&str, String)]) -> Arc<Function> {
         let mut variables = self.cloud.variables().to_vec();
         variables.push(("ARGON2_MEMORY_KIB".to_owned(), "64".to_owned()));
         variables.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         let all = Template::read(&template::path()).unwrap().functions();
-        let described = all.into_iter().find(|function| function.binary == binary).unwrap();
+        let described = all.into_iter().find(|function| function.handler == handler).unwrap();
         let log = self.folder.path().join("log");
         Function::new(described, &binaries(), variables, &log).await.unwrap()
     }
 
     async fn register(&self) {
         let body = json!({"email": "asha@example.com", "password": PASSWORD, "name": "Asha"});
-        let function = self.function("register-function", &[]).await;
+        let function = self.function("register", &[]).await;
         let answer = post(&function, "/v1/auth/register", &body, &[]).await;
         assert_eq!(answer["statusCode"], 201, "{answer}");
     }
@@ -99,7 +99,8 @@ fn assert_unavailable(answer: &Value) {
 
 /// The last line of a function that ended, and that it did not end well.
 fn last_line(variables: &[(&str, &str)]) -> Value {
-    let output = Command::new(binaries().join("login-function"))
+    let output = Command::new(binaries().join("bootstrap"))
+        .env("_HANDLER", "login")
         .envs(variables.iter().copied())
         .env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1")
         .output()
@@ -138,7 +139,7 @@ async fn secrets_that_are_away_at_the_start_are_503_until_they_are_back() {
     world.register().await;
     for state in [State::Cut, State::Silent] {
         let wire = Wire::to(&endpoint("AWS_ENDPOINT_URL"), state).await.unwrap();
-        let function = world.function("login-function", &[("AWS_ENDPOINT_URL", wire.url())]).await;
+        let function = world.function("login", &[("AWS_ENDPOINT_URL", wire.url())]).await;
         assert_unavailable(&login(&function).await);
         wire.set(State::Whole);
         assert_eq!(login(&function).await["statusCode"], 200, "{state:?}");
@@ -153,10 +154,8 @@ async fn a_table_that_is_away_is_503_inside_the_deadline_and_a_retry_finds_nothi
     world.register().await;
     let wire = Wire::to(&endpoint("AWS_ENDPOINT_URL_DYNAMODB"), State::Whole).await.unwrap();
     let variables = [("AWS_ENDPOINT_URL_DYNAMODB", wire.url())];
-    let (signs_in, refreshing) = tokio::join!(
-        world.function("login-function", &variables),
-        world.function("refresh-function", &variables)
-    );
+    let (signs_in, refreshing) =
+        tokio::join!(world.function("login", &variables), world.function("refresh", &variables));
     let session = body(&login(&signs_in).await);
     let token = json!({"refresh_token": session["refresh_token"]});
     for state in [State::Cut, State::Silent] {
@@ -176,15 +175,15 @@ async fn a_table_that_is_away_is_503_inside_the_deadline_and_a_retry_finds_nothi
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_comes_twice_has_one_effect() {
     let world = World::new().await;
-    let register = world.function("register-function", &[]).await;
+    let register = world.function("register", &[]).await;
     let person = json!({"email": "asha@example.com", "password": PASSWORD, "name": "Asha"});
     let key = [("idempotency-key", "form-7")];
     let first = post(&register, "/v1/auth/register", &person, &key).await;
     let again = post(&register, "/v1/auth/register", &person, &key).await;
     assert_eq!((&first["statusCode"], body(&first)), (&json!(201), body(&again)));
 
-    let session = body(&login(&world.function("login-function", &[]).await).await);
-    let refresh = world.function("refresh-function", &[]).await;
+    let session = body(&login(&world.function("login", &[]).await).await);
+    let refresh = world.function("refresh", &[]).await;
     let token = json!({"refresh_token": session["refresh_token"]});
     let first = body(&post(&refresh, "/v1/auth/refresh", &token, &[]).await);
     let again = body(&post(&refresh, "/v1/auth/refresh", &token, &[]).await);
@@ -197,11 +196,11 @@ async fn the_address_is_the_gateways_and_nothing_a_client_sends() {
     world.register().await;
     let lies = [("x-forwarded-for", "6.6.6.6"), ("forwarded", "for=6.6.6.6"), ("host", "a b")];
     let credentials = json!({"email": "asha@example.com", "password": PASSWORD});
-    let function = world.function("login-function", &[]).await;
+    let function = world.function("login", &[]).await;
     let answer = post(&function, "/v1/auth/login", &credentials, &lies).await;
     assert_eq!(answer["statusCode"], 200, "{answer}");
     let token = body(&answer)["access_token"].as_str().unwrap().to_owned();
-    let sessions = world.function("sessions-function", &[]).await;
+    let sessions = world.function("sessions", &[]).await;
     let mut list = event("/v1/sessions", &json!({}), &[("authorization", &format!("Bearer {token}"))]);
     list["requestContext"]["http"]["method"] = "GET".into();
     let list: Value = serde_json::from_slice(&sessions.invoke(&list).await.unwrap()).unwrap();
@@ -211,7 +210,7 @@ async fn the_address_is_the_gateways_and_nothing_a_client_sends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_route_after_decoding_meets_none() {
     let world = World::new().await;
-    let function = world.function("keys-function", &[]).await;
+    let function = world.function("jwks", &[]).await;
     for path in ["/v1/%2e%2e/healthz", "/v1/../healthz", "//healthz", "/healthz/", "/HEALTHZ", "/\u{fffd}"] {
         let answer = post(&function, path, &json!({}), &[]).await;
         assert_eq!(

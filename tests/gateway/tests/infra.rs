@@ -9,8 +9,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use portcullis_functions::FUNCTIONS;
 use portcullis_gateway::template::{self, DEFAULT, Described, Route, Template};
 use portcullis_http::AppState;
 use serde_json::{Value, json};
@@ -20,30 +22,10 @@ fn functions() -> Vec<Described> {
     Template::read(&template::path()).unwrap().functions()
 }
 
-/// The routes of the code by function, as each `main.rs` serves them.
+/// The routes of the code by function.
 fn routes_of_the_code() -> BTreeMap<String, BTreeSet<Route>> {
-    let functions: Vec<(&str, OpenApiRouter<AppState>)> = vec![
-        ("register", portcullis_register::routes()),
-        ("login", portcullis_login::routes()),
-        ("refresh", portcullis_refresh::routes()),
-        ("logout", portcullis_logout::routes()),
-        ("users", portcullis_users::routes()),
-        ("mfa", portcullis_mfa::routes()),
-        ("password", portcullis_password::routes()),
-        ("api-keys", portcullis_api_keys::routes()),
-        ("authz", portcullis_authz::routes()),
-        ("internal", portcullis_internal::routes()),
-        ("trading-accounts", portcullis_trading_accounts::routes()),
-        ("broker-sessions", portcullis_broker_sessions::routes()),
-        ("credentials", portcullis_credentials::routes()),
-        ("providers", portcullis_providers::routes()),
-        ("audit", portcullis_audit::routes()),
-        ("admin", portcullis_admin::routes()),
-        ("sessions", portcullis_sessions::routes()),
-        ("keys", portcullis_keys::routes().merge(portcullis_http::healthz_routes())),
-    ];
-    let by_binary = |(name, routes)| (format!("{name}-function"), routes_of(routes));
-    functions.into_iter().map(by_binary).collect()
+    let with_routes = FUNCTIONS.iter().filter_map(|function| Some((function.name, function.routes()?)));
+    with_routes.map(|(name, routes)| (name.to_owned(), routes_of(routes))).collect()
 }
 
 fn routes_of(routes: OpenApiRouter<AppState>) -> BTreeSet<Route> {
@@ -61,11 +43,54 @@ fn routes_of(routes: OpenApiRouter<AppState>) -> BTreeSet<Route> {
 fn the_template_sends_every_route_of_the_code_to_its_function_and_nothing_else() {
     let without_default = |function: Described| {
         let routes = function.routes.into_iter().filter(|route| route.path != DEFAULT);
-        (function.binary, routes.collect())
+        (function.handler, routes.collect())
     };
     let in_template: BTreeMap<String, BTreeSet<Route>> =
         functions().into_iter().filter(|function| !function.routes.is_empty()).map(without_default).collect();
     assert_eq!(in_template, routes_of_the_code());
+}
+
+/// A new function is a module, a row and a resource: whatever is not derived from these would have to be remembered.
+#[test]
+fn every_function_is_a_row_of_the_table_and_a_resource_of_the_template() {
+    let rows: BTreeSet<&str> = FUNCTIONS.iter().map(|function| function.name).collect();
+    let resources = functions();
+    let handlers: BTreeSet<&str> = resources.iter().map(|function| function.handler.as_str()).collect();
+    assert_eq!(rows.len(), FUNCTIONS.len(), "a name stands twice");
+    assert_eq!(rows, handlers);
+}
+
+#[test]
+fn every_function_with_routes_is_a_module_of_its_name_and_no_other_file_names_it() {
+    let root = template::path().with_file_name("..");
+    let elsewhere: Vec<(PathBuf, String)> = [
+        "Cargo.toml",
+        "functions/Cargo.toml",
+        "functions/programs/local/Cargo.toml",
+        "functions/programs/local/src/routes.rs",
+        "infra/Makefile",
+        "infra/build",
+    ]
+    .into_iter()
+    .map(|name| root.join(name))
+    .chain(files_of(&root.join("infra/terraform")))
+    .map(|path| (path.clone(), std::fs::read_to_string(path).unwrap()))
+    .collect();
+    assert!(elsewhere.len() > 10);
+    for function in FUNCTIONS.iter().filter(|function| function.routes().is_some()) {
+        let module = root.join("functions/src").join(function.name.replace('-', "_")).with_extension("rs");
+        assert!(module.is_file(), "{}", module.display());
+        for (path, text) in &elsewhere {
+            let names =
+                [format!("\"{}\"", function.name), format!("{}::routes", function.name.replace('-', "_"))];
+            assert!(!names.iter().any(|name| text.contains(name)), "{} in {}", function.name, path.display());
+        }
+    }
+}
+
+fn files_of(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.is_file()).collect()
 }
 
 #[test]
@@ -75,17 +100,13 @@ fn exactly_one_function_answers_what_has_no_route() {
     assert_eq!(defaults.count(), 1);
 }
 
-/// Link-time optimisation goes by the level of the function's own crate: at any other, Argon2 takes twice as long.
+/// Link-time optimisation goes by the level of the crate that is linked: at any other, Argon2 takes twice as long.
 #[test]
-fn every_function_is_linked_at_level_three() {
+fn the_bootstrap_is_linked_at_level_three() {
     let manifest = std::fs::read_to_string(template::path().with_file_name("../Cargo.toml")).unwrap();
     let (_, profile) = manifest.split_once("[profile.function.package]\n").unwrap();
     let (profile, _) = profile.split_once("\n\n").unwrap();
-    for function in functions() {
-        let name = function.binary.strip_suffix("-function").unwrap();
-        let line = format!("portcullis-{name} = {{ opt-level = 3 }}");
-        assert!(profile.lines().any(|found| found == line), "{line}");
-    }
+    assert!(profile.lines().any(|line| line == "portcullis-functions = { opt-level = 3 }"));
 }
 
 #[test]
@@ -183,7 +204,7 @@ fn readers() -> BTreeMap<String, BTreeSet<String>> {
         for (actions, keys) in table_rights(&function) {
             if actions.iter().any(|action| reads.contains(&action.as_str())) {
                 for key in keys {
-                    readers.entry(key).or_default().insert(function.binary.clone());
+                    readers.entry(key).or_default().insert(function.handler.clone());
                 }
             }
         }
@@ -194,20 +215,20 @@ fn readers() -> BTreeMap<String, BTreeSet<String>> {
 #[test]
 fn signing_in_reads_nobodys_partition_and_publishing_keys_reads_nothing() {
     let readers = readers();
-    let readable = |binary: &str| -> BTreeSet<&str> {
-        let by = readers.iter().filter(|(_, readers)| readers.contains(binary));
+    let readable = |handler: &str| -> BTreeSet<&str> {
+        let by = readers.iter().filter(|(_, readers)| readers.contains(handler));
         by.map(|(key, _)| key.as_str()).collect()
     };
     // Sessions, trading accounts and the audit trail are all in the partition of their person.
     let of_sign_in = BTreeSet::from(["NOTHING", "EMAIL#*", "NAME#*", "RATE#*", "SIGNIN#*"]);
-    assert_eq!(readable("login-function"), of_sign_in);
-    assert_eq!(readable("register-function"), &of_sign_in | &BTreeSet::from(["CHAL#*"]));
-    assert_eq!(readable("keys-function"), BTreeSet::from(["NOTHING"]));
+    assert_eq!(readable("login"), of_sign_in);
+    assert_eq!(readable("register"), &of_sign_in | &BTreeSet::from(["CHAL#*"]));
+    assert_eq!(readable("jwks"), BTreeSet::from(["NOTHING"]));
 }
 
 #[test]
 fn trading_accounts_are_found_by_the_functions_that_open_credentials_alone() {
-    let expected = ["credential-rotation-function", "credentials-function"].map(str::to_owned);
+    let expected = ["credential-rotation", "broker-credentials"].map(str::to_owned);
     assert_eq!(readers()["ACC#*"], expected.into());
 }
 
@@ -242,27 +263,27 @@ fn data_keys_open_for_the_functions_that_seal_with_them_and_under_their_purpose_
                 let listed = purpose.as_array().cloned().unwrap_or_else(|| vec![purpose.clone()]);
                 for purpose in listed {
                     let purpose = purpose.as_str().expect("a purpose");
-                    rights.insert(format!("{} {action} {key} {purpose}", function.binary));
+                    rights.insert(format!("{} {action} {key} {purpose}", function.handler));
                 }
             }
         }
     }
     let expected = [
-        "api-keys-function Decrypt Key api-key-answer",
-        "api-keys-function GenerateDataKey Key api-key-answer",
-        "broker-sessions-function Decrypt BrokerKey broker-credentials",
-        "broker-sessions-function Decrypt BrokerKey broker-session",
-        "broker-sessions-function Decrypt Key totp-secret",
-        "broker-sessions-function GenerateDataKey BrokerKey broker-session",
-        "credential-rotation-function Decrypt BrokerKey broker-credentials",
-        "credential-rotation-function Decrypt BrokerKey broker-session",
-        "credential-rotation-function GenerateDataKey BrokerKey broker-credentials",
-        "credential-rotation-function GenerateDataKey BrokerKey broker-session",
-        "credentials-function Decrypt BrokerKey broker-credentials",
-        "credentials-function Decrypt BrokerKey broker-session",
-        "mfa-function Decrypt Key totp-secret",
-        "mfa-function GenerateDataKey Key totp-secret",
-        "trading-accounts-function GenerateDataKey BrokerKey broker-credentials",
+        "api-keys Decrypt Key api-key-answer",
+        "api-keys GenerateDataKey Key api-key-answer",
+        "broker-sessions Decrypt BrokerKey broker-credentials",
+        "broker-sessions Decrypt BrokerKey broker-session",
+        "broker-sessions Decrypt Key totp-secret",
+        "broker-sessions GenerateDataKey BrokerKey broker-session",
+        "credential-rotation Decrypt BrokerKey broker-credentials",
+        "credential-rotation Decrypt BrokerKey broker-session",
+        "credential-rotation GenerateDataKey BrokerKey broker-credentials",
+        "credential-rotation GenerateDataKey BrokerKey broker-session",
+        "broker-credentials Decrypt BrokerKey broker-credentials",
+        "broker-credentials Decrypt BrokerKey broker-session",
+        "mfa Decrypt Key totp-secret",
+        "mfa GenerateDataKey Key totp-secret",
+        "trading-accounts GenerateDataKey BrokerKey broker-credentials",
     ];
     assert_eq!(rights, expected.map(str::to_owned).into());
 }
@@ -275,13 +296,13 @@ fn mail_is_sent_by_the_functions_that_have_something_to_tell_and_from_one_addres
             if statement["Action"].to_string().contains("ses:") {
                 assert_eq!(statement["Action"], json!(["ses:SendEmail"]));
                 assert_eq!(statement["Condition"]["StringEquals"]["ses:FromAddress"]["Ref"], "MailFrom");
-                senders.insert(function.binary.clone());
+                senders.insert(function.handler.clone());
             }
         }
     }
     let expected =
         ["api-keys", "broker-sessions", "login", "mfa", "password", "register", "trading-accounts"];
-    assert_eq!(senders, expected.map(|name| format!("{name}-function")).into());
+    assert_eq!(senders, expected.map(str::to_owned).into());
 }
 
 #[test]
@@ -289,6 +310,6 @@ fn only_the_rotation_writes_secrets() {
     for function in functions() {
         let may =
             function.statements.iter().any(|statement| statement.to_string().contains("secretsmanager:"));
-        assert_eq!(may, function.binary == "key-rotation-function", "{}", function.logical_id);
+        assert_eq!(may, function.handler == "key-rotation", "{}", function.logical_id);
     }
 }

@@ -1,8 +1,0 @@
-//! The credentials function on Lambda.
-
-use std::process::ExitCode;
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    portcullis_lambda::run("credentials", portcullis_credentials::routes()).await
-}

@@ -1,8 +1,0 @@
-//! The internal function on Lambda.
-
-use std::process::ExitCode;
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    portcullis_lambda::run("internal", portcullis_internal::routes()).await
-}

@@ -1,8 +1,0 @@
-//! The login function on Lambda.
-
-use std::process::ExitCode;
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    portcullis_lambda::run("login", portcullis_login::routes()).await
-}

@@ -1,8 +1,0 @@
-//! The logout function on Lambda.
-
-use std::process::ExitCode;
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    portcullis_lambda::run("logout", portcullis_logout::routes()).await
-}

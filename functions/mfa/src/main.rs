@@ -1,8 +1,0 @@
-//! The mfa function on Lambda.
-
-use std::process::ExitCode;
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    portcullis_lambda::run("mfa", portcullis_mfa::routes()).await
-}

@@ -1,0 +1,37 @@
+//! The routes of all functions, their OpenAPI document, and its browsable form.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::HeaderValue;
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
+use portcullis_functions::{FUNCTIONS, Function};
+use portcullis_http::{AppState, finish, openapi};
+use portcullis_platform::{Clock, Entropy};
+use tower_http::set_header::SetResponseHeaderLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+/// Swagger UI brings its own scripts and styles and sets some styles inline; nothing comes from elsewhere.
+const DOCS_POLICY: &str =
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
+
+/// The whole service as one router, all layers included.
+pub fn router(
+    state: AppState,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<Router, serde_json::Error> {
+    let settings = Arc::clone(&state.settings);
+    let base = OpenApiRouter::with_openapi(openapi::base(&settings.public_url));
+    let all = FUNCTIONS.iter().filter_map(Function::routes).fold(base, OpenApiRouter::merge);
+    let (routes, document) = all.split_for_parts();
+    let complete = routes.with_state(state).merge(openapi::routes(&document)?).merge(docs());
+    Ok(finish(complete, &settings, clock, entropy))
+}
+
+fn docs() -> Router {
+    let ui: Router = SwaggerUi::new("/docs").config(Config::from("/openapi.json")).into();
+    let set = |name, value| SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value));
+    ui.layer(set(CONTENT_SECURITY_POLICY, DOCS_POLICY)).layer(set(CACHE_CONTROL, "no-cache"))
+}

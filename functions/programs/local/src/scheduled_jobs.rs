@@ -1,0 +1,40 @@
+//! What is done without being asked: on AWS a schedule starts a function for each of these.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_functions::ScheduledJob;
+use portcullis_vault::Vault;
+
+/// How often credentials are looked through for those that are due to be encrypted anew.
+const REENCRYPT_EVERY: Duration = Duration::from_hours(24);
+
+/// The tasks beside the requests.
+#[derive(Debug)]
+pub(crate) struct ScheduledJobs {
+    vault: Arc<Vault>,
+    check_interval: Duration,
+}
+
+impl ScheduledJobs {
+    /// Returns the jobs, none of which runs yet.
+    pub(crate) fn new(vault: Arc<Vault>, check_interval: Duration) -> Self {
+        Self { vault, check_interval }
+    }
+
+    /// Starts them; they end with the process. None is due at the start: a service that is only tried asks no broker.
+    pub(crate) fn start(self) {
+        let Self { vault, check_interval } = self;
+        tokio::spawn(repeat(Arc::clone(&vault), ScheduledJob::CheckProviders, check_interval));
+        tokio::spawn(repeat(vault, ScheduledJob::ReencryptCredentials, REENCRYPT_EVERY));
+    }
+}
+
+async fn repeat(vault: Arc<Vault>, job: ScheduledJob, every: Duration) {
+    loop {
+        tokio::time::sleep(every).await;
+        if let Err(error) = job.run(&vault).await {
+            tracing::warn!(%error, ?job, "a scheduled job failed; it is tried again when it is due next");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Starting and stopping: first everything is checked, then everything is made, then requests are served.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::from_fn;
+use portcullis_broker_http::HttpsBrokers;
+use portcullis_http::{AppState, address_of_socket};
+use portcullis_identity::{Error, Identity, Keyring, PasswordHasher, UnusableSecret};
+use portcullis_platform::{Clock, Entropy, KeyWrap, Misconfigured, SystemClock, SystemEntropy};
+use portcullis_platform_embedded::{Created, DataDir, EmbeddedDynamoDb, EngineError, Outbox, PrepareError};
+use portcullis_store::{Store, StoreError};
+use portcullis_vault::Vault;
+use tokio::net::TcpListener;
+
+use crate::LocalSettings;
+use crate::engine_maintenance;
+use crate::routes::router;
+use crate::scheduled_jobs::ScheduledJobs;
+
+/// The name of the table in the embedded database.
+const TABLE: &str = "portcullis";
+/// Requests in flight get this long to finish; no request takes longer than its own deadline of 5 seconds.
+const LONGEST_GOODBYE: Duration = Duration::from_secs(8);
+
+/// Why the service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration cannot be used; nothing was written.
+    #[error(transparent)]
+    Misconfigured(#[from] Misconfigured),
+    /// The data folder could not be completed.
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+    /// The database could not be opened.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The table could not be created.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A key could not be used.
+    #[error(transparent)]
+    Secret(#[from] UnusableSecret),
+    /// The hashing threads could not be started.
+    #[error(transparent)]
+    Identity(#[from] Error),
+    /// The OpenAPI document could not be written.
+    #[error("writing the OpenAPI document")]
+    Document(#[from] serde_json::Error),
+    /// The socket failed.
+    #[error("serving")]
+    Serve(#[from] std::io::Error),
+}
+
+/// A service that listens and is ready to serve.
+#[derive(Debug)]
+pub struct Service {
+    /// What this start made; empty on later ones.
+    pub created: Vec<Created>,
+    /// Where it listens.
+    pub address: SocketAddr,
+    listener: TcpListener,
+    router: Router,
+    engine: EmbeddedDynamoDb,
+    scheduled_jobs: ScheduledJobs,
+}
+
+impl Service {
+    /// Checks everything, then takes the port, then makes what is missing.
+    pub async fn start(settings: LocalSettings) -> Result<Self, StartError> {
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let inspected = DataDir::inspect(&settings.data_dir, &settings.environment, Arc::clone(&entropy))?;
+        let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
+            let reason = format!("cannot listen on {}: {error}", settings.listen);
+            Misconfigured::new("LISTEN_ADDR", reason)
+        })?;
+        let address = listener.local_addr()?;
+
+        let prepared = inspected.prepare()?;
+        let engine = EmbeddedDynamoDb::open(&prepared.database)?;
+        let store = Store::in_process(engine.http_client(), TABLE);
+        store.create_table_if_missing().await?;
+        let key_wrap: Arc<dyn KeyWrap> = Arc::new(prepared.key_wrap);
+        let identity = Identity {
+            store,
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            key_wrap: Arc::clone(&key_wrap),
+            mailer: Arc::new(Outbox::new(prepared.outbox, Arc::clone(&clock), Arc::clone(&entropy))),
+            public_url: settings.http.public_url.as_str().to_owned(),
+            keyring: Keyring::load(&prepared.secrets).await?,
+            hasher: PasswordHasher::start(settings.identity.argon2, entropy.as_ref())?,
+            settings: settings.identity,
+        };
+        let identity = Arc::new(identity);
+        let http = Arc::new(HttpsBrokers::default());
+        let vault = Arc::new(Vault::new(Arc::clone(&identity), key_wrap, http, &settings.vault));
+        let scheduled_jobs = ScheduledJobs::new(Arc::clone(&vault), settings.vault.check_interval);
+        let state = AppState { identity, vault, settings: Arc::new(settings.http) };
+        let router = router(state, clock, entropy)?.layer(from_fn(address_of_socket));
+        Ok(Self { created: prepared.created, address, listener, router, engine, scheduled_jobs })
+    }
+
+    /// Serves until `stop` comes true, then lets requests in flight finish and wipes what they removed.
+    pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
+        engine_maintenance::start(&self.engine);
+        self.scheduled_jobs.start();
+        let engine = self.engine;
+        let (stopping, stopped) = tokio::sync::oneshot::channel();
+        let stop = async move {
+            stop.await;
+            let _ = stopping.send(());
+        };
+        let serve =
+            axum::serve(self.listener, self.router.into_make_service_with_connect_info::<SocketAddr>())
+                .with_graceful_shutdown(stop);
+        let out_of_patience = async move {
+            // A sender that is gone without a word means that serving ended by itself.
+            if stopped.await.is_ok() {
+                tokio::time::sleep(LONGEST_GOODBYE).await;
+            } else {
+                std::future::pending::<()>().await;
+            }
+        };
+        let served = tokio::select! {
+            served = serve => served,
+            // Some client holds a connection open without sending a request; it has nothing to lose.
+            () = out_of_patience => Ok(()),
+        };
+        if let Err(error) = engine.wipe_traces().await {
+            tracing::warn!(%error, "the next start wipes what was removed");
+        }
+        Ok(served?)
+    }
+}

@@ -1,8 +1,0 @@
-//! The refresh function on Lambda.
-
-use std::process::ExitCode;
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    portcullis_lambda::run("refresh", portcullis_refresh::routes()).await
-}

@@ -1,8 +1,0 @@
-//! The register function on Lambda.
-
-use std::process::ExitCode;
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    portcullis_lambda::run("register", portcullis_register::routes()).await
-}

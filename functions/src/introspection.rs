@@ -1,0 +1,80 @@
+//! `/v1/internal`: what services of the platform ask with a token of their own.
+
+mod revocations;
+
+use axum::extract::State;
+use portcullis_http::{AppState, Json, Problem, ServiceCaller, rfc3339};
+use portcullis_identity::{Error, KeyHolder};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The function's routes.
+pub(crate) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(verify_api_key)).routes(routes!(revocations::revocations))
+}
+
+/// A key somebody showed to a service.
+#[derive(Debug, Deserialize, ToSchema)]
+struct VerifyRequest {
+    /// The clear key.
+    #[schema(value_type = String)]
+    api_key: SecretString,
+}
+
+/// Whose key it is and what it may do. Of a key that is not valid nothing else is told.
+#[derive(Debug, Default, Serialize, ToSchema)]
+struct VerifyResponse {
+    /// Whether the key is valid now.
+    active: bool,
+    /// The owner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<String>,
+    /// The owner's roles as they are now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    roles: Option<Vec<String>>,
+    /// What the key may do at most; what the roles do not permit it may not do either.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scopes: Option<Vec<String>>,
+    /// RFC 3339, UTC; absent if it does not end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+}
+
+impl From<KeyHolder> for VerifyResponse {
+    fn from(holder: KeyHolder) -> Self {
+        Self {
+            active: true,
+            user_id: Some(holder.account.id.to_string()),
+            roles: Some(holder.account.roles),
+            scopes: Some(holder.key.scopes),
+            expires_at: holder.key.expires_at.map(rfc3339),
+        }
+    }
+}
+
+/// Verify an API key
+///
+/// For services with the right `api-key:verify`.
+#[utoipa::path(
+    post, path = "/v1/internal/api-keys/verify", tag = "internal", security(("service_token" = [])),
+    request_body = VerifyRequest,
+    responses(
+        (status = 200, body = VerifyResponse),
+        (status = 401, response = Problem), (status = 403, response = Problem), (status = 503, response = Problem),
+    ),
+)]
+async fn verify_api_key(
+    State(state): State<AppState>,
+    ServiceCaller(service): ServiceCaller,
+    Json(body): Json<VerifyRequest>,
+) -> Result<Json<VerifyResponse>, Problem> {
+    service.require("api-key", "verify")?;
+    match state.identity.authenticate_key(&body.api_key).await {
+        Ok(holder) => Ok(Json(holder.into())),
+        Err(Error::InvalidApiKey) => Ok(Json(VerifyResponse::default())),
+        Err(error) => Err(error.into()),
+    }
+}

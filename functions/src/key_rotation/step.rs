@@ -1,0 +1,183 @@
+//! The four steps of a rotation. Secrets Manager repeats a step that failed, so each may be done twice.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
+use jiff::Timestamp;
+use portcullis_identity::{Keyring, UnusableSecret};
+use portcullis_platform::{Clock, Entropy, SecretName, SecretVersions, Secrets, SecretsError};
+use portcullis_platform_aws::AwsConnection;
+use portcullis_platform_aws::secrets::{Document, Malformed};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use crate::key_rotation::document::{NotRotated, rotated};
+
+const CURRENT: &str = "AWSCURRENT";
+const PENDING: &str = "AWSPENDING";
+
+/// What Secrets Manager asks for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Event {
+    /// Which step.
+    pub step: Step,
+    /// The ARN of the secret.
+    pub secret_id: String,
+    /// The id of the version to be made.
+    pub client_request_token: String,
+}
+
+/// A step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum Step {
+    /// Make the new version.
+    #[serde(rename = "createSecret")]
+    Create,
+    /// Tell whoever has to know it; here that is nobody.
+    #[serde(rename = "setSecret")]
+    Set,
+    /// Try it.
+    #[serde(rename = "testSecret")]
+    Test,
+    /// Put it in force.
+    #[serde(rename = "finishSecret")]
+    Finish,
+}
+
+/// Why a step was not done. It is repeated, and after some failures the rotation is given up: an alarm tells.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    /// Secrets Manager did not do its part.
+    #[error("Secrets Manager did not {0}")]
+    SecretsManager(&'static str, #[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The document cannot be read.
+    #[error("the {0} version cannot be read")]
+    Malformed(&'static str, #[source] Malformed),
+    /// There is no new document.
+    #[error(transparent)]
+    NotRotated(#[from] NotRotated),
+    /// The new document is not what a function could start with.
+    #[error("the new version cannot be used")]
+    Unusable(#[source] UnusableSecret),
+}
+
+/// The rotation of one deployment's secret.
+#[derive(Debug)]
+pub struct Rotation {
+    client: Client,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    least_age: Duration,
+}
+
+struct Version {
+    id: String,
+    document: Document,
+    made_at: Option<Timestamp>,
+}
+
+impl Rotation {
+    /// A rotation that is refused while the version in force is younger than `least_age`.
+    pub fn new(
+        connection: &AwsConnection,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        least_age: Duration,
+    ) -> Self {
+        Self { client: Client::new(connection.config()), clock, entropy, least_age }
+    }
+
+    /// Does one step.
+    pub async fn perform(&self, event: &Event) -> Result<(), Failed> {
+        match event.step {
+            Step::Create => self.create(event).await,
+            Step::Set => Ok(()),
+            Step::Test => self.test(event).await,
+            Step::Finish => self.finish(event).await,
+        }
+    }
+
+    async fn create(&self, event: &Event) -> Result<(), Failed> {
+        if self.version(event, PENDING).await?.is_some_and(|made| made.id == event.client_request_token) {
+            return Ok(());
+        }
+        let current = self.version(event, CURRENT).await?;
+        let made_at = current.as_ref().and_then(|current| current.made_at);
+        let document = current.map(|current| current.document).unwrap_or_default();
+        let outcome = rotated(document, made_at, self.clock.now(), self.least_age, self.entropy.as_ref())?;
+        self.client
+            .put_secret_value()
+            .secret_id(&event.secret_id)
+            .client_request_token(&event.client_request_token)
+            .secret_string(outcome.document.to_json().expose_secret())
+            .version_stages(PENDING)
+            .send()
+            .await
+            .map_err(|error| Failed::SecretsManager("keep the new version", error.into()))?;
+        tracing::warn!(replaced = outcome.replaced, "a new version of the secrets was made");
+        Ok(())
+    }
+
+    /// The new version is tried as a function would use it: every key in it is parsed.
+    async fn test(&self, event: &Event) -> Result<(), Failed> {
+        let pending = self.pending(event).await?;
+        Keyring::load(&OneDocument(pending.document)).await.map(drop).map_err(Failed::Unusable)
+    }
+
+    async fn finish(&self, event: &Event) -> Result<(), Failed> {
+        let current = self.version(event, CURRENT).await?.map(|current| current.id);
+        if current.as_ref() == Some(&event.client_request_token) {
+            return Ok(());
+        }
+        self.client
+            .update_secret_version_stage()
+            .secret_id(&event.secret_id)
+            .version_stage(CURRENT)
+            .move_to_version_id(&event.client_request_token)
+            .set_remove_from_version_id(current)
+            .send()
+            .await
+            .map_err(|error| Failed::SecretsManager("put the new version in force", error.into()))?;
+        tracing::warn!("the new version of the secrets is in force");
+        Ok(())
+    }
+
+    async fn pending(&self, event: &Event) -> Result<Version, Failed> {
+        let pending = self.version(event, PENDING).await?;
+        pending.filter(|pending| pending.id == event.client_request_token).ok_or_else(|| {
+            Failed::SecretsManager("find the new version", "no version has the id of this rotation".into())
+        })
+    }
+
+    async fn version(&self, event: &Event, stage: &'static str) -> Result<Option<Version>, Failed> {
+        let answer =
+            self.client.get_secret_value().secret_id(&event.secret_id).version_stage(stage).send().await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) if error.code() == Some("ResourceNotFoundException") => return Ok(None),
+            Err(error) => return Err(Failed::SecretsManager("give a version", error.into())),
+        };
+        let text = SecretString::from(answer.secret_string.unwrap_or_default());
+        let made_at = answer.created_date.and_then(|at| Timestamp::from_second(at.secs()).ok());
+        Ok(Some(Version {
+            id: answer.version_id.unwrap_or_default(),
+            document: Document::parse(&text).map_err(|malformed| Failed::Malformed(stage, malformed))?,
+            made_at,
+        }))
+    }
+}
+
+/// A document that is not in force yet, as secrets.
+#[derive(Debug)]
+struct OneDocument(Document);
+
+#[async_trait]
+impl Secrets for OneDocument {
+    async fn fetch(&self, name: SecretName) -> Result<SecretVersions, SecretsError> {
+        self.0.versions(name, None).ok_or(SecretsError::Missing(name))
+    }
+}

@@ -1,0 +1,34 @@
+//! The function that Secrets Manager starts to rotate the secrets. It opens no table.
+
+use std::sync::Arc;
+
+use portcullis_platform::{Clock, Environment, SystemClock, SystemEntropy, Variable};
+use portcullis_platform_aws::{AwsConnection, NothingMeasured, serve_events};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+
+use super::log;
+use super::start::Ended;
+use crate::key_rotation::{Event, Rotation};
+
+const ROTATION_MIN_INTERVAL: Variable = Variable {
+    name: "ROTATION_MIN_INTERVAL",
+    default: "604800",
+    about: "seconds that must lie between two rotations; 0 after a leak",
+    aliases: &[],
+};
+const YEAR: u64 = 366 * 24 * 60 * 60;
+
+/// Performs the steps of rotations as the function `name` until Lambda ends the process.
+pub(super) async fn serve_rotations(name: &str, environment: Environment) -> Result<(), Ended> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let filter = Targets::new().with_default(LevelFilter::WARN);
+    log::start(name, &environment, Arc::clone(&clock), Arc::new(NothingMeasured), filter);
+    let min_interval = environment.seconds(&ROTATION_MIN_INTERVAL, 0..=YEAR)?;
+    let connection = AwsConnection::of_process().await;
+    let rotation = Rotation::new(&connection, clock, Arc::new(SystemEntropy), min_interval);
+    let served = serve_events(|event: Event| {
+        let rotation = &rotation;
+        async move { rotation.perform(&event).await }
+    });
+    served.await.map_err(Ended::RuntimeGone)
+}

@@ -1,0 +1,39 @@
+//! A function that a schedule starts.
+
+use portcullis_platform::Environment;
+use portcullis_platform_aws::serve_events;
+use serde::Deserialize;
+use utoipa_axum::router::OpenApiRouter;
+
+use super::function::{Function, NotReady};
+use super::start::{Ended, started};
+use crate::ScheduledJob;
+
+/// What the scheduler sends; nothing in it matters.
+#[derive(Debug, Deserialize)]
+struct ScheduledEvent {}
+
+/// Why a job was not done.
+#[derive(Debug, thiserror::Error)]
+enum JobError {
+    #[error("there are no operations to do it with")]
+    NotReady(#[source] Option<NotReady>),
+    #[error("doing the job")]
+    Vault(#[from] portcullis_vault::Error),
+}
+
+/// Does the job as the function `name` at each event, until Lambda ends the process.
+pub(super) async fn serve_schedule(
+    name: &str,
+    job: ScheduledJob,
+    environment: Environment,
+) -> Result<(), Ended> {
+    let function = started(name, environment, OpenApiRouter::default()).await?;
+    serve_events(|_: ScheduledEvent| Box::pin(run(&function, job))).await.map_err(Ended::RuntimeGone)
+}
+
+async fn run(function: &Function, job: ScheduledJob) -> Result<(), JobError> {
+    let vault = function.operations().await.map_err(|error| JobError::NotReady(Some(error)))?;
+    let vault = vault.ok_or(JobError::NotReady(None))?;
+    Ok(job.run(&vault).await?)
+}

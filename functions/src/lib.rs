@@ -1,0 +1,39 @@
+//! Every endpoint of the service, one module each, and the table of functions they are deployed as.
+//!
+//! A module holds the wire types and handlers of its routes and translates; what is decided is decided in
+//! `portcullis-identity` and `portcullis-vault`. [`FUNCTIONS`] names every function, what it serves or does, and nothing
+//! else does: the local service merges all of its routes, and the Lambda bootstrap serves the one that Lambda asks for.
+//!
+//! # Adding an endpoint
+//!
+//! 1. A module here with `pub(crate) fn routes()`.
+//! 2. A row in [`FUNCTIONS`].
+//! 3. A resource in `infra/template.yaml` whose `Handler` is the name of the row, with its routes and its rights.
+
+mod admin;
+mod api_keys;
+mod audit;
+mod authz;
+mod broker_credentials;
+mod broker_sessions;
+mod introspection;
+mod jwks;
+#[cfg(feature = "lambda")]
+pub mod key_rotation;
+#[cfg(feature = "lambda")]
+pub mod lambda;
+mod login;
+mod logout;
+mod mfa;
+mod password;
+mod providers;
+mod refresh;
+mod register;
+mod scheduled_job;
+mod sessions;
+mod table;
+mod trading_accounts;
+mod users;
+
+pub use scheduled_job::ScheduledJob;
+pub use table::{FUNCTIONS, Function, Work};

@@ -1,0 +1,76 @@
+//! `POST /v1/auth/refresh`: trading a refresh token for its successor. `identity::refresh` decides.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use portcullis_http::{
+    AppState, Client, Code, Json, OptionalJson, Problem, TokenDelivery, require_allowed_origin,
+    session_headers,
+};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The function's routes.
+pub(crate) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(refresh))
+}
+
+/// The refresh token of a program; a browser sends its cookie and no body.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+struct RefreshRequest {
+    /// A refresh token.
+    #[schema(value_type = Option<String>)]
+    refresh_token: Option<SecretString>,
+}
+
+/// A session that goes on.
+#[derive(Debug, Serialize, ToSchema)]
+struct RefreshResponse {
+    /// A fresh JWT.
+    access_token: String,
+    /// Always `Bearer`.
+    token_type: &'static str,
+    /// How long the access token lives, in seconds.
+    expires_in: u64,
+    /// The token to refresh with next, if this one came in the body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+}
+
+/// Refresh a session
+///
+/// Each refresh token works once. A repetition within `REFRESH_REUSE_GRACE` gets the same successor; an older token
+/// ends the session.
+#[utoipa::path(
+    post, path = "/v1/auth/refresh", tag = "auth", request_body = Option<RefreshRequest>,
+    security(("refresh_cookie" = []), ()),
+    responses(
+        (status = 200, body = RefreshResponse, headers(("Set-Cookie" = String, description = "the next token"))),
+        (status = 401, response = Problem), (status = 403, response = Problem), (status = 503, response = Problem),
+    ),
+)]
+async fn refresh(
+    State(state): State<AppState>,
+    client: Client,
+    headers: HeaderMap,
+    OptionalJson(body): OptionalJson<RefreshRequest>,
+) -> Result<(HeaderMap, Json<RefreshResponse>), Problem> {
+    let (token, delivery) = if let Some(token) = body.refresh_token {
+        (token, TokenDelivery::Body)
+    } else {
+        let token = state.refresh_cookie().read(&headers).ok_or(Code::InvalidRefreshToken)?;
+        require_allowed_origin(&headers, &state.settings.origins)?;
+        (token, TokenDelivery::Cookie)
+    };
+    let refreshed = state.identity.refresh(&token, &client.into()).await?;
+    let (headers, refresh_token) = session_headers(&state, &refreshed.refresh, delivery)?;
+    let answer = RefreshResponse {
+        access_token: refreshed.access_token,
+        token_type: "Bearer",
+        expires_in: refreshed.expires_in.as_secs(),
+        refresh_token,
+    };
+    Ok((headers, Json(answer)))
+}

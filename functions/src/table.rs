@@ -1,0 +1,77 @@
+//! The table of functions: what each is called in the cloud, and what it serves or does.
+
+use portcullis_http::{AppState, healthz_routes};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{
+    ScheduledJob, admin, api_keys, audit, authz, broker_credentials, broker_sessions, introspection, jwks,
+    login, logout, mfa, password, providers, refresh, register, sessions, trading_accounts, users,
+};
+
+/// One function of a deployment. Each has a role, memory, alarms and log fields of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Function {
+    /// The `Handler` of its resource in `infra/template.yaml`, and the field `function` of its log.
+    pub name: &'static str,
+    /// What it is for.
+    pub work: Work,
+}
+
+/// What a function is for.
+#[derive(Debug, Clone, Copy)]
+pub enum Work {
+    /// Requests to these routes, which API Gateway forwards.
+    Requests(fn() -> OpenApiRouter<AppState>),
+    /// A job that a schedule starts.
+    Scheduled(ScheduledJob),
+    /// The rotation of secrets, which Secrets Manager starts. It reads no table.
+    KeyRotation,
+}
+
+/// Every function there is. The order is the order of the OpenAPI document.
+pub const FUNCTIONS: &[Function] = &[
+    requests("register", register::routes),
+    requests("login", login::routes),
+    requests("mfa", mfa::routes),
+    requests("password", password::routes),
+    requests("api-keys", api_keys::routes),
+    requests("authz", authz::routes),
+    requests("introspection", introspection::routes),
+    requests("trading-accounts", trading_accounts::routes),
+    requests("broker-sessions", broker_sessions::routes),
+    requests("broker-credentials", broker_credentials::routes),
+    requests("providers", providers::routes),
+    requests("refresh", refresh::routes),
+    requests("logout", logout::routes),
+    requests("users", users::routes),
+    requests("sessions", sessions::routes),
+    requests("audit", audit::routes),
+    requests("admin", admin::routes),
+    requests("jwks", || jwks::routes().merge(healthz_routes())),
+    scheduled("provider-check", ScheduledJob::CheckProviders),
+    scheduled("credential-rotation", ScheduledJob::ReencryptCredentials),
+    Function { name: "key-rotation", work: Work::KeyRotation },
+];
+
+const fn requests(name: &'static str, routes: fn() -> OpenApiRouter<AppState>) -> Function {
+    Function { name, work: Work::Requests(routes) }
+}
+
+const fn scheduled(name: &'static str, job: ScheduledJob) -> Function {
+    Function { name, work: Work::Scheduled(job) }
+}
+
+impl Function {
+    /// Returns the function of this name; `None` where the table has no such row.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        FUNCTIONS.iter().find(|function| function.name == name)
+    }
+
+    /// Returns the routes the function serves; `None` for one that no request reaches.
+    pub fn routes(&self) -> Option<OpenApiRouter<AppState>> {
+        match self.work {
+            Work::Requests(routes) => Some(routes()),
+            Work::Scheduled(_) | Work::KeyRotation => None,
+        }
+    }
+}

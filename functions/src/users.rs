@@ -1,0 +1,97 @@
+//! `/v1/users/me`: a person's own account. `identity::profile` decides.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use portcullis_http::{AnyCaller, AppState, Client, Json, Problem, SignedInCaller, User};
+use portcullis_identity::{Password, PersonName, PhoneNumber, ProfileUpdate};
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The function's routes.
+pub(crate) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(me, update, erase))
+}
+
+/// What changes; what is not named stays.
+#[expect(clippy::option_option, reason = "absent, null and a number are three different wishes")]
+#[derive(Debug, Deserialize, ToSchema)]
+struct UpdateRequest {
+    /// A new name.
+    name: Option<String>,
+    /// A new telephone number; `null` removes it.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    phone: Option<Option<String>>,
+}
+
+/// Tells `null` from an absent field.
+#[expect(clippy::option_option, reason = "absent, null and a number are three different wishes")]
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// The confirmation that the account shall go.
+#[derive(Debug, Deserialize, ToSchema)]
+struct EraseRequest {
+    /// The account's password.
+    #[schema(value_type = String, format = Password)]
+    password: SecretString,
+}
+
+/// Read the own account
+///
+/// With an API key, if its scopes have `profile:read`.
+#[utoipa::path(
+    get, path = "/v1/users/me", tag = "users", security(("access_token" = []), ("api_key" = [])),
+    responses(
+        (status = 200, body = User),
+        (status = 401, response = Problem), (status = 403, response = Problem),
+    ),
+)]
+async fn me(State(state): State<AppState>, AnyCaller(caller): AnyCaller) -> Result<Json<User>, Problem> {
+    caller.require_as_key(&state.identity.settings.policy, "profile", "read")?;
+    let account = caller.into_account();
+    let last_login = state.identity.last_login(&account).await?;
+    Ok(Json(User::told(&state, account, last_login)))
+}
+
+/// Change the own account
+#[utoipa::path(
+    patch, path = "/v1/users/me", tag = "users", security(("access_token" = [])), request_body = UpdateRequest,
+    responses(
+        (status = 200, body = User),
+        (status = 401, response = Problem), (status = 422, response = Problem),
+    ),
+)]
+async fn update(
+    State(state): State<AppState>,
+    SignedInCaller(caller): SignedInCaller,
+    client: Client,
+    Json(body): Json<UpdateRequest>,
+) -> Result<Json<User>, Problem> {
+    let phone = body.phone.map(|phone| phone.as_deref().map(PhoneNumber::parse).transpose()).transpose()?;
+    let update = ProfileUpdate { name: body.name.as_deref().map(PersonName::parse).transpose()?, phone };
+    let last_login = state.identity.last_login(&caller.account).await?;
+    let account = state.identity.update_profile(&caller, update, &client.into()).await?;
+    Ok(Json(User::told(&state, account, last_login)))
+}
+
+/// Erase the own account
+///
+/// Every session dies with it; the address is free again.
+#[utoipa::path(
+    delete, path = "/v1/users/me", tag = "users", security(("access_token" = [])), request_body = EraseRequest,
+    responses((status = 204), (status = 401, response = Problem), (status = 403, response = Problem)),
+)]
+async fn erase(
+    State(state): State<AppState>,
+    SignedInCaller(caller): SignedInCaller,
+    client: Client,
+    Json(body): Json<EraseRequest>,
+) -> Result<StatusCode, Problem> {
+    state.identity.erase_account(&caller, &Password::new(&body.password), &client.into()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

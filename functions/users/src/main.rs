@@ -1,8 +1,0 @@
-//! The users function on Lambda.
-
-use std::process::ExitCode;
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    portcullis_lambda::run("users", portcullis_users::routes()).await
-}
