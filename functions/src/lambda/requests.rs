@@ -14,5 +14,5 @@ pub(super) async fn serve_requests(
     environment: Environment,
 ) -> Result<(), Ended> {
     let function = started(name, environment, routes).await?;
-    serve(|request| function.answer(request)).await.map_err(Ended::RuntimeGone)
+    serve(|request| function.respond(request)).await.map_err(Ended::RuntimeGone)
 }

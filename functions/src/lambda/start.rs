@@ -2,22 +2,17 @@
 
 use std::sync::Arc;
 
-use portcullis_broker_http::HttpsBrokers;
-use portcullis_http::{AppState, HttpSettings};
-use portcullis_identity::{IdentitySettings, PasswordHasher};
-use portcullis_platform::{Clock, Entropy, Environment, Misconfigured, SystemClock, SystemEntropy};
-use portcullis_platform_aws::secrets::{
-    CachedSecrets, SecretsManager, Source, SourceError, Vault, VaultUnusable,
-};
-use portcullis_platform_aws::{
-    AwsConnection, AwsSettings, KmsKeyWrap, Measured, Measurements, SecretsProvider, SesMailer,
-};
-use portcullis_store::{Meter, Store, StoreError, client_config};
-use portcullis_vault::VaultSettings;
+use portcullis_http::AppState;
+use portcullis_identity::PasswordHasher;
+use portcullis_platform::{Clock, Environment, Misconfigured, SystemClock, SystemEntropy};
+use portcullis_platform_aws::secrets::{SourceError, VaultUnusable};
+use portcullis_platform_aws::{AwsSettings, Measured, Measurements};
+use portcullis_service::{AwsPlatform, Settings};
+use portcullis_store::{Meter, StoreError};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use utoipa_axum::router::OpenApiRouter;
 
-use super::function::{Function, NotReady, Parts};
+use super::function::{Function, NotReady};
 use super::log;
 
 /// Why a function ended.
@@ -58,39 +53,23 @@ pub(super) async fn started(
 
 async fn start(
     environment: Environment,
-    settings: Result<AwsSettings, Misconfigured>,
+    aws: Result<AwsSettings, Misconfigured>,
     clock: Arc<dyn Clock>,
     meter: Meter,
     routes: OpenApiRouter<AppState>,
 ) -> Result<Function, Ended> {
-    let settings = settings?;
-    let identity = IdentitySettings::read(&environment)?;
-    let http = HttpSettings::read(&environment)?;
-    let vault = VaultSettings::read(&environment)?;
-    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    let connection = AwsConnection::of_process().await;
-    let store = store(&connection, &environment, meter, &settings.table);
+    let aws = aws?;
+    let settings = Settings::read(&environment)?;
+    let opened = AwsPlatform::open(&environment, &aws, clock, Arc::new(SystemEntropy), meter).await?;
+    let hasher = PasswordHasher::start(settings.identity.argon2, opened.platform.entropy.as_ref())?;
+    let store = opened.platform.store.clone();
     let (routes, _) = routes.split_for_parts();
-    let function = Function::new(Parts {
-        routes,
-        store: store.clone(),
-        key_wrap: Arc::new(KmsKeyWrap::new(&connection, settings.kms_key)),
-        broker_key_wrap: Arc::new(KmsKeyWrap::new(&connection, settings.broker_kms_key)),
-        broker_http: Arc::new(HttpsBrokers::default()),
-        vault,
-        mailer: Arc::new(SesMailer::new(&connection, settings.mail_from)),
-        hasher: PasswordHasher::start(identity.argon2, entropy.as_ref())?,
-        identity,
-        http: Arc::new(http),
-        secrets: CachedSecrets::new(source(&connection, &settings.secrets)?, Arc::clone(&clock)),
-        clock,
-        entropy,
-    });
+    let function = Function::new(routes, opened, settings, hasher);
     let (table, secrets) = tokio::join!(store.check_table(), function.renew());
     match table {
         Ok(()) => {}
         Err(error @ StoreError::Unavailable { .. }) => log::error("the table does not answer yet", &error),
-        Err(error) => return Err(Ended::Table(settings.table, error)),
+        Err(error) => return Err(Ended::Table(aws.table, error)),
     }
     match secrets {
         Ok(()) => {}
@@ -103,24 +82,6 @@ async fn start(
 /// Whether waiting may help. What is missing or malformed takes a person, who is to read of it at the first start.
 fn passes(error: &NotReady) -> bool {
     matches!(error, NotReady::Secrets(SourceError::Unavailable(..)))
-}
-
-/// The store's own timeouts and retries, on the connections everything shares.
-fn store(connection: &AwsConnection, environment: &Environment, meter: Meter, table: &str) -> Store {
-    let config = connection.config();
-    let endpoint = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"];
-    let endpoint = endpoint.into_iter().find_map(|name| environment.raw(name)).map(str::to_owned);
-    let mut client =
-        client_config().http_client(connection.http()).region(config.region().cloned()).interceptor(meter);
-    client.set_credentials_provider(config.credentials_provider()).set_endpoint_url(endpoint);
-    Store::connect(client, table)
-}
-
-fn source(connection: &AwsConnection, provider: &SecretsProvider) -> Result<Box<dyn Source>, VaultUnusable> {
-    Ok(match provider {
-        SecretsProvider::SecretsManager(name) => Box::new(SecretsManager::new(connection, name)),
-        SecretsProvider::Vault(settings) => Box::new(Vault::new(settings)?),
-    })
 }
 
 /// The table's meter, as the metrics want it.

@@ -7,10 +7,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt;
-use portcullis_harness::in_process::{PASSWORD, TABLE, identity, identity_with, vault_with};
-use portcullis_http::{AppState, HttpSettings};
+use portcullis_harness::in_process::{PASSWORD, TABLE, operations_on, platform};
 use portcullis_identity::{Argon2Settings, Identity, Origin};
 use portcullis_platform::{Environment, SystemClock, SystemEntropy};
+use portcullis_service::Settings;
 use portcullis_store::Store;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -29,23 +29,21 @@ pub(crate) struct Service {
 impl Service {
     /// On this engine, which is empty.
     pub(crate) async fn start(engine: SharedHttpClient, hashes: Argon2Settings) -> Self {
-        Self::of(identity(table_on(engine).await, Arc::new(SystemClock), hashes).await)
+        Self::start_with(engine, hashes, Environment::default()).await
     }
 
     /// The same with this key for access tokens.
     pub(crate) async fn start_with_key(engine: SharedHttpClient, hashes: Argon2Settings, pem: &str) -> Self {
         let environment = [("TOKEN_SIGNING_KEY", pem)].into_iter().collect();
-        let store = table_on(engine).await;
-        Self::of(identity_with(&environment, store, Arc::new(SystemClock), hashes).await.0)
+        Self::start_with(engine, hashes, environment).await
     }
 
-    fn of(identity: Identity) -> Self {
-        let settings = HttpSettings::read(&Environment::default()).expect("defaults");
-        let identity = Arc::new(identity);
-        let vault = Arc::new(vault_with(&Environment::default(), Arc::clone(&identity)));
-        let state = AppState { identity: Arc::clone(&identity), vault, settings: Arc::new(settings) };
+    async fn start_with(engine: SharedHttpClient, hashes: Argon2Settings, environment: Environment) -> Self {
+        let platform = platform(&environment, table_on(engine).await, Arc::new(SystemClock));
+        let operations = operations_on(&platform, &environment, hashes).await;
+        let state = operations.state(&Settings::read(&environment).expect("defaults"));
         let router = portcullis_local::router(state, Arc::new(SystemClock), Arc::new(SystemEntropy));
-        Self { identity, router: router.expect("a router") }
+        Self { identity: operations.identity, router: router.expect("a router") }
     }
 
     async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {

@@ -77,6 +77,9 @@ async fn accounts_are_made_and_changed_while_the_service_runs() {
     assert!(err.contains("too weak"), "{err}");
     stage.refused(&["create-user", "bela"], PASSWORD, 2);
     stage.refused(&["set-roles", "nobody", "user"], "", 1);
+    let (status, _, err) =
+        tool_with(stage.path(), &["list-users"], "", &[("PUBLIC_URL", "http://example.com")]);
+    assert!(status == 2 && err.contains("PUBLIC_URL: "), "links in mail would go there: {err}");
     let (status, _, err) = tool_with(stage.path(), &["list-users"], "", &[("ROLE_DEFINITIONS", "nonsense")]);
     assert_eq!(status, 2, "{err}");
 

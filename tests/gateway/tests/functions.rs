@@ -207,6 +207,72 @@ async fn the_address_is_the_gateways_and_nothing_a_client_sends() {
     assert_eq!(body(&list)["items"][0]["ip"], "192.0.2.7");
 }
 
+/// One request as the other senders of events describe it: a REST API, a Function URL and a load balancer.
+fn in_other_forms(path: &str, body: &Value) -> [(&'static str, Value); 3] {
+    let headers =
+        json!({"content-type": "application/json", "host": "a b", "x-forwarded-for": "6.6.6.6, 192.0.2.7"});
+    let rest = json!({
+        "resource": "/{proxy+}", "path": path, "httpMethod": "POST", "headers": headers,
+        "queryStringParameters": null, "multiValueQueryStringParameters": null,
+        "requestContext": {
+            "stage": "prod", "httpMethod": "POST", "path": format!("/prod{path}"), "identity": {"sourceIp": "192.0.2.7"},
+        },
+        "body": body.to_string(), "isBase64Encoded": false,
+    });
+    let mut url = event(path, body, &[("host", "a b")]);
+    url["requestContext"]["domainName"] = "x.lambda-url.ap-south-1.on.aws".into();
+    let balancer = json!({
+        "requestContext": {"elb": {"targetGroupArn": "arn:aws:elasticloadbalancing:ap-south-1:1:targetgroup/x/1"}},
+        "httpMethod": "POST", "path": path, "queryStringParameters": {}, "headers": headers,
+        "body": body.to_string(), "isBase64Encoded": false,
+    });
+    [("REST API", rest), ("Function URL", url), ("load balancer", balancer)]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rest_api_a_function_url_and_a_load_balancer_are_served_alike() {
+    let world = World::new().await;
+    world.register().await;
+    let (login, sessions) = (world.function("login", &[]).await, world.function("sessions", &[]).await);
+    let credentials = json!({"email": "asha@example.com", "password": PASSWORD});
+    for (sender, event) in in_other_forms("/v1/auth/login", &credentials) {
+        let answer: Value = serde_json::from_slice(&login.invoke(&event).await.unwrap()).unwrap();
+        assert_eq!(answer["statusCode"], 200, "{sender}: {answer}");
+        let cookie = json!([answer["cookies"], answer["multiValueHeaders"]["set-cookie"]]).to_string();
+        assert!(cookie.contains("refresh=rt_"), "{sender}: {answer}");
+        let token = body(&answer)["access_token"].as_str().unwrap().to_owned();
+        for (_, mut list) in in_other_forms("/v1/sessions", &json!({})) {
+            list["headers"]["authorization"] = format!("Bearer {token}").into();
+            match list.get_mut("httpMethod") {
+                Some(method) => *method = "GET".into(),
+                None => list["requestContext"]["http"]["method"] = "GET".into(),
+            }
+            let list: Value = serde_json::from_slice(&sessions.invoke(&list).await.unwrap()).unwrap();
+            assert_eq!(body(&list)["items"][0]["ip"], "192.0.2.7", "{sender}: {list}");
+        }
+    }
+}
+
+#[test]
+fn a_handler_that_is_no_function_ends_the_start_with_one_line() {
+    for handler in ["", "bootstrap", "Login", "login-function"] {
+        let output = Command::new(binaries().join("bootstrap")).env("_HANDLER", handler).output().unwrap();
+        assert!(!output.status.success());
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.contains(&format!("`{handler}`")) && text.contains("trading-accounts"), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_serves_the_routes_of_its_own_row_and_no_others() {
+    let world = World::new().await;
+    let refresh = world.function("refresh", &[]).await;
+    let credentials = json!({"email": "asha@example.com", "password": PASSWORD});
+    let answer = post(&refresh, "/v1/auth/login", &credentials, &[]).await;
+    assert_eq!((&answer["statusCode"], &body(&answer)["code"]), (&json!(404), &json!("not_found")));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_route_after_decoding_meets_none() {
     let world = World::new().await;

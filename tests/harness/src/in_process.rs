@@ -10,11 +10,12 @@ use aws_smithy_types::body::SdkBody;
 use jiff::Timestamp;
 use portcullis_broker_http::HttpsBrokers;
 use portcullis_identity::{
-    Argon2Settings, Email, Identity, IdentitySettings, Keyring, Login, LoginAttempt, LoginName, NewPerson,
-    Origin, Password, PasswordHasher, PersonName, SignedIn,
+    Argon2Settings, Email, Identity, Login, LoginAttempt, LoginName, NewPerson, Origin, Password,
+    PasswordHasher, PersonName, SignedIn,
 };
-use portcullis_platform::{Clock, Environment, SystemEntropy};
+use portcullis_platform::{Clock, Entropy, Environment, SystemEntropy};
 use portcullis_platform_embedded::{DataDir, EmbeddedDynamoDb};
+use portcullis_service::{Operations, Platform, Settings};
 use portcullis_store::{Account, AccountStatus, AuditEvent, AuditKind, Standing, StandingChange, Store};
 use portcullis_vault::{Vault, VaultSettings};
 use secrecy::SecretString;
@@ -37,40 +38,41 @@ pub const CHEAP_HASHES: Argon2Settings = Argon2Settings { memory_kib: 64, iterat
 ///
 /// # Panics
 /// When the keys cannot be made.
-pub async fn identity(store: Store, clock: Arc<dyn Clock>, argon2: Argon2Settings) -> Identity {
-    identity_with(&Environment::default(), store, clock, argon2).await.0
+pub async fn operations(store: Store, clock: Arc<dyn Clock>, argon2: Argon2Settings) -> Operations {
+    let environment = Environment::default();
+    operations_on(&platform(&environment, store, clock), &environment, argon2).await
 }
 
-/// The operations as these variables have them, and a way to make the wrapping of keys fail.
+/// The outside world of a test: this store and clock, and keys in a folder that is gone afterwards.
 ///
 /// # Panics
 /// When the variables cannot be used or the keys cannot be made.
 #[expect(clippy::expect_used, reason = "there is no test without it")]
-pub async fn identity_with(
-    environment: &Environment,
-    store: Store,
-    clock: Arc<dyn Clock>,
-    argon2: Argon2Settings,
-) -> (Identity, Arc<FaultyKeyWrap>) {
+pub fn platform(environment: &Environment, store: Store, clock: Arc<dyn Clock>) -> Platform {
     let folder = tempfile::tempdir().expect("a folder");
-    let entropy = Arc::new(SystemEntropy);
-    let prepared = DataDir::inspect(&folder.path().join("data"), environment, entropy.clone())
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    let prepared = DataDir::inspect(&folder.path().join("data"), environment, Arc::clone(&entropy))
         .expect("an empty folder")
         .prepare()
         .expect("keys");
-    let key_wrap = Arc::new(FaultyKeyWrap::new(prepared.key_wrap));
-    let identity = Identity {
-        store,
-        clock,
-        entropy,
-        key_wrap: key_wrap.clone(),
-        mailer: Arc::new(Letters::default()),
-        public_url: "http://localhost:8001".to_owned(),
-        keyring: Keyring::load(&prepared.secrets).await.expect("keys"),
-        hasher: PasswordHasher::start(argon2, &SystemEntropy).expect("threads"),
-        settings: IdentitySettings { argon2, ..IdentitySettings::read(environment).expect("settings") },
-    };
-    (identity, key_wrap)
+    let sent = Arc::new(Letters::default());
+    Platform { mailer: sent, ..Platform::on_files(prepared, store, clock, entropy) }
+}
+
+/// The operations on this platform, as these variables have them.
+///
+/// # Panics
+/// When the variables or the keys cannot be used.
+#[expect(clippy::expect_used, reason = "there is no test without it")]
+pub async fn operations_on(
+    platform: &Platform,
+    environment: &Environment,
+    argon2: Argon2Settings,
+) -> Operations {
+    let mut settings = Settings::read(environment).expect("settings");
+    settings.identity.argon2 = argon2;
+    let hasher = PasswordHasher::start(argon2, &SystemEntropy).expect("threads");
+    Operations::new(platform, &settings, hasher, platform.keyring().await.expect("keys"))
 }
 
 /// The vault beside these operations, as these variables have it.
@@ -150,10 +152,14 @@ impl World {
         let faults = Faulty::new(engine.clone(), seed);
         let clock = Arc::new(MovableClock(AtomicI64::new(1_795_000_000_000)));
         let store = Store::in_process(store_through(&faults), TABLE);
-        let (mut identity, key_wrap) = identity_with(environment, store, clock.clone(), CHEAP_HASHES).await;
+        let mut platform = platform(environment, store, clock.clone());
         let letters = Arc::new(Letters::default());
-        identity.mailer = letters.clone();
-        Self { identity: Arc::new(identity), clock, faults, key_wrap, letters, truth, engine }
+        platform.mailer = letters.clone();
+        let key_wrap = Arc::new(FaultyKeyWrap::new(platform.key_wrap));
+        platform.key_wrap = key_wrap.clone();
+        platform.broker_key_wrap = key_wrap.clone();
+        let Operations { identity, .. } = operations_on(&platform, environment, CHEAP_HASHES).await;
+        Self { identity, clock, faults, key_wrap, letters, truth, engine }
     }
 
     /// Registers somebody and signs them in.

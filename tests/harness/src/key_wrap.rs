@@ -1,22 +1,22 @@
-//! A keeper of the master key that can be out of reach.
+//! Key wrapping that can be out of reach.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use portcullis_platform::{DataKey, EncryptionContext, KeyWrap, KeyWrapError};
-use portcullis_platform_embedded::LocalMasterKey;
 use secrecy::SecretSlice;
 
-/// The local keeper behind a switch.
+/// Key wrapping behind a switch.
 #[derive(Debug)]
 pub struct FaultyKeyWrap {
-    keeper: LocalMasterKey,
+    key_wrap: Arc<dyn KeyWrap>,
     down: AtomicBool,
 }
 
 impl FaultyKeyWrap {
-    pub(crate) fn new(keeper: LocalMasterKey) -> Self {
-        Self { keeper, down: AtomicBool::new(false) }
+    pub(crate) fn new(key_wrap: Arc<dyn KeyWrap>) -> Self {
+        Self { key_wrap, down: AtomicBool::new(false) }
     }
 
     /// Whether it is out of reach.
@@ -36,7 +36,7 @@ impl FaultyKeyWrap {
 impl KeyWrap for FaultyKeyWrap {
     async fn generate_data_key(&self, context: &EncryptionContext) -> Result<DataKey, KeyWrapError> {
         self.reached()?;
-        self.keeper.generate_data_key(context).await
+        self.key_wrap.generate_data_key(context).await
     }
 
     async fn unwrap_data_key(
@@ -45,6 +45,6 @@ impl KeyWrap for FaultyKeyWrap {
         context: &EncryptionContext,
     ) -> Result<SecretSlice<u8>, KeyWrapError> {
         self.reached()?;
-        self.keeper.unwrap_data_key(wrapped, context).await
+        self.key_wrap.unwrap_data_key(wrapped, context).await
     }
 }

@@ -11,4 +11,4 @@ mod settings;
 
 pub use routes::router;
 pub use service::{Service, StartError};
-pub use settings::{LocalSettings, all_variables};
+pub use settings::{all_variables, log_filter};

@@ -6,8 +6,9 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser};
-use portcullis_local::{LocalSettings, Service, StartError, all_variables};
+use portcullis_local::{Service, StartError, all_variables, log_filter};
 use portcullis_platform::Environment;
+use portcullis_service::LocalSettings;
 use tokio::signal::unix::{SignalKind, signal};
 use zeroizing_alloc::ZeroAlloc;
 
@@ -46,16 +47,15 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), StartError> {
-    let settings = LocalSettings::read(Environment::of_process())?;
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(&settings.log))
-        .with_writer(std::io::stderr)
-        .init();
+    let environment = Environment::of_process();
+    let log_filter = log_filter(&environment)?;
+    let local = LocalSettings::read(environment)?;
+    tracing_subscriber::fmt().with_env_filter(log_filter).with_writer(std::io::stderr).init();
     portcullis_http::log_panics_without_their_message();
-    let public_url = settings.http.public_url.as_str().to_owned();
+    let public_url = local.settings.http.public_url.as_str().to_owned();
     // Registered before the service says that it is ready, so that no signal after that is lost.
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let service = Service::start(settings).await?;
+    let service = Service::start(local).await?;
     if !service.created.is_empty() {
         println!("Welcome to Portcullis. This is the first start here, so it");
         for created in &service.created {

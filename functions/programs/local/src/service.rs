@@ -6,22 +6,17 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn;
-use portcullis_broker_http::HttpsBrokers;
-use portcullis_http::{AppState, address_of_socket};
-use portcullis_identity::{Error, Identity, Keyring, PasswordHasher, UnusableSecret};
-use portcullis_platform::{Clock, Entropy, KeyWrap, Misconfigured, SystemClock, SystemEntropy};
-use portcullis_platform_embedded::{Created, DataDir, EmbeddedDynamoDb, EngineError, Outbox, PrepareError};
-use portcullis_store::{Store, StoreError};
-use portcullis_vault::Vault;
+use portcullis_http::address_of_socket;
+use portcullis_identity::{Error, PasswordHasher, UnusableSecret};
+use portcullis_platform::{Clock, Entropy, Misconfigured, SystemClock, SystemEntropy};
+use portcullis_platform_embedded::{Created, EmbeddedDynamoDb};
+use portcullis_service::{LocalPlatform, LocalSettings, OpenError, Operations};
 use tokio::net::TcpListener;
 
-use crate::LocalSettings;
 use crate::engine_maintenance;
 use crate::routes::router;
 use crate::scheduled_jobs::ScheduledJobs;
 
-/// The name of the table in the embedded database.
-const TABLE: &str = "portcullis";
 /// Requests in flight get this long to finish; no request takes longer than its own deadline of 5 seconds.
 const LONGEST_GOODBYE: Duration = Duration::from_secs(8);
 
@@ -31,15 +26,9 @@ pub enum StartError {
     /// The configuration cannot be used; nothing was written.
     #[error(transparent)]
     Misconfigured(#[from] Misconfigured),
-    /// The data folder could not be completed.
+    /// The data folder could not be opened.
     #[error(transparent)]
-    Prepare(#[from] PrepareError),
-    /// The database could not be opened.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// The table could not be created.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    Open(#[from] OpenError),
     /// A key could not be used.
     #[error(transparent)]
     Secret(#[from] UnusableSecret),
@@ -69,39 +58,24 @@ pub struct Service {
 
 impl Service {
     /// Checks everything, then takes the port, then makes what is missing.
-    pub async fn start(settings: LocalSettings) -> Result<Self, StartError> {
+    pub async fn start(local: LocalSettings) -> Result<Self, StartError> {
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let inspected = DataDir::inspect(&settings.data_dir, &settings.environment, Arc::clone(&entropy))?;
-        let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
-            let reason = format!("cannot listen on {}: {error}", settings.listen);
+        let inspected = local.inspect(&entropy)?;
+        let listener = TcpListener::bind(local.listen).await.map_err(|error| {
+            let reason = format!("cannot listen on {}: {error}", local.listen);
             Misconfigured::new("LISTEN_ADDR", reason)
         })?;
         let address = listener.local_addr()?;
 
-        let prepared = inspected.prepare()?;
-        let engine = EmbeddedDynamoDb::open(&prepared.database)?;
-        let store = Store::in_process(engine.http_client(), TABLE);
-        store.create_table_if_missing().await?;
-        let key_wrap: Arc<dyn KeyWrap> = Arc::new(prepared.key_wrap);
-        let identity = Identity {
-            store,
-            clock: Arc::clone(&clock),
-            entropy: Arc::clone(&entropy),
-            key_wrap: Arc::clone(&key_wrap),
-            mailer: Arc::new(Outbox::new(prepared.outbox, Arc::clone(&clock), Arc::clone(&entropy))),
-            public_url: settings.http.public_url.as_str().to_owned(),
-            keyring: Keyring::load(&prepared.secrets).await?,
-            hasher: PasswordHasher::start(settings.identity.argon2, entropy.as_ref())?,
-            settings: settings.identity,
-        };
-        let identity = Arc::new(identity);
-        let http = Arc::new(HttpsBrokers::default());
-        let vault = Arc::new(Vault::new(Arc::clone(&identity), key_wrap, http, &settings.vault));
-        let scheduled_jobs = ScheduledJobs::new(Arc::clone(&vault), settings.vault.check_interval);
-        let state = AppState { identity, vault, settings: Arc::new(settings.http) };
-        let router = router(state, clock, entropy)?.layer(from_fn(address_of_socket));
-        Ok(Self { created: prepared.created, address, listener, router, engine, scheduled_jobs })
+        let LocalPlatform { platform, engine, created } =
+            LocalPlatform::open(inspected, Arc::clone(&clock), Arc::clone(&entropy)).await?;
+        let settings = local.settings;
+        let hasher = PasswordHasher::start(settings.identity.argon2, entropy.as_ref())?;
+        let operations = Operations::new(&platform, &settings, hasher, platform.keyring().await?);
+        let scheduled_jobs = ScheduledJobs::new(Arc::clone(&operations.vault), settings.vault.check_interval);
+        let router = router(operations.state(&settings), clock, entropy)?.layer(from_fn(address_of_socket));
+        Ok(Self { created, address, listener, router, engine, scheduled_jobs })
     }
 
     /// Serves until `stop` comes true, then lets requests in flight finish and wipes what they removed.

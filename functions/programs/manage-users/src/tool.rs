@@ -1,41 +1,24 @@
 //! The operations, on the folder of a local service or on a table of AWS.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use portcullis_broker_http::HttpsBrokers;
-use portcullis_identity::{Identity, IdentitySettings, Keyring, Operator, Origin, PasswordHasher};
-use portcullis_platform::{
-    Clock, Entropy, Environment, KeyWrap, Mailer, Secrets, SystemClock, SystemEntropy, Variable,
+use portcullis_identity::{Identity, Operator, Origin, PasswordHasher};
+use portcullis_platform::{Clock, Entropy, Environment, SystemClock, SystemEntropy};
+use portcullis_platform_aws::AwsSettings;
+use portcullis_platform_embedded::EmbeddedDynamoDb;
+use portcullis_service::{
+    AwsPlatform, LocalPlatform, LocalSettings, OpenError, Operations, Platform, Settings,
 };
-use portcullis_platform_aws::secrets::{self, CachedSecrets, SecretsManager, Source};
-use portcullis_platform_aws::{AwsConnection, AwsSettings, KmsKeyWrap, SecretsProvider, SesMailer};
-use portcullis_platform_embedded::{DataDir, EmbeddedDynamoDb, Outbox};
-use portcullis_store::{Store, client_config};
-use portcullis_vault::{Vault, VaultSettings};
+use portcullis_store::Meter;
+use portcullis_vault::Vault;
 
 use crate::failure::Failure;
-
-const DATA_DIR: Variable = Variable {
-    name: "DATA_DIR",
-    default: "./data",
-    about: "folder of the database and the keys",
-    aliases: &[],
-};
-const PUBLIC_URL: Variable = Variable {
-    name: "PUBLIC_URL",
-    default: "http://localhost:8001",
-    about: "where clients reach the service, for links in mails",
-    aliases: &[],
-};
-/// The name of the table in the embedded database.
-const TABLE: &str = "portcullis";
 
 /// What every command works with.
 #[derive(Debug)]
 pub(crate) struct Tool {
     pub(crate) identity: Arc<Identity>,
-    pub(crate) vault: Vault,
+    pub(crate) vault: Arc<Vault>,
     pub(crate) environment: Environment,
     /// The database of this machine, if that is what it is about.
     engine: Option<EmbeddedDynamoDb>,
@@ -48,35 +31,15 @@ impl Tool {
     /// Checks the configuration, then opens what it names.
     pub(crate) async fn open(table: Option<&str>) -> Result<Self, Failure> {
         let environment = Environment::of_process();
-        let (settings, of_vault) =
-            (IdentitySettings::read(&environment)?, VaultSettings::read(&environment)?);
-        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let Parts { store, engine, secrets, key_wrap, broker_key_wrap, mailer } = match table {
-            Some(table) => on_aws(&environment, table, &clock).await?,
-            None => on_this_machine(&environment, &clock, &entropy).await?,
+        let Opened { platform, settings, engine } = match table {
+            Some(table) => on_aws(environment.clone().with("TABLE_NAME", table)).await?,
+            None => on_this_machine(environment.clone()).await?,
         };
-        let keyring = Keyring::load(secrets.as_ref()).await.map_err(|error| Failure::unusable(&error))?;
-        let hasher = PasswordHasher::start(settings.argon2, entropy.as_ref())?;
-        let user =
-            ["USER", "LOGNAME"].into_iter().find_map(|name| environment.raw(name)).unwrap_or("unknown");
-        let operator =
-            Operator::CommandLine(user.chars().filter(|letter| !letter.is_control()).take(64).collect());
+        let keyring = platform.keyring().await.map_err(|error| Failure::unusable(&error))?;
+        let hasher = PasswordHasher::start(settings.identity.argon2, platform.entropy.as_ref())?;
+        let Operations { identity, vault } = Operations::new(&platform, &settings, hasher, keyring);
+        let operator = operator(&environment);
         let origin = Origin { request_id: "manage-users".to_owned(), ..Origin::default() };
-        let public_url = environment.text(&PUBLIC_URL)?;
-        let identity = Arc::new(Identity {
-            store,
-            clock,
-            entropy,
-            key_wrap,
-            mailer,
-            public_url,
-            keyring,
-            hasher,
-            settings,
-        });
-        let brokers = Arc::new(HttpsBrokers::default());
-        let vault = Vault::new(Arc::clone(&identity), broker_key_wrap, brokers, &of_vault);
         Ok(Self { identity, vault, environment, engine, operator, origin })
     }
 
@@ -89,69 +52,52 @@ impl Tool {
 }
 
 /// What is one thing on this machine and another on AWS.
-struct Parts {
-    store: Store,
+struct Opened {
+    platform: Platform,
+    settings: Settings,
     engine: Option<EmbeddedDynamoDb>,
-    secrets: Arc<dyn Secrets>,
-    key_wrap: Arc<dyn KeyWrap>,
-    /// The keeper of the master key of broker credentials.
-    broker_key_wrap: Arc<dyn KeyWrap>,
-    mailer: Arc<dyn Mailer>,
+}
+
+/// The person at the keyboard, for the audit trail.
+fn operator(environment: &Environment) -> Operator {
+    let user = ["USER", "LOGNAME"].into_iter().find_map(|name| environment.raw(name)).unwrap_or("unknown");
+    Operator::CommandLine(user.chars().filter(|letter| !letter.is_control()).take(64).collect())
+}
+
+fn clock_and_entropy() -> (Arc<dyn Clock>, Arc<dyn Entropy>) {
+    (Arc::new(SystemClock), Arc::new(SystemEntropy))
 }
 
 /// The folder may be that of a running service: both work on one file, one transaction at a time.
-async fn on_this_machine(
-    environment: &Environment,
-    clock: &Arc<dyn Clock>,
-    entropy: &Arc<dyn Entropy>,
-) -> Result<Parts, Failure> {
-    let folder = PathBuf::from(environment.text(&DATA_DIR)?);
-    let inspected = DataDir::inspect(&folder, environment, Arc::clone(entropy))?;
-    let prepared = inspected.prepare().map_err(|error| Failure::unusable(&error))?;
-    for created in &prepared.created {
+async fn on_this_machine(environment: Environment) -> Result<Opened, Failure> {
+    let local = LocalSettings::read(environment)?;
+    let (clock, entropy) = clock_and_entropy();
+    let inspected = local.inspect(&entropy)?;
+    let LocalPlatform { platform, engine, created } =
+        LocalPlatform::open(inspected, clock, entropy).await.map_err(not_opened)?;
+    for created in &created {
         eprintln!("{created}");
     }
-    let engine = EmbeddedDynamoDb::open(&prepared.database).map_err(|error| Failure::unusable(&error))?;
-    let store = Store::in_process(engine.http_client(), TABLE);
-    store.create_table_if_missing().await.map_err(portcullis_identity::Error::from)?;
-    let mailer = Outbox::new(prepared.outbox, Arc::clone(clock), Arc::clone(entropy));
-    let key_wrap: Arc<dyn KeyWrap> = Arc::new(prepared.key_wrap);
-    Ok(Parts {
-        store,
-        engine: Some(engine),
-        secrets: Arc::new(prepared.secrets),
-        broker_key_wrap: Arc::clone(&key_wrap),
-        key_wrap,
-        mailer: Arc::new(mailer),
-    })
+    Ok(Opened { platform, settings: local.settings, engine: Some(engine) })
 }
 
-async fn on_aws(environment: &Environment, table: &str, clock: &Arc<dyn Clock>) -> Result<Parts, Failure> {
-    let settings = AwsSettings::read(&environment.clone().with("TABLE_NAME", table))?;
-    let connection = AwsConnection::of_process().await;
-    let config = connection.config();
-    let endpoint = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"];
-    let endpoint = endpoint.into_iter().find_map(|name| environment.raw(name)).map(str::to_owned);
-    let mut client = client_config().http_client(connection.http()).region(config.region().cloned());
-    client.set_credentials_provider(config.credentials_provider()).set_endpoint_url(endpoint);
-    let store = Store::connect(client, settings.table);
-    store.check_table().await.map_err(portcullis_identity::Error::from)?;
-    let source: Box<dyn Source> = match &settings.secrets {
-        SecretsProvider::SecretsManager(name) => Box::new(SecretsManager::new(&connection, name)),
-        SecretsProvider::Vault(vault) => {
-            Box::new(secrets::Vault::new(vault).map_err(|error| Failure::unusable(&error))?)
-        }
-    };
-    let secrets = CachedSecrets::new(source, Arc::clone(clock));
+/// The table is an operation's business, and another run may find it; the rest takes a person.
+fn not_opened(error: OpenError) -> Failure {
+    match error {
+        OpenError::Store(error) => portcullis_identity::Error::from(error).into(),
+        other => Failure::unusable(&other),
+    }
+}
+
+async fn on_aws(environment: Environment) -> Result<Opened, Failure> {
+    let aws = AwsSettings::read(&environment)?;
+    let settings = Settings::read(&environment)?;
+    let (clock, entropy) = clock_and_entropy();
+    let AwsPlatform { platform, secrets } =
+        AwsPlatform::open(&environment, &aws, clock, entropy, Meter::default())
+            .await
+            .map_err(|error| Failure::unusable(&error))?;
+    platform.store.check_table().await.map_err(portcullis_identity::Error::from)?;
     secrets.version().await.map_err(|error| Failure::Unavailable(format!("the secrets: {error}")))?;
-    let key_wrap = KmsKeyWrap::new(&connection, settings.kms_key);
-    let mailer = SesMailer::new(&connection, settings.mail_from);
-    Ok(Parts {
-        store,
-        engine: None,
-        secrets: Arc::new(secrets),
-        key_wrap: Arc::new(key_wrap),
-        broker_key_wrap: Arc::new(KmsKeyWrap::new(&connection, settings.broker_kms_key)),
-        mailer: Arc::new(mailer),
-    })
+    Ok(Opened { platform, settings, engine: None })
 }

@@ -1,19 +1,42 @@
-//! Events of API Gateway (HTTP API, payload version 2.0) as requests, and responses as it wants them.
+//! Events of API Gateway, Function URLs and load balancers, made safe for `lambda_http` and put right after it.
 //!
-//! The runtime's own adapter makes the request's URI out of the client's `Host` and normalises it: a bad host ends in a
-//! panic and `/v1/%2e%2e/admin` becomes `/admin`. Here the URI is the path the client asked for and nothing else; the
-//! host stays a header nobody looks at. A path that names something else after decoding meets no route.
+//! `lambda_http` builds a request's URI out of the client's `Host` and normalises it: a bad host ends in a panic and
+//! `/v1/%2e%2e/admin` becomes `/admin`; a body that is not the base64 it is said to be ends in a panic too. So whatever
+//! it must not interpret is taken out of the event before ([`take_raw`]) and put into the request after
+//! ([`Raw::restore`]): the path and query the client sent, the body, and the address the sender's own context names.
+//! The host is gone for good; nobody looks at it. Methods, headers, cookies and the form of the response are
+//! `lambda_http`'s.
 
-use std::fmt::Write;
 use std::net::IpAddr;
 
-use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
-use aws_lambda_events::encodings::Body;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{COOKIE, SET_COOKIE};
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::header::{HOST, SET_COOKIE};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Request, Response, Uri};
+use lambda_http::aws_lambda_events::alb::AlbTargetGroupRequest;
+use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayV2httpRequest};
+use lambda_http::aws_lambda_events::query_map::QueryMap;
+use lambda_http::request::LambdaRequest;
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
+
+/// What may stand in a path stays as it came, escapes included; the rest is escaped: API Gateway may have decoded it.
+const NOT_IN_A_PATH: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// An event that is no request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -24,35 +47,122 @@ pub enum UnusableEvent {
     /// The body is said to be base64 and is not.
     #[error("the event has no usable body")]
     Body,
+    /// The event is of a kind that no function is sent.
+    #[error("the event is of an unknown kind")]
+    Kind,
 }
 
-/// The request of an event and the address it came from, as API Gateway saw it.
-pub(crate) fn into_request(
-    event: ApiGatewayV2httpRequest,
-) -> Result<(Request<Bytes>, Option<IpAddr>), UnusableEvent> {
-    let context = event.request_context;
-    let address = context.http.source_ip.as_deref().and_then(|text| text.parse().ok());
-    let path = event.raw_path.unwrap_or_default();
-    let uri =
-        path_and_query(without_stage(&path, context.stage.as_deref()), event.raw_query_string.as_deref());
-    let body = match (event.body, event.is_base64_encoded) {
-        (None, _) => Bytes::new(),
-        (Some(text), false) => Bytes::from(text),
-        (Some(text), true) => STANDARD.decode(text).map_err(|_| UnusableEvent::Body)?.into(),
+/// The address of the client as the sender of the event saw it, in the extensions of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientIp(pub IpAddr);
+
+/// What `lambda_http` does not get to see of an event.
+#[derive(Debug)]
+pub(crate) struct Raw {
+    uri: Uri,
+    body: Bytes,
+    address: Option<IpAddr>,
+}
+
+/// Takes out of an event what `lambda_http` must not interpret; the event is safe to be given to it afterwards in any
+/// case. Fails when what was taken out is no path, no query or no body.
+pub(crate) fn take_raw(event: &mut LambdaRequest) -> Result<Raw, UnusableEvent> {
+    let taken = match event {
+        LambdaRequest::ApiGatewayV2(event) => of_http_api(event),
+        LambdaRequest::ApiGatewayV1(event) => of_rest_api(event),
+        LambdaRequest::Alb(event) => of_load_balancer(event),
+        _ => return Err(UnusableEvent::Kind),
     };
-    let mut request = Request::builder()
-        .method(context.http.method)
-        .uri(uri)
-        .body(body)
-        .map_err(|_| UnusableEvent::Path)?;
-    *request.headers_mut() = event.headers;
-    if let Some(cookies) = event.cookies.filter(|cookies| !cookies.is_empty()) {
-        // API Gateway takes them out of the headers and apart.
-        if let Ok(value) = HeaderValue::from_str(&cookies.join("; ")) {
-            request.headers_mut().insert(COOKIE, value);
-        }
+    let uri = uri(&taken.path, &taken.query)?;
+    Ok(Raw { uri, body: body(taken.body, taken.is_base64)?, address: taken.address })
+}
+
+/// What was taken, unchecked.
+struct Taken {
+    path: String,
+    query: String,
+    body: Option<String>,
+    is_base64: bool,
+    address: Option<IpAddr>,
+}
+
+/// An HTTP API or a Function URL (payload version 2.0). The query comes as it was sent.
+fn of_http_api(event: &mut ApiGatewayV2httpRequest) -> Taken {
+    let context = &mut event.request_context;
+    let address = context.http.source_ip.as_deref().and_then(|text| text.parse().ok());
+    let (stage, path) = (context.stage.take(), event.raw_path.take().unwrap_or_default());
+    context.domain_name = None;
+    event.headers.remove(HOST);
+    event.query_string_parameters = QueryMap::default();
+    Taken {
+        path: without_stage(&path, stage.as_deref()).to_owned(),
+        query: event.raw_query_string.take().unwrap_or_default(),
+        body: event.body.take(),
+        is_base64: std::mem::take(&mut event.is_base64_encoded),
+        address,
     }
-    Ok((request, address))
+}
+
+/// A REST API (payload version 1.0), behind which AWS WAF may stand. The query comes decoded.
+fn of_rest_api(event: &mut ApiGatewayProxyRequest) -> Taken {
+    let context = &mut event.request_context;
+    let address = context.identity.source_ip.as_deref().and_then(|text| text.parse().ok());
+    (context.stage, context.domain_name) = (None, None);
+    event.headers.remove(HOST);
+    event.multi_value_headers.remove(HOST);
+    let query =
+        take_query(&mut event.multi_value_query_string_parameters, &mut event.query_string_parameters);
+    let escaped = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    Taken {
+        path: event.path.take().unwrap_or_default(),
+        query: joined(&query, escaped),
+        body: event.body.take(),
+        is_base64: std::mem::take(&mut event.is_base64_encoded),
+        address,
+    }
+}
+
+/// An Application Load Balancer. The query comes as it was sent. Its context names no client: the balancer appends the
+/// address it saw to `X-Forwarded-For`, so the last one there is its own word and all before it are the client's. That
+/// holds while `routing.http.xff_header_processing.mode` of the balancer is `append`, which is its default.
+fn of_load_balancer(event: &mut AlbTargetGroupRequest) -> Taken {
+    let address =
+        last_forwarded_for(&event.multi_value_headers).or_else(|| last_forwarded_for(&event.headers));
+    event.headers.remove(HOST);
+    event.multi_value_headers.remove(HOST);
+    let query =
+        take_query(&mut event.multi_value_query_string_parameters, &mut event.query_string_parameters);
+    Taken {
+        path: event.path.take().unwrap_or_default(),
+        query: joined(&query, str::to_owned),
+        body: event.body.take(),
+        is_base64: std::mem::take(&mut event.is_base64_encoded),
+        address,
+    }
+}
+
+fn last_forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
+    let last = headers.get_all("x-forwarded-for").iter().next_back()?;
+    last.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
+}
+
+/// The repeated parameters where the sender names them, else the single ones; none of either stays in the event.
+fn take_query(multiple: &mut QueryMap, single: &mut QueryMap) -> QueryMap {
+    let (multiple, single) = (std::mem::take(multiple), std::mem::take(single));
+    if multiple.is_empty() { single } else { multiple }
+}
+
+fn joined(query: &QueryMap, text: impl Fn(&str) -> String) -> String {
+    let pairs = query.iter().map(|(name, value)| format!("{}={}", text(name), text(value)));
+    pairs.collect::<Vec<_>>().join("&")
+}
+
+fn body(text: Option<String>, is_base64: bool) -> Result<Bytes, UnusableEvent> {
+    match (text, is_base64) {
+        (None, _) => Ok(Bytes::new()),
+        (Some(text), false) => Ok(Bytes::from(text)),
+        (Some(text), true) => STANDARD.decode(text).map(Bytes::from).map_err(|_| UnusableEvent::Body),
+    }
 }
 
 /// Stages other than `$default` stand in front of the path.
@@ -64,167 +174,43 @@ fn without_stage<'a>(path: &'a str, stage: Option<&str>) -> &'a str {
     rest.unwrap_or(path)
 }
 
-/// API Gateway may have decoded the path; what cannot stand in a URI is encoded again. The query comes as it was sent.
-fn path_and_query(path: &str, query: Option<&str>) -> String {
-    let mut uri = String::with_capacity(path.len() + 1);
-    if !path.starts_with('/') {
-        uri.push('/');
-    }
-    for byte in path.bytes() {
-        match byte {
-            b'!' | b'$'..=b';' | b'=' | b'@' | b'A'..=b'Z' | b'_' | b'a'..=b'z' | b'~' => {
-                uri.push(byte.into());
-            }
-            _ => {
-                let _ = write!(uri, "%{byte:02X}");
-            }
-        }
-    }
-    if let Some(query) = query.filter(|query| !query.is_empty()) {
-        uri.push('?');
-        uri.push_str(query);
-    }
-    uri
+fn uri(path: &str, query: &str) -> Result<Uri, UnusableEvent> {
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    let path = percent_encode(path.as_bytes(), NOT_IN_A_PATH);
+    let separator = if query.is_empty() { "" } else { "?" };
+    let text = format!("{slash}{path}{separator}{query}");
+    // Not parsed as a whole: `//host/path` is a path here and no host.
+    let path_and_query = PathAndQuery::try_from(text).map_err(|_| UnusableEvent::Path)?;
+    Ok(Uri::from(path_and_query))
 }
 
-/// A response as API Gateway wants it: cookies on their own, other headers joined to one value each.
-pub(crate) fn into_answer(response: Response<Bytes>) -> ApiGatewayV2httpResponse {
-    let (parts, body) = response.into_parts();
-    let mut answer = ApiGatewayV2httpResponse::default();
-    answer.status_code = i64::from(parts.status.as_u16());
-    answer.cookies = texts(&parts.headers, &SET_COOKIE).map(str::to_owned).collect();
-    for name in parts.headers.keys().filter(|name| *name != SET_COOKIE) {
-        let joined = texts(&parts.headers, name).collect::<Vec<_>>().join(", ");
-        if let Ok(value) = HeaderValue::from_str(&joined) {
-            answer.headers.insert(name, value);
+impl Raw {
+    /// Puts back into the request of the same event what was taken out.
+    pub(crate) fn restore(self, request: lambda_http::Request) -> Request<Bytes> {
+        let mut request = request.map(|_| self.body);
+        *request.uri_mut() = self.uri;
+        if let Some(address) = self.address {
+            request.extensions_mut().insert(ClientIp(address));
         }
+        request
     }
-    answer.body = match String::from_utf8(body.into()) {
-        Ok(text) if text.is_empty() => None,
-        Ok(text) => Some(Body::Text(text)),
-        Err(binary) => {
-            answer.is_base64_encoded = true;
-            Some(Body::Text(STANDARD.encode(binary.as_bytes())))
-        }
-    };
-    answer
 }
 
-fn texts<'a>(headers: &'a HeaderMap, name: &http::HeaderName) -> impl Iterator<Item = &'a str> {
-    headers.get_all(name).iter().filter_map(|value| value.to_str().ok())
+/// Joins repeated headers to one value each: `lambda_http` gives an HTTP API the first alone. Cookies stay apart.
+pub(crate) fn joined_headers<B>(mut response: Response<B>) -> Response<B> {
+    let headers = response.headers();
+    let repeated =
+        headers.keys().filter(|name| *name != SET_COOKIE && headers.get_all(*name).iter().nth(1).is_some());
+    let repeated: Vec<_> = repeated.cloned().collect();
+    for name in repeated {
+        let texts = response.headers().get_all(&name).iter().filter_map(|value| value.to_str().ok());
+        let joined = texts.collect::<Vec<_>>().join(", ");
+        if let Ok(joined) = HeaderValue::from_str(&joined) {
+            response.headers_mut().insert(name, joined);
+        }
+    }
+    response
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn event(path: &str, change: impl FnOnce(&mut Value)) -> ApiGatewayV2httpRequest {
-        let mut event = json!({
-            "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "limit=2&cursor=a%2Fb",
-            "cookies": ["a=1", "refresh=rt_x"],
-            "headers": {"content-type": "application/json", "host": "a b", "x-forwarded-for": "6.6.6.6"},
-            "requestContext": {
-                "stage": "$default", "http": {"method": "POST", "path": path, "sourceIp": "192.0.2.7"},
-            },
-            "body": "{}", "isBase64Encoded": false,
-        });
-        change(&mut event);
-        serde_json::from_value(event).unwrap()
-    }
-
-    #[test]
-    fn an_event_is_the_request_it_was_made_of() {
-        let (request, address) = into_request(event("/v1/sessions", |_| {})).unwrap();
-        assert_eq!(request.method(), "POST");
-        assert_eq!(request.uri(), "/v1/sessions?limit=2&cursor=a%2Fb");
-        assert_eq!(request.headers()["cookie"], "a=1; refresh=rt_x");
-        assert_eq!(request.body(), "{}");
-        assert_eq!(address, Some("192.0.2.7".parse().unwrap()), "and no header decides it");
-    }
-
-    #[test]
-    fn the_host_and_dots_in_the_path_change_nothing() {
-        for (path, uri) in [
-            ("/v1/%2e%2e/admin", "/v1/%2e%2e/admin"),
-            ("/v1/../admin", "/v1/../admin"),
-            ("//evil.example/v1", "//evil.example/v1"),
-            ("/v1/a b?x#y", "/v1/a%20b%3Fx%23y"),
-            ("/v1/ä", "/v1/%C3%A4"),
-            ("", "/"),
-        ] {
-            let event = event(path, |event| event["rawQueryString"] = "".into());
-            let (request, _) = into_request(event).unwrap();
-            assert_eq!(request.uri().path(), uri);
-            assert_eq!(request.uri().host(), None);
-        }
-    }
-
-    #[test]
-    fn a_named_stage_is_no_part_of_the_path() {
-        for (stage, path, uri) in [
-            ("prod", "/prod/v1/sessions", "/v1/sessions"),
-            ("prod", "/prod", "/"),
-            ("prod", "/production/v1", "/production/v1"),
-            ("$default", "/prod/v1", "/prod/v1"),
-        ] {
-            let event = event(path, |event| event["requestContext"]["stage"] = stage.into());
-            assert_eq!(into_request(event).unwrap().0.uri().path(), uri);
-        }
-    }
-
-    #[test]
-    fn binary_bodies_travel_as_base64() {
-        let encoded = |text: &'static str| {
-            event("/", |event| {
-                event["isBase64Encoded"] = true.into();
-                event["body"] = text.into();
-            })
-        };
-        assert_eq!(into_request(encoded("/w==")).unwrap().0.body().as_ref(), [0xff]);
-        assert_eq!(into_request(encoded("?")).unwrap_err(), UnusableEvent::Body);
-        let answer = into_answer(Response::new(Bytes::from_static(&[0xff])));
-        assert_eq!((answer.body, answer.is_base64_encoded), (Some(Body::Text("/w==".into())), true));
-    }
-
-    #[test]
-    fn a_query_that_is_none_is_told_and_not_guessed_at() {
-        let event = event("/v1", |event| event["rawQueryString"] = "a=\u{7f} b".into());
-        assert_eq!(into_request(event).unwrap_err(), UnusableEvent::Path);
-    }
-
-    #[test]
-    fn headers_of_any_bytes_a_client_may_send_are_taken() {
-        let event = event("/v1", |event| event["headers"]["user-agent"] = "Zoë\u{80}".into());
-        assert!(into_request(event).unwrap().0.headers().contains_key("user-agent"));
-    }
-
-    #[test]
-    fn cookies_stand_apart_and_repeated_headers_are_joined() {
-        let response = Response::builder()
-            .status(201)
-            .header("set-cookie", "a=1")
-            .header("set-cookie", "b=2")
-            .header("vary", "origin")
-            .header("vary", "accept")
-            .body(Bytes::from_static(b"{}"))
-            .unwrap();
-        let answer = serde_json::to_value(into_answer(response)).unwrap();
-        insta::assert_json_snapshot!(answer, @r#"
-        {
-          "body": "{}",
-          "cookies": [
-            "a=1",
-            "b=2"
-          ],
-          "headers": {
-            "vary": "origin, accept"
-          },
-          "isBase64Encoded": false,
-          "multiValueHeaders": {},
-          "statusCode": 201
-        }
-        "#);
-    }
-}
+mod tests;

@@ -19,10 +19,10 @@ pub mod secrets;
 mod settings;
 
 pub use connection::AwsConnection;
-pub use event::UnusableEvent;
+pub use event::{ClientIp, UnusableEvent};
 pub use invocation::Invocation;
 pub use key_wrap::KmsKeyWrap;
 pub use logs::{JsonLines, Measured, Measurements, NothingMeasured};
 pub use mailer::SesMailer;
-pub use runtime::{ClientIp, serve, serve_events};
+pub use runtime::{serve, serve_events};
 pub use settings::{AwsSettings, SecretsProvider, VARIABLES, VaultSettings};

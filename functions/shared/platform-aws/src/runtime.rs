@@ -1,51 +1,66 @@
-//! The Lambda runtime around a service that answers requests.
+//! The Lambda runtime around a service that responds to requests, and around one that events start.
 
-use std::net::IpAddr;
+use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use lambda_runtime::{Context, Error, LambdaEvent, Runtime, service_fn};
+use http_body::Body;
+use lambda_http::request::LambdaRequest;
+use lambda_http::{Adapter, Context, Error, LambdaEvent, Service, service_fn};
+use lambda_runtime::Runtime;
 
-use crate::event::{into_answer, into_request};
+use crate::event::{joined_headers, take_raw};
 use crate::invocation::{Invocation, trace_id};
 
-/// The address of the client as API Gateway saw it, in the extensions of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClientIp(pub IpAddr);
-
-/// Answers invocations until Lambda ends the process.
+/// Responds to invocations until Lambda ends the process. Each kind of event that `lambda_http` knows is answered in its
+/// own form; the request has the path, query and body that the client sent, and the address of the client as the
+/// sender of the event saw it among its extensions ([`ClientIp`](crate::ClientIp)).
 ///
 /// # Errors
 /// When the Runtime API cannot be reached, which outside of Lambda is always.
-pub async fn serve<F>(answer: impl Fn(Request<Bytes>) -> F) -> Result<(), Error>
+pub async fn serve<F, B>(respond: impl Fn(Request<Bytes>) -> F) -> Result<(), Error>
 where
-    F: Future<Output = Response<Bytes>>,
+    F: Future<Output = Response<B>> + Send,
+    B: Body<Data = Bytes, Error: Debug> + Default + Unpin + Send + 'static,
 {
     let is_first = AtomicBool::new(true);
-    let handler = service_fn(|event: LambdaEvent<ApiGatewayV2httpRequest>| {
+    let handler = service_fn(|event: LambdaEvent<LambdaRequest>| {
         invocation(&event.context, is_first.swap(false, Ordering::Relaxed)).begin();
-        let request = into_request(event.payload);
-        let answering = request.map(|(mut request, address)| {
-            request.extensions_mut().extend(address.map(ClientIp).map(extension).unwrap_or_default());
-            answer(request)
-        });
-        async move {
-            Ok::<_, Error>(match answering {
-                Ok(answering) => into_answer(answering.await),
-                Err(error) => {
-                    tracing::warn!(%error, "an event was refused");
-                    refused()
-                }
-            })
-        }
+        invoke(event, &respond)
     });
     Runtime::new(handler).run().await
 }
 
+/// One event: what `lambda_http` must not interpret goes around it.
+pub(crate) fn invoke<'a, F, B>(
+    mut event: LambdaEvent<LambdaRequest>,
+    respond: &'a impl Fn(Request<Bytes>) -> F,
+) -> impl Future<Output = Result<impl serde::Serialize + Debug, Error>>
+where
+    F: Future<Output = Response<B>> + Send + 'a,
+    B: Body<Data = Bytes, Error: Debug> + Default + Unpin + Send + 'static,
+{
+    let mut raw = Some(take_raw(&mut event.payload));
+    let service = service_fn(move |request: lambda_http::Request| {
+        // Called once: an event is one request.
+        let responding = raw.take().map(|raw| raw.map(|raw| respond(raw.restore(request))));
+        async move {
+            Ok::<_, Error>(match responding {
+                Some(Ok(responding)) => joined_headers(responding.await),
+                Some(Err(error)) => {
+                    tracing::warn!(%error, "an event was refused");
+                    refused()
+                }
+                None => refused(),
+            })
+        }
+    });
+    Adapter::from(service).call(event)
+}
+
 /// Does what events other than requests ask for, until Lambda ends the process. An event that failed is logged with its
-/// causes; whoever sent it is told no more than that.
+/// causes; its sender is told no more than that it failed.
 ///
 /// # Errors
 /// When the Runtime API cannot be reached, which outside of Lambda is always.
@@ -72,17 +87,11 @@ where
     Runtime::new(handler).run().await
 }
 
-fn extension(address: ClientIp) -> http::Extensions {
-    let mut extensions = http::Extensions::new();
-    extensions.insert(address);
-    extensions
-}
-
 /// No router can be asked about what is no request.
-fn refused() -> ApiGatewayV2httpResponse {
-    let mut response = Response::new(Bytes::new());
+fn refused<B: Default>() -> Response<B> {
+    let mut response = Response::new(B::default());
     *response.status_mut() = StatusCode::BAD_REQUEST;
-    into_answer(response)
+    response
 }
 
 fn invocation(context: &Context, cold_start: bool) -> Invocation {

@@ -1,0 +1,67 @@
+//! The platform on AWS: DynamoDB, KMS, Secrets Manager (or HashiCorp Vault) and SES.
+
+use std::sync::Arc;
+
+use portcullis_broker_http::HttpsBrokers;
+use portcullis_platform::{Clock, Entropy, Environment};
+use portcullis_platform_aws::secrets::{CachedSecrets, SecretsManager, Source, Vault, VaultUnusable};
+use portcullis_platform_aws::{AwsConnection, AwsSettings, KmsKeyWrap, SecretsProvider, SesMailer};
+use portcullis_store::{Meter, Store, client_config};
+
+use crate::Platform;
+
+/// The endpoint of DynamoDB alone, then that of all services, as the SDK reads them.
+const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"];
+
+/// A platform on AWS. Nothing is connected before the first call.
+#[derive(Debug)]
+pub struct AwsPlatform {
+    /// The platform.
+    pub platform: Platform,
+    /// Its secrets, which tell when they changed.
+    pub secrets: Arc<CachedSecrets>,
+}
+
+impl AwsPlatform {
+    /// Returns the platform that these settings name, with the region and the credentials of the process. What the
+    /// table consumes is counted by `meter`. Fails when HashiCorp Vault is to be asked and cannot be.
+    pub async fn open(
+        environment: &Environment,
+        settings: &AwsSettings,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        meter: Meter,
+    ) -> Result<Self, VaultUnusable> {
+        let connection = AwsConnection::of_process().await;
+        let source = source(&connection, &settings.secrets)?;
+        let secrets = Arc::new(CachedSecrets::new(source, Arc::clone(&clock)));
+        let platform = Platform {
+            store: store(&connection, environment, meter, &settings.table),
+            clock,
+            entropy,
+            secrets: secrets.clone(),
+            key_wrap: Arc::new(KmsKeyWrap::new(&connection, settings.kms_key.clone())),
+            broker_key_wrap: Arc::new(KmsKeyWrap::new(&connection, settings.broker_kms_key.clone())),
+            mailer: Arc::new(SesMailer::new(&connection, settings.mail_from.clone())),
+            broker_http: Arc::new(HttpsBrokers::default()),
+        };
+        Ok(Self { platform, secrets })
+    }
+}
+
+/// The store's own timeouts and retries, on the connections everything shares.
+fn store(connection: &AwsConnection, environment: &Environment, meter: Meter, table: &str) -> Store {
+    let config = connection.config();
+    let endpoint = ENDPOINTS.into_iter().find_map(|name| environment.raw(name)).map(str::to_owned);
+    let mut client =
+        client_config().http_client(connection.http()).region(config.region().cloned()).interceptor(meter);
+    client.set_credentials_provider(config.credentials_provider()).set_endpoint_url(endpoint);
+    Store::connect(client, table)
+}
+
+fn source(connection: &AwsConnection, provider: &SecretsProvider) -> Result<Box<dyn Source>, VaultUnusable> {
+    Ok(match provider {
+        SecretsProvider::SecretsManager(name) => Box::new(SecretsManager::new(connection, name)),
+        SecretsProvider::Vault(settings) => Box::new(Vault::new(settings)?),
+    })
+}

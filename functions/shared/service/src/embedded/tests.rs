@@ -1,0 +1,52 @@
+//! What a local configuration is refused for.
+
+use super::*;
+
+#[test]
+fn every_default_is_usable() {
+    LocalSettings::read(Environment::default()).unwrap();
+}
+
+#[test]
+fn another_port_is_the_one_clients_are_told_of() {
+    let public_url = |given: &[(&'static str, &'static str)]| {
+        let settings = LocalSettings::read(given.iter().copied().collect()).unwrap();
+        settings.settings.http.public_url.as_str().to_owned()
+    };
+    assert_eq!(public_url(&[("LISTEN_ADDR", "127.0.0.1:9000")]), "http://localhost:9000");
+    assert_eq!(public_url(&[("LISTEN_ADDR", "127.0.0.1:0")]), "http://localhost:8001");
+    let set = [("LISTEN_ADDR", "127.0.0.1:9000"), ("PUBLIC_URL", "https://auth.example.com")];
+    assert_eq!(public_url(&set), "https://auth.example.com");
+}
+
+#[test]
+fn a_bad_value_names_its_variable() {
+    for (name, value) in [
+        ("LISTEN_ADDR", "localhost"),
+        ("ACCESS_TOKEN_TTL", "soon"),
+        ("ARGON2_MEMORY_KIB", "1"),
+        ("PUBLIC_URL", "http://example.com"),
+        ("ALLOWED_ORIGINS", "*"),
+        ("EMAIL_VERIFICATION", "perhaps"),
+        ("PASSWORD_ROTATION_DAYS", "-1"),
+        ("RATE_LIMIT", "no"),
+        ("TOTP_ISSUER", "a:b"),
+        ("KITE_API_URL", "http://api.kite.trade"),
+        ("PROVIDERS", "No Spaces"),
+        ("SERVICES", "[]"),
+        ("SERVICES", r#"{"edge":["everything"]}"#),
+    ] {
+        let error = LocalSettings::read([(name, value)].into_iter().collect()).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{name}: ")) && error.lines().count() == 1, "{error}");
+    }
+}
+
+#[test]
+fn a_policy_that_names_an_unknown_role_is_refused_with_the_role() {
+    let policy = r#"{"admin":{},"user":{"inherits":["wizard"]}}"#;
+    let error = LocalSettings::read([("ROLE_DEFINITIONS", policy)].into_iter().collect()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "ROLE_DEFINITIONS: role `user`: inherits from `wizard`, which is not defined"
+    );
+}

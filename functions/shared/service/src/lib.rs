@@ -1,0 +1,23 @@
+//! The one place where the parts are put together.
+//!
+//! A [`Platform`] is the outside world: the store, the clock, randomness, secrets, master keys, mail and the way to
+//! brokers. [`AwsPlatform`] opens one on AWS and [`LocalPlatform`] one on the files of a machine; a test makes one of
+//! whatever it wants to decide. [`Settings`] is the configuration, read and checked once. [`Operations`] are what both
+//! are for. The local service, the Lambda bootstrap, `manage-users` and the test harness all start here, so that what
+//! one of them is told or given, the others are too.
+
+#[cfg(feature = "aws")]
+mod aws;
+#[cfg(feature = "embedded")]
+mod embedded;
+mod operations;
+mod platform;
+mod settings;
+
+#[cfg(feature = "aws")]
+pub use aws::AwsPlatform;
+#[cfg(feature = "embedded")]
+pub use embedded::{LocalPlatform, LocalSettings, OpenError, TABLE};
+pub use operations::Operations;
+pub use platform::Platform;
+pub use settings::Settings;

@@ -1,0 +1,35 @@
+//! The outside world in one value.
+
+use std::sync::Arc;
+
+use portcullis_identity::{Keyring, UnusableSecret};
+use portcullis_platform::{BrokerHttp, Clock, Entropy, KeyWrap, Mailer, Secrets};
+use portcullis_store::Store;
+
+/// Everything the operations need of the world; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Platform {
+    /// Where records are.
+    pub store: Store,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where random bytes come from.
+    pub entropy: Arc<dyn Entropy>,
+    /// The keys of tokens and of keyed digests.
+    pub secrets: Arc<dyn Secrets>,
+    /// Wraps the data keys of what people entrust to the service.
+    pub key_wrap: Arc<dyn KeyWrap>,
+    /// Wraps the data keys of broker credentials, under a master key of their own where there is one.
+    pub broker_key_wrap: Arc<dyn KeyWrap>,
+    /// Delivers mail.
+    pub mailer: Arc<dyn Mailer>,
+    /// Reaches brokers.
+    pub broker_http: Arc<dyn BrokerHttp>,
+}
+
+impl Platform {
+    /// Returns the keys of tokens as the secrets hold them now; fails when one is missing or no key.
+    pub async fn keyring(&self) -> Result<Keyring, UnusableSecret> {
+        Keyring::load(self.secrets.as_ref()).await
+    }
+}
