@@ -1,0 +1,671 @@
+//! The form of every stored row, and what each operation costs: both are promises to tables that exist already.
+//!
+//! Every operation that writes is driven once on an engine in memory, with a fixed clock and fixed "random" bytes, so
+//! that the table it leaves is the same in every run, down to the ids and the MACs of the audit trail. Nothing is
+//! masked. A difference in these snapshots is a change of the stored format or of the price of a request.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so"
+)]
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::Region;
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use portcullis_platform::{Entropy, EntropyUnavailable};
+use portcullis_platform_embedded::EmbeddedDynamoDb;
+use portcullis_store::{
+    Account, AccountId, AccountStatus, ActiveFactor, Actor, ApiKey, ApiKeyCreation, AuditEvent, AuditFilter,
+    AuditKind, AuditSeal, BrokerSession, Challenge, ChallengeKind, Digest, Factor, FactorSignIn, FactorSwap,
+    Finished, FreezableSwap, Guesser, Id, IdempotentApiKey, IdempotentRequest, Kind, Link, Meter, NewAccount,
+    NewPassword, NewSession, PasswordChange, PendingFactor, ProfileChange, ProviderMark, Registration,
+    Revocation, Rotation, RotationResult, SealedSecret, SignInStep, Standing, StandingChange, Store,
+    StoredTradingAccount, TooEarly, TradingAccountId, TradingAccountStatus, Usage, Wait, client_config,
+};
+
+const TABLE: &str = "rows";
+const MINUTE: i64 = 60;
+
+/// Bytes that are different each time and the same in every run.
+#[derive(Debug, Default)]
+struct Counting(AtomicU64);
+
+impl Entropy for Counting {
+    fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyUnavailable> {
+        let drawn = self.0.fetch_add(1, Ordering::SeqCst);
+        let digits = drawn.to_be_bytes();
+        for (byte, digit) in buffer.iter_mut().rev().zip(digits.iter().rev()) {
+            *byte = *digit;
+        }
+        Ok(())
+    }
+}
+
+struct Story {
+    store: Store,
+    client: Client,
+    meter: Meter,
+    entropy: Counting,
+    seal: AuditSeal,
+    costs: String,
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_795_000_000 + seconds).unwrap()
+}
+
+fn digest(letter: u8) -> Digest {
+    [letter; 32]
+}
+
+fn secret(letter: u8) -> SealedSecret {
+    SealedSecret { wrapped_key: vec![letter; 4], ciphertext: vec![letter + 1; 6] }
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+impl Story {
+    async fn begin() -> Self {
+        let engine = EmbeddedDynamoDb::in_memory().unwrap();
+        let meter = Meter::default();
+        let config = || {
+            client_config()
+                .http_client(engine.http_client())
+                .region(Region::from_static("local"))
+                .endpoint_url("http://in-process")
+                .allow_no_auth()
+        };
+        let store = Store::connect(config().interceptor(meter.clone()), TABLE);
+        store.create_table_if_missing().await.unwrap();
+        meter.take();
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]);
+        Self {
+            store,
+            client: Client::from_conf(config().build()),
+            meter,
+            entropy: Counting::default(),
+            seal: AuditSeal::new(key, Vec::new(), Duration::from_hours(24 * 365)),
+            costs: String::new(),
+        }
+    }
+
+    fn id<K: Kind>(&self, seconds: i64) -> Id<K> {
+        Id::generate(at(seconds), &self.entropy).unwrap()
+    }
+
+    fn event(&self, kind: AuditKind, account: AccountId, seconds: i64) -> AuditEvent {
+        AuditEvent::new(kind, account, at(seconds), &self.seal, &self.entropy).unwrap()
+    }
+
+    /// Notes what the calls since the last note cost.
+    fn cost(&mut self, operation: &str) {
+        let Usage { calls, rounds, read_units, write_units } = self.meter.take();
+        writeln!(
+            self.costs,
+            "{operation}: {calls} calls in {rounds} rounds, {read_units} read, {write_units} written"
+        )
+        .unwrap();
+    }
+
+    async fn rows(&self) -> Vec<BTreeMap<String, AttributeValue>> {
+        let mut pages = self.client.scan().table_name(TABLE).into_paginator().items().send();
+        let mut rows = Vec::new();
+        while let Some(row) = pages.next().await {
+            rows.push(row.unwrap().into_iter().collect::<BTreeMap<_, _>>());
+        }
+        rows.sort_by_key(|row| (text_of(row, "pk"), text_of(row, "sk")));
+        rows
+    }
+
+    /// The whole table: one paragraph for each row, one line for each attribute.
+    async fn table(&self) -> String {
+        let mut written = String::new();
+        for row in self.rows().await {
+            writeln!(written, "{} | {}", text_of(&row, "pk"), text_of(&row, "sk")).unwrap();
+            for (name, value) in row.iter().filter(|(name, _)| !["pk", "sk"].contains(&name.as_str())) {
+                writeln!(written, "    {name}: {}", shown(value)).unwrap();
+            }
+        }
+        written
+    }
+
+    fn account(&self, email: &str, username: Option<&str>, roles: &[&str]) -> Account {
+        Account {
+            id: self.id(0),
+            email: email.to_owned(),
+            username: username.map(str::to_owned),
+            name: "Asha Rao".to_owned(),
+            phone: username.map(|_| "+91 98765 43210".to_owned()),
+            roles: words(roles),
+            status: AccountStatus::Active,
+            mfa_enabled: false,
+            email_verified: false,
+            epoch: 0,
+            password_changed_at: at(0),
+            created_at: at(0),
+        }
+    }
+
+    async fn register(
+        &self,
+        email: &str,
+        username: Option<&str>,
+        roles: &[&str],
+        key: Option<&str>,
+    ) -> Account {
+        let account = self.account(email, username, roles);
+        let new = NewAccount { account: account.clone(), password_hash: "$argon2id$first".to_owned() };
+        let request = key.map(|key| IdempotentRequest { key_digest: key.to_owned(), fingerprint: digest(9) });
+        let event = self.event(AuditKind::AccountRegistered, account.id, 0);
+        let registered = self.store.register(&new, request.as_ref(), &event).await.unwrap();
+        assert_eq!(registered, Registration::Created);
+        account
+    }
+
+    /// The account as it is now.
+    async fn now(&self, account: &Account) -> Account {
+        let now = self.store.account(account.id).await.unwrap().unwrap();
+        self.meter.take();
+        now
+    }
+
+    fn session(&self, account: &Account, seconds: i64, letter: u8, named: bool) -> NewSession {
+        let named = |name: &str| named.then(|| name.to_owned());
+        NewSession {
+            id: self.id(seconds),
+            account: account.id,
+            epoch: account.epoch,
+            current: digest(letter),
+            methods: words(&["pwd"]),
+            persistent: letter.is_multiple_of(2),
+            device_name: named("Phone"),
+            user_agent: named("Firefox"),
+            ip: named("203.0.113.7"),
+            created_at: at(seconds),
+            idle_expires_at: at(seconds + 60 * MINUTE),
+            expires_at: at(seconds + 600 * MINUTE),
+        }
+    }
+
+    fn challenge(&self, kind: ChallengeKind, account: &Account, letter: u8) -> Challenge {
+        Challenge {
+            kind,
+            digest: digest(letter),
+            account: account.id,
+            email: account.email.clone(),
+            epoch: account.epoch,
+            methods: words(&["pwd"]),
+            persistent: true,
+            token_in_body: false,
+            device_name: letter.is_multiple_of(2).then(|| "Laptop".to_owned()),
+            expires_at: at(5 * MINUTE),
+        }
+    }
+
+    async fn sign_in(&self, account: &Account, seconds: i64, letter: u8, named: bool) -> NewSession {
+        let session = self.session(account, seconds, letter, named);
+        let step = SignInStep::SignedIn { guesser: Guesser::Stranger, seen_as: vec![letter; 8] };
+        let mut event =
+            self.event(AuditKind::LoginSucceeded, account.id, seconds).of_sign_in_with(&account.email, step);
+        event.session = Some(session.id);
+        event.ip.clone_from(&session.ip);
+        event.user_agent.clone_from(&session.user_agent);
+        event.request_id = format!("request-{seconds}");
+        self.store.start_session(&session, &event, &[]).await.unwrap().unwrap();
+        session
+    }
+
+    async fn begin_challenge(&self, challenge: &Challenge, kind: AuditKind) {
+        let event = self.event(kind, challenge.account, 10);
+        self.store.begin_challenge(challenge, &event, &[]).await.unwrap().unwrap();
+    }
+}
+
+fn text_of(row: &BTreeMap<String, AttributeValue>, name: &str) -> String {
+    row.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default()
+}
+
+/// DynamoDB's type before each value; bytes in hexadecimal.
+fn shown(value: &AttributeValue) -> String {
+    match value {
+        AttributeValue::S(text) => format!("S {text:?}"),
+        AttributeValue::N(digits) => format!("N {digits}"),
+        AttributeValue::Bool(flag) => format!("BOOL {flag}"),
+        AttributeValue::B(bytes) => {
+            let digits: String = bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("B {digits}")
+        }
+        AttributeValue::L(values) => {
+            format!("L [{}]", values.iter().map(shown).collect::<Vec<_>>().join(", "))
+        }
+        AttributeValue::Ss(values) => {
+            let mut values = values.clone();
+            values.sort();
+            format!("SS {values:?}")
+        }
+        AttributeValue::M(attributes) => {
+            let sorted: BTreeMap<_, _> = attributes.iter().collect();
+            let inner: Vec<_> =
+                sorted.iter().map(|(name, value)| format!("{name}: {}", shown(value))).collect();
+            format!("M {{{}}}", inner.join(", "))
+        }
+        other => panic!("no row has {other:?}"),
+    }
+}
+
+fn pinned(name: &str, written: &str) {
+    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!(name, written);
+    });
+}
+
+#[tokio::test]
+async fn accounts_and_passwords() {
+    let mut story = Story::begin().await;
+    let admin = story.register("root@example.com", None, &["admin"], None).await;
+    story.cost("register an administrator");
+    let asha = story.register("asha@example.com", Some("asha"), &["user", "viewer"], Some("key-1")).await;
+    story.cost("register with a username and a key");
+    assert!(
+        story.store.replace_password_hash(&asha.email, "$argon2id$first", "$argon2id$again").await.unwrap()
+    );
+    story.cost("replace a hash");
+    let session = story.sign_in(&asha, 10, 2, true).await;
+    story.cost("sign in");
+
+    let event = story.event(AuditKind::ProfileChanged, asha.id, 20);
+    let change = ProfileChange { name: Some("Asha R.".to_owned()), phone: Some(None) };
+    assert!(story.store.change_profile(&asha, &change, &event).await.unwrap());
+    let event = story.event(AuditKind::ProfileChanged, asha.id, 21);
+    let change = ProfileChange { name: None, phone: Some(Some("+44 20 7946 0000".to_owned())) };
+    assert!(story.store.change_profile(&asha, &change, &event).await.unwrap());
+    story.cost("change a profile twice");
+
+    let event = story.event(AuditKind::PasswordChanged, asha.id, 30);
+    let new = NewPassword { hash: "$argon2id$second".to_owned(), at: at(30) };
+    let changed =
+        story.store.change_password(&asha, "$argon2id$again", &new, session.id, &event).await.unwrap();
+    assert_eq!(changed, PasswordChange::Changed);
+    story.cost("change a password");
+
+    let asha = story.now(&asha).await;
+    let challenge = story.challenge(ChallengeKind::EmailVerification, &asha, 11);
+    story.begin_challenge(&challenge, AuditKind::VerificationRequested).await;
+    story.cost("begin a challenge");
+    let event = story.event(AuditKind::EmailVerified, asha.id, 40);
+    assert_eq!(story.store.confirm_address(&challenge, &asha, &event).await.unwrap(), Finished::Done);
+    story.cost("confirm an address");
+
+    let challenge = story.challenge(ChallengeKind::PasswordReset, &asha, 12);
+    story.begin_challenge(&challenge, AuditKind::PasswordResetRequested).await;
+    story.meter.take();
+    let event = story.event(AuditKind::PasswordReset, asha.id, 50);
+    let new = NewPassword { hash: "$argon2id$third".to_owned(), at: at(50) };
+    assert_eq!(story.store.reset_password(&challenge, &asha, &new, &event).await.unwrap(), Finished::Done);
+    story.cost("reset a password");
+
+    let asha = story.now(&asha).await;
+    let challenge = story.challenge(ChallengeKind::PasswordRotation, &asha, 13);
+    story.begin_challenge(&challenge, AuditKind::PasswordExpired).await;
+    story.meter.take();
+    let session = story.session(&asha, 60, 4, false);
+    let new = NewPassword { hash: "$argon2id$fourth".to_owned(), at: at(60) };
+    let step = SignInStep::SignedIn { guesser: Guesser::Device("abcd".to_owned()), seen_as: vec![3; 8] };
+    let events = [
+        story.event(AuditKind::PasswordRotated, asha.id, 60),
+        story.event(AuditKind::LoginSucceeded, asha.id, 60).of_sign_in_with(&asha.email, step),
+    ];
+    let rotated = story
+        .store
+        .rotate_password(&challenge, &asha, "$argon2id$third", &new, &session, &events)
+        .await
+        .unwrap();
+    assert_eq!(rotated, Finished::Done);
+    story.cost("replace an expired password");
+
+    let event = story.event(AuditKind::PasswordOverridden, asha.id, 70);
+    let asha = story.now(&asha).await;
+    assert!(story.store.override_password(&asha, "$argon2id$fifth", &event).await.unwrap());
+    story.cost("override a password");
+    // Decided on an account that is not as it was any more: it is read from the failed write, not by another read.
+    let event = story.event(AuditKind::PasswordOverridden, asha.id, 71);
+    assert!(story.store.override_password(&asha, "$argon2id$sixth", &event).await.unwrap());
+    story.cost("override a password behind another one");
+
+    let asha = story.now(&asha).await;
+    let next = Standing { roles: words(&["user", "admin"]), status: AccountStatus::Active };
+    let event = story.event(AuditKind::RolesChanged, asha.id, 80);
+    assert_eq!(story.store.change_standing(&asha, &next, &event).await.unwrap(), StandingChange::Changed);
+    story.cost("make somebody an administrator");
+    let asha = story.now(&asha).await;
+    let next = Standing { roles: words(&["user", "admin"]), status: AccountStatus::Disabled };
+    let event = story.event(AuditKind::AccountDisabled, asha.id, 81);
+    assert_eq!(story.store.change_standing(&asha, &next, &event).await.unwrap(), StandingChange::Changed);
+    story.cost("disable an administrator");
+    let last = Standing { roles: Vec::new(), status: AccountStatus::Active };
+    let event = story.event(AuditKind::RolesChanged, admin.id, 82);
+    assert_eq!(story.store.change_standing(&admin, &last, &event).await.unwrap(), StandingChange::LastAdmin);
+    story.cost("refuse to demote the last administrator");
+    let event = story
+        .event(AuditKind::AccountUnlocked, asha.id, 83)
+        .of_sign_in_with(&asha.email, SignInStep::Unlocked);
+    story.store.unlock_account("confirm:asha", &event).await.unwrap();
+    story.cost("unlock an account");
+
+    let listed = story.store.accounts(10, None).await.unwrap();
+    assert_eq!(listed.accounts.len(), 2);
+    story.cost("list accounts");
+    let last = story.store.last_logins(&listed.accounts).await.unwrap();
+    assert_eq!(last.iter().flatten().count(), 1);
+    story.cost("read last sign-ins");
+
+    pinned("rows_of_accounts", &story.table().await);
+    pinned("costs_of_accounts", &story.costs);
+}
+
+#[tokio::test]
+async fn sessions_attempts_and_revocations() {
+    let mut story = Story::begin().await;
+    let asha = story.register("asha@example.com", None, &["user"], None).await;
+    let first = story.sign_in(&asha, 10, 2, true).await;
+    let second = story.sign_in(&asha, 11, 3, false).await;
+    let third = story.sign_in(&asha, 12, 4, false).await;
+    story.meter.take();
+
+    let step = Rotation {
+        account: asha.id,
+        session: first.id,
+        generation: 0,
+        presented: digest(2),
+        next: digest(22),
+        successor: vec![5; 12],
+        now: at(20),
+        idle_expires_at: at(61 * MINUTE),
+    };
+    assert!(matches!(story.store.rotate(&step).await.unwrap(), RotationResult::Rotated(_)));
+    story.cost("rotate");
+    assert!(matches!(story.store.rotate(&step).await.unwrap(), RotationResult::Refused(_)));
+    story.cost("replay");
+    let event = story.event(AuditKind::SessionRevoked, asha.id, 30);
+    let ended = story.store.revoke_session(asha.id, second.id, &event).await.unwrap();
+    assert_eq!(ended, Revocation::Revoked);
+    story.cost("revoke a session");
+    let ended = story.store.revoke_session(asha.id, second.id, &event).await.unwrap();
+    assert_eq!(ended, Revocation::AlreadyEnded);
+    story.cost("revoke it again");
+    let event = story.event(AuditKind::SessionsRevoked, asha.id, 31);
+    let ended = story.store.revoke_sessions(&asha, Some(first.id), &event).await.unwrap();
+    assert_eq!(ended, Revocation::Revoked);
+    story.cost("revoke all sessions but one");
+    let asha = story.now(&asha).await;
+    let event = story.event(AuditKind::SessionsRevoked, asha.id, 32);
+    // The kept one is not live any more: nothing happens.
+    let ended = story.store.revoke_sessions(&asha, Some(third.id), &event).await.unwrap();
+    assert_eq!(ended, Revocation::AlreadyEnded);
+    story.cost("keep a session that is over");
+    assert_eq!(story.store.live_sessions(&asha, at(33), 10, None).await.unwrap().sessions.len(), 1);
+    story.cost("list sessions");
+    assert_eq!(story.store.revocations(at(33), Duration::from_mins(15)).await.unwrap().len(), 2);
+    story.cost("read revocations");
+
+    let device = || Guesser::Device("abcd".to_owned());
+    let waits = [Wait { after: 1, wait: Duration::from_secs(10) }];
+    for (guesser, seconds) in [(Guesser::Stranger, 40), (device(), 41)] {
+        let event = story
+            .event(AuditKind::LoginFailed, asha.id, seconds)
+            .of_sign_in_with(&asha.email, SignInStep::Wrong(guesser));
+        story.store.answer_guess(&event, &waits).await.unwrap().unwrap();
+    }
+    story.cost("two wrong passwords");
+    let event = story
+        .event(AuditKind::LoginFailed, asha.id, 42)
+        .of_sign_in_with(&asha.email, SignInStep::Wrong(device()));
+    assert_eq!(story.store.answer_guess(&event, &waits).await.unwrap(), Err(TooEarly { until: at(51) }));
+    story.cost("a wrong password too early");
+    let session = story.session(&asha, 43, 6, false);
+    let event = story
+        .event(AuditKind::LoginSucceeded, asha.id, 43)
+        .of_sign_in_with(&asha.email, SignInStep::Right(device()));
+    let early = story.store.start_session(&session, &event, &waits).await.unwrap();
+    assert_eq!(early, Err(TooEarly { until: at(51) }));
+    story.cost("a right password too early");
+
+    story.store.reserve_guess("confirm:asha", &waits, [1; 16], at(50)).await.unwrap().unwrap();
+    let early = story.store.reserve_guess("confirm:asha", &waits, [2; 16], at(51)).await.unwrap();
+    assert_eq!(early, Err(TooEarly { until: at(60) }));
+    story.store.reserve_guess("mail:asha", &waits, [3; 16], at(52)).await.unwrap().unwrap();
+    story.store.withdraw_guess("mail:asha").await.unwrap();
+    story.store.reserve_guess("forgiven", &waits, [4; 16], at(53)).await.unwrap().unwrap();
+    story.store.forgive_guesses("forgiven").await.unwrap();
+    story.cost("attempts");
+    assert_eq!(story.store.take_turn("credentials", "ticker", 1, at(54)).await.unwrap(), None);
+    assert!(story.store.take_turn("credentials", "ticker", 1, at(54)).await.unwrap().is_some());
+    assert!(story.store.count_failure("203.0.113.7", 3, 5, at(600)).await.unwrap());
+    assert_eq!(story.store.failures_of("203.0.113.7", 3).await.unwrap(), 1);
+    story.cost("rates");
+
+    let mut event = story.event(AuditKind::CredentialsRead, asha.id, 60);
+    event.actor = Actor::Service("ticker".to_owned());
+    event.service = Some("ticker".to_owned());
+    event.target = Some("acc_1".to_owned());
+    event.purpose = Some("market-stream".to_owned());
+    story.store.record(&event).await.unwrap();
+    story.cost("record an event");
+    let filter = AuditFilter::default();
+    let page = story.store.audit_of_account(asha.id, Some(&asha.email), &filter, 4, None).await.unwrap();
+    assert_eq!(page.records.len(), 4);
+    story.cost("read the trail of an account");
+    let page = story.store.audit_by_time(&filter, (at(0), at(100)), 4, None).await.unwrap();
+    assert_eq!(page.records.len(), 4);
+    story.cost("read the trail by time");
+    let verified = story.store.verify_audit(&story.seal, at(100)).await.unwrap();
+    assert_eq!((verified.chains, verified.findings.len()), (2, 0));
+
+    pinned("rows_of_sessions", &story.table().await);
+    pinned("costs_of_sessions", &story.costs);
+}
+
+#[tokio::test]
+async fn factors() {
+    let mut story = Story::begin().await;
+    let asha = story.register("asha@example.com", None, &["user"], None).await;
+    let bela = story.register("bela@example.com", None, &["user"], None).await;
+    story.meter.take();
+
+    let pending = PendingFactor { secret: secret(1), expires_at: at(15 * MINUTE) };
+    let next = Factor { pending: Some(pending.clone()), ..Factor::default() };
+    let event = story.event(AuditKind::MfaSetUp, asha.id, 10);
+    assert_eq!(story.store.swap_factor(asha.id, &next, &event).await.unwrap(), FactorSwap::Swapped);
+    let event = story.event(AuditKind::MfaSetUp, bela.id, 10);
+    assert_eq!(story.store.swap_factor(bela.id, &next, &event).await.unwrap(), FactorSwap::Swapped);
+    assert_eq!(story.store.swap_factor(bela.id, &next, &event).await.unwrap(), FactorSwap::Outdated);
+    story.cost("set a factor up");
+    let active =
+        ActiveFactor { secret: secret(3), last_step: 59_000_000, backup_codes: vec![digest(1), digest(2)] };
+    let next = Factor { version: 1, active: Some(active.clone()), ..Factor::default() };
+    let event = story.event(AuditKind::MfaEnabled, asha.id, 20);
+    assert_eq!(story.store.switch_factor(&asha, &next, &event).await.unwrap(), FactorSwap::Swapped);
+    story.cost("switch a factor on");
+
+    let challenge = story.challenge(ChallengeKind::Mfa, &asha, 14);
+    story.begin_challenge(&challenge, AuditKind::MfaRequired).await;
+    story.meter.take();
+    let session = story.session(&asha, 30, 5, false);
+    let step = SignInStep::SignedIn { guesser: Guesser::Stranger, seen_as: vec![3; 8] };
+    let event = story.event(AuditKind::LoginSucceeded, asha.id, 30).of_sign_in_with(&asha.email, step);
+    let active = ActiveFactor { last_step: 59_000_001, ..active };
+    let next = Factor { version: 2, active: Some(active.clone()), ..Factor::default() };
+    let signed_in = story.store.sign_in_by_factor(&challenge, &next, &session, &event).await.unwrap();
+    assert_eq!(signed_in, FactorSignIn::Started);
+    story.cost("sign in by a code");
+    let next = Factor { version: 3, ..next };
+    let event = story.event(AuditKind::LoginSucceeded, asha.id, 31);
+    let signed_in = story.store.sign_in_by_factor(&challenge, &next, &session, &event).await.unwrap();
+    assert_eq!(signed_in, FactorSignIn::ChallengeSpent);
+    story.cost("sign in twice");
+
+    let challenge = story.challenge(ChallengeKind::Mfa, &asha, 16);
+    story.begin_challenge(&challenge, AuditKind::MfaRequired).await;
+    story.meter.take();
+    let continued = story.challenge(ChallengeKind::PasswordRotation, &asha, 17);
+    let event = story.event(AuditKind::PasswordExpired, asha.id, 40);
+    let next = Factor {
+        version: 3,
+        active: Some(ActiveFactor { backup_codes: Vec::new(), ..active }),
+        pending: Some(pending),
+        failures: 2,
+        blocked_until: Some(at(20 * MINUTE)),
+    };
+    let continued = story.store.continue_by_factor(&challenge, &next, &continued, &event).await.unwrap();
+    assert_eq!(continued, FactorSignIn::Started);
+    story.cost("go on by a code");
+
+    assert_eq!(story.store.factor(asha.id).await.unwrap(), Factor { version: 4, ..next });
+    pinned("rows_of_factors", &story.table().await);
+    pinned("costs_of_factors", &story.costs);
+}
+
+fn trading_account(owner: AccountId, id: TradingAccountId, label: Option<&str>) -> StoredTradingAccount {
+    StoredTradingAccount {
+        id,
+        owner,
+        broker: "kite".to_owned(),
+        broker_user: "AB1234".to_owned(),
+        label: label.map(str::to_owned),
+        status: TradingAccountStatus::Pending,
+        created_at: at(5),
+        verified_at: None,
+        api_key_hint: "9f3c".to_owned(),
+        credentials: secret(40),
+        sealed_at: at(5),
+        session: None,
+        version: 1,
+    }
+}
+
+#[tokio::test]
+async fn keys_trading_accounts_and_providers() {
+    let mut story = Story::begin().await;
+    let asha = story.register("asha@example.com", None, &["user"], None).await;
+    story.meter.take();
+    let key = ApiKey {
+        id: story.id(10),
+        account: asha.id,
+        digest: digest(31),
+        name: "backtest".to_owned(),
+        scopes: words(&["orders:read", "orders:write"]),
+        created_at: at(10),
+        expires_at: Some(at(600)),
+        last_used_at: None,
+    };
+    let request = IdempotentApiKey {
+        request: IdempotentRequest { key_digest: "key-2".to_owned(), fingerprint: digest(8) },
+        answer: secret(20),
+    };
+    let event = story.event(AuditKind::ApiKeyCreated, asha.id, 10);
+    let created = story.store.create_api_key(&key, Some(&request), &event).await.unwrap();
+    assert!(matches!(created, ApiKeyCreation::Created));
+    let again = ApiKey { id: story.id(11), ..key.clone() };
+    let repeated = story.store.create_api_key(&again, Some(&request), &event).await.unwrap();
+    assert!(matches!(repeated, ApiKeyCreation::Repeated(first) if first.id == key.id));
+    let other = ApiKey { id: story.id(12), expires_at: None, ..key.clone() };
+    let event = story.event(AuditKind::ApiKeyCreated, asha.id, 12);
+    story.store.create_api_key(&other, None, &event).await.unwrap();
+    story.cost("make API keys");
+    let event = story.event(AuditKind::ApiKeyRotated, asha.id, 13);
+    assert!(story.store.rotate_api_key(&key, &digest(32), &event).await.unwrap());
+    story.store.touch_api_key(&key, at(14), at(0)).await.unwrap();
+    story.cost("rotate and use an API key");
+    let event = story.event(AuditKind::ApiKeyDeleted, asha.id, 15);
+    assert!(story.store.delete_api_key(asha.id, other.id, &event).await.unwrap());
+    assert!(!story.store.delete_api_key(asha.id, other.id, &event).await.unwrap());
+    story.cost("remove an API key twice");
+    assert_eq!(story.store.api_keys(asha.id, 10, None).await.unwrap().keys.len(), 1);
+    story.cost("list API keys");
+
+    let linked = trading_account(asha.id, story.id(20), Some("main"));
+    let request = IdempotentRequest { key_digest: "key-3".to_owned(), fingerprint: digest(7) };
+    let event = story.event(AuditKind::TradingAccountLinked, asha.id, 20);
+    let link = story.store.link_trading_account(&linked, Some(&request), &event).await.unwrap();
+    assert!(matches!(link, Link::Linked));
+    let again = StoredTradingAccount { id: story.id(21), ..linked.clone() };
+    let link = story.store.link_trading_account(&again, Some(&request), &event).await.unwrap();
+    assert!(matches!(link, Link::Repeated(first) if first.id == linked.id));
+    story.cost("link a trading account twice");
+    let other = trading_account(asha.id, story.id(22), None);
+    let event = story.event(AuditKind::TradingAccountLinked, asha.id, 22);
+    story.store.link_trading_account(&other, None, &event).await.unwrap();
+    let gone = trading_account(story.id(0), story.id(23), None);
+    let event = story.event(AuditKind::TradingAccountLinked, gone.owner, 23);
+    let link = story.store.link_trading_account(&gone, None, &event).await.unwrap();
+    assert!(matches!(link, Link::OwnerGone));
+    story.cost("link for an owner who is gone");
+    let session = BrokerSession { sealed: secret(50), expires_at: at(700) };
+    let verified = StoredTradingAccount {
+        status: TradingAccountStatus::Active,
+        verified_at: Some(at(25)),
+        session: Some(session),
+        ..linked.clone()
+    };
+    let event = story.event(AuditKind::BrokerSessionStarted, asha.id, 25);
+    let swapped = story.store.swap_trading_account_unless_frozen(&verified, &event).await.unwrap();
+    assert_eq!(swapped, FreezableSwap::Swapped);
+    assert!(!story.store.swap_trading_account(&verified, &event).await.unwrap());
+    story.cost("keep a broker's session");
+    let event = story.event(AuditKind::CredentialsFrozen, asha.id, 26);
+    story.store.put_freeze(&event).await.unwrap();
+    let next = StoredTradingAccount { version: 2, ..verified };
+    let swapped = story.store.swap_trading_account_unless_frozen(&next, &event).await.unwrap();
+    assert_eq!(swapped, FreezableSwap::Frozen);
+    story.cost("freeze");
+    let event = story.event(AuditKind::TradingAccountUnlinked, asha.id, 27);
+    assert!(story.store.unlink_trading_account(asha.id, other.id, &event).await.unwrap());
+    story.cost("unlink a trading account");
+    assert_eq!(story.store.trading_accounts(asha.id, 10).await.unwrap(), [next]);
+    story.cost("list trading accounts");
+
+    let now = at(30);
+    for (ok, taken) in [(true, Some(120)), (false, None), (false, Some(900))] {
+        let taken = taken.map(Duration::from_millis);
+        story.store.count_outcome("kite", 2, ok, taken, now).await.unwrap();
+    }
+    story.cost("count outcomes");
+    let mark = ProviderMark {
+        status: "down".to_owned(),
+        reason: Some("maintenance".to_owned()),
+        expires_at: at(900),
+    };
+    let event = story.event(AuditKind::ProviderMarked, asha.id, 31);
+    story.store.mark_provider("kite", &mark, &event).await.unwrap();
+    assert_eq!(story.store.provider_mark("kite").await.unwrap(), Some(mark));
+    story.cost("mark a provider");
+    pinned("rows_of_keys_and_trading_accounts", &story.table().await);
+
+    let freeze = story.store.freeze(asha.id).await.unwrap().unwrap();
+    let event = story.event(AuditKind::CredentialsUnfrozen, asha.id, 32);
+    assert!(story.store.lift_freeze(freeze, &event).await.unwrap());
+    assert!(!story.store.lift_freeze(freeze, &event).await.unwrap());
+    story.cost("lift a freeze twice");
+    let event = story.event(AuditKind::ProviderUnmarked, asha.id, 33);
+    story.store.unmark_provider("kite", &event).await.unwrap();
+    story.cost("unmark a provider");
+    let asking = story.sign_in(&asha, 40, 2, true).await;
+    let asked = story.sign_in(&asha, 41, 4, true).await;
+    assert_ne!(asking.id, asked.id);
+    story.meter.take();
+    let event = story.event(AuditKind::AccountErased, asha.id, 50);
+    assert!(story.store.erase(&asha, asking.id, &event).await.unwrap());
+    story.cost("erase an account");
+    pinned("rows_after_an_erasure", &story.table().await);
+    pinned("costs_of_keys_and_trading_accounts", &story.costs);
+}
