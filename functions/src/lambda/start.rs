@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use portcullis_http::AppState;
-use portcullis_identity::PasswordHasher;
 use portcullis_platform::{Clock, Environment, Misconfigured, SystemClock, SystemEntropy};
 use portcullis_platform_aws::secrets::{SourceError, VaultUnusable};
 use portcullis_platform_aws::{AwsSettings, Measured, Measurements};
@@ -61,7 +60,7 @@ async fn start(
     let aws = aws?;
     let settings = Settings::read(&environment)?;
     let opened = AwsPlatform::open(&environment, &aws, clock, Arc::new(SystemEntropy), meter).await?;
-    let hasher = PasswordHasher::start(settings.identity.argon2, opened.platform.entropy.as_ref())?;
+    let hasher = opened.platform.hasher(&settings)?;
     let store = opened.platform.store.clone();
     let (routes, _) = routes.split_for_parts();
     let function = Function::new(routes, opened, settings, hasher);

@@ -10,8 +10,8 @@ use aws_smithy_types::body::SdkBody;
 use jiff::Timestamp;
 use portcullis_broker_http::HttpsBrokers;
 use portcullis_identity::{
-    Argon2Settings, Email, Identity, Login, LoginAttempt, LoginName, NewPerson, Origin, Password,
-    PasswordHasher, PersonName, SignedIn,
+    Argon2Settings, Email, Identity, Login, LoginAttempt, LoginName, NewPerson, Origin, Password, PersonName,
+    SignedIn,
 };
 use portcullis_platform::{Clock, Entropy, Environment, SystemEntropy};
 use portcullis_platform_embedded::{DataDir, EmbeddedDynamoDb};
@@ -71,7 +71,7 @@ pub async fn operations_on(
 ) -> Operations {
     let mut settings = Settings::read(environment).expect("settings");
     settings.identity.argon2 = argon2;
-    let hasher = PasswordHasher::start(argon2, &SystemEntropy).expect("threads");
+    let hasher = platform.hasher(&settings).expect("threads");
     Operations::new(platform, &settings, hasher, platform.keyring().await.expect("keys"))
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::from_fn;
 use portcullis_http::address_of_socket;
-use portcullis_identity::{Error, PasswordHasher, UnusableSecret};
+use portcullis_identity::{Error, UnusableSecret};
 use portcullis_platform::{Clock, Entropy, Misconfigured, SystemClock, SystemEntropy};
 use portcullis_platform_embedded::{Created, EmbeddedDynamoDb};
 use portcullis_service::{LocalPlatform, LocalSettings, OpenError, Operations};
@@ -71,7 +71,7 @@ impl Service {
         let LocalPlatform { platform, engine, created } =
             LocalPlatform::open(inspected, Arc::clone(&clock), Arc::clone(&entropy)).await?;
         let settings = local.settings;
-        let hasher = PasswordHasher::start(settings.identity.argon2, entropy.as_ref())?;
+        let hasher = platform.hasher(&settings)?;
         let operations = Operations::new(&platform, &settings, hasher, platform.keyring().await?);
         let scheduled_jobs = ScheduledJobs::new(Arc::clone(&operations.vault), settings.vault.check_interval);
         let router = router(operations.state(&settings), clock, entropy)?.layer(from_fn(address_of_socket));

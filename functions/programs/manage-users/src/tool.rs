@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis_identity::{Identity, Operator, Origin, PasswordHasher};
+use portcullis_identity::{Identity, Operator, Origin};
 use portcullis_platform::{Clock, Entropy, Environment, SystemClock, SystemEntropy};
 use portcullis_platform_aws::AwsSettings;
 use portcullis_platform_embedded::EmbeddedDynamoDb;
@@ -36,7 +36,7 @@ impl Tool {
             None => on_this_machine(environment.clone()).await?,
         };
         let keyring = platform.keyring().await.map_err(|error| Failure::unusable(&error))?;
-        let hasher = PasswordHasher::start(settings.identity.argon2, platform.entropy.as_ref())?;
+        let hasher = platform.hasher(&settings)?;
         let Operations { identity, vault } = Operations::new(&platform, &settings, hasher, keyring);
         let operator = operator(&environment);
         let origin = Origin { request_id: "manage-users".to_owned(), ..Origin::default() };

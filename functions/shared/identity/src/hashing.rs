@@ -1,6 +1,6 @@
 //! Password hashing on threads of its own: one for each core, with memory that is reused and a queue that is bounded.
 //!
-//! A hash needs 19 MiB and some 15 ms of one core. On the async threads it would hold up everybody; without a bound a
+//! A hash needs 19 MiB and some 9 to 20 ms of one core. On the async threads it would hold up everybody; without a bound a
 //! burst of sign-ins would pile up until nobody is answered. Allocating the memory anew for each hash was measured to
 //! nearly double its time.
 
@@ -8,11 +8,12 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
-use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
+use argon2::{ARGON2ID_IDENT, Algorithm, Params, Version};
 use portcullis_platform::{Entropy, Environment, Misconfigured, Variable};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
+use crate::argon2_backend::{Argon2Backend, Selected, Workspace};
 use crate::error::Error;
 use crate::foreign_hash;
 use crate::password::Password;
@@ -90,15 +91,13 @@ enum Task {
     Verify { stored: String, answer: oneshot::Sender<Option<Verdict>> },
 }
 
-/// Blocks of memory for one hash at a time.
-type Memory = Vec<Block>;
-
 /// What the hashing threads share.
 struct Shared {
     waiting: Mutex<Receiver<Job>>,
+    backend: Selected,
     /// Memory between two hashes. The one last used is taken first, whichever thread used it: it is the one still in
     /// the processor's caches, and as many are made as hashes ever ran at once.
-    memories: Mutex<Vec<Memory>>,
+    workspaces: Mutex<Vec<Workspace>>,
 }
 
 struct Job {
@@ -115,11 +114,19 @@ pub struct PasswordHasher {
 }
 
 impl PasswordHasher {
-    /// Starts one thread for each core.
-    pub fn start(settings: Argon2Settings, entropy: &dyn Entropy) -> Result<Self, Error> {
+    /// Tests the backend and starts one thread for each core. Fails when there are no threads or no randomness.
+    pub fn start(
+        settings: Argon2Settings,
+        backend: Argon2Backend,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, Error> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let (jobs, waiting) = sync_channel(threads * WAITING_PER_THREAD);
-        let shared = Arc::new(Shared { waiting: Mutex::new(waiting), memories: Mutex::default() });
+        let shared = Arc::new(Shared {
+            waiting: Mutex::new(waiting),
+            backend: backend.select(),
+            workspaces: Mutex::default(),
+        });
         for number in 0..threads {
             let shared = Arc::clone(&shared);
             std::thread::Builder::new()
@@ -158,12 +165,14 @@ impl PasswordHasher {
 }
 
 impl Shared {
-    /// Lends memory for one hash; it is back before anybody hears of the result.
-    fn with_memory<T>(&self, hash: impl FnOnce(&mut Memory) -> T) -> T {
-        let memories = || self.memories.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut memory = memories().pop().unwrap_or_default();
-        let hashed = hash(&mut memory);
-        memories().push(memory);
+    /// Lends memory for one hash; it is back before the result is sent.
+    fn with_workspace<T>(&self, hash: impl FnOnce(&mut Workspace) -> T) -> T {
+        let workspaces = || self.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
+        // The lock is held no longer than this statement.
+        let idle = workspaces().pop();
+        let mut workspace = idle.unwrap_or_else(|| Workspace::new(self.backend));
+        let hashed = hash(&mut workspace);
+        workspaces().push(workspace);
         hashed
     }
 }
@@ -177,11 +186,12 @@ fn work(settings: Argon2Settings, shared: &Shared) {
             Task::Hash { answer, .. } if answer.is_closed() => {}
             Task::Verify { answer, .. } if answer.is_closed() => {}
             Task::Hash { salt, answer } => {
-                let hashed = shared.with_memory(|memory| hash(settings, &password, &salt, memory));
+                let hashed = shared.with_workspace(|workspace| hash(settings, &password, &salt, workspace));
                 let _ = answer.send(hashed);
             }
             Task::Verify { stored, answer } => {
-                let verdict = shared.with_memory(|memory| verify(settings, &password, &stored, memory));
+                let verdict =
+                    shared.with_workspace(|workspace| verify(settings, &password, &stored, workspace));
                 let _ = answer.send(verdict);
             }
         }
@@ -189,24 +199,18 @@ fn work(settings: Argon2Settings, shared: &Shared) {
 }
 
 fn argon2id(
-    params: Params,
+    params: &Params,
     password: &[u8],
     salt: &[u8],
-    memory: &mut Memory,
+    workspace: &mut Workspace,
 ) -> Option<[u8; OUTPUT_LENGTH]> {
     let mut output = [0; OUTPUT_LENGTH];
-    let needed = params.block_count();
-    if memory.len() < needed {
-        memory.resize(needed, Block::default());
-    }
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_into_with_memory(password, salt, &mut output, memory.get_mut(..needed)?)
-        .ok()?;
+    workspace.hash((Algorithm::Argon2id, Version::V0x13), params, password, salt, &mut output)?;
     Some(output)
 }
 
-fn hash(settings: Argon2Settings, password: &[u8], salt: &[u8], memory: &mut Memory) -> Option<String> {
-    let output = argon2id(settings.params()?, password, salt, memory)?;
+fn hash(settings: Argon2Settings, password: &[u8], salt: &[u8], workspace: &mut Workspace) -> Option<String> {
+    let output = argon2id(&settings.params()?, password, salt, workspace)?;
     phc_string(settings, salt, &output)
 }
 
@@ -230,9 +234,14 @@ fn nobody(settings: Argon2Settings, entropy: &dyn Entropy) -> Result<String, Err
 }
 
 /// `None` for a stored string that is no hash of ours or of an older system, or asks for more than may be spent.
-fn verify(settings: Argon2Settings, password: &[u8], stored: &str, memory: &mut Memory) -> Option<Verdict> {
-    verify_ours(settings, password, stored, memory).or_else(|| {
-        let is_right = foreign_hash::is_right(password, stored, memory)?;
+fn verify(
+    settings: Argon2Settings,
+    password: &[u8],
+    stored: &str,
+    workspace: &mut Workspace,
+) -> Option<Verdict> {
+    verify_ours(settings, password, stored, workspace).or_else(|| {
+        let is_right = foreign_hash::is_right(password, stored, workspace)?;
         Some(if is_right { Verdict::RightButOutdated } else { Verdict::Wrong })
     })
 }
@@ -242,7 +251,7 @@ fn verify_ours(
     settings: Argon2Settings,
     password: &[u8],
     stored: &str,
-    memory: &mut Memory,
+    workspace: &mut Workspace,
 ) -> Option<Verdict> {
     let stored = PasswordHash::new(stored).ok()?;
     let params = Params::try_from(&stored).ok()?;
@@ -255,7 +264,7 @@ fn verify_ours(
     }
     let cost =
         Argon2Settings { memory_kib: params.m_cost(), iterations: params.t_cost(), lanes: params.p_cost() };
-    let output = argon2id(cost.params()?, password, stored.salt?.as_ref(), memory)?;
+    let output = argon2id(&cost.params()?, password, stored.salt?.as_ref(), workspace)?;
     Some(match aws_lc_rs::constant_time::verify_slices_are_equal(&output, expected.as_bytes()) {
         Err(_) => Verdict::Wrong,
         Ok(()) if cost == settings => Verdict::Right,
@@ -278,7 +287,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_password_meets_its_own_hash_only() {
-        let hasher = PasswordHasher::start(CHEAP, &SystemEntropy).unwrap();
+        let hasher = PasswordHasher::start(CHEAP, Argon2Backend::Auto, &SystemEntropy).unwrap();
         let stored = hasher.hash(&password("right"), &SystemEntropy).await.unwrap();
         assert!(stored.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{stored}");
         assert_eq!(hasher.verify(&password("right"), Some(&stored)).await.unwrap(), Verdict::Right);
@@ -290,10 +299,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_hash_of_another_cost_is_right_but_outdated() {
-        let before =
-            PasswordHasher::start(Argon2Settings { iterations: 2, ..CHEAP }, &SystemEntropy).unwrap();
+        let before = PasswordHasher::start(
+            Argon2Settings { iterations: 2, ..CHEAP },
+            Argon2Backend::Portable,
+            &SystemEntropy,
+        )
+        .unwrap();
         let stored = before.hash(&password("right"), &SystemEntropy).await.unwrap();
-        let now = PasswordHasher::start(CHEAP, &SystemEntropy).unwrap();
+        let now = PasswordHasher::start(CHEAP, Argon2Backend::Auto, &SystemEntropy).unwrap();
         assert_eq!(now.verify(&password("right"), Some(&stored)).await.unwrap(), Verdict::RightButOutdated);
         assert_eq!(now.verify(&password("wrong"), Some(&stored)).await.unwrap(), Verdict::Wrong);
     }
@@ -302,7 +315,7 @@ mod tests {
     fn the_reference_implementation_agrees() {
         // `echo -n password | argon2 somesalt -id -t 2 -k 256 -p 1 -l 32` of the reference command line tool.
         let stored = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
-        let verdict = verify(CHEAP, b"password", stored, &mut Vec::new());
+        let verdict = verify(CHEAP, b"password", stored, &mut Workspace::new(Selected::Accelerated));
         assert_eq!(verdict, Some(Verdict::RightButOutdated));
     }
 
@@ -311,10 +324,14 @@ mod tests {
         let output = "nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
         for parameters in ["m=4194304,t=2,p=1", "m=256,t=4000000,p=1", "m=1024,t=1,p=100"] {
             let stored = format!("$argon2id$v=19${parameters}$c29tZXNhbHQ${output}");
-            assert_eq!(verify(CHEAP, b"password", &stored, &mut Vec::new()), None, "{parameters}");
+            assert_eq!(
+                verify(CHEAP, b"password", &stored, &mut Workspace::new(Selected::Accelerated)),
+                None,
+                "{parameters}"
+            );
         }
         for stored in ["", "password"] {
-            assert_eq!(verify(CHEAP, b"password", stored, &mut Vec::new()), None);
+            assert_eq!(verify(CHEAP, b"password", stored, &mut Workspace::new(Selected::Accelerated)), None);
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use portcullis_platform::{Alias, Environment, Misconfigured, Variable};
 use portcullis_verifier::policy::Policy;
 
+use crate::argon2_backend::{self, Argon2Backend};
 use crate::hashing::{self, Argon2Settings};
 use crate::service_rights::ServiceRights;
 
@@ -116,6 +117,7 @@ pub const VARIABLES: &[Variable] = &[
     hashing::MEMORY,
     hashing::ITERATIONS,
     hashing::LANES,
+    argon2_backend::BACKEND,
     TOTP_ISSUER,
     ROLE_DEFINITIONS,
     SERVICES,
@@ -152,6 +154,8 @@ pub struct IdentitySettings {
     pub rate_limit: bool,
     /// Cost of a password hash.
     pub argon2: Argon2Settings,
+    /// What may compute it.
+    pub argon2_backend: Argon2Backend,
     /// What authenticator apps call this service.
     pub totp_issuer: String,
     /// How long a record of the audit trail is kept.
@@ -195,6 +199,7 @@ impl IdentitySettings {
             email_verification: one_of(environment, &EMAIL_VERIFICATION, ["off", "required"])?,
             rate_limit: one_of(environment, &RATE_LIMIT, ["off", "on"])?,
             argon2: Argon2Settings::read(environment)?,
+            argon2_backend: Argon2Backend::read(environment)?,
             audit_retention: Duration::from_secs(
                 environment.number(&AUDIT_RETENTION_DAYS, 1..=LONGEST / DAY)? * DAY,
             ),

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use portcullis_identity::{Keyring, UnusableSecret};
+use portcullis_identity::{Error, Keyring, PasswordHasher, UnusableSecret};
 use portcullis_platform::{BrokerHttp, Clock, Entropy, KeyWrap, Mailer, Secrets};
 use portcullis_store::Store;
+
+use crate::Settings;
 
 /// Everything the operations need of the world; cheap to clone.
 #[derive(Debug, Clone)]
@@ -31,5 +33,11 @@ impl Platform {
     /// Returns the keys of tokens as the secrets hold them now; fails when one is missing or no key.
     pub async fn keyring(&self) -> Result<Keyring, UnusableSecret> {
         Keyring::load(self.secrets.as_ref()).await
+    }
+
+    /// Returns the threads that hash passwords, started; fails when they cannot be.
+    pub fn hasher(&self, settings: &Settings) -> Result<PasswordHasher, Error> {
+        let identity = &settings.identity;
+        PasswordHasher::start(identity.argon2, identity.argon2_backend, self.entropy.as_ref())
     }
 }
