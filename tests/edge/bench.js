@@ -1,4 +1,5 @@
-// What a request costs in workerd: an empty worker, `jose`, and this one, with the same key and tokens.
+// What a request costs in workerd: an empty worker, `jose`, a worker that does the same with `jose` (peer.js), and this
+// one, with the same key and tokens. OTHER_BUILD may name a folder with another build to measure beside them.
 //
 // CPU is the time the threads of workerd ran, from the scheduler's own count, for a number of requests over a few
 // connections that stay open. All workers run in one process and take turns, in short rounds and in another order each
@@ -28,7 +29,7 @@ const EMPTY_PROXY = (url) => `export default { fetch(request) {
   const { pathname, search } = new URL(request.url);
   return fetch("${url}" + pathname + search, request);
 } };`;
-const JOSE = (keys) => `import { createLocalJWKSet, jwtVerify } from "${path.join(TOOLS, "node_modules/jose/dist/webapi/index.js")}";
+const JOSE = (keys) => `import { createLocalJWKSet, jwtVerify } from "jose";
 const keys = createLocalJWKSet(${JSON.stringify(keys)});
 const options = { algorithms: ["RS256"], issuer: "user_service", audience: "trading_platform", typ: "at+jwt" };
 export default { async fetch(request) {
@@ -37,22 +38,6 @@ export default { async fetch(request) {
     return new Response("ok");
   } catch { return new Response("no", { status: 401 }); }
 } };`;
-const GATE = `import module from "../build/portcullis_edge_bg.wasm";
-import { initSync, Edge } from "../build/portcullis_edge.js";
-import { describe } from "./describe.js";
-import { Identity } from "./identity.js";
-import { Issuer } from "./issuer.js";
-import { variables } from "./variables.js";
-let edge, issuer, identity;
-function start(env) {
-  initSync({ module });
-  issuer = new Issuer();
-  edge = new Edge(variables(env), "bench", Date.now(), issuer);
-  const addresses = JSON.parse(edge.addresses());
-  issuer.serve(edge, addresses.jwks);
-  identity = new Identity(edge, addresses, env.SERVICE_TOKEN);
-}
-`;
 // What nobody can do without: the header is read, its bytes are made and WebCrypto verifies a signature.
 const SIGNATURE = (jwk) => `const { subtle } = crypto;
 const encoder = new TextEncoder();
@@ -65,38 +50,6 @@ export default { fetch(request) {
   const bytes = encoder.encode(request.headers.get("authorization"));
   return subtle.verify(algorithm.name, key, signature, bytes).then(() => new Response("ok"));
 } };`;
-// What jose does: a token is verified, from a gate built with one more export for it.
-const TOKEN = `${GATE}
-const encoder = new TextEncoder();
-export default { fetch(request, env) {
-  if (!edge) start(env);
-  const token = encoder.encode(request.headers.get("authorization").slice(7));
-  const answer = (isGood) => isGood ? new Response("ok") : new Response("no", { status: 401 });
-  const isGood = edge.verify_token(token, Date.now());
-  if (isGood !== undefined) return answer(isGood);
-  return issuer.outcome((ticket, isValid) => answer(edge.token_verified(ticket, isValid)));
-} };`;
-// The whole decision (route, token, policy, revocations, proof), answered like the empty worker instead of forwarded.
-const DECISION = `${GATE}
-export default { fetch(request, env, ctx) {
-  if (!edge) start(env);
-  const ask = describe(request);
-  const now = Date.now();
-  const follow = (verdict) => {
-    if (verdict === undefined) {
-      return issuer.outcome((ticket, isValid) => follow(edge.resume(ticket, isValid)));
-    }
-    const head = verdict.slice(0, 3);
-    if (head[1] === "l" || head[2] === "l") identity.refresh(ctx);
-    switch (head[0]) {
-      case "F": return new Response("ok");
-      case "R": return identity.wait(ctx).then(() => follow(edge.admit(ask, now, Date.now())));
-      default: return new Response(verdict, { status: 401 });
-    }
-  };
-  return follow(edge.admit(ask, now, now));
-} };`;
-
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "edge-bench-"));
 const quoted = (value) => JSON.stringify(value);
 function source(name, code) {
@@ -122,26 +75,30 @@ const variables = {
     { prefix: "/v1/trading", service: "trading", upstreams: [upstream.url], critical: true },
   ]),
 };
+/// One file of a worker and what it imports.
+function bundled(name, file) {
+  const options = ["--bundle", "--format=esm", "--minify", "--platform=browser", `--alias:jose=${path.join(TOOLS, "node_modules/jose/dist/webapi/index.js")}`];
+  return source(name, execFileSync(esbuild, [file, ...options]).toString());
+}
 const joseSource = path.join(folder, "jose-source.js");
 fs.writeFileSync(joseSource, JOSE(keys));
-const bundled = execFileSync(esbuild, [joseSource, "--bundle", "--format=esm", "--minify", "--platform=browser"]).toString();
-execFileSync(path.join(WORKER, "build.sh"), [path.join(folder, "build"), "--features", "measure"], { stdio: "inherit" });
-/// A module that takes the place of js/index.js, beside the files it imports.
-const inPlace = (name, code, build) => {
-  const [, ...files] = modules(build);
-  return [source(name, code)[0].replace(`"${name}.js"`, `"js/${name}.js"`), ...files];
-};
-const token = inPlace("token", TOKEN, path.join(folder, "build"));
-const decision = inPlace("decision", DECISION);
+// A build that stops early where the variable MEASURE says so.
+const measured = modules(path.join(WORKER, "build-measure"));
+execFileSync(path.join(WORKER, "build.sh"), ["build-measure", "--features", "measure"], { stdio: "inherit" });
 
 const services = {
   empty: worker(source("empty", EMPTY), []),
   signature: worker(source("signature", SIGNATURE(keys.keys[0])), []),
-  jose: worker(source("jose", bundled), []),
-  token: worker(token, text(variables)),
-  decision: worker(decision, text(variables)),
+  jose: worker(bundled("jose", joseSource), []),
+  // What `jose` does: a token is verified.
+  token: worker(measured, text({ ...variables, MEASURE: "token" })),
+  // The whole decision (route, token, policy, revocations, proof), answered like the empty worker instead of forwarded.
+  decision: worker(measured, text({ ...variables, MEASURE: "decision" })),
   proxy: worker(source("proxy", EMPTY_PROXY(upstream.url)), []),
+  peer: worker(bundled("peer", path.join(import.meta.dirname, "peer.js")), text(variables)),
   edge: worker(modules(), text(variables)),
+  // Another build of the worker, to compare with this one.
+  ...(process.env.OTHER_BUILD ? { other: worker(modules(path.resolve(process.env.OTHER_BUILD)), text(variables)) } : {}),
 };
 let server = await start(Object.entries(services));
 
@@ -187,8 +144,11 @@ const series = {
   "decision, first": ["decision", (fresh) => fresh],
   "decision, repeated": ["decision", () => once],
   "empty proxy": ["proxy", () => once],
+  "peer, first": ["peer", (fresh) => fresh],
+  "peer, repeated": ["peer", () => once],
   "edge, first": ["edge", (fresh) => fresh],
   "edge, repeated": ["edge", () => once],
+  ...(services.other ? { "other, first": ["other", (fresh) => fresh], "other, repeated": ["other", () => once] } : {}),
 };
 const results = Object.fromEntries(Object.keys(series).map((name) => [name, []]));
 for (let round = -WARM_UP; round < ROUNDS; round += 1) {
@@ -213,7 +173,7 @@ async function firstAnswer(name) {
   await server.close();
   return [answered - began, answered - listening];
 }
-const starts = Object.fromEntries(["empty", "jose", "decision", "edge"].map((name) => [name, []]));
+const starts = Object.fromEntries(["empty", "jose", "peer", "edge"].map((name) => [name, []]));
 for (let round = 0; round < STARTS; round += 1) {
   for (const name of Object.keys(starts)) starts[name].push(await firstAnswer(name));
 }
@@ -231,16 +191,24 @@ for (const [name, list] of Object.entries(results)) {
 for (const [word, typical] of [["median", median], ["quiet rounds", quiet]]) {
   const added = (name, base) => typical(results[name]) - typical(results[base]);
   const share = (name, of) => (added(name, "empty") / added(of, "empty")).toFixed(2);
-  const whole = (name) => added(name, "empty proxy").toFixed(0);
-  console.log(`${word}: jose adds ${added("jose, first", "empty").toFixed(0)} µs to the empty worker; as a share of that, reading the header and verifying a signature adds ${share("signature alone", "jose, first")}, the token alone first ${share("token, first", "jose, first")} (aim 0.65), repeated ${share("token, repeated", "jose, first")} (aim 0.20), the whole decision ${share("decision, first", "jose, first")} and ${share("decision, repeated", "jose, first")}`);
-  console.log(`${word}: the whole worker (routing, policy, revocations, proof, headers) adds to an empty proxy: first ${whole("edge, first")} µs, repeated ${whole("edge, repeated")} µs`);
+  const whole = (name) => added(name, "empty proxy");
+  const ofPeer = (name, of) => (whole(name) / whole(of)).toFixed(2);
+  console.log(`${word}: jose adds ${added("jose, first", "empty").toFixed(0)} µs to the empty worker; as a share of that, reading the header and verifying a signature adds ${share("signature alone", "jose, first")}, the token alone first ${share("token, first", "jose, first")}, repeated ${share("token, repeated", "jose, first")}, the whole decision ${share("decision, first", "jose, first")} and ${share("decision, repeated", "jose, first")}`);
+  for (const name of ["peer", "edge", ...(services.other ? ["other"] : [])]) {
+    const [first, repeated] = [`${name}, first`, `${name}, repeated`];
+    console.log(`${word}: ${name} adds to an empty proxy: first ${whole(first).toFixed(0)} µs (${ofPeer(first, "peer, first")} of the peer), repeated ${whole(repeated).toFixed(0)} µs (${ofPeer(repeated, "peer, repeated")})`);
+  }
+  for (const times of ["first", "repeated"]) {
+    const shell = whole(`edge, ${times}`) - added(`decision, ${times}`, "empty");
+    console.log(`${word}: the shell around the decision, ${times}: ${shell.toFixed(0)} µs (aim 100)`);
+  }
 }
 for (const [name, list] of Object.entries(starts)) {
   const [whole, own] = [0, 1].map((at) => median(list.map((times) => times[at])).toFixed(0));
   console.log(`first answer of a fresh isolate, ${name}: ${own} ms after workerd listens, ${whole} ms after its start`);
 }
-const wasm = fs.readFileSync(path.join(WORKER, "build/portcullis_edge_bg.wasm"));
-console.log(`WebAssembly: ${wasm.length} bytes, ${gzipSync(wasm, { level: 9 }).length} with gzip -9 (aim ${100 * 1024})`);
+const wasm = fs.readFileSync(path.join(WORKER, "build/index_bg.wasm"));
+console.log(`WebAssembly: ${wasm.length} bytes, ${gzipSync(wasm, { level: 9 }).length} with gzip -9 (aim ${160 * 1024})`);
 
 await identity.close();
 await upstream.close();

@@ -79,7 +79,7 @@ function damageJson(json) {
 test(`${TOKENS} damaged tokens (SEED=${seed})`, { timeout: 1_800_000 }, async () => {
   const key = await newKey();
   const jwks = jose.createLocalJWKSet({ keys: [key.jwk] });
-  const admits = await gate([key.jwk]);
+  const { admits, close } = await gate([key.jwk]);
   const now = Math.floor(Date.now() / 1000);
   const header = JSON.stringify({ alg: "RS256", typ: "at+jwt", kid: key.kid });
   const payload = JSON.stringify({
@@ -105,7 +105,7 @@ test(`${TOKENS} damaged tokens (SEED=${seed})`, { timeout: 1_800_000 }, async ()
     }
   };
   const good = signed(header, payload);
-  assert.ok(admits(good) && (await jose_accepts(good)), "both accept a good token");
+  assert.ok((await admits(good)) && (await jose_accepts(good)), "both accept a good token");
 
   const verdicts = { both: 0, neither: 0, "jose alone": 0 };
   for (let count = 0; count < TOKENS; count += 1) {
@@ -117,11 +117,12 @@ test(`${TOKENS} damaged tokens (SEED=${seed})`, { timeout: 1_800_000 }, async ()
       if (below(3) === 0) token = damage(token);
     }
     // A header line cannot hold these, and HTTP takes blanks off its ends.
-    if (/[\r\n\u0000]/.test(token) || token !== token.trim()) continue;
-    const [ours, theirs] = [admits(token), await jose_accepts(token)];
+    if (/[^\t\x20-\x7e\x80-\xff]/.test(token) || token !== token.trim()) continue;
+    const [ours, theirs] = await Promise.all([admits(token), jose_accepts(token)]);
     assert.ok(!ours || theirs, `SEED=${seed}: we accept what jose refuses: ${token}`);
     verdicts[ours ? "both" : theirs ? "jose alone" : "neither"] += 1;
   }
+  await close();
   console.log(verdicts);
   assert.ok(verdicts.both > 50, "some damage does no harm, and both know it");
 });

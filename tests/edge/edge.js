@@ -17,12 +17,9 @@ const COMPATIBILITY_DATE = /compatibility_date = "(.+)"/.exec(
 
 const quoted = (value) => JSON.stringify(String(value));
 
-/// Modules by the names under which index.js imports them.
+/// The modules that `edge/worker/build.sh` makes, by the names under which they import each other.
 export function modules(build = path.join(WORKER, "build")) {
-  const own = fs.readdirSync(path.join(WORKER, "js")).filter((name) => name !== "index.js");
-  const scripts = ["index.js", ...own].map((name) => embedded(`js/${name}`, path.join(WORKER, "js", name)));
-  const built = ["portcullis_edge.js", "portcullis_edge_bg.wasm"];
-  return [...scripts, ...built.map((name) => embedded(`build/${name}`, path.join(build, name)))];
+  return ["index.js", "index_bg.wasm"].map((name) => embedded(name, path.join(build, name)));
 }
 
 /// A module of this name, read from this file.
@@ -31,9 +28,9 @@ export function embedded(name, file) {
   return `(name = ${quoted(name)}, ${kind} = embed ${quoted(path.relative(os.tmpdir(), file))})`;
 }
 
-export function worker(sources, bindings, { date = COMPATIBILITY_DATE, cache } = {}) {
+export function worker(sources, bindings, { cache } = {}) {
   const outbound = cache ? `, cacheApiOutbound = ${quoted(cache)}` : "";
-  return `(modules = [${sources.join(", ")}], compatibilityDate = ${quoted(date)}, bindings = [${bindings.join(", ")}]${outbound})`;
+  return `(modules = [${sources.join(", ")}], compatibilityDate = ${quoted(COMPATIBILITY_DATE)}, bindings = [${bindings.join(", ")}]${outbound})`;
 }
 
 export function text(variables) {

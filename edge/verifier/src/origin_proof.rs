@@ -8,41 +8,29 @@ use alloc::format;
 use alloc::string::String;
 use core::fmt::Write as _;
 
+use crate::identity_headers::IdentityHeaders;
+
 /// The header the proof travels in.
 pub const HEADER: &str = "x-edge-proof";
 
-/// How far the time of a proof may be from the clock of whoever checks it.
+/// How far the time of a proof may be from the clock of the service that checks it.
 pub const MAX_AGE_SECONDS: u64 = 30;
 
 const VERSION: &str = "v1";
 
-/// What the edge says of a request. A field that does not apply is empty.
+/// What the edge states about a request. A field that does not apply is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Statement<'a> {
-    /// When it was forwarded, in Unix seconds.
+    /// When the request was forwarded, in Unix seconds.
     pub time: u64,
-    /// The service it was forwarded to: a proof for one service is none for another.
+    /// The service it was forwarded to: a proof for one service is not valid for another.
     pub service: &'a str,
     /// The method.
     pub method: &'a str,
     /// Path and query as they were forwarded.
     pub target: &'a str,
-    /// `X-User-Id`.
-    pub user_id: &'a str,
-    /// `X-User-Email`.
-    pub email: &'a str,
-    /// `X-User-Roles`.
-    pub roles: &'a str,
-    /// `X-User-Scopes`.
-    pub scopes: &'a str,
-    /// `X-Session-Id`.
-    pub session_id: &'a str,
-    /// `X-Auth-Method`.
-    pub auth_method: &'a str,
-    /// `X-Request-Id`.
-    pub request_id: &'a str,
-    /// `X-Client-Address`.
-    pub client_address: &'a str,
+    /// The identity headers as they were sent.
+    pub headers: IdentityHeaders<&'a str>,
 }
 
 /// A proof as it arrived, not compared yet.
@@ -55,24 +43,13 @@ pub struct UnverifiedProof {
 }
 
 impl Statement<'_> {
-    /// The text under the HMAC: the version, then every field on a line of its own, in the order they are declared. No
-    /// field can hold a line break (they are header values or parts of a request line), so no two statements share a
-    /// text; `None` if one does nevertheless.
+    /// Returns the text under the HMAC: the version, then every field on a line of its own, in the order they are
+    /// declared. No field can hold a line break (they are header values or parts of a request line), so no two statements
+    /// share a text; `None` if one does nevertheless.
     pub fn canonical(&self) -> Option<String> {
-        let fields = [
-            self.service,
-            self.method,
-            self.target,
-            self.user_id,
-            self.email,
-            self.roles,
-            self.scopes,
-            self.session_id,
-            self.auth_method,
-            self.request_id,
-            self.client_address,
-        ];
-        let length = fields.iter().map(|field| field.len() + 1).sum::<usize>();
+        let request = [self.service, self.method, self.target];
+        let fields = request.into_iter().chain(self.headers.into_iter().map(|(_, value)| value));
+        let length = fields.clone().map(|field| field.len() + 1).sum::<usize>();
         let mut text = String::with_capacity(length + 48);
         write!(text, "portcullis-edge-{VERSION}\n{}", self.time).ok()?;
         for field in fields {
@@ -86,7 +63,7 @@ impl Statement<'_> {
     }
 }
 
-/// The value of the header.
+/// Returns the value of the header.
 pub fn header_value(time: u64, mac: &[u8; 32]) -> String {
     let mut digits = [0; 64];
     // Twice as many digits as bytes, and digits are text: neither can fail.
@@ -95,7 +72,7 @@ pub fn header_value(time: u64, mac: &[u8; 32]) -> String {
 }
 
 impl UnverifiedProof {
-    /// Reads the value of the header, of which there is exactly one spelling.
+    /// Returns the proof a header value holds; `None` for any spelling but the one of [`header_value`].
     pub fn parse(value: &str) -> Option<Self> {
         let (time, digits) = value.strip_prefix("v1;t=")?.split_once(';')?;
         let mut mac = [0; 32];
@@ -104,7 +81,7 @@ impl UnverifiedProof {
         (header_value(proof.time, &proof.mac) == value).then_some(proof)
     }
 
-    /// Whether it was made recently, by clocks that differ a little.
+    /// Returns whether the proof was made recently, by clocks that differ a little.
     pub fn is_fresh(&self, now: u64) -> bool {
         self.time.abs_diff(now) <= MAX_AGE_SECONDS
     }
@@ -121,14 +98,16 @@ mod tests {
         service: "portfolio",
         method: "GET",
         target: "/v1/portfolio?x=1",
-        user_id: "usr_a",
-        email: "asha@example.com",
-        roles: "user,trader",
-        scopes: "",
-        session_id: "ses_1",
-        auth_method: "pwd",
-        request_id: "r-1",
-        client_address: "192.0.2.1",
+        headers: IdentityHeaders {
+            user_id: "usr_a",
+            email: "asha@example.com",
+            roles: "user,trader",
+            scopes: "",
+            session_id: "ses_1",
+            auth_method: "pwd",
+            request_id: "r-1",
+            client_address: "192.0.2.1",
+        },
     };
 
     #[test]
@@ -152,8 +131,9 @@ mod tests {
 
     #[test]
     fn a_field_cannot_pass_for_two() {
-        assert_eq!(Statement { email: "a\nadmin", ..STATEMENT }.canonical(), None);
-        let shifted = Statement { user_id: "", email: "usr_a", ..STATEMENT };
+        let with = |headers| Statement { headers, ..STATEMENT };
+        assert_eq!(with(IdentityHeaders { email: "a\nadmin", ..STATEMENT.headers }).canonical(), None);
+        let shifted = with(IdentityHeaders { user_id: "", email: "usr_a", ..STATEMENT.headers });
         assert_ne!(shifted.canonical(), STATEMENT.canonical());
     }
 

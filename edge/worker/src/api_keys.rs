@@ -1,4 +1,4 @@
-//! API keys the identity service was asked about a moment ago.
+//! API keys that were looked up at the identity service a moment ago.
 
 use std::num::NonZeroUsize;
 use std::rc::Rc;
@@ -10,13 +10,13 @@ use crate::Millis;
 use crate::caller::Caller;
 use crate::remembered::{Cache, Fingerprint, cache};
 
-/// How long an answer counts: a key that is withdrawn works no longer than this.
+/// How long a look-up counts: a key that is withdrawn works no longer than this.
 const LIFETIME: Millis = 30_000;
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
-/// Longer answers are not looked at.
-const MAX_ANSWER_BYTES: usize = 16 * 1024;
+/// Longer responses are not read.
+const MAX_LOOKUP_BYTES: usize = 16 * 1024;
 
-/// The answers, by the digest of the key.
+/// The results, by the digest of the key.
 #[derive(Debug)]
 pub(crate) struct ApiKeys(Cache<Known>);
 
@@ -29,16 +29,16 @@ struct Known {
 
 /// What is known of a key.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Standing<'k> {
+pub(crate) enum KeyStatus<'k> {
     Good(&'k Rc<Caller>),
     Bad,
     /// The identity service has to be asked.
     Unknown,
 }
 
-/// What the identity service answers.
+/// The response of the identity service.
 #[derive(Debug, Deserialize)]
-struct Answer {
+struct Lookup {
     active: bool,
     #[serde(default)]
     user_id: Option<String>,
@@ -48,21 +48,21 @@ struct Answer {
     scopes: Option<Vec<String>>,
 }
 
-/// The identity service answered something else.
+/// The response of the identity service cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the answer about an API key is malformed")]
-pub struct MalformedAnswer;
+#[error("the response about an API key is malformed")]
+pub struct MalformedLookup;
 
-impl Answer {
-    /// Who holds the key. A scope that is none narrows the key to something nobody knows: the whole answer is refused.
-    fn holder(self, proven_at: u64) -> Result<Caller, MalformedAnswer> {
-        let user_id = self.user_id.filter(|id| !id.is_empty()).ok_or(MalformedAnswer)?;
+impl Lookup {
+    /// Who holds the key. A scope that is none narrows the key to something nobody knows: the whole response is refused.
+    fn holder(self, proven_at: u64) -> Result<Caller, MalformedLookup> {
+        let user_id = self.user_id.filter(|id| !id.is_empty()).ok_or(MalformedLookup)?;
         let scopes = self.scopes.unwrap_or_default();
         let scopes: Result<Vec<Grant>, _> = scopes.iter().map(|scope| scope.parse()).collect();
         Ok(Caller::with_key(
             user_id,
             self.roles.unwrap_or_default(),
-            scopes.map_err(|_| MalformedAnswer)?,
+            scopes.map_err(|_| MalformedLookup)?,
             proven_at,
         ))
     }
@@ -73,12 +73,12 @@ impl ApiKeys {
         Self(cache(CAPACITY))
     }
 
-    pub(crate) fn find(&mut self, key: Fingerprint, now: Millis) -> Standing<'_> {
+    pub(crate) fn find(&mut self, key: Fingerprint, now: Millis) -> KeyStatus<'_> {
         match self.0.get(&key) {
             Some(Known { caller, until }) if now < *until => {
-                caller.as_ref().map_or(Standing::Bad, Standing::Good)
+                caller.as_ref().map_or(KeyStatus::Bad, KeyStatus::Good)
             }
-            _ => Standing::Unknown,
+            _ => KeyStatus::Unknown,
         }
     }
 
@@ -87,19 +87,19 @@ impl ApiKeys {
         self.0.pop(&key);
     }
 
-    /// Takes the answer to a question put at `asked_at`. A key with an end counts no longer than that.
-    pub(crate) fn answered(
+    /// Takes the response to a look-up made at `asked_at`. A key with an end counts no longer than that.
+    pub(crate) fn looked_up(
         &mut self,
         key: Fingerprint,
         json: &[u8],
         ends_at: Option<Millis>,
         asked_at: Millis,
-    ) -> Result<(), MalformedAnswer> {
-        if json.len() > MAX_ANSWER_BYTES {
-            return Err(MalformedAnswer);
+    ) -> Result<(), MalformedLookup> {
+        if json.len() > MAX_LOOKUP_BYTES {
+            return Err(MalformedLookup);
         }
-        let answer: Answer = serde_json::from_slice(json).map_err(|_| MalformedAnswer)?;
-        let caller = if answer.active { Some(Rc::new(answer.holder(asked_at / 1000)?)) } else { None };
+        let lookup: Lookup = serde_json::from_slice(json).map_err(|_| MalformedLookup)?;
+        let caller = if lookup.active { Some(Rc::new(lookup.holder(asked_at / 1000)?)) } else { None };
         let until = asked_at.saturating_add(LIFETIME).min(ends_at.unwrap_or(Millis::MAX));
         self.0.put(key, Known { caller, until });
         Ok(())
@@ -115,23 +115,23 @@ mod tests {
     #[test]
     fn an_answer_counts_for_half_a_minute() {
         let (mut keys, key) = (ApiKeys::new(), Fingerprint::of("a key"));
-        assert_eq!(keys.find(key, 0), Standing::Unknown);
-        keys.answered(key, GOOD, None, 0).unwrap();
+        assert_eq!(keys.find(key, 0), KeyStatus::Unknown);
+        keys.looked_up(key, GOOD, None, 0).unwrap();
         assert!(
-            matches!(keys.find(key, 29_999), Standing::Good(caller) if caller.reaches("portfolio", None))
+            matches!(keys.find(key, 29_999), KeyStatus::Good(caller) if caller.reaches("portfolio", None))
         );
-        assert_eq!(keys.find(key, 30_000), Standing::Unknown);
-        assert_eq!(keys.find(Fingerprint::of("a kez"), 0), Standing::Unknown, "another key");
-        keys.answered(key, br#"{"active":false,"roles":null}"#, None, 30_000).unwrap();
-        assert_eq!(keys.find(key, 30_001), Standing::Bad);
+        assert_eq!(keys.find(key, 30_000), KeyStatus::Unknown);
+        assert_eq!(keys.find(Fingerprint::of("a kez"), 0), KeyStatus::Unknown, "another key");
+        keys.looked_up(key, br#"{"active":false,"roles":null}"#, None, 30_000).unwrap();
+        assert_eq!(keys.find(key, 30_001), KeyStatus::Bad);
     }
 
     #[test]
     fn a_key_ends_when_it_ends() {
         let (mut keys, key) = (ApiKeys::new(), Fingerprint::of("a key"));
-        keys.answered(key, GOOD, Some(1000), 0).unwrap();
-        assert!(matches!(keys.find(key, 999), Standing::Good(_)));
-        assert_eq!(keys.find(key, 1000), Standing::Unknown);
+        keys.looked_up(key, GOOD, Some(1000), 0).unwrap();
+        assert!(matches!(keys.find(key, 999), KeyStatus::Good(_)));
+        assert_eq!(keys.find(key, 1000), KeyStatus::Unknown);
     }
 
     #[test]
@@ -147,8 +147,8 @@ mod tests {
             br#"{"active":true,"user_id":"usr_a","roles":"admin"}"#,
             br#"{"active":true,"user_id":"usr_a","roles":["user"],"scopes":["everything"]}"#,
         ] {
-            assert_eq!(keys.answered(key, json, None, 0), Err(MalformedAnswer));
-            assert_eq!(keys.find(key, 0), Standing::Unknown);
+            assert_eq!(keys.looked_up(key, json, None, 0), Err(MalformedLookup));
+            assert_eq!(keys.find(key, 0), KeyStatus::Unknown);
         }
     }
 }

@@ -1,22 +1,24 @@
-//! Requests that wait for the outcome of a signature.
+//! Requests that wait for the verification of a signature.
+
+use std::rc::Rc;
 
 use portcullis_verifier::AwaitedToken;
 
 use crate::gate::Moment;
 use crate::remembered::Fingerprint;
+use crate::request_head::RequestHead;
 
-/// How many may wait. WebCrypto answers before the next request is looked at, unless a key is still being imported; what
-/// is pushed out is asked again from the beginning.
+/// How many may wait. WebCrypto finishes before the next request is looked at, unless a key is still being imported; a
+/// request that is pushed out is decided again from the start.
 const CAPACITY: usize = 64;
 
 /// Names one request that waits.
 pub type Ticket = u32;
 
-/// A request as it stood when its signature was asked about.
+/// A request as it was when the verification of its signature began.
 #[derive(Debug)]
 pub(crate) struct Undecided {
-    /// The request as the shell described it.
-    pub(crate) lines: String,
+    pub(crate) head: Rc<RequestHead>,
     pub(crate) fingerprint: Fingerprint,
     pub(crate) token: AwaitedToken,
     pub(crate) moment: Moment,
@@ -34,7 +36,7 @@ impl Awaiting {
         Self { places: [const { None }; CAPACITY], next: 0 }
     }
 
-    /// The ticket of the request that is put here next.
+    /// Returns the ticket of the request that is put here next.
     pub(crate) fn next_ticket(&self) -> Ticket {
         self.next
     }
@@ -49,7 +51,7 @@ impl Awaiting {
         ticket
     }
 
-    /// Each ticket counts once.
+    /// Returns the request of a ticket, which counts once.
     pub(crate) fn take(&mut self, ticket: Ticket) -> Option<Undecided> {
         let place = self.places.get_mut(ticket as usize % CAPACITY)?;
         place.take_if(|(held, _)| *held == ticket).map(|(_, undecided)| undecided)

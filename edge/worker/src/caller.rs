@@ -1,8 +1,8 @@
-//! Who is behind a request, once that is proven.
+//! The caller of a request, once it is proven.
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use portcullis_verifier::Claims;
 use portcullis_verifier::policy::{Grant, Permission};
+use portcullis_verifier::{Claims, IdentityHeaders};
 
 /// What cannot stand in a header as it is, or would separate values there.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b',').add(b';').add(b'"');
@@ -14,12 +14,14 @@ pub(crate) struct Caller {
     pub(crate) roles: Vec<String>,
     /// Empty for an API key.
     pub(crate) session_id: String,
-    /// The epoch of the account the token is of; 0 for an API key.
-    pub(crate) epoch: u64,
+    /// The session epoch of the token; 0 for an API key.
+    pub(crate) session_epoch: u64,
     pub(crate) method: AuthMethod,
     /// When the proof was made, in Unix seconds: for a token its `iat`, for an API key the last look at it.
     pub(crate) proven_at: u64,
-    pub(crate) told: Told,
+    /// What a service is told of the caller, as it is sent: no value can be taken for two. The headers about the request
+    /// are empty.
+    pub(crate) identity: IdentityHeaders<String>,
 }
 
 /// How the caller was proven.
@@ -32,31 +34,19 @@ pub(crate) enum AuthMethod {
     },
 }
 
-/// What a service is told of a caller, as it is sent: no value can be taken for two. What does not apply is empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Told {
-    pub(crate) user_id: String,
-    pub(crate) email: String,
-    pub(crate) roles: String,
-    pub(crate) scopes: String,
-    pub(crate) session_id: String,
-    pub(crate) method: &'static str,
-}
-
 impl Caller {
     /// The holder of an API key, as the identity service knew them at `proven_at`.
     pub(crate) fn with_key(user_id: String, roles: Vec<String>, scopes: Vec<Grant>, proven_at: u64) -> Self {
-        let told = Told {
+        let identity = IdentityHeaders {
             user_id: escaped(&user_id),
-            email: String::new(),
             roles: list(roles.iter().map(|role| escaped(role))),
             // A grant is made of words, `:` and `*`.
             scopes: list(scopes.iter().map(ToString::to_string)),
-            session_id: String::new(),
-            method: "api_key",
+            auth_method: "api_key".into(),
+            ..IdentityHeaders::default()
         };
         let method = AuthMethod::ApiKey { scopes };
-        Self { user_id, roles, session_id: String::new(), epoch: 0, method, proven_at, told }
+        Self { user_id, roles, session_id: String::new(), session_epoch: 0, method, proven_at, identity }
     }
 
     /// Whether nothing narrower than the roles stands in the way to a service: the scopes of a key must cover the
@@ -74,22 +64,22 @@ impl Caller {
 
 impl From<Claims> for Caller {
     fn from(claims: Claims) -> Self {
-        let told = Told {
+        let identity = IdentityHeaders {
             user_id: escaped(&claims.sub),
             email: escaped(&claims.email),
             roles: list(claims.roles.iter().map(|role| escaped(role))),
-            scopes: String::new(),
             session_id: escaped(&claims.session_id),
-            method: "jwt",
+            auth_method: "jwt".into(),
+            ..IdentityHeaders::default()
         };
         Self {
             user_id: claims.sub,
             roles: claims.roles,
             session_id: claims.session_id,
-            epoch: claims.epoch,
+            session_epoch: claims.epoch,
             method: AuthMethod::Token,
             proven_at: claims.iat,
-            told,
+            identity,
         }
     }
 }
@@ -137,8 +127,8 @@ mod tests {
 
     #[test]
     fn what_a_service_is_told_of_a_key() {
-        let Told { roles, scopes, email, session_id, method, .. } = key(&["a:b", "*:c"]).told;
-        assert_eq!((roles.as_str(), scopes.as_str(), method), ("user,a%2Cb", "a:b,*:c", "api_key"));
+        let IdentityHeaders { roles, scopes, email, session_id, auth_method, .. } = key(&["a:b", "*:c"]).identity;
+        assert_eq!((roles.as_str(), scopes.as_str(), auth_method.as_str()), ("user,a%2Cb", "a:b,*:c", "api_key"));
         assert_eq!((email, session_id), (String::new(), String::new()));
     }
 }

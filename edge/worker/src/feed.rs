@@ -61,7 +61,7 @@ impl Feed {
 
     /// Whether the token of this caller is to be refused.
     pub(crate) fn covers(&self, caller: &Caller) -> bool {
-        self.list.covers(&caller.session_id, &caller.user_id, caller.epoch)
+        self.list.covers(&caller.session_id, &caller.user_id, caller.session_epoch)
     }
 
     /// Whether something was revoked for this holder of an API key since the last look at it.

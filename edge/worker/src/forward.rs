@@ -1,62 +1,115 @@
-//! What a service is told of a request that passed.
+//! A request that may pass: where it goes, and what the service is told about it.
 
 use std::rc::Rc;
 
-use portcullis_verifier::origin_proof::Statement;
+use portcullis_verifier::IdentityHeaders;
+use portcullis_verifier::origin_proof::{self, Statement};
 use portcullis_verifier::route::Route;
 
-use crate::ask::Ask;
+use crate::Millis;
 use crate::caller::{Caller, escaped};
 use crate::cors::Page;
+use crate::request_head::RequestHead;
 use crate::settings::Settings;
-use crate::verdict::Forward;
 
-/// The request as it goes on, with its proof; nothing if that cannot be made.
-pub(crate) fn forward(
-    settings: &Settings,
-    route: &Route,
-    ask: &Ask<'_>,
-    query: Option<&str>,
+/// A request that may pass.
+#[derive(Debug)]
+pub struct Forward {
+    /// Origins to try in turn.
+    pub upstreams: Vec<String>,
+    /// Path and query to ask for there.
+    pub target: String,
+    /// How long an upstream may take to begin its response.
+    pub timeout: Millis,
+    /// Whether the method is idempotent, so that the request may be sent again (RFC 9110 section 9.2.2).
+    pub is_idempotent: bool,
+    /// Whether it becomes a WebSocket.
+    pub is_websocket: bool,
+    /// The id of the request.
+    pub request_id: String,
+    /// The headers the edge adds to the response, apart from those on every response.
+    pub response_headers: Vec<(&'static str, String)>,
+    /// The proven caller; `None` on a public route.
     caller: Option<Rc<Caller>>,
-    request_id: String,
-    now_seconds: u64,
-) -> Option<Forward> {
-    let query = query.unwrap_or_default();
-    let mut target = String::with_capacity(ask.path.len() + 1 + query.len());
-    target.push_str(ask.path);
+    /// The address of the client, as a header can hold it.
+    client_address: String,
+    /// The proof that the request came through the edge.
+    proof: String,
+}
+
+impl Forward {
+    /// Returns the request as it goes on, with its proof; `None` if the proof cannot be made.
+    pub(crate) fn new(
+        settings: &Settings,
+        route: &Route,
+        head: &RequestHead,
+        query: Option<&str>,
+        caller: Option<Rc<Caller>>,
+        request_id: String,
+        now_seconds: u64,
+    ) -> Option<Self> {
+        let target = target(head.url.path(), query.unwrap_or_default());
+        let client_address = escaped(&head.client_address);
+        let proof = settings.proof_key.sign(&Statement {
+            time: now_seconds,
+            service: route.service(),
+            method: &head.method,
+            target: &target,
+            headers: identity_headers(caller.as_deref(), &request_id, &client_address),
+        })?;
+        let page = Page::of(&head.origin, &settings.origins);
+        Some(Self {
+            upstreams: route.upstreams().to_vec(),
+            target,
+            timeout: route
+                .timeout_seconds()
+                .map_or(settings.upstream_timeout, |seconds| u64::from(seconds) * 1000),
+            is_idempotent: matches!(head.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE"),
+            is_websocket: head.is_websocket(),
+            request_id,
+            response_headers: page.headers().map(|(name, value)| (name, value.to_owned())).collect(),
+            caller,
+            client_address,
+            proof,
+        })
+    }
+
+    /// Returns whether a proven caller sent the request, so that no cache may answer it.
+    pub fn is_personal(&self) -> bool {
+        self.caller.is_some()
+    }
+
+    /// Returns the name under which the rate limit counts the request: the user, or the address if there is no user.
+    pub fn rate_limit_key(&self) -> String {
+        match &self.caller {
+            Some(caller) => format!("user:{}", caller.identity.user_id),
+            None => format!("address:{}", self.client_address),
+        }
+    }
+
+    /// Returns every header the edge adds to the request, with its value.
+    pub fn request_headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let identity = identity_headers(self.caller.as_deref(), &self.request_id, &self.client_address);
+        identity.into_iter().filter(|(_, value)| !value.is_empty()).chain([(origin_proof::HEADER, self.proof.as_str())])
+    }
+}
+
+/// Returns the identity headers of one request: what is known of the caller, and what is known of the request.
+fn identity_headers<'a>(
+    caller: Option<&'a Caller>,
+    request_id: &'a str,
+    client_address: &'a str,
+) -> IdentityHeaders<&'a str> {
+    let identity = caller.map(|caller| caller.identity.borrowed()).unwrap_or_default();
+    IdentityHeaders { request_id, client_address, ..identity }
+}
+
+fn target(path: &str, query: &str) -> String {
+    let mut target = String::with_capacity(path.len() + 1 + query.len());
+    target.push_str(path);
     if !query.is_empty() {
         target.push('?');
         target.push_str(query);
     }
-    let client_address = escaped(ask.client_address);
-    let told = caller.as_deref().map(|caller| &caller.told);
-    let proof = settings.proof_key.sign(&Statement {
-        time: now_seconds,
-        service: route.service(),
-        method: ask.method,
-        target: &target,
-        user_id: told.map_or("", |told| &told.user_id),
-        email: told.map_or("", |told| &told.email),
-        roles: told.map_or("", |told| &told.roles),
-        scopes: told.map_or("", |told| &told.scopes),
-        session_id: told.map_or("", |told| &told.session_id),
-        auth_method: told.map_or("", |told| told.method),
-        request_id: &request_id,
-        client_address: &client_address,
-    })?;
-    let page = Page::of(ask.origin, &settings.origins);
-    Some(Forward {
-        upstreams: route.upstreams().join(" "),
-        target,
-        timeout: route
-            .timeout_seconds()
-            .map_or(settings.upstream_timeout, |seconds| u64::from(seconds) * 1000),
-        is_idempotent: matches!(ask.method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE"),
-        is_websocket: ask.is_websocket(),
-        caller,
-        client_address,
-        request_id,
-        proof,
-        answer_headers: page.headers().into_iter().map(|(name, value)| (name, value.to_owned())).collect(),
-    })
+    target
 }

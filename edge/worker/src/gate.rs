@@ -9,19 +9,19 @@ use portcullis_verifier::revocation::RevocationsError;
 use portcullis_verifier::route::{Astray, Route};
 use portcullis_verifier::{AwaitedToken, MAX_TOKEN_BYTES, UnverifiedToken};
 
-use crate::api_keys::{ApiKeys, MalformedAnswer, Standing};
-use crate::ask::Ask;
+use crate::api_keys::{ApiKeys, KeyStatus, MalformedLookup};
 use crate::awaiting::{Awaiting, Ticket, Undecided};
 use crate::caller::{AuthMethod, Caller};
 use crate::cors::{self, Page};
 use crate::feed::{Feed, Need};
-use crate::forward::forward;
+use crate::forward::Forward;
 use crate::keys::{KeyNumber, Keys, Selection};
 use crate::problem::{self, Code};
 use crate::query;
 use crate::remembered::{Fingerprint, Remembered};
-use crate::settings::Settings;
-use crate::verdict::{Answer, Check, Forward, Verdict};
+use crate::request_head::RequestHead;
+use crate::settings::{Addresses, ServiceToken, Settings};
+use crate::verdict::{Check, EdgeResponse, Verdict};
 use crate::{Millis, SettingsError};
 
 /// Seconds by which the issuer's clock may differ; the verifier allows no more.
@@ -94,30 +94,29 @@ impl Gate {
         })
     }
 
-    /// Decides on a request that arrived at `asked_at`, described in the lines of [`Ask::parse`], or says what is needed
-    /// first. `verify` has been called when the verdict is [`Check::Signature`].
+    /// Decides on a request that arrived at `asked_at`, or returns what is needed first. `verify` has been called when the
+    /// verdict is [`Check::Signature`].
     pub fn admit(
         &mut self,
-        lines: String,
+        head: Rc<RequestHead>,
         asked_at: Millis,
         now: Millis,
         verify: &mut Verify<'_>,
     ) -> Verdict {
-        self.consider(lines, None, Moment { asked_at, now }, verify)
+        self.consider(head, None, Moment { asked_at, now }, verify)
     }
 
-    /// Goes on with the request of this ticket: its signature is valid, or it is not. No time has passed: the clock of a
-    /// worker stands still while it computes.
+    /// Resumes the request of this ticket, whose signature is valid or not. No time has passed: the clock of a worker stands
+    /// still while it computes.
     pub fn resume(&mut self, ticket: Ticket, is_valid: bool, verify: &mut Verify<'_>) -> Verdict {
         let Some(undecided) = self.awaiting.take(ticket) else {
             return Verdict { check: Check::Again, keys_are_due: false, list_is_due: false };
         };
         if !self.learn(&undecided, is_valid) {
-            let ask = Ask::parse(&undecided.lines);
-            let answer = self.answer(Code::InvalidToken, ask.as_ref(), ask.map_or("", |ask| ask.request_id));
-            return self.verdict(Check::Answer(answer), undecided.moment.now);
+            let refusal = self.refusal(Code::InvalidToken, &undecided.head, &undecided.head.request_id);
+            return self.verdict(Check::Respond(refusal), undecided.moment.now);
         }
-        self.consider(undecided.lines, Some(undecided.fingerprint), undecided.moment, verify)
+        self.consider(undecided.head, Some(undecided.fingerprint), undecided.moment, verify)
     }
 
     /// Remembers a token if it is good.
@@ -130,15 +129,15 @@ impl Gate {
     /// `fingerprint` is that of the request's token, where it has been computed before.
     fn consider(
         &mut self,
-        lines: String,
+        head: Rc<RequestHead>,
         fingerprint: Option<Fingerprint>,
         moment: Moment,
         verify: &mut Verify<'_>,
     ) -> Verdict {
-        let check = match self.step(&lines, fingerprint, moment, verify) {
+        let check = match self.step(&head, fingerprint, moment, verify) {
             Ok(check) => check,
             Err((fingerprint, token)) => {
-                Check::Signature(self.awaiting.put(Undecided { lines, fingerprint, token, moment }))
+                Check::Signature(self.awaiting.put(Undecided { head, fingerprint, token, moment }))
             }
         };
         self.verdict(check, moment.now)
@@ -147,24 +146,21 @@ impl Gate {
     /// The next step, unless it is to wait for the signature of this token.
     fn step(
         &mut self,
-        lines: &str,
+        head: &RequestHead,
         fingerprint: Option<Fingerprint>,
         moment: Moment,
         verify: &mut Verify<'_>,
     ) -> Result<Check, (Fingerprint, AwaitedToken)> {
-        let Some(ask) = Ask::parse(lines) else {
-            return Ok(Check::Answer(self.answer(Code::BadRequest, None, "")));
-        };
         let settings = Rc::clone(&self.settings);
-        let request_id = self.id_of(ask.request_id);
-        let page = Page::of(ask.origin, &settings.origins);
-        if ask.is_preflight() {
-            return Ok(Check::Answer(page.preflight(&request_id)));
+        let request_id = self.id_of(&head.request_id);
+        let page = Page::of(&head.origin, &settings.origins);
+        if head.is_preflight() {
+            return Ok(Check::Respond(page.preflight(&request_id)));
         }
-        match self.decide(&settings, &ask, fingerprint, moment, &request_id, verify) {
+        match self.decide(&settings, head, fingerprint, moment, &request_id, verify) {
             Ok(forward) => Ok(Check::Forward(Box::new(forward))),
             Err(Stop::Check(check)) => Ok(check),
-            Err(Stop::Refuse(code)) => Ok(Check::Answer(problem::answer(code, &request_id, &page))),
+            Err(Stop::Refuse(code)) => Ok(Check::Respond(problem::response(code, &request_id, page))),
             Err(Stop::Signature(fingerprint, token)) => Err((fingerprint, token)),
         }
     }
@@ -180,23 +176,23 @@ impl Gate {
     fn decide(
         &mut self,
         settings: &Settings,
-        ask: &Ask<'_>,
+        head: &RequestHead,
         fingerprint: Option<Fingerprint>,
         moment: Moment,
         request_id: &str,
         verify: &mut Verify<'_>,
     ) -> Result<Forward, Stop> {
-        if !cors::METHODS.split(',').any(|method| method == ask.method) {
+        if !cors::METHODS.split(',').any(|method| method == head.method) {
             return Err(Code::MethodNotAllowed.into());
         }
-        let route = settings.routes.find(ask.path).map_err(|astray| match astray {
+        let route = settings.routes.find(head.url.path()).map_err(|astray| match astray {
             Astray::Unknown => Code::NotFound,
             Astray::Ambiguous => Code::BadRequest,
         })?;
         let (caller, query) = if route.is_public() {
-            (None, ask.query.map(Cow::Borrowed))
+            (None, head.url.query().map(Cow::Borrowed))
         } else {
-            let Credential { kind, query } = credential(ask)?;
+            let Credential { kind, query } = credential(head)?;
             let caller = match kind {
                 Kind::Nothing => return Err(Code::AuthenticationRequired.into()),
                 Kind::Token(token) => self.bearer(&token, fingerprint, moment, verify)?,
@@ -205,7 +201,7 @@ impl Gate {
             self.authorise(settings, route, &caller, moment)?;
             (Some(caller), query)
         };
-        forward(settings, route, ask, query.as_deref(), caller, request_id.to_owned(), moment.now / 1000)
+        Forward::new(settings, route, head, query.as_deref(), caller, request_id.to_owned(), moment.now / 1000)
             .ok_or(Stop::Refuse(Code::BadRequest))
     }
 
@@ -239,15 +235,16 @@ impl Gate {
         }
     }
 
-    /// Verifies a token and decides nothing else: whether it is good, or nothing if that depends on the signature
-    /// `verify` is asked about and [`Self::token_verified`] is told of.
+    /// Verifies the token of a request and decides nothing else. Returns whether it is good, or `None` if that depends on
+    /// the signature that `verify` was called with; [`Self::token_verified`] goes on from there.
     #[cfg(feature = "measure")]
-    pub fn verify_token(&mut self, lines: String, now: Millis, verify: &mut Verify<'_>) -> Option<bool> {
+    pub fn verify_token(&mut self, head: Rc<RequestHead>, now: Millis, verify: &mut Verify<'_>) -> Option<bool> {
         let moment = Moment { asked_at: now, now };
-        match self.bearer(&lines, None, moment, verify) {
+        let token = head.authorization.strip_prefix("Bearer ").unwrap_or_default();
+        match self.bearer(token, None, moment, verify) {
             Ok(_) => Some(true),
             Err(Stop::Signature(fingerprint, token)) => {
-                self.awaiting.put(Undecided { lines, fingerprint, token, moment });
+                self.awaiting.put(Undecided { head, fingerprint, token, moment });
                 None
             }
             Err(_) => Some(false),
@@ -265,9 +262,9 @@ impl Gate {
         UnverifiedApiKey::parse(text).ok_or(Code::InvalidApiKey)?;
         let key = Fingerprint::of(text);
         let holder = match self.api_keys.find(key, now) {
-            Standing::Good(caller) => Rc::clone(caller),
-            Standing::Bad => return Err(Code::InvalidApiKey.into()),
-            Standing::Unknown => return Err(Stop::Check(Check::ApiKey)),
+            KeyStatus::Good(caller) => Rc::clone(caller),
+            KeyStatus::Bad => return Err(Code::InvalidApiKey.into()),
+            KeyStatus::Unknown => return Err(Stop::Check(Check::ApiKey)),
         };
         // Something was revoked for this user after the last look at the key: look again. What was learnt for this very
         // request is newer than the list.
@@ -308,19 +305,23 @@ impl Gate {
         }
     }
 
-    /// The answer for something that happened outside: a limit, an upstream, a fault.
-    pub fn answer(&mut self, code: Code, ask: Option<&Ask<'_>>, request_id: &str) -> Answer {
+    /// Returns the response for a reason outside the gate: a limit, an upstream, a fault.
+    pub fn refusal(&mut self, code: Code, head: &RequestHead, request_id: &str) -> EdgeResponse {
         let request_id = self.id_of(request_id);
-        let origin = ask.map_or("", |ask| ask.origin);
-        problem::answer(code, &request_id, &Page::of(origin, &self.settings.origins))
+        problem::response(code, &request_id, Page::of(&head.origin, &self.settings.origins))
     }
 
-    /// Where the identity service answers, as JSON.
-    pub fn addresses(&self) -> String {
-        serde_json::to_string(&self.settings.addresses).unwrap_or_default()
+    /// Returns the addresses of the identity service.
+    pub fn addresses(&self) -> &Addresses {
+        &self.settings.addresses
     }
 
-    /// The keys for the shell to import.
+    /// Returns what the identity service recognises the edge by.
+    pub fn service_token(&self) -> &ServiceToken {
+        &self.settings.service_token
+    }
+
+    /// Returns the keys that signatures are verified with.
     pub fn keys(&self) -> impl Iterator<Item = (KeyNumber, &Jwk)> {
         self.keys.numbered()
     }
@@ -359,15 +360,15 @@ impl Gate {
         }
     }
 
-    /// The identity service said this of an API key when asked at `asked_at`.
-    pub fn api_key_answered(
+    /// The identity service said this about an API key when it was asked at `asked_at`.
+    pub fn api_key_looked_up(
         &mut self,
         key: &str,
         json: &[u8],
         ends_at: Option<Millis>,
         asked_at: Millis,
-    ) -> Result<(), MalformedAnswer> {
-        self.api_keys.answered(Fingerprint::of(key), json, ends_at, asked_at)
+    ) -> Result<(), MalformedLookup> {
+        self.api_keys.looked_up(Fingerprint::of(key), json, ends_at, asked_at)
     }
 
     /// The id a request came with, if it is one; otherwise one of ours.
@@ -382,16 +383,16 @@ impl Gate {
 }
 
 /// Finds the one credential of a request. Two of them could speak for two callers.
-fn credential<'a>(ask: &Ask<'a>) -> Result<Credential<'a>, Code> {
-    let bearer = ask
+fn credential(head: &RequestHead) -> Result<Credential<'_>, Code> {
+    let bearer = head
         .authorization
         .split_once(' ')
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| Cow::Borrowed(token.trim_matches(' ')));
-    let api_key = Some(ask.api_key).filter(|key| !key.is_empty());
-    let mut query = ask.query.map(Cow::Borrowed);
+    let api_key = Some(head.api_key.as_str()).filter(|key| !key.is_empty());
+    let mut query = head.url.query().map(Cow::Borrowed);
     let mut in_query = None;
-    if let Some(text) = ask.query.filter(|_| ask.is_websocket())
+    if let Some(text) = head.url.query().filter(|_| head.is_websocket())
         && let Some(found) = query::take_token(text).map_err(|_| Code::BadRequest)?
     {
         query = Some(Cow::Owned(found.rest));

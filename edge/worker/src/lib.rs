@@ -1,21 +1,17 @@
 //! Whether a request passes the edge, and with what it is sent on.
 //!
-//! The crate is responsible for every decision of the worker: the configuration, which route a request takes, whose
-//! token or key it carries, what has been revoked, when keys and lists are fetched again, what the service behind is
-//! told, and the words of each refusal. It is a state machine without I/O: the thin shell in `js/` fetches, verifies
-//! signatures with WebCrypto, streams bodies and reports back, and every moment comes in as an argument. The same code
-//! therefore runs in the tests of any machine and, compiled to WebAssembly, in the worker.
+//! The crate has two halves. [`Gate`] is a state machine without I/O that makes every decision: the configuration, which
+//! route a request takes, who sent it, what has been revoked, when keys and lists are fetched again, what the service
+//! behind is told, and the body of each refusal. Every moment comes in as an argument, so the same code runs in the tests
+//! of any machine. The module `shell`, compiled for WebAssembly only, is the Cloudflare Worker around it on the `worker`
+//! crate: it reads requests, fetches keys and lists, verifies signatures with WebCrypto, and streams bodies.
 //!
-//! A request crosses from JavaScript once ([`Gate::admit`]: a few strings in, one verdict out) when its token is
-//! remembered. When its signature has to be checked it stays here and only the outcome crosses ([`Gate::resume`]), so
-//! that no outcome can be taken for that of another token. A verdict that asks for something that takes longer (keys,
-//! the list of revocations, a look at an API key) is followed by the same question again.
+//! A verdict that asks for something (keys, the list of revocations, the look-up of an API key) is followed by the same
+//! request again. A request whose signature is being verified waits inside the gate under a ticket ([`Gate::resume`]), so
+//! that no result can be taken for that of another token.
 
 mod api_keys;
-mod ask;
 mod awaiting;
-#[cfg(target_arch = "wasm32")]
-mod bindings;
 mod caller;
 mod cors;
 mod feed;
@@ -27,17 +23,26 @@ mod problem;
 mod proof;
 mod query;
 mod remembered;
+mod request_head;
 mod settings;
+#[cfg(target_arch = "wasm32")]
+mod shell;
+mod slots;
+mod upstreams;
 mod verdict;
 
-pub use ask::Ask;
+pub use api_keys::MalformedLookup;
 pub use awaiting::Ticket;
+pub use forward::Forward;
 pub use gate::{Gate, Verify};
 pub use headers::is_reserved;
 pub use keys::KeyNumber;
 pub use problem::Code;
-pub use settings::{Settings, SettingsError};
-pub use verdict::{Check, Verdict};
+pub use request_head::{RequestHead, RequestUrl};
+pub use settings::{Addresses, ServiceToken, Settings, SettingsError};
+pub use slots::{Slot, Slots};
+pub use upstreams::Upstreams;
+pub use verdict::{Check, EdgeResponse, Verdict};
 
 /// A moment, in milliseconds since 1970, as the shell reads it from its clock.
 pub type Millis = u64;

@@ -1,9 +1,9 @@
-//! What a caller is told when the edge turns a request away: RFC 9457, with the codes of the services behind it.
+//! The response to a request that is refused: RFC 9457, with the codes of the services behind it.
 
 use serde::Serialize;
 
 use crate::cors::Page;
-use crate::verdict::Answer;
+use crate::verdict::EdgeResponse;
 
 /// A stable word that programs switch on, with its status and the usual words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,15 +22,15 @@ pub enum Code {
     Forbidden,
     /// No route leads there.
     NotFound,
-    /// No service answers this method.
+    /// No service accepts this method.
     MethodNotAllowed,
     /// The caller asks too often.
     TooManyAttempts,
     /// A fault of the worker itself.
     InternalError,
-    /// No upstream answered.
+    /// No upstream could be reached.
     UpstreamUnavailable,
-    /// No upstream answered in time.
+    /// No upstream responded in time.
     UpstreamTimeout,
     /// Something the decision depends on is missing.
     Unavailable,
@@ -44,13 +44,6 @@ struct Words {
 }
 
 impl Code {
-    /// The code the shell names by its word.
-    pub fn from_word(word: &str) -> Self {
-        use Code::{TooManyAttempts, Unavailable, UpstreamTimeout, UpstreamUnavailable};
-        let nameable = [TooManyAttempts, UpstreamUnavailable, UpstreamTimeout, Unavailable];
-        nameable.into_iter().find(|code| code.words().word == word).unwrap_or(Self::InternalError)
-    }
-
     const fn words(self) -> Words {
         let (word, status, title, detail) = match self {
             Self::BadRequest => ("bad_request", 400, "Bad request", "The request cannot be understood."),
@@ -126,22 +119,45 @@ struct Document<'a> {
     request_id: &'a str,
 }
 
-/// The answer for a code.
-pub(crate) fn answer(code: Code, request_id: &str, page: &Page<'_>) -> Answer {
+/// Returns the response to a request that meets no gate, because there is none: fixed words, nothing of the error.
+#[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, reason = "the shell needs it"))]
+pub(crate) fn without_gate(code: Code, request_id: &str) -> EdgeResponse {
+    let Words { word, status, title, .. } = code.words();
+    let detail = Code::InternalError.words().detail;
+    let mut response = EdgeResponse { status, headers: Vec::new(), body: body(word, status, title, detail, request_id) };
+    for (name, value) in [
+        ("content-type", "application/problem+json"),
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+        ("x-request-id", request_id),
+    ] {
+        response.header(name, value);
+    }
+    if code == Code::Unavailable {
+        response.header("retry-after", "10");
+    }
+    response
+}
+
+fn body(code: &str, status: u16, title: &str, detail: &str, request_id: &str) -> Option<String> {
+    let kind = format!("urn:portcullis:problem:{code}");
+    serde_json::to_string(&Document { kind, title, status, detail, code, request_id }).ok()
+}
+
+/// Returns the response for a code.
+pub(crate) fn response(code: Code, request_id: &str, page: Page<'_>) -> EdgeResponse {
     let Words { word, status, title, detail } = code.words();
-    let kind = format!("urn:portcullis:problem:{word}");
-    let document = Document { kind, title, status, detail, code: word, request_id };
-    let mut answer = Answer::new(status, request_id, page);
-    answer.header("content-type", "application/problem+json");
+    let mut response = EdgeResponse::new(status, request_id, page);
+    response.header("content-type", "application/problem+json");
     if let Some(challenge) = code.challenge() {
-        answer.header("www-authenticate", challenge);
+        response.header("www-authenticate", challenge);
     }
     if let Some(seconds) = code.retry_after() {
-        answer.header("retry-after", seconds);
+        response.header("retry-after", seconds);
     }
     if matches!(code, Code::MethodNotAllowed) {
-        answer.header("allow", crate::cors::METHODS);
+        response.header("allow", crate::cors::METHODS);
     }
-    answer.body = serde_json::to_string(&document).ok();
-    answer
+    response.body = body(word, status, title, detail, request_id);
+    response
 }

@@ -6,8 +6,8 @@ use portcullis_verifier::Expectations;
 use portcullis_verifier::jwks::{JwkSet, JwksError};
 use portcullis_verifier::policy::{Policy, PolicyError};
 use portcullis_verifier::route::{RouteTable, RouteTableError};
-use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use zeroize::Zeroizing;
 
 use crate::Millis;
 use crate::proof::ProofKey;
@@ -22,24 +22,45 @@ pub struct Settings {
     pub(crate) proof_key: ProofKey,
     pub(crate) bundle: Option<JwkSet>,
     pub(crate) addresses: Addresses,
+    pub(crate) service_token: ServiceToken,
     /// `None` if revocations are not followed.
     pub(crate) revocation_poll: Option<Millis>,
     pub(crate) revocation_max_staleness: Millis,
     pub(crate) upstream_timeout: Millis,
 }
 
-/// Where the identity service answers.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Addresses {
-    jwks: String,
-    revocations: String,
-    api_keys: String,
+/// What the edge shows to the identity service. It is not printed.
+#[derive(Clone)]
+pub struct ServiceToken(Zeroizing<String>);
+
+impl fmt::Debug for ServiceToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ServiceToken(…)")
+    }
+}
+
+impl ServiceToken {
+    /// Returns the value of the header `X-Service-Token`.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The addresses of the identity service.
+#[derive(Debug, Clone)]
+pub struct Addresses {
+    /// The key set.
+    pub jwks: String,
+    /// The list of revocations.
+    pub revocations: String,
+    /// The look-up of API keys.
+    pub api_keys: String,
 }
 
 /// The variable that cannot be used, and why. Values of secrets are never quoted.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
-    /// The shell handed over something else than variables.
+    /// The environment is not a set of variables.
     #[error("the environment is not an object of texts")]
     Environment,
     /// A variable without a default is not set.
@@ -129,7 +150,7 @@ impl Settings {
         let variables = serde_json::from_str::<Variables>(json).map_err(|_| SettingsError::Environment)?;
         let identity = variables.address("IDENTITY_URL")?.ok_or(SettingsError::Missing("IDENTITY_URL"))?;
         let jwks = variables.address("JWKS_URL")?;
-        variables.need("SERVICE_TOKEN")?;
+        let service_token = variables.need("SERVICE_TOKEN")?;
         let poll = variables.seconds("REVOCATION_POLL", 5, 300)?;
         Ok(Self {
             routes: RouteTable::parse(variables.need("ROUTES")?).map_err(SettingsError::Routes)?,
@@ -153,6 +174,7 @@ impl Settings {
                 revocations: format!("{identity}/v1/internal/revocations"),
                 api_keys: format!("{identity}/v1/internal/api-keys/verify"),
             },
+            service_token: ServiceToken(Zeroizing::new(service_token.to_owned())),
             revocation_poll: Some(poll).filter(|poll| *poll > 0),
             revocation_max_staleness: variables.seconds("REVOCATION_MAX_STALENESS", 60, 3600)?,
             upstream_timeout: variables.seconds("UPSTREAM_TIMEOUT", 15, 300)?.max(1000),

@@ -6,9 +6,11 @@
     reason = "a test may fail by panicking; clippy only knows so of its `#[test]` functions"
 )]
 
+use std::rc::Rc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use portcullis_edge::{Check, Gate, KeyNumber, Millis, Ticket, Verdict};
+use portcullis_edge::{Check, Gate, KeyNumber, Millis, RequestHead, RequestUrl, Ticket, Verdict};
 use serde_json::json;
 
 const KID: &str = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
@@ -56,9 +58,15 @@ fn token(kid: &str, now: Millis) -> String {
 
 /// Asks once; says for which key a signature has to be checked.
 fn ask(gate: &mut Gate, path: &str, token: &str, now: Millis) -> (Verdict, Option<(Ticket, KeyNumber)>) {
-    let lines = format!("GET\nhttps://edge.example{path}\nBearer {token}\n\n\n\n\n\n192.0.2.1");
+    let head = RequestHead {
+        method: "GET".into(),
+        url: RequestUrl::parse(format!("https://edge.example{path}")).unwrap(),
+        authorization: format!("Bearer {token}"),
+        client_address: "192.0.2.1".into(),
+        ..RequestHead::default()
+    };
     let mut asked = None;
-    let verdict = gate.admit(lines, now, now, &mut |ticket, key, signature, signed| {
+    let verdict = gate.admit(Rc::new(head), now, now, &mut |ticket, key, signature, signed| {
         assert_eq!(signature, [7; 256]);
         assert!(token.as_bytes().starts_with(signed));
         asked = Some((ticket, key));
@@ -89,7 +97,7 @@ fn status(gate: &mut Gate, path: &str, token: &str, now: Millis) -> u16 {
 fn status_of(verdict: Verdict) -> u16 {
     match verdict.check {
         Check::Forward(_) => 200,
-        Check::Answer(answer) => answer.status,
+        Check::Respond(response) => response.status,
         other => panic!("it asks for {other:?}"),
     }
 }

@@ -1,0 +1,65 @@
+//! One request from its arrival to its response: the gate's verdicts, followed one after the other.
+
+use std::rc::Rc;
+
+use worker::{Context, web_sys};
+
+use super::fault::Fault;
+use super::isolate::Isolate;
+#[cfg(feature = "measure")]
+use super::measure::{self, Stop};
+use super::received::Received;
+use super::timer::now;
+use super::{proxy, response};
+use crate::{Check, Code, RequestHead};
+
+/// More steps than an honest request takes: keys twice, revocations, API key, signature.
+const MAX_STEPS: usize = 9;
+
+/// Returns the response to a request.
+pub(super) async fn respond(
+    isolate: &'static Isolate,
+    request: web_sys::Request,
+    context: Rc<Context>,
+) -> Result<web_sys::Response, Fault> {
+    #[cfg(feature = "measure")]
+    if isolate.stop == Some(Stop::Token) {
+        return measure::verify_token(isolate, &request).await;
+    }
+    let Some(received) = Received::read(request)? else {
+        return refusal(isolate, Code::BadRequest, &RequestHead::default());
+    };
+    let head = &received.head;
+    let asked_at = now();
+    let (mut verdict, mut pending) = isolate.admit(head, asked_at, asked_at);
+    for _ in 0..MAX_STEPS {
+        isolate.refresh(&verdict, &context);
+        let needed = match verdict.check {
+            Check::Respond(own) => return response::of(&own),
+            #[cfg(feature = "measure")]
+            Check::Forward(_) if isolate.stop == Some(Stop::Decision) => return measure::passed(),
+            Check::Forward(forward) => return proxy::forward(isolate, &received, &forward).await,
+            Check::Signature(ticket) => {
+                let is_valid = match pending.take() {
+                    Some(signature) => signature.is_valid().await,
+                    None => false,
+                };
+                (verdict, pending) = isolate.resume(ticket, is_valid);
+                continue;
+            }
+            Check::Again => Ok(()),
+            Check::Keys(delay) => isolate.issuer.wait(isolate, &context, delay).await,
+            Check::Revocations => isolate.identity_service.wait(isolate, &context).await,
+            Check::ApiKey => isolate.identity_service.look_up(isolate, head).await,
+        };
+        if let Err(code) = needed {
+            return refusal(isolate, code, head);
+        }
+        (verdict, pending) = isolate.admit(head, asked_at, now());
+    }
+    refusal(isolate, Code::Unavailable, head)
+}
+
+fn refusal(isolate: &Isolate, code: Code, head: &RequestHead) -> Result<web_sys::Response, Fault> {
+    response::of(&isolate.gate.borrow_mut().refusal(code, head, &head.request_id))
+}

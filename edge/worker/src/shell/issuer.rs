@@ -1,0 +1,154 @@
+//! The issuer's keys: fetched when the gate needs them, and left in the cache for isolates that start later.
+
+use std::rc::Rc;
+
+use headers::{CacheControl, Header as _, HeaderValue};
+use worker::web_sys::RequestInit;
+use worker::{Cache, Context, Response, console_warn};
+
+use super::bounded_fetch::{fetch_within, read_bounded};
+use super::fault::Fault;
+use super::isolate::Isolate;
+use super::single_flight::SingleFlight;
+use super::timer::{now, within};
+use crate::{Code, Millis, Slots};
+
+const TIMEOUT: Millis = 2000;
+const MAX_BYTES: usize = 64 * 1024;
+/// Where isolates of one data centre leave the keys for each other, apart from what the zone caches.
+const CACHE: &str = "portcullis-edge";
+const CACHED_SECONDS: u32 = 24 * 3600;
+const CACHE_TIMEOUT: Millis = 500;
+/// Requests that may wait for keys at once; a flood of forged key ids must not pile up here.
+const MAX_WAITING: usize = 256;
+/// How long a request waits at most: for a fetch that begins after a pause, and for that fetch.
+const LONGEST_WAIT: Millis = 3 * TIMEOUT;
+
+/// The issuer of tokens.
+pub(super) struct Issuer {
+    waiting: Slots,
+    keys: SingleFlight,
+}
+
+/// A key set as the issuer published it.
+struct Published {
+    json: Vec<u8>,
+    /// The `max-age` it came with, in seconds.
+    max_age: Option<u64>,
+    obtained_at: Millis,
+}
+
+impl Issuer {
+    pub(super) const fn new() -> Self {
+        Self { waiting: Slots::new(MAX_WAITING, LONGEST_WAIT), keys: SingleFlight::new(TIMEOUT) }
+    }
+
+    /// Fetches the keys in the background.
+    pub(super) fn refresh(&'static self, isolate: &'static Isolate, context: &Rc<Context>) {
+        let _in_background = self.keys.run(context, 0, fetch_keys(isolate, Rc::clone(context)));
+    }
+
+    /// Waits until the keys have been fetched, or could not be; the fetch begins after `delay`.
+    pub(super) async fn wait(
+        &'static self,
+        isolate: &'static Isolate,
+        context: &Rc<Context>,
+        delay: Millis,
+    ) -> Result<(), Code> {
+        let _slot = self.waiting.take(now()).ok_or(Code::Unavailable)?;
+        let done = self.keys.run(context, delay, fetch_keys(isolate, Rc::clone(context)));
+        self.keys.wait(done, delay).await;
+        Ok(())
+    }
+}
+
+async fn fetch_keys(isolate: &'static Isolate, context: Rc<Context>) {
+    if isolate.signatures.is_empty() && recall(isolate).await {
+        return;
+    }
+    isolate.gate.borrow_mut().keys_fetching(now());
+    match ask_for_keys(isolate).await {
+        // Nobody waits for the cache.
+        Ok(published) => {
+            let url = isolate.gate.borrow().addresses().jwks.clone();
+            context.wait_until(async move {
+                if let Err(fault) = share(&url, published).await {
+                    console_warn!("portcullis edge: the keys are not cached: {fault}");
+                }
+            });
+        }
+        Err(fault) => {
+            isolate.gate.borrow_mut().keys_failed();
+            console_warn!("portcullis edge: no keys from the issuer: {fault}");
+        }
+    }
+}
+
+async fn ask_for_keys(isolate: &'static Isolate) -> Result<Published, Fault> {
+    let url = isolate.gate.borrow().addresses().jwks.clone();
+    fetch_within(TIMEOUT, &url, &RequestInit::new(), async |mut response: Response| {
+        if response.status_code() != 200 {
+            return Err(Fault::new(format_args!("status {}", response.status_code())));
+        }
+        let json = read_bounded(&mut response, MAX_BYTES).await?;
+        let max_age = response.headers().get("cache-control")?.and_then(|value| max_age(&value));
+        let published = Published { json, max_age, obtained_at: now() };
+        arrived(isolate, &published)?;
+        Ok(published)
+    })
+    .await
+}
+
+/// Hands a key set to the gate, and its keys to WebCrypto.
+fn arrived(isolate: &Isolate, published: &Published) -> Result<(), Fault> {
+    let mut gate = isolate.gate.borrow_mut();
+    gate.keys_arrived(&published.json, published.max_age, published.obtained_at).map_err(Fault::new)?;
+    isolate.signatures.import(&gate);
+    Ok(())
+}
+
+/// Leaves the keys to isolates that start later. They age from when the issuer gave them.
+async fn share(url: &str, Published { json, max_age, obtained_at }: Published) -> Result<(), Fault> {
+    let mut builder = Response::builder()
+        .with_header("cache-control", &format!("max-age={CACHED_SECONDS}"))?
+        .with_header("x-obtained-at", &obtained_at.to_string())?;
+    if let Some(max_age) = max_age {
+        builder = builder.with_header("x-max-age", &max_age.to_string())?;
+    }
+    let cache = Cache::open(CACHE.to_owned()).await;
+    Ok(cache.put(url, builder.fixed(json)).await?)
+}
+
+/// Takes over what another isolate left, so that this one can start while the issuer is down. Returns whether there were
+/// keys that can be used.
+async fn recall(isolate: &Isolate) -> bool {
+    match within(CACHE_TIMEOUT, take_from_cache(isolate)).await {
+        Some(Ok(found)) => found,
+        Some(Err(fault)) => {
+            console_warn!("portcullis edge: no keys from the cache: {fault}");
+            false
+        }
+        None => false,
+    }
+}
+
+async fn take_from_cache(isolate: &Isolate) -> Result<bool, Fault> {
+    let url = isolate.gate.borrow().addresses().jwks.clone();
+    let Some(mut response) = Cache::open(CACHE.to_owned()).await.get(url, false).await? else { return Ok(false) };
+    let json = read_bounded(&mut response, MAX_BYTES).await?;
+    // Keys that arrived in the meantime are newer.
+    if !isolate.signatures.is_empty() {
+        return Ok(true);
+    }
+    let number = |name| Ok::<_, Fault>(response.headers().get(name)?.and_then(|value| value.parse::<u64>().ok()));
+    let obtained_at = number("x-obtained-at")?.unwrap_or_default().min(now());
+    arrived(isolate, &Published { json, max_age: number("x-max-age")?, obtained_at })?;
+    Ok(true)
+}
+
+/// Returns the `max-age` of a `Cache-Control` header, in seconds.
+fn max_age(value: &str) -> Option<u64> {
+    let value = HeaderValue::from_str(value).ok()?;
+    let directives = CacheControl::decode(&mut [value].iter()).ok()?;
+    directives.max_age().map(|age| age.as_secs())
+}
