@@ -6,16 +6,17 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
-use crate::administration::{joining, leaving};
-use crate::audit::AuditEvent;
+use crate::administration::{add_admin, remove_admin};
+use crate::audit::{AuditEvent, ChainEnd};
 use crate::connection::Store;
-use crate::error::{StoreError, is_failed_condition};
+use crate::error::StoreError;
+use crate::expression::{Condition, Update};
 use crate::id::{AccountId, SessionId};
 use crate::idempotency::{self, FirstRegistration, IdempotentRequest};
 use crate::item::{Attributes, ItemReader, ItemWriter, text, texts, time, ttl};
 use crate::keys::{self, Key, LIST_PARTITION, LIST_SORT, SHARDS};
 use crate::revocations::RevocationEntry;
-use crate::transaction::Transaction;
+use crate::transaction::{Outdated, Transaction};
 
 /// A person's account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,6 +125,18 @@ impl ProfileChange {
     }
 }
 
+/// Nobody would be left to administer.
+#[derive(Debug, Clone, Copy)]
+struct LastAdmin;
+
+/// What stood in the way of a registration.
+#[derive(Debug, Clone, Copy)]
+enum Taken {
+    Request,
+    Email,
+    Username,
+}
+
 impl Store {
     /// Makes an account, its address and username taken from this moment on, or says what stood in the way. Nothing
     /// else is ever left behind.
@@ -138,56 +151,43 @@ impl Store {
         let by_email = write_account(account, &keys::credentials(&account.email))
             .set("password_hash", text(&new.password_hash))
             .finish();
-        let mut transaction = Transaction::on(self)
-            .put_if(by_email, "attribute_not_exists(pk)", Attributes::new())
+        let mut transaction = Transaction::on(self);
+        // A repetition also meets the first one's address, so the request's own record takes precedence.
+        if let Some(request) = request {
+            let unused = idempotency::unused(account.created_at);
+            transaction = transaction.put_if(idempotency::item(request, made), unused, Taken::Request);
+        }
+        // The first record of the account's chain: there is no end to read.
+        let event = event.clone().behind(ChainEnd::default());
+        transaction = transaction
+            .put_if(by_email, Condition::row_missing(), Taken::Email)
             .put(profile(account))
-            .record(event);
-        let mut places = 3;
-        let mut place_of = |present: bool| {
-            let place = present.then_some(places);
-            places += usize::from(present);
-            place
-        };
-        let username_place = place_of(account.username.is_some());
-        let request_place = place_of(request.is_some());
+            .record(&event);
         if let Some(name) = &account.username {
             let alias = ItemWriter::new(&keys::username(name))
                 .set("email", text(&account.email))
                 .set("account", text(account.id.to_string()))
                 .finish();
-            transaction = transaction.put_if(alias, "attribute_not_exists(pk)", Attributes::new());
+            transaction = transaction.put_if(alias, Condition::row_missing(), Taken::Username);
         }
-        if let Some(request) = request {
-            let now = Attributes::from([(":now".to_owned(), time(account.created_at))]);
-            transaction = transaction.put_if(idempotency::item(request, made), idempotency::UNUSED, now);
-        }
-
         if account.is_active_admin() {
-            transaction = joining(transaction, account.id);
+            transaction = add_admin(transaction, account.id);
         }
-
-        let Err(mut failed) = transaction.commit("registering an account").await? else {
+        let Err(refused) = transaction.commit("registering an account").await? else {
             return Ok(Registration::Created);
         };
-        // A repetition also meets the first one's address, so the request's own record is asked first.
-        if let (Some(request), Some(found)) = (request, request_place.and_then(|place| failed.take(place))) {
-            return Ok(match idempotency::first(request, found)? {
+        match (refused.by, request) {
+            (Taken::Request, Some(request)) => Ok(match idempotency::first(request, refused.row)? {
                 Some(first) => Registration::Repeated(first),
                 None => Registration::KeyReused,
-            });
-        }
-        match failed.take(0) {
-            // Our own row: an earlier attempt of this very call was carried out and its answer lost.
-            Some(found)
-                if read_account(&mut ItemReader::new("credentials", found.clone()))?.id == account.id =>
-            {
-                Ok(Registration::Created)
+            }),
+            (Taken::Request, None) => Ok(Registration::KeyReused),
+            (Taken::Email, _) => {
+                let found = read_account(&mut ItemReader::new("credentials", refused.row))?;
+                // Our own row: an earlier attempt of this very call was carried out and its response lost.
+                Ok(if found.id == account.id { Registration::Created } else { Registration::EmailTaken })
             }
-            Some(_) => Ok(Registration::EmailTaken),
-            None => {
-                debug_assert!(username_place.is_some_and(|place| failed.take(place).is_some()));
-                Ok(Registration::UsernameTaken)
-            }
+            (Taken::Username, _) => Ok(Registration::UsernameTaken),
         }
     }
 
@@ -219,22 +219,11 @@ impl Store {
 
     /// Replaces a password hash by one of the same password. Says whether the old one was still there.
     pub async fn replace_password_hash(&self, email: &str, old: &str, new: &str) -> Result<bool, StoreError> {
-        let replaced = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(keys::credentials(email).attributes()))
-            .update_expression("SET password_hash = :new")
-            .condition_expression("password_hash = :old")
-            .expression_attribute_values(":new", text(new))
-            .expression_attribute_values(":old", text(old))
-            .send()
-            .await;
-        match replaced {
-            Ok(_) => Ok(true),
-            Err(error) if is_failed_condition(&error) => Ok(false),
-            Err(error) => Err(StoreError::from_sdk("replacing a password hash", error)),
-        }
+        let update = Update::new().set("password_hash", text(new));
+        let seen = Condition::equals("password_hash", text(old));
+        let replaced =
+            self.update_if(&keys::credentials(email), update, seen, "replacing a password hash").await?;
+        Ok(replaced.is_ok())
     }
 
     /// Changes the profile. Says whether the account was still there.
@@ -244,35 +233,25 @@ impl Store {
         change: &ProfileChange,
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        let mut set = Vec::new();
-        let mut remove = Vec::new();
-        let mut values = Attributes::new();
+        let mut update = Update::new();
         if let Some(name) = &change.name {
-            // `name` is a reserved word of the expression language; the attribute has another one.
-            set.push("full_name = :name");
-            values.insert(":name".to_owned(), text(name));
+            update = update.set("full_name", text(name));
         }
         match &change.phone {
-            Some(Some(phone)) => {
-                set.push("phone = :phone");
-                values.insert(":phone".to_owned(), text(phone));
-            }
-            Some(None) => remove.push("phone"),
+            Some(Some(phone)) => update = update.set("phone", text(phone)),
+            Some(None) => update = update.remove("phone"),
             None => {}
         }
-        if set.is_empty() && remove.is_empty() {
+        if update.is_empty() {
             return Ok(true);
         }
-        let clause = |word: &str, parts: &[&str]| match parts {
-            [] => String::new(),
-            parts => format!("{word} {}", parts.join(", ")),
-        };
-        let update = format!("{} {}", clause("SET", &set), clause("REMOVE", &remove));
-        let both = [keys::profile(account.id), keys::credentials(&account.email)];
-        let transaction = both.iter().fold(Transaction::on(self), |transaction, key| {
-            transaction.update_if(key, update.trim(), "attribute_exists(pk)", values.clone())
-        });
-        Ok(transaction.record(event).commit("changing a profile").await?.is_ok())
+        let committed = Transaction::on(self)
+            .update_if(&keys::profile(account.id), update.clone(), Condition::row_exists(), Outdated)
+            .update_if(&keys::credentials(&account.email), update, Condition::row_exists(), Outdated)
+            .record(event)
+            .commit("changing a profile")
+            .await?;
+        Ok(committed.is_ok())
     }
 
     /// Removes the account and frees its address and username; every session of it is dead from this moment on. The
@@ -304,46 +283,16 @@ impl Store {
             transaction = transaction.delete(&keys::username(name));
         }
         // Another administrator may have gone meanwhile.
-        Ok(leaving(transaction, account.id).commit("erasing an account").await?.is_ok())
+        let transaction = remove_admin(transaction, account.id, LastAdmin);
+        Ok(transaction.commit("erasing an account").await?.is_ok())
     }
 
     /// What is known of sign-ins expires like their records from now on; one more sign-in keeps it again.
     async fn let_sign_ins_expire(&self, account: &Account, event: &AuditEvent) -> Result<(), StoreError> {
         let key = keys::audit_head(&keys::sign_ins(&account.email));
-        let updated = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key.attributes()))
-            .update_expression("SET expires_ttl = :ttl")
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_values(":ttl", ttl(event.at + event.seal.retention))
-            .send()
-            .await;
-        match updated {
-            Err(error) if !is_failed_condition(&error) => {
-                Err(StoreError::from_sdk("letting sign-ins expire", error))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// One item, strongly consistent: every reader here decides something.
-    pub(crate) async fn get(
-        &self,
-        key: &Key,
-        operation: &'static str,
-    ) -> Result<Option<Attributes>, StoreError> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(key.attributes()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| StoreError::from_sdk(operation, error))?;
-        Ok(answer.item)
+        let update = Update::new().set("expires_ttl", ttl(event.at + event.seal.retention));
+        // Without a head there is nothing to expire.
+        self.update_if(&key, update, Condition::row_exists(), "letting sign-ins expire").await.map(drop)
     }
 }
 

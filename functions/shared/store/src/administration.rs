@@ -12,12 +12,13 @@ use crate::accounts::{Account, AccountStatus, read_account};
 use crate::audit::{AuditEvent, ChainEnd, together};
 use crate::connection::Store;
 use crate::error::StoreError;
+use crate::expression::{Condition, Update};
 use crate::guesses::forgiving;
 use crate::id::AccountId;
-use crate::item::{Attributes, ItemReader, number, text, texts};
+use crate::item::{Attributes, ItemReader, text, texts};
 use crate::keys::{self, SHARDS};
-use crate::passwords::{NewPassword, replacing};
-use crate::revocations::{Also, Change};
+use crate::passwords::{NewPassword, Replacement};
+use crate::revocations::{AccountChange, Raise};
 use crate::sign_ins::SignIns;
 use crate::transaction::Transaction;
 
@@ -27,10 +28,6 @@ pub const ADMIN_ROLE: &str = "admin";
 const BATCH: usize = 100;
 /// Rounds for what a batch left over.
 const ROUNDS: usize = 8;
-/// Whether another administrator stays when this one goes.
-pub(crate) const ANOTHER_STAYS: &str =
-    "attribute_not_exists(members) OR NOT contains(members, :me) OR size(members) > :one";
-
 /// What an account may do, as it is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
@@ -75,21 +72,25 @@ fn member(id: AccountId) -> AttributeValue {
     AttributeValue::Ss(vec![id.to_string()])
 }
 
-/// Takes an account from the administrators, if another one stays.
-pub(crate) fn leaving(transaction: Transaction<'_>, id: AccountId) -> Transaction<'_> {
-    let values = Attributes::from([
-        (":members".to_owned(), member(id)),
-        (":me".to_owned(), text(id.to_string())),
-        (":one".to_owned(), number(1)),
+/// Takes an account from the administrators, if another one stays. Two who demote each other at the same time meet in
+/// this row: DynamoDB lets one of the two transactions through, and the other one's condition sees what it left.
+pub(crate) fn remove_admin<R>(
+    transaction: Transaction<'_, R>,
+    id: AccountId,
+    last_admin: R,
+) -> Transaction<'_, R> {
+    let another_stays = Condition::Any(vec![
+        Condition::Missing("members"),
+        Condition::Lacks("members", text(id.to_string())),
+        Condition::Size("members", ">", 1),
     ]);
-    transaction.update_if(&keys::admins(), "DELETE members :members", ANOTHER_STAYS, values)
+    let update = Update::new().delete("members", member(id));
+    transaction.update_if(&keys::admins(), update, another_stays, last_admin)
 }
 
 /// Counts an account among the administrators.
-pub(crate) fn joining(transaction: Transaction<'_>, id: AccountId) -> Transaction<'_> {
-    let values = Attributes::from([(":members".to_owned(), member(id))]);
-    let always = "attribute_exists(pk) OR attribute_not_exists(pk)";
-    transaction.update_if(&keys::admins(), "ADD members :members", always, values)
+pub(crate) fn add_admin<R>(transaction: Transaction<'_, R>, id: AccountId) -> Transaction<'_, R> {
+    transaction.update(&keys::admins(), Update::new().add("members", member(id)))
 }
 
 impl Store {
@@ -101,36 +102,25 @@ impl Store {
         next: &Standing,
         event: &AuditEvent,
     ) -> Result<StandingChange, StoreError> {
-        let change = Change {
-            set: ", #roles = :roles, account_status = :status",
-            condition: " AND #roles = :seen_roles AND account_status = :seen_status",
-            values: [
-                (":seen_roles".to_owned(), texts(&seen.roles)),
-                (":seen_status".to_owned(), text(seen.status.as_str())),
-                (":roles".to_owned(), texts(&next.roles)),
-                (":status".to_owned(), text(next.status.as_str())),
-            ]
-            .into(),
-        };
-        let also = Also { in_both: change, ..Also::default() };
-        let transaction = Transaction::on(self);
-        let transaction = if seen.status == next.status {
-            transaction.keep_epoch(seen, &also)
-        } else {
-            transaction.raise_epoch(seen, &also, None, event.at)
-        };
-        let mut transaction = transaction.record(event);
-        let admins = transaction.place();
+        let set =
+            Update::new().set("roles", texts(&next.roles)).set("account_status", text(next.status.as_str()));
+        let as_seen = Condition::equals("roles", texts(&seen.roles))
+            .and(Condition::equals("account_status", text(seen.status.as_str())));
+        let change = AccountChange { in_both: set, as_seen: Some(as_seen), ..AccountChange::default() };
+        let mut transaction = Transaction::on(self);
+        // That nobody would be left is said even where the account is not what it was either.
         transaction = match (seen.is_active_admin(), is_admin(&next.roles, next.status)) {
-            (true, false) => leaving(transaction, seen.id),
-            (false, true) => joining(transaction, seen.id),
+            (true, false) => remove_admin(transaction, seen.id, StandingChange::LastAdmin),
+            (false, true) => add_admin(transaction, seen.id),
             _ => transaction,
         };
-        Ok(match transaction.commit("changing what an account may do").await? {
-            Ok(()) => StandingChange::Changed,
-            Err(failed) if failed.at(admins) => StandingChange::LastAdmin,
-            Err(_) => StandingChange::Outdated,
-        })
+        transaction = if seen.status == next.status {
+            transaction.keep_epoch(seen, change, StandingChange::Outdated)
+        } else {
+            transaction.raise_epoch(seen, change, None, event.at, StandingChange::Outdated)
+        };
+        let operation = "changing what an account may do";
+        transaction.record(event).commit_as(StandingChange::Changed, operation).await
     }
 
     /// Whether this account is the only administrator left.
@@ -223,10 +213,10 @@ impl Store {
     /// Sets every count of wrong passwords of an account back, with the event that tells of it, one of its sign-ins.
     /// `confirmations` is the name under which the others are counted.
     pub async fn unlock_account(&self, confirmations: &str, event: &AuditEvent) -> Result<(), StoreError> {
-        let transaction = forgiving(Transaction::on(self), confirmations, event.at).record(event);
-        let committed = transaction.commit("unlocking an account").await?;
-        debug_assert!(committed.is_ok(), "no condition was given");
-        Ok(())
+        forgiving(Transaction::on(self), confirmations, event.at)
+            .record(event)
+            .write("unlocking an account")
+            .await
     }
 
     /// Replaces a password as an administrator does: everything that was issued before is dead from this moment on. Says
@@ -239,7 +229,10 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let new = NewPassword { hash: password_hash.to_owned(), at: event.at };
         let make = |account: &Account| {
-            replacing(Transaction::on(self), account, &new, None, false, None).record(event)
+            let raised = Replacement::by(&new).change();
+            Transaction::on(self)
+                .raise_epoch(account, raised, None, event.at, Raise::AccountChanged)
+                .record(event)
         };
         Ok(self.commit_raise(account, "replacing a password", make).await?.is_ok())
     }

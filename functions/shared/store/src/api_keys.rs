@@ -5,14 +5,15 @@ use jiff::Timestamp;
 
 use crate::audit::AuditEvent;
 use crate::connection::Store;
-use crate::error::{StoreError, is_failed_condition};
+use crate::error::StoreError;
+use crate::expression::{Condition, Update};
 use crate::factors::{SealedSecret, read_secret, secret};
 use crate::id::{AccountId, ApiKeyId};
-use crate::idempotency::{IdempotentRequest, REMEMBERED, UNUSED};
+use crate::idempotency::{IdempotentRequest, REMEMBERED, unused};
 use crate::item::{Attributes, ItemReader, ItemWriter, bytes, text, texts, time};
 use crate::keys;
 use crate::sessions::Digest;
-use crate::transaction::Transaction;
+use crate::transaction::{Outdated, Transaction};
 
 /// An API key as the table has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +76,10 @@ pub struct ApiKeyPage {
     pub next: Option<ApiKeyId>,
 }
 
+/// A request of this idempotency key was carried out before.
+#[derive(Debug, Clone, Copy)]
+struct RequestRemembered;
+
 impl Store {
     /// Makes a key, with the event that tells of it.
     pub async fn create_api_key(
@@ -83,22 +88,21 @@ impl Store {
         request: Option<&IdempotentApiKey>,
         event: &AuditEvent,
     ) -> Result<ApiKeyCreation, StoreError> {
-        const REQUEST: usize = 3;
         let owner = ItemWriter::new(&keys::api_key_owner(key.id))
             .set("account", text(key.account.to_string()))
             .finish();
         let mut transaction = Transaction::on(self).put(item(key)).put(owner).record(event);
         if let Some(request) = request {
-            let now = Attributes::from([(":now".to_owned(), time(key.created_at))]);
-            transaction = transaction.put_if(request_item(request, key), UNUSED, now);
+            let item = request_item(request, key);
+            transaction = transaction.put_if(item, unused(key.created_at), RequestRemembered);
         }
-        let Err(mut failed) = transaction.commit("making an API key").await? else {
+        let Err(refused) = transaction.commit("making an API key").await? else {
             return Ok(ApiKeyCreation::Created);
         };
-        match (request, failed.take(REQUEST)) {
-            (Some(request), Some(found)) => first(key, request, found),
-            // Nothing else has a condition.
-            _ => Ok(ApiKeyCreation::KeyReused),
+        let RequestRemembered = refused.by;
+        match request {
+            Some(request) => first(key, request, refused.row),
+            None => Ok(ApiKeyCreation::KeyReused),
         }
     }
 
@@ -146,15 +150,10 @@ impl Store {
         next: &Digest,
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        let values =
-            Attributes::from([(":seen".to_owned(), bytes(seen.digest)), (":next".to_owned(), bytes(*next))]);
+        let update = Update::new().set("key_digest", bytes(*next));
+        let as_seen = Condition::equals("key_digest", bytes(seen.digest));
         let committed = Transaction::on(self)
-            .update_if(
-                &keys::api_key(seen.account, seen.id),
-                "SET key_digest = :next",
-                "key_digest = :seen",
-                values,
-            )
+            .update_if(&keys::api_key(seen.account, seen.id), update, as_seen, Outdated)
             .record(event)
             .commit("rotating an API key")
             .await?;
@@ -169,7 +168,7 @@ impl Store {
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
         let committed = Transaction::on(self)
-            .delete_present(&keys::api_key(account, id))
+            .delete_if(&keys::api_key(account, id), Condition::row_exists(), Outdated)
             .delete(&keys::api_key_owner(id))
             .record(event)
             .commit("removing an API key")
@@ -189,8 +188,7 @@ impl Store {
             let transaction = page.keys.iter().fold(Transaction::on(self), |transaction, key| {
                 transaction.delete(&keys::api_key(account, key.id)).delete(&keys::api_key_owner(key.id))
             });
-            let committed = transaction.commit("removing API keys").await?;
-            debug_assert!(committed.is_ok(), "no condition was given");
+            transaction.write("removing API keys").await?;
         }
     }
 
@@ -201,25 +199,13 @@ impl Store {
         now: Timestamp,
         unless_after: Timestamp,
     ) -> Result<(), StoreError> {
-        let touched = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(keys::api_key(key.account, key.id).attributes()))
-            .update_expression("SET last_used_at = :now")
-            // Without the first part a key that was just removed would come back as an empty row.
-            .condition_expression(
-                "attribute_exists(pk) AND (attribute_not_exists(last_used_at) OR last_used_at <= :unless)",
-            )
-            .expression_attribute_values(":now", time(now))
-            .expression_attribute_values(":unless", time(unless_after))
-            .send()
-            .await;
-        match touched {
-            Ok(_) => Ok(()),
-            Err(error) if is_failed_condition(&error) => Ok(()),
-            Err(error) => Err(StoreError::from_sdk("noting the use of an API key", error)),
-        }
+        let not_noted_since =
+            Condition::Missing("last_used_at").or(Condition::at_most("last_used_at", time(unless_after)));
+        // Without the first part a key that was just removed would come back as an empty row.
+        let condition = Condition::row_exists().and(not_noted_since);
+        let update = Update::new().set("last_used_at", time(now));
+        let key = keys::api_key(key.account, key.id);
+        self.update_if(&key, update, condition, "noting the use of an API key").await.map(drop)
     }
 
     async fn api_key_items(

@@ -16,8 +16,8 @@ use portcullis_platform::{Entropy, EntropyUnavailable};
 use crate::id::{AccountId, AuditId, Id, SessionId};
 use crate::sign_ins::SignInStep;
 
+pub(crate) use self::chain::Chain;
 pub use self::chain::ChainEnd;
-pub(crate) use self::chain::{Chain, HEAD_IS_BEHIND};
 pub(crate) use self::listing::together;
 pub use self::listing::{AuditCursor, AuditFilter, AuditPage, AuditRecord, TimePage};
 pub use self::seal::AuditSeal;

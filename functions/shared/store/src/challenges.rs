@@ -5,11 +5,13 @@ use jiff::Timestamp;
 use crate::audit::AuditEvent;
 use crate::connection::Store;
 use crate::error::StoreError;
+use crate::expression::Condition;
 use crate::id::AccountId;
 use crate::item::{Attributes, ItemReader, ItemWriter, number, text, texts, time};
 use crate::keys;
 use crate::sessions::Digest;
 use crate::sign_ins::{TooEarly, Wait};
+use crate::transaction::Transaction;
 
 /// What a challenge is for. One kind never stands for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +86,14 @@ impl Store {
         let found = self.get(&keys::challenge(kind, digest), "reading a challenge").await?;
         let challenge = found.map(|found| read(kind, *digest, found)).transpose()?;
         Ok(challenge.filter(|challenge| challenge.expires_at > now))
+    }
+}
+
+impl<R> Transaction<'_, R> {
+    /// Removes a challenge. Of two requests that finish it at the same time one finds it gone and is refused.
+    pub(crate) fn spend(self, challenge: &Challenge, spent: R) -> Self {
+        let key = keys::challenge(challenge.kind, &challenge.digest);
+        self.delete_if(&key, Condition::row_exists(), spent)
     }
 }
 

@@ -1,7 +1,6 @@
 //! What can go wrong between an operation and its rows.
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 
 /// Why the store did not do what it was asked. A failed condition is not among these: it is an answer, and each access
 /// pattern names it in its own result.
@@ -49,6 +48,11 @@ const PASSING: &[&str] = &[
 ];
 
 impl StoreError {
+    /// Other writers were faster in every round: the same call may work in a moment.
+    pub(crate) fn contended(operation: &'static str) -> Self {
+        Self::Unavailable { operation, cause: "other writers were faster in every round".into() }
+    }
+
     /// Sorts an SDK error into what may pass and what will not.
     pub(crate) fn from_sdk<E, R>(operation: &'static str, error: SdkError<E, R>) -> Self
     where
@@ -66,11 +70,6 @@ impl StoreError {
         let cause = Box::new(error);
         if passing { Self::Unavailable { operation, cause } } else { Self::Refused { operation, cause } }
     }
-}
-
-/// Whether an update was not made because its condition did not hold, which is an answer and no failure.
-pub(crate) fn is_failed_condition<R>(error: &SdkError<UpdateItemError, R>) -> bool {
-    error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception)
 }
 
 /// The one thing asked of a raw response.

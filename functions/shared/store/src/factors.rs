@@ -12,6 +12,7 @@ use crate::audit::AuditEvent;
 use crate::challenges::Challenge;
 use crate::connection::Store;
 use crate::error::StoreError;
+use crate::expression::{Condition, Update};
 use crate::id::AccountId;
 use crate::item::{Attributes, ItemReader, ItemWriter, bytes, digests, number, time};
 use crate::keys;
@@ -98,9 +99,10 @@ impl Store {
         next: &Factor,
         event: &AuditEvent,
     ) -> Result<FactorSwap, StoreError> {
-        let transaction = replacing(Transaction::on(self), account, next).record(event);
-        let committed = transaction.commit("replacing a second factor").await?;
-        Ok(if committed.is_ok() { FactorSwap::Swapped } else { FactorSwap::Outdated })
+        replacing(Transaction::on(self), account, next, FactorSwap::Outdated)
+            .record(event)
+            .commit_as(FactorSwap::Swapped, "replacing a second factor")
+            .await
     }
 
     /// The same, and from now on a sign-in asks for a code exactly if `next` is active.
@@ -110,17 +112,13 @@ impl Store {
         next: &Factor,
         event: &AuditEvent,
     ) -> Result<FactorSwap, StoreError> {
-        let asked = Attributes::from([(":asked".to_owned(), AttributeValue::Bool(next.active.is_some()))]);
-        let mut transaction = replacing(Transaction::on(self), account.id, next);
+        let update = Update::new().set("mfa_enabled", AttributeValue::Bool(next.active.is_some()));
+        let mut transaction = replacing(Transaction::on(self), account.id, next, FactorSwap::Outdated);
         for key in [keys::profile(account.id), keys::credentials(&account.email)] {
-            let set = "SET mfa_enabled = :asked";
-            transaction = transaction.update_if(&key, set, "attribute_exists(pk)", asked.clone());
+            let there = Condition::row_exists();
+            transaction = transaction.update_if(&key, update.clone(), there, FactorSwap::AccountGone);
         }
-        Ok(match transaction.record(event).commit("switching a second factor").await? {
-            Ok(()) => FactorSwap::Swapped,
-            Err(failed) if failed.at(REPLACING) => FactorSwap::Outdated,
-            Err(_) => FactorSwap::AccountGone,
-        })
+        transaction.record(event).commit_as(FactorSwap::Swapped, "switching a second factor").await
     }
 
     /// Finishes a challenge: spends the code, ends the challenge and begins the session, all or nothing, so that a
@@ -132,15 +130,12 @@ impl Store {
         session: &NewSession,
         event: &AuditEvent,
     ) -> Result<FactorSignIn, StoreError> {
-        let transaction = replacing(Transaction::on(self), challenge.account, next)
-            .delete_present(&keys::challenge(challenge.kind, &challenge.digest))
+        replacing(Transaction::on(self), challenge.account, next, FactorSignIn::Outdated)
+            .spend(challenge, FactorSignIn::ChallengeSpent)
             .put(new_item(session))
-            .record(event);
-        Ok(match transaction.commit("signing in by a code").await? {
-            Ok(()) => FactorSignIn::Started,
-            Err(failed) if failed.at(REPLACING) => FactorSignIn::Outdated,
-            Err(_) => FactorSignIn::ChallengeSpent,
-        })
+            .record(event)
+            .commit_as(FactorSignIn::Started, "signing in by a code")
+            .await
     }
 
     /// The same where the code leads to another challenge instead of to a session.
@@ -151,28 +146,27 @@ impl Store {
         continued: &Challenge,
         event: &AuditEvent,
     ) -> Result<FactorSignIn, StoreError> {
-        let transaction = replacing(Transaction::on(self), challenge.account, next)
-            .delete_present(&keys::challenge(challenge.kind, &challenge.digest))
+        replacing(Transaction::on(self), challenge.account, next, FactorSignIn::Outdated)
+            .spend(challenge, FactorSignIn::ChallengeSpent)
             .put(crate::challenges::item(continued))
-            .record(event);
-        Ok(match transaction.commit("going on by a code").await? {
-            Ok(()) => FactorSignIn::Started,
-            Err(failed) if failed.at(REPLACING) => FactorSignIn::Outdated,
-            Err(_) => FactorSignIn::ChallengeSpent,
-        })
+            .record(event)
+            .commit_as(FactorSignIn::Started, "going on by a code")
+            .await
     }
 }
 
-/// The place of the row's replacement in each transaction here.
-const REPLACING: usize = 0;
-
-fn replacing<'a>(transaction: Transaction<'a>, account: AccountId, next: &Factor) -> Transaction<'a> {
-    let item = item(account, next);
-    if next.version == 0 {
-        return transaction.put_if(item, "attribute_not_exists(pk)", Attributes::new());
-    }
-    let seen = Attributes::from([(":seen".to_owned(), number(next.version))]);
-    transaction.put_if(item, "row_version = :seen", seen)
+/// Replaces the row if its version is still that of `next`: of two decisions on the same copy one is outdated.
+fn replacing<'a, R>(
+    transaction: Transaction<'a, R>,
+    account: AccountId,
+    next: &Factor,
+    outdated: R,
+) -> Transaction<'a, R> {
+    let seen = match next.version {
+        0 => Condition::row_missing(),
+        version => Condition::equals("row_version", number(version)),
+    };
+    transaction.put_if(item(account, next), seen, outdated)
 }
 
 fn item(account: AccountId, next: &Factor) -> Attributes {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::error::StoreError;
+use crate::expression::Condition;
 use crate::id::AccountId;
 use crate::item::{Attributes, ItemReader, ItemWriter, bytes, text, time};
 use crate::keys;
@@ -33,7 +34,10 @@ pub struct FirstRegistration {
     pub created_at: Timestamp,
 }
 
-pub(crate) const UNUSED: &str = "attribute_not_exists(pk) OR expires_at <= :now";
+/// No request of this key is remembered at this time. Of equal requests at the same time one finds the other's record.
+pub(crate) fn unused(now: Timestamp) -> Condition {
+    Condition::row_missing().or(Condition::at_most("expires_at", time(now)))
+}
 
 pub(crate) fn item(request: &IdempotentRequest, made: FirstRegistration) -> Attributes {
     let expires_at = made.created_at + REMEMBERED;

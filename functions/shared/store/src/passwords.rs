@@ -9,10 +9,10 @@ use crate::audit::AuditEvent;
 use crate::challenges::Challenge;
 use crate::connection::Store;
 use crate::error::StoreError;
+use crate::expression::{Condition, Update};
 use crate::id::SessionId;
 use crate::item::{text, time};
-use crate::keys;
-use crate::revocations::{Also, Change};
+use crate::revocations::AccountChange;
 use crate::sessions::{NewSession, new_item};
 use crate::transaction::Transaction;
 
@@ -53,11 +53,13 @@ impl Store {
         keep: SessionId,
         event: &AuditEvent,
     ) -> Result<PasswordChange, StoreError> {
-        let transaction = replacing(Transaction::on(self), account, new, Some(old), false, Some(keep))
-            .take_along(account, keep)
-            .record(event);
-        let committed = transaction.commit("changing a password").await?;
-        Ok(if committed.is_ok() { PasswordChange::Changed } else { PasswordChange::Outdated })
+        let change = Replacement::by(new).of(old).change();
+        Transaction::on(self)
+            .raise_epoch(account, change, Some(keep), new.at, PasswordChange::Outdated)
+            .take_along(account, keep, PasswordChange::Outdated)
+            .record(event)
+            .commit_as(PasswordChange::Changed, "changing a password")
+            .await
     }
 
     /// Finishes a challenge whose token came by mail: the password is replaced, the address thereby confirmed, and
@@ -69,11 +71,13 @@ impl Store {
         new: &NewPassword,
         event: &AuditEvent,
     ) -> Result<Finished, StoreError> {
-        let transaction = replacing(Transaction::on(self), account, new, None, true, None)
-            .delete_present(&keys::challenge(challenge.kind, &challenge.digest))
-            .record(event);
-        let committed = transaction.commit("resetting a password").await?;
-        Ok(if committed.is_ok() { Finished::Done } else { Finished::Spent })
+        let change = Replacement::by(new).confirming_the_address().change();
+        Transaction::on(self)
+            .raise_epoch(account, change, None, new.at, Finished::Spent)
+            .spend(challenge, Finished::Spent)
+            .record(event)
+            .commit_as(Finished::Done, "resetting a password")
+            .await
     }
 
     /// Finishes a challenge of a sign-in with a password that is too old, whose hash is `old`: it is replaced, every
@@ -87,12 +91,13 @@ impl Store {
         session: &NewSession,
         events: &[AuditEvent],
     ) -> Result<Finished, StoreError> {
-        let transaction = replacing(Transaction::on(self), account, new, Some(old), false, None)
-            .delete_present(&keys::challenge(challenge.kind, &challenge.digest))
+        let change = Replacement::by(new).of(old).change();
+        let transaction = Transaction::on(self)
+            .raise_epoch(account, change, None, new.at, Finished::Spent)
+            .spend(challenge, Finished::Spent)
             .put(new_item(session));
         let transaction = events.iter().fold(transaction, Transaction::record);
-        let committed = transaction.commit("rotating a password").await?;
-        Ok(if committed.is_ok() { Finished::Done } else { Finished::Spent })
+        transaction.commit_as(Finished::Done, "rotating a password").await
     }
 
     /// Finishes a challenge whose token came by mail: the address is its owner's.
@@ -102,47 +107,52 @@ impl Store {
         account: &Account,
         event: &AuditEvent,
     ) -> Result<Finished, StoreError> {
-        let in_both = Change {
-            set: ", email_verified = :yes",
-            values: [(":yes".to_owned(), AttributeValue::Bool(true))].into(),
-            ..Change::default()
-        };
-        let transaction = Transaction::on(self)
-            .keep_epoch(account, &Also { in_both, ..Also::default() })
-            .delete_present(&keys::challenge(challenge.kind, &challenge.digest))
-            .record(event);
-        let committed = transaction.commit("confirming an address").await?;
-        Ok(if committed.is_ok() { Finished::Done } else { Finished::Spent })
+        let in_both = Update::new().set("email_verified", AttributeValue::Bool(true));
+        Transaction::on(self)
+            .keep_epoch(account, AccountChange { in_both, ..AccountChange::default() }, Finished::Spent)
+            .spend(challenge, Finished::Spent)
+            .record(event)
+            .commit_as(Finished::Done, "confirming an address")
+            .await
     }
 }
 
-/// Another password for an account that is still of the epoch it was read in: of two replacements that race, one is late.
-/// Everything that was issued under the old one ends, but for a session to keep.
-pub(crate) fn replacing<'a>(
-    transaction: Transaction<'a>,
-    account: &Account,
-    new: &NewPassword,
-    old: Option<&str>,
+/// Another password for an account that is still of the epoch it was read in: of two replacements that race, the epoch
+/// lets one through. Everything that was issued under the old password ends with it.
+#[derive(Debug)]
+pub(crate) struct Replacement<'a> {
+    new: &'a NewPassword,
+    old: Option<&'a str>,
     confirms_address: bool,
-    keep: Option<SessionId>,
-) -> Transaction<'a> {
-    let mut in_both = Change {
-        set: ", password_changed_at = :changed_at",
-        values: [(":changed_at".to_owned(), time(new.at))].into(),
-        ..Change::default()
-    };
-    if confirms_address {
-        in_both.set = ", password_changed_at = :changed_at, email_verified = :yes";
-        in_both.values.insert(":yes".to_owned(), AttributeValue::Bool(true));
+}
+
+impl<'a> Replacement<'a> {
+    /// Of whatever password is there.
+    pub(crate) fn by(new: &'a NewPassword) -> Self {
+        Self { new, old: None, confirms_address: false }
     }
-    let mut in_credentials = Change {
-        set: ", password_hash = :hash",
-        values: [(":hash".to_owned(), text(&new.hash))].into(),
-        ..Change::default()
-    };
-    if let Some(old) = old {
-        in_credentials.condition = " AND password_hash = :old";
-        in_credentials.values.insert(":old".to_owned(), text(old));
+
+    /// Of the password with this hash alone.
+    fn of(self, old: &'a str) -> Self {
+        Self { old: Some(old), ..self }
     }
-    transaction.raise_epoch(account, &Also { in_both, in_credentials }, keep, new.at)
+
+    /// By a person who thereby showed that the address is theirs.
+    fn confirming_the_address(self) -> Self {
+        Self { confirms_address: true, ..self }
+    }
+
+    /// Returns what it changes in the rows of the account.
+    pub(crate) fn change(self) -> AccountChange {
+        let mut in_both = Update::new().set("password_changed_at", time(self.new.at));
+        if self.confirms_address {
+            in_both = in_both.set("email_verified", AttributeValue::Bool(true));
+        }
+        AccountChange {
+            in_both,
+            in_credentials: Update::new().set("password_hash", text(&self.new.hash)),
+            password_as_seen: self.old.map(|old| Condition::equals("password_hash", text(old))),
+            ..AccountChange::default()
+        }
+    }
 }

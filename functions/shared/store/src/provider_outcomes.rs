@@ -8,7 +8,8 @@ use jiff::Timestamp;
 
 use crate::audit::AuditEvent;
 use crate::connection::Store;
-use crate::error::{StoreError, is_failed_condition};
+use crate::error::StoreError;
+use crate::expression::{Condition, Update};
 use crate::item::{ItemReader, ItemWriter, number, text, time, ttl};
 use crate::keys;
 use crate::transaction::Transaction;
@@ -16,6 +17,7 @@ use crate::transaction::Transaction;
 const MINUTE: i64 = 60;
 /// Times of failures kept in one counter. More would tell nothing new: a provider is long unhealthy by then.
 const FAILURES_KEPT: u64 = 20;
+const COUNTING: &str = "counting an outcome";
 const KEPT: Duration = Duration::from_hours(1);
 
 /// Outcomes of one counter in one minute.
@@ -79,40 +81,27 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let minute = now.as_second().div_euclid(MINUTE);
-        let milliseconds = response_time.map(|taken| u64::try_from(taken.as_millis()).unwrap_or(u64::MAX));
-        let mut update = String::from("SET last_at = :now, expires_ttl = :gone");
+        let mut update = Update::new().set("last_at", time(now)).set("expires_ttl", ttl(now + KEPT));
         if ok {
-            update.push_str(", last_ok_at = :now, failed_at = :none");
-        } else if list_failure {
-            update.push_str(", failed_at = list_append(if_not_exists(failed_at, :none), :this)");
-        }
-        update.push_str(if ok { " ADD outcomes_ok :one" } else { " ADD outcomes_failed :one" });
-        let mut request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(keys::provider_outcomes(provider, shard, minute).attributes()))
-            .expression_attribute_values(":now", time(now))
-            .expression_attribute_values(":gone", ttl(now + KEPT))
-            .expression_attribute_values(":one", number(1));
-        if ok || list_failure {
-            request = request.expression_attribute_values(":none", AttributeValue::L(Vec::new()));
+            let none = AttributeValue::L(Vec::new());
+            update = update.set("last_ok_at", time(now)).set("failed_at", none).add("outcomes_ok", number(1));
+        } else {
+            update = update.add("outcomes_failed", number(1));
         }
         if list_failure {
-            request = request
-                .expression_attribute_values(":this", AttributeValue::L(vec![time(now)]))
-                .condition_expression("attribute_not_exists(failed_at) OR size(failed_at) < :kept")
-                .expression_attribute_values(":kept", number(FAILURES_KEPT));
+            update = update.append("failed_at", AttributeValue::L(vec![time(now)]));
         }
-        if let Some(milliseconds) = milliseconds {
-            update.push_str(", milliseconds :taken, timed :one");
-            request = request.expression_attribute_values(":taken", number(milliseconds));
+        if let Some(taken) = response_time {
+            let milliseconds = u64::try_from(taken.as_millis()).unwrap_or(u64::MAX);
+            update = update.add("milliseconds", number(milliseconds)).add("timed", number(1));
         }
-        match request.update_expression(update).send().await {
-            Ok(_) => Ok(true),
-            Err(error) if is_failed_condition(&error) => Ok(false),
-            Err(error) => Err(StoreError::from_sdk("counting an outcome", error)),
+        let key = keys::provider_outcomes(provider, shard, minute);
+        if !list_failure {
+            self.update(&key, update, COUNTING).await?;
+            return Ok(true);
         }
+        let has_room = Condition::Missing("failed_at").or(Condition::Size("failed_at", "<", FAILURES_KEPT));
+        Ok(self.update_if(&key, update, has_room, COUNTING).await?.is_ok())
     }
 
     /// The outcomes in the counter `shard` since then. Not strongly consistent: nothing is decided on a report of now.
@@ -179,19 +168,15 @@ impl Store {
             .set("expires_at", time(mark.expires_at))
             .expires(mark.expires_at)
             .finish();
-        let committed = Transaction::on(self).put(item).record(event).commit("marking a provider").await?;
-        debug_assert!(committed.is_ok(), "no condition was given");
-        Ok(())
+        Transaction::on(self).put(item).record(event).write("marking a provider").await
     }
 
     /// Forgets it, there or not.
     pub async fn unmark_provider(&self, provider: &str, event: &AuditEvent) -> Result<(), StoreError> {
-        let committed = Transaction::on(self)
+        Transaction::on(self)
             .delete(&keys::provider_mark(provider))
             .record(event)
-            .commit("forgetting a mark")
-            .await?;
-        debug_assert!(committed.is_ok(), "no condition was given");
-        Ok(())
+            .write("forgetting a mark")
+            .await
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::connection::Store;
-use crate::error::{StoreError, is_failed_condition};
+use crate::error::StoreError;
+use crate::expression::{Condition, Update};
 use crate::item::{ItemReader, number, ttl};
 use crate::keys::{self, Key};
 
@@ -48,22 +49,8 @@ impl Store {
 
     /// Counts one more time, if fewer than `most` were counted.
     async fn count_once(&self, key: &Key, most: u64, forget_after: Timestamp) -> Result<bool, StoreError> {
-        let counted = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key.attributes()))
-            .update_expression("SET expires_ttl = :ttl ADD times_done :one")
-            .condition_expression("attribute_not_exists(times_done) OR times_done < :most")
-            .expression_attribute_values(":one", number(1))
-            .expression_attribute_values(":most", number(most))
-            .expression_attribute_values(":ttl", ttl(forget_after))
-            .send()
-            .await;
-        match counted {
-            Ok(_) => Ok(true),
-            Err(error) if is_failed_condition(&error) => Ok(false),
-            Err(error) => Err(StoreError::from_sdk("counting a rate", error)),
-        }
+        let update = Update::new().set("expires_ttl", ttl(forget_after)).add("times_done", number(1));
+        let has_room = Condition::Missing("times_done").or(Condition::below("times_done", number(most)));
+        Ok(self.update_if(key, update, has_room, "counting a rate").await?.is_ok())
     }
 }

@@ -8,12 +8,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::accounts::{Account, read_account};
+use crate::backoff::Rounds;
 use crate::connection::Store;
 use crate::error::StoreError;
+use crate::expression::{Condition, Update};
 use crate::id::{AccountId, SessionId};
 use crate::item::{Attributes, ItemReader, ItemWriter, number, text, time};
 use crate::keys;
-use crate::transaction::{ConditionsFailed, Transaction};
+use crate::transaction::{Refused, Transaction};
 
 /// No access token may live longer.
 pub const LONGEST_ACCESS_TOKEN: Duration = Duration::from_hours(24);
@@ -22,8 +24,6 @@ const SLACK: Duration = Duration::from_mins(1);
 /// The epoch of an account that is gone: every token is of an earlier one. The greatest number that every reader of
 /// JSON has exactly (RFC 7493, section 2.2).
 const AFTER_ALL: u64 = (1 << 53) - 1;
-/// How often an epoch is raised anew because somebody else raised it meanwhile.
-const ATTEMPTS: usize = 8;
 
 /// One entry of the feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,91 +128,100 @@ impl Store {
             .map_err(|error| StoreError::from_sdk("reading revocations", error))
     }
 
-    /// Commits what [`Transaction::raise_epoch`] begins. Where somebody else raised the epoch meanwhile, the transaction
-    /// is made anew for the account as it is now, so that the feed names the epoch that really began.
+    /// Commits what [`Transaction::raise_epoch`] begins. The profile row decides the race: where another writer raised the
+    /// session epoch meanwhile, the transaction is made anew for the account as that row says it is now, so that the
+    /// feed names the epoch that really began.
     pub(crate) async fn commit_raise<'a>(
         &'a self,
         account: &Account,
         operation: &'static str,
-        make: impl Fn(&Account) -> Transaction<'a>,
-    ) -> Result<Result<(), ConditionsFailed>, StoreError> {
+        make: impl Fn(&Account) -> Transaction<'a, Raise>,
+    ) -> Result<Result<(), Raise>, StoreError> {
         let mut account = account.clone();
-        for _ in 0..ATTEMPTS {
-            let Err(mut failed) = make(&account).commit(operation).await? else { return Ok(Ok(())) };
-            match failed.take(0) {
-                Some(found) if !found.is_empty() => {
-                    account = read_account(&mut ItemReader::new("account", found))?;
+        let mut rounds = Rounds::begin();
+        loop {
+            match make(&account).commit(operation).await? {
+                Ok(()) => return Ok(Ok(())),
+                Err(Refused { by: Raise::AccountChanged, row }) if !row.is_empty() => {
+                    account = read_account(&mut ItemReader::new("account", row))?;
                 }
-                _ => return Ok(Err(failed)),
+                Err(refused) => return Ok(Err(refused.by)),
+            }
+            if !rounds.again().await {
+                return Err(StoreError::contended(operation));
             }
         }
-        Err(StoreError::Unavailable { operation, cause: "the epoch was raised again and again".into() })
     }
 }
 
-/// What more is changed in the rows of an account.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Also {
-    pub(crate) in_both: Change,
-    /// Where the password is.
-    pub(crate) in_credentials: Change,
+/// Why the session epoch of an account was not raised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Raise {
+    /// The account is of another epoch by now, or gone.
+    AccountChanged,
+    /// The session that was to go on is over.
+    SessionOver,
 }
 
-/// What more is set in a row, and on what more condition.
+/// What more is changed in the two rows of an account, and on what more condition.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Change {
-    /// Begins with a comma.
-    pub(crate) set: &'static str,
-    /// Begins with `AND`.
-    pub(crate) condition: &'static str,
-    pub(crate) values: Attributes,
+pub(crate) struct AccountChange {
+    pub(crate) in_both: Update,
+    /// What both rows must say besides the epoch.
+    pub(crate) as_seen: Option<Condition>,
+    /// In the row with the password alone.
+    pub(crate) in_credentials: Update,
+    /// What that row must say besides.
+    pub(crate) password_as_seen: Option<Condition>,
 }
 
-impl Transaction<'_> {
-    /// Ends everything that was issued to an account, and tells of it: three actions, of which the first has the profile
-    /// and fails when the account is not of this epoch any more.
+impl<R: Clone> Transaction<'_, R> {
+    /// Ends everything that was issued to an account, and tells of it. Refuses with `outdated`, and the profile's row,
+    /// where the account is not of this epoch any more.
     pub(crate) fn raise_epoch(
         self,
         account: &Account,
-        also: &Also,
+        change: AccountChange,
         except: Option<SessionId>,
         at: Timestamp,
+        outdated: R,
     ) -> Self {
         let epoch = account.epoch + 1;
         let entry = RevocationEntry::Account { id: account.id, epoch, except, at };
-        self.set_epoch(account, epoch, also).put(entry.item())
+        self.set_epoch(account, epoch, change, outdated).put(entry.item())
     }
 
-    /// Changes both rows of an account that is still of this epoch, which goes on: two actions.
-    pub(crate) fn keep_epoch(self, account: &Account, also: &Also) -> Self {
-        self.set_epoch(account, account.epoch, also)
+    /// Changes both rows of an account that is still of this epoch, which goes on; refuses with `outdated` otherwise.
+    pub(crate) fn keep_epoch(self, account: &Account, change: AccountChange, outdated: R) -> Self {
+        self.set_epoch(account, account.epoch, change, outdated)
     }
 
-    fn set_epoch(self, account: &Account, epoch: u64, also: &Also) -> Self {
-        let both = &also.in_both;
-        let mut values = both.values.clone();
-        values.insert(":seen_epoch".to_owned(), number(account.epoch));
-        values.insert(":next_epoch".to_owned(), number(epoch));
-        let update = format!("SET epoch = :next_epoch{}", both.set);
-        let condition = format!("epoch = :seen_epoch{}", both.condition);
-        let there = &also.in_credentials;
-        self.update_if(&keys::profile(account.id), &update, &condition, values.clone()).update_if(
+    fn set_epoch(self, account: &Account, epoch: u64, change: AccountChange, outdated: R) -> Self {
+        let update = Update::new().set("epoch", number(epoch)).and(change.in_both);
+        let seen = and_if_any(Condition::equals("epoch", number(account.epoch)), change.as_seen);
+        let in_credentials = update.clone().and(change.in_credentials);
+        let password_seen = and_if_any(seen.clone(), change.password_as_seen);
+        self.update_if(&keys::profile(account.id), update, seen, outdated.clone()).update_if(
             &keys::credentials(&account.email),
-            &format!("{update}{}", there.set),
-            &format!("{condition}{}", there.condition),
-            values.into_iter().chain(there.values.clone()).collect(),
+            in_credentials,
+            password_seen,
+            outdated,
         )
     }
 
-    /// Takes a session of the account's present epoch along into the one that [`Transaction::raise_epoch`] begins. It
-    /// must be live.
-    pub(crate) fn take_along(self, account: &Account, session: SessionId) -> Self {
-        let values = Attributes::from([
-            (":seen_epoch".to_owned(), number(account.epoch)),
-            (":next_epoch".to_owned(), number(account.epoch + 1)),
-        ]);
-        let live = "epoch = :seen_epoch AND attribute_not_exists(revoked_at)";
-        self.update_if(&keys::session(account.id, session), "SET epoch = :next_epoch", live, values)
+    /// Takes a session of the account's present epoch along into the one that [`Transaction::raise_epoch`] begins.
+    /// Refuses with `over` unless it is live.
+    pub(crate) fn take_along(self, account: &Account, session: SessionId, over: R) -> Self {
+        let update = Update::new().set("epoch", number(account.epoch + 1));
+        let live = Condition::equals("epoch", number(account.epoch)).and(Condition::Missing("revoked_at"));
+        self.update_if(&keys::session(account.id, session), update, live, over)
+    }
+}
+
+fn and_if_any(condition: Condition, more: Option<Condition>) -> Condition {
+    match more {
+        Some(more) => condition.and(more),
+        None => condition,
     }
 }
 

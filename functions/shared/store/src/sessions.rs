@@ -13,10 +13,11 @@ use crate::accounts::Account;
 use crate::audit::AuditEvent;
 use crate::connection::Store;
 use crate::error::StoreError;
+use crate::expression::{Condition, Update};
 use crate::id::{AccountId, SessionId};
 use crate::item::{Attributes, ItemReader, ItemWriter, bytes, number, text, texts, time, ttl};
 use crate::keys;
-use crate::revocations::{Also, RevocationEntry};
+use crate::revocations::{AccountChange, Raise, RevocationEntry};
 use crate::sign_ins::{TooEarly, Wait};
 use crate::transaction::Transaction;
 
@@ -201,22 +202,16 @@ impl Store {
         id: SessionId,
         event: &AuditEvent,
     ) -> Result<Revocation, StoreError> {
-        let values = Attributes::from([
-            (":now".to_owned(), time(event.at)),
-            (":ttl".to_owned(), ttl(event.at + KEPT_AFTER_END)),
-        ]);
-        let committed = Transaction::on(self)
-            .update_if(
-                &keys::session(account, id),
-                "SET revoked_at = :now, expires_ttl = :ttl",
-                "attribute_exists(pk) AND attribute_not_exists(revoked_at)",
-                values,
-            )
+        let update = Update::new()
+            .set("revoked_at", time(event.at))
+            .set("expires_ttl", ttl(event.at + KEPT_AFTER_END));
+        let live = Condition::row_exists().and(Condition::Missing("revoked_at"));
+        Transaction::on(self)
+            .update_if(&keys::session(account, id), update, live, Revocation::AlreadyEnded)
             .record(event)
             .put(RevocationEntry::Session { id, at: event.at }.item())
-            .commit("revoking a session")
-            .await?;
-        Ok(if committed.is_ok() { Revocation::Revoked } else { Revocation::AlreadyEnded })
+            .commit_as(Revocation::Revoked, "revoking a session")
+            .await
     }
 
     /// Ends every session of an account but `keep`, however many there are, in one write: the account's epoch goes up,
@@ -228,10 +223,12 @@ impl Store {
         event: &AuditEvent,
     ) -> Result<Revocation, StoreError> {
         let make = |account: &Account| {
-            let transaction =
-                Transaction::on(self).raise_epoch(account, &Also::default(), keep, event.at).record(event);
+            let nothing_more = AccountChange::default();
+            let transaction = Transaction::on(self)
+                .raise_epoch(account, nothing_more, keep, event.at, Raise::AccountChanged)
+                .record(event);
             match keep {
-                Some(kept) => transaction.take_along(account, kept),
+                Some(kept) => transaction.take_along(account, kept, Raise::SessionOver),
                 None => transaction,
             }
         };

@@ -6,12 +6,13 @@ use jiff::Timestamp;
 use crate::audit::AuditEvent;
 use crate::connection::Store;
 use crate::error::StoreError;
+use crate::expression::Condition;
 use crate::factors::{SealedSecret, read_secret, secret};
 use crate::id::{AccountId, AuditId, TradingAccountId};
-use crate::idempotency::{IdempotentRequest, REMEMBERED, UNUSED};
+use crate::idempotency::{IdempotentRequest, REMEMBERED, unused};
 use crate::item::{Attributes, ItemReader, ItemWriter, bytes, number, text, time};
 use crate::keys;
-use crate::transaction::Transaction;
+use crate::transaction::{Outdated, Transaction};
 
 /// What is known of an account's credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,6 +143,13 @@ pub struct LookupPage {
     pub next: Option<TradingAccountId>,
 }
 
+/// What stood in the way of a link.
+#[derive(Debug, Clone, Copy)]
+enum LinkRefusal {
+    RequestRemembered,
+    OwnerGone,
+}
+
 impl Store {
     /// How many shards [`Store::trading_account_lookup`] knows.
     pub const TRADING_ACCOUNT_SHARDS: u16 = keys::LOOKUP_SHARDS;
@@ -153,30 +161,31 @@ impl Store {
         request: Option<&IdempotentRequest>,
         event: &AuditEvent,
     ) -> Result<Link, StoreError> {
-        const OWNER: usize = 0;
-        const REQUEST: usize = 4;
         let lookup = ItemWriter::new(&keys::trading_account_owner(account.id))
             .set("trading_account", text(account.id.to_string()))
             .set("account", text(account.owner.to_string()))
             .finish();
-        // An account that is being erased must not be left with a row nobody owns.
-        let mut transaction = Transaction::on(self)
-            .check(&keys::profile(account.owner), "attribute_exists(pk)")
+        let mut transaction = Transaction::on(self);
+        // What the same request did before is said even where its owner is gone by now.
+        if let Some(request) = request {
+            let item = request_item(request, account);
+            transaction =
+                transaction.put_if(item, unused(account.created_at), LinkRefusal::RequestRemembered);
+        }
+        // The check races an erasure: an account that is being erased must not be left with a row without an owner.
+        let committed = transaction
+            .check(&keys::profile(account.owner), Condition::row_exists(), LinkRefusal::OwnerGone)
             .put(item(account, account.version))
             .put(lookup)
-            .record(event);
-        if let Some(request) = request {
-            let now = Attributes::from([(":now".to_owned(), time(account.created_at))]);
-            transaction = transaction.put_if(request_item(request, account), UNUSED, now);
+            .record(event)
+            .commit("linking a trading account")
+            .await?;
+        let Err(refused) = committed else { return Ok(Link::Linked) };
+        match (refused.by, request) {
+            (LinkRefusal::RequestRemembered, Some(request)) => first(account, request, refused.row),
+            (LinkRefusal::RequestRemembered, None) => Ok(Link::KeyReused),
+            (LinkRefusal::OwnerGone, _) => Ok(Link::OwnerGone),
         }
-        let Err(mut failed) = transaction.commit("linking a trading account").await? else {
-            return Ok(Link::Linked);
-        };
-        if let (Some(request), Some(found)) = (request, failed.take(REQUEST)) {
-            return first(account, request, found);
-        }
-        debug_assert!(failed.at(OWNER), "nothing else has a condition");
-        Ok(Link::OwnerGone)
     }
 
     /// One account of a person.
@@ -271,9 +280,8 @@ impl Store {
         next: &StoredTradingAccount,
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        let seen = Attributes::from([(":seen".to_owned(), number(next.version))]);
         let committed = Transaction::on(self)
-            .put_if(item(next, next.version + 1), "row_version = :seen", seen)
+            .put_if(item(next, next.version + 1), as_seen(next), Outdated)
             .record(event)
             .commit("changing a trading account")
             .await?;
@@ -286,19 +294,12 @@ impl Store {
         next: &StoredTradingAccount,
         event: &AuditEvent,
     ) -> Result<FreezableSwap, StoreError> {
-        const FREEZE: usize = 0;
-        let seen = Attributes::from([(":seen".to_owned(), number(next.version))]);
-        let committed = Transaction::on(self)
-            .check(&keys::freeze(next.owner), "attribute_not_exists(pk)")
-            .put_if(item(next, next.version + 1), "row_version = :seen", seen)
+        Transaction::on(self)
+            .check(&keys::freeze(next.owner), Condition::row_missing(), FreezableSwap::Frozen)
+            .put_if(item(next, next.version + 1), as_seen(next), FreezableSwap::Raced)
             .record(event)
-            .commit("changing a trading account")
-            .await?;
-        Ok(match committed {
-            Ok(()) => FreezableSwap::Swapped,
-            Err(failed) if failed.at(FREEZE) => FreezableSwap::Frozen,
-            Err(_) => FreezableSwap::Raced,
-        })
+            .commit_as(FreezableSwap::Swapped, "changing a trading account")
+            .await
     }
 
     /// Removes an account with all its ciphertext. Says whether it was there.
@@ -309,7 +310,7 @@ impl Store {
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
         let committed = Transaction::on(self)
-            .delete_present(&keys::trading_account(owner, id))
+            .delete_if(&keys::trading_account(owner, id), Condition::row_exists(), Outdated)
             .delete(&keys::trading_account_owner(id))
             .record(event)
             .commit("unlinking a trading account")
@@ -331,8 +332,7 @@ impl Store {
                     .delete(&keys::trading_account(owner, account.id))
                     .delete(&keys::trading_account_owner(account.id))
             });
-            let committed = transaction.commit("removing trading accounts").await?;
-            debug_assert!(committed.is_ok(), "no condition was given");
+            transaction.write("removing trading accounts").await?;
         }
     }
 
@@ -352,22 +352,25 @@ impl Store {
             .set("since", time(event.at))
             .set("told_by", text(event.id.to_string()))
             .finish();
-        let committed = Transaction::on(self).put(item).record(event).commit("freezing credentials").await?;
-        debug_assert!(committed.is_ok(), "no condition was given");
-        Ok(())
+        Transaction::on(self).put(item).record(event).write("freezing credentials").await
     }
 
     /// Allows them again, if they are still stopped by this very freeze: a request to lift one that arrives late lifts
     /// none that came after it. Says whether it did.
     pub async fn lift_freeze(&self, freeze: Freeze, event: &AuditEvent) -> Result<bool, StoreError> {
-        let seen = Attributes::from([(":seen".to_owned(), text(freeze.told_by.to_string()))]);
+        let the_same = Condition::equals("told_by", text(freeze.told_by.to_string()));
         let committed = Transaction::on(self)
-            .delete_if(&keys::freeze(event.subject), "told_by = :seen", seen)
+            .delete_if(&keys::freeze(event.subject), the_same, Outdated)
             .record(event)
             .commit("unfreezing credentials")
             .await?;
         Ok(committed.is_ok())
     }
+}
+
+/// The row has not been replaced since it was read: every replacement raises its version.
+fn as_seen(next: &StoredTradingAccount) -> Condition {
+    Condition::equals("row_version", number(next.version))
 }
 
 fn item(account: &StoredTradingAccount, version: u64) -> Attributes {

@@ -1,231 +1,282 @@
-//! All-or-nothing writes: conflicts are waited out, failed conditions are told apart by the row they belong to.
+//! All-or-nothing writes: each condition carries the refusal it means, and conflicts with other transactions are waited
+//! out.
+//!
+//! The module knows nothing of what is written. Where several conditions fail at once, the refusal of the one that was
+//! given first is returned; so the order of the actions is the order in which refusals take precedence, and it says
+//! nothing else: DynamoDB has no order among the actions of a transaction.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::error::{BuildError, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     CancellationReason, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
-    Update,
+    Update as UpdateAction,
 };
 use backon::{ExponentialBuilder, Retryable};
 
-use crate::audit::{AuditEvent, AuditKind, ChainEnd, HEAD_IS_BEHIND};
+use crate::audit::{AuditEvent, ChainEnd};
+use crate::backoff::Rounds;
 use crate::connection::Store;
 use crate::error::StoreError;
+use crate::expression::{Condition, Expressions, Update};
 use crate::item::Attributes;
 use crate::keys::Key;
 
-/// Nothing was written because conditions failed. One place for each action, in the order they were given: `None` where
-/// the condition held, else the item as it stood (empty if there was none).
+/// Nothing was written, because a condition failed.
 #[derive(Debug)]
-pub(crate) struct ConditionsFailed(Vec<Option<Attributes>>);
-
-impl ConditionsFailed {
-    /// Whether something stood in the way of the action at this place.
-    pub(crate) fn at(&self, place: usize) -> bool {
-        self.0.get(place).is_some_and(Option::is_some)
-    }
-
-    /// The item that stood in the way of the action at this place.
-    pub(crate) fn take(&mut self, place: usize) -> Option<Attributes> {
-        self.0.get_mut(place).and_then(Option::take)
-    }
+pub(crate) struct Refused<R> {
+    /// What the condition was given to mean.
+    pub(crate) by: R,
+    /// The item that stood in the way; empty if there was none, or if the action does not ask for it.
+    pub(crate) row: Attributes,
 }
 
-/// A transaction being put together.
+/// The one refusal of a transaction whose conditions all mean the same: what it was decided on is not so any more.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outdated;
+
+/// A transaction being put together; `R` names what its conditions can refuse.
 #[derive(Debug)]
-pub(crate) struct Transaction<'a> {
+pub(crate) struct Transaction<'a, R = Infallible> {
     store: &'a Store,
-    actions: Vec<TransactWriteItem>,
-    /// The events that tell of it, each of another chain, and their places among the actions.
-    events: Vec<(usize, AuditEvent)>,
+    actions: Vec<Action<R>>,
+    /// The events that tell of it, each of another chain.
+    events: Vec<AuditEvent>,
 }
 
-/// How often an event queues up anew behind another one that was faster.
-const ROUNDS: usize = 32;
+/// An action, and what it means that its condition fails. One that the SDK could not build is kept as the error that
+/// [`Transaction::commit`] returns: a transaction never goes out with an action less.
+#[derive(Debug)]
+struct Action<R> {
+    write: Result<TransactWriteItem, BuildError>,
+    refusal: Option<R>,
+}
 
 type SendError = SdkError<TransactWriteItemsError>;
 
-impl<'a> Transaction<'a> {
+impl<'a, R> Transaction<'a, R> {
     pub(crate) fn on(store: &'a Store) -> Self {
         Self { store, actions: Vec::new(), events: Vec::new() }
     }
 
-    /// Writes an item whatever stood there.
+    /// Writes an item, whatever stands at its key.
     pub(crate) fn put(self, item: Attributes) -> Self {
-        let put = Put::builder().table_name(&self.store.table).set_item(Some(item)).build();
-        self.push(put.ok().map(|put| TransactWriteItem::builder().put(put).build()))
-    }
-
-    /// Records the event that tells of all this, behind the last record of its chain. It has a place like every
-    /// action.
-    pub(crate) fn record(mut self, event: &AuditEvent) -> Self {
-        self.events.push((self.actions.len(), event.clone()));
-        self.push(Some(TransactWriteItem::builder().build()))
+        let write = put(self.store, item, None);
+        self.push(write, None)
     }
 
     /// Writes an item if the condition holds for what stands at its key.
-    pub(crate) fn put_if(self, item: Attributes, condition: &str, values: Attributes) -> Self {
-        let put = Put::builder()
-            .table_name(&self.store.table)
-            .set_item(Some(item))
-            .condition_expression(condition)
-            .set_expression_attribute_values((!values.is_empty()).then_some(values))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .build();
-        self.push(put.ok().map(|put| TransactWriteItem::builder().put(put).build()))
-    }
-
-    /// Changes an item if the condition holds.
-    pub(crate) fn update_if(self, key: &Key, update: &str, condition: &str, values: Attributes) -> Self {
-        // The one attribute of ours that is a word of the expression language too.
-        let names = [update, condition].iter().any(|text| text.contains("#roles"));
-        let names = names.then(|| [("#roles".to_owned(), "roles".to_owned())].into());
-        let update = Update::builder()
-            .set_expression_attribute_names(names)
-            .table_name(&self.store.table)
-            .set_key(Some(key.attributes()))
-            .update_expression(update)
-            .condition_expression(condition)
-            .set_expression_attribute_values((!values.is_empty()).then_some(values))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .build();
-        self.push(update.ok().map(|update| TransactWriteItem::builder().update(update).build()))
-    }
-
-    /// Changes nothing, and holds only if the condition does.
-    pub(crate) fn check(self, key: &Key, condition: &str) -> Self {
-        let check = ConditionCheck::builder()
-            .table_name(&self.store.table)
-            .set_key(Some(key.attributes()))
-            .condition_expression(condition)
-            .build();
-        self.push(check.ok().map(|check| TransactWriteItem::builder().condition_check(check).build()))
+    pub(crate) fn put_if(self, item: Attributes, condition: Condition, refusal: R) -> Self {
+        let write = put(self.store, item, Some(condition));
+        self.push(write, Some(refusal))
     }
 
     /// Changes an item, or makes it.
-    pub(crate) fn update(self, key: &Key, update: &str, values: Attributes) -> Self {
-        let update = Update::builder()
+    pub(crate) fn update(self, key: &Key, change: Update) -> Self {
+        let write = update(self.store, key, change, None);
+        self.push(write, None)
+    }
+
+    /// Changes an item if the condition holds for it.
+    pub(crate) fn update_if(self, key: &Key, change: Update, condition: Condition, refusal: R) -> Self {
+        let write = update(self.store, key, change, Some(condition));
+        self.push(write, Some(refusal))
+    }
+
+    /// Changes nothing, and refuses unless the condition holds.
+    pub(crate) fn check(self, key: &Key, condition: Condition, refusal: R) -> Self {
+        let written = Expressions::of(None, Some(condition));
+        let check = ConditionCheck::builder()
             .table_name(&self.store.table)
             .set_key(Some(key.attributes()))
-            .update_expression(update)
-            .set_expression_attribute_values((!values.is_empty()).then_some(values))
+            .set_condition_expression(written.condition)
+            .set_expression_attribute_names(written.names)
+            .set_expression_attribute_values(written.values)
             .build();
-        self.push(update.ok().map(|update| TransactWriteItem::builder().update(update).build()))
+        let write = check.map(|check| TransactWriteItem::builder().condition_check(check).build());
+        self.push(write, Some(refusal))
     }
 
     /// Removes an item, there or not.
     pub(crate) fn delete(self, key: &Key) -> Self {
-        let delete = Delete::builder().table_name(&self.store.table).set_key(Some(key.attributes())).build();
-        self.push(delete.ok().map(|delete| TransactWriteItem::builder().delete(delete).build()))
-    }
-
-    /// Removes an item that must be there.
-    pub(crate) fn delete_present(self, key: &Key) -> Self {
-        self.delete_if(key, "attribute_exists(pk)", Attributes::new())
+        let write = delete(self.store, key, None);
+        self.push(write, None)
     }
 
     /// Removes an item if the condition holds for it.
-    pub(crate) fn delete_if(self, key: &Key, condition: &str, values: Attributes) -> Self {
-        let delete = Delete::builder()
-            .table_name(&self.store.table)
-            .set_key(Some(key.attributes()))
-            .condition_expression(condition)
-            .set_expression_attribute_values((!values.is_empty()).then_some(values))
-            .build();
-        self.push(delete.ok().map(|delete| TransactWriteItem::builder().delete(delete).build()))
+    pub(crate) fn delete_if(self, key: &Key, condition: Condition, refusal: R) -> Self {
+        let write = delete(self.store, key, Some(condition));
+        self.push(write, Some(refusal))
     }
 
-    /// The place of the next action.
-    pub(crate) fn place(&self) -> usize {
-        self.actions.len()
-    }
-
-    fn push(mut self, action: Option<TransactWriteItem>) -> Self {
-        self.actions.extend(action);
+    /// Records the event that tells of all this, behind the last record of its chain.
+    pub(crate) fn record(mut self, event: &AuditEvent) -> Self {
+        self.events.push(event.clone());
         self
     }
 
-    /// Commits. A conflict with another transaction is no answer: the whole is sent again, so that a cancellation for
-    /// mixed reasons is decided anew by strongly consistent conditions.
-    pub(crate) async fn commit(
-        self,
-        operation: &'static str,
-    ) -> Result<Result<(), ConditionsFailed>, StoreError> {
-        // Boxed, or whatever waits for it would carry all of it about.
+    fn push(mut self, write: Result<TransactWriteItem, BuildError>, refusal: Option<R>) -> Self {
+        self.actions.push(Action { write, refusal });
+        self
+    }
+
+    /// Commits, or returns what was refused. Fails where the SDK could not build an action, where other transactions
+    /// are always faster, and like any other call.
+    ///
+    /// A conflict with another transaction decides nothing: the whole is sent again, so that a cancellation for mixed
+    /// reasons is decided anew by strongly consistent conditions.
+    pub(crate) async fn commit(self, operation: &'static str) -> Result<Result<(), Refused<R>>, StoreError> {
+        // Boxed, or every caller's future would carry all of it about.
         Box::pin(self.commit_with_events(operation)).await
     }
 
-    async fn commit_with_events(
-        self,
-        operation: &'static str,
-    ) -> Result<Result<(), ConditionsFailed>, StoreError> {
-        if self.events.is_empty() {
-            return self.send(self.actions.clone(), operation).await;
+    /// Commits, and returns `done` or what was refused.
+    pub(crate) async fn commit_as(self, done: R, operation: &'static str) -> Result<R, StoreError> {
+        Ok(self.commit(operation).await?.map_or_else(|refused| refused.by, |()| done))
+    }
+
+    async fn commit_with_events(self, operation: &'static str) -> Result<Result<(), Refused<R>>, StoreError> {
+        let Self { store, actions, events } = self;
+        let not_built = |cause: BuildError| StoreError::Refused { operation, cause: cause.into() };
+        let (mut writes, mut refusals) = (Vec::new(), Vec::new());
+        for Action { write, refusal } in actions {
+            writes.push(write.map_err(not_built)?);
+            refusals.push(refusal);
         }
-        let mut ends = Vec::with_capacity(self.events.len());
-        for (_, event) in &self.events {
-            ends.push(match (&event.end, event.kind) {
-                (Some(end), _) => end.clone(),
-                // The first record of an account has none before it.
-                (None, AuditKind::AccountRegistered) => ChainEnd::default(),
-                (None, _) => self.store.chain_end(&event.chain()).await?,
+        let mut ends = Vec::with_capacity(events.len());
+        for event in &events {
+            ends.push(match &event.end {
+                Some(end) => end.clone(),
+                None => store.chain_end(&event.chain()).await?,
             });
         }
-        for _ in 0..ROUNDS {
-            let (actions, places) = self.with_links(&ends);
-            let Err(mut failed) = self.send(actions, operation).await? else { return Ok(Ok(())) };
-            let raced = places.into_iter().filter(|place| failed.take(*place).is_some()).count() > 0;
-            failed.0.truncate(self.actions.len());
-            if !raced || failed.0.iter().any(Option::is_some) {
-                return Ok(Err(failed));
+        let mut rounds = Rounds::begin();
+        loop {
+            let mut sent = writes.clone();
+            for (end, event) in ends.iter().zip(&events) {
+                sent.extend(links(store, end, event).map_err(not_built)?);
             }
-            for (end, (_, event)) in ends.iter_mut().zip(&self.events) {
-                *end = self.store.chain_end(&event.chain()).await?;
+            let Err(mut failed) = store.transact(sent, operation).await? else { return Ok(Ok(())) };
+            // The caller's own conditions come first. What they say of the rows stands even where the event raced too.
+            let of_events = failed.split_off(writes.len().min(failed.len()));
+            let ours = failed.into_iter().zip(&mut refusals);
+            if let Some(refused) =
+                { ours }.find_map(|(row, refusal)| Some(Refused { row: row?, by: refusal.take()? }))
+            {
+                return Ok(Err(refused));
             }
-            if ends.iter().zip(&self.events).all(|(end, (_, event))| end.is(event)) {
+            if of_events.iter().all(Option::is_none) {
+                let cause = "an action without a condition failed for one".into();
+                return Err(StoreError::Refused { operation, cause });
+            }
+            // Another event took the number of ours in its chain. The chain is read anew, and ours queues up behind;
+            // unless what stands there is ours, written by an attempt whose response was lost.
+            for (end, event) in ends.iter_mut().zip(&events) {
+                *end = store.chain_end(&event.chain()).await?;
+            }
+            if ends.iter().zip(&events).all(|(end, event)| end.is(event)) {
                 return Ok(Ok(()));
             }
-        }
-        Err(StoreError::Unavailable { operation, cause: "others were always faster".into() })
-    }
-
-    /// The actions with each record in its place and the heads of their chains behind all, and where a failed condition
-    /// means that somebody else was faster.
-    fn with_links(&self, ends: &[ChainEnd]) -> (Vec<TransactWriteItem>, Vec<usize>) {
-        let (mut actions, mut places) = (self.actions.clone(), Vec::new());
-        for ((place, event), end) in self.events.iter().zip(ends) {
-            let link = end.link(event);
-            let mut added = Self::on(self.store)
-                .put_if(link.record, "attribute_not_exists(pk)", Attributes::new())
-                .update_if(&link.head.key, link.head.update, HEAD_IS_BEHIND, link.head.values);
-            if let Some(restored) = link.restored {
-                added = added.put_if(restored, "attribute_not_exists(pk)", Attributes::new());
+            if !rounds.again().await {
+                return Err(StoreError::contended(operation));
             }
-            let mut added = added.actions.into_iter();
-            if let (Some(placeholder), Some(record)) = (actions.get_mut(*place), added.next()) {
-                *placeholder = record;
-            }
-            places.push(*place);
-            places.extend((actions.len()..).take(added.len()));
-            actions.extend(added);
         }
-        (actions, places)
     }
+}
 
-    async fn send(
+impl Transaction<'_> {
+    /// Commits what has no condition and so cannot be refused.
+    pub(crate) async fn write(self, operation: &'static str) -> Result<(), StoreError> {
+        match self.commit(operation).await? {
+            Ok(()) => Ok(()),
+            Err(refused) => match refused.by {},
+        }
+    }
+}
+
+fn put(
+    store: &Store,
+    item: Attributes,
+    condition: Option<Condition>,
+) -> Result<TransactWriteItem, BuildError> {
+    let asks_for_row = condition.is_some().then_some(ReturnValuesOnConditionCheckFailure::AllOld);
+    let written = Expressions::of(None, condition);
+    let put = Put::builder()
+        .table_name(&store.table)
+        .set_item(Some(item))
+        .set_condition_expression(written.condition)
+        .set_expression_attribute_names(written.names)
+        .set_expression_attribute_values(written.values)
+        .set_return_values_on_condition_check_failure(asks_for_row)
+        .build()?;
+    Ok(TransactWriteItem::builder().put(put).build())
+}
+
+fn update(
+    store: &Store,
+    key: &Key,
+    change: Update,
+    condition: Option<Condition>,
+) -> Result<TransactWriteItem, BuildError> {
+    let asks_for_row = condition.is_some().then_some(ReturnValuesOnConditionCheckFailure::AllOld);
+    let written = Expressions::of(Some(change), condition);
+    let update = UpdateAction::builder()
+        .table_name(&store.table)
+        .set_key(Some(key.attributes()))
+        .set_update_expression(written.update)
+        .set_condition_expression(written.condition)
+        .set_expression_attribute_names(written.names)
+        .set_expression_attribute_values(written.values)
+        .set_return_values_on_condition_check_failure(asks_for_row)
+        .build()?;
+    Ok(TransactWriteItem::builder().update(update).build())
+}
+
+fn delete(store: &Store, key: &Key, condition: Option<Condition>) -> Result<TransactWriteItem, BuildError> {
+    let written = Expressions::of(None, condition);
+    let delete = Delete::builder()
+        .table_name(&store.table)
+        .set_key(Some(key.attributes()))
+        .set_condition_expression(written.condition)
+        .set_expression_attribute_names(written.names)
+        .set_expression_attribute_values(written.values)
+        .build()?;
+    Ok(TransactWriteItem::builder().delete(delete).build())
+}
+
+/// Returns what makes a chain longer by an event: its record, the head, and the record before it where only the head
+/// had that one. Each is conditional on nobody having been faster.
+fn links(store: &Store, end: &ChainEnd, event: &AuditEvent) -> Result<Vec<TransactWriteItem>, BuildError> {
+    let link = end.link(event);
+    let head = link.head;
+    let mut writes = vec![
+        put(store, link.record, Some(Condition::row_missing()))?,
+        update(store, &head.key, head.update, Some(head.is_behind))?,
+    ];
+    if let Some(restored) = link.restored {
+        writes.push(put(store, restored, Some(Condition::row_missing()))?);
+    }
+    Ok(writes)
+}
+
+/// For each action the item in the way of its condition, or `None` where that held.
+type Failed = Vec<Option<Attributes>>;
+
+impl Store {
+    async fn transact(
         &self,
         actions: Vec<TransactWriteItem>,
         operation: &'static str,
-    ) -> Result<Result<(), ConditionsFailed>, StoreError> {
-        let waits = ExponentialBuilder::new()
+    ) -> Result<Result<(), Failed>, StoreError> {
+        let backoff = ExponentialBuilder::new()
             .with_min_delay(Duration::from_millis(20))
             .with_max_delay(Duration::from_millis(200))
             .with_max_times(4)
             .with_jitter();
-        let sent = (|| send(&self.store.client, actions.clone())).retry(waits).when(is_conflict).await;
+        let sent = (|| send(&self.client, actions.clone())).retry(backoff).when(is_conflict).await;
         match sent {
             Ok(()) => Ok(Ok(())),
             Err(error) => match failed_conditions(&error) {
@@ -253,13 +304,59 @@ fn is_conflict(error: &SendError) -> bool {
     reasons(error).iter().any(|reason| reason.code() == Some("TransactionConflict"))
 }
 
-/// The failed conditions, if nothing but conditions failed.
-fn failed_conditions(error: &SendError) -> Option<ConditionsFailed> {
+/// Returns the failed conditions, if nothing but conditions failed.
+fn failed_conditions(error: &SendError) -> Option<Failed> {
     let reasons = reasons(error);
     let failed = |reason: &CancellationReason| reason.code() == Some("ConditionalCheckFailed");
     let held = |reason: &CancellationReason| matches!(reason.code(), None | Some("None"));
     let decided = reasons.iter().any(failed) && reasons.iter().all(|reason| failed(reason) || held(reason));
     let item =
         |reason: &CancellationReason| failed(reason).then(|| reason.item().cloned().unwrap_or_default());
-    decided.then(|| ConditionsFailed(reasons.iter().map(item).collect()))
+    decided.then(|| reasons.iter().map(item).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_platform_embedded::EmbeddedDynamoDb;
+
+    use super::*;
+    use crate::keys;
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Why {
+        First,
+        Second,
+    }
+
+    async fn store() -> Store {
+        let store = Store::in_process(EmbeddedDynamoDb::in_memory().unwrap().http_client(), "test");
+        store.create_table_if_missing().await.unwrap();
+        store
+    }
+
+    fn there<'a>(transaction: Transaction<'a, Why>, name: &str, why: Why) -> Transaction<'a, Why> {
+        transaction.check(&keys::username(name), Condition::row_exists(), why)
+    }
+
+    #[tokio::test]
+    async fn the_refusal_that_was_given_first_takes_precedence() {
+        let store = store().await;
+        let both = |one, other| there(there(Transaction::on(&store), "a", one), "b", other);
+        for (one, other) in [(Why::First, Why::Second), (Why::Second, Why::First)] {
+            let refused = both(one, other).commit("testing").await.unwrap().unwrap_err();
+            assert_eq!(refused.by, one);
+        }
+        Transaction::on(&store).put(keys::username("a").attributes()).write("testing").await.unwrap();
+        let refused = both(Why::First, Why::Second).commit("testing").await.unwrap().unwrap_err();
+        assert_eq!(refused.by, Why::Second);
+    }
+
+    #[tokio::test]
+    async fn an_action_that_cannot_be_built_fails_the_whole() {
+        let store = store().await;
+        let put = Transaction::on(&store).put(keys::username("a").attributes());
+        let broken = put.push(Put::builder().build().map(|_| TransactWriteItem::builder().build()), None);
+        assert!(matches!(broken.write("testing").await, Err(StoreError::Refused { .. })));
+        assert_eq!(store.get(&keys::username("a"), "testing").await.unwrap(), None);
+    }
 }

@@ -1,18 +1,13 @@
 //! Making a chain longer outside of a transaction, and reading where it ends.
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
-
 use super::AuditEvent;
-use super::chain::{Chain, ChainEnd, HEAD_IS_BEHIND, HeadUpdate};
+use super::chain::{Chain, ChainEnd, HeadUpdate};
+use crate::backoff::Rounds;
 use crate::connection::Store;
-use crate::error::{StoreError, is_failed_condition};
+use crate::error::StoreError;
 use crate::item::{Attributes, text};
 use crate::keys;
 use crate::sign_ins::{TooEarly, Wait};
-
-/// Others may be faster this often before an event is given up.
-const ROUNDS: usize = 32;
 
 impl Store {
     /// Where the chain of sign-ins under this name ends.
@@ -93,7 +88,8 @@ impl Store {
             Some(end) => end.clone(),
             None => Box::pin(self.chain_end(&event.chain())).await?,
         };
-        for _ in 0..ROUNDS {
+        let mut rounds = Rounds::begin();
+        loop {
             if let Some((_, step)) = &event.signed_in_with
                 && let Err(early) = end.sign_ins().check_step(step, waits, event.at)
             {
@@ -103,13 +99,16 @@ impl Store {
             // The head may hold a record that lost its number to another one. Nothing is written behind it before it
             // stands.
             if let Some(restored) = link.restored {
-                let in_the_way = self.put_new(restored.clone(), OPERATION).await?;
-                if in_the_way.is_some_and(|record| record != restored) {
+                let put = self.put_new(restored.clone(), OPERATION).await?;
+                if put.is_err_and(|in_the_way| in_the_way != restored) {
+                    if !rounds.again().await {
+                        return Err(StoreError::contended(OPERATION));
+                    }
                     end = self.chain_end(&event.chain()).await?;
                     continue;
                 }
             }
-            let record = if link.is_first {
+            let put = if link.is_first {
                 // A chain without a head is one whose head was removed: there is never a record before the first head.
                 self.bring_up(link.head, OPERATION).await?;
                 self.put_new(link.record, OPERATION).await?
@@ -117,57 +116,21 @@ impl Store {
                 let record = self.put_new(link.record, OPERATION);
                 tokio::try_join!(record, self.bring_up(link.head, OPERATION))?.0
             };
-            let Some(in_the_way) = record else { return Ok(Ok(())) };
+            let Err(in_the_way) = put else { return Ok(Ok(())) };
+            // Another event took the number, and says where the chain ends now; or this one did, in an attempt whose
+            // response was lost.
             end = ChainEnd::after(in_the_way)?;
             if end.is(event) {
                 return Ok(Ok(()));
             }
-        }
-        Err(StoreError::Unavailable { operation: OPERATION, cause: "others were always faster".into() })
-    }
-
-    /// Writes an item where none stands yet, and returns what stands there if one does.
-    async fn put_new(
-        &self,
-        item: Attributes,
-        operation: &'static str,
-    ) -> Result<Option<Attributes>, StoreError> {
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match put {
-            Ok(_) => Ok(None),
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                    Ok(Some(failed.item().cloned().unwrap_or_default()))
-                }
-                _ => Err(StoreError::from_sdk(operation, error)),
-            },
+            if !rounds.again().await {
+                return Err(StoreError::contended(OPERATION));
+            }
         }
     }
 
     /// Brings a head up to a record, unless it is further already.
     async fn bring_up(&self, head: HeadUpdate, operation: &'static str) -> Result<(), StoreError> {
-        let updated = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(head.key.attributes()))
-            .update_expression(head.update)
-            .condition_expression(HEAD_IS_BEHIND)
-            .set_expression_attribute_values(Some(head.values))
-            .send()
-            .await;
-        match updated {
-            Ok(_) => Ok(()),
-            Err(error) if is_failed_condition(&error) => Ok(()),
-            Err(error) => Err(StoreError::from_sdk(operation, error)),
-        }
+        self.update_if(&head.key, head.update, head.is_behind, operation).await.map(drop)
     }
 }

@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::AuditEvent;
 use super::seal::{MAC, digest_of};
 use crate::error::StoreError;
+use crate::expression::{Condition, Update};
 use crate::id::AccountId;
 use crate::item::{Attributes, ItemReader, ItemWriter, bytes, number, text, time, ttl};
 use crate::keys::{self, Key, LIST_PARTITION, LIST_SORT, TTL};
@@ -90,36 +91,32 @@ pub(crate) struct Link {
     pub(crate) restored: Option<Attributes>,
 }
 
-/// How the head is brought up to a record, as DynamoDB wants to be told.
+/// How the head is brought up to a record.
 #[derive(Debug)]
 pub(crate) struct HeadUpdate {
     pub(crate) key: Key,
-    pub(crate) update: &'static str,
-    pub(crate) values: Attributes,
+    pub(crate) update: Update,
+    /// Only ever forward: a slower writer does not take the head back.
+    pub(crate) is_behind: Condition,
 }
-
-/// Only ever forward: whoever was slower does not take it back.
-pub(crate) const HEAD_IS_BEHIND: &str = "attribute_not_exists(pk) OR seq < :seq";
 
 impl HeadUpdate {
     /// One that is behind every head.
     pub(super) fn to_nothing(key: Key) -> Self {
-        let values = Attributes::from([(":seq".to_owned(), number(0))]);
-        Self { key, update: "SET seq = :seq", values }
+        Self::to(key, 0, Update::new())
     }
 
     fn new(event: &AuditEvent, sequence: u64, record: Attributes, is_kept: bool) -> Self {
-        let mut values = Attributes::from([
-            (":seq".to_owned(), number(sequence)),
-            (":record".to_owned(), AttributeValue::M(record)),
-        ]);
-        let update = if is_kept {
-            "SET seq = :seq, latest = :record REMOVE expires_ttl"
-        } else {
-            values.insert(":ttl".to_owned(), ttl(event.at + event.seal.retention));
-            "SET seq = :seq, latest = :record, expires_ttl = :ttl"
-        };
-        Self { key: keys::audit_head(&event.chain().partition()), update, values }
+        let update = Update::new().set("latest", AttributeValue::M(record));
+        let update =
+            if is_kept { update.remove(TTL) } else { update.set(TTL, ttl(event.at + event.seal.retention)) };
+        Self::to(keys::audit_head(&event.chain().partition()), sequence, update)
+    }
+
+    fn to(key: Key, sequence: u64, update: Update) -> Self {
+        let update = update.set("seq", number(sequence));
+        let is_behind = Condition::row_missing().or(Condition::below("seq", number(sequence)));
+        Self { key, update, is_behind }
     }
 }
 
