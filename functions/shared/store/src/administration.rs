@@ -3,13 +3,14 @@
 //! One row counts the administrators that may be used. Whatever makes one account less an administrator takes its name
 //! from that row in the same transaction, on the condition that another one stays: two who demote each other meet there.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use jiff::Timestamp;
 
 use crate::accounts::{Account, AccountStatus, read_account};
-use crate::audit::{AuditEvent, ChainEnd, together};
+use crate::audit::{AuditEvent, ChainEnd, of_shards};
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::expression::{Condition, Update};
@@ -136,13 +137,9 @@ impl Store {
 
     /// Accounts after the one called `after`, newest first.
     pub async fn accounts(&self, limit: usize, after: Option<AccountId>) -> Result<AccountPage, StoreError> {
-        // Everything an id can be is between these.
-        const LOW: &str = "usr_";
-        const HIGH: &str = "usr_g";
-        let high = after.map_or_else(|| HIGH.to_owned(), |id| id.to_string());
-        let shards = (0..SHARDS).map(|shard| self.accounts_of(keys::people(shard), LOW, &high, limit));
-        let mut accounts: Vec<Account> = together(shards.collect()).await?.into_iter().flatten().collect();
-        accounts.sort_by_key(|account| std::cmp::Reverse(account.id.to_string()));
+        let shards = of_shards(0..SHARDS, |shard| self.accounts_of(keys::people(shard), after, limit));
+        let mut accounts: Vec<Account> = shards.await?.into_iter().flatten().collect();
+        accounts.sort_by_key(|account| Reverse(account.id));
         let is_over = accounts.len() <= limit;
         accounts.truncate(limit);
         Ok(AccountPage { next: accounts.last().filter(|_| !is_over).map(|last| last.id), accounts })
@@ -152,16 +149,20 @@ impl Store {
     async fn accounts_of(
         &self,
         partition: String,
-        low: &str,
-        high: &str,
+        after: Option<AccountId>,
         limit: usize,
     ) -> Result<Vec<Account>, StoreError> {
+        // Everything an id can be is between these.
+        const LOW: &str = "usr_";
+        const HIGH: &str = "usr_g";
+        let high = after.map_or_else(|| HIGH.to_owned(), |id| id.to_string());
         let (mut accounts, mut start) = (Vec::new(), None);
         loop {
-            let page = self.listing_page(&partition, low, high, start).await?;
+            let page = self.listing_page(&partition, LOW, &high, start).await?;
             for item in page.items.unwrap_or_default() {
                 let account = read_account(&mut ItemReader::new("account", item))?;
-                if account.id.to_string() != high {
+                // A range of a query includes its ends.
+                if Some(account.id) != after {
                     accounts.push(account);
                 }
             }

@@ -18,7 +18,7 @@ use crate::sign_ins::SignInStep;
 
 pub(crate) use self::chain::Chain;
 pub use self::chain::ChainEnd;
-pub(crate) use self::listing::together;
+pub(crate) use self::listing::of_shards;
 pub use self::listing::{AuditCursor, AuditFilter, AuditPage, AuditRecord, TimePage};
 pub use self::seal::AuditSeal;
 pub use self::verification::{Finding, Verified, Wrong};

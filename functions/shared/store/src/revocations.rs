@@ -94,36 +94,30 @@ impl Store {
         let (from, to) = (now - within - SLACK, now + SLACK);
         let mut entries = Vec::new();
         for partition in keys::revocation_partitions(from, to) {
-            let mut start = None;
-            loop {
-                let page = self.revocation_items(&partition, from, start).await?;
-                for item in page.items.unwrap_or_default() {
-                    entries.push(RevocationEntry::read(item)?);
-                }
-                start = page.last_evaluated_key;
-                if start.is_none() {
-                    break;
-                }
+            for item in self.revocation_items(&partition, from).await? {
+                entries.push(RevocationEntry::read(item)?);
             }
         }
         Ok(entries)
     }
 
+    /// Every row of a partition, from this time on.
     async fn revocation_items(
         &self,
         partition: &str,
         from: Timestamp,
-        start: Option<Attributes>,
-    ) -> Result<aws_sdk_dynamodb::operation::query::QueryOutput, StoreError> {
+    ) -> Result<Vec<Attributes>, StoreError> {
         self.client
             .query()
             .table_name(&self.table)
             .key_condition_expression("pk = :hour AND sk >= :from")
             .expression_attribute_values(":hour", text(partition))
             .expression_attribute_values(":from", text(keys::revocation(from, "").sort))
-            .set_exclusive_start_key(start)
             .consistent_read(true)
+            .into_paginator()
+            .items()
             .send()
+            .try_collect()
             .await
             .map_err(|error| StoreError::from_sdk("reading revocations", error))
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::error::BuildError;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, DeleteRequest, ReturnValue, ReturnValuesOnConditionCheckFailure, WriteRequest,
@@ -247,7 +249,8 @@ impl Store {
         let mut sessions = Vec::new();
         let mut start = after.map(|id| keys::session(account.id, id).attributes());
         loop {
-            let page = self.session_items(account.id, start).await?;
+            let page = self.session_items(account.id).set_exclusive_start_key(start).send().await;
+            let page = page.map_err(|error| StoreError::from_sdk("listing sessions", error))?;
             for item in page.items.unwrap_or_default() {
                 let session = read(item)?;
                 if !session.is_live(account, now) {
@@ -273,48 +276,38 @@ impl Store {
         account: AccountId,
         keep: SessionId,
     ) -> Result<(), StoreError> {
+        const OPERATION: &str = "deleting sessions";
         let kept = text(keys::session(account, keep).sort);
-        let mut start = None;
-        loop {
-            let page = self.session_items(account, start).await?;
-            let deletes: Vec<WriteRequest> = page
-                .items
-                .unwrap_or_default()
-                .into_iter()
-                .filter(|item| item.get(keys::SORT) != Some(&kept))
-                .filter_map(|mut item| {
+        let mut pages = self.session_items(account).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let items = page.map_err(|error| StoreError::from_sdk(OPERATION, error))?.items;
+            let others =
+                items.unwrap_or_default().into_iter().filter(|item| item.get(keys::SORT) != Some(&kept));
+            let deletes: Vec<WriteRequest> = others
+                .map(|mut item| {
                     item.retain(|name, _| name == keys::PARTITION || name == keys::SORT);
-                    let delete = DeleteRequest::builder().set_key(Some(item)).build().ok()?;
-                    Some(WriteRequest::builder().delete_request(delete).build())
+                    let delete = DeleteRequest::builder().set_key(Some(item)).build()?;
+                    Ok(WriteRequest::builder().delete_request(delete).build())
                 })
-                .collect();
+                .collect::<Result<_, BuildError>>()
+                .map_err(|cause| StoreError::Refused { operation: OPERATION, cause: cause.into() })?;
             for batch in deletes.chunks(BATCH) {
-                self.write_batch(batch.to_vec(), "deleting sessions").await?;
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(());
+                self.write_batch(batch.to_vec(), OPERATION).await?;
             }
         }
+        Ok(())
     }
 
-    async fn session_items(
-        &self,
-        account: AccountId,
-        start: Option<Attributes>,
-    ) -> Result<aws_sdk_dynamodb::operation::query::QueryOutput, StoreError> {
+    /// Sessions of an account, newest first.
+    fn session_items(&self, account: AccountId) -> QueryFluentBuilder {
         self.client
             .query()
             .table_name(&self.table)
             .key_condition_expression("pk = :person AND begins_with(sk, :prefix)")
             .expression_attribute_values(":person", text(keys::person(account)))
             .expression_attribute_values(":prefix", text(keys::SESSION_PREFIX))
-            .set_exclusive_start_key(start)
             .scan_index_forward(false)
             .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| StoreError::from_sdk("listing sessions", error))
     }
 
     /// Sends a batch until nothing of it is left over. Every write in it may be repeated without harm.

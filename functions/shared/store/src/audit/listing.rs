@@ -1,10 +1,13 @@
 //! Reading the trail: of one account from its chains, of everybody from the index by day.
 
+use std::cmp::Reverse;
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::query::QueryOutput;
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
 use super::chain::Chain;
@@ -100,7 +103,7 @@ struct Stretch {
 struct Listed {
     records: Vec<AuditRecord>,
     /// The last one read, where as many were read as one request may.
-    read_to: Option<String>,
+    read_to: Option<AuditId>,
 }
 
 impl AuditFilter {
@@ -158,7 +161,7 @@ impl Store {
         let (mut at_ours, mut at_theirs) = (start.account, start.sign_ins);
         while records.len() < limit {
             let is_ours = match (ours.peek(), theirs.peek()) {
-                (Some(one), Some(other)) => one.1.id.to_string() > other.1.id.to_string(),
+                (Some(one), Some(other)) => one.1.id > other.1.id,
                 (Some(_), None) => true,
                 (None, Some(_)) => false,
                 (None, None) => break,
@@ -194,25 +197,25 @@ impl Store {
         let bound = after.map_or_else(|| keys::listed_from(to), |id| id.to_string());
         for _ in 0..MOST_DAYS {
             let low = keys::listed_from(from);
-            let shards = (0..SHARDS).map(|shard| {
-                let partition = keys::day_shard(day, shard);
-                self.listed(partition, low.clone(), bound.clone(), filter, limit - records.len())
+            let wanted = limit - records.len();
+            let shards = of_shards(0..SHARDS, |shard| {
+                self.listed(keys::day_shard(day, shard), low.clone(), bound.clone(), filter, wanted)
             });
-            let (mut found, mut read_to): (Vec<AuditRecord>, Option<String>) = (Vec::new(), None);
-            for shard in together(shards.collect()).await? {
+            let (mut found, mut read_to): (Vec<AuditRecord>, Option<AuditId>) = (Vec::new(), None);
+            for shard in shards.await? {
                 found.extend(shard.records);
                 read_to = read_to.max(shard.read_to);
             }
             // Below this not every shard was read.
-            found.retain(|record| read_to.as_ref().is_none_or(|read_to| record.id.to_string() >= *read_to));
-            found.sort_by_key(|record| std::cmp::Reverse(record.id.to_string()));
+            found.retain(|record| read_to.is_none_or(|read_to| record.id >= read_to));
+            found.sort_by_key(|record| Reverse(record.id));
             found.truncate(limit - records.len());
             records.extend(found);
             if records.len() == limit {
                 return Ok(TimePage { next: records.last().map(|last| last.id), records });
             }
             if let Some(read_to) = read_to {
-                return Ok(TimePage { records, next: read_to.parse().ok() });
+                return Ok(TimePage { records, next: Some(read_to) });
             }
             if day - DAY < from && keys::day_of(day) <= keys::day_of(from) {
                 return Ok(TimePage { records, next: None });
@@ -243,7 +246,7 @@ impl Store {
                     records.push(record);
                 }
                 if records.len() < limit && read >= MOST_READ {
-                    return Ok(Listed { records, read_to: Some(id.to_string()) });
+                    return Ok(Listed { records, read_to: Some(id) });
                 }
             }
             start = page.last_evaluated_key;
@@ -336,19 +339,13 @@ impl Store {
     }
 }
 
-/// Asks all at once.
-pub(crate) async fn together<T>(
-    asked: Vec<impl Future<Output = Result<T, StoreError>>>,
-) -> Result<Vec<T>, StoreError> {
-    // As many as there are shards.
-    let mut asked = asked.into_iter().map(Box::pin);
-    match (asked.next(), asked.next(), asked.next(), asked.next()) {
-        (Some(a), Some(b), Some(c), Some(d)) => {
-            let (a, b, c, d) = tokio::try_join!(a, b, c, d)?;
-            Ok(vec![a, b, c, d])
-        }
-        _ => Ok(Vec::new()),
-    }
+/// Asks for something of each of these shards at once. Returns the responses in the order of the shards, or the first
+/// error.
+pub(crate) async fn of_shards<T, F>(shards: Range<u8>, ask: impl Fn(u8) -> F) -> Result<Vec<T>, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    try_join_all(shards.map(ask)).await
 }
 
 pub(crate) fn read_record(item: Attributes) -> Result<AuditRecord, StoreError> {
@@ -368,4 +365,22 @@ pub(crate) fn read_record(item: Attributes) -> Result<AuditRecord, StoreError> {
         user_agent: reader.text_if_any("user_agent")?,
         request_id: reader.text("request_id")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_shard_is_asked_however_many_there_are() {
+        for count in [0, 1, 3, 4, 5, 9] {
+            let asked = of_shards(0..count, async |shard| Ok(shard)).await.unwrap();
+            assert_eq!(asked, (0..count).collect::<Vec<_>>());
+        }
+        let failed = of_shards(0..5, async |shard| match shard {
+            4 => Err(StoreError::contended("testing")),
+            shard => Ok(shard),
+        });
+        assert!(failed.await.is_err(), "the last one counts too");
+    }
 }

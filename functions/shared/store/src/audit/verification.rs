@@ -79,33 +79,26 @@ impl Store {
     pub async fn verify_audit(&self, seal: &AuditSeal, now: Timestamp) -> Result<Verified, StoreError> {
         let mut verified = Verified::default();
         let mut group = Group::default();
-        let mut start = None;
-        loop {
-            let page = self
-                .client
-                .scan()
-                .table_name(&self.table)
-                .filter_expression("begins_with(sk, :audit) OR sk = :profile")
-                .expression_attribute_values(":audit", text(keys::AUDIT_PREFIX))
-                .expression_attribute_values(":profile", text(keys::PROFILE))
-                .set_exclusive_start_key(start)
-                .consistent_read(true)
-                .send()
-                .await
-                .map_err(|error| StoreError::from_sdk("reading every audit trail", error))?;
-            for item in page.items.unwrap_or_default() {
-                // Items of one partition come one after the other, in the order of their sort keys.
-                let partition = attribute(&item, PARTITION);
-                if partition != group.partition {
-                    let done = std::mem::replace(&mut group, Group { partition, ..Group::default() });
-                    self.close(done, seal, now, &mut verified).await?;
-                }
-                group.take(item)?;
+        let mut items = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .filter_expression("begins_with(sk, :audit) OR sk = :profile")
+            .expression_attribute_values(":audit", text(keys::AUDIT_PREFIX))
+            .expression_attribute_values(":profile", text(keys::PROFILE))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        while let Some(item) = items.next().await {
+            let item = item.map_err(|error| StoreError::from_sdk("reading every audit trail", error))?;
+            // Items of one partition come one after the other, in the order of their sort keys.
+            let partition = attribute(&item, PARTITION);
+            if partition != group.partition {
+                let done = std::mem::replace(&mut group, Group { partition, ..Group::default() });
+                self.close(done, seal, now, &mut verified).await?;
             }
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                break;
-            }
+            group.take(item)?;
         }
         self.close(group, seal, now, &mut verified).await?;
         Ok(verified)
@@ -133,26 +126,19 @@ impl Store {
     }
 
     async fn chain_items(&self, partition: &str) -> Result<Vec<Attributes>, StoreError> {
-        let (mut items, mut start) = (Vec::new(), None);
-        loop {
-            let page = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":pk", text(partition))
-                .expression_attribute_values(":prefix", text(keys::AUDIT_PREFIX))
-                .set_exclusive_start_key(start)
-                .consistent_read(true)
-                .send()
-                .await
-                .map_err(|error| StoreError::from_sdk("reading an audit trail", error))?;
-            items.extend(page.items.unwrap_or_default());
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(items);
-            }
-        }
+        self.client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", text(partition))
+            .expression_attribute_values(":prefix", text(keys::AUDIT_PREFIX))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send()
+            .try_collect()
+            .await
+            .map_err(|error| StoreError::from_sdk("reading an audit trail", error))
     }
 }
 
