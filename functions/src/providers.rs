@@ -234,8 +234,10 @@ async fn mark(
     Json(body): Json<MarkBody>,
 ) -> Result<Json<HealthAnswer>, Problem> {
     may(&state, &caller, "mark")?;
-    let status = HealthStatus::parse(&body.status)
-        .ok_or_else(|| Problem::invalid("/status", "must be healthy, degraded or unhealthy"))?;
+    let status = body
+        .status
+        .parse::<HealthStatus>()
+        .map_err(|_| Problem::invalid("/status", "must be healthy, degraded or unhealthy"))?;
     let is_plain = |reason: &String| reason.chars().count() <= 200 && !reason.chars().any(char::is_control);
     if !body.reason.as_ref().is_none_or(is_plain) {
         return Err(Problem::invalid("/reason", "must be at most 200 printable characters"));

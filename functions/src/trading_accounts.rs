@@ -7,7 +7,8 @@ use portcullis_vault::{
     AccountChange, BrokerUser, Credentials, Label, LinkRequest, TradingAccount, TradingAccountId,
 };
 use secrecy::SecretString;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
+use serde_with::rust::double_option;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -44,7 +45,7 @@ struct LinkBody {
 #[derive(Debug, Deserialize, ToSchema)]
 struct ChangeBody {
     /// Another label; null for none.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "double_option::deserialize")]
     #[schema(value_type = Option<String>)]
     #[expect(clippy::option_option, reason = "null and absent mean different things")]
     label: Option<Option<String>>,
@@ -99,12 +100,6 @@ impl From<TradingAccount> for AccountAnswer {
             api_key_hint: account.api_key_hint,
         }
     }
-}
-
-/// Tells a value that is null from one that is not there.
-#[expect(clippy::option_option, reason = "null and absent mean different things")]
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
 }
 
 /// What is no id names no account.

@@ -5,7 +5,8 @@ use axum::http::StatusCode;
 use portcullis_http::{AnyCaller, AppState, Client, Json, Problem, SignedInCaller, User};
 use portcullis_identity::{Password, PersonName, PhoneNumber, ProfileUpdate};
 use secrecy::SecretString;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use serde_with::rust::double_option;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -22,15 +23,9 @@ struct UpdateRequest {
     /// A new name.
     name: Option<String>,
     /// A new telephone number; `null` removes it.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "double_option::deserialize")]
     #[schema(value_type = Option<String>)]
     phone: Option<Option<String>>,
-}
-
-/// Tells `null` from an absent field.
-#[expect(clippy::option_option, reason = "absent, null and a number are three different wishes")]
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
 }
 
 /// The confirmation that the account shall go.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis_platform::{Clock, Environment};
+use portcullis_platform::{Clock, Environment, with_causes};
 use portcullis_platform_aws::{JsonLines, Measurements};
 use tracing_subscriber::Registry;
 use tracing_subscriber::filter::Targets;
@@ -23,8 +23,6 @@ pub(super) fn start(
 }
 
 /// Logs the error and its causes on one line.
-pub(super) fn error(message: &str, error: &(dyn std::error::Error + 'static)) {
-    let causes: Vec<String> =
-        std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
-    tracing::error!(error = causes.join(": "), "{message}");
+pub(super) fn error(message: &str, error: &dyn std::error::Error) {
+    tracing::error!(error = with_causes(error), "{message}");
 }

@@ -1,13 +1,12 @@
 //! `portcullis`: the whole service on this machine.
 
 use std::alloc::System;
-use std::error::Error;
 use std::fmt::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser};
 use portcullis_local::{Service, StartError, all_variables, log_filter};
-use portcullis_platform::Environment;
+use portcullis_platform::{Environment, with_causes};
 use portcullis_service::LocalSettings;
 use tokio::signal::unix::{SignalKind, signal};
 use zeroizing_alloc::ZeroAlloc;
@@ -89,14 +88,4 @@ fn variables_help() -> String {
         "  SESSION_SECRET_KEY, PORTFOLIO_API_KEY_SECRET, SERVICE_TOKENS, TOKEN_SIGNING_KEY\n      take the place of the keys in DATA_DIR when set\n",
     );
     help
-}
-
-fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let _ = write!(text, ": {next}");
-        cause = next.source();
-    }
-    text
 }

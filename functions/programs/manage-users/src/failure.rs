@@ -1,7 +1,7 @@
 //! Why a command did not do what it was asked, and how scripts learn of it.
 
 use portcullis_identity::{Error, StoreError};
-use portcullis_platform::{KeyWrapError, Misconfigured};
+use portcullis_platform::{KeyWrapError, Misconfigured, with_causes};
 
 const REFUSED: u8 = 1;
 const UNUSABLE: u8 = 2;
@@ -75,9 +75,4 @@ pub(crate) fn explain(error: &Error) -> String {
         Error::LastAdmin => "this is the last administrator; make another one first".to_owned(),
         other => with_causes(other),
     }
-}
-
-fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

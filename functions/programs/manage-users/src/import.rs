@@ -194,7 +194,7 @@ fn parsed(row: Row) -> Result<AccountRequest, Failure> {
         None => AccountStatus::Active,
         Some(status) => status
             .parse()
-            .map_err(|()| Failure::Refused("status: is neither active nor disabled".to_owned()))?,
+            .map_err(|_| Failure::Refused("status: is neither active nor disabled".to_owned()))?,
     };
     let read = || -> Result<AccountRequest, Error> {
         Ok(AccountRequest {

@@ -7,9 +7,9 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use portcullis_platform::{BrokerAnswer, BrokerHttp, BrokerMethod, BrokerRequest, BrokerUnreachable};
+use portcullis_platform::{BrokerAnswer, BrokerHttp, BrokerRequest, BrokerUnreachable};
+use reqwest::Client;
 use reqwest::header::HeaderValue;
-use reqwest::{Client, Method};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 /// A request of ours ends after five seconds; the broker gets what is left when the vault has done its part.
@@ -54,12 +54,7 @@ impl HttpsBrokers {
 #[async_trait]
 impl BrokerHttp for HttpsBrokers {
     async fn send(&self, request: BrokerRequest) -> Result<BrokerAnswer, BrokerUnreachable> {
-        let method = match request.method {
-            BrokerMethod::Get => Method::GET,
-            BrokerMethod::Post => Method::POST,
-            BrokerMethod::Delete => Method::DELETE,
-        };
-        let mut sent = self.client()?.request(method, &request.url);
+        let mut sent = self.client()?.request(request.method, &request.url);
         for (name, value) in &request.headers {
             let mut value = HeaderValue::from_str(value.expose_secret())
                 .map_err(|_| BrokerUnreachable(Unusable::Header.into()))?;

@@ -1,11 +1,11 @@
 //! Web origins (RFC 6454): which pages may talk to the service from a browser.
 
 use std::fmt;
-use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use http::HeaderMap;
 use http::header::ORIGIN;
+use url::{Host, Url};
 
 use crate::{Code, Problem};
 
@@ -18,27 +18,18 @@ pub struct Origin(String);
 pub struct Origins(Vec<Origin>);
 
 impl Origin {
-    /// Reads `http(s)://host[:port]`. The error is one line for the person who wrote it.
+    /// Reads `http(s)://host[:port]`; fails with one line for the person who wrote it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let lower = text.to_ascii_lowercase();
-        let Some((scheme @ ("http" | "https"), authority)) = lower.split_once("://") else {
+        if !lower.starts_with("https://") && !lower.starts_with("http://") {
             return Err(format!("`{}` does not start with https:// or http://", text.escape_default()));
-        };
-        let malformed = || {
+        }
+        serialized(&lower).map(Self).ok_or_else(|| {
             format!(
                 "`{}` is not scheme://host[:port] without a path, user or wildcard",
                 text.escape_default()
             )
-        };
-        let (host, port) = split_port(authority).ok_or_else(malformed)?;
-        if !is_host(host) {
-            return Err(malformed());
-        }
-        let default = if scheme == "https" { 443 } else { 80 };
-        Ok(Self(match port {
-            Some(port) if port != default => format!("{scheme}://{host}:{port}"),
-            _ => format!("{scheme}://{host}"),
-        }))
+        })
     }
 
     /// As it stands in the header `Origin`.
@@ -53,8 +44,8 @@ impl Origin {
 
     /// Whether it can only be this machine. Names below `localhost` are not counted: not every resolver keeps them here.
     pub fn is_loopback(&self) -> bool {
-        let authority = self.0.split_once("://").map_or("", |(_, authority)| authority);
-        split_port(authority).is_some_and(|(host, _)| matches!(host, "localhost" | "127.0.0.1" | "[::1]"))
+        let url = Url::parse(&self.0).ok();
+        url.is_some_and(|url| matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")))
     }
 }
 
@@ -64,26 +55,31 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Port 0 is none to connect to, and a sign or a leading zero is not how a browser would write it.
-fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
-    let colon = authority.rfind(':').filter(|_| !authority.ends_with(']'));
-    let Some((host, port)) = colon.and_then(|at| Some((authority.get(..at)?, authority.get(at + 1..)?)))
-    else {
-        return Some((authority, None));
+/// Returns the origin as browsers serialise it (URL standard), if the text says nothing else than that. A parser of URLs
+/// forgives a lot: a path, a user, capitals, an address in another notation. Whatever it had to mend is refused here, for
+/// a setting that means something else than it says is worse than none.
+fn serialized(text: &str) -> Option<String> {
+    let url = Url::parse(text).ok()?;
+    let origin = url.origin().ascii_serialization();
+    let is_all = text == origin || Some(text) == with_default_port(&url, &origin).as_deref();
+    let has_host = match url.host()? {
+        Host::Domain(name) => name.len() <= 253 && name.split('.').all(is_label),
+        Host::Ipv4(_) | Host::Ipv6(_) => true,
     };
-    let number = port.parse::<u16>().ok().filter(|number| *number > 0 && number.to_string() == port)?;
-    Some((host, Some(number)))
+    // Port 0 is none to connect to.
+    (is_all && has_host && url.port() != Some(0)).then_some(origin)
 }
 
-fn is_host(host: &str) -> bool {
-    if let Some(inner) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-        return inner.parse::<Ipv6Addr>().is_ok_and(|address| address.to_string() == inner);
-    }
-    let is_label = |label: &str| {
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        (1..=63).contains(&label.len()) && label.bytes().all(plain)
-    };
-    host.len() <= 253 && host.split('.').all(is_label)
+/// Returns the origin with the port of its scheme written out, if `url` has that port.
+fn with_default_port(url: &Url, origin: &str) -> Option<String> {
+    let port = url.port_or_known_default().filter(|_| url.port().is_none())?;
+    Some(format!("{origin}:{port}"))
+}
+
+/// The parser takes `*`, `_` and empty labels for parts of a name.
+fn is_label(label: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&label.len()) && label.bytes().all(plain)
 }
 
 impl Origins {

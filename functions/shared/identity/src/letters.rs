@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portcullis_platform::Mail;
+use portcullis_platform::{Mail, with_causes};
 use portcullis_store::Account;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -143,12 +143,7 @@ impl Identity {
         let mail = Mail { to: to.to_owned(), subject: letter.subject(), body };
         let failed = match tokio::time::timeout(LONGEST, self.mailer.send(&mail)).await {
             Ok(Ok(())) => return,
-            Ok(Err(error)) => {
-                std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source())
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join(": ")
-            }
+            Ok(Err(error)) => with_causes(&error),
             Err(_) => "it took too long".to_owned(),
         };
         tracing::error!(MailFailures = 1.0, error = failed, "a mail was not sent");

@@ -33,7 +33,8 @@ pub enum Principal {
 }
 
 /// Whether something may be done, and why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum Decision {
     /// A role of the account grants it, and the key's scopes do not stand in the way.
     Granted,
@@ -42,6 +43,7 @@ pub enum Decision {
     /// The key is not made for it.
     OutsideScopes,
     /// It wants a person.
+    #[strum(serialize = "never_with_api_key")]
     NeverWithAKey,
 }
 
@@ -51,14 +53,9 @@ impl Decision {
         self == Self::Granted
     }
 
-    /// The stable word for it.
+    /// Returns the stable word for it, such as `outside_scopes`.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Granted => "granted",
-            Self::NotGrantedByRoles => "not_granted_by_roles",
-            Self::OutsideScopes => "outside_scopes",
-            Self::NeverWithAKey => "never_with_api_key",
-        }
+        self.into()
     }
 
     fn into_result(self) -> Result<(), Error> {

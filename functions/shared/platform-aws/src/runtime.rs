@@ -9,6 +9,7 @@ use http_body::Body;
 use lambda_http::request::LambdaRequest;
 use lambda_http::{Adapter, Context, Error, LambdaEvent, Service, service_fn};
 use lambda_runtime::Runtime;
+use portcullis_platform::with_causes;
 
 use crate::event::{joined_headers, take_raw};
 use crate::invocation::{Invocation, trace_id};
@@ -76,10 +77,7 @@ where
         let performing = perform(event.payload);
         async move {
             performing.await.map_err(|error| {
-                let chain =
-                    std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
-                let causes: Vec<String> = chain.map(ToString::to_string).collect();
-                tracing::error!(error = causes.join(": "), "an event could not be dealt with");
+                tracing::error!(error = with_causes(&error), "an event could not be dealt with");
                 Error::from("see the log of the function")
             })
         }

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use async_trait::async_trait;
+use http::Method;
 use secrecy::{SecretSlice, SecretString};
 
 /// Sends requests to brokers over TLS. An answer that points elsewhere is an answer: what a request carries must not
@@ -13,22 +14,11 @@ pub trait BrokerHttp: Debug + Send + Sync {
     async fn send(&self, request: BrokerRequest) -> Result<BrokerAnswer, BrokerUnreachable>;
 }
 
-/// The methods brokers are asked with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BrokerMethod {
-    /// GET.
-    Get,
-    /// POST, with the form as its body.
-    Post,
-    /// DELETE.
-    Delete,
-}
-
 /// One request. Everything in it but the URL may be secret.
 #[derive(Debug)]
 pub struct BrokerRequest {
-    /// How.
-    pub method: BrokerMethod,
+    /// The method brokers are asked with: GET, POST with the form as its body, or DELETE.
+    pub method: Method,
     /// Where; nothing secret.
     pub url: String,
     /// Header fields.
@@ -41,7 +31,7 @@ pub struct BrokerRequest {
 
 impl BrokerRequest {
     /// A request with nothing but a method and a URL.
-    pub fn new(method: BrokerMethod, url: impl Into<String>) -> Self {
+    pub fn new(method: Method, url: impl Into<String>) -> Self {
         Self { method, url: url.into(), headers: Vec::new(), query: Vec::new(), form: Vec::new() }
     }
 

@@ -5,6 +5,7 @@
 //! SES.
 
 mod broker_http;
+mod causes;
 mod clock;
 mod entropy;
 mod environment;
@@ -14,7 +15,8 @@ mod new_secret;
 mod secrets;
 mod service_tokens;
 
-pub use broker_http::{BrokerAnswer, BrokerHttp, BrokerMethod, BrokerRequest, BrokerUnreachable};
+pub use broker_http::{BrokerAnswer, BrokerHttp, BrokerRequest, BrokerUnreachable};
+pub use causes::with_causes;
 pub use clock::{Clock, SystemClock};
 pub use entropy::{Entropy, EntropyUnavailable, SystemEntropy};
 pub use environment::{Alias, Environment, Misconfigured, Variable};

@@ -1,6 +1,6 @@
 //! Where long-lived secrets come from.
 
-use std::fmt::{self, Debug};
+use std::fmt::Debug;
 
 use async_trait::async_trait;
 use secrecy::SecretSlice;
@@ -13,11 +13,13 @@ pub trait Secrets: Debug + Send + Sync {
 }
 
 /// The secrets the product knows, named alike in the environment, in files and in a cloud's secret store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::Display, strum::IntoStaticStr)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum SecretName {
     /// At least 32 bytes from which the keys of refresh-token MACs and request fingerprints are derived.
     SessionSecretKey,
     /// At least 32 bytes under which API keys are digested.
+    #[strum(serialize = "PORTFOLIO_API_KEY_SECRET")]
     ApiKeySecret,
     /// The tokens of services: a JSON object of names, each with one or two tokens of at least 32 characters.
     ServiceTokens,
@@ -26,20 +28,9 @@ pub enum SecretName {
 }
 
 impl SecretName {
-    /// The name in capitals, as an environment variable has it.
+    /// Returns the name in capitals, as an environment variable has it.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::SessionSecretKey => "SESSION_SECRET_KEY",
-            Self::ApiKeySecret => "PORTFOLIO_API_KEY_SECRET",
-            Self::ServiceTokens => "SERVICE_TOKENS",
-            Self::TokenSigningKey => "TOKEN_SIGNING_KEY",
-        }
-    }
-}
-
-impl fmt::Display for SecretName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        self.into()
     }
 }
 

@@ -48,7 +48,8 @@ pub struct Account {
 }
 
 /// Whether an account may be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum AccountStatus {
     /// It may.
     Active,
@@ -57,20 +58,9 @@ pub enum AccountStatus {
 }
 
 impl AccountStatus {
-    /// The word in records and answers.
+    /// Returns the word in records and responses.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Disabled => "disabled",
-        }
-    }
-}
-
-impl std::str::FromStr for AccountStatus {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        [Self::Active, Self::Disabled].into_iter().find(|status| status.as_str() == text).ok_or(())
+        self.into()
     }
 }
 

@@ -23,8 +23,10 @@ pub use self::listing::{AuditCursor, AuditFilter, AuditPage, AuditRecord, TimePa
 pub use self::seal::AuditSeal;
 pub use self::verification::{Finding, Verified, Wrong};
 
-/// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What happened, each with a stable word that programs filter on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[cfg_attr(test, derive(strum::VariantArray))]
+#[strum(serialize_all = "snake_case")]
 pub enum AuditKind {
     /// An account came into being.
     AccountRegistered,
@@ -125,58 +127,9 @@ pub enum AuditKind {
 }
 
 impl AuditKind {
-    /// The stable word that programs filter on.
+    /// Returns the stable word that programs filter on, such as `login_succeeded`.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::AccountRegistered => "account_registered",
-            Self::LoginSucceeded => "login_succeeded",
-            Self::LoginFailed => "login_failed",
-            Self::NewDevice => "new_device",
-            Self::AccountUnlocked => "account_unlocked",
-            Self::PasswordChanged => "password_changed",
-            Self::PasswordResetRequested => "password_reset_requested",
-            Self::PasswordReset => "password_reset",
-            Self::PasswordExpired => "password_expired",
-            Self::PasswordRotated => "password_rotated",
-            Self::VerificationRequested => "verification_requested",
-            Self::EmailVerified => "email_verified",
-            Self::MfaRequired => "mfa_required",
-            Self::MfaFailed => "mfa_failed",
-            Self::MfaSetUp => "mfa_set_up",
-            Self::MfaEnabled => "mfa_enabled",
-            Self::MfaDisabled => "mfa_disabled",
-            Self::BackupCodesRenewed => "backup_codes_renewed",
-            Self::ApiKeyCreated => "api_key_created",
-            Self::ApiKeyRotated => "api_key_rotated",
-            Self::ApiKeyDeleted => "api_key_deleted",
-            Self::SessionRevoked => "session_revoked",
-            Self::SessionsRevoked => "sessions_revoked",
-            Self::RefreshTokenReuse => "refresh_token_reuse",
-            Self::ProfileChanged => "profile_changed",
-            Self::AccountDisabled => "account_disabled",
-            Self::AccountEnabled => "account_enabled",
-            Self::AccountErased => "account_erased",
-            Self::Confirmed => "confirmed",
-            Self::TradingAccountLinked => "trading_account_linked",
-            Self::TradingAccountChanged => "trading_account_changed",
-            Self::CredentialsReplaced => "credentials_replaced",
-            Self::TradingAccountUnlinked => "trading_account_unlinked",
-            Self::TradingAccountVerified => "trading_account_verified",
-            Self::BrokerSessionStarted => "broker_session_started",
-            Self::BrokerSessionEnded => "broker_session_ended",
-            Self::CredentialsUsed => "credentials_used",
-            Self::CredentialsRead => "credentials_read",
-            Self::CredentialsRefused => "credentials_refused",
-            Self::CredentialsUnreadable => "credentials_unreadable",
-            Self::CredentialsResealed => "credentials_resealed",
-            Self::CredentialsFrozen => "credentials_frozen",
-            Self::CredentialsUnfrozen => "credentials_unfrozen",
-            Self::ProviderMarked => "provider_marked",
-            Self::ProviderUnmarked => "provider_unmarked",
-            Self::RolesChanged => "roles_changed",
-            Self::MfaReset => "mfa_reset",
-            Self::PasswordOverridden => "password_overridden",
-        }
+        self.into()
     }
 
     /// How what it tells of ends, unless the event says otherwise.
@@ -208,7 +161,8 @@ pub enum Actor {
 }
 
 /// How it ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Outcome {
     /// It was done.
     Success,
@@ -217,12 +171,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The stable word for it.
+    /// Returns the word in records and responses.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Refused => "refused",
-        }
+        self.into()
     }
 }
 
@@ -324,5 +275,31 @@ impl AuditEvent {
             Some((name, _)) => Chain::SignIns(name.clone()),
             None => Chain::Account(self.subject),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use strum::VariantArray;
+
+    use super::*;
+
+    /// Records are sealed over these words, and programs filter on them.
+    #[test]
+    fn the_words_of_events_stay() {
+        let words: Vec<&str> = AuditKind::VARIANTS.iter().map(|kind| kind.as_str()).collect();
+        assert_eq!(
+            words.join(" "),
+            "account_registered login_succeeded login_failed new_device account_unlocked password_changed \
+             password_reset_requested password_reset password_expired password_rotated verification_requested \
+             email_verified mfa_required mfa_failed mfa_set_up mfa_enabled mfa_disabled backup_codes_renewed \
+             api_key_created api_key_rotated api_key_deleted session_revoked sessions_revoked refresh_token_reuse \
+             profile_changed account_disabled account_enabled account_erased confirmed trading_account_linked \
+             trading_account_changed credentials_replaced trading_account_unlinked trading_account_verified \
+             broker_session_started broker_session_ended credentials_used credentials_read credentials_refused \
+             credentials_unreadable credentials_resealed credentials_frozen credentials_unfrozen provider_marked \
+             provider_unmarked roles_changed mfa_reset password_overridden"
+        );
+        assert_eq!([Outcome::Success, Outcome::Refused].map(Outcome::as_str), ["success", "refused"]);
     }
 }

@@ -14,27 +14,26 @@ use crate::sign_ins::{TooEarly, Wait};
 use crate::transaction::Transaction;
 
 /// What a challenge is for. One kind never stands for another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
 pub enum ChallengeKind {
     /// A sign-in whose password was right and whose code is still to come.
+    #[strum(serialize = "mfa")]
     Mfa,
     /// A forgotten password that may be chosen anew.
+    #[strum(serialize = "rst")]
     PasswordReset,
     /// A sign-in that was right in everything, with a password that is too old.
+    #[strum(serialize = "rot")]
     PasswordRotation,
     /// An address that is to be shown to be its owner's.
+    #[strum(serialize = "vrf")]
     EmailVerification,
 }
 
 impl ChallengeKind {
-    /// The word in the key and in front of the token.
+    /// Returns the word in the key and in front of the token.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Mfa => "mfa",
-            Self::PasswordReset => "rst",
-            Self::PasswordRotation => "rot",
-            Self::EmailVerification => "vrf",
-        }
+        self.into()
     }
 }
 

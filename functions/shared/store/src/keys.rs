@@ -3,7 +3,6 @@
 //! Each kind has a prefix of its own, and free text is escaped, so that no input can form the key of another record.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -210,7 +209,7 @@ pub(crate) fn provider_mark(provider: &str) -> Key {
 /// Something that was begun and can be finished once. The kind is part of the key, so that what was handed out for one
 /// purpose is not even found for another.
 pub(crate) fn challenge(kind: ChallengeKind, digest: &Digest) -> Key {
-    Key::new(format!("CHAL#{}#{}", kind.as_str(), hexadecimal(digest)), "CHAL")
+    Key::new(format!("CHAL#{}#{}", kind.as_str(), hex::encode(digest)), "CHAL")
 }
 
 /// The count of guesses under a name, which is digested like that of a sign-in.
@@ -252,15 +251,7 @@ pub(crate) fn idempotency(operation: &str, key_digest: &str) -> Key {
 }
 
 fn digested(name: &str) -> String {
-    hexadecimal(digest(&SHA256, name.as_bytes()).as_ref())
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(64), |mut digits, byte| {
-        // Writing to a `String` cannot fail.
-        let _ = write!(digits, "{byte:02x}");
-        digits
-    })
+    hex::encode(digest(&SHA256, name.as_bytes()).as_ref())
 }
 
 /// Free text with the separator and the escape itself written as `%XX`.

@@ -15,7 +15,8 @@ use crate::keys;
 use crate::transaction::{Outdated, Transaction};
 
 /// What is known of an account's credentials.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum TradingAccountStatus {
     /// Nobody has asked the broker yet.
     Pending,
@@ -30,25 +31,9 @@ pub enum TradingAccountStatus {
 }
 
 impl TradingAccountStatus {
-    const ALL: [Self; 5] = [Self::Pending, Self::Active, Self::Expired, Self::Rejected, Self::Disabled];
-
-    /// The word in records and answers.
+    /// Returns the word in records and responses.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Active => "active",
-            Self::Expired => "expired",
-            Self::Rejected => "rejected",
-            Self::Disabled => "disabled",
-        }
-    }
-}
-
-impl std::str::FromStr for TradingAccountStatus {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or(())
+        self.into()
     }
 }
 

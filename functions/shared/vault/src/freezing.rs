@@ -36,7 +36,8 @@ pub struct FrozenAccount {
 }
 
 /// How a session at a broker ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum SessionEnd {
     /// There was none.
     None,
@@ -47,13 +48,9 @@ pub enum SessionEnd {
 }
 
 impl SessionEnd {
-    /// The word in answers.
+    /// Returns the word in responses.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Ended => "ended",
-            Self::Unconfirmed => "unconfirmed",
-        }
+        self.into()
     }
 }
 

@@ -24,7 +24,19 @@ const ENOUGH: u64 = 10;
 const SLOW: u64 = 2_000;
 
 /// How a provider is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
+#[strum(serialize_all = "snake_case")]
 pub enum HealthStatus {
     /// As it should be.
     Healthy,
@@ -35,20 +47,9 @@ pub enum HealthStatus {
 }
 
 impl HealthStatus {
-    const ALL: [Self; 3] = [Self::Healthy, Self::Degraded, Self::Unhealthy];
-
-    /// The word in answers.
+    /// Returns the word in records and responses.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Healthy => "healthy",
-            Self::Degraded => "degraded",
-            Self::Unhealthy => "unhealthy",
-        }
-    }
-
-    /// Reads the word.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == word)
+        self.into()
     }
 }
 
@@ -213,7 +214,7 @@ fn judge(name: &str, outcomes: &[Outcomes], mark: Option<ProviderMark>) -> Healt
     };
     Health {
         provider: name.to_owned(),
-        status: mark.as_ref().and_then(|mark| HealthStatus::parse(&mark.status)).unwrap_or(counted),
+        status: mark.as_ref().and_then(|mark| mark.status.parse().ok()).unwrap_or(counted),
         last_check: outcomes.iter().filter_map(|counter| counter.last_at).max(),
         response_time_ms,
         consecutive_failures,

@@ -2,7 +2,7 @@
 
 use portcullis_identity::Error;
 use portcullis_identity::StoreError;
-use portcullis_platform::KeyWrapError;
+use portcullis_platform::{KeyWrapError, with_causes};
 
 use super::{Code, Problem};
 
@@ -58,12 +58,6 @@ fn weak_password(advice: String) -> Problem {
 
 /// The causes are for whoever is paged; the client gets the code alone.
 fn logged(code: Code, error: &Error) -> Code {
-    let mut causes = Vec::new();
-    let mut next: Option<&dyn std::error::Error> = Some(error);
-    while let Some(cause) = next {
-        causes.push(cause.to_string());
-        next = cause.source();
-    }
-    tracing::error!(error = causes.join(": "), "a request failed");
+    tracing::error!(error = with_causes(error), "a request failed");
     code
 }

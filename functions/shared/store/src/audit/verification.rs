@@ -26,7 +26,8 @@ pub struct Finding {
 }
 
 /// What can be wrong with a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Wrong {
     /// It is not what the service wrote in this place.
     Changed,
@@ -41,15 +42,9 @@ pub enum Wrong {
 }
 
 impl Wrong {
-    /// The stable word for it.
+    /// Returns the stable word for it, such as `head_missing`.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Changed => "changed",
-            Self::Missing => "missing",
-            Self::Unlinked => "unlinked",
-            Self::HeadMissing => "head_missing",
-            Self::HeadChanged => "head_changed",
-        }
+        self.into()
     }
 }
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use http::Method;
 use jiff::Timestamp;
-use portcullis_platform::{BrokerHttp, BrokerMethod, BrokerRequest, Variable};
+use portcullis_platform::{BrokerHttp, BrokerRequest, Variable};
 use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
@@ -68,7 +69,7 @@ impl Alpaca {
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(["v2", resource]);
         }
-        BrokerRequest::new(BrokerMethod::Get, url)
+        BrokerRequest::new(Method::GET, url)
     }
 }
 

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_lc_rs::digest;
+use http::Method;
 use jiff::civil::Time;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Span, Timestamp};
-use portcullis_platform::{BrokerAnswer, BrokerHttp, BrokerMethod, BrokerRequest, Variable};
+use portcullis_platform::{BrokerAnswer, BrokerHttp, BrokerRequest, Variable};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -78,7 +79,7 @@ struct Refusal {
 }
 
 impl Kite {
-    fn request(&self, method: BrokerMethod, path: [&str; 2]) -> BrokerRequest {
+    fn request(&self, method: Method, path: [&str; 2]) -> BrokerRequest {
         let mut url = self.api.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
@@ -86,12 +87,7 @@ impl Kite {
         BrokerRequest::new(method, url).header(VERSION.0, VERSION.1)
     }
 
-    fn signed_in(
-        &self,
-        method: BrokerMethod,
-        path: [&str; 2],
-        session: &SessionCredentials,
-    ) -> BrokerRequest {
+    fn signed_in(&self, method: Method, path: [&str; 2], session: &SessionCredentials) -> BrokerRequest {
         let (key, token) = (session.api_key.expose_secret(), session.access_token.expose_secret());
         self.request(method, path).header("authorization", format!("token {key}:{token}"))
     }
@@ -123,7 +119,7 @@ impl Broker for Kite {
         now: Timestamp,
     ) -> Result<NewBrokerSession, BrokerError> {
         let request = self
-            .request(BrokerMethod::Post, ["session", "token"])
+            .request(Method::POST, ["session", "token"])
             .form("api_key", credentials.api_key.clone())
             .form("request_token", request_token.clone())
             .form("checksum", checksum(credentials, request_token));
@@ -150,7 +146,7 @@ impl Broker for Kite {
         session: Option<&SessionCredentials>,
     ) -> Result<Vec<String>, BrokerError> {
         let session = session.ok_or(BrokerError::Expired)?;
-        let answer = ask(http, self.signed_in(BrokerMethod::Get, ["user", "profile"], session)).await?;
+        let answer = ask(http, self.signed_in(Method::GET, ["user", "profile"], session)).await?;
         if answer.status != 200 {
             return Err(refusal(&answer));
         }
@@ -161,7 +157,7 @@ impl Broker for Kite {
     /// Kite wants the token in the query; it travels under TLS, and no line of ours repeats it.
     async fn logout(&self, http: &dyn BrokerHttp, session: &SessionCredentials) -> Result<(), BrokerError> {
         let request = self
-            .signed_in(BrokerMethod::Delete, ["session", "token"], session)
+            .signed_in(Method::DELETE, ["session", "token"], session)
             .query("api_key", session.api_key.clone())
             .query("access_token", session.access_token.clone());
         let answer = ask(http, request).await?;
@@ -177,7 +173,7 @@ impl Broker for Kite {
     }
 
     async fn probe(&self, http: &dyn BrokerHttp) -> Result<(), BrokerError> {
-        is_there(http, self.request(BrokerMethod::Get, ["user", "profile"])).await
+        is_there(http, self.request(Method::GET, ["user", "profile"])).await
     }
 }
 
@@ -185,8 +181,7 @@ impl Broker for Kite {
 fn checksum(credentials: &Credentials, request_token: &SecretString) -> String {
     let parts = [&credentials.api_key, request_token, &credentials.api_secret];
     let joined = Zeroizing::new(parts.map(ExposeSecret::expose_secret).concat());
-    let digest = digest::digest(&digest::SHA256, joined.as_bytes());
-    digest.as_ref().iter().fold(String::with_capacity(64), |text, byte| text + &format!("{byte:02x}"))
+    hex::encode(digest::digest(&digest::SHA256, joined.as_bytes()))
 }
 
 fn refusal(answer: &BrokerAnswer) -> BrokerError {
