@@ -73,7 +73,10 @@ mod tests {
     fn what_is_read_by_name_is_written_by_name() {
         let headers = IdentityHeaders::read(|name| name);
         assert!(headers.iter().all(|(name, value)| name == *value));
-        assert_eq!(headers.iter().map(|(name, _)| name).collect::<alloc::vec::Vec<_>>(), IdentityHeaders::<()>::NAMES);
+        assert_eq!(
+            headers.iter().map(|(name, _)| name).collect::<alloc::vec::Vec<_>>(),
+            IdentityHeaders::<()>::NAMES
+        );
         assert_eq!(headers.session_id, "x-session-id");
     }
 }

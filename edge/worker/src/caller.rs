@@ -127,8 +127,12 @@ mod tests {
 
     #[test]
     fn what_a_service_is_told_of_a_key() {
-        let IdentityHeaders { roles, scopes, email, session_id, auth_method, .. } = key(&["a:b", "*:c"]).identity;
-        assert_eq!((roles.as_str(), scopes.as_str(), auth_method.as_str()), ("user,a%2Cb", "a:b,*:c", "api_key"));
+        let IdentityHeaders { roles, scopes, email, session_id, auth_method, .. } =
+            key(&["a:b", "*:c"]).identity;
+        assert_eq!(
+            (roles.as_str(), scopes.as_str(), auth_method.as_str()),
+            ("user,a%2Cb", "a:b,*:c", "api_key")
+        );
         assert_eq!((email, session_id), (String::new(), String::new()));
     }
 }

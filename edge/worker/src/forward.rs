@@ -90,7 +90,10 @@ impl Forward {
     /// Returns every header the edge adds to the request, with its value.
     pub fn request_headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let identity = identity_headers(self.caller.as_deref(), &self.request_id, &self.client_address);
-        identity.into_iter().filter(|(_, value)| !value.is_empty()).chain([(origin_proof::HEADER, self.proof.as_str())])
+        identity
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+            .chain([(origin_proof::HEADER, self.proof.as_str())])
     }
 }
 

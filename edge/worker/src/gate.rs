@@ -201,8 +201,16 @@ impl Gate {
             self.authorise(settings, route, &caller, moment)?;
             (Some(caller), query)
         };
-        Forward::new(settings, route, head, query.as_deref(), caller, request_id.to_owned(), moment.now / 1000)
-            .ok_or(Stop::Refuse(Code::BadRequest))
+        Forward::new(
+            settings,
+            route,
+            head,
+            query.as_deref(),
+            caller,
+            request_id.to_owned(),
+            moment.now / 1000,
+        )
+        .ok_or(Stop::Refuse(Code::BadRequest))
     }
 
     /// Who a token speaks for.
@@ -238,7 +246,12 @@ impl Gate {
     /// Verifies the token of a request and decides nothing else. Returns whether it is good, or `None` if that depends on
     /// the signature that `verify` was called with; [`Self::token_verified`] goes on from there.
     #[cfg(feature = "measure")]
-    pub fn verify_token(&mut self, head: Rc<RequestHead>, now: Millis, verify: &mut Verify<'_>) -> Option<bool> {
+    pub fn verify_token(
+        &mut self,
+        head: Rc<RequestHead>,
+        now: Millis,
+        verify: &mut Verify<'_>,
+    ) -> Option<bool> {
         let moment = Moment { asked_at: now, now };
         let token = head.authorization.strip_prefix("Bearer ").unwrap_or_default();
         match self.bearer(token, None, moment, verify) {

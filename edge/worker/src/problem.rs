@@ -124,7 +124,8 @@ struct Document<'a> {
 pub(crate) fn without_gate(code: Code, request_id: &str) -> EdgeResponse {
     let Words { word, status, title, .. } = code.words();
     let detail = Code::InternalError.words().detail;
-    let mut response = EdgeResponse { status, headers: Vec::new(), body: body(word, status, title, detail, request_id) };
+    let mut response =
+        EdgeResponse { status, headers: Vec::new(), body: body(word, status, title, detail, request_id) };
     for (name, value) in [
         ("content-type", "application/problem+json"),
         ("cache-control", "no-store"),

@@ -16,8 +16,9 @@ impl Upstreams {
     /// Returns the origins in the order in which to try them: their own, but those that failed lately last.
     pub fn in_order(&self, mut origins: Vec<String>, now: Millis) -> Vec<String> {
         if !self.failed.is_empty() {
-            let is_distrusted =
-                |origin: &String| self.failed.iter().any(|(failed, at)| failed == origin && now.saturating_sub(*at) <= DISTRUST);
+            let is_distrusted = |origin: &String| {
+                self.failed.iter().any(|(failed, at)| failed == origin && now.saturating_sub(*at) <= DISTRUST)
+            };
             // The sort is stable: among equals the table decides.
             origins.sort_by_key(is_distrusted);
         }
@@ -43,7 +44,8 @@ mod tests {
     #[test]
     fn a_failed_upstream_is_tried_last_for_ten_seconds() {
         let mut upstreams = Upstreams::default();
-        let order = |upstreams: &Upstreams, now| upstreams.in_order(["a", "b", "c"].map(String::from).to_vec(), now);
+        let order =
+            |upstreams: &Upstreams, now| upstreams.in_order(["a", "b", "c"].map(String::from).to_vec(), now);
         assert_eq!(order(&upstreams, 0), ["a", "b", "c"]);
         upstreams.failed("a", 0);
         assert_eq!(order(&upstreams, 10_000), ["b", "c", "a"]);

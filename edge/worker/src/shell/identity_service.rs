@@ -44,7 +44,11 @@ impl IdentityService {
     }
 
     /// Waits until the list has been fetched, or could not be.
-    pub(super) async fn wait(&'static self, isolate: &'static Isolate, context: &Context) -> Result<(), Code> {
+    pub(super) async fn wait(
+        &'static self,
+        isolate: &'static Isolate,
+        context: &Context,
+    ) -> Result<(), Code> {
         let done = self.list.run(context, 0, self.fetch_list(isolate));
         self.list.wait(done, 0).await;
         Ok(())
@@ -148,7 +152,11 @@ fn end_of(json: &[u8]) -> Result<Option<Millis>, Fault> {
 }
 
 /// A cast of a float saturates, and turns what is no number into 0.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturating, and years after 1970")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "saturating, and years after 1970"
+)]
 fn millis(number: f64) -> Millis {
     number as Millis
 }

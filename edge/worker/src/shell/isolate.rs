@@ -60,11 +60,17 @@ impl Isolate {
     }
 
     /// Returns the verdict of the gate, and the signature that is being verified if it depends on one.
-    pub(super) fn admit(&self, head: &Rc<RequestHead>, asked_at: Millis, now: Millis) -> (Verdict, Option<PendingSignature>) {
+    pub(super) fn admit(
+        &self,
+        head: &Rc<RequestHead>,
+        asked_at: Millis,
+        now: Millis,
+    ) -> (Verdict, Option<PendingSignature>) {
         let mut pending = None;
-        let verdict = self.gate.borrow_mut().admit(Rc::clone(head), asked_at, now, &mut |_, key, signature, signed| {
-            pending = Some(self.signatures.verify(key, signature, signed));
-        });
+        let verdict =
+            self.gate.borrow_mut().admit(Rc::clone(head), asked_at, now, &mut |_, key, signature, signed| {
+                pending = Some(self.signatures.verify(key, signature, signed));
+            });
         (verdict, pending)
     }
 

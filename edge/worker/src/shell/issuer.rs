@@ -134,13 +134,16 @@ async fn recall(isolate: &Isolate) -> bool {
 
 async fn take_from_cache(isolate: &Isolate) -> Result<bool, Fault> {
     let url = isolate.gate.borrow().addresses().jwks.clone();
-    let Some(mut response) = Cache::open(CACHE.to_owned()).await.get(url, false).await? else { return Ok(false) };
+    let Some(mut response) = Cache::open(CACHE.to_owned()).await.get(url, false).await? else {
+        return Ok(false);
+    };
     let json = read_bounded(&mut response, MAX_BYTES).await?;
     // Keys that arrived in the meantime are newer.
     if !isolate.signatures.is_empty() {
         return Ok(true);
     }
-    let number = |name| Ok::<_, Fault>(response.headers().get(name)?.and_then(|value| value.parse::<u64>().ok()));
+    let number =
+        |name| Ok::<_, Fault>(response.headers().get(name)?.and_then(|value| value.parse::<u64>().ok()));
     let obtained_at = number("x-obtained-at")?.unwrap_or_default().min(now());
     arrived(isolate, &Published { json, max_age: number("x-max-age")?, obtained_at })?;
     Ok(true)

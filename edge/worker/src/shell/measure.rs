@@ -30,7 +30,10 @@ impl Stop {
 }
 
 /// Returns the response to a request whose token is all that counts.
-pub(super) async fn verify_token(isolate: &Isolate, request: &web_sys::Request) -> Result<web_sys::Response, Fault> {
+pub(super) async fn verify_token(
+    isolate: &Isolate,
+    request: &web_sys::Request,
+) -> Result<web_sys::Response, Fault> {
     let authorization = request.headers().get("authorization")?.unwrap_or_default();
     let head = Rc::new(RequestHead { authorization, ..RequestHead::default() });
     let mut pending = None;

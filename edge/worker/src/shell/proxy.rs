@@ -53,7 +53,12 @@ pub(super) async fn forward(
     refusal(isolate, code, received, forward)
 }
 
-fn refusal(isolate: &Isolate, code: Code, received: &Received, forward: &Forward) -> Result<web_sys::Response, Fault> {
+fn refusal(
+    isolate: &Isolate,
+    code: Code,
+    received: &Received,
+    forward: &Forward,
+) -> Result<web_sys::Response, Fault> {
     response::of(&isolate.gate.borrow_mut().refusal(code, &received.head, &forward.request_id))
 }
 
@@ -132,8 +137,10 @@ fn pass_on(upstream: web_sys::Response, forward: &Forward) -> Result<web_sys::Re
     if upstream.status() == 101 {
         return Ok(upstream);
     }
-    let response =
-        web_sys::Response::new_with_opt_readable_stream_and_init(upstream.body().as_ref(), upstream.unchecked_ref())?;
+    let response = web_sys::Response::new_with_opt_readable_stream_and_init(
+        upstream.body().as_ref(),
+        upstream.unchecked_ref(),
+    )?;
     let own = response.headers();
     let text = headers(&own);
     for (name, _) in text.lines() {

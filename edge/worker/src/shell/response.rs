@@ -5,8 +5,8 @@ use worker::wasm_bindgen::JsCast as _;
 use worker::web_sys;
 
 use super::fault::Fault;
-use crate::problem::{self, Code};
 use crate::EdgeResponse;
+use crate::problem::{self, Code};
 
 /// Returns the response the gate decided on.
 pub(super) fn of(response: &EdgeResponse) -> Result<web_sys::Response, Fault> {

@@ -4,11 +4,11 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use portcullis_verifier::jwks::{Jwk, Material};
+use web_sys::{CryptoKey, SubtleCrypto, WorkerGlobalScope};
 use worker::console_warn;
 use worker::js_sys::{self, Array, JSON, Object, Promise, futures::JsFuture};
 use worker::wasm_bindgen::{JsCast as _, JsValue};
 use worker::web_sys;
-use web_sys::{CryptoKey, SubtleCrypto, WorkerGlobalScope};
 
 use crate::{Gate, KeyNumber};
 
@@ -31,7 +31,12 @@ pub(super) struct ImportedKey {
 pub(super) enum PendingSignature {
     Verifying(Promise),
     /// The key is still being imported: the bytes wait for it.
-    Importing { subtle: SubtleCrypto, key: Rc<ImportedKey>, signature: Vec<u8>, signed: Vec<u8> },
+    Importing {
+        subtle: SubtleCrypto,
+        key: Rc<ImportedKey>,
+        signature: Vec<u8>,
+        signed: Vec<u8>,
+    },
     /// There is no such key, or WebCrypto refused to begin.
     Refused,
 }
@@ -52,7 +57,10 @@ impl Signatures {
         let Some(subtle) = &self.subtle else { return };
         let mut keys = self.keys.borrow_mut();
         let import = |(number, key): (KeyNumber, &Jwk)| {
-            let known = keys.iter().map(|(_, key)| key).find(|known| known.public == *key && known.imported.get().is_some());
+            let known = keys
+                .iter()
+                .map(|(_, key)| key)
+                .find(|known| known.public == *key && known.imported.get().is_some());
             let known = known.map(Rc::clone).or_else(|| ImportedKey::begin(subtle, key).map(Rc::new));
             known.map(|key| (number, key))
         };
@@ -84,13 +92,26 @@ impl ImportedKey {
         let (jwk, algorithm) = (object(&jwk).ok()?, object(algorithm).ok()?);
         let usages = Array::of1(&"verify".into());
         let import = subtle.import_key_with_object("jwk", &jwk, &algorithm, false, &usages).ok()?;
-        Some(Self { public: key.clone(), algorithm, imported: OnceCell::new(), import: import.unchecked_into() })
+        Some(Self {
+            public: key.clone(),
+            algorithm,
+            imported: OnceCell::new(),
+            import: import.unchecked_into(),
+        })
     }
 
-    fn verify(&self, subtle: &SubtleCrypto, key: &CryptoKey, signature: &[u8], signed: &[u8]) -> PendingSignature {
+    fn verify(
+        &self,
+        subtle: &SubtleCrypto,
+        key: &CryptoKey,
+        signature: &[u8],
+        signed: &[u8],
+    ) -> PendingSignature {
         subtle
             .verify_with_object_and_u8_array_and_u8_array(&self.algorithm, key, signature, signed)
-            .map_or(PendingSignature::Refused, |promise| PendingSignature::Verifying(promise.unchecked_into()))
+            .map_or(PendingSignature::Refused, |promise| {
+                PendingSignature::Verifying(promise.unchecked_into())
+            })
     }
 }
 

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use portcullis_store::{
     ADMIN_ROLE, Account, AccountId, AccountStatus, Actor, AuditEvent, AuditKind, Factor, FactorSwap, Id,
-    NewAccount, Registration, Revocation, SignInStep, SignIns, Standing, StandingChange,
+    NewAccount, Registration, Revocation, Round, SignInStep, SignIns, Standing, StandingChange,
+    until_settled,
 };
 
 use crate::access::Caller;
@@ -16,7 +17,6 @@ use crate::person::{PersonName, PhoneNumber, Username};
 use crate::{Identity, Origin};
 
 /// How often something is decided anew because the account changed meanwhile.
-const ROUNDS: usize = 16;
 const MOST_ROLES: usize = 20;
 
 /// A person with a live session whose account is an administrator's now.
@@ -223,19 +223,20 @@ impl Identity {
         next: impl Fn(&Account) -> Standing,
     ) -> Result<(), Error> {
         let event = self.event_by(operator, kind, id, origin)?;
-        for _ in 0..ROUNDS {
+        let (next, event) = (&next, &event);
+        until_settled(|| async move {
             let seen = self.account_by_id(id).await?;
             let next = next(&seen);
             if next.roles == seen.roles && next.status == seen.status {
-                return Ok(());
+                return Ok(Round::Settled(()));
             }
-            match self.store.change_standing(&seen, &next, &event).await? {
-                StandingChange::Changed => return Ok(()),
-                StandingChange::Outdated => {}
-                StandingChange::LastAdmin => return Err(Error::LastAdmin),
+            match self.store.change_standing(&seen, &next, event).await? {
+                StandingChange::Changed => Ok(Round::Settled(())),
+                StandingChange::Outdated => Ok(Round::Raced),
+                StandingChange::LastAdmin => Err(Error::LastAdmin),
             }
-        }
-        Err(Error::Contended)
+        })
+        .await
     }
 
     /// Ends every session of an account.
@@ -257,16 +258,15 @@ impl Identity {
     pub async fn reset_mfa(&self, operator: &Operator, id: AccountId, origin: &Origin) -> Result<(), Error> {
         let account = self.account_by_id(id).await?;
         let event = self.event_by(operator, AuditKind::MfaReset, id, origin)?;
-        for _ in 0..ROUNDS {
-            let factor = self.store.factor(id).await?;
+        let (account, event) = (&account, &event);
+        let decide = |factor: Factor| async move {
             let next = Factor { version: factor.version, ..Factor::default() };
-            match self.store.switch_factor(&account, &next, &event).await? {
-                FactorSwap::Swapped => return Ok(()),
-                FactorSwap::Outdated => {}
-                FactorSwap::AccountGone => return Err(Error::NotFound),
-            }
+            Ok(self.store.switch_factor(account, &next, event).await?.round())
+        };
+        match self.store.change_factor::<_, Error, _>(id, decide).await? {
+            FactorSwap::AccountGone => Err(Error::NotFound),
+            _ => Ok(()),
         }
-        Err(Error::Contended)
     }
 
     /// Lets an account try again at once: wrong passwords and wrong codes are forgotten.
@@ -278,17 +278,19 @@ impl Identity {
     ) -> Result<(), Error> {
         let account = self.account_by_id(id).await?;
         let event = self.event_by(operator, AuditKind::AccountUnlocked, id, origin)?;
-        for _ in 0..ROUNDS {
-            let factor = self.store.factor(id).await?;
+        // Another attempt may count while this one forgives: only a row that has nothing to forgive settles it.
+        let decide = |factor: Factor| async move {
             if factor.failures == 0 && factor.blocked_until.is_none() {
-                let event = event.of_sign_in_with(&account.email, SignInStep::Unlocked);
-                return Ok(self.store.unlock_account(&confirmations(&account.email), &event).await?);
+                return Ok(Round::Settled(()));
             }
             let next = Factor { failures: 0, blocked_until: None, ..factor };
             let swapped = self.event_by(operator, AuditKind::AccountUnlocked, id, origin)?;
             self.store.swap_factor(id, &next, &swapped).await?;
-        }
-        Err(Error::Contended)
+            Ok(Round::Raced)
+        };
+        self.store.change_factor::<_, Error, _>(id, decide).await?;
+        let event = event.of_sign_in_with(&account.email, SignInStep::Unlocked);
+        Ok(self.store.unlock_account(&confirmations(&account.email), &event).await?)
     }
 
     /// Gives an account another password; every session of it is over.

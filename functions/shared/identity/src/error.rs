@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portcullis_platform::{EntropyUnavailable, KeyWrapError};
-use portcullis_store::StoreError;
+use portcullis_store::{Contended, StoreError};
 
 use crate::session_token::SessionToken;
 
@@ -118,4 +118,10 @@ pub enum Error {
     /// Something that cannot happen did; somebody must look.
     #[error("{0}")]
     Internal(&'static str),
+}
+
+impl From<Contended> for Error {
+    fn from(Contended: Contended) -> Self {
+        Self::Contended
+    }
 }

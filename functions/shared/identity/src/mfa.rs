@@ -13,7 +13,7 @@ mod totp;
 
 use jiff::Timestamp;
 use portcullis_platform::{EncryptionContext, KeyWrapError};
-use portcullis_store::{AccountId, ActiveFactor, AuditKind, Factor, FactorSwap, SealedSecret};
+use portcullis_store::{AccountId, ActiveFactor, AuditKind, Factor, FactorSwap, Round, SealedSecret};
 
 pub use self::code::PresentedCode;
 pub use self::enrolment::MfaConfirmation;
@@ -26,10 +26,6 @@ use self::totp::TotpSecret;
 use crate::error::Error;
 use crate::{Identity, Origin, sealing};
 
-/// How often a decision is made anew because the row changed meanwhile. Each round somebody else's decision stood, and
-/// after a handful of those nothing is looked at for a while.
-const ROUNDS: usize = 16;
-
 /// A right code, and the factor as it shall be once it is spent.
 #[derive(Debug)]
 struct Proven {
@@ -39,33 +35,31 @@ struct Proven {
 }
 
 impl Identity {
-    /// What a right code leads to. A wrong one is counted, with an event that tells of it, before anybody learns that it
-    /// was wrong: of guesses sent side by side, no more are answered than of guesses sent one by one.
+    /// Returns what a right code leads to on this copy of the factor. A wrong one is counted, with an event that tells of
+    /// it, before anyone learns that it was wrong: of codes sent side by side, no more are answered than of codes sent
+    /// one by one. Raced where another code was counted since the copy was read.
     async fn prove(
         &self,
         account: AccountId,
+        factor: Factor,
         code: &PresentedCode,
         now: Timestamp,
         origin: &Origin,
-    ) -> Result<Proven, Error> {
-        for _ in 0..ROUNDS {
-            let factor = self.store.factor(account).await?;
-            let active = factor.active.clone().ok_or(Error::MfaNotSetUp)?;
-            check_patience(&factor, now)?;
-            let secret = self.open_totp_secret(account, &active.secret).await?;
-            match code.worth(&secret, &active, now)? {
-                Worth::Spent => return Err(Error::WrongCode),
-                Worth::Nothing => {
-                    if self.count_wrong_code(account, &factor, now, origin).await? {
-                        return Err(Error::WrongCode);
-                    }
-                }
-                worth => {
-                    return Ok(Proven { next: after_right_code(&factor, &active, worth), active, secret });
-                }
+    ) -> Result<Round<Proven>, Error> {
+        let active = factor.active.clone().ok_or(Error::MfaNotSetUp)?;
+        check_patience(&factor, now)?;
+        let secret = self.open_totp_secret(account, &active.secret).await?;
+        match code.worth(&secret, &active, now)? {
+            Worth::Spent => Err(Error::WrongCode),
+            Worth::Nothing if self.count_wrong_code(account, &factor, now, origin).await? => {
+                Err(Error::WrongCode)
+            }
+            Worth::Nothing => Ok(Round::Raced),
+            worth => {
+                let next = after_right_code(&factor, &active, worth);
+                Ok(Round::Settled(Proven { next, active, secret }))
             }
         }
-        Err(Error::Contended)
     }
 
     /// Says whether the count is what it was decided on; if not, somebody else's guess came in between.

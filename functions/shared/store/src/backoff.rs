@@ -1,4 +1,8 @@
-//! How long to wait before something that others were faster at is tried again.
+//! The one loop that reads, decides and writes on condition until no other writer was faster, and its backoff.
+//!
+//! Nothing is locked between the reading and the writing. The condition inside the write finds out whether the row is
+//! still the one that was read; if not, the decision is made anew on the row as it is now. Full jitter keeps the writers
+//! that lost one round from meeting again in the next.
 
 use std::time::Duration;
 
@@ -43,6 +47,38 @@ impl Rounds {
     }
 }
 
+/// How one round of reading, deciding and writing ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Round<T> {
+    /// The operation is over, with this result.
+    Settled(T),
+    /// Another writer was faster: what was decided was decided on an old copy, and nothing was written.
+    Raced,
+}
+
+/// Other writers were faster in every round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("other writers were faster in every round")]
+pub struct Contended;
+
+/// Repeats a round until it settles, with a pause after each that another writer won. Returns what it settled on; fails
+/// with the first error of a round, or with [`Contended`] after a bounded number of rounds.
+pub async fn until_settled<T, E, F>(mut round: impl FnMut() -> F) -> Result<T, E>
+where
+    E: From<Contended>,
+    F: Future<Output = Result<Round<T>, E>>,
+{
+    let mut rounds = Rounds::begin();
+    loop {
+        if let Round::Settled(result) = round().await? {
+            return Ok(result);
+        }
+        if !rounds.again().await {
+            return Err(Contended.into());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,5 +93,23 @@ mod tests {
         let late: Vec<_> = pauses.iter().skip(8).collect();
         assert!(late.iter().any(|pause| **pause < LONGEST / 2), "{late:?}");
         assert!(late.iter().any(|pause| **pause > LONGEST / 2), "{late:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_round_is_repeated_until_it_settles_and_not_without_end() {
+        let mut calls = 0;
+        let settled = until_settled(|| {
+            calls += 1;
+            let ended = if calls < 3 { Round::Raced } else { Round::Settled(calls) };
+            async move { Ok::<_, Contended>(ended) }
+        });
+        assert_eq!(settled.await, Ok(3));
+        let mut calls = 0;
+        let contended = until_settled(|| {
+            calls += 1;
+            async { Ok::<Round<()>, Contended>(Round::Raced) }
+        });
+        assert_eq!(contended.await, Err(Contended));
+        assert_eq!(calls, ROUNDS);
     }
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use crate::accounts::Account;
 use crate::audit::AuditEvent;
+use crate::backoff::{Contended, Round, until_settled};
 use crate::challenges::Challenge;
 use crate::connection::Store;
 use crate::error::StoreError;
@@ -74,6 +75,13 @@ pub enum FactorSwap {
     AccountGone,
 }
 
+impl FactorSwap {
+    /// Returns the end of a round: settled, also where the account is gone, unless the row was outdated.
+    pub fn round(self) -> Round<Self> {
+        if self == Self::Outdated { Round::Raced } else { Round::Settled(self) }
+    }
+}
+
 /// How a sign-in by a code ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FactorSignIn {
@@ -90,6 +98,24 @@ impl Store {
     pub async fn factor(&self, account: AccountId) -> Result<Factor, StoreError> {
         let found = self.get(&keys::factor(account), "reading a second factor").await?;
         found.map_or_else(|| Ok(Factor::default()), read)
+    }
+
+    /// Decides on a person's second factor as it is now, as often as it takes until no other decision came between: of
+    /// codes that are shown side by side each is judged on what the one before it left. `decide` gets the factor and
+    /// writes what follows from it with [`Store::swap_factor`] and its like, whose outcome is a [`Round`].
+    ///
+    /// Returns what `decide` settled on; fails as it does, or where other writers were faster in every round.
+    pub async fn change_factor<T, E, F>(
+        &self,
+        account: AccountId,
+        decide: impl Fn(Factor) -> F,
+    ) -> Result<T, E>
+    where
+        E: From<StoreError> + From<Contended>,
+        F: Future<Output = Result<Round<T>, E>>,
+    {
+        let decide = &decide;
+        until_settled(|| async move { decide(self.factor(account).await?).await }).await
     }
 
     /// Replaces the row by `next` if its version is still that of `next`, with the event that tells of it.

@@ -40,6 +40,7 @@ pub use audit::{
     Actor, AuditCursor, AuditEvent, AuditFilter, AuditKind, AuditPage, AuditRecord, AuditSeal, ChainEnd,
     Finding, Outcome, TimePage, Verified, Wrong,
 };
+pub use backoff::{Contended, Round, until_settled};
 pub use challenges::{Challenge, ChallengeKind};
 pub use connection::{Store, client_config};
 pub use error::StoreError;

@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 
 use crate::audit::AuditEvent;
+use crate::backoff::{Contended, Round, until_settled};
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::expression::Condition;
@@ -256,6 +257,35 @@ impl Store {
             next.transpose()?.and_then(|sort| sort.strip_prefix(keys::TRADING_ACCOUNT_PREFIX)?.parse().ok());
         let accounts = page.items.unwrap_or_default().into_iter().map(read);
         Ok(LookupPage { accounts: accounts.collect::<Result<_, StoreError>>()?, next })
+    }
+
+    /// Decides on a trading account as it is now (`None` where there is none), as often as it takes until no other
+    /// writer came between. `decide` writes what follows with [`Store::swap_trading_account`] and its like. The first
+    /// round decides on `seen` where the caller has read the row already.
+    ///
+    /// Returns what `decide` settled on; fails as it does, or where other writers were faster in every round.
+    pub async fn change_trading_account<T, E, F>(
+        &self,
+        (owner, id): (AccountId, TradingAccountId),
+        mut seen: Option<StoredTradingAccount>,
+        decide: impl Fn(Option<StoredTradingAccount>) -> F,
+    ) -> Result<T, E>
+    where
+        E: From<StoreError> + From<Contended>,
+        F: Future<Output = Result<Round<T>, E>>,
+    {
+        let decide = &decide;
+        until_settled(|| {
+            let seen = seen.take();
+            async move {
+                let row = match seen {
+                    Some(seen) => Some(seen),
+                    None => self.trading_account(owner, id).await?,
+                };
+                decide(row).await
+            }
+        })
+        .await
     }
 
     /// Replaces the row by `next` if its version is still that of `next`, with the event that tells of it. Says

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use jiff::Timestamp;
 use portcullis_identity::{Caller, CredentialNews, Origin, sealing};
 use portcullis_store::{
-    AccountId, AuditKind, FirstLink, Id, IdempotentRequest, Link, SealedSecret, StoredTradingAccount,
+    AccountId, AuditKind, FirstLink, Id, IdempotentRequest, Link, Round, SealedSecret, StoredTradingAccount,
     TradingAccountId, TradingAccountStatus,
 };
 use secrecy::ExposeSecret;
@@ -19,8 +19,6 @@ use crate::parts;
 
 /// Accounts of one person.
 const MOST_ACCOUNTS: usize = 50;
-/// How often a change is made anew because the row changed meanwhile.
-pub(crate) const ROUNDS: usize = 8;
 
 /// A trading account without anything secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -233,13 +231,15 @@ impl Vault {
         changed: impl Fn(StoredTradingAccount) -> StoredTradingAccount,
     ) -> Result<TradingAccount, Error> {
         let event = self.event(kind, caller.account.id, Some(id), origin)?;
-        for _ in 0..ROUNDS {
-            let next = changed(self.own(caller, id).await?);
-            if self.store().swap_trading_account(&next, &event).await? {
-                return Ok(TradingAccount::of(next, self.identity.clock.now()));
-            }
-        }
-        Err(Error::contended())
+        let (changed, event) = (&changed, &event);
+        let decide = |row: Option<StoredTradingAccount>| async move {
+            let next = changed(row.ok_or_else(Error::not_found)?);
+            let swapped = self.store().swap_trading_account(&next, event).await?;
+            Ok(if swapped { Round::Settled(next) } else { Round::Raced })
+        };
+        let key = (caller.account.id, id);
+        let changed = self.store().change_trading_account::<_, Error, _>(key, None, decide).await?;
+        Ok(TradingAccount::of(changed, self.identity.clock.now()))
     }
 
     pub(crate) async fn seal_credentials(

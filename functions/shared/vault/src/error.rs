@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use portcullis_identity::InvalidField;
 use portcullis_platform::{EntropyUnavailable, KeyWrapError};
-use portcullis_store::StoreError;
+use portcullis_store::{Contended, StoreError};
 
 use crate::brokers::BrokerError;
 
@@ -59,12 +59,18 @@ impl Error {
     }
 
     pub(crate) fn contended() -> Self {
-        Self::Identity(portcullis_identity::Error::Contended)
+        Contended.into()
     }
 }
 
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
+        Self::Identity(error.into())
+    }
+}
+
+impl From<Contended> for Error {
+    fn from(error: Contended) -> Self {
         Self::Identity(error.into())
     }
 }

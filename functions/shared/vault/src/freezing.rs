@@ -3,10 +3,9 @@
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use portcullis_identity::{Caller, CredentialNews, Origin, StepUp};
-use portcullis_store::{AuditKind, StoredTradingAccount, TradingAccountId, TradingAccountStatus};
+use portcullis_store::{AuditKind, Round, StoredTradingAccount, TradingAccountId, TradingAccountStatus};
 
 use crate::Vault;
-use crate::accounts::ROUNDS;
 use crate::error::Error;
 use crate::opening::Asked;
 
@@ -128,19 +127,17 @@ impl Vault {
     async fn forget_session(&self, asked: Asked<'_>, seen: StoredTradingAccount) -> Result<(), Error> {
         let event = self.event(AuditKind::BrokerSessionEnded, asked.owner, Some(asked.id), asked.origin)?;
         let over = seen.session.clone();
-        let mut present = Some(seen);
-        for _ in 0..ROUNDS {
-            let Some(row) = present.filter(|row| row.session == over) else { return Ok(()) };
+        let (over, event) = (&over, &event);
+        let decide = |row: Option<StoredTradingAccount>| async move {
+            let Some(row) = row.filter(|row| row.session == *over) else { return Ok(Round::Settled(())) };
             let status = match row.status {
                 TradingAccountStatus::Active => TradingAccountStatus::Expired,
                 status => status,
             };
             let next = StoredTradingAccount { session: None, status, ..row };
-            if self.store().swap_trading_account(&next, &event).await? {
-                return Ok(());
-            }
-            present = self.store().trading_account(asked.owner, asked.id).await?;
-        }
-        Err(Error::contended())
+            let swapped = self.store().swap_trading_account(&next, event).await?;
+            Ok(if swapped { Round::Settled(()) } else { Round::Raced })
+        };
+        self.store().change_trading_account((asked.owner, asked.id), Some(seen), decide).await
     }
 }

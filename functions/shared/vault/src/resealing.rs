@@ -4,10 +4,11 @@
 
 use jiff::Timestamp;
 use portcullis_identity::{Origin, sealing};
-use portcullis_store::{AccountId, AuditKind, BrokerSession, Store, StoredTradingAccount, TradingAccountId};
+use portcullis_store::{
+    AccountId, AuditKind, BrokerSession, Round, Store, StoredTradingAccount, TradingAccountId,
+};
 
 use crate::Vault;
-use crate::accounts::ROUNDS;
 use crate::context::{Sealed, context};
 use crate::error::Error;
 use crate::opening::Asked;
@@ -64,23 +65,21 @@ impl Vault {
     ) -> Result<Resealed, Error> {
         let origin = Origin::default();
         let asked = Asked { owner, id, origin: &origin, service: None };
-        for _ in 0..ROUNDS {
-            let Some(account) = self.store().trading_account(owner, id).await? else {
-                return Ok(Resealed::Gone);
-            };
+        let origin = &origin;
+        let decide = |row: Option<StoredTradingAccount>| async move {
+            let Some(account) = row else { return Ok(Round::Settled(Resealed::Gone)) };
             if account.sealed_at >= before {
-                return Ok(Resealed::Recent);
+                return Ok(Round::Settled(Resealed::Recent));
             }
             let next = match self.sealed_anew(asked, account).await {
-                Err(Error::Unreadable) => return Ok(Resealed::Unreadable),
+                Err(Error::Unreadable) => return Ok(Round::Settled(Resealed::Unreadable)),
                 next => next?,
             };
-            let event = self.event(AuditKind::CredentialsResealed, owner, Some(id), &origin)?;
-            if self.store().swap_trading_account(&next, &event).await? {
-                return Ok(Resealed::Done);
-            }
-        }
-        Err(Error::contended())
+            let event = self.event(AuditKind::CredentialsResealed, owner, Some(id), origin)?;
+            let swapped = self.store().swap_trading_account(&next, &event).await?;
+            Ok(if swapped { Round::Settled(Resealed::Done) } else { Round::Raced })
+        };
+        self.store().change_trading_account((owner, id), None, decide).await
     }
 
     /// Seals every account anew that has been under one data key for as long as the settings allow.

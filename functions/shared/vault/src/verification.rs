@@ -5,12 +5,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use portcullis_identity::{Caller, Origin, sealing};
 use portcullis_store::{
-    AuditKind, BrokerSession, FreezableSwap, StoredTradingAccount, TradingAccountId, TradingAccountStatus,
+    AuditKind, BrokerSession, FreezableSwap, Round, StoredTradingAccount, TradingAccountId,
+    TradingAccountStatus,
 };
 use secrecy::SecretString;
 
 use crate::Vault;
-use crate::accounts::{ROUNDS, status_at};
+use crate::accounts::status_at;
 use crate::brokers::{Broker, BrokerError};
 use crate::context::{Sealed, context};
 use crate::credentials::{SessionCredentials, token};
@@ -141,22 +142,21 @@ impl Vault {
         let sealed = sealing::seal(&joined, &context, self.key_wrap.as_ref(), entropy).await?;
         let session = BrokerSession { sealed, expires_at };
         let event = self.event(AuditKind::BrokerSessionStarted, asked.owner, Some(asked.id), asked.origin)?;
-        let mut present = Some(seen.clone());
-        for _ in 0..ROUNDS {
+        let (session, event) = (&session, &event);
+        let decide = |present: Option<StoredTradingAccount>| async move {
             let next = StoredTradingAccount {
                 status: TradingAccountStatus::Active,
                 verified_at: Some(began_at),
                 session: Some(session.clone()),
                 ..still(present, seen)?
             };
-            match self.store().swap_trading_account_unless_frozen(&next, &event).await? {
-                FreezableSwap::Swapped => return Ok(()),
-                FreezableSwap::Frozen => return Err(Error::Frozen),
-                FreezableSwap::Raced => {}
+            match self.store().swap_trading_account_unless_frozen(&next, event).await? {
+                FreezableSwap::Swapped => Ok(Round::Settled(())),
+                FreezableSwap::Frozen => Err(Error::Frozen),
+                FreezableSwap::Raced => Ok(Round::Raced),
             }
-            present = self.store().trading_account(asked.owner, asked.id).await?;
-        }
-        Err(Error::contended())
+        };
+        self.store().change_trading_account((asked.owner, asked.id), Some(seen.clone()), decide).await
     }
 
     /// Ends a session at the broker. One that hangs is given up on before the request that asked for it is.
@@ -206,15 +206,13 @@ impl Vault {
         changed: impl Fn(StoredTradingAccount) -> StoredTradingAccount,
     ) -> Result<(), Error> {
         let event = self.event(kind, asked.owner, Some(asked.id), asked.origin)?;
-        let mut present = Some(seen.clone());
-        for _ in 0..ROUNDS {
+        let (changed, event) = (&changed, &event);
+        let decide = |present: Option<StoredTradingAccount>| async move {
             let next = changed(still(present, seen)?);
-            if self.store().swap_trading_account(&next, &event).await? {
-                return Ok(());
-            }
-            present = self.store().trading_account(asked.owner, asked.id).await?;
-        }
-        Err(Error::contended())
+            let swapped = self.store().swap_trading_account(&next, event).await?;
+            Ok(if swapped { Round::Settled(()) } else { Round::Raced })
+        };
+        self.store().change_trading_account((asked.owner, asked.id), Some(seen.clone()), decide).await
     }
 }
 

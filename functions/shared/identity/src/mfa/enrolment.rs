@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use portcullis_store::{ActiveFactor, AuditKind, Factor, FactorSwap, PendingFactor};
+use portcullis_store::{ActiveFactor, AuditKind, Factor, FactorSwap, PendingFactor, Round};
 use secrecy::SecretString;
 
 use super::backup_code::BackupCodes;
 use super::code::check_patience;
 use super::totp::{TotpEnrolment, TotpSecret};
-use super::{PresentedCode, ROUNDS, context};
+use super::{PresentedCode, context};
 use crate::access::Caller;
 use crate::error::{Error, InvalidField};
 use crate::letters::Letter;
@@ -48,19 +48,21 @@ impl Identity {
         .await?;
         let pending = PendingFactor { secret: sealed, expires_at: now + TO_PROVE_IT };
         let event = self.audit_event(AuditKind::MfaSetUp, account.id, origin)?;
-        for _ in 0..ROUNDS {
-            let factor = self.store.factor(account.id).await?;
+        let (event, pending) = (&event, &pending);
+        let decide = |factor: Factor| async move {
             let base = match (&factor.active, code) {
                 (None, _) => factor,
-                (Some(_), Some(code)) => self.prove(account.id, code, now, origin).await?.next,
+                (Some(_), Some(code)) => match self.prove(account.id, factor, code, now, origin).await? {
+                    Round::Settled(proven) => proven.next,
+                    Round::Raced => return Ok(Round::Raced),
+                },
                 (Some(_), None) => return Err(Error::Invalid(code_is_needed())),
             };
             let next = Factor { pending: Some(pending.clone()), ..base };
-            if self.store.swap_factor(account.id, &next, &event).await? == FactorSwap::Swapped {
-                return secret.enrolment(&self.settings.totp_issuer, &account.email);
-            }
-        }
-        Err(Error::Contended)
+            Ok(self.store.swap_factor(account.id, &next, event).await?.round())
+        };
+        self.store.change_factor(account.id, decide).await?;
+        secret.enrolment(&self.settings.totp_issuer, &account.email)
     }
 
     /// Asks for a code at every sign-in from now on, once a code of the secret that was set up is shown. Returns the
@@ -73,32 +75,29 @@ impl Identity {
     ) -> Result<Vec<SecretString>, Error> {
         let (account, now) = (&caller.account, self.clock.now());
         let event = self.audit_event(AuditKind::MfaEnabled, account.id, origin)?;
-        for _ in 0..ROUNDS {
-            let factor = self.store.factor(account.id).await?;
+        let event = &event;
+        let decide = |factor: Factor| async move {
             let pending = factor.pending.clone().filter(|pending| pending.expires_at > now);
             let pending = pending.ok_or(Error::MfaNotSetUp)?;
             check_patience(&factor, now)?;
             let secret = self.open_totp_secret(account.id, &pending.secret).await?;
             let Some(step) = code.step(&secret, now)? else {
-                if self.count_wrong_code(account.id, &factor, now, origin).await? {
-                    return Err(Error::WrongCode);
-                }
-                continue;
+                let is_counted = self.count_wrong_code(account.id, &factor, now, origin).await?;
+                return if is_counted { Err(Error::WrongCode) } else { Ok(Round::Raced) };
             };
             let codes = BackupCodes::generate(&secret, self.entropy.as_ref())?;
             // The code that proves the secret is spent like any other.
             let active = ActiveFactor { secret: pending.secret, last_step: step, backup_codes: codes.kept };
             let next = Factor { version: factor.version, active: Some(active), ..Factor::default() };
-            match self.store.switch_factor(account, &next, &event).await? {
-                FactorSwap::Swapped => {
-                    self.tell(&account.email, &Letter::MfaEnabled(origin)).await;
-                    return Ok(codes.shown);
-                }
-                FactorSwap::Outdated => {}
-                FactorSwap::AccountGone => return Err(Error::InvalidAccessToken),
+            match self.store.switch_factor(account, &next, event).await? {
+                FactorSwap::Swapped => Ok(Round::Settled(codes.shown)),
+                FactorSwap::Outdated => Ok(Round::Raced),
+                FactorSwap::AccountGone => Err(Error::InvalidAccessToken),
             }
-        }
-        Err(Error::Contended)
+        };
+        let shown = self.store.change_factor(account.id, decide).await?;
+        self.tell(&account.email, &Letter::MfaEnabled(origin)).await;
+        Ok(shown)
     }
 
     /// Asks for no code any more.
@@ -111,19 +110,22 @@ impl Identity {
         let (account, now) = (&caller.account, self.clock.now());
         self.confirm_password(caller, &proof.password, origin).await?;
         let event = self.audit_event(AuditKind::MfaDisabled, account.id, origin)?;
-        for _ in 0..ROUNDS {
-            let proven = self.prove(account.id, &proof.code, now, origin).await?;
+        let event = &event;
+        let decide = |factor: Factor| async move {
+            let Round::Settled(proven) = self.prove(account.id, factor, &proof.code, now, origin).await?
+            else {
+                return Ok(Round::Raced);
+            };
             let next = Factor { version: proven.next.version, ..Factor::default() };
-            match self.store.switch_factor(account, &next, &event).await? {
-                FactorSwap::Swapped => {
-                    self.tell(&account.email, &Letter::MfaDisabled(origin)).await;
-                    return Ok(());
-                }
-                FactorSwap::Outdated => {}
-                FactorSwap::AccountGone => return Err(Error::InvalidAccessToken),
+            match self.store.switch_factor(account, &next, event).await? {
+                FactorSwap::Swapped => Ok(Round::Settled(())),
+                FactorSwap::Outdated => Ok(Round::Raced),
+                FactorSwap::AccountGone => Err(Error::InvalidAccessToken),
             }
-        }
-        Err(Error::Contended)
+        };
+        self.store.change_factor(account.id, decide).await?;
+        self.tell(&account.email, &Letter::MfaDisabled(origin)).await;
+        Ok(())
     }
 
     /// New backup codes; the old ones are worth nothing from this moment on.
@@ -136,17 +138,22 @@ impl Identity {
         let (account, now) = (&caller.account, self.clock.now());
         self.confirm_password(caller, &proof.password, origin).await?;
         let event = self.audit_event(AuditKind::BackupCodesRenewed, account.id, origin)?;
-        for _ in 0..ROUNDS {
-            let proven = self.prove(account.id, &proof.code, now, origin).await?;
+        let event = &event;
+        let decide = |factor: Factor| async move {
+            let Round::Settled(proven) = self.prove(account.id, factor, &proof.code, now, origin).await?
+            else {
+                return Ok(Round::Raced);
+            };
             let codes = BackupCodes::generate(&proven.secret, self.entropy.as_ref())?;
             let spent = proven.next.active.unwrap_or(proven.active);
             let active = ActiveFactor { backup_codes: codes.kept, ..spent };
             let next = Factor { active: Some(active), ..proven.next };
-            if self.store.swap_factor(account.id, &next, &event).await? == FactorSwap::Swapped {
-                return Ok(codes.shown);
-            }
-        }
-        Err(Error::Contended)
+            Ok(match self.store.swap_factor(account.id, &next, event).await?.round() {
+                Round::Settled(_) => Round::Settled(codes.shown),
+                Round::Raced => Round::Raced,
+            })
+        };
+        self.store.change_factor(account.id, decide).await
     }
 }
 

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use portcullis_store::{Account, AuditKind, ChainEnd, ChallengeKind, FactorSignIn, SignInStep};
+use jiff::Timestamp;
+use portcullis_store::{
+    Account, AuditKind, ChainEnd, Challenge, ChallengeKind, Factor, FactorSignIn, Round, SignInStep,
+};
 use secrecy::SecretString;
 
-use super::{PresentedCode, ROUNDS};
+use super::{PresentedCode, Proven};
 use crate::error::Error;
 use crate::guessing::{PASSWORDS, too_early};
-use crate::login::{Beginning, SignedIn};
+use crate::login::{Answer, Beginning, SignedIn};
 use crate::session_token::{self, SessionToken};
 use crate::{Identity, Origin};
 
@@ -70,37 +73,53 @@ impl Identity {
         let account = account
             .filter(|account| self.admit(account).is_ok() && account.epoch <= challenge.epoch)
             .ok_or(Error::InvalidSessionToken)?;
-        for _ in 0..ROUNDS {
-            let proven = match Box::pin(self.prove(account.id, &sign_in.code, now, origin)).await {
+        let (challenge, account, sign_ins) = (&challenge, &account, &sign_ins);
+        let decide = |factor: Factor| async move {
+            let proven = match Box::pin(self.prove(account.id, factor, &sign_in.code, now, origin)).await {
                 Err(Error::WrongCode) => return Err(Error::InvalidCode),
                 // It was switched off meanwhile; the next sign-in will not ask for it.
                 Err(Error::MfaNotSetUp) => return Err(Error::InvalidSessionToken),
                 proven => proven?,
             };
-            let mut beginning = Beginning::of(&challenge);
-            beginning.methods.push(CODE_METHOD.to_owned());
-            if !self.has_current_password(&account, now) {
-                let ((next, expired), event) = self.rotation(&account, beginning, now, origin)?;
-                let event = event.behind(sign_ins.clone());
-                match self.store.continue_by_factor(&challenge, &proven.next, &next, &event).await? {
-                    FactorSignIn::Started => return Err(expired),
-                    FactorSignIn::Outdated => continue,
-                    FactorSignIn::ChallengeSpent => return Err(Error::InvalidSessionToken),
+            match proven {
+                Round::Raced => Ok(Round::Raced),
+                Round::Settled(proven) => {
+                    self.finish_by_factor(challenge, account, sign_ins, proven, (now, origin)).await
                 }
             }
-            let made = self.make_session(account.clone(), beginning, now, origin)?;
-            let event = made.event.behind(sign_ins.clone());
-            let finished =
-                self.store.sign_in_by_factor(&challenge, &proven.next, &made.session, &event).await?;
-            match finished {
-                FactorSignIn::Started => {
-                    Box::pin(self.tell_of_new_device(&account, sign_ins.sign_ins(), origin)).await;
-                    return made.answer.finish().await;
-                }
-                FactorSignIn::Outdated => {}
-                FactorSignIn::ChallengeSpent => return Err(Error::InvalidSessionToken),
-            }
+        };
+        let answer = self.store.change_factor(account.id, decide).await?;
+        Box::pin(self.tell_of_new_device(account, sign_ins.sign_ins(), origin)).await;
+        answer.finish().await
+    }
+
+    /// Spends the code and the challenge, and begins the session; or, with a password that is too old, the challenge that
+    /// asks for another one.
+    async fn finish_by_factor(
+        &self,
+        challenge: &Challenge,
+        account: &Account,
+        sign_ins: &ChainEnd,
+        proven: Proven,
+        (now, origin): (Timestamp, &Origin),
+    ) -> Result<Round<Answer>, Error> {
+        let mut beginning = Beginning::of(challenge);
+        beginning.methods.push(CODE_METHOD.to_owned());
+        if !self.has_current_password(account, now) {
+            let ((next, expired), event) = self.rotation(account, beginning, now, origin)?;
+            let event = event.behind(sign_ins.clone());
+            return match self.store.continue_by_factor(challenge, &proven.next, &next, &event).await? {
+                FactorSignIn::Started => Err(expired),
+                FactorSignIn::Outdated => Ok(Round::Raced),
+                FactorSignIn::ChallengeSpent => Err(Error::InvalidSessionToken),
+            };
         }
-        Err(Error::Contended)
+        let made = self.make_session(account.clone(), beginning, now, origin)?;
+        let event = made.event.behind(sign_ins.clone());
+        match self.store.sign_in_by_factor(challenge, &proven.next, &made.session, &event).await? {
+            FactorSignIn::Started => Ok(Round::Settled(made.answer)),
+            FactorSignIn::Outdated => Ok(Round::Raced),
+            FactorSignIn::ChallengeSpent => Err(Error::InvalidSessionToken),
+        }
     }
 }

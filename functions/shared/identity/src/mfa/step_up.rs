@@ -1,8 +1,8 @@
 //! Showing once more who one is, in the middle of a session.
 
-use portcullis_store::{AuditKind, FactorSwap};
+use portcullis_store::{AuditKind, Factor, Round};
 
-use super::{PresentedCode, ROUNDS};
+use super::PresentedCode;
 use crate::access::Caller;
 use crate::error::Error;
 use crate::password::Password;
@@ -28,12 +28,13 @@ impl Identity {
         };
         let (account, now) = (caller.account.id, self.clock.now());
         let event = self.audit_event(AuditKind::Confirmed, account, origin)?;
-        for _ in 0..ROUNDS {
-            let proven = self.prove(account, code, now, origin).await?;
-            if self.store.swap_factor(account, &proven.next, &event).await? == FactorSwap::Swapped {
-                return Ok(());
-            }
-        }
-        Err(Error::Contended)
+        let event = &event;
+        let decide = |factor: Factor| async move {
+            let Round::Settled(proven) = self.prove(account, factor, code, now, origin).await? else {
+                return Ok(Round::Raced);
+            };
+            Ok(self.store.swap_factor(account, &proven.next, event).await?.round())
+        };
+        self.store.change_factor(account, decide).await.map(drop)
     }
 }
