@@ -1,10 +1,4 @@
-//! Records, keys and access patterns on one DynamoDB table.
-//!
-//! One module owns one entity; one function is one access pattern and one promise: it happened, or it says why not.
-//! Whatever is single-use or unique is decided by a condition inside the write, never by a read before it, and every
-//! read that decides is strongly consistent. The crate knows no rule of passwords, tokens or HTTP: it is told what to
-//! write and reports what it found. To add a record: give it a prefix in `keys`, a module with its type and its
-//! reading and writing, and one function for each way it is used.
+#![doc = include_str!("../README.md")]
 
 mod accounts;
 mod administration;
