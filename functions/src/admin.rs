@@ -1,17 +1,19 @@
 //! `/v1/admin`: accounts of others, for whoever has the role `admin`. `identity::administration` decides.
 
-use axum::extract::{FromRequestParts, Path, Query, State};
+use std::str::FromStr;
+
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::request::Parts;
+use portcullis_http::responses::{Conflict, Forbidden, NotFound, Unauthorized, Unprocessable};
 use portcullis_http::{
-    AdminCaller, AppState, AuditEventItem, AuditQuery, Client, Code, Json, List, Page, Problem, User,
+    AdminCaller, AppState, AuditEventItem, AuditQuery, Client, Json, List, Page, PathId, Problem, Query, User,
 };
 use portcullis_identity::{
-    Account, AccountId, AccountRequest, AccountStatus, AuditCursor, AuditId, Email, FirstPassword, Operator,
+    Account, AccountId, AccountRequest, AccountStatus, Email, FirstPassword, InvalidValue, Listed, Operator,
     Password, PersonName, PhoneNumber, StandingUpdate, Username,
 };
-use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use serde_with::{As, NoneAsEmptyString};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -50,16 +52,20 @@ impl From<Status> for AccountStatus {
 #[derive(Debug, Deserialize, ToSchema)]
 struct CreateRequest {
     /// Address to sign in with.
-    email: String,
+    #[schema(value_type = String)]
+    email: Email,
     /// The first password.
     #[schema(value_type = String, format = Password)]
-    password: SecretString,
+    password: Password,
     /// What the person is called.
-    name: String,
+    #[schema(value_type = String)]
+    name: PersonName,
     /// Second name to sign in with.
-    username: Option<String>,
+    #[schema(value_type = Option<String>)]
+    username: Option<Username>,
     /// Telephone number.
-    phone: Option<String>,
+    #[schema(value_type = Option<String>)]
+    phone: Option<PhoneNumber>,
     /// Names of roles in the policy; `user` when left out.
     roles: Option<Vec<String>>,
     /// `active` when left out.
@@ -75,36 +81,31 @@ struct ChangeRequest {
     status: Option<Status>,
 }
 
-/// Whose trail: `?user_id=`.
-#[derive(Debug, IntoParams)]
+/// The account whose trail is wanted: `?user_id=`.
+#[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Subject {
     /// Of this account alone.
-    user_id: Option<String>,
+    #[serde(default, with = "As::<NoneAsEmptyString>")]
+    #[param(value_type = Option<String>)]
+    user_id: Option<SubjectId>,
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Subject {
-    type Rejection = Problem;
+/// The id of an account, in a query.
+#[derive(Debug)]
+struct SubjectId(AccountId);
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Query(pairs) = Query::<Vec<(String, String)>>::from_request_parts(parts, state)
-            .await
-            .map_err(|_| Problem::new(Code::BadRequest).with_detail("The query cannot be read."))?;
-        let mut given = pairs.into_iter().filter(|(name, _)| name == "user_id").map(|(_, value)| value);
-        match (given.next(), given.next()) {
-            (user_id, None) => Ok(Self { user_id: user_id.filter(|id| !id.is_empty()) }),
-            _ => Err(Problem::invalid("/user_id", "the query parameter must be given once")),
-        }
+impl FromStr for SubjectId {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        text.parse().map(Self).map_err(|_| InvalidValue::new("must be the id of an account"))
     }
-}
-
-fn account_id(text: &str) -> Result<AccountId, Problem> {
-    text.parse().map_err(|_| Code::NotFound.into())
 }
 
 async fn shown(state: &AppState, account: Account) -> Result<Json<User>, Problem> {
     let last_login = state.identity.last_login(&account).await?;
-    Ok(Json(User::of(account, last_login)))
+    Ok(Json(User::of(state, account, last_login)))
 }
 
 /// List accounts
@@ -114,19 +115,18 @@ async fn shown(state: &AppState, account: Account) -> Result<Json<User>, Problem
     get, path = "/v1/admin/users", tag = "admin", security(("access_token" = [])), params(Page),
     responses(
         (status = 200, body = List<User>),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 422, response = Problem),
+        Unauthorized, Forbidden, Unprocessable,
     ),
 )]
 async fn list(
     State(state): State<AppState>,
     _admin: AdminCaller,
-    page: Page,
+    Query(page): Query<Page>,
 ) -> Result<Json<List<User>>, Problem> {
-    let unusable = |_| Problem::invalid("/cursor", "is not one that this list gave out");
-    let after = page.cursor.as_deref().map(str::parse::<AccountId>).transpose().map_err(unusable)?;
-    let (listed, next) = state.identity.list_accounts(page.limit.into(), after).await?;
+    let (listed, next) = state.identity.list_accounts(page.limit.into(), page.after()?).await?;
+    let user = |listed: Listed| User::of(&state, listed.account, listed.last_login);
     Ok(Json(List {
-        items: listed.into_iter().map(|listed| User::of(listed.account, listed.last_login)).collect(),
+        items: listed.into_iter().map(user).collect(),
         next_cursor: next.map(|id| id.to_string()),
     }))
 }
@@ -136,8 +136,7 @@ async fn list(
     post, path = "/v1/admin/users", tag = "admin", security(("access_token" = [])), request_body = CreateRequest,
     responses(
         (status = 201, body = User),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 409, response = Problem),
-        (status = 422, response = Problem),
+        Unauthorized, Forbidden, Conflict, Unprocessable,
     ),
 )]
 async fn create(
@@ -147,16 +146,16 @@ async fn create(
     Json(body): Json<CreateRequest>,
 ) -> Result<(StatusCode, Json<User>), Problem> {
     let request = AccountRequest {
-        email: Email::parse(&body.email)?,
-        name: PersonName::parse(&body.name)?,
-        username: body.username.as_deref().map(Username::parse).transpose()?,
-        phone: body.phone.as_deref().map(PhoneNumber::parse).transpose()?,
-        password: FirstPassword::Chosen(Password::new(&body.password)),
+        email: body.email,
+        name: body.name,
+        username: body.username,
+        phone: body.phone,
+        password: FirstPassword::Chosen(body.password),
         roles: body.roles.unwrap_or_else(|| vec!["user".to_owned()]),
         status: body.status.map_or(AccountStatus::Active, Into::into),
     };
     let made = state.identity.create_account(&Operator::from(&admin), request, &client.into()).await?;
-    Ok((StatusCode::CREATED, Json(User::of(made, None))))
+    Ok((StatusCode::CREATED, Json(User::of(&state, made, None))))
 }
 
 /// Read an account
@@ -165,15 +164,15 @@ async fn create(
     params(("id" = String, Path, description = "id of the account")),
     responses(
         (status = 200, body = User),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 404, response = Problem),
+        Unauthorized, Forbidden, NotFound,
     ),
 )]
 async fn show(
     State(state): State<AppState>,
     _admin: AdminCaller,
-    Path(id): Path<String>,
+    PathId(id): PathId<AccountId>,
 ) -> Result<Json<User>, Problem> {
-    let account = state.identity.account_by_id(account_id(&id)?).await?;
+    let account = state.identity.account_by_id(id).await?;
     shown(&state, account).await
 }
 
@@ -185,21 +184,19 @@ async fn show(
     request_body = ChangeRequest, params(("id" = String, Path, description = "id of the account")),
     responses(
         (status = 200, body = User),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 404, response = Problem),
-        (status = 409, response = Problem), (status = 422, response = Problem),
+        Unauthorized, Forbidden, NotFound, Conflict, Unprocessable,
     ),
 )]
 async fn change(
     State(state): State<AppState>,
     AdminCaller(admin): AdminCaller,
     client: Client,
-    Path(id): Path<String>,
+    PathId(id): PathId<AccountId>,
     Json(body): Json<ChangeRequest>,
 ) -> Result<Json<User>, Problem> {
     let update = StandingUpdate { roles: body.roles, status: body.status.map(Into::into) };
     let operator = Operator::from(&admin);
-    let account =
-        state.identity.change_standing(&operator, account_id(&id)?, &update, &client.into()).await?;
+    let account = state.identity.change_standing(&operator, id, &update, &client.into()).await?;
     shown(&state, account).await
 }
 
@@ -209,17 +206,17 @@ async fn change(
     params(("id" = String, Path, description = "id of the account")),
     responses(
         (status = 204),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 404, response = Problem),
+        Unauthorized, Forbidden, NotFound,
     ),
 )]
 async fn unlock(
     State(state): State<AppState>,
     AdminCaller(admin): AdminCaller,
     client: Client,
-    Path(id): Path<String>,
+    PathId(id): PathId<AccountId>,
 ) -> Result<StatusCode, Problem> {
     let operator = Operator::from(&admin);
-    state.identity.unlock_account(&operator, account_id(&id)?, &client.into()).await?;
+    state.identity.unlock_account(&operator, id, &client.into()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -231,17 +228,17 @@ async fn unlock(
     params(("id" = String, Path, description = "id of the account")),
     responses(
         (status = 204),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 404, response = Problem),
+        Unauthorized, Forbidden, NotFound,
     ),
 )]
 async fn reset_mfa(
     State(state): State<AppState>,
     AdminCaller(admin): AdminCaller,
     client: Client,
-    Path(id): Path<String>,
+    PathId(id): PathId<AccountId>,
 ) -> Result<StatusCode, Problem> {
     let operator = Operator::from(&admin);
-    state.identity.reset_mfa(&operator, account_id(&id)?, &client.into()).await?;
+    state.identity.reset_mfa(&operator, id, &client.into()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -251,17 +248,17 @@ async fn reset_mfa(
     params(("id" = String, Path, description = "id of the account")),
     responses(
         (status = 204),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 404, response = Problem),
+        Unauthorized, Forbidden, NotFound,
     ),
 )]
 async fn revoke_sessions(
     State(state): State<AppState>,
     AdminCaller(admin): AdminCaller,
     client: Client,
-    Path(id): Path<String>,
+    PathId(id): PathId<AccountId>,
 ) -> Result<StatusCode, Problem> {
     let operator = Operator::from(&admin);
-    state.identity.revoke_sessions_of(&operator, account_id(&id)?, &client.into()).await?;
+    state.identity.revoke_sessions_of(&operator, id, &client.into()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -274,26 +271,22 @@ async fn revoke_sessions(
     params(Subject, AuditQuery, Page),
     responses(
         (status = 200, body = List<AuditEventItem>),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 422, response = Problem),
+        Unauthorized, Forbidden, Unprocessable,
     ),
 )]
 async fn audit(
     State(state): State<AppState>,
     _admin: AdminCaller,
-    subject: Subject,
-    query: AuditQuery,
-    page: Page,
+    Query(subject): Query<Subject>,
+    Query(query): Query<AuditQuery>,
+    Query(page): Query<Page>,
 ) -> Result<Json<List<AuditEventItem>>, Problem> {
-    let unusable = || Problem::invalid("/cursor", "is not one that this list gave out");
     let (filter, limit, identity) = (query.into(), page.limit.into(), &state.identity);
-    let (records, next_cursor) = if let Some(id) = subject.user_id {
-        let id = id.parse().map_err(|_| Problem::invalid("/user_id", "must be the id of an account"))?;
-        let after = page.cursor.as_deref().map(str::parse::<AuditCursor>).transpose();
-        let found = identity.audit_of(id, &filter, limit, after.map_err(|()| unusable())?).await?;
+    let (records, next_cursor) = if let Some(SubjectId(id)) = subject.user_id {
+        let found = identity.audit_of(id, &filter, limit, page.after()?).await?;
         (found.records, found.next.map(|cursor| cursor.to_string()))
     } else {
-        let after = page.cursor.as_deref().map(str::parse::<AuditId>).transpose();
-        let found = identity.audit_by_time(&filter, limit, after.map_err(|_| unusable())?).await?;
+        let found = identity.audit_by_time(&filter, limit, page.after()?).await?;
         (found.records, found.next.map(|cursor| cursor.to_string()))
     };
     Ok(Json(List { items: records.into_iter().map(AuditEventItem::from).collect(), next_cursor }))

@@ -1,10 +1,11 @@
 //! `/v1/api-keys`: keys for programs. Only a person with a session manages them; `identity::api_keys` decides.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use jiff::Timestamp;
+use portcullis_http::responses::{Conflict, Forbidden, NotFound, Unauthorized, Unavailable, Unprocessable};
 use portcullis_http::{
-    AppState, Client, Code, IdempotencyKey, Json, List, Page, Problem, SignedInCaller, rfc3339,
+    AppState, Client, IdempotencyKey, Json, List, Page, PathId, Problem, Query, SignedInCaller, rfc3339,
 };
 use portcullis_identity::{ApiKey, ApiKeyId};
 use portcullis_identity::{ApiKeyName, ApiKeyRequest, IssuedApiKey};
@@ -23,8 +24,8 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 #[derive(Debug, Deserialize, ToSchema)]
 struct CreateRequest {
     /// What it is called: 1 to 100 characters.
-    #[schema(example = "nightly rebalancing")]
-    name: String,
+    #[schema(value_type = String, example = "nightly rebalancing")]
+    name: ApiKeyName,
     /// What it may do at most, as `resource:action`; all that the owner may do now, when left out. Keys, factors,
     /// passwords and sessions are never for a key.
     #[schema(example = json!(["portfolio:read"]))]
@@ -92,17 +93,15 @@ impl From<IssuedApiKey> for IssuedResponse {
     get, path = "/v1/api-keys", tag = "api-keys", security(("access_token" = [])), params(Page),
     responses(
         (status = 200, body = List<ApiKeyItem>),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 422, response = Problem),
+        Unauthorized, Forbidden, Unprocessable,
     ),
 )]
 async fn list(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
-    page: Page,
+    Query(page): Query<Page>,
 ) -> Result<Json<List<ApiKeyItem>>, Problem> {
-    let unusable = |_| Problem::invalid("/cursor", "is not one that this list gave out");
-    let after = page.cursor.as_deref().map(str::parse::<ApiKeyId>).transpose().map_err(unusable)?;
-    let found = state.identity.list_api_keys(&caller, page.limit.into(), after).await?;
+    let found = state.identity.list_api_keys(&caller, page.limit.into(), page.after()?).await?;
     Ok(Json(List {
         items: found.keys.into_iter().map(ApiKeyItem::from).collect(),
         next_cursor: found.next.map(|id| id.to_string()),
@@ -118,8 +117,7 @@ async fn list(
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
     responses(
         (status = 201, body = IssuedResponse),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 409, response = Problem),
-        (status = 422, response = Problem), (status = 503, response = Problem),
+        Unauthorized, Forbidden, Conflict, Unprocessable, Unavailable,
     ),
 )]
 async fn create(
@@ -130,7 +128,7 @@ async fn create(
     Json(body): Json<CreateRequest>,
 ) -> Result<(StatusCode, Json<IssuedResponse>), Problem> {
     let wanted = ApiKeyRequest {
-        name: ApiKeyName::parse(&body.name)?,
+        name: body.name,
         scopes: body.scopes,
         expires_at: body.expires_at,
         idempotency_key: key.map(|key| key.as_str().to_owned()),
@@ -147,16 +145,15 @@ async fn create(
     params(("id" = String, Path, description = "id of the key")),
     responses(
         (status = 200, body = IssuedResponse),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 404, response = Problem),
+        Unauthorized, Forbidden, NotFound,
     ),
 )]
 async fn rotate(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
     client: Client,
-    Path(id): Path<String>,
+    PathId(id): PathId<ApiKeyId>,
 ) -> Result<Json<IssuedResponse>, Problem> {
-    let id = id.parse().map_err(|_| Code::NotFound)?;
     Ok(Json(state.identity.rotate_api_key(&caller, id, &client.into()).await?.into()))
 }
 
@@ -166,16 +163,15 @@ async fn rotate(
     params(("id" = String, Path, description = "id of the key")),
     responses(
         (status = 204),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 404, response = Problem),
+        Unauthorized, Forbidden, NotFound,
     ),
 )]
 async fn remove(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
     client: Client,
-    Path(id): Path<String>,
+    PathId(id): PathId<ApiKeyId>,
 ) -> Result<StatusCode, Problem> {
-    let id = id.parse().map_err(|_| Code::NotFound)?;
     state.identity.delete_api_key(&caller, id, &client.into()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,7 +1,8 @@
 //! `/v1/authz`: what the caller may do, by the policy of roles and, for a program, the scopes of its key.
 
 use axum::extract::State;
-use portcullis_http::{AnyCaller, AppState, Json, Problem};
+use portcullis_http::responses::{Unauthorized, Unprocessable};
+use portcullis_http::{AnyCaller, AppState, DecisionWord, Json, Problem, Word};
 use portcullis_identity::{Permission, PermissionError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -46,11 +47,10 @@ impl CheckRequest {
 /// Whether the caller may do it.
 #[derive(Debug, Serialize, ToSchema)]
 struct CheckResponse {
-    /// Whether.
+    /// Whether the caller may do it.
     allowed: bool,
     /// Why: `granted`, `not_granted_by_roles`, `outside_scopes` or `never_with_api_key`.
-    #[schema(example = "granted")]
-    reason: &'static str,
+    reason: DecisionWord,
 }
 
 /// All that the caller may do.
@@ -74,7 +74,7 @@ struct PermissionsResponse {
     request_body = CheckRequest,
     responses(
         (status = 200, body = CheckResponse),
-        (status = 401, response = Problem), (status = 422, response = Problem),
+        Unauthorized, Unprocessable,
     ),
 )]
 async fn check(
@@ -83,13 +83,13 @@ async fn check(
     Json(body): Json<CheckRequest>,
 ) -> Result<Json<CheckResponse>, Problem> {
     let decision = caller.decide(&state.identity.settings.policy, &body.permission()?);
-    Ok(Json(CheckResponse { allowed: decision.is_allowed(), reason: decision.as_str() }))
+    Ok(Json(CheckResponse { allowed: decision.is_allowed(), reason: Word(decision) }))
 }
 
 /// Read what the caller may do
 #[utoipa::path(
     get, path = "/v1/authz/permissions", tag = "authz", security(("access_token" = []), ("api_key" = [])),
-    responses((status = 200, body = PermissionsResponse), (status = 401, response = Problem)),
+    responses((status = 200, body = PermissionsResponse), Unauthorized),
 )]
 async fn permissions(
     State(state): State<AppState>,

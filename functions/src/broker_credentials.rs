@@ -1,9 +1,12 @@
 //! `/v1/internal/trading-accounts/{id}/credentials`: what services are given. A function of its own, because no other
 //! gives broker credentials away.
 
-use axum::extract::{Path, State};
-use portcullis_http::{AppState, Client, Code, Json, Problem, ServiceCaller};
-use portcullis_vault::{Purpose, ReleasedCredentials};
+use axum::extract::State;
+use portcullis_http::responses::{
+    Conflict, Forbidden, NotFound, TooManyRequests, Unauthorized, Unavailable, Unprocessable,
+};
+use portcullis_http::{AppState, Client, Json, PathId, Problem, ServiceCaller};
+use portcullis_vault::{Purpose, ReleasedCredentials, TradingAccountId};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
@@ -19,8 +22,8 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 #[derive(Debug, Deserialize, ToSchema)]
 struct ReadBody {
     /// One word for the owner's audit trail: 1 to 64 of `a-z 0-9 . _ : -`.
-    #[schema(example = "market-stream")]
-    purpose: String,
+    #[schema(value_type = String, example = "market-stream")]
+    purpose: Purpose,
 }
 
 /// A secret that this one answer shows.
@@ -78,21 +81,17 @@ impl From<ReleasedCredentials> for CredentialsAnswer {
     request_body = ReadBody,
     responses(
         (status = 200, body = CredentialsAnswer),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 404, response = Problem),
-        (status = 409, response = Problem), (status = 422, response = Problem), (status = 429, response = Problem),
-        (status = 503, response = Problem),
+        Unauthorized, Forbidden, NotFound, Conflict, Unprocessable, TooManyRequests, Unavailable,
     ),
 )]
 async fn read_credentials(
     State(state): State<AppState>,
     ServiceCaller(service): ServiceCaller,
     client: Client,
-    Path(account): Path<String>,
+    PathId(id): PathId<TradingAccountId>,
     Json(body): Json<ReadBody>,
 ) -> Result<Json<CredentialsAnswer>, Problem> {
-    let purpose = Purpose::parse(&body.purpose)?;
-    let id = account.parse().map_err(|_| Code::NotFound)?;
     let origin = client.into();
-    let reading = Box::pin(state.vault.read_credentials(&service, id, &purpose, &origin));
+    let reading = Box::pin(state.vault.read_credentials(&service, id, &body.purpose, &origin));
     Ok(Json(reading.await?.into()))
 }

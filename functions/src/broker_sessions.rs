@@ -1,11 +1,16 @@
 //! What asks brokers on the owner's behalf: verifying, the session of the day, and the kill switch. A function of its
 //! own, because it opens seals and the one that links accounts cannot.
 
-use axum::extract::{Path, State};
-use portcullis_http::{AppState, Client, Code, Json, Problem, SignedInCaller, rfc3339};
+use axum::extract::State;
+use portcullis_http::responses::{
+    Conflict, Forbidden, NotFound, TooManyRequests, Unauthorized, Unavailable, Unprocessable,
+};
+use portcullis_http::{
+    AppState, Client, Json, PathId, Problem, SessionEndWord, SignedInCaller, TradingAccountStatusWord, Word,
+    rfc3339,
+};
 use portcullis_identity::{Password, PresentedCode, StepUp};
-use portcullis_vault::{Frozen, TradingAccountId, Verification};
-use secrecy::SecretString;
+use portcullis_vault::{BrokerToken, Frozen, TradingAccountId, Verification};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -24,7 +29,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 #[derive(Debug, Serialize, ToSchema)]
 struct VerificationAnswer {
     /// `pending`, `active`, `expired` or `rejected`.
-    status: &'static str,
+    status: TradingAccountStatusWord,
     /// RFC 3339, UTC.
     checked_at: String,
     /// What a person can do; absent if all is well.
@@ -38,7 +43,7 @@ struct VerificationAnswer {
 impl From<Verification> for VerificationAnswer {
     fn from(said: Verification) -> Self {
         Self {
-            status: said.status.as_str(),
+            status: Word(said.status),
             checked_at: rfc3339(said.checked_at),
             reason: said.reason,
             login_url: said.login_url,
@@ -51,7 +56,7 @@ impl From<Verification> for VerificationAnswer {
 struct SessionBody {
     /// The `request_token` of the address the broker led back to.
     #[schema(value_type = String)]
-    request_token: SecretString,
+    request_token: BrokerToken,
 }
 
 /// The password or a code, not both.
@@ -59,27 +64,35 @@ struct SessionBody {
 struct StepUpBody {
     /// The account's password.
     #[schema(value_type = Option<String>)]
-    password: Option<SecretString>,
+    password: Option<Password>,
     /// A code of the second factor.
     #[schema(value_type = Option<String>)]
-    code: Option<SecretString>,
+    code: Option<PresentedCode>,
 }
 
 impl StepUpBody {
     fn proof(self) -> Result<StepUp, Problem> {
         match (self.password, self.code) {
-            (Some(password), None) => Ok(StepUp::Password(Password::new(&password))),
-            (None, Some(code)) => Ok(StepUp::Code(PresentedCode::new(&code))),
+            (Some(password), None) => Ok(StepUp::Password(password)),
+            (None, Some(code)) => Ok(StepUp::Code(code)),
             _ => Err(Problem::invalid("", "either `password` or `code` is needed, not both")),
         }
     }
+}
+
+/// That no credentials are read.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum FreezeStatus {
+    /// Every reading is refused.
+    Frozen,
 }
 
 /// What a freeze did.
 #[derive(Debug, Serialize, ToSchema)]
 struct FreezeAnswer {
     /// `frozen`.
-    status: &'static str,
+    status: FreezeStatus,
     /// RFC 3339, UTC: since when no credentials are read.
     frozen_at: String,
     /// What became of the sessions at brokers.
@@ -94,7 +107,7 @@ struct FrozenAccountAnswer {
     /// The broker's name.
     broker: String,
     /// `none`, `ended`, or `unconfirmed` where the broker did not answer.
-    session: &'static str,
+    session: SessionEndWord,
     /// What a person can do about a session that is `unconfirmed`.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
@@ -105,23 +118,26 @@ impl From<Frozen> for FreezeAnswer {
         let accounts = frozen.accounts.into_iter().map(|account| FrozenAccountAnswer {
             account_id: account.id.to_string(),
             broker: account.broker,
-            session: account.session.as_str(),
+            session: Word(account.session),
             reason: account.advice,
         });
-        Self { status: "frozen", frozen_at: rfc3339(frozen.since), accounts: accounts.collect() }
+        Self { status: FreezeStatus::Frozen, frozen_at: rfc3339(frozen.since), accounts: accounts.collect() }
     }
+}
+
+/// That credentials are read again.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum UnfreezeStatus {
+    /// Readings are allowed.
+    Active,
 }
 
 /// That credentials may be read again.
 #[derive(Debug, Serialize, ToSchema)]
 struct UnfreezeAnswer {
     /// `active`.
-    status: &'static str,
-}
-
-/// What is no id names no account.
-fn id(text: &str) -> Result<TradingAccountId, Problem> {
-    text.parse().map_err(|_| Code::NotFound.into())
+    status: UnfreezeStatus,
 }
 
 /// Ask the broker whether it accepts the credentials
@@ -132,18 +148,17 @@ fn id(text: &str) -> Result<TradingAccountId, Problem> {
     params(("id" = String, Path, description = "id of the account")),
     responses(
         (status = 200, body = VerificationAnswer),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 404, response = Problem),
-        (status = 409, response = Problem), (status = 503, response = Problem),
+        Unauthorized, Forbidden, NotFound, Conflict, Unavailable,
     ),
 )]
 async fn verify(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
     client: Client,
-    Path(account): Path<String>,
+    PathId(id): PathId<TradingAccountId>,
 ) -> Result<Json<VerificationAnswer>, Problem> {
     let origin = client.into();
-    Ok(Json(Box::pin(state.vault.verify(&caller, id(&account)?, &origin)).await?.into()))
+    Ok(Json(Box::pin(state.vault.verify(&caller, id, &origin)).await?.into()))
 }
 
 /// Begin the broker's session of the day
@@ -154,18 +169,17 @@ async fn verify(
     params(("id" = String, Path, description = "id of the account")), request_body = SessionBody,
     responses(
         (status = 200, body = VerificationAnswer),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 404, response = Problem),
-        (status = 409, response = Problem), (status = 422, response = Problem), (status = 503, response = Problem),
+        Unauthorized, Forbidden, NotFound, Conflict, Unprocessable, Unavailable,
     ),
 )]
 async fn begin_session(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
     client: Client,
-    Path(account): Path<String>,
+    PathId(id): PathId<TradingAccountId>,
     Json(body): Json<SessionBody>,
 ) -> Result<Json<VerificationAnswer>, Problem> {
-    let (id, origin) = (id(&account)?, client.into());
+    let origin = client.into();
     let begun = Box::pin(state.vault.begin_session(&caller, id, &body.request_token, &origin)).await?;
     Ok(Json(begun.into()))
 }
@@ -178,8 +192,7 @@ async fn begin_session(
     request_body = StepUpBody,
     responses(
         (status = 200, body = FreezeAnswer),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 409, response = Problem),
-        (status = 422, response = Problem), (status = 429, response = Problem), (status = 503, response = Problem),
+        Unauthorized, Forbidden, Conflict, Unprocessable, TooManyRequests, Unavailable,
     ),
 )]
 async fn freeze(
@@ -200,8 +213,7 @@ async fn freeze(
     request_body = StepUpBody,
     responses(
         (status = 200, body = UnfreezeAnswer),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 409, response = Problem),
-        (status = 422, response = Problem), (status = 429, response = Problem), (status = 503, response = Problem),
+        Unauthorized, Forbidden, Conflict, Unprocessable, TooManyRequests, Unavailable,
     ),
 )]
 async fn unfreeze(
@@ -212,5 +224,5 @@ async fn unfreeze(
 ) -> Result<Json<UnfreezeAnswer>, Problem> {
     let origin = client.into();
     Box::pin(state.vault.unfreeze(&caller, &body.proof()?, &origin)).await?;
-    Ok(Json(UnfreezeAnswer { status: "active" }))
+    Ok(Json(UnfreezeAnswer { status: UnfreezeStatus::Active }))
 }

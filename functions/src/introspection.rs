@@ -3,6 +3,7 @@
 mod revocations;
 
 use axum::extract::State;
+use portcullis_http::responses::{Forbidden, Unauthorized, Unavailable};
 use portcullis_http::{AppState, Json, Problem, ServiceCaller, rfc3339};
 use portcullis_identity::{Error, KeyHolder};
 use secrecy::SecretString;
@@ -63,7 +64,7 @@ impl From<KeyHolder> for VerifyResponse {
     request_body = VerifyRequest,
     responses(
         (status = 200, body = VerifyResponse),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 503, response = Problem),
+        Unauthorized, Forbidden, Unavailable,
     ),
 )]
 async fn verify_api_key(

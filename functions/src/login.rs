@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::http::HeaderMap;
+use portcullis_http::responses::{Forbidden, TooManyRequests, Unauthorized, Unavailable, Unprocessable};
 use portcullis_http::{AppState, Client, Json, Problem, SessionAnswer, TokenDelivery};
 use portcullis_identity::{
     DeviceName, Email, Login, LoginAttempt, LoginName, MfaChallenge, Password, Username,
@@ -21,18 +22,20 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 #[derive(Debug, Deserialize, ToSchema)]
 struct LoginRequest {
     /// The address; or give `username`.
-    #[schema(example = "asha@example.com")]
-    email: Option<String>,
+    #[schema(value_type = Option<String>, example = "asha@example.com")]
+    email: Option<Email>,
     /// The username, in place of the address.
-    username: Option<String>,
+    #[schema(value_type = Option<String>)]
+    username: Option<Username>,
     /// The password.
     #[schema(value_type = String, format = Password, example = "copper lantern drifts upstream")]
-    password: SecretString,
+    password: Password,
     /// Whether a browser keeps the session when it is closed.
     #[serde(default)]
     persist_session: bool,
     /// What the person calls the device.
-    device_name: Option<String>,
+    #[schema(value_type = Option<String>)]
+    device_name: Option<DeviceName>,
     /// What an earlier sign-in from this device was answered with, of a program; browsers have a cookie for it.
     #[schema(value_type = Option<String>)]
     device_token: Option<SecretString>,
@@ -51,15 +54,33 @@ enum LoginResponse {
     MfaRequired(MfaRequired),
 }
 
+/// That a sign-in is not finished.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum LoginStatus {
+    /// A code of the second factor is needed.
+    MfaRequired,
+}
+
+/// A kind of code.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum MfaMethod {
+    /// Six digits of the authenticator app.
+    Totp,
+    /// A backup code.
+    BackupCode,
+}
+
 /// The question for a code, to be answered at `/v1/auth/mfa/verify`.
 #[derive(Debug, Serialize, ToSchema)]
 struct MfaRequired {
     /// Always `mfa_required`.
-    status: &'static str,
+    status: LoginStatus,
     /// What to send with the code; good for one sign-in.
     session_token: String,
     /// Which codes will do.
-    methods: [&'static str; 2],
+    methods: [MfaMethod; 2],
     /// How long there is time, in seconds.
     expires_in: u64,
 }
@@ -67,9 +88,9 @@ struct MfaRequired {
 impl MfaRequired {
     fn of(challenge: &MfaChallenge) -> Self {
         Self {
-            status: "mfa_required",
+            status: LoginStatus::MfaRequired,
             session_token: challenge.token.secret().expose_secret().to_owned(),
-            methods: ["totp", "backup_code"],
+            methods: [MfaMethod::Totp, MfaMethod::BackupCode],
             expires_in: challenge.expires_in.as_secs(),
         }
     }
@@ -85,8 +106,7 @@ impl MfaRequired {
     post, path = "/v1/auth/login", tag = "auth", request_body = LoginRequest,
     responses(
         (status = 200, body = LoginResponse, headers(("Set-Cookie" = String, description = "the refresh token"))),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 422, response = Problem),
-        (status = 429, response = Problem), (status = 503, response = Problem),
+        Unauthorized, Forbidden, Unprocessable, TooManyRequests, Unavailable,
     ),
 )]
 async fn login(
@@ -94,16 +114,16 @@ async fn login(
     client: Client,
     Json(body): Json<LoginRequest>,
 ) -> Result<(HeaderMap, Json<LoginResponse>), Problem> {
-    let name = match (&body.email, &body.username) {
-        (Some(email), None) => LoginName::Email(Email::parse(email)?),
-        (None, Some(username)) => LoginName::Username(Username::parse(username)?),
+    let name = match (body.email, body.username) {
+        (Some(email), None) => LoginName::Email(email),
+        (None, Some(username)) => LoginName::Username(username),
         _ => return Err(Problem::invalid("/email", "give either `email` or `username`")),
     };
     let attempt = LoginAttempt {
         name,
-        password: Password::new(&body.password),
+        password: body.password,
         persistent: body.persist_session,
-        device_name: body.device_name.as_deref().map(DeviceName::parse).transpose()?,
+        device_name: body.device_name,
         token_in_body: body.token_delivery == TokenDelivery::Body,
     };
     let origin = client.with_device(body.device_token).into();

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::header::SET_COOKIE;
+use portcullis_http::responses::{Forbidden, Unauthorized, Unavailable};
 use portcullis_http::{
     AppState, Client, Code, Json, OptionalJson, Problem, bearer_token, require_allowed_origin,
 };
@@ -29,11 +30,19 @@ struct LogoutRequest {
     refresh_token: Option<SecretString>,
 }
 
+/// That there is no session any more.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum LogoutStatus {
+    /// The person is signed out.
+    LoggedOut,
+}
+
 /// That it ended.
 #[derive(Debug, Serialize, ToSchema)]
 struct LogoutResponse {
     /// Always `logged_out`.
-    status: &'static str,
+    status: LogoutStatus,
 }
 
 /// Sign out
@@ -44,7 +53,7 @@ struct LogoutResponse {
     security(("refresh_cookie" = []), ("access_token" = []), ()),
     responses(
         (status = 200, body = LogoutResponse),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 503, response = Problem),
+        Unauthorized, Forbidden, Unavailable,
     ),
 )]
 async fn logout(
@@ -74,5 +83,5 @@ async fn logout(
     if cookie.is_some() {
         answer.insert(SET_COOKIE, state.refresh_cookie().clear()?);
     }
-    Ok((answer, Json(LogoutResponse { status: "logged_out" })))
+    Ok((answer, Json(LogoutResponse { status: LogoutStatus::LoggedOut })))
 }

@@ -3,6 +3,9 @@
 
 use axum::extract::State;
 use axum::http::HeaderMap;
+use portcullis_http::responses::{
+    Conflict, Forbidden, TooManyRequests, Unauthorized, Unavailable, Unprocessable,
+};
 use portcullis_http::{AppState, Client, Json, OptionalJson, Problem, SessionAnswer, SignedInCaller};
 use portcullis_identity::{MfaConfirmation, MfaSignIn, Password, PresentedCode, TotpEnrolment};
 use secrecy::{ExposeSecret, SecretString};
@@ -29,7 +32,7 @@ struct VerifyRequest {
     session_token: SecretString,
     /// Six digits of the authenticator app, or a backup code.
     #[schema(value_type = String, example = "050471")]
-    code: SecretString,
+    code: PresentedCode,
     /// What an earlier sign-in from this device was answered with, of a program.
     #[schema(value_type = Option<String>)]
     device_token: Option<SecretString>,
@@ -40,7 +43,7 @@ struct VerifyRequest {
 struct SetUpRequest {
     /// A code of the present factor; needed if there is one.
     #[schema(value_type = Option<String>, example = "050471")]
-    code: Option<SecretString>,
+    code: Option<PresentedCode>,
 }
 
 /// A secret for an authenticator app.
@@ -69,7 +72,7 @@ impl SetUpResponse {
 struct EnableRequest {
     /// Six digits of the authenticator app.
     #[schema(value_type = String, example = "050471")]
-    code: SecretString,
+    code: PresentedCode,
 }
 
 /// Codes for the day the phone is gone.
@@ -91,15 +94,15 @@ impl BackupCodesResponse {
 struct ConfirmRequest {
     /// The account's password.
     #[schema(value_type = String, format = Password)]
-    password: SecretString,
+    password: Password,
     /// Six digits of the authenticator app, or a backup code.
     #[schema(value_type = String, example = "050471")]
-    code: SecretString,
+    code: PresentedCode,
 }
 
 impl From<ConfirmRequest> for MfaConfirmation {
     fn from(body: ConfirmRequest) -> Self {
-        Self { password: Password::new(&body.password), code: PresentedCode::new(&body.code) }
+        Self { password: body.password, code: body.code }
     }
 }
 
@@ -117,8 +120,7 @@ struct DisableResponse {
     post, path = "/v1/auth/mfa/verify", tag = "auth", request_body = VerifyRequest,
     responses(
         (status = 200, body = SessionAnswer, headers(("Set-Cookie" = String, description = "the refresh token"))),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 429, response = Problem),
-        (status = 503, response = Problem),
+        Unauthorized, Forbidden, TooManyRequests, Unavailable,
     ),
 )]
 async fn verify(
@@ -126,7 +128,7 @@ async fn verify(
     client: Client,
     Json(body): Json<VerifyRequest>,
 ) -> Result<(HeaderMap, Json<SessionAnswer>), Problem> {
-    let sign_in = MfaSignIn { session_token: body.session_token, code: PresentedCode::new(&body.code) };
+    let sign_in = MfaSignIn { session_token: body.session_token, code: body.code };
     let origin = client.with_device(body.device_token).into();
     let session = state.identity.sign_in_with_code(&sign_in, &origin).await?;
     SessionAnswer::of(&state, session)
@@ -140,8 +142,7 @@ async fn verify(
     request_body(content = Option<SetUpRequest>),
     responses(
         (status = 200, body = SetUpResponse),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 422, response = Problem),
-        (status = 429, response = Problem), (status = 503, response = Problem),
+        Unauthorized, Forbidden, Unprocessable, TooManyRequests, Unavailable,
     ),
 )]
 async fn set_up(
@@ -150,8 +151,7 @@ async fn set_up(
     client: Client,
     OptionalJson(body): OptionalJson<SetUpRequest>,
 ) -> Result<Json<SetUpResponse>, Problem> {
-    let code = body.code.as_ref().map(PresentedCode::new);
-    let enrolment = state.identity.set_up_mfa(&caller, code.as_ref(), &client.into()).await?;
+    let enrolment = state.identity.set_up_mfa(&caller, body.code.as_ref(), &client.into()).await?;
     Ok(Json(SetUpResponse::of(&enrolment)))
 }
 
@@ -160,8 +160,7 @@ async fn set_up(
     post, path = "/v1/mfa/totp/enable", tag = "mfa", security(("access_token" = [])), request_body = EnableRequest,
     responses(
         (status = 200, body = BackupCodesResponse),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 409, response = Problem),
-        (status = 429, response = Problem), (status = 503, response = Problem),
+        Unauthorized, Forbidden, Conflict, TooManyRequests, Unavailable,
     ),
 )]
 async fn enable(
@@ -170,8 +169,7 @@ async fn enable(
     client: Client,
     Json(body): Json<EnableRequest>,
 ) -> Result<Json<BackupCodesResponse>, Problem> {
-    let code = PresentedCode::new(&body.code);
-    let codes = state.identity.enable_mfa(&caller, &code, &client.into()).await?;
+    let codes = state.identity.enable_mfa(&caller, &body.code, &client.into()).await?;
     Ok(Json(BackupCodesResponse::of(&codes)))
 }
 
@@ -180,8 +178,7 @@ async fn enable(
     post, path = "/v1/mfa/totp/disable", tag = "mfa", security(("access_token" = [])), request_body = ConfirmRequest,
     responses(
         (status = 200, body = DisableResponse),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 409, response = Problem),
-        (status = 429, response = Problem), (status = 503, response = Problem),
+        Unauthorized, Forbidden, Conflict, TooManyRequests, Unavailable,
     ),
 )]
 async fn disable(
@@ -201,8 +198,7 @@ async fn disable(
     post, path = "/v1/mfa/backup-codes", tag = "mfa", security(("access_token" = [])), request_body = ConfirmRequest,
     responses(
         (status = 200, body = BackupCodesResponse),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 409, response = Problem),
-        (status = 429, response = Problem), (status = 503, response = Problem),
+        Unauthorized, Forbidden, Conflict, TooManyRequests, Unavailable,
     ),
 )]
 async fn renew_backup_codes(

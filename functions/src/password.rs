@@ -3,6 +3,7 @@
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use portcullis_http::responses::{Forbidden, TooManyRequests, Unauthorized, Unavailable, Unprocessable};
 use portcullis_http::{AppState, Client, Json, Problem, SessionAnswer, SignedInCaller, device_headers};
 use portcullis_identity::{Email, Error, Password};
 use secrecy::SecretString;
@@ -25,10 +26,10 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 struct ChangeRequest {
     /// The password as it is.
     #[schema(value_type = String, format = Password)]
-    current_password: SecretString,
+    current_password: Password,
     /// 12 to 256 characters that are hard to guess.
     #[schema(value_type = String, format = Password, example = "marble orchard whispers northward")]
-    new_password: SecretString,
+    new_password: Password,
 }
 
 /// Another password for one that is too old.
@@ -39,15 +40,15 @@ struct RotateRequest {
     session_token: SecretString,
     /// 12 to 256 characters that are hard to guess.
     #[schema(value_type = String, format = Password, example = "marble orchard whispers northward")]
-    new_password: SecretString,
+    new_password: Password,
 }
 
 /// Whose password is forgotten.
 #[derive(Debug, Deserialize, ToSchema)]
 struct ForgotRequest {
     /// The address.
-    #[schema(example = "asha@example.com")]
-    email: String,
+    #[schema(value_type = String, example = "asha@example.com")]
+    email: Email,
 }
 
 /// Another password for one that is forgotten.
@@ -58,17 +59,27 @@ struct ResetRequest {
     token: SecretString,
     /// 12 to 256 characters that are hard to guess.
     #[schema(value_type = String, format = Password, example = "marble orchard whispers northward")]
-    new_password: SecretString,
+    new_password: Password,
+}
+
+/// What became of a request about a password.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum PasswordStatus {
+    /// There is another password.
+    PasswordChanged,
+    /// A link is on its way, if the address has an account.
+    MailSentIfKnown,
 }
 
 /// What became of it.
 #[derive(Debug, Serialize, ToSchema)]
 struct StatusAnswer {
     /// `password_changed`, or `mail_sent_if_known` whether or not it was.
-    status: &'static str,
+    status: PasswordStatus,
 }
 
-const CHANGED: Json<StatusAnswer> = Json(StatusAnswer { status: "password_changed" });
+const CHANGED: Json<StatusAnswer> = Json(StatusAnswer { status: PasswordStatus::PasswordChanged });
 
 /// Change the own password
 ///
@@ -77,8 +88,7 @@ const CHANGED: Json<StatusAnswer> = Json(StatusAnswer { status: "password_change
     post, path = "/v1/auth/password/change", tag = "auth", security(("access_token" = [])), request_body = ChangeRequest,
     responses(
         (status = 200, body = StatusAnswer),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 422, response = Problem),
-        (status = 429, response = Problem), (status = 503, response = Problem),
+        Unauthorized, Forbidden, Unprocessable, TooManyRequests, Unavailable,
     ),
 )]
 async fn change(
@@ -87,8 +97,8 @@ async fn change(
     client: Client,
     Json(body): Json<ChangeRequest>,
 ) -> Result<Json<StatusAnswer>, Problem> {
-    let (current, new) = (Password::new(&body.current_password), Password::new(&body.new_password));
-    state.identity.change_password(&caller, &current, &new, &client.into()).await.map_err(refused)?;
+    let (current, new) = (&body.current_password, &body.new_password);
+    state.identity.change_password(&caller, current, new, &client.into()).await.map_err(refused)?;
     Ok(CHANGED)
 }
 
@@ -99,7 +109,7 @@ async fn change(
     post, path = "/v1/auth/password/rotate", tag = "auth", request_body = RotateRequest,
     responses(
         (status = 200, body = SessionAnswer, headers(("Set-Cookie" = String, description = "the refresh token"))),
-        (status = 401, response = Problem), (status = 422, response = Problem), (status = 503, response = Problem),
+        Unauthorized, Unprocessable, Unavailable,
     ),
 )]
 async fn rotate(
@@ -107,8 +117,8 @@ async fn rotate(
     client: Client,
     Json(body): Json<RotateRequest>,
 ) -> Result<(HeaderMap, Json<SessionAnswer>), Problem> {
-    let new = Password::new(&body.new_password);
-    let rotated = state.identity.rotate_password(&body.session_token, &new, &client.into()).await;
+    let new = &body.new_password;
+    let rotated = state.identity.rotate_password(&body.session_token, new, &client.into()).await;
     SessionAnswer::of(&state, rotated.map_err(refused)?)
 }
 
@@ -119,7 +129,7 @@ async fn rotate(
     post, path = "/v1/auth/password/forgot", tag = "auth", request_body = ForgotRequest,
     responses(
         (status = 202, body = StatusAnswer),
-        (status = 422, response = Problem), (status = 429, response = Problem), (status = 503, response = Problem),
+        Unprocessable, TooManyRequests, Unavailable,
     ),
 )]
 async fn forgot(
@@ -127,8 +137,8 @@ async fn forgot(
     client: Client,
     Json(body): Json<ForgotRequest>,
 ) -> Result<(StatusCode, Json<StatusAnswer>), Problem> {
-    state.identity.forgot_password(&Email::parse(&body.email)?, &client.into()).await?;
-    Ok((StatusCode::ACCEPTED, Json(StatusAnswer { status: "mail_sent_if_known" })))
+    state.identity.forgot_password(&body.email, &client.into()).await?;
+    Ok((StatusCode::ACCEPTED, Json(StatusAnswer { status: PasswordStatus::MailSentIfKnown })))
 }
 
 /// Choose another password with the link of a mail
@@ -139,7 +149,7 @@ async fn forgot(
     post, path = "/v1/auth/password/reset", tag = "auth", request_body = ResetRequest,
     responses(
         (status = 200, body = StatusAnswer, headers(("Set-Cookie" = String, description = "makes the device known"))),
-        (status = 401, response = Problem), (status = 422, response = Problem), (status = 503, response = Problem),
+        Unauthorized, Unprocessable, Unavailable,
     ),
 )]
 async fn reset(
@@ -147,15 +157,15 @@ async fn reset(
     client: Client,
     Json(body): Json<ResetRequest>,
 ) -> Result<(HeaderMap, Json<StatusAnswer>), Problem> {
-    let new = Password::new(&body.new_password);
-    let device = state.identity.reset_password(&body.token, &new, &client.into()).await.map_err(refused)?;
+    let new = &body.new_password;
+    let device = state.identity.reset_password(&body.token, new, &client.into()).await.map_err(refused)?;
     Ok((device_headers(&state, &device)?, CHANGED))
 }
 
 /// What is called `password` elsewhere is the new one here.
 fn refused(error: Error) -> Problem {
     match error {
-        Error::WeakPassword(_) => Problem::from(error).pointing_to("/new_password"),
+        Error::WeakPassword(advice) => Problem::weak_password("/new_password", advice),
         error => error.into(),
     }
 }

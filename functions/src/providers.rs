@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use portcullis_http::{AppState, Client, Json, Problem, ServiceCaller, SignedInCaller, rfc3339};
+use portcullis_http::responses::{Forbidden, NotFound, Unauthorized, Unavailable, Unprocessable};
+use portcullis_http::{
+    AppState, Client, HealthStatusWord, Json, Problem, Query, ServiceCaller, SignedInCaller, Word, rfc3339,
+};
 use portcullis_identity::Caller;
 use portcullis_vault::{Health, HealthStatus, Mark, Outcome};
 use serde::{Deserialize, Serialize};
@@ -34,7 +37,7 @@ struct HealthAnswer {
     #[schema(example = "kite")]
     name: String,
     /// `healthy`, `degraded` or `unhealthy`.
-    status: &'static str,
+    status: HealthStatusWord,
     /// RFC 3339, UTC: when the last call to it ended; null if there was none in the last quarter of an hour.
     last_check: Option<String>,
     /// Mean response time in milliseconds.
@@ -55,7 +58,7 @@ impl From<Health> for HealthAnswer {
             health.mark.map_or((None, None), |mark| (Some(rfc3339(mark.expires_at)), mark.reason));
         Self {
             name: health.provider,
-            status: health.status.as_str(),
+            status: Word(health.status),
             last_check: health.last_check.map(rfc3339),
             response_time_ms: health.response_time_ms,
             consecutive_failures: health.consecutive_failures,
@@ -109,7 +112,8 @@ struct OutcomeBody {
 #[derive(Debug, Deserialize, ToSchema)]
 struct MarkBody {
     /// `healthy`, `degraded` or `unhealthy`.
-    status: String,
+    #[schema(value_type = HealthStatusWord)]
+    status: HealthStatus,
     /// Seconds until what is counted decides again; at most a week.
     expires_in: u64,
     /// For whoever reads it: at most 200 characters.
@@ -125,7 +129,7 @@ fn may(state: &AppState, caller: &Caller, action: &str) -> Result<(), Problem> {
     get, path = "/v1/providers", tag = "providers", security(("access_token" = [])),
     responses(
         (status = 200, body = ProvidersAnswer),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 503, response = Problem),
+        Unauthorized, Forbidden, Unavailable,
     ),
 )]
 async fn list(
@@ -143,8 +147,7 @@ async fn list(
     params(("name" = String, Path, description = "the provider's name")),
     responses(
         (status = 200, body = HealthAnswer),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 404, response = Problem),
-        (status = 503, response = Problem),
+        Unauthorized, Forbidden, NotFound, Unavailable,
     ),
 )]
 async fn read(
@@ -161,18 +164,15 @@ async fn read(
     get, path = "/v1/providers/fallback", tag = "providers", security(("access_token" = [])), params(ChainQuery),
     responses(
         (status = 200, body = ChainAnswer),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 404, response = Problem),
-        (status = 422, response = Problem), (status = 503, response = Problem),
+        Unauthorized, Forbidden, NotFound, Unprocessable, Unavailable,
     ),
 )]
 async fn fallback(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
-    query: Result<Query<ChainQuery>, axum::extract::rejection::QueryRejection>,
+    Query(query): Query<ChainQuery>,
 ) -> Result<Json<ChainAnswer>, Problem> {
     may(&state, &caller, "read")?;
-    let Query(query) =
-        query.map_err(|_| Problem::invalid("/primary", "the query parameter is needed once"))?;
     let fallbacks = query.fallbacks.unwrap_or_default();
     let fallbacks: Vec<&str> = fallbacks.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
     if fallbacks.len() >= LONGEST_CHAIN {
@@ -193,8 +193,7 @@ async fn fallback(
     params(("name" = String, Path, description = "the provider's name")), request_body = OutcomeBody,
     responses(
         (status = 202),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 404, response = Problem),
-        (status = 422, response = Problem), (status = 503, response = Problem),
+        Unauthorized, Forbidden, NotFound, Unprocessable, Unavailable,
     ),
 )]
 async fn report(
@@ -222,8 +221,7 @@ async fn report(
     params(("name" = String, Path, description = "the provider's name")), request_body = MarkBody,
     responses(
         (status = 200, body = HealthAnswer),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 404, response = Problem),
-        (status = 422, response = Problem), (status = 503, response = Problem),
+        Unauthorized, Forbidden, NotFound, Unprocessable, Unavailable,
     ),
 )]
 async fn mark(
@@ -234,15 +232,11 @@ async fn mark(
     Json(body): Json<MarkBody>,
 ) -> Result<Json<HealthAnswer>, Problem> {
     may(&state, &caller, "mark")?;
-    let status = body
-        .status
-        .parse::<HealthStatus>()
-        .map_err(|_| Problem::invalid("/status", "must be healthy, degraded or unhealthy"))?;
     let is_plain = |reason: &String| reason.chars().count() <= 200 && !reason.chars().any(char::is_control);
     if !body.reason.as_ref().is_none_or(is_plain) {
         return Err(Problem::invalid("/reason", "must be at most 200 printable characters"));
     }
-    let mark = Mark { status, reason: body.reason, lasts: Duration::from_secs(body.expires_in) };
+    let mark = Mark { status: body.status, reason: body.reason, lasts: Duration::from_secs(body.expires_in) };
     state.vault.mark_provider(&caller, &name, mark, &client.into()).await?;
     Ok(Json(state.vault.providers.health(&name).await?.into()))
 }
@@ -253,7 +247,7 @@ async fn mark(
     params(("name" = String, Path, description = "the provider's name")),
     responses(
         (status = 204),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 404, response = Problem),
+        Unauthorized, Forbidden, NotFound,
     ),
 )]
 async fn unmark(

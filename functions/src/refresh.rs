@@ -2,8 +2,9 @@
 
 use axum::extract::State;
 use axum::http::HeaderMap;
+use portcullis_http::responses::{Forbidden, Unauthorized, Unavailable};
 use portcullis_http::{
-    AppState, Client, Code, Json, OptionalJson, Problem, TokenDelivery, require_allowed_origin,
+    AppState, Client, Code, Json, OptionalJson, Problem, TokenDelivery, TokenType, require_allowed_origin,
     session_headers,
 };
 use secrecy::SecretString;
@@ -31,7 +32,7 @@ struct RefreshResponse {
     /// A fresh JWT.
     access_token: String,
     /// Always `Bearer`.
-    token_type: &'static str,
+    token_type: TokenType,
     /// How long the access token lives, in seconds.
     expires_in: u64,
     /// The token to refresh with next, if this one came in the body.
@@ -48,7 +49,7 @@ struct RefreshResponse {
     security(("refresh_cookie" = []), ()),
     responses(
         (status = 200, body = RefreshResponse, headers(("Set-Cookie" = String, description = "the next token"))),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 503, response = Problem),
+        Unauthorized, Forbidden, Unavailable,
     ),
 )]
 async fn refresh(
@@ -68,7 +69,7 @@ async fn refresh(
     let (headers, refresh_token) = session_headers(&state, &refreshed.refresh, delivery)?;
     let answer = RefreshResponse {
         access_token: refreshed.access_token,
-        token_type: "Bearer",
+        token_type: TokenType::Bearer,
         expires_in: refreshed.expires_in.as_secs(),
         refresh_token,
     };

@@ -4,6 +4,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use portcullis_http::responses::{Conflict, TooManyRequests, Unauthorized, Unavailable, Unprocessable};
 use portcullis_http::{AppState, Client, IdempotencyKey, Json, Problem, User};
 use portcullis_identity::{Email, NewPerson, Password, PersonName, PhoneNumber, Registered, Username};
 use secrecy::SecretString;
@@ -21,29 +22,39 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 #[derive(Debug, Deserialize, ToSchema)]
 struct RegisterRequest {
     /// Address to sign in with.
-    #[schema(example = "asha@example.com")]
-    email: String,
+    #[schema(value_type = String, example = "asha@example.com")]
+    email: Email,
     /// 12 to 256 characters that are hard to guess.
     #[schema(value_type = String, format = Password, example = "copper lantern drifts upstream")]
-    password: SecretString,
+    password: Password,
     /// What the person is called.
-    #[schema(example = "Asha Rao")]
-    name: String,
+    #[schema(value_type = String, example = "Asha Rao")]
+    name: PersonName,
     /// Telephone number.
-    phone: Option<String>,
+    #[schema(value_type = Option<String>)]
+    phone: Option<PhoneNumber>,
     /// A second name to sign in with.
-    username: Option<String>,
+    #[schema(value_type = Option<String>)]
+    username: Option<Username>,
+}
+
+/// That an account cannot be used yet.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum PendingStatus {
+    /// The address is to be confirmed.
+    VerificationRequired,
 }
 
 /// What is still to be done.
 #[derive(Debug, Serialize, ToSchema)]
 struct PendingAnswer {
     /// `verification_required`.
-    status: &'static str,
+    status: PendingStatus,
 }
 
 const PENDING: (StatusCode, Json<PendingAnswer>) =
-    (StatusCode::ACCEPTED, Json(PendingAnswer { status: "verification_required" }));
+    (StatusCode::ACCEPTED, Json(PendingAnswer { status: PendingStatus::VerificationRequired }));
 
 /// The proof that an address is somebody's.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -57,8 +68,8 @@ struct VerifyRequest {
 #[derive(Debug, Deserialize, ToSchema)]
 struct ResendRequest {
     /// The address.
-    #[schema(example = "asha@example.com")]
-    email: String,
+    #[schema(value_type = String, example = "asha@example.com")]
+    email: Email,
 }
 
 /// Make an account
@@ -70,8 +81,7 @@ struct ResendRequest {
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
     responses(
         (status = 201, body = User), (status = 202, body = PendingAnswer),
-        (status = 409, response = Problem), (status = 422, response = Problem), (status = 429, response = Problem),
-        (status = 503, response = Problem),
+        Conflict, Unprocessable, TooManyRequests, Unavailable,
     ),
 )]
 async fn register(
@@ -81,11 +91,11 @@ async fn register(
     Json(body): Json<RegisterRequest>,
 ) -> Result<Response, Problem> {
     let person = NewPerson {
-        email: Email::parse(&body.email)?,
-        password: Password::new(&body.password),
-        name: PersonName::parse(&body.name)?,
-        phone: body.phone.as_deref().map(PhoneNumber::parse).transpose()?,
-        username: body.username.as_deref().map(Username::parse).transpose()?,
+        email: body.email,
+        password: body.password,
+        name: body.name,
+        phone: body.phone,
+        username: body.username,
         idempotency_key: key.map(|key| key.as_str().to_owned()),
     };
     if state.identity.settings.email_verification {
@@ -93,7 +103,7 @@ async fn register(
         return Ok(PENDING.into_response());
     }
     let Registered(account) = state.identity.register(person, &client.into()).await?;
-    Ok((StatusCode::CREATED, Json(User::told(&state, account, None))).into_response())
+    Ok((StatusCode::CREATED, Json(User::of(&state, account, None))).into_response())
 }
 
 /// Confirm an address with the link of a mail
@@ -101,7 +111,7 @@ async fn register(
 /// The link works once, for 24 hours.
 #[utoipa::path(
     post, path = "/v1/auth/email/verify", tag = "auth", request_body = VerifyRequest,
-    responses((status = 200, body = User), (status = 401, response = Problem), (status = 503, response = Problem)),
+    responses((status = 200, body = User), Unauthorized, Unavailable),
 )]
 async fn verify(
     State(state): State<AppState>,
@@ -109,7 +119,7 @@ async fn verify(
     Json(body): Json<VerifyRequest>,
 ) -> Result<Json<User>, Problem> {
     let account = state.identity.confirm_address(&body.token, &client.into()).await?;
-    Ok(Json(User::told(&state, account, None)))
+    Ok(Json(User::of(&state, account, None)))
 }
 
 /// Get the link to confirm an address once more
@@ -119,7 +129,7 @@ async fn verify(
     post, path = "/v1/auth/email/resend", tag = "auth", request_body = ResendRequest,
     responses(
         (status = 202, body = PendingAnswer),
-        (status = 422, response = Problem), (status = 429, response = Problem), (status = 503, response = Problem),
+        Unprocessable, TooManyRequests, Unavailable,
     ),
 )]
 async fn resend(
@@ -127,6 +137,6 @@ async fn resend(
     client: Client,
     Json(body): Json<ResendRequest>,
 ) -> Result<(StatusCode, Json<PendingAnswer>), Problem> {
-    state.identity.resend_confirmation(&Email::parse(&body.email)?, &client.into()).await?;
+    state.identity.resend_confirmation(&body.email, &client.into()).await?;
     Ok(PENDING)
 }

@@ -1,8 +1,11 @@
 //! `/v1/sessions` and `/v1/auth/status`: where a person is signed in, and as whom.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use portcullis_http::{AppState, Client, Code, Json, List, Page, Problem, SignedInCaller, rfc3339};
+use portcullis_http::responses::{NotFound, Unauthorized, Unprocessable};
+use portcullis_http::{
+    AppState, Client, Json, List, Page, PathId, Problem, Query, SessionStatus, SignedInCaller, rfc3339,
+};
 use portcullis_identity::{Session, SessionId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -51,7 +54,7 @@ impl SessionItem {
 #[derive(Debug, Serialize, ToSchema)]
 struct StatusResponse {
     /// Always `authenticated`.
-    status: &'static str,
+    status: SessionStatus,
     /// The account.
     user_id: String,
     /// The session.
@@ -71,7 +74,7 @@ struct StatusResponse {
 /// Read the own session
 #[utoipa::path(
     get, path = "/v1/auth/status", tag = "auth", security(("access_token" = [])),
-    responses((status = 200, body = StatusResponse), (status = 401, response = Problem)),
+    responses((status = 200, body = StatusResponse), Unauthorized),
 )]
 async fn status(
     State(state): State<AppState>,
@@ -80,7 +83,7 @@ async fn status(
     let session = &caller.session.made;
     let permissions = state.identity.settings.policy.permissions(&caller.account.roles);
     Json(StatusResponse {
-        status: "authenticated",
+        status: SessionStatus::Authenticated,
         user_id: caller.account.id.to_string(),
         session_id: session.id.to_string(),
         permissions: permissions.into_iter().map(ToString::to_string).collect(),
@@ -98,17 +101,15 @@ async fn status(
     get, path = "/v1/sessions", tag = "sessions", security(("access_token" = [])), params(Page),
     responses(
         (status = 200, body = List<SessionItem>),
-        (status = 401, response = Problem), (status = 422, response = Problem),
+        Unauthorized, Unprocessable,
     ),
 )]
 async fn list(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
-    page: Page,
+    Query(page): Query<Page>,
 ) -> Result<Json<List<SessionItem>>, Problem> {
-    let unusable = |_| Problem::invalid("/cursor", "is not one that this list gave out");
-    let after = page.cursor.as_deref().map(str::parse::<SessionId>).transpose().map_err(unusable)?;
-    let found = state.identity.list_sessions(&caller, page.limit.into(), after).await?;
+    let found = state.identity.list_sessions(&caller, page.limit.into(), page.after()?).await?;
     let current = caller.session.made.id;
     Ok(Json(List {
         items: found.sessions.into_iter().map(|session| SessionItem::of(session, current)).collect(),
@@ -120,15 +121,14 @@ async fn list(
 #[utoipa::path(
     delete, path = "/v1/sessions/{id}", tag = "sessions", security(("access_token" = [])),
     params(("id" = String, Path, description = "id of the session")),
-    responses((status = 204), (status = 401, response = Problem), (status = 404, response = Problem)),
+    responses((status = 204), Unauthorized, NotFound),
 )]
 async fn revoke(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
     client: Client,
-    Path(id): Path<String>,
+    PathId(id): PathId<SessionId>,
 ) -> Result<StatusCode, Problem> {
-    let id = id.parse().map_err(|_| Code::NotFound)?;
     state.identity.revoke_session(&caller, id, &client.into()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -136,7 +136,7 @@ async fn revoke(
 /// End all own sessions but this one
 #[utoipa::path(
     delete, path = "/v1/sessions", tag = "sessions", security(("access_token" = [])),
-    responses((status = 204), (status = 401, response = Problem)),
+    responses((status = 204), Unauthorized),
 )]
 async fn revoke_others(
     State(state): State<AppState>,

@@ -1,12 +1,15 @@
 //! `/v1/trading-accounts`: a person's accounts at brokers, without what is secret about them; `vault::accounts` decides.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use portcullis_http::{AppState, Client, Code, IdempotencyKey, Json, Problem, SignedInCaller, rfc3339};
-use portcullis_vault::{
-    AccountChange, BrokerUser, Credentials, Label, LinkRequest, TradingAccount, TradingAccountId,
+use portcullis_http::responses::{Conflict, Forbidden, NotFound, Unauthorized, Unavailable, Unprocessable};
+use portcullis_http::{
+    AppState, Client, IdempotencyKey, Json, PathId, Problem, SignedInCaller, TradingAccountStatusWord, Word,
+    rfc3339,
 };
-use secrecy::SecretString;
+use portcullis_vault::{
+    AccountChange, BrokerToken, BrokerUser, Credentials, Label, LinkRequest, TradingAccount, TradingAccountId,
+};
 use serde::{Deserialize, Serialize};
 use serde_with::rust::double_option;
 use utoipa::ToSchema;
@@ -28,17 +31,17 @@ struct LinkBody {
     #[schema(example = "kite")]
     broker: String,
     /// What the broker calls the owner.
-    #[schema(example = "AB1234")]
-    user_id_broker: String,
+    #[schema(value_type = String, example = "AB1234")]
+    user_id_broker: BrokerUser,
     /// The key the broker gave out.
     #[schema(value_type = String)]
-    api_key: SecretString,
+    api_key: BrokerToken,
     /// The secret that belongs to it.
     #[schema(value_type = String)]
-    api_secret: SecretString,
+    api_secret: BrokerToken,
     /// What the owner calls the account.
-    #[schema(example = "long term")]
-    label: Option<String>,
+    #[schema(value_type = Option<String>, example = "long term")]
+    label: Option<Label>,
 }
 
 /// What is changed; whatever is left out stays.
@@ -48,7 +51,7 @@ struct ChangeBody {
     #[serde(default, deserialize_with = "double_option::deserialize")]
     #[schema(value_type = Option<String>)]
     #[expect(clippy::option_option, reason = "null and absent mean different things")]
-    label: Option<Option<String>>,
+    label: Option<Option<Label>>,
     /// Whether the account may be used. Switched on again it is `pending`.
     enabled: Option<bool>,
 }
@@ -58,10 +61,10 @@ struct ChangeBody {
 struct CredentialsBody {
     /// The key the broker gave out.
     #[schema(value_type = String)]
-    api_key: SecretString,
+    api_key: BrokerToken,
     /// The secret that belongs to it.
     #[schema(value_type = String)]
-    api_secret: SecretString,
+    api_secret: BrokerToken,
 }
 
 /// A trading account. Its credentials never come back.
@@ -77,7 +80,7 @@ struct AccountAnswer {
     /// What the owner calls it.
     label: Option<String>,
     /// `pending`, `active`, `expired`, `rejected` or `disabled`.
-    status: &'static str,
+    status: TradingAccountStatusWord,
     /// RFC 3339, UTC.
     created_at: String,
     /// RFC 3339, UTC: when the broker last accepted the credentials.
@@ -94,17 +97,12 @@ impl From<TradingAccount> for AccountAnswer {
             broker: account.broker,
             user_id_broker: account.broker_user,
             label: account.label,
-            status: account.status.as_str(),
+            status: Word(account.status),
             created_at: rfc3339(account.created_at),
             verified_at: account.verified_at.map(rfc3339),
             api_key_hint: account.api_key_hint,
         }
     }
-}
-
-/// What is no id names no account.
-fn id(text: &str) -> Result<TradingAccountId, Problem> {
-    text.parse().map_err(|_| Code::NotFound.into())
 }
 
 /// List the own trading accounts
@@ -114,7 +112,7 @@ fn id(text: &str) -> Result<TradingAccountId, Problem> {
     get, path = "/v1/trading-accounts", tag = "trading-accounts", security(("access_token" = [])),
     responses(
         (status = 200, body = Vec<AccountAnswer>),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 503, response = Problem),
+        Unauthorized, Forbidden, Unavailable,
     ),
 )]
 async fn list(
@@ -135,8 +133,7 @@ async fn list(
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
     responses(
         (status = 201, body = AccountAnswer),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 409, response = Problem),
-        (status = 422, response = Problem), (status = 503, response = Problem),
+        Unauthorized, Forbidden, Conflict, Unprocessable, Unavailable,
     ),
 )]
 async fn link(
@@ -148,9 +145,9 @@ async fn link(
 ) -> Result<(StatusCode, Json<AccountAnswer>), Problem> {
     let wanted = LinkRequest {
         broker: body.broker,
-        broker_user: BrokerUser::parse(&body.user_id_broker)?,
-        credentials: Credentials::parse(&body.api_key, &body.api_secret)?,
-        label: body.label.as_deref().map(Label::parse).transpose()?,
+        broker_user: body.user_id_broker,
+        credentials: Credentials::new(body.api_key, body.api_secret),
+        label: body.label,
         idempotency_key: key.map(|key| key.as_str().to_owned()),
     };
     let origin = client.into();
@@ -164,15 +161,15 @@ async fn link(
     params(("id" = String, Path, description = "id of the account")),
     responses(
         (status = 200, body = AccountAnswer),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 404, response = Problem),
+        Unauthorized, Forbidden, NotFound,
     ),
 )]
 async fn read(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
-    Path(account): Path<String>,
+    PathId(id): PathId<TradingAccountId>,
 ) -> Result<Json<AccountAnswer>, Problem> {
-    Ok(Json(state.vault.account(&caller, id(&account)?).await?.into()))
+    Ok(Json(state.vault.account(&caller, id).await?.into()))
 }
 
 /// Change a trading account
@@ -181,20 +178,18 @@ async fn read(
     params(("id" = String, Path, description = "id of the account")), request_body = ChangeBody,
     responses(
         (status = 200, body = AccountAnswer),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 404, response = Problem),
-        (status = 422, response = Problem),
+        Unauthorized, Forbidden, NotFound, Unprocessable,
     ),
 )]
 async fn change(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
     client: Client,
-    Path(account): Path<String>,
+    PathId(id): PathId<TradingAccountId>,
     Json(body): Json<ChangeBody>,
 ) -> Result<Json<AccountAnswer>, Problem> {
-    let label = body.label.map(|label| label.as_deref().map(Label::parse).transpose()).transpose()?;
-    let change = AccountChange { label, enabled: body.enabled };
-    Ok(Json(state.vault.change(&caller, id(&account)?, &change, &client.into()).await?.into()))
+    let change = AccountChange { label: body.label, enabled: body.enabled };
+    Ok(Json(state.vault.change(&caller, id, &change, &client.into()).await?.into()))
 }
 
 /// Unlink a trading account
@@ -205,16 +200,16 @@ async fn change(
     params(("id" = String, Path, description = "id of the account")),
     responses(
         (status = 204),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 404, response = Problem),
+        Unauthorized, Forbidden, NotFound,
     ),
 )]
 async fn unlink(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
     client: Client,
-    Path(account): Path<String>,
+    PathId(id): PathId<TradingAccountId>,
 ) -> Result<StatusCode, Problem> {
-    state.vault.unlink(&caller, id(&account)?, &client.into()).await?;
+    state.vault.unlink(&caller, id, &client.into()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -227,19 +222,17 @@ async fn unlink(
     request_body = CredentialsBody,
     responses(
         (status = 200, body = AccountAnswer),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 404, response = Problem),
-        (status = 422, response = Problem), (status = 503, response = Problem),
+        Unauthorized, Forbidden, NotFound, Unprocessable, Unavailable,
     ),
 )]
 async fn replace_credentials(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
     client: Client,
-    Path(account): Path<String>,
+    PathId(id): PathId<TradingAccountId>,
     Json(body): Json<CredentialsBody>,
 ) -> Result<Json<AccountAnswer>, Problem> {
-    let credentials = Credentials::parse(&body.api_key, &body.api_secret)?;
-    let replaced =
-        state.vault.replace_credentials(&caller, id(&account)?, &credentials, &client.into()).await?;
+    let credentials = Credentials::new(body.api_key, body.api_secret);
+    let replaced = state.vault.replace_credentials(&caller, id, &credentials, &client.into()).await?;
     Ok(Json(replaced.into()))
 }

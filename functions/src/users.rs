@@ -2,9 +2,9 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use portcullis_http::responses::{Forbidden, Unauthorized, Unprocessable};
 use portcullis_http::{AnyCaller, AppState, Client, Json, Problem, SignedInCaller, User};
 use portcullis_identity::{Password, PersonName, PhoneNumber, ProfileUpdate};
-use secrecy::SecretString;
 use serde::Deserialize;
 use serde_with::rust::double_option;
 use utoipa::ToSchema;
@@ -21,11 +21,12 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 #[derive(Debug, Deserialize, ToSchema)]
 struct UpdateRequest {
     /// A new name.
-    name: Option<String>,
+    #[schema(value_type = Option<String>)]
+    name: Option<PersonName>,
     /// A new telephone number; `null` removes it.
     #[serde(default, deserialize_with = "double_option::deserialize")]
     #[schema(value_type = Option<String>)]
-    phone: Option<Option<String>>,
+    phone: Option<Option<PhoneNumber>>,
 }
 
 /// The confirmation that the account shall go.
@@ -33,7 +34,7 @@ struct UpdateRequest {
 struct EraseRequest {
     /// The account's password.
     #[schema(value_type = String, format = Password)]
-    password: SecretString,
+    password: Password,
 }
 
 /// Read the own account
@@ -43,14 +44,14 @@ struct EraseRequest {
     get, path = "/v1/users/me", tag = "users", security(("access_token" = []), ("api_key" = [])),
     responses(
         (status = 200, body = User),
-        (status = 401, response = Problem), (status = 403, response = Problem),
+        Unauthorized, Forbidden,
     ),
 )]
 async fn me(State(state): State<AppState>, AnyCaller(caller): AnyCaller) -> Result<Json<User>, Problem> {
     caller.require_as_key(&state.identity.settings.policy, "profile", "read")?;
     let account = caller.into_account();
     let last_login = state.identity.last_login(&account).await?;
-    Ok(Json(User::told(&state, account, last_login)))
+    Ok(Json(User::of(&state, account, last_login)))
 }
 
 /// Change the own account
@@ -58,7 +59,7 @@ async fn me(State(state): State<AppState>, AnyCaller(caller): AnyCaller) -> Resu
     patch, path = "/v1/users/me", tag = "users", security(("access_token" = [])), request_body = UpdateRequest,
     responses(
         (status = 200, body = User),
-        (status = 401, response = Problem), (status = 422, response = Problem),
+        Unauthorized, Unprocessable,
     ),
 )]
 async fn update(
@@ -67,11 +68,10 @@ async fn update(
     client: Client,
     Json(body): Json<UpdateRequest>,
 ) -> Result<Json<User>, Problem> {
-    let phone = body.phone.map(|phone| phone.as_deref().map(PhoneNumber::parse).transpose()).transpose()?;
-    let update = ProfileUpdate { name: body.name.as_deref().map(PersonName::parse).transpose()?, phone };
+    let update = ProfileUpdate { name: body.name, phone: body.phone };
     let last_login = state.identity.last_login(&caller.account).await?;
     let account = state.identity.update_profile(&caller, update, &client.into()).await?;
-    Ok(Json(User::told(&state, account, last_login)))
+    Ok(Json(User::of(&state, account, last_login)))
 }
 
 /// Erase the own account
@@ -79,7 +79,7 @@ async fn update(
 /// Every session dies with it; the address is free again.
 #[utoipa::path(
     delete, path = "/v1/users/me", tag = "users", security(("access_token" = [])), request_body = EraseRequest,
-    responses((status = 204), (status = 401, response = Problem), (status = 403, response = Problem)),
+    responses((status = 204), Unauthorized, Forbidden),
 )]
 async fn erase(
     State(state): State<AppState>,
@@ -87,6 +87,6 @@ async fn erase(
     client: Client,
     Json(body): Json<EraseRequest>,
 ) -> Result<StatusCode, Problem> {
-    state.identity.erase_account(&caller, &Password::new(&body.password), &client.into()).await?;
+    state.identity.erase_account(&caller, &body.password, &client.into()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use headers::{ETag, HeaderMapExt, IfNoneMatch};
 use jiff::Timestamp;
+use portcullis_http::responses::{Forbidden, Unauthorized, Unavailable};
 use portcullis_http::{AppState, Problem, ServiceCaller};
 use portcullis_identity::{Error, Revocations};
 use serde::Serialize;
@@ -74,7 +75,7 @@ impl From<Revocations> for RevocationsResponse {
     responses(
         (status = 200, body = RevocationsResponse, headers(("ETag" = String))),
         (status = 304, description = "the list is the one that is known"),
-        (status = 401, response = Problem), (status = 403, response = Problem), (status = 503, response = Problem),
+        Unauthorized, Forbidden, Unavailable,
     ),
 )]
 pub(crate) async fn revocations(

@@ -138,8 +138,12 @@ fn create(folder: &Path, name: &str, role: &str) {
 
 impl Stage {
     fn new() -> Self {
+        Self::with(&[])
+    }
+
+    fn with(variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let service = Running::start_target(Target::Local, folder.path(), &[]).unwrap();
+        let service = Running::start_target(Target::Local, folder.path(), variables).unwrap();
         create(folder.path(), "root", "admin");
         Self { service, client: Client::new(), folder }
     }
@@ -268,6 +272,25 @@ async fn a_demoted_administrator_is_refused_with_the_token_they_still_have() {
     json_of(stage.send(Method::GET, "/v1/admin/users", &second, None).await, 200).await;
     json_of(stage.send(Method::PATCH, &path, &root, Some(json!({"roles": ["user"]}))).await, 200).await;
     json_of(stage.send(Method::GET, "/v1/admin/users", &second, None).await, 403).await;
+}
+
+#[tokio::test]
+async fn administrators_see_when_a_password_expires_as_its_owner_does() {
+    let stage = Stage::with(&[("PASSWORD_ROTATION_DAYS", "90")]);
+    let root = stage.token("root@example.com").await;
+    let me = json_of(stage.send(Method::GET, "/v1/users/me", &root, None).await, 200).await;
+    assert!(me["password_expires_at"].is_string(), "{me}");
+    let path = format!("/v1/admin/users/{}", me["user_id"].as_str().unwrap());
+    let shown = json_of(stage.send(Method::GET, &path, &root, None).await, 200).await;
+    assert_eq!(shown["password_expires_at"], me["password_expires_at"]);
+    let listed = json_of(stage.send(Method::GET, "/v1/admin/users", &root, None).await, 200).await;
+    assert_eq!(listed["items"][0]["password_expires_at"], me["password_expires_at"]);
+    let asha = json!({"email": "asha@example.com", "password": PASSWORD, "name": "Asha"});
+    let made = json_of(stage.send(Method::POST, "/v1/admin/users", &root, Some(asha)).await, 201).await;
+    assert!(made["password_expires_at"].is_string(), "{made}");
+    let path = format!("/v1/admin/users/{}", made["user_id"].as_str().unwrap());
+    let changed = stage.send(Method::PATCH, &path, &root, Some(json!({"roles": ["trader"]}))).await;
+    assert_eq!(json_of(changed, 200).await["password_expires_at"], made["password_expires_at"]);
 }
 
 #[tokio::test]

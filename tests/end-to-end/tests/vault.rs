@@ -19,8 +19,8 @@ use portcullis_identity::{Caller, Origin, PresentedCode, StepUp};
 use portcullis_platform::{Clock, Environment, SystemEntropy};
 use portcullis_store::{AuditKind, BrokerSession, Id, StoredTradingAccount};
 use portcullis_vault::{
-    AccountChange, BrokerUser, Credentials, Error, LinkRequest, Purpose, ReleasedCredentials, Resealed,
-    TradingAccountStatus, Vault,
+    AccountChange, BrokerToken, BrokerUser, Credentials, Error, LinkRequest, Purpose, ReleasedCredentials,
+    Resealed, TradingAccountStatus, Vault,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -88,6 +88,10 @@ impl Scene {
             .filter(|kind| !["account_registered", "login_succeeded"].contains(&kind.as_str()))
             .collect()
     }
+}
+
+fn broker_token(text: &str) -> BrokerToken {
+    BrokerToken::parse(&text.into()).unwrap()
 }
 
 async fn person(world: &World, email: &str) -> Caller {
@@ -269,7 +273,7 @@ async fn nobody_elses_account_is_there_at_all() {
         vault.change(mallory, account.id, &AccountChange::default(), &origin).await.err(),
         vault.replace_credentials(mallory, account.id, &credentials, &origin).await.err(),
         vault.verify(mallory, account.id, &origin).await.err(),
-        vault.begin_session(mallory, account.id, &"token".into(), &origin).await.err(),
+        vault.begin_session(mallory, account.id, &broker_token("token"), &origin).await.err(),
         vault.unlink(mallory, account.id, &origin).await.err(),
     ];
     for refusal in refusals {
@@ -352,7 +356,7 @@ async fn while_credentials_are_frozen_nobody_opens_them_to_ask_the_broker() {
     let before = scene.trail(&scene.asha).await;
     let verified = scene.vault.verify(&scene.asha, account.id, &origin).await;
     assert!(matches!(verified, Err(Error::Frozen)), "{verified:?}");
-    let begun = scene.vault.begin_session(&scene.asha, account.id, &"token".into(), &origin).await;
+    let begun = scene.vault.begin_session(&scene.asha, account.id, &broker_token("token"), &origin).await;
     assert!(matches!(begun, Err(Error::Frozen)), "{begun:?}");
     assert_eq!(scene.trail(&scene.asha).await, before, "nothing was opened");
     // Unlike a request to lift it that is sent twice.
@@ -565,8 +569,11 @@ async fn a_session_is_over_at_six_in_the_morning_whoever_asks() {
     let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let led = browser.get(login).send().await.unwrap();
     let request_token = led.headers()["location"].to_str().unwrap().rsplit_once('=').unwrap().1.to_owned();
-    let begun =
-        scene.vault.begin_session(&scene.asha, account.id, &request_token.into(), &origin).await.unwrap();
+    let begun = scene
+        .vault
+        .begin_session(&scene.asha, account.id, &broker_token(&request_token), &origin)
+        .await
+        .unwrap();
     assert_eq!(begun.status, TradingAccountStatus::Active);
 
     let stored = scene.world.truth.trading_account(scene.asha.account.id, account.id).await.unwrap().unwrap();

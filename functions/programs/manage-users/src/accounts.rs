@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use portcullis_identity::{
-    Account, AccountRequest, AccountStatus, ApiKey, Email, FirstPassword, Listed, PersonName, SignIns,
+    Account, AccountRequest, AccountStatus, ApiKey, Email, Field, FirstPassword, Listed, PersonName, SignIns,
     StandingUpdate, Username,
 };
 use serde_json::{Map, Value, json};
@@ -20,11 +20,11 @@ const PAGE: usize = 100;
 const NO_MAIL: &str = "users.invalid";
 
 pub(crate) async fn create(tool: &Tool, output: Output, user: CreateUser) -> Result<(), Failure> {
-    let username = Username::parse(&user.name)?;
+    let username = Username::parse(&user.name).map_err(|invalid| invalid.of(Field::Username))?;
     let email = user.email.unwrap_or_else(|| format!("{}@{NO_MAIL}", user.name.trim()));
     let request = AccountRequest {
-        email: Email::parse(&email)?,
-        name: PersonName::parse(&user.name)?,
+        email: Email::parse(&email).map_err(|invalid| invalid.of(Field::Email))?,
+        name: PersonName::parse(&user.name).map_err(|invalid| invalid.of(Field::Name))?,
         username: Some(username),
         phone: None,
         password: FirstPassword::Chosen(new_password(&user.name)?),

@@ -67,7 +67,7 @@ impl Failure {
 /// What an operation's refusal means to whoever typed the command.
 pub(crate) fn explain(error: &Error) -> String {
     match error {
-        Error::Invalid(field) => format!("{}: {}", field.pointer.trim_start_matches('/'), field.detail),
+        Error::Invalid(field) => format!("{}: {}", field.field, field.detail),
         Error::WeakPassword(advice) => format!("the password is too weak: {advice}"),
         Error::NotFound => "there is no such account or key".to_owned(),
         Error::EmailTaken => "another account has the address".to_owned(),

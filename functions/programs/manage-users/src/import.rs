@@ -7,7 +7,7 @@ use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use portcullis_identity::{
-    AccountRequest, AccountStatus, Email, Error, FirstPassword, ImportedHash, PersonName, PhoneNumber,
+    AccountRequest, AccountStatus, Email, Error, Field, FirstPassword, ImportedHash, PersonName, PhoneNumber,
     Username,
 };
 use serde::Deserialize;
@@ -198,10 +198,18 @@ fn parsed(row: Row) -> Result<AccountRequest, Failure> {
     };
     let read = || -> Result<AccountRequest, Error> {
         Ok(AccountRequest {
-            email: Email::parse(&email)?,
-            name: PersonName::parse(&name)?,
-            username: username.as_deref().map(Username::parse).transpose()?,
-            phone: given(row.phone).as_deref().map(PhoneNumber::parse).transpose()?,
+            email: Email::parse(&email).map_err(|invalid| invalid.of(Field::Email))?,
+            name: PersonName::parse(&name).map_err(|invalid| invalid.of(Field::Name))?,
+            username: username
+                .as_deref()
+                .map(Username::parse)
+                .transpose()
+                .map_err(|invalid| invalid.of(Field::Username))?,
+            phone: given(row.phone)
+                .as_deref()
+                .map(PhoneNumber::parse)
+                .transpose()
+                .map_err(|invalid| invalid.of(Field::Phone))?,
             password: FirstPassword::Imported(hash),
             roles,
             status,

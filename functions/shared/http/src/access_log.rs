@@ -13,7 +13,7 @@ use tracing::Instrument;
 
 use crate::{Problem, RequestId};
 
-/// Logs the request when it is answered; what is logged meanwhile stands in its span.
+/// Logs the request when there is a response; lines logged meanwhile are in its span.
 pub(crate) async fn record(State(clock): State<Arc<dyn Clock>>, request: Request, next: Next) -> Response {
     let extensions = request.extensions();
     let id = extensions.get::<RequestId>().cloned();

@@ -1,66 +1,71 @@
-//! How the audit trail is asked for and told, to its owner and to administrators alike.
+//! The audit trail in requests and responses, for its owner and for administrators alike.
 
-use axum::extract::{FromRequestParts, Query};
-use http::request::Parts;
+use std::str::FromStr;
+
 use jiff::Timestamp;
-use portcullis_identity::{AuditFilter, AuditRecord};
-use serde::Serialize;
+use portcullis_identity::{AuditFilter, AuditRecord, InvalidValue};
+use serde::{Deserialize, Serialize};
+use serde_with::{As, NoneAsEmptyString};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{Code, Problem, rfc3339};
+use crate::rfc3339;
 
 /// No word of an event is longer.
 const LONGEST_WORD: usize = 64;
 
 /// Which events are wanted: `?type=&from=&to=`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, IntoParams)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct AuditQuery {
     /// Events of this type alone, such as `login_succeeded`.
-    #[param(rename = "type", value_type = Option<String>)]
-    pub kind: Option<String>,
-    /// RFC 3339: no event before this.
-    #[param(value_type = Option<String>, example = "2026-11-01T00:00:00Z")]
-    pub from: Option<Timestamp>,
-    /// RFC 3339: events before this.
+    #[serde(default, rename = "type", with = "As::<NoneAsEmptyString>")]
     #[param(value_type = Option<String>)]
-    pub to: Option<Timestamp>,
+    pub kind: Option<EventType>,
+    /// RFC 3339: no event before this.
+    #[serde(default, with = "As::<NoneAsEmptyString>")]
+    #[param(value_type = Option<String>, example = "2026-11-01T00:00:00Z")]
+    pub from: Option<QueryTime>,
+    /// RFC 3339: events before this.
+    #[serde(default, with = "As::<NoneAsEmptyString>")]
+    #[param(value_type = Option<String>)]
+    pub to: Option<QueryTime>,
 }
 
 impl From<AuditQuery> for AuditFilter {
     fn from(query: AuditQuery) -> Self {
-        Self { kind: query.kind, from: query.from, to: query.to }
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for AuditQuery {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Query(pairs) = Query::<Vec<(String, String)>>::from_request_parts(parts, state)
-            .await
-            .map_err(|_| Problem::new(Code::BadRequest).with_detail("The query cannot be read."))?;
-        let is_word = |text: &str| {
-            text.len() <= LONGEST_WORD && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
-        };
-        let kind = only(&pairs, "type")?;
-        if kind.is_some_and(|kind| !is_word(kind)) {
-            return Err(Problem::invalid("/type", "must be a type of event, such as login_succeeded"));
+        Self {
+            kind: query.kind.map(|kind| kind.0),
+            from: query.from.map(|from| from.0),
+            to: query.to.map(|to| to.0),
         }
-        let time = |name| {
-            let parsed = only(&pairs, name)?.map(str::parse::<Timestamp>).transpose();
-            parsed.map_err(|_| Problem::invalid(format!("/{name}"), "must be a time as RFC 3339 has it"))
-        };
-        Ok(Self { kind: kind.map(str::to_owned), from: time("from")?, to: time("to")? })
     }
 }
 
-/// A parameter that is given once, or empty or not at all.
-fn only<'a>(pairs: &'a [(String, String)], name: &'static str) -> Result<Option<&'a str>, Problem> {
-    let mut values = pairs.iter().filter(|(given, _)| given == name).map(|(_, value)| value.as_str());
-    match (values.next(), values.next()) {
-        (value, None) => Ok(value.filter(|value| !value.is_empty())),
-        _ => Err(Problem::invalid(format!("/{name}"), "the query parameter must be given once")),
+/// A word that may be a type of event. One that is none finds nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventType(String);
+
+impl FromStr for EventType {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let is_word = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        if text.len() > LONGEST_WORD || !is_word {
+            return Err(InvalidValue::new("must be a type of event, such as login_succeeded"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// A time in RFC 3339.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueryTime(Timestamp);
+
+impl FromStr for QueryTime {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        text.parse().map(Self).map_err(|_| InvalidValue::new("must be a time as RFC 3339 has it"))
     }
 }
 
@@ -124,10 +129,14 @@ mod tests {
     use axum::routing::get;
 
     use super::*;
+    use crate::Query;
     use crate::testing::{app, request, send};
 
     async fn asked(query: &str) -> crate::testing::Answer {
-        let echo = async |query: AuditQuery| format!("{:?} {:?}", query.kind, query.from);
+        let echo = async |Query(query): Query<AuditQuery>| {
+            let filter = AuditFilter::from(query);
+            format!("{:?} {:?}", filter.kind, filter.from)
+        };
         send(&app(Router::new().route("/", get(echo))), request("GET", &format!("/{query}"), &[])).await
     }
 

@@ -1,4 +1,4 @@
-//! Reading a request body: never more of it than a request needs, and not for longer than a client may dawdle.
+//! Reading a request body, with a limit on its size and a timeout.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::{Code, Problem};
 /// The most a request body may hold, in bytes.
 pub const MAX_BODY: usize = 16 * 1024;
 
-/// Shorter than the deadline of a request, so that a slow client is told 408 and not that the service failed.
+/// Shorter than the deadline of a request, so that a slow client gets 408 and not a failure of the service.
 const BODY_DEADLINE: Duration = Duration::from_secs(3);
 
-/// The whole body. The limit holds for the bytes that arrive, whatever the request announced.
+/// Returns the whole body; fails with 413 or 408 beyond the limits. The limit holds for the bytes that arrive, whatever the request announced.
 pub(crate) async fn read(body: Body) -> Result<Bytes, Problem> {
     if body.size_hint().lower() > MAX_BODY as u64 {
         return Err(Code::PayloadTooLarge.into());

@@ -39,7 +39,7 @@ impl FromRequestParts<AppState> for AdminCaller {
     }
 }
 
-/// A person with a live session, or a program with somebody's API key, for the routes that welcome both. What a program
+/// A person with a live session, or a program with an API key, for the routes that accept both. What a program
 /// may do is less than what its owner may: ask [`Principal::require`].
 #[derive(Debug, Clone)]
 pub struct AnyCaller(pub Principal);

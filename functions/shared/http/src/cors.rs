@@ -12,7 +12,7 @@ use crate::request_id::X_REQUEST_ID;
 /// A change of the list reaches open pages this soon, at the price of one more preflight each time.
 const PREFLIGHT_AGE: Duration = Duration::from_mins(10);
 
-/// The layer. It answers OPTIONS itself, for every path alike, so that a preflight says nothing about what exists.
+/// Returns the layer. It responds to OPTIONS itself, for every path alike, so that a preflight says nothing about what exists.
 pub(crate) fn layer(origins: &Origins) -> CorsLayer {
     let origins = origins.iter().filter_map(|origin| HeaderValue::from_str(origin.as_str()).ok());
     CorsLayer::new()

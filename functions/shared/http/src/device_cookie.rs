@@ -20,7 +20,7 @@ pub(crate) fn set(public_url: &PublicUrl, token: &SecretString) -> Result<Header
     refresh_cookie::set(name, secure, token, Some(LIFETIME))
 }
 
-/// The token a browser sent. Under either name: whoever plants one of their own gains nothing by it.
+/// Returns the token a browser sent, under either name: planting one gains an attacker nothing.
 pub(crate) fn read(headers: &HeaderMap) -> Option<SecretString> {
     refresh_cookie::read(OVER_HTTPS, headers).or_else(|| refresh_cookie::read(ON_LOCALHOST, headers))
 }

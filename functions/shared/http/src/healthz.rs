@@ -1,4 +1,4 @@
-//! Whether the process answers. It asks nothing of the store: a liveness probe that did would turn one slow dependency
+//! The liveness endpoint. It asks nothing of the store: a liveness probe that did would turn one slow dependency
 //! into restarts everywhere.
 
 use serde::Serialize;
@@ -8,12 +8,19 @@ use utoipa_axum::routes;
 
 use crate::Json;
 
-/// That the process answers.
+/// That the process responds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Health {
     /// Always `ok`.
-    #[schema(example = "ok")]
-    pub status: &'static str,
+    pub status: Liveness,
+}
+
+/// That the process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Liveness {
+    /// The process responds to requests.
+    Ok,
 }
 
 /// `GET /healthz`.
@@ -24,7 +31,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>() -> OpenApiRouter<S> {
 /// Liveness
 #[utoipa::path(get, path = "/healthz", tag = "service", responses((status = 200, body = Health)))]
 async fn healthz() -> Json<Health> {
-    Json(Health { status: "ok" })
+    Json(Health { status: Liveness::Ok })
 }
 
 #[cfg(test)]

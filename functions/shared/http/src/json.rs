@@ -1,7 +1,6 @@
-//! JSON bodies: what is accepted, what is refused before a field is looked at, and how answers are written.
+//! JSON bodies: what is accepted, what is refused before a field is looked at, and how responses are written.
 
 mod content_type;
-mod explain;
 mod unambiguous;
 
 use axum::extract::{FromRequest, Request};
@@ -10,9 +9,10 @@ use http::header::CONTENT_TYPE;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::explain::explain;
 use crate::{Code, Problem, body};
 
-/// A JSON body that must be there, or a JSON answer. Unknown fields are ignored.
+/// A JSON body that must be there, or a JSON response. Unknown fields are ignored.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Json<T>(pub T);
 
@@ -50,7 +50,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
         match serde_json::to_vec(&self.0) {
             Ok(body) => ([(CONTENT_TYPE, "application/json")], body).into_response(),
             Err(error) => {
-                tracing::error!(%error, "an answer could not be written as JSON");
+                tracing::error!(%error, "a response could not be written as JSON");
                 Problem::new(Code::InternalError).into_response()
             }
         }
@@ -61,7 +61,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     unambiguous::check(bytes)?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(&mut deserializer)
-        .map_err(|error| Problem::new(Code::ValidationFailed).with_error(explain::explain(&error)))
+        .map_err(|error| Problem::new(Code::ValidationFailed).with_error(explain(&error)))
 }
 
 #[cfg(test)]

@@ -6,10 +6,11 @@
 //!
 //! # Adding an endpoint
 //!
-//! 1. In the function's crate, write a handler with `#[utoipa::path]` that takes [`Json`] or [`OptionalJson`], and
-//!    whichever of [`SignedInCaller`], [`Client`], [`Page`] and [`IdempotencyKey`] it needs, and answers
-//!    `Result<Json<_>, Problem>`.
-//! 2. Add it to that crate's `OpenApiRouter` with `routes!`. Whoever runs the router wraps it once in [`finish`].
+//! 1. In the function's module, write a handler with `#[utoipa::path]` that takes [`Json`] or [`OptionalJson`], and what
+//!    it needs of [`SignedInCaller`], [`Client`], [`PathId`], [`Query`] and [`IdempotencyKey`], and returns
+//!    `Result<Json<_>, Problem>`. Its errors are named among its `responses` by the types of [`responses`]. Fields whose
+//!    text must have a form have a type that checks it: what it refuses is 422, with a JSON pointer to the field.
+//! 2. Add it to that module's `OpenApiRouter` with `routes!`. What runs the router wraps it once in [`finish`].
 //! 3. A failure the contract does not name yet is a new [`Code`]; the compiler lists what else must then be said.
 
 mod access_log;
@@ -20,6 +21,7 @@ mod client;
 mod cors;
 mod deadline;
 mod device_cookie;
+mod explain;
 mod healthz;
 mod idempotency_key;
 mod json;
@@ -27,7 +29,9 @@ pub mod openapi;
 mod origin;
 mod pagination;
 mod panics;
+mod path_id;
 mod problem;
+mod query;
 mod refresh_cookie;
 mod request_id;
 mod router;
@@ -37,21 +41,29 @@ mod settings;
 mod state;
 #[cfg(test)]
 mod testing;
+mod words;
 
-pub use audit::{AuditEventItem, AuditQuery};
+pub use audit::{AuditEventItem, AuditQuery, EventType, QueryTime};
 pub use body::MAX_BODY;
 pub use caller::{AdminCaller, AnyCaller, ServiceCaller, SignedInCaller, bearer_token};
 pub use client::{Client, ClientAddress, address_of_socket};
-pub use healthz::{Health, routes as healthz_routes};
+pub use healthz::{Health, Liveness, routes as healthz_routes};
 pub use idempotency_key::IdempotencyKey;
 pub use json::{Json, OptionalJson};
 pub use origin::{Origin, Origins, require_allowed_origin};
-pub use pagination::{List, Page};
+pub use pagination::{Cursor, Limit, List, Page};
 pub use panics::log_panics_without_their_message;
-pub use problem::{Code, FieldError, Problem, ProblemDocument};
+pub use path_id::PathId;
+pub use problem::{Code, FieldError, Problem, ProblemDocument, responses};
+pub use query::Query;
 pub use refresh_cookie::RefreshCookie;
 pub use request_id::RequestId;
 pub use router::finish;
-pub use session_answer::{SessionAnswer, TokenDelivery, User, device_headers, rfc3339, session_headers};
+pub use session_answer::{
+    SessionAnswer, SessionStatus, TokenDelivery, TokenType, User, device_headers, rfc3339, session_headers,
+};
 pub use settings::{ALLOWED_ORIGINS, HttpSettings, PUBLIC_URL, PublicUrl, VARIABLES};
 pub use state::AppState;
+pub use words::{
+    AccountStatusWord, DecisionWord, HealthStatusWord, SessionEndWord, TradingAccountStatusWord, Word, Words,
+};

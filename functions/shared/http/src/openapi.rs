@@ -81,13 +81,14 @@ mod tests {
     use utoipa_axum::routes;
 
     use super::*;
+    use crate::responses::Unauthorized;
     use crate::testing::{app, request, send};
-    use crate::{Code, Json, List, Page};
+    use crate::{Code, Json, List, Page, Query};
 
     /// One of everything a route may mention.
     #[utoipa::path(get, path = "/things", params(Page), security(("access_token" = [])),
-        responses((status = 200, body = List<String>), (status = 401, response = Problem)))]
-    async fn things(_: Page) -> Json<List<String>> {
+        responses((status = 200, body = List<String>), Unauthorized))]
+    async fn things(_: Query<Page>) -> Json<List<String>> {
         Json(List { items: Vec::new(), next_cursor: None })
     }
 

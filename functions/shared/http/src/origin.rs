@@ -93,12 +93,12 @@ impl Origins {
         Ok(origins.into_iter().collect())
     }
 
-    /// Whether a page with this `Origin` may send credentials.
+    /// Returns whether a page with this `Origin` may send credentials.
     pub fn contains(&self, origin: &str) -> bool {
         self.iter().any(|allowed| allowed.as_str() == origin)
     }
 
-    /// Each of them once.
+    /// Returns each of them once, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Origin> {
         self.0.iter()
     }
@@ -121,7 +121,8 @@ impl FromStr for Origins {
     }
 }
 
-/// The rule against cross-site requests: whoever authenticates by cookie must come from an allowed page.
+/// Fails unless the request comes from an allowed page. The rule against cross-site request forgery (CSRF), for requests
+/// that authenticate by cookie.
 ///
 /// `SameSite` alone leaves out sibling subdomains and old browsers. Browsers send `Origin` with every POST, so a missing
 /// one is refused too; `Sec-Fetch-Site` does not replace it, because it says how pages relate and not which page it was.

@@ -1,27 +1,82 @@
 //! Lists in pages, continued by a cursor.
 
-use axum::extract::{FromRequestParts, Query};
-use http::request::Parts;
-use serde::Serialize;
+use std::str::FromStr;
+
+use portcullis_identity::InvalidValue;
+use serde::{Deserialize, Serialize};
+use serde_with::{As, NoneAsEmptyString};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{Code, Problem};
-
-const DEFAULT_LIMIT: u8 = 50;
-const MAX_LIMIT: u8 = 100;
+use crate::Problem;
 
 /// Longer than any cursor the store hands out.
 const MAX_CURSOR: usize = 1024;
 
 /// Which part of a list is asked for: `?limit=&cursor=`.
-#[derive(Debug, Clone, PartialEq, Eq, IntoParams)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Page {
     /// How many items at most.
-    #[param(required = false, minimum = 1, maximum = 100, default = 50)]
-    pub limit: u8,
+    #[serde(default)]
+    #[param(value_type = u8, required = false, minimum = 1, maximum = 100, default = 50)]
+    pub limit: Limit,
     /// Where to go on: `next_cursor` of the page before.
-    pub cursor: Option<String>,
+    #[serde(default, with = "As::<NoneAsEmptyString>")]
+    #[param(value_type = Option<String>)]
+    pub cursor: Option<Cursor>,
+}
+
+impl Page {
+    /// Returns what the list continues after, if it does not begin; fails if the cursor is none of this list.
+    pub fn after<C: FromStr>(&self) -> Result<Option<C>, Problem> {
+        let parsed = self.cursor.as_ref().map(|cursor| cursor.0.parse()).transpose();
+        parsed.map_err(|_| Problem::invalid("/cursor", "is not one that this list gave out"))
+    }
+}
+
+/// How many items a page has at most: 1 to 100.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Limit(u8);
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(50)
+    }
+}
+
+impl TryFrom<String> for Limit {
+    type Error = InvalidValue;
+
+    fn try_from(text: String) -> Result<Self, InvalidValue> {
+        // `parse` alone would take `+5`.
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = text.parse().ok().filter(|number| digits && (1..=100).contains(number));
+        number
+            .map(Self)
+            .ok_or(InvalidValue::new("the query parameter limit must be a whole number from 1 to 100"))
+    }
+}
+
+impl From<Limit> for usize {
+    fn from(limit: Limit) -> Self {
+        limit.0.into()
+    }
+}
+
+/// Where a list goes on, in visible ASCII; what it means is the list's own affair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor(String);
+
+impl FromStr for Cursor {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        if text.len() > MAX_CURSOR || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(InvalidValue::new("the query parameter cursor must be a next_cursor of this list"));
+        }
+        Ok(Self(text.to_owned()))
+    }
 }
 
 /// One page of a list.
@@ -34,58 +89,18 @@ pub struct List<T> {
     pub next_cursor: Option<String>,
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Page {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Query(pairs) = Query::<Vec<(String, String)>>::from_request_parts(parts, state)
-            .await
-            .map_err(|_| Problem::new(Code::BadRequest).with_detail("The query cannot be read."))?;
-        let limit = match only(&pairs, "limit")? {
-            None => DEFAULT_LIMIT,
-            Some(text) => limit(text).ok_or_else(|| {
-                invalid("limit", "the query parameter limit must be a whole number from 1 to 100")
-            })?,
-        };
-        let cursor = only(&pairs, "cursor")?.filter(|cursor| !cursor.is_empty());
-        if cursor
-            .is_some_and(|cursor| cursor.len() > MAX_CURSOR || !cursor.bytes().all(|b| b.is_ascii_graphic()))
-        {
-            return Err(invalid("cursor", "the query parameter cursor must be a next_cursor of this list"));
-        }
-        Ok(Self { limit, cursor: cursor.map(str::to_owned) })
-    }
-}
-
-fn limit(text: &str) -> Option<u8> {
-    // `parse` alone would take `+5`.
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|number| digits && (1..=MAX_LIMIT).contains(number))
-}
-
-fn only<'a>(pairs: &'a [(String, String)], name: &'static str) -> Result<Option<&'a str>, Problem> {
-    let mut values = pairs.iter().filter(|(given, _)| given == name).map(|(_, value)| value.as_str());
-    match (values.next(), values.next()) {
-        (value, None) => Ok(value),
-        _ => Err(invalid(name, "the query parameter must be given once")),
-    }
-}
-
-fn invalid(name: &str, detail: &'static str) -> Problem {
-    Problem::invalid(format!("/{name}"), detail)
-}
-
 #[cfg(test)]
 mod tests {
     use axum::Router;
     use axum::routing::get;
 
     use super::*;
-    use crate::Json;
     use crate::testing::{Answer, app, request, send};
+    use crate::{Json, Query};
 
-    async fn list(page: Page) -> Json<List<u8>> {
-        Json(List { items: vec![page.limit], next_cursor: page.cursor })
+    async fn list(Query(page): Query<Page>) -> Json<List<usize>> {
+        let next_cursor = page.after().expect("any text will do");
+        Json(List { items: vec![page.limit.into()], next_cursor })
     }
 
     async fn asked(query: &str) -> Answer {

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::{Code, Problem};
 
-/// What the client is told. The payload is dropped unread: it may quote what the handler held, a password for instance.
+/// Returns the response to a request that panicked. The payload is dropped unread: it may quote what the handler held, a password for instance.
 pub(crate) fn answer(_: Box<dyn Any + Send>) -> Response {
     Problem::new(Code::InternalError).into_response()
 }

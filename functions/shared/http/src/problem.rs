@@ -4,6 +4,7 @@ mod code;
 mod document;
 mod from_identity;
 mod from_vault;
+pub mod responses;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -20,8 +21,8 @@ use crate::RequestId;
 
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 
-/// How long a client waits before it tries again, in seconds, unless the place of the error knows better.
-const DEFAULT_PATIENCE: u32 = 2;
+/// `Retry-After` in seconds, where the place of the error does not know better.
+const DEFAULT_RETRY_AFTER: u32 = 2;
 
 /// An error on its way to a client. It can be made from a [`Code`] and words of ours alone: there is no conversion from
 /// error types at large, so that no internal message finds its way out.
@@ -35,15 +36,21 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// An error with the usual words for it.
+    /// Returns an error with the usual words for it.
     pub fn new(code: Code) -> Self {
         let detail = Cow::Borrowed(code.detail());
-        Self { code, detail, errors: Vec::new(), retry_after: DEFAULT_PATIENCE, session_token: None }
+        Self { code, detail, errors: Vec::new(), retry_after: DEFAULT_RETRY_AFTER, session_token: None }
     }
 
-    /// A value that cannot be used, and where it is.
+    /// Returns the error for a value that cannot be used, and where it is.
     pub fn invalid(pointer: impl Into<String>, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { errors: vec![FieldError::new(pointer, detail)], ..Self::new(Code::ValidationFailed) }
+    }
+
+    /// Returns the error for a new password that is too weak, with advice for the person.
+    pub fn weak_password(pointer: &'static str, advice: String) -> Self {
+        let error = FieldError::new(pointer, advice.clone());
+        Self::new(Code::WeakPassword).with_detail(advice).with_error(error)
     }
 
     /// The same with words for this occurrence.
@@ -52,7 +59,7 @@ impl Problem {
         Self { detail: detail.into(), ..self }
     }
 
-    /// The same with a time to come back, in whole seconds rounded up: whoever comes exactly then must not be early.
+    /// The same with a time to come back, in whole seconds rounded up, so that a retry at exactly that time is not throttled.
     #[must_use]
     pub fn with_retry_after(self, wait: Duration) -> Self {
         let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
@@ -63,13 +70,6 @@ impl Problem {
     #[must_use]
     pub fn with_session_token(self, token: SecretString) -> Self {
         Self { session_token: Some(token), ..self }
-    }
-
-    /// The same where the value that cannot be used is called something else.
-    #[must_use]
-    pub fn pointing_to(mut self, pointer: &'static str) -> Self {
-        self.errors = self.errors.into_iter().map(|error| error.pointing_to(pointer)).collect();
-        self
     }
 
     /// The same with one more value that cannot be used.

@@ -24,24 +24,24 @@ impl RefreshCookie {
         Self { secure: public_url.is_https() }
     }
 
-    /// What the cookie is called.
+    /// Returns the name of the cookie.
     pub fn name(self) -> &'static str {
         if self.secure { "__Host-refresh" } else { "refresh" }
     }
 
-    /// The value of a `Set-Cookie` that hands the token to the browser: for `lifetime`, or until the browser is closed.
+    /// Returns the value of a `Set-Cookie` that hands the token to the browser: for `lifetime`, or until the browser is closed.
     pub fn set(self, token: &SecretString, lifetime: Option<Duration>) -> Result<HeaderValue, Problem> {
         set(self.name(), self.secure, token, lifetime)
     }
 
-    /// The value of a `Set-Cookie` that makes the browser forget the token. For logout alone: a failed or losing
+    /// Returns the value of a `Set-Cookie` that makes the browser forget the token. For logout alone: a failed or losing
     /// refresh must leave the winner's cookie where it is.
     pub fn clear(self) -> Result<HeaderValue, Problem> {
         header(self.name(), self.secure, "", Some(0))
     }
 
-    /// The token a browser sent, if it sent exactly one. Two cookies of the name mean that somebody else set one of
-    /// them, and nothing in the request tells whose came first.
+    /// Returns the token a browser sent, if it sent exactly one. Two cookies of the name mean that another site set one
+    /// of them, and nothing in the request tells which.
     pub fn read(self, headers: &HeaderMap) -> Option<SecretString> {
         read(self.name(), headers)
     }

@@ -1,4 +1,4 @@
-//! The id under which a request is found again: in its answer, in every log line, and in the problem a client reports.
+//! The id under which a request is found again: in its response, in every log line, and in the problem a client reports.
 
 use std::sync::Arc;
 
@@ -20,13 +20,13 @@ pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 pub struct RequestId(Arc<str>);
 
 impl RequestId {
-    /// An id that came from outside, if it is one.
+    /// Returns an id that came from outside; `None` if it could not be one.
     pub fn parse(text: &str) -> Option<Self> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
         ((1..=128).contains(&text.len()) && text.bytes().all(plain)).then(|| Self(text.into()))
     }
 
-    /// The text of it.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -50,7 +50,7 @@ impl<S: Sync> FromRequestParts<S> for RequestId {
     }
 }
 
-/// The outermost layer: whatever answers, the answer has the id, and so has the body if it is a problem.
+/// The outermost layer: every response carries the id, and so does its body if it is a problem.
 pub(crate) async fn assign(
     State(entropy): State<Arc<dyn Entropy>>,
     mut request: Request,

@@ -16,9 +16,9 @@ use crate::{access_log, cors, deadline, panics, request_id, security_headers};
 
 /// Puts every layer around a router whose routes are complete. Nothing may be routed outside of it.
 ///
-/// From the outside in: the id first, since every answer carries it; the log sees every answer with its final status;
-/// headers and CORS stand on errors too, or a browser could not read them; then whatever can go wrong is turned into a
-/// problem, whether a layer, the router or a handler failed.
+/// From the outside in: the id first, since every response carries it; the log sees every response with its final status;
+/// headers and CORS are set on errors too, or a browser could not read them; then every error becomes a problem, whether
+/// a layer, the router or a handler failed.
 pub fn finish(
     router: Router,
     settings: &HttpSettings,

@@ -1,4 +1,4 @@
-//! How accounts and refresh tokens are told to clients.
+//! Accounts, sessions and refresh tokens as clients get them.
 
 use axum::http::HeaderMap;
 use http::header::SET_COOKIE;
@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{AppState, Json, Problem, device_cookie};
+use crate::{AccountStatusWord, AppState, Json, Problem, Word, device_cookie};
 
 /// A person, as clients see them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -27,7 +27,7 @@ pub struct User {
     /// Names of roles.
     pub roles: Vec<String>,
     /// `active` or `disabled`.
-    pub status: String,
+    pub status: AccountStatusWord,
     /// Whether a second factor is asked for.
     pub mfa_enabled: bool,
     /// Whether the address was confirmed.
@@ -41,32 +41,26 @@ pub struct User {
 }
 
 impl User {
-    /// An account, and when its owner last signed in.
-    pub fn of(account: Account, last_login_at: Option<Timestamp>) -> Self {
+    /// Returns an account as every client sees it, and when its owner last signed in.
+    pub fn of(state: &AppState, account: Account, last_login_at: Option<Timestamp>) -> Self {
         Self {
+            password_expires_at: state.identity.password_expires_at(&account).map(rfc3339),
             user_id: account.id.to_string(),
             email: account.email,
             username: account.username,
             name: account.name,
             phone: account.phone,
             roles: account.roles,
-            status: account.status.as_str().to_owned(),
+            status: Word(account.status),
             mfa_enabled: account.mfa_enabled,
             email_verified: account.email_verified,
             created_at: rfc3339(account.created_at),
             last_login_at: last_login_at.map(rfc3339),
-            password_expires_at: None,
         }
-    }
-
-    /// The same with the end of its password, where passwords have one.
-    pub fn told(state: &AppState, account: Account, last_login_at: Option<Timestamp>) -> Self {
-        let password_expires_at = state.identity.password_expires_at(&account).map(rfc3339);
-        Self { password_expires_at, ..Self::of(account, last_login_at) }
     }
 }
 
-/// A time as RFC 3339 in UTC.
+/// Returns the time as RFC 3339 in UTC.
 pub fn rfc3339(time: Timestamp) -> String {
     time.to_string()
 }
@@ -82,15 +76,30 @@ pub enum TokenDelivery {
     Body,
 }
 
+/// That there is a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionStatus {
+    /// The person is signed in.
+    Authenticated,
+}
+
+/// How an access token is sent (RFC 6750).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub enum TokenType {
+    /// As `Authorization: Bearer`.
+    Bearer,
+}
+
 /// A session that just began.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SessionAnswer {
     /// Always `authenticated`.
-    pub status: &'static str,
+    pub status: SessionStatus,
     /// A JWT to be sent as `Authorization: Bearer`.
     pub access_token: String,
     /// Always `Bearer`.
-    pub token_type: &'static str,
+    pub token_type: TokenType,
     /// How long the access token lives, in seconds.
     pub expires_in: u64,
     /// With `token_delivery: "body"` only.
@@ -105,7 +114,7 @@ pub struct SessionAnswer {
 }
 
 impl SessionAnswer {
-    /// The answer to a finished sign-in, with the headers that belong to it.
+    /// Returns the response to a finished sign-in, with the headers that belong to it; fails if a token cannot be a cookie.
     pub fn of(state: &AppState, session: SignedIn) -> Result<(HeaderMap, Json<Self>), Problem> {
         let delivery = if session.token_in_body { TokenDelivery::Body } else { TokenDelivery::Cookie };
         let (mut headers, refresh_token) = session_headers(state, &session.refresh, delivery)?;
@@ -117,24 +126,24 @@ impl SessionAnswer {
             }
         };
         let answer = Self {
-            status: "authenticated",
+            status: SessionStatus::Authenticated,
             access_token: session.access_token,
-            token_type: "Bearer",
+            token_type: TokenType::Bearer,
             expires_in: session.expires_in.as_secs(),
             refresh_token,
             device_token,
-            user: User::told(state, session.account, Some(session.at)),
+            user: User::of(state, session.account, Some(session.at)),
         };
         Ok((headers, Json(answer)))
     }
 }
 
-/// Headers that make a browser a known device.
+/// Returns the headers that make a browser a known device.
 pub fn device_headers(state: &AppState, token: &SecretString) -> Result<HeaderMap, Problem> {
     Ok([(SET_COOKIE, device_cookie::set(&state.settings.public_url, token)?)].into_iter().collect())
 }
 
-/// Headers that hand a refresh token to a browser, or what goes into the body for a program.
+/// Returns the headers that hand a refresh token to a browser, or the token for the body of a program.
 pub fn session_headers(
     state: &AppState,
     grant: &RefreshGrant,

@@ -66,7 +66,7 @@ impl std::str::FromStr for PublicUrl {
     }
 }
 
-/// What this crate is told at the start.
+/// The settings of this crate.
 #[derive(Debug, Clone)]
 pub struct HttpSettings {
     /// Where clients reach the service.
@@ -76,7 +76,7 @@ pub struct HttpSettings {
 }
 
 impl HttpSettings {
-    /// Reads and checks them.
+    /// Reads and checks them; fails with the name of the variable that cannot be used.
     pub fn read(environment: &Environment) -> Result<Self, Misconfigured> {
         let public_url: PublicUrl = environment.parse(&PUBLIC_URL)?;
         let origins: Origins = environment.parse(&ALLOWED_ORIGINS)?;

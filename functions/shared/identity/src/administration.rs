@@ -10,8 +10,9 @@ use portcullis_store::{
 use crate::access::Caller;
 use crate::confirmation::confirmations;
 use crate::email::Email;
-use crate::error::{Error, InvalidField};
+use crate::error::Error;
 use crate::foreign_hash::ImportedHash;
+use crate::invalid::{Field, InvalidField};
 use crate::password::Password;
 use crate::person::{PersonName, PhoneNumber, Username};
 use crate::{Identity, Origin};
@@ -125,9 +126,11 @@ impl Identity {
         let found = if let Ok(id) = name.parse::<AccountId>() {
             return self.account_by_id(id).await;
         } else if name.contains('@') {
-            self.store.credentials_by_email(Email::parse(name)?.as_str()).await?
+            let email = Email::parse(name).map_err(|invalid| invalid.of(Field::Email))?;
+            self.store.credentials_by_email(email.as_str()).await?
         } else {
-            self.store.credentials_by_username(&Username::parse(name)?.0).await?
+            let username = Username::parse(name).map_err(|invalid| invalid.of(Field::Username))?;
+            self.store.credentials_by_username(&username.0).await?
         };
         Ok(found.ok_or(Error::NotFound)?.account)
     }
@@ -310,7 +313,7 @@ impl Identity {
     }
 
     fn check_roles(&self, roles: &[String]) -> Result<(), Error> {
-        let invalid = |detail: String| Err(Error::Invalid(InvalidField::new("/roles", detail)));
+        let invalid = |detail: String| Err(Error::Invalid(InvalidField::new(Field::Roles, detail)));
         if roles.len() > MOST_ROLES {
             return invalid(format!("at most {MOST_ROLES} roles"));
         }

@@ -18,7 +18,8 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use zeroize::Zeroizing;
 
 use crate::access::Caller;
-use crate::error::{Error, InvalidField};
+use crate::error::Error;
+use crate::invalid::{Field, InvalidField, InvalidValue, read_by_parsing};
 use crate::letters::Letter;
 use crate::principal::{KeyHolder, is_for_keys};
 use crate::{Identity, Origin, sealing};
@@ -32,15 +33,18 @@ const NOTED_EVERY: Duration = Duration::from_mins(1);
 const LONGEST_LIFE: Duration = Duration::from_hours(10 * 366 * 24);
 
 /// What a person calls a key: 1 to 100 characters.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub struct ApiKeyName(pub(crate) String);
 
 impl ApiKeyName {
     /// Reads what a person typed.
-    pub fn parse(typed: &str) -> Result<Self, Error> {
-        crate::person::printable("/name", typed, 100).map(Self)
+    pub fn parse(typed: &str) -> Result<Self, InvalidValue> {
+        crate::person::printable(typed, 100).map(Self)
     }
 }
+
+read_by_parsing!(ApiKeyName);
 
 /// A key somebody wants.
 #[derive(Debug)]
@@ -264,7 +268,7 @@ fn check_expiry(wanted: Option<Timestamp>, now: Timestamp) -> Result<(), Error> 
     match wanted {
         Some(end) if end <= now || end > now + LONGEST_LIFE => {
             let detail = "must lie ahead, and at most ten years";
-            Err(Error::Invalid(InvalidField::new("/expires_at", detail)))
+            Err(Error::Invalid(InvalidField::new(Field::ExpiresAt, detail)))
         }
         _ => Ok(()),
     }
@@ -292,5 +296,5 @@ fn answer_context(account: AccountId) -> EncryptionContext {
 }
 
 fn invalid_scopes(detail: impl Into<String>) -> Error {
-    Error::Invalid(InvalidField::new("/scopes", detail))
+    Error::Invalid(InvalidField::new(Field::Scopes, detail))
 }

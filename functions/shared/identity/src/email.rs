@@ -1,6 +1,6 @@
 //! E-mail addresses in their one canonical form.
 
-use crate::error::{Error, InvalidField};
+use crate::invalid::{InvalidValue, read_by_parsing};
 
 /// RFC 5321, section 4.5.3.1.
 const LONGEST_LOCAL_PART: usize = 64;
@@ -10,15 +10,14 @@ const LOCAL_PUNCTUATION: &str = "!#$%&'*+-/=?^_`{|}~.";
 
 /// An address: ASCII local part, domain as A-labels, all lower case. Two people never share one, and letters that only
 /// look alike never lead from one to another, because a local part outside ASCII is refused rather than folded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub struct Email(String);
 
 impl Email {
-    /// Reads what a person typed.
-    pub fn parse(typed: &str) -> Result<Self, Error> {
-        canonical(typed.trim())
-            .map(Self)
-            .map_err(|detail| Error::Invalid(InvalidField::new("/email", detail)))
+    /// Returns the canonical form of what a person typed; fails if that is no address, or only looks like one.
+    pub fn parse(typed: &str) -> Result<Self, InvalidValue> {
+        canonical(typed.trim()).map(Self).map_err(InvalidValue::new)
     }
 
     /// The canonical form.
@@ -26,6 +25,8 @@ impl Email {
         &self.0
     }
 }
+
+read_by_parsing!(Email);
 
 fn canonical(typed: &str) -> Result<String, &'static str> {
     let (local, domain) = typed.rsplit_once('@').ok_or("an address has the form name@example.com")?;

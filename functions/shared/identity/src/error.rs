@@ -1,37 +1,23 @@
-//! What an operation may answer instead of its result.
+//! Why an operation returns an error instead of its result.
 
 use std::time::Duration;
 
 use portcullis_platform::{EntropyUnavailable, KeyWrapError};
 use portcullis_store::{Contended, StoreError};
 
+use crate::invalid::InvalidField;
 use crate::session_token::SessionToken;
-
-/// One value of a request that cannot be accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InvalidField {
-    /// JSON Pointer (RFC 6901) to the value.
-    pub pointer: &'static str,
-    /// What is wrong with it and what would do; never the value itself.
-    pub detail: String,
-}
-
-impl InvalidField {
-    pub(crate) fn new(pointer: &'static str, detail: impl Into<String>) -> Self {
-        Self { pointer, detail: detail.into() }
-    }
-}
 
 /// Why an operation was refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A value of the request cannot be accepted.
-    #[error("invalid {}", .0.pointer)]
+    #[error("invalid {}", .0.field)]
     Invalid(InvalidField),
     /// The password is too easy to guess, too short or too long; the text is advice for the person.
     #[error("weak password")]
     WeakPassword(String),
-    /// Wrong address, wrong password or an account that may not be used: nobody outside learns which.
+    /// Wrong address, wrong password or an account that may not be used: clients do not learn which.
     #[error("invalid credentials")]
     InvalidCredentials,
     /// The password that confirms an operation is wrong.
@@ -79,10 +65,10 @@ pub enum Error {
     /// There is no second factor, or none that waits to be proven.
     #[error("no second factor is set up")]
     MfaNotSetUp,
-    /// There were too many wrong tries; nothing is looked at for a while, not even what is right.
+    /// Throttled: there were too many failed attempts, and for a while none is checked, not even a right one.
     #[error("too many attempts")]
     TooManyAttempts {
-        /// How long.
+        /// How long until the next attempt is checked.
         retry_after: Duration,
     },
     /// Another account has the address.
@@ -94,7 +80,7 @@ pub enum Error {
     /// The idempotency key was used for another request.
     #[error("idempotency key reused")]
     IdempotencyKeyReused,
-    /// Nobody would be left to administer.
+    /// It would leave no administrator.
     #[error("the last administrator")]
     LastAdmin,
     /// What was asked for does not exist, or not for this caller.
@@ -106,7 +92,7 @@ pub enum Error {
     /// Others changed the same record again and again.
     #[error("a record changed too often while it was decided on")]
     Contended,
-    /// The keeper of the master key failed.
+    /// The provider of the master key failed.
     #[error(transparent)]
     KeyWrap(#[from] KeyWrapError),
     /// The store failed.
@@ -115,7 +101,7 @@ pub enum Error {
     /// There was no randomness.
     #[error(transparent)]
     Entropy(#[from] EntropyUnavailable),
-    /// Something that cannot happen did; somebody must look.
+    /// Something that cannot happen did; an operator must look.
     #[error("{0}")]
     Internal(&'static str),
 }

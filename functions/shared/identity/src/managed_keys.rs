@@ -7,7 +7,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::administration::Operator;
 use crate::api_keys::{IssuedApiKey, MOST_KEYS, new_text};
-use crate::error::{Error, InvalidField};
+use crate::error::Error;
+use crate::invalid::{Field, InvalidField};
 use crate::{Identity, Origin};
 
 /// What such a key is called.
@@ -86,7 +87,7 @@ impl Identity {
 
     /// The id inside a clear key, if the key has the right form and is nobody's yet.
     async fn id_of_new_key(&self, text: &SecretString) -> Result<ApiKeyId, Error> {
-        let invalid = |detail| Error::Invalid(InvalidField::new("/api_key", detail));
+        let invalid = |detail| Error::Invalid(InvalidField::new(Field::ApiKey, detail));
         let malformed = || invalid("must have the form pk_<id>_<secret><checksum>");
         let shape = UnverifiedApiKey::parse(text.expose_secret()).ok_or_else(malformed)?;
         let id: ApiKeyId = format!("key_{}", shape.id()).parse().map_err(|_| malformed())?;

@@ -29,7 +29,8 @@ const CONTEXT: &[&str] = &[
 ];
 
 /// A password in Unicode normalization form C, so that the same keys give the same bytes on every keyboard.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(from = "SecretString")]
 pub struct Password(SecretString);
 
 impl Password {
@@ -80,6 +81,12 @@ impl Password {
             }
         }
         Err(Error::WeakPassword(advice))
+    }
+}
+
+impl From<SecretString> for Password {
+    fn from(typed: SecretString) -> Self {
+        Self::new(&typed)
     }
 }
 

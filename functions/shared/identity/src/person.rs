@@ -1,9 +1,10 @@
 //! What people and devices are called: short, printable text.
 
-use crate::error::{Error, InvalidField};
+use crate::invalid::{InvalidValue, read_by_parsing};
 
 /// The name of a person: 1 to 100 characters.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub struct PersonName(pub(crate) String);
 
 impl PersonName {
@@ -13,41 +14,44 @@ impl PersonName {
     }
 
     /// Reads what a person typed; space around it does not count.
-    pub fn parse(typed: &str) -> Result<Self, Error> {
-        printable("/name", typed, 100).map(Self)
+    pub fn parse(typed: &str) -> Result<Self, InvalidValue> {
+        printable(typed, 100).map(Self)
     }
 }
 
 /// A telephone number as its owner writes it: up to 32 digits, spaces and `+-().`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub struct PhoneNumber(pub(crate) String);
 
 impl PhoneNumber {
     /// Reads what a person typed.
-    pub fn parse(typed: &str) -> Result<Self, Error> {
-        let number = printable("/phone", typed, 32)?;
+    pub fn parse(typed: &str) -> Result<Self, InvalidValue> {
+        let number = printable(typed, 32)?;
         let allowed = number.chars().all(|letter| letter.is_ascii_digit() || " +-().".contains(letter));
         if allowed && number.chars().any(|letter| letter.is_ascii_digit()) {
             Ok(Self(number))
         } else {
-            Err(invalid("/phone", "a telephone number has digits, spaces and + - ( ) . only"))
+            Err(InvalidValue::new("a telephone number has digits, spaces and + - ( ) . only"))
         }
     }
 }
 
 /// What a person calls a device: 1 to 100 characters.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub struct DeviceName(pub(crate) String);
 
 impl DeviceName {
     /// Reads what a person typed.
-    pub fn parse(typed: &str) -> Result<Self, Error> {
-        printable("/device_name", typed, 100).map(Self)
+    pub fn parse(typed: &str) -> Result<Self, InvalidValue> {
+        printable(typed, 100).map(Self)
     }
 }
 
 /// A second name to sign in with: 3 to 32 of `a-z 0-9 . _ -`, beginning with a letter. It never looks like an address.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub struct Username(pub(crate) String);
 
 impl Username {
@@ -57,7 +61,7 @@ impl Username {
     }
 
     /// Reads what a person typed; capitals do not count.
-    pub fn parse(typed: &str) -> Result<Self, Error> {
+    pub fn parse(typed: &str) -> Result<Self, InvalidValue> {
         let name = typed.trim().to_ascii_lowercase();
         let allowed =
             |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "._-".contains(letter);
@@ -65,22 +69,22 @@ impl Username {
         if (3..=32).contains(&name.len()) && begins_well && name.chars().all(allowed) {
             Ok(Self(name))
         } else {
-            Err(invalid("/username", "3 to 32 of a-z, 0-9, `.`, `_` and `-`, beginning with a letter"))
+            Err(InvalidValue::new("3 to 32 of a-z, 0-9, `.`, `_` and `-`, beginning with a letter"))
         }
     }
 }
 
-pub(crate) fn printable(pointer: &'static str, typed: &str, most: usize) -> Result<String, Error> {
+read_by_parsing!(PersonName, PhoneNumber, DeviceName, Username);
+
+/// Returns the text without the space around it; fails unless that is 1 to `most` characters, none of them a control
+/// character.
+pub(crate) fn printable(typed: &str, most: usize) -> Result<String, InvalidValue> {
     let text = typed.trim();
     let length = text.chars().count();
     if length == 0 || length > most || text.chars().any(char::is_control) {
-        return Err(invalid(pointer, &format!("1 to {most} printable characters are needed")));
+        return Err(InvalidValue::new(format!("1 to {most} printable characters are needed")));
     }
     Ok(text.to_owned())
-}
-
-fn invalid(pointer: &'static str, detail: &str) -> Error {
-    Error::Invalid(InvalidField::new(pointer, detail))
 }
 
 #[cfg(test)]

@@ -1,50 +1,67 @@
 //! What accounts and readings of them are called.
 
-use crate::error::Error;
+use portcullis_identity::InvalidValue;
 
 /// What the broker calls the owner: 1 to 64 visible ASCII characters.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub struct BrokerUser(pub(crate) String);
 
 impl BrokerUser {
     /// Reads what a person typed.
-    pub fn parse(typed: &str) -> Result<Self, Error> {
+    pub fn parse(typed: &str) -> Result<Self, InvalidValue> {
         let text = typed.trim();
         if (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Ok(Self(text.to_owned()));
         }
-        Err(Error::invalid("/user_id_broker", "1 to 64 visible ASCII characters are needed"))
+        Err(InvalidValue::new("1 to 64 visible ASCII characters are needed"))
     }
 }
 
 /// What the owner calls the account: 1 to 100 characters.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub struct Label(pub(crate) String);
 
 impl Label {
     /// Reads what a person typed; space around it does not count.
-    pub fn parse(typed: &str) -> Result<Self, Error> {
+    pub fn parse(typed: &str) -> Result<Self, InvalidValue> {
         let text = typed.trim();
         let length = text.chars().count();
         if (1..=100).contains(&length) && !text.chars().any(char::is_control) {
             return Ok(Self(text.to_owned()));
         }
-        Err(Error::invalid("/label", "1 to 100 printable characters are needed"))
+        Err(InvalidValue::new("1 to 100 printable characters are needed"))
     }
 }
 
 /// What a service needs credentials for, one word for the audit trail: 1 to 64 of `a-z 0-9 . _ : -`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub struct Purpose(pub(crate) String);
 
 impl Purpose {
     /// Reads what a service says.
-    pub fn parse(text: &str) -> Result<Self, Error> {
+    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         let allowed =
             |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._:-".contains(&byte);
         if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
             return Ok(Self(text.to_owned()));
         }
-        Err(Error::invalid("/purpose", "1 to 64 of a-z, 0-9, `.`, `_`, `:` and `-` are needed"))
+        Err(InvalidValue::new("1 to 64 of a-z, 0-9, `.`, `_`, `:` and `-` are needed"))
     }
 }
+
+macro_rules! read_by_parsing {
+    ($($name:ident),+) => {
+        $(impl TryFrom<String> for $name {
+            type Error = InvalidValue;
+
+            fn try_from(text: String) -> Result<Self, InvalidValue> {
+                Self::parse(&text)
+            }
+        })+
+    };
+}
+
+read_by_parsing!(BrokerUser, Label, Purpose);

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use portcullis_identity::Field;
 use portcullis_platform::{BrokerHttp, Environment, Misconfigured, Variable};
 use secrecy::SecretString;
 
@@ -176,7 +177,7 @@ impl Brokers {
     pub(crate) fn known(&self, name: &str) -> Result<&dyn Broker, Error> {
         self.get(name).ok_or_else(|| {
             let names: Vec<&str> = self.names().collect();
-            Error::invalid("/broker", format!("must be one of {}", names.join(", ")))
+            Error::invalid(Field::Broker, format!("must be one of {}", names.join(", ")))
         })
     }
 

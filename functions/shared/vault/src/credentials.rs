@@ -1,8 +1,7 @@
 //! Broker credentials in the clear: types that zeroise and do not print.
 
+use portcullis_identity::InvalidValue;
 use secrecy::{ExposeSecret, SecretString};
-
-use crate::error::Error;
 
 /// Brokers' keys are at most some sixty characters.
 const LONGEST: usize = 256;
@@ -19,9 +18,14 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Reads what a person pasted; space around it does not count.
-    pub fn parse(api_key: &SecretString, api_secret: &SecretString) -> Result<Self, Error> {
-        Ok(Self { api_key: token("/api_key", api_key)?, api_secret: token("/api_secret", api_secret)? })
+    /// The pair of these two.
+    pub fn new(api_key: BrokerToken, api_secret: BrokerToken) -> Self {
+        Self { api_key: api_key.0, api_secret: api_secret.0 }
+    }
+
+    /// Reads what a person pasted; fails where one of the two is no [`BrokerToken`].
+    pub fn parse(api_key: &SecretString, api_secret: &SecretString) -> Result<Self, InvalidValue> {
+        Ok(Self::new(BrokerToken::parse(api_key)?, BrokerToken::parse(api_secret)?))
     }
 
     /// Enough of the key for its owner to recognise it by.
@@ -41,20 +45,41 @@ pub struct SessionCredentials {
     pub access_token: SecretString,
 }
 
-/// Visible ASCII, as every broker's keys and tokens are; nothing in it can end a header or a parameter early.
-pub(crate) fn token(pointer: &'static str, typed: &SecretString) -> Result<SecretString, Error> {
-    let text = typed.expose_secret().trim();
-    if text.is_empty() || text.len() > LONGEST || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Error::invalid(pointer, format!("1 to {LONGEST} visible ASCII characters are needed")));
+/// A key, secret or token of a broker: visible ASCII, as all of theirs are. Nothing in it can end a header or a parameter
+/// early.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(try_from = "SecretString")]
+pub struct BrokerToken(SecretString);
+
+impl BrokerToken {
+    /// Reads what a person pasted; space around it does not count.
+    pub fn parse(typed: &SecretString) -> Result<Self, InvalidValue> {
+        let text = typed.expose_secret().trim();
+        if text.is_empty() || text.len() > LONGEST || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(InvalidValue::new(format!("1 to {LONGEST} visible ASCII characters are needed")));
+        }
+        Ok(Self(text.into()))
     }
-    Ok(text.into())
+
+    /// The text, for the broker.
+    pub(crate) fn secret(&self) -> &SecretString {
+        &self.0
+    }
+}
+
+impl TryFrom<SecretString> for BrokerToken {
+    type Error = InvalidValue;
+
+    fn try_from(typed: SecretString) -> Result<Self, InvalidValue> {
+        Self::parse(&typed)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parsed(key: &str) -> Result<Credentials, Error> {
+    fn parsed(key: &str) -> Result<Credentials, InvalidValue> {
         Credentials::parse(&key.into(), &"secret-hunter2".into())
     }
 

@@ -1,8 +1,8 @@
-//! What an operation may answer instead of its result.
+//! Why an operation returns an error instead of its result.
 
 use std::time::Duration;
 
-use portcullis_identity::InvalidField;
+use portcullis_identity::{Field, InvalidField};
 use portcullis_platform::{EntropyUnavailable, KeyWrapError};
 use portcullis_store::{Contended, StoreError};
 
@@ -11,7 +11,7 @@ use crate::brokers::BrokerError;
 /// Why an operation was refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Who asks may not, or what they ask for cannot be; the same words as for everything that is not the vault's.
+    /// The caller may not do this, or a value cannot be accepted: an error that is not the vault's own.
     #[error(transparent)]
     Identity(#[from] portcullis_identity::Error),
     /// The person has as many trading accounts as one may have.
@@ -50,8 +50,8 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn invalid(pointer: &'static str, detail: impl Into<String>) -> Self {
-        Self::Identity(portcullis_identity::Error::Invalid(InvalidField { pointer, detail: detail.into() }))
+    pub(crate) fn invalid(field: Field, detail: impl Into<String>) -> Self {
+        Self::Identity(portcullis_identity::Error::Invalid(InvalidField { field, detail: detail.into() }))
     }
 
     pub(crate) fn not_found() -> Self {

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use portcullis_identity::{Caller, CredentialNews, Origin, StepUp};
+use portcullis_identity::{Caller, CredentialNews, Field, Origin, StepUp};
 use portcullis_store::{AuditKind, Round, StoredTradingAccount, TradingAccountId, TradingAccountStatus};
 
 use crate::Vault;
@@ -83,7 +83,7 @@ impl Vault {
     pub async fn unfreeze(&self, caller: &Caller, proof: &StepUp, origin: &Origin) -> Result<(), Error> {
         self.may(caller, "freeze")?;
         if caller.account.mfa_enabled && !matches!(proof, StepUp::Code(_)) {
-            return Err(Error::invalid("/code", "a code of the second factor is needed"));
+            return Err(Error::invalid(Field::Code, "a code of the second factor is needed"));
         }
         self.identity.confirm(caller, proof, origin).await?;
         let owner = caller.account.id;

@@ -30,7 +30,7 @@ use std::time::Duration;
 pub use account_fields::{BrokerUser, Label, Purpose};
 pub use accounts::{AccountChange, LinkRequest, TradingAccount};
 pub use brokers::{BrokerError, Brokers};
-pub use credentials::{Credentials, SessionCredentials};
+pub use credentials::{BrokerToken, Credentials, SessionCredentials};
 pub use error::Error;
 pub use freezing::{Frozen, FrozenAccount, SessionEnd};
 pub use marking::Mark;

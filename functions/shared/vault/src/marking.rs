@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis_identity::{Caller, Origin};
+use portcullis_identity::{Caller, Field, Origin};
 use portcullis_store::{Actor, AuditEvent, AuditKind, ProviderMark};
 
 use crate::Vault;
@@ -35,7 +35,7 @@ impl Vault {
         self.providers.known(name)?;
         if mark.lasts.is_zero() || mark.lasts > LONGEST {
             let detail = format!("must be 1 to {} seconds", LONGEST.as_secs());
-            return Err(Error::invalid("/expires_in", detail));
+            return Err(Error::invalid(Field::ExpiresIn, detail));
         }
         let expires_at = self.identity.clock.now() + mark.lasts;
         let status = mark.status.as_str();

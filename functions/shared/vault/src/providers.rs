@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::{join_all, try_join_all};
 use jiff::Timestamp;
+use portcullis_identity::InvalidValue;
 use portcullis_platform::{Clock, Entropy};
 use portcullis_store::{Outcomes, ProviderMark, Store};
 
@@ -35,7 +36,9 @@ const SLOW: u64 = 2_000;
     strum::EnumString,
     strum::IntoStaticStr,
     strum::VariantNames,
+    serde::Deserialize,
 )]
+#[serde(try_from = "String")]
 #[strum(serialize_all = "snake_case")]
 pub enum HealthStatus {
     /// As it should be.
@@ -50,6 +53,14 @@ impl HealthStatus {
     /// Returns the word in records and responses.
     pub fn as_str(self) -> &'static str {
         self.into()
+    }
+}
+
+impl TryFrom<String> for HealthStatus {
+    type Error = InvalidValue;
+
+    fn try_from(word: String) -> Result<Self, InvalidValue> {
+        word.parse().map_err(|_| InvalidValue::new("must be healthy, degraded or unhealthy"))
     }
 }
 

@@ -8,13 +8,12 @@ use portcullis_store::{
     AuditKind, BrokerSession, FreezableSwap, Round, StoredTradingAccount, TradingAccountId,
     TradingAccountStatus,
 };
-use secrecy::SecretString;
 
 use crate::Vault;
 use crate::accounts::status_at;
 use crate::brokers::{Broker, BrokerError};
 use crate::context::{Sealed, context};
-use crate::credentials::{SessionCredentials, token};
+use crate::credentials::{BrokerToken, SessionCredentials};
 use crate::error::Error;
 use crate::opening::Asked;
 use crate::parts;
@@ -88,11 +87,10 @@ impl Vault {
         &self,
         caller: &Caller,
         id: TradingAccountId,
-        request_token: &SecretString,
+        request_token: &BrokerToken,
         origin: &Origin,
     ) -> Result<Verification, Error> {
         self.may(caller, "verify")?;
-        let request_token = token("/request_token", request_token)?;
         let account = self.usable(caller, id).await?;
         let broker = self.brokers().of_record(&account.broker)?;
         let asked = Asked { owner: caller.account.id, id, origin, service: None };
@@ -103,7 +101,8 @@ impl Vault {
         self.note(AuditKind::CredentialsUsed, asked).await?;
 
         let now = self.identity.clock.now();
-        let exchange = broker.exchange(self.brokers().http.as_ref(), &credentials, &request_token, now);
+        let exchange =
+            broker.exchange(self.brokers().http.as_ref(), &credentials, request_token.secret(), now);
         let exchanged = self.providers.timed(broker.name(), exchange).await;
         let exchanged = exchanged.and_then(|session| {
             is_the_owners(&account, std::slice::from_ref(&session.user)).map(|()| session)

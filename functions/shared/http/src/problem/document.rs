@@ -56,15 +56,9 @@ impl FieldError {
     pub fn new(pointer: impl Into<String>, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { pointer: pointer.into(), detail: detail.into() }
     }
-
-    /// The same complaint about another value.
-    #[must_use]
-    pub fn pointing_to(self, pointer: &'static str) -> Self {
-        Self { pointer: pointer.to_owned(), ..self }
-    }
 }
 
-/// The one response every error is described by: `(status = 404, response = Problem)`.
+/// The one response every error is described by; routes name it through [`responses`](super::responses).
 impl<'r> ToResponse<'r> for Problem {
     fn response() -> (&'r str, RefOr<Response>) {
         let text = |about: &str| {

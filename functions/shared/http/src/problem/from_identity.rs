@@ -1,7 +1,6 @@
-//! What clients learn of the errors of `identity`: the one place where the two meet.
+//! What clients learn about the errors of `identity`: the one place where the two meet.
 
-use portcullis_identity::Error;
-use portcullis_identity::StoreError;
+use portcullis_identity::{Error, InvalidField, StoreError};
 use portcullis_platform::{KeyWrapError, with_causes};
 
 use super::{Code, Problem};
@@ -9,8 +8,10 @@ use super::{Code, Problem};
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let code = match error {
-            Error::Invalid(field) => return Self::invalid(field.pointer, field.detail),
-            Error::WeakPassword(advice) => return weak_password(advice),
+            Error::Invalid(InvalidField { field, detail }) => {
+                return Self::invalid(format!("/{field}"), detail);
+            }
+            Error::WeakPassword(advice) => return Self::weak_password("/password", advice),
             Error::WrongPassword => {
                 return Self::new(Code::Forbidden).with_detail("The password is not right.");
             }
@@ -51,12 +52,7 @@ impl From<Error> for Problem {
     }
 }
 
-fn weak_password(advice: String) -> Problem {
-    let error = super::FieldError::new("/password", advice.clone());
-    Problem::new(Code::WeakPassword).with_detail(advice).with_error(error)
-}
-
-/// The causes are for whoever is paged; the client gets the code alone.
+/// Logs the error with its causes for the operator; the client gets the code alone.
 fn logged(code: Code, error: &Error) -> Code {
     tracing::error!(error = with_causes(error), "a request failed");
     code

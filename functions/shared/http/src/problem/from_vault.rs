@@ -1,4 +1,4 @@
-//! What clients learn of the errors of `vault`: the one place where the two meet.
+//! What clients learn about the errors of `vault`: the one place where the two meet.
 
 use portcullis_vault::{BrokerError, Error};
 

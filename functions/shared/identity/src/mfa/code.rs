@@ -18,7 +18,8 @@ const PATIENCE: Patience = Patience {
 };
 
 /// What somebody typed where a code belongs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(from = "SecretString")]
 pub struct PresentedCode(Kind);
 
 #[derive(Debug, Clone)]
@@ -87,6 +88,12 @@ impl PresentedCode {
             Kind::Totp(code) => secret.step_of(code, unix_seconds(now)),
             Kind::Backup(_) | Kind::Neither => Ok(None),
         }
+    }
+}
+
+impl From<SecretString> for PresentedCode {
+    fn from(typed: SecretString) -> Self {
+        Self::new(&typed)
     }
 }
 

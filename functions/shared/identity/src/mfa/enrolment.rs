@@ -11,7 +11,8 @@ use super::code::check_patience;
 use super::totp::{TotpEnrolment, TotpSecret};
 use super::{PresentedCode, context};
 use crate::access::Caller;
-use crate::error::{Error, InvalidField};
+use crate::error::Error;
+use crate::invalid::{Field, InvalidField};
 use crate::letters::Letter;
 use crate::password::Password;
 use crate::{Identity, Origin, sealing};
@@ -158,5 +159,5 @@ impl Identity {
 }
 
 fn code_is_needed() -> InvalidField {
-    InvalidField::new("/code", "a code of the present second factor is needed to set up another one")
+    InvalidField::new(Field::Code, "a code of the present second factor is needed to set up another one")
 }

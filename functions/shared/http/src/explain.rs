@@ -7,20 +7,22 @@ use std::borrow::Cow;
 
 use serde_path_to_error::{Path, Segment};
 
+use portcullis_identity::InvalidValue;
+
 use crate::FieldError;
 
-/// Where the fault is and what would do.
-pub(super) fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> FieldError {
+/// Returns where the fault of a body is and what would do.
+pub(crate) fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> FieldError {
     let pointer = pointer(error.path());
     let message = error.inner().to_string();
-    if let Some(field) = missing_field(&message) {
+    if let Some(field) = quoted_name(&message, "missing field `") {
         return FieldError::new(format!("{pointer}/{}", escape(field)), "is required");
     }
     FieldError::new(pointer, wanted(&message))
 }
 
-/// A JSON Pointer (RFC 6901) for the way serde went.
-fn pointer(path: &Path) -> String {
+/// Returns the JSON Pointer (RFC 6901) for the way serde went.
+pub(crate) fn pointer(path: &Path) -> String {
     path.iter()
         .filter_map(|segment| match segment {
             Segment::Seq { index } => Some(format!("/{index}")),
@@ -36,11 +38,16 @@ fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
-fn missing_field(message: &str) -> Option<&str> {
-    message.strip_prefix("missing field `")?.split_once('`').map(|(field, _)| field)
+/// Returns the name that serde put between backticks after these words.
+pub(crate) fn quoted_name<'a>(message: &'a str, words: &str) -> Option<&'a str> {
+    message.strip_prefix(words)?.split_once('`').map(|(name, _)| name)
 }
 
 fn wanted(message: &str) -> Cow<'static, str> {
+    if let Some(detail) = message.strip_prefix(InvalidValue::PREFIX) {
+        // Our own types put what would do into words, and never repeat the value.
+        return Cow::Owned(before_position(detail).to_owned());
+    }
     let Some(expected) = expected(message) else { return Cow::Borrowed(GENERAL) };
     if message.starts_with("unknown variant `") {
         // The variants are named by our own types; the value stands before them, and is left out.
@@ -60,7 +67,7 @@ fn wanted(message: &str) -> Cow<'static, str> {
     })
 }
 
-const GENERAL: &str = "is not a usable value";
+pub(crate) const GENERAL: &str = "is not a usable value";
 
 /// What serde says it wanted: the text after the *last* "expected", since the quoted value before it can contain the
 /// word too.
@@ -68,13 +75,19 @@ fn expected(message: &str) -> Option<&str> {
     const SHAPES: [&str; 4] = ["invalid type: ", "invalid value: ", "invalid length ", "unknown variant `"];
     let known = SHAPES.iter().any(|shape| message.starts_with(shape));
     let (_, expected) = message.rsplit_once(", expected ").filter(|_| known)?;
-    Some(expected.rsplit_once(" at line ").map_or(expected, |(expected, _)| expected))
+    Some(before_position(expected))
+}
+
+/// Returns the message without the place that `serde_json` adds to it.
+fn before_position(message: &str) -> &str {
+    message.rsplit_once(" at line ").map_or(message, |(message, _)| message)
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
+    use portcullis_identity::{Email, Password, Username};
     use serde::Deserialize;
     use serde::de::{DeserializeOwned, Error};
 
@@ -133,6 +146,34 @@ mod tests {
     fn a_choice_is_told_its_alternatives_and_not_what_it_said() {
         let told = told::<Delivery>(r#""hunter2`, expected `hunter2""#);
         assert_eq!(told, owned("", "must be `body` or `cookie`"));
+    }
+
+    /// A body as routes have them, whose types check what they hold.
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "only what is refused matters")]
+    struct Checked {
+        email: Email,
+        password: Password,
+        username: Option<Username>,
+    }
+
+    #[test]
+    fn what_a_type_of_ours_refuses_is_told_in_its_own_words_at_its_own_place() {
+        let named = |body: &str| told::<Checked>(body);
+        assert_eq!(
+            named(r#"{"email":"hunter2","password":"x"}"#),
+            owned("/email", "an address has the form name@example.com")
+        );
+        assert_eq!(
+            named("{\n\"email\":\"a@b.example\",\"password\":\"x\",\"username\":\"hunter2 at line 1\"}"),
+            owned("/username", "3 to 32 of a-z, 0-9, `.`, `_` and `-`, beginning with a letter")
+        );
+        assert_eq!(named(r#"{"email":7,"password":"x"}"#), owned("/email", "must be a string"));
+        assert_eq!(
+            named(r#"{"email":"a@b.example","password":["x"]}"#),
+            owned("/password", "must be a string")
+        );
+        assert_eq!(named(r#"{"email":"a@b.example"}"#), owned("/password", "is required"));
     }
 
     #[test]

@@ -1,0 +1,100 @@
+//! Words that stand for a state, as enums that the OpenAPI document lists.
+//!
+//! The enums of the operations know nothing of HTTP. A [`Word`] writes one of them into a response and describes it.
+
+use std::borrow::Cow;
+
+use portcullis_identity::{AccountStatus, Decision};
+use portcullis_vault::{HealthStatus, SessionEnd, TradingAccountStatus};
+use serde::{Serialize, Serializer};
+use strum::VariantNames;
+use utoipa::openapi::schema::{ObjectBuilder, Schema};
+use utoipa::openapi::{RefOr, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+/// An enum that stands in responses as a word.
+pub trait Words: VariantNames + Copy + Into<&'static str> {
+    /// The name of its schema.
+    const SCHEMA: &'static str;
+    /// What its words tell.
+    const DESCRIPTION: &'static str;
+}
+
+/// A value of such an enum, on its way into a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Word<E>(pub E);
+
+impl<E: Words> Serialize for Word<E> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.into())
+    }
+}
+
+impl<E: Words> PartialSchema for Word<E> {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some(E::DESCRIPTION))
+            .enum_values(Some(E::VARIANTS.iter().copied()))
+            .into()
+    }
+}
+
+impl<E: Words> ToSchema for Word<E> {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed(E::SCHEMA)
+    }
+}
+
+/// Whether an account may be used, in a response.
+pub type AccountStatusWord = Word<AccountStatus>;
+
+impl Words for AccountStatus {
+    const SCHEMA: &'static str = "AccountStatus";
+    const DESCRIPTION: &'static str = "Whether an account may be used.";
+}
+
+/// What is known of a trading account's credentials, in a response.
+pub type TradingAccountStatusWord = Word<TradingAccountStatus>;
+
+impl Words for TradingAccountStatus {
+    const SCHEMA: &'static str = "TradingAccountStatus";
+    const DESCRIPTION: &'static str = "What is known of a trading account's credentials.";
+}
+
+/// How a provider is, in a response.
+pub type HealthStatusWord = Word<HealthStatus>;
+
+impl Words for HealthStatus {
+    const SCHEMA: &'static str = "HealthStatus";
+    const DESCRIPTION: &'static str = "How a provider is.";
+}
+
+/// How a session at a broker ended, in a response.
+pub type SessionEndWord = Word<SessionEnd>;
+
+impl Words for SessionEnd {
+    const SCHEMA: &'static str = "SessionEnd";
+    const DESCRIPTION: &'static str = "How a session at a broker ended.";
+}
+
+/// Why something is allowed or not, in a response.
+pub type DecisionWord = Word<Decision>;
+
+impl Words for Decision {
+    const SCHEMA: &'static str = "Decision";
+    const DESCRIPTION: &'static str = "Why something is allowed or not.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_written_as_the_document_lists_it() {
+        assert_eq!(serde_json::to_string(&Word(Decision::NeverWithAKey)).unwrap(), r#""never_with_api_key""#);
+        let schema = serde_json::to_value(DecisionWord::schema()).unwrap();
+        let listed = ["granted", "not_granted_by_roles", "outside_scopes", "never_with_api_key"];
+        assert_eq!(schema["enum"], serde_json::json!(listed));
+    }
+}
