@@ -20,6 +20,7 @@ mod foreign_hash;
 mod gate;
 mod guessing;
 mod hashing;
+mod identity;
 mod invalid;
 mod key_derivation;
 mod keyring;
@@ -28,6 +29,7 @@ mod login;
 mod logout;
 mod managed_keys;
 mod mfa;
+mod origin;
 mod password;
 mod person;
 mod principal;
@@ -47,8 +49,6 @@ mod settings;
 mod sha256;
 mod verification;
 
-use std::sync::Arc;
-
 pub use access::Caller;
 pub use access_token::{SigningKey, VerificationKeys};
 pub use administration::{AccountRequest, Admin, FirstPassword, Listed, Operator, StandingUpdate};
@@ -58,12 +58,14 @@ pub use email::Email;
 pub use error::Error;
 pub use foreign_hash::{ImportedHash, UnusableHash};
 pub use hashing::{Argon2Settings, PasswordHasher};
+pub use identity::Identity;
 pub use invalid::{Field, InvalidField, InvalidValue};
 pub use keyring::{Keyring, UnusableSecret};
 pub use letters::CredentialNews;
 pub use login::{Login, LoginAttempt, LoginName, SignedIn};
 pub use logout::Logout;
 pub use mfa::{MfaChallenge, MfaConfirmation, MfaSignIn, PresentedCode, StepUp, TotpEnrolment};
+pub use origin::Origin;
 pub use password::Password;
 pub use person::{DeviceName, PersonName, PhoneNumber, Username};
 pub use principal::{Decision, KeyHolder, Principal};
@@ -78,8 +80,6 @@ pub use session_token::SessionToken;
 pub use sessions::SessionList;
 pub use settings::{IdentitySettings, VARIABLES};
 
-use portcullis_platform::{Clock, Entropy, KeyWrap, Mailer};
-use portcullis_store::Store;
 /// What operations give and take of the store's records, for callers that know the operations alone.
 pub use portcullis_store::{
     Account, AccountId, AccountStatus, ApiKey, ApiKeyId, AuditCursor, AuditFilter, AuditId, AuditPage,
@@ -87,40 +87,3 @@ pub use portcullis_store::{
 };
 /// What a policy is asked.
 pub use portcullis_verifier::policy::{Permission, PermissionError};
-use secrecy::SecretString;
-
-/// Everything an operation needs; made once at the start and shared by all requests.
-#[derive(Debug)]
-pub struct Identity {
-    /// Where records are.
-    pub store: Store,
-    /// What time it is.
-    pub clock: Arc<dyn Clock>,
-    /// Where random bytes come from.
-    pub entropy: Arc<dyn Entropy>,
-    /// Who keeps the master key of what is sealed.
-    pub key_wrap: Arc<dyn KeyWrap>,
-    /// Who delivers mail.
-    pub mailer: Arc<dyn Mailer>,
-    /// Where clients reach the service, for links in mail; never what a request says it is.
-    pub public_url: String,
-    /// Keys of tokens.
-    pub keyring: Keyring,
-    /// The threads that hash.
-    pub hasher: PasswordHasher,
-    /// Lifetimes, names and rules.
-    pub settings: IdentitySettings,
-}
-
-/// From where and in which request something was asked, for the audit trail and the list of sessions.
-#[derive(Debug, Clone, Default)]
-pub struct Origin {
-    /// Address of the client.
-    pub ip: Option<String>,
-    /// What the client calls itself.
-    pub user_agent: Option<String>,
-    /// The id of the request.
-    pub request_id: String,
-    /// The device's token of an earlier sign-in, unverified.
-    pub device: Option<SecretString>,
-}

@@ -1,0 +1,67 @@
+//! What the operations of this crate work with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_identity::{Identity, Origin};
+use portcullis_platform::{BrokerHttp, KeyWrap};
+use portcullis_store::{AccountId, AuditEvent, AuditKind, Store, TradingAccountId};
+
+use crate::brokers::Brokers;
+use crate::error::Error;
+use crate::providers::Providers;
+use crate::settings::VaultSettings;
+
+/// Everything an operation needs; made once at the start and shared by all requests.
+#[derive(Debug)]
+pub struct Vault {
+    /// People, their sessions and factors, and the services.
+    pub identity: Arc<Identity>,
+    /// The provider of the master key of credentials.
+    pub key_wrap: Arc<dyn KeyWrap>,
+    /// The brokers and how they are.
+    pub providers: Arc<Providers>,
+    /// How long credentials stay under one data key.
+    pub credential_max_age: Duration,
+}
+
+impl Vault {
+    /// Returns the vault beside these operations.
+    pub fn new(
+        identity: Arc<Identity>,
+        key_wrap: Arc<dyn KeyWrap>,
+        http: Arc<dyn BrokerHttp>,
+        settings: &VaultSettings,
+    ) -> Self {
+        let providers = Providers {
+            store: identity.store.clone(),
+            clock: Arc::clone(&identity.clock),
+            entropy: Arc::clone(&identity.entropy),
+            brokers: Brokers::new(http, settings.brokers.clone()),
+            others: settings.providers.clone(),
+        };
+        let credential_max_age = settings.credential_max_age;
+        Self { identity, key_wrap, providers: Arc::new(providers), credential_max_age }
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.identity.store
+    }
+
+    pub(crate) fn brokers(&self) -> &Brokers {
+        &self.providers.brokers
+    }
+
+    /// Returns an event of now about one trading account.
+    pub(crate) fn event(
+        &self,
+        kind: AuditKind,
+        owner: AccountId,
+        id: Option<TradingAccountId>,
+        origin: &Origin,
+    ) -> Result<AuditEvent, Error> {
+        let mut event = self.identity.audit_event(kind, owner, origin)?;
+        event.target = id.map(|id| id.to_string());
+        Ok(event)
+    }
+}
