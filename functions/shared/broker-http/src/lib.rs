@@ -1,7 +1,5 @@
-//! The way to brokers over TLS: `platform::BrokerHttp` for the laptop and the cloud alike.
-//!
-//! The crate is responsible for time limits, for the size of an answer, and for following no redirect: what a request
-//! carries is worth money. It knows no broker.
+//! Requests to brokers over TLS: `platform::BrokerHttp` for the local service and for AWS alike.
+#![doc = include_str!("../README.md")]
 
 use std::sync::OnceLock;
 use std::time::Duration;

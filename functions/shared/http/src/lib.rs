@@ -1,17 +1,4 @@
-//! What every HTTP route shares: errors as problem documents, strict JSON bodies, request ids, CORS, the refresh cookie.
-//!
-//! The crate is responsible for the rules the contract sets for every route, and for nothing that only one of them
-//! does. It must not know how anything is stored or which cloud it runs in: what it needs from outside it gets as the
-//! traits of `portcullis-platform`, and what is decided about people it asks of `portcullis-identity`.
-//!
-//! # Adding an endpoint
-//!
-//! 1. In the function's module, write a handler with `#[utoipa::path]` that takes [`Json`] or [`OptionalJson`], and what
-//!    it needs of [`SignedInCaller`], [`Client`], [`PathId`], [`Query`] and [`IdempotencyKey`], and returns
-//!    `Result<Json<_>, Problem>`. Its errors are named among its `responses` by the types of [`responses`]. Fields whose
-//!    text must have a form have a type that checks it: what it refuses is 422, with a JSON pointer to the field.
-//! 2. Add it to that module's `OpenApiRouter` with `routes!`. What runs the router wraps it once in [`finish`].
-//! 3. A failure the contract does not name yet is a new [`Code`]; the compiler lists what else must then be said.
+#![doc = include_str!("../README.md")]
 
 mod access_log;
 mod audit;

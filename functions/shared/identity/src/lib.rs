@@ -1,9 +1,5 @@
 //! The rules and operations of accounts, sessions and tokens.
-//!
-//! Each operation asks the time once, decides with pure rules, and calls the store for one access pattern; its errors
-//! say what the caller must face and carry their cause for whoever is paged. The crate knows no HTTP and no cloud: a
-//! handler translates into and out of it, and what it needs of the world comes in through `portcullis-platform`.
-//! To add an operation: a module here with a function on [`Identity`], its refusals in [`Error`].
+#![doc = include_str!("../README.md")]
 
 mod access;
 mod access_token;

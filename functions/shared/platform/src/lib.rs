@@ -1,8 +1,5 @@
 //! The outside world as traits: the time, randomness, secrets, key wrapping, mail and the process environment.
-//!
-//! Everything a test wants to decide comes in through here, and how the secrets of every deployment are made. The crate knows nothing of accounts, storage, HTTP or any
-//! cloud; `platform-embedded` implements the traits on local files, `platform-aws` on KMS, Secrets Manager and
-//! SES.
+#![doc = include_str!("../README.md")]
 
 mod broker_http;
 mod causes;

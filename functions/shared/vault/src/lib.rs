@@ -1,12 +1,5 @@
-//! The vault: trading accounts, the sealed credentials in them, who may read those, and how the brokers are.
-//!
-//! Credentials are sealed the moment they arrive and opened for two reasons only: a service with a right to them asks,
-//! or the broker is asked on the owner's behalf. Every opening leaves an event in the owner's audit trail before
-//! anything is released, and nothing in the clear is kept. The crate knows no HTTP surface and no cloud; brokers are
-//! reached through `platform::BrokerHttp`.
-//!
-//! To add a broker: a file in `brokers/` that implements [`Broker`](brokers::Broker) and says what it has to be told, and its
-//! name in the list beside the others.
+//! The vault: trading accounts, the sealed credentials in them, which services may read those, and the health of the brokers.
+#![doc = include_str!("../README.md")]
 
 mod account_fields;
 mod accounts;
