@@ -10,7 +10,7 @@ pub struct RequestHead {
     pub method: String,
     /// The address it was sent to.
     pub url: RequestUrl,
-    /// `Authorization`.
+    /// The value of `Authorization`: an access token, or nothing.
     pub authorization: String,
     /// `X-API-Key`.
     pub api_key: String,

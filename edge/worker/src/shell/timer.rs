@@ -14,7 +14,7 @@ pub(super) fn now() -> Millis {
     Date::now().as_millis()
 }
 
-/// Waits.
+/// Returns after this time; at once for zero.
 pub(super) async fn pause(time: Millis) {
     if time > 0 {
         Delay::from(Duration::from_millis(time)).await;

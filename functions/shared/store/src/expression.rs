@@ -61,7 +61,7 @@ impl Condition {
         Self::Compare(name, ">=", value)
     }
 
-    /// Both.
+    /// Returns the condition that holds when both do.
     pub(crate) fn and(self, other: Self) -> Self {
         Self::All(vec![self, other])
     }
