@@ -1,3 +1,4 @@
+//! What every HTTP route shares: errors as problem documents, strict JSON bodies, request ids, CORS, the refresh cookie.
 #![doc = include_str!("../README.md")]
 
 mod access_log;
