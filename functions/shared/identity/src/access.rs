@@ -21,7 +21,10 @@ pub struct Caller {
 impl Identity {
     /// The claims of an access token of ours that has not expired. Whether its session still lives is another question.
     pub(crate) fn claims(&self, token: &str) -> Result<Claims, Error> {
-        let expected = Expectations::new(self.settings.issuer.clone(), self.settings.audience.clone());
+        let expected = Expectations {
+            algorithms: self.keyring.verification.algorithms().to_vec(),
+            ..Expectations::new(self.settings.issuer.clone(), self.settings.audience.clone())
+        };
         let now = unix_seconds(self.clock.now());
         self.keyring.verification.verify(token, &expected, now).ok_or(Error::InvalidAccessToken)
     }

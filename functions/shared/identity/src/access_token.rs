@@ -2,41 +2,61 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{
-    KeyPair, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair,
-};
+use aws_lc_rs::signature::ParsedPublicKey;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use jsonwebtoken::jwk::{Jwk, PublicKeyUse, ThumbprintHash};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use portcullis_verifier::{Claims, Expectations, UnverifiedToken};
-use serde_json::json;
+use secrecy::{ExposeSecret, SecretSlice};
 
 use crate::error::Error;
+use crate::token_provider::{self, PrivateKey};
+
+#[cfg(test)]
+mod tests;
 
 /// A key that signs, ready for use.
 pub struct SigningKey {
-    key: RsaKeyPair,
+    encoded: EncodingKey,
+    parsed: Arc<PrivateKey>,
+    jwk: Jwk,
     kid: String,
     /// The header and its dot are the same for every token of the key.
     header: String,
-    random: SystemRandom,
 }
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SigningKey").field("kid", &self.kid).finish_non_exhaustive()
+        f.debug_struct("SigningKey")
+            .field("kid", &self.kid)
+            .field("algorithm", &self.parsed.algorithm())
+            .finish_non_exhaustive()
     }
 }
 
 impl SigningKey {
-    /// Reads an RSA private key, PKCS#8 in PEM. `None` if it is anything else.
+    /// Reads a private key, PKCS#8 in PEM: RSA, P-256 or Ed25519. `None` if it is anything else.
     pub fn from_pem(text: &[u8]) -> Option<Self> {
-        let parsed = pem::parse(text).ok().filter(|block| block.tag() == "PRIVATE KEY")?;
-        let key = RsaKeyPair::from_pkcs8(parsed.contents()).ok()?;
-        let kid = thumbprint(&key);
-        let header = BASE64URL.encode(json!({"alg": "RS256", "typ": "at+jwt", "kid": kid}).to_string()) + ".";
-        Some(Self { key, kid, header, random: SystemRandom::new() })
+        token_provider::install();
+        let block = pem::parse(text).ok().filter(|block| block.tag() == "PRIVATE KEY")?;
+        let der = SecretSlice::from(block.into_contents());
+        let key = PrivateKey::from_pkcs8(der.expose_secret())?;
+        let algorithm = key.algorithm();
+        let encoded = match &key {
+            PrivateKey::Rsa(_) => EncodingKey::from_rsa_pem(text).ok()?,
+            PrivateKey::P256(_) => EncodingKey::from_ec_der(der.expose_secret()),
+            // The library looks for the public key in the first version of the format only.
+            PrivateKey::Ed25519(key) => EncodingKey::from_ed_der(key.to_pkcs8v1().ok()?.as_ref()),
+        };
+        let mut jwk = Jwk::from_encoding_key(&encoded, algorithm).ok()?;
+        let kid = jwk.thumbprint(ThumbprintHash::SHA256).ok()?;
+        jwk.common.public_key_use = Some(PublicKeyUse::Signature);
+        jwk.common.key_id = Some(kid.clone());
+        let header = encoded_header(algorithm, &kid)?;
+        Some(Self { parsed: token_provider::keep_parsed(&encoded, key), encoded, jwk, kid, header })
     }
 
     /// RFC 7638 thumbprint of the public key.
@@ -44,52 +64,54 @@ impl SigningKey {
         &self.kid
     }
 
-    /// The public key as a JWK (RFC 7517).
-    pub fn jwk(&self) -> serde_json::Value {
-        let (n, e) = components(&self.key);
-        json!({"kty": "RSA", "use": "sig", "alg": "RS256", "kid": self.kid, "n": n, "e": e})
+    /// The algorithm it signs with.
+    pub fn algorithm(&self) -> Algorithm {
+        self.parsed.algorithm()
     }
 
-    /// A signed token of these claims. The library checks each signature against the public key before it lets it go,
-    /// so a fault while signing cannot give the key away.
+    /// The public key as a JWK (RFC 7517).
+    pub fn jwk(&self) -> &Jwk {
+        &self.jwk
+    }
+
+    /// Returns a signed token of these claims.
     pub(crate) fn sign(&self, claims: &Claims) -> Result<String, Error> {
         let payload =
             serde_json::to_vec(claims).map_err(|_| Error::Internal("claims could not be encoded"))?;
         let mut token = String::with_capacity(1024);
         token.push_str(&self.header);
         BASE64URL.encode_string(payload, &mut token);
-        let mut signature = vec![0; self.key.public_modulus_len()];
-        self.key
-            .sign(&RSA_PKCS1_SHA256, &self.random, token.as_bytes(), &mut signature)
+        let signature = jsonwebtoken::crypto::sign(token.as_bytes(), &self.encoded, self.algorithm())
             .map_err(|_| Error::Internal("signing an access token failed"))?;
         token.push('.');
-        BASE64URL.encode_string(signature, &mut token);
+        token.push_str(&signature);
         Ok(token)
     }
 }
 
-fn components(key: &RsaKeyPair) -> (String, String) {
-    let public = key.public_key();
-    let encode = |number: &[u8]| BASE64URL.encode(number);
-    (
-        encode(public.modulus().big_endian_without_leading_zero()),
-        encode(public.exponent().big_endian_without_leading_zero()),
-    )
-}
-
-fn thumbprint(key: &RsaKeyPair) -> String {
-    let (n, e) = components(key);
-    // RFC 7638, section 3.2: the required members in lexicographic order, no white space.
-    let canonical = format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#);
-    BASE64URL.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, canonical.as_bytes()))
+/// The first part of every token of a key, with its dot. By way of a [`serde_json::Value`] because that orders the
+/// members by name, as they have been in every token so far.
+fn encoded_header(algorithm: Algorithm, kid: &str) -> Option<String> {
+    let header =
+        Header { typ: Some("at+jwt".to_owned()), kid: Some(kid.to_owned()), ..Header::new(algorithm) };
+    let header = serde_json::to_value(header).ok()?;
+    Some(BASE64URL.encode(header.to_string()) + ".")
 }
 
 /// Every public key under which tokens are accepted, by key id.
-pub struct VerificationKeys(HashMap<String, ParsedPublicKey>);
+pub struct VerificationKeys {
+    keys: HashMap<String, VerificationKey>,
+    algorithms: Vec<portcullis_verifier::Algorithm>,
+}
+
+struct VerificationKey {
+    algorithm: portcullis_verifier::Algorithm,
+    key: ParsedPublicKey,
+}
 
 impl fmt::Debug for VerificationKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.keys.keys()).finish()
     }
 }
 
@@ -97,17 +119,36 @@ impl VerificationKeys {
     /// The public halves of these keys.
     pub fn of<'a>(keys: impl IntoIterator<Item = &'a SigningKey>) -> Self {
         let parsed = keys.into_iter().filter_map(|signing| {
-            let public = signing.key.public_key().as_ref();
-            Some((signing.kid.clone(), ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, public).ok()?))
+            let algorithm = match signing.algorithm() {
+                Algorithm::RS256 => portcullis_verifier::Algorithm::Rs256,
+                Algorithm::ES256 => portcullis_verifier::Algorithm::Es256,
+                Algorithm::EdDSA => portcullis_verifier::Algorithm::EdDSA,
+                _ => return None,
+            };
+            let key = signing.parsed.public_key()?;
+            Some((signing.kid.clone(), VerificationKey { algorithm, key }))
         });
-        Self(parsed.collect())
+        let keys: HashMap<_, _> = parsed.collect();
+        let mut algorithms = Vec::new();
+        for key in keys.values() {
+            if !algorithms.contains(&key.algorithm) {
+                algorithms.push(key.algorithm);
+            }
+        }
+        Self { keys, algorithms }
     }
 
-    /// The claims of a token that one of the keys signed and that is what `expected` says at `now`, Unix seconds.
+    /// The algorithms there are keys for.
+    pub fn algorithms(&self) -> &[portcullis_verifier::Algorithm] {
+        &self.algorithms
+    }
+
+    /// The claims of a token that one of the keys signed and that is what `expected` says at `now`, Unix seconds. A key
+    /// verifies tokens of its own algorithm only, whatever a token says of itself.
     pub fn verify(&self, token: &str, expected: &Expectations, now: u64) -> Option<Claims> {
         let token = UnverifiedToken::parse(token).ok()?;
-        let key = self.0.get(token.kid())?;
-        let valid = key.verify_sig(token.signing_input(), token.signature()).is_ok();
+        let key = self.keys.get(token.kid()).filter(|key| key.algorithm == token.algorithm())?;
+        let valid = key.key.verify_sig(token.signing_input(), token.signature()).is_ok();
         token.accept(valid, expected, now).ok()
     }
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use aws_lc_rs::hmac;
+use jsonwebtoken::jwk::JwkSet;
 use portcullis_platform::{SecretName, Secrets, SecretsError};
 use portcullis_store::Fingerprint;
 use secrecy::ExposeSecret;
-use serde_json::json;
 
 use crate::access_token::{SigningKey, VerificationKeys};
 use crate::error::Error;
@@ -50,7 +50,7 @@ impl Keyring {
         let parse = |pem: &secrecy::SecretSlice<u8>| {
             SigningKey::from_pem(pem.expose_secret()).ok_or(UnusableSecret::Malformed(
                 SecretName::TokenSigningKey,
-                "an RSA private key, PKCS#8 in PEM",
+                "a private key of RSA, P-256 or Ed25519, PKCS#8 in PEM",
             ))
         };
         let current = parse(&signing.current)?;
@@ -89,7 +89,7 @@ impl Keyring {
         let published = || std::iter::once(&current).chain(&others);
         Ok(Self {
             verification: VerificationKeys::of(published()),
-            jwks: json!({"keys": published().map(SigningKey::jwk).collect::<Vec<_>>()}).to_string(),
+            jwks: encoded_jwks(published())?,
             refresh_macs,
             device_macs,
             api_key_macs,
@@ -122,4 +122,12 @@ impl Keyring {
         fingerprint.copy_from_slice(context.sign().as_ref());
         fingerprint
     }
+}
+
+/// The JWK set of these keys. By way of a [`serde_json::Value`] because that orders the members of each key by name, as
+/// they have always been published.
+pub(crate) fn encoded_jwks<'a>(keys: impl Iterator<Item = &'a SigningKey>) -> Result<String, UnusableSecret> {
+    let set = JwkSet { keys: keys.map(|key| key.jwk().clone()).collect() };
+    let malformed = |_| UnusableSecret::Malformed(SecretName::TokenSigningKey, "a key that can be published");
+    serde_json::to_value(set).map(|set| set.to_string()).map_err(malformed)
 }

@@ -43,6 +43,7 @@ mod session_token;
 mod sessions;
 mod settings;
 mod sha256;
+mod token_provider;
 mod verification;
 
 pub use access::Caller;
