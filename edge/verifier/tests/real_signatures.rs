@@ -116,7 +116,7 @@ fn the_public_key_is_not_a_shared_secret() {
         let mut header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::HS256);
         header.typ = Some("at+jwt".into());
         header.kid = Some(KID.into());
-        let key = jsonwebtoken::EncodingKey::from_secret(&secret);
+        let key = jsonwebtoken::EncodingKey::from_secret(&secret).unwrap();
         let forged = jsonwebtoken::encode(&header, &alice(), &key).unwrap();
         assert_eq!(issuer.accept(&forged), Err(Rejection::AlgorithmNotAllowed));
     }

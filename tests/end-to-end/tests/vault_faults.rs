@@ -20,7 +20,7 @@ use portcullis_http::Problem;
 use portcullis_identity::{Caller, Origin, StepUp, StoreError};
 use portcullis_platform::{BrokerAnswer, BrokerHttp, BrokerRequest, BrokerUnreachable, Clock, Environment};
 use portcullis_vault::{
-    BrokerUser, Credentials, Error, LinkRequest, Purpose, ReleasedCredentials, TradingAccountId,
+    BrokerToken, BrokerUser, Credentials, Error, LinkRequest, Purpose, ReleasedCredentials, TradingAccountId,
     TradingAccountStatus, Vault, VaultSettings,
 };
 use rand::rngs::StdRng;
@@ -367,12 +367,13 @@ async fn without_the_keeper_of_the_master_key_every_answer_is_503_and_nothing_ch
     let before = scene.world.items("ACC#").await;
     let events = scene.told().await;
     scene.world.key_wrap.set_down(true);
+    let request_token = BrokerToken::parse(&"token".into()).unwrap();
     let answers = [
         answered(scene.link(1).await),
         answered(scene.read(id).await),
         answered(vault.replace_credentials(asha, id, &credentials("another"), &origin).await),
         answered(vault.verify(asha, id, &origin).await),
-        answered(vault.begin_session(asha, id, &"token".into(), &origin).await),
+        answered(vault.begin_session(asha, id, &request_token, &origin).await),
         answered(vault.reseal_all(scene.world.clock.now()).await),
     ];
     assert_eq!(answers, [(503, true); 6]);
