@@ -3,66 +3,18 @@
 //! The two rows carry the same account and are only ever written together, so that a sign-in needs one read and neither
 //! row can be ahead of the other.
 
-use aws_sdk_dynamodb::types::AttributeValue;
-use jiff::Timestamp;
-
-use crate::administration::{add_admin, remove_admin};
+use crate::account::{Account, read_account, write_account};
+use crate::admins::{add_admin, remove_admin};
 use crate::audit::{AuditEvent, ChainEnd};
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::expression::{Condition, Update};
 use crate::id::{AccountId, SessionId};
 use crate::idempotency::{self, FirstRegistration, IdempotentRequest};
-use crate::item::{Attributes, ItemReader, ItemWriter, text, texts, time, ttl};
-use crate::keys::{self, Key, LIST_PARTITION, LIST_SORT, SHARDS};
-use crate::revocations::RevocationEntry;
+use crate::item::{Attributes, ItemReader, ItemWriter, text, ttl};
+use crate::keys::{self, LIST_PARTITION, LIST_SORT, SHARDS};
+use crate::revocation_entry::RevocationEntry;
 use crate::transaction::{Outdated, Transaction};
-
-/// A person's account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
-    /// The account's id.
-    pub id: AccountId,
-    /// Canonical address; unique.
-    pub email: String,
-    /// Second login name, canonical; unique.
-    pub username: Option<String>,
-    /// What the person is called.
-    pub name: String,
-    /// Telephone number as given.
-    pub phone: Option<String>,
-    /// Names of roles in the policy.
-    pub roles: Vec<String>,
-    /// Whether the account may be used.
-    pub status: AccountStatus,
-    /// Whether a second factor is asked for.
-    pub mfa_enabled: bool,
-    /// Whether the address was shown to be the person's.
-    pub email_verified: bool,
-    /// Sessions of an older epoch are dead.
-    pub epoch: u64,
-    /// When the password was chosen.
-    pub password_changed_at: Timestamp,
-    /// When the account was made.
-    pub created_at: Timestamp,
-}
-
-/// Whether an account may be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr, strum::VariantNames)]
-#[strum(serialize_all = "snake_case")]
-pub enum AccountStatus {
-    /// It may.
-    Active,
-    /// Somebody switched it off.
-    Disabled,
-}
-
-impl AccountStatus {
-    /// Returns the word in records and responses.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
 
 /// All that a sign-in needs.
 #[derive(Debug, Clone)]
@@ -292,41 +244,6 @@ fn profile(account: &Account) -> Attributes {
         .set(LIST_PARTITION, text(keys::people(account.id.shard(u16::from(SHARDS)))))
         .set(LIST_SORT, text(account.id.to_string()))
         .finish()
-}
-
-fn write_account(account: &Account, key: &Key) -> ItemWriter {
-    ItemWriter::new(key)
-        .set("account", text(account.id.to_string()))
-        .set("email", text(&account.email))
-        .set_some("username", account.username.as_deref().map(text))
-        .set("full_name", text(&account.name))
-        .set_some("phone", account.phone.as_deref().map(text))
-        .set("roles", texts(&account.roles))
-        .set("account_status", text(account.status.as_str()))
-        .set("mfa_enabled", AttributeValue::Bool(account.mfa_enabled))
-        .set("email_verified", AttributeValue::Bool(account.email_verified))
-        .set("epoch", crate::item::number(account.epoch))
-        .set("password_changed_at", time(account.password_changed_at))
-        .set("created_at", time(account.created_at))
-}
-
-pub(crate) fn read_account(reader: &mut ItemReader) -> Result<Account, StoreError> {
-    let created_at = reader.time("created_at")?;
-    Ok(Account {
-        id: reader.parsed("account")?,
-        email: reader.text("email")?,
-        username: reader.text_if_any("username")?,
-        name: reader.text("full_name")?,
-        phone: reader.text_if_any("phone")?,
-        roles: reader.texts("roles")?,
-        status: reader.parsed("account_status")?,
-        mfa_enabled: reader.flag("mfa_enabled")?,
-        email_verified: reader.flag("email_verified")?,
-        epoch: reader.number("epoch")?,
-        // Rows of before the time of the choice was noted have the password they were made with.
-        password_changed_at: reader.time_if_any("password_changed_at")?.unwrap_or(created_at),
-        created_at,
-    })
 }
 
 fn read_credentials(mut reader: ItemReader) -> Result<Credentials, StoreError> {

@@ -6,10 +6,11 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_dynamodb::types::KeysAndAttributes;
 use jiff::Timestamp;
 
-use crate::accounts::{Account, AccountStatus, read_account};
+use crate::account::{Account, AccountStatus, is_admin, read_account};
+use crate::admins::{add_admin, remove_admin};
 use crate::audit::{AuditEvent, ChainEnd, of_shards};
 use crate::connection::Store;
 use crate::error::StoreError;
@@ -23,8 +24,6 @@ use crate::revocations::{AccountChange, Raise};
 use crate::sign_ins::SignIns;
 use crate::transaction::Transaction;
 
-/// The role of administrators.
-pub const ADMIN_ROLE: &str = "admin";
 /// `BatchGetItem` takes this many keys.
 const BATCH: usize = 100;
 /// Rounds for what a batch left over.
@@ -58,42 +57,6 @@ pub struct AccountPage {
     pub next: Option<AccountId>,
 }
 
-impl Account {
-    /// Whether it counts as an administrator.
-    pub fn is_active_admin(&self) -> bool {
-        is_admin(&self.roles, self.status)
-    }
-}
-
-fn is_admin(roles: &[String], status: AccountStatus) -> bool {
-    status == AccountStatus::Active && roles.iter().any(|role| role == ADMIN_ROLE)
-}
-
-fn member(id: AccountId) -> AttributeValue {
-    AttributeValue::Ss(vec![id.to_string()])
-}
-
-/// Takes an account from the administrators, if another one stays. Two who demote each other at the same time meet in
-/// this row: DynamoDB lets one of the two transactions through, and the other one's condition sees what it left.
-pub(crate) fn remove_admin<R>(
-    transaction: Transaction<'_, R>,
-    id: AccountId,
-    last_admin: R,
-) -> Transaction<'_, R> {
-    let another_stays = Condition::Any(vec![
-        Condition::Missing("members"),
-        Condition::Lacks("members", text(id.to_string())),
-        Condition::Size("members", ">", 1),
-    ]);
-    let update = Update::new().delete("members", member(id));
-    transaction.update_if(&keys::admins(), update, another_stays, last_admin)
-}
-
-/// Counts an account among the administrators.
-pub(crate) fn add_admin<R>(transaction: Transaction<'_, R>, id: AccountId) -> Transaction<'_, R> {
-    transaction.update(&keys::admins(), Update::new().add("members", member(id)))
-}
-
 impl Store {
     /// Gives an account another standing, if it still has the one that was seen. Where the status changes, everything
     /// that was issued before is dead from this moment on.
@@ -122,17 +85,6 @@ impl Store {
         };
         let operation = "changing what an account may do";
         transaction.record(event).commit_as(StandingChange::Changed, operation).await
-    }
-
-    /// Whether this account is the only administrator left.
-    pub(crate) async fn is_last_admin(&self, id: AccountId) -> Result<bool, StoreError> {
-        let Some(found) = self.get(&keys::admins(), "counting administrators").await? else {
-            return Ok(false);
-        };
-        Ok(match found.get("members") {
-            Some(AttributeValue::Ss(members)) => members.len() == 1 && members.contains(&id.to_string()),
-            _ => false,
-        })
     }
 
     /// Accounts after the one called `after`, newest first.

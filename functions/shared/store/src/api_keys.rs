@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use crate::audit::AuditEvent;
 use crate::connection::Store;
+use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::expression::{Condition, Update};
 use crate::factors::{SealedSecret, read_secret, secret};
@@ -12,7 +13,6 @@ use crate::id::{AccountId, ApiKeyId};
 use crate::idempotency::{IdempotentRequest, REMEMBERED, unused};
 use crate::item::{Attributes, ItemReader, ItemWriter, bytes, text, texts, time};
 use crate::keys;
-use crate::sessions::Digest;
 use crate::transaction::{Outdated, Transaction};
 
 /// An API key as the table has it.

@@ -3,39 +3,16 @@
 use jiff::Timestamp;
 
 use crate::audit::AuditEvent;
+use crate::challenge_kind::ChallengeKind;
 use crate::connection::Store;
+use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::expression::Condition;
 use crate::id::AccountId;
 use crate::item::{Attributes, ItemReader, ItemWriter, number, text, texts, time};
 use crate::keys;
-use crate::sessions::Digest;
 use crate::sign_ins::{TooEarly, Wait};
 use crate::transaction::Transaction;
-
-/// What a challenge is for. One kind never stands for another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
-pub enum ChallengeKind {
-    /// A sign-in whose password was right and whose code is still to come.
-    #[strum(serialize = "mfa")]
-    Mfa,
-    /// A forgotten password that may be chosen anew.
-    #[strum(serialize = "rst")]
-    PasswordReset,
-    /// A sign-in that was right in everything, with a password that is too old.
-    #[strum(serialize = "rot")]
-    PasswordRotation,
-    /// An address that is to be shown to be its owner's.
-    #[strum(serialize = "vrf")]
-    EmailVerification,
-}
-
-impl ChallengeKind {
-    /// Returns the word in the key and in front of the token.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
 
 /// A challenge as the table has it.
 #[derive(Debug, Clone)]

@@ -7,17 +7,18 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
-use crate::accounts::Account;
+use crate::account::Account;
 use crate::audit::AuditEvent;
 use crate::backoff::{Contended, Round, until_settled};
 use crate::challenges::Challenge;
 use crate::connection::Store;
+use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::expression::{Condition, Update};
 use crate::id::AccountId;
 use crate::item::{Attributes, ItemReader, ItemWriter, bytes, digests, number, time};
 use crate::keys;
-use crate::sessions::{Digest, NewSession, new_item};
+use crate::sessions::{NewSession, new_item};
 use crate::transaction::Transaction;
 
 /// A secret under a data key of its own, and that key under the master key.

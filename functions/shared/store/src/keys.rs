@@ -8,9 +8,9 @@ use aws_lc_rs::digest::{SHA256, digest};
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
-use crate::challenges::ChallengeKind;
+use crate::challenge_kind::ChallengeKind;
+use crate::digest::Digest;
 use crate::id::{AccountId, ApiKeyId, AuditId, SessionId, TradingAccountId};
-use crate::sessions::Digest;
 
 /// Name of the partition key attribute.
 pub(crate) const PARTITION: &str = "pk";

@@ -1,12 +1,17 @@
+//! Records, keys and access patterns on one DynamoDB table.
 #![doc = include_str!("../README.md")]
 
+mod account;
 mod accounts;
 mod administration;
+mod admins;
 mod api_keys;
 mod audit;
 mod backoff;
+mod challenge_kind;
 mod challenges;
 mod connection;
+mod digest;
 mod error;
 mod expression;
 mod factors;
@@ -19,6 +24,7 @@ mod metering;
 mod passwords;
 mod provider_outcomes;
 mod rates;
+mod revocation_entry;
 mod revocations;
 mod row;
 mod sessions;
@@ -27,16 +33,19 @@ mod table;
 mod trading_accounts;
 mod transaction;
 
-pub use accounts::{Account, AccountStatus, Credentials, NewAccount, ProfileChange, Registration};
-pub use administration::{ADMIN_ROLE, AccountPage, Standing, StandingChange};
+pub use account::{ADMIN_ROLE, Account, AccountStatus};
+pub use accounts::{Credentials, NewAccount, ProfileChange, Registration};
+pub use administration::{AccountPage, Standing, StandingChange};
 pub use api_keys::{ApiKey, ApiKeyCreation, ApiKeyPage, FirstApiKey, IdempotentApiKey};
 pub use audit::{
     Actor, AuditCursor, AuditEvent, AuditFilter, AuditKind, AuditPage, AuditRecord, AuditSeal, ChainEnd,
     Finding, Outcome, TimePage, Verified, Wrong,
 };
 pub use backoff::{Contended, Round, until_settled};
-pub use challenges::{Challenge, ChallengeKind};
+pub use challenge_kind::ChallengeKind;
+pub use challenges::Challenge;
 pub use connection::{Store, client_config};
+pub use digest::Digest;
 pub use error::StoreError;
 pub use factors::{ActiveFactor, Factor, FactorSignIn, FactorSwap, PendingFactor, SealedSecret};
 pub use id::{AccountId, ApiKeyId, AuditId, Id, InvalidId, Kind, SessionId, TradingAccountId};
@@ -44,8 +53,8 @@ pub use idempotency::{Fingerprint, FirstRegistration, IdempotentRequest};
 pub use metering::{Meter, Usage};
 pub use passwords::{Finished, NewPassword, PasswordChange};
 pub use provider_outcomes::{Outcomes, ProviderMark};
-pub use revocations::{LONGEST_ACCESS_TOKEN, RevocationEntry};
-pub use sessions::{Digest, NewSession, Revocation, Rotation, RotationResult, Session, SessionPage};
+pub use revocation_entry::{LONGEST_ACCESS_TOKEN, RevocationEntry};
+pub use sessions::{NewSession, Revocation, Rotation, RotationResult, Session, SessionPage};
 pub use sign_ins::{Guesser, SignInStep, SignIns, TooEarly, Wait};
 pub use trading_accounts::{
     BrokerSession, FirstLink, FreezableSwap, Freeze, Link, LookupPage, StoredTradingAccount,

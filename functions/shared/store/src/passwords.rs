@@ -4,7 +4,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
-use crate::accounts::Account;
+use crate::account::Account;
 use crate::audit::AuditEvent;
 use crate::challenges::Challenge;
 use crate::connection::Store;

@@ -7,82 +7,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::accounts::{Account, read_account};
+use crate::account::{Account, read_account};
 use crate::backoff::Rounds;
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::expression::{Condition, Update};
-use crate::id::{AccountId, SessionId};
-use crate::item::{Attributes, ItemReader, ItemWriter, number, text, time};
+use crate::id::SessionId;
+use crate::item::{Attributes, ItemReader, number, text};
 use crate::keys;
+use crate::revocation_entry::{RevocationEntry, SLACK};
 use crate::transaction::{Refused, Transaction};
-
-/// No access token may live longer.
-pub const LONGEST_ACCESS_TOKEN: Duration = Duration::from_hours(24);
-/// How far the clocks of two writers may be apart, and how long a write may take.
-const SLACK: Duration = Duration::from_mins(1);
-/// The epoch of an account that is gone: every token is of an earlier one. The greatest number that every reader of
-/// JSON has exactly (RFC 7493, section 2.2).
-const AFTER_ALL: u64 = (1 << 53) - 1;
-
-/// One entry of the feed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RevocationEntry {
-    /// One session was ended.
-    Session {
-        /// Which.
-        id: SessionId,
-        /// When.
-        at: Timestamp,
-    },
-    /// Everything of an account that is of an earlier epoch was ended.
-    Account {
-        /// Whose.
-        id: AccountId,
-        /// The epoch that began.
-        epoch: u64,
-        /// The session that went on.
-        except: Option<SessionId>,
-        /// When.
-        at: Timestamp,
-    },
-}
-
-impl RevocationEntry {
-    pub(crate) fn item(&self) -> Attributes {
-        match self {
-            Self::Session { id, at } => row(*at, &id.to_string()).set("session", text(id.to_string())),
-            Self::Account { id, epoch, except, at } => row(*at, &id.to_string())
-                .set("account", text(id.to_string()))
-                .set("epoch", number(*epoch))
-                .set_some("kept_session", except.map(|id| text(id.to_string()))),
-        }
-        .finish()
-    }
-
-    /// The entry of an account that is erased.
-    pub(crate) fn erased(id: AccountId, at: Timestamp) -> Self {
-        Self::Account { id, epoch: AFTER_ALL, except: None, at }
-    }
-
-    fn read(found: Attributes) -> Result<Self, StoreError> {
-        let mut reader = ItemReader::new("revocation", found);
-        let at = reader.time("at")?;
-        if let Some(id) = reader.parsed_if_any("session")? {
-            return Ok(Self::Session { id, at });
-        }
-        Ok(Self::Account {
-            id: reader.parsed("account")?,
-            epoch: reader.number("epoch")?,
-            except: reader.parsed_if_any("kept_session")?,
-            at,
-        })
-    }
-}
-
-fn row(at: Timestamp, id: &str) -> ItemWriter {
-    ItemWriter::new(&keys::revocation(at, id)).set("at", time(at)).expires(at + LONGEST_ACCESS_TOKEN + SLACK)
-}
 
 impl Store {
     /// Everything that was revoked within this time before `now`, oldest first.
@@ -216,31 +150,5 @@ fn and_if_any(condition: Condition, more: Option<Condition>) -> Condition {
     match more {
         Some(more) => condition.and(more),
         None => condition,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use portcullis_platform::SystemEntropy;
-
-    use super::*;
-    use crate::id::Id;
-
-    #[test]
-    fn an_entry_reads_back() {
-        let at = Timestamp::from_second(1_760_000_000).unwrap();
-        let id = || Id::generate(at, &SystemEntropy).unwrap();
-        for entry in [
-            RevocationEntry::Session { id: id(), at },
-            RevocationEntry::erased(Id::generate(at, &SystemEntropy).unwrap(), at),
-            RevocationEntry::Account {
-                id: Id::generate(at, &SystemEntropy).unwrap(),
-                epoch: 7,
-                except: Some(id()),
-                at,
-            },
-        ] {
-            assert_eq!(RevocationEntry::read(entry.item()).unwrap(), entry);
-        }
     }
 }

@@ -11,20 +11,19 @@ use aws_sdk_dynamodb::types::{
 use backon::{BackoffBuilder, ExponentialBuilder};
 use jiff::Timestamp;
 
-use crate::accounts::Account;
+use crate::account::Account;
 use crate::audit::AuditEvent;
 use crate::connection::Store;
+use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::expression::{Condition, Update};
 use crate::id::{AccountId, SessionId};
 use crate::item::{Attributes, ItemReader, ItemWriter, bytes, number, text, texts, time, ttl};
 use crate::keys;
-use crate::revocations::{AccountChange, Raise, RevocationEntry};
+use crate::revocation_entry::RevocationEntry;
+use crate::revocations::{AccountChange, Raise};
 use crate::sign_ins::{TooEarly, Wait};
 use crate::transaction::Transaction;
-
-/// A SHA-256 digest of a refresh token; the token itself never comes here.
-pub type Digest = [u8; 32];
 
 /// DynamoDB takes this many writes in one batch.
 const BATCH: usize = 25;

@@ -11,8 +11,6 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
-use crate::audit::Chain;
-use crate::connection::Store;
 use crate::error::StoreError;
 use crate::item::{Attributes, ItemReader, bytes, number, time};
 
@@ -228,13 +226,6 @@ impl SignIns {
             last_seen_as: reader.bytes_if_any("last_seen_as")?,
             guesses,
         })
-    }
-}
-
-impl Store {
-    /// What is known of the sign-ins under a name.
-    pub async fn sign_ins(&self, name: &str) -> Result<SignIns, StoreError> {
-        Ok(self.chain_end(&Chain::SignIns(name.to_owned())).await?.sign_ins())
     }
 }
 

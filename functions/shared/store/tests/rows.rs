@@ -6,8 +6,9 @@
 #![allow(
     clippy::expect_used,
     clippy::panic,
+    clippy::too_many_lines,
     clippy::unwrap_used,
-    reason = "a test that cannot go on says so"
+    reason = "a test that cannot go on says so, and a story is told in one go"
 )]
 
 use std::collections::BTreeMap;

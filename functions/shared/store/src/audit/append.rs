@@ -1,19 +1,24 @@
 //! Making a chain longer outside of a transaction, and reading where it ends.
 
-use super::AuditEvent;
 use super::chain::{Chain, ChainEnd, HeadUpdate};
+use super::event::AuditEvent;
 use crate::backoff::Rounds;
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::item::{Attributes, text};
 use crate::keys;
-use crate::sign_ins::{TooEarly, Wait};
+use crate::sign_ins::{SignIns, TooEarly, Wait};
 
 impl Store {
     /// Where the chain of sign-ins under this name ends.
     pub async fn sign_ins_end(&self, name: &str) -> Result<ChainEnd, StoreError> {
         // Boxed: it is waited for beside other reads.
         Box::pin(self.chain_end(&Chain::SignIns(name.to_owned()))).await
+    }
+
+    /// Returns what is known of the sign-ins under a name.
+    pub async fn sign_ins(&self, name: &str) -> Result<SignIns, StoreError> {
+        Ok(self.chain_end(&Chain::SignIns(name.to_owned())).await?.sign_ins())
     }
 
     /// Where a chain ends: its head and its last record, which lie side by side.

@@ -8,14 +8,14 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::AuditEvent;
+use super::event::AuditEvent;
 use super::seal::{MAC, digest_of};
+use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::expression::{Condition, Update};
 use crate::id::AccountId;
 use crate::item::{Attributes, ItemReader, ItemWriter, bytes, number, text, time, ttl};
 use crate::keys::{self, Key, LIST_PARTITION, LIST_SORT, TTL};
-use crate::sessions::Digest;
 use crate::sign_ins::SignIns;
 
 /// What stands in for the record before the first one.

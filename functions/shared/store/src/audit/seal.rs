@@ -5,8 +5,8 @@ use std::time::Duration;
 use aws_lc_rs::{digest, hmac};
 use aws_sdk_dynamodb::types::AttributeValue;
 
+use crate::digest::Digest;
 use crate::item::Attributes;
-use crate::sessions::Digest;
 
 /// The attribute that is not part of what it seals.
 pub(crate) const MAC: &str = "mac";

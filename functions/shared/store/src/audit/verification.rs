@@ -6,8 +6,8 @@
 
 use jiff::Timestamp;
 
-use super::AuditKind;
 use super::chain::Placed;
+use super::kind::AuditKind;
 use super::seal::AuditSeal;
 use crate::connection::Store;
 use crate::error::StoreError;

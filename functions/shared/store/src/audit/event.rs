@@ -1,0 +1,128 @@
+//! One event of the audit trail: who did what, when and from where.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use portcullis_platform::{Entropy, EntropyUnavailable};
+
+use super::chain::{Chain, ChainEnd};
+use super::kind::{AuditKind, Outcome};
+use super::seal::AuditSeal;
+use crate::id::{AccountId, AuditId, Id, SessionId};
+use crate::sign_ins::SignInStep;
+
+/// Who did it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actor {
+    /// The person the account belongs to.
+    Themselves,
+    /// Somebody who did not show who they are.
+    Anonymous,
+    /// An administrator.
+    Admin(AccountId),
+    /// A service of the platform, by its name.
+    Service(String),
+    /// The command line tool, by the operating system's name of whoever ran it.
+    CommandLine(String),
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Themselves => f.write_str("self"),
+            Self::Anonymous => f.write_str("anonymous"),
+            Self::Admin(id) => write!(f, "admin:{id}"),
+            Self::Service(name) => write!(f, "service:{name}"),
+            Self::CommandLine(name) => write!(f, "cli:{name}"),
+        }
+    }
+}
+
+/// One event: who, what, when, from where.
+#[derive(Debug, Clone)]
+pub struct AuditEvent {
+    /// Its id, which sorts by time.
+    pub(crate) id: AuditId,
+    /// What makes its record tell if it was changed.
+    pub(crate) seal: AuditSeal,
+    /// The name somebody signed in with, for an event of that chain, and what it does to what is known of sign-ins.
+    pub(crate) signed_in_with: Option<(String, SignInStep)>,
+    /// Where its chain ended, if that was read already.
+    pub(crate) end: Option<ChainEnd>,
+    /// What happened.
+    pub kind: AuditKind,
+    /// When.
+    pub at: Timestamp,
+    /// The account it happened to.
+    pub subject: AccountId,
+    /// Who did it.
+    pub actor: Actor,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The id of what it is about, beside the account: an API key, a trading account.
+    pub target: Option<String>,
+    /// The service that asked.
+    pub service: Option<String>,
+    /// The session it happened in or to.
+    pub session: Option<SessionId>,
+    /// Address of the client.
+    pub ip: Option<String>,
+    /// What the client calls itself.
+    pub user_agent: Option<String>,
+    /// The request that caused it.
+    pub request_id: String,
+    /// What the service said it needed it for.
+    pub purpose: Option<String>,
+}
+
+impl AuditEvent {
+    /// An event of this moment without the client's particulars, done by the person themselves.
+    pub fn new(
+        kind: AuditKind,
+        subject: AccountId,
+        at: Timestamp,
+        seal: &AuditSeal,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, EntropyUnavailable> {
+        Ok(Self {
+            id: Id::generate(at, entropy)?,
+            seal: seal.clone(),
+            signed_in_with: None,
+            end: None,
+            kind,
+            at,
+            subject,
+            actor: Actor::Themselves,
+            outcome: kind.outcome(),
+            target: None,
+            service: None,
+            session: None,
+            ip: None,
+            user_agent: None,
+            request_id: String::new(),
+            purpose: None,
+        })
+    }
+
+    /// The same as part of the chain of sign-ins under this name, whose end a sign-in can read before it knows whose
+    /// account it is.
+    #[must_use]
+    pub fn of_sign_in_with(mut self, name: &str, step: SignInStep) -> Self {
+        self.signed_in_with = Some((name.to_owned(), step));
+        self
+    }
+
+    /// The same behind the end of its chain as it was read, which otherwise is read when it is written.
+    #[must_use]
+    pub fn behind(mut self, end: ChainEnd) -> Self {
+        self.end = Some(end);
+        self
+    }
+
+    pub(crate) fn chain(&self) -> Chain {
+        match &self.signed_in_with {
+            Some((name, _)) => Chain::SignIns(name.clone()),
+            None => Chain::Account(self.subject),
+        }
+    }
+}
