@@ -45,7 +45,7 @@ pub struct Account {
 pub enum AccountStatus {
     /// It may.
     Active,
-    /// Somebody switched it off.
+    /// An administrator switched it off.
     Disabled,
 }
 

@@ -67,7 +67,7 @@ impl ProfileChange {
     }
 }
 
-/// Nobody would be left to administer.
+/// It would leave no administrator.
 #[derive(Debug, Clone, Copy)]
 struct LastAdmin;
 
@@ -159,7 +159,7 @@ impl Store {
         found.map(|found| read_account(&mut ItemReader::new("account", found))).transpose()
     }
 
-    /// Replaces a password hash by one of the same password. Says whether the old one was still there.
+    /// Replaces a password hash by one of the same password. Returns whether the old one was still there.
     pub async fn replace_password_hash(&self, email: &str, old: &str, new: &str) -> Result<bool, StoreError> {
         let update = Update::new().set("password_hash", text(new));
         let seen = Condition::equals("password_hash", text(old));
@@ -168,7 +168,7 @@ impl Store {
         Ok(replaced.is_ok())
     }
 
-    /// Changes the profile. Says whether the account was still there.
+    /// Changes the profile. Returns whether the account was still there.
     pub async fn change_profile(
         &self,
         account: &Account,
@@ -197,7 +197,7 @@ impl Store {
     }
 
     /// Removes the account and frees its address and username; every session of it is dead from this moment on. The
-    /// audit trail stays until it expires. Says whether it did: the last administrator stays. It is asked for in the
+    /// audit trail stays until it expires. Returns whether it did: the last administrator stays. It is asked for in the
     /// session `asking`.
     pub async fn erase(
         &self,

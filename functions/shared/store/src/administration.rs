@@ -44,7 +44,7 @@ pub enum StandingChange {
     Changed,
     /// It was not any more what the change was decided on.
     Outdated,
-    /// Nobody would be left to administer.
+    /// It would leave no administrator.
     LastAdmin,
 }
 
@@ -72,7 +72,7 @@ impl Store {
             .and(Condition::equals("account_status", text(seen.status.as_str())));
         let change = AccountChange { in_both: set, as_seen: Some(as_seen), ..AccountChange::default() };
         let mut transaction = Transaction::on(self);
-        // That nobody would be left is said even where the account is not what it was either.
+        // That no administrator would be left is said even where the account is not what it was either.
         transaction = match (seen.is_active_admin(), is_admin(&next.roles, next.status)) {
             (true, false) => remove_admin(transaction, seen.id, StandingChange::LastAdmin),
             (false, true) => add_admin(transaction, seen.id),

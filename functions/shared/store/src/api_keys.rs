@@ -1,4 +1,4 @@
-//! API keys: one row among all that is its owner's, and one that says whose a key is.
+//! API keys: one row among all that is its owner's, and one that names the owner of a key.
 
 use aws_sdk_dynamodb::operation::query::QueryOutput;
 use jiff::Timestamp;
@@ -20,7 +20,7 @@ use crate::transaction::{Outdated, Transaction};
 pub struct ApiKey {
     /// Its id.
     pub id: ApiKeyId,
-    /// Whose it is.
+    /// The account that owns it.
     pub account: AccountId,
     /// Keyed digest of the whole key.
     pub digest: Digest,
@@ -106,7 +106,7 @@ impl Store {
         }
     }
 
-    /// The key of this id, whoever owns it.
+    /// Returns the owner of the key of this id, or `None` where there is no such key.
     pub async fn api_key_owner(&self, id: ApiKeyId) -> Result<Option<AccountId>, StoreError> {
         let found = self.get(&keys::api_key_owner(id), "reading the owner of an API key").await?;
         found.map(|found| ItemReader::new("API key owner", found).parsed("account")).transpose()
@@ -143,7 +143,7 @@ impl Store {
         }
     }
 
-    /// Gives a key another secret. Says whether it was still there with the one that was seen.
+    /// Gives a key another secret. Returns whether it was still there with the one that was seen.
     pub async fn rotate_api_key(
         &self,
         seen: &ApiKey,
@@ -160,7 +160,7 @@ impl Store {
         Ok(committed.is_ok())
     }
 
-    /// Removes a key. Says whether it was there.
+    /// Removes a key. Returns whether it was there.
     pub async fn delete_api_key(
         &self,
         account: AccountId,
@@ -192,7 +192,7 @@ impl Store {
         }
     }
 
-    /// Notes that a key is used, unless somebody noted it after `unless_after`.
+    /// Notes that a key is used, unless its use was noted after `unless_after`.
     pub async fn touch_api_key(
         &self,
         key: &ApiKey,

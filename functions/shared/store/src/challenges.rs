@@ -21,9 +21,9 @@ pub struct Challenge {
     pub kind: ChallengeKind,
     /// Digest of its token.
     pub digest: Digest,
-    /// Whose it is.
+    /// The account it belongs to.
     pub account: AccountId,
-    /// The address it was begun with: its token went there, or somebody signed in with it.
+    /// The address it was begun with: its token was sent there, or it was the login name.
     pub email: String,
     /// The account's epoch when it was begun; a later epoch ends it.
     pub epoch: u64,

@@ -23,7 +23,7 @@ const ATTEMPTS: u32 = 3;
 /// The SDK's default of one second would spend the whole operation on waiting.
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 
-/// Tries a write of one item again when somebody's transaction was about to write the same item; the SDK does not by
+/// Tries a write of one item again when a transaction was about to write the same item; the SDK does not by
 /// itself. What becomes of a transaction that meets another is decided where transactions are sent.
 fn conflicts<E>() -> AwsErrorCodeClassifier<E>
 where

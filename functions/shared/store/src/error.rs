@@ -15,7 +15,7 @@ pub enum StoreError {
         #[source]
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The request itself was refused (permissions, a missing table, a malformed expression): somebody must be paged.
+    /// The request itself was refused (permissions, a missing table, a malformed expression): an operator must be paged.
     #[error("the store refused {operation}")]
     Refused {
         /// What was being done.

@@ -1,4 +1,4 @@
-//! The second factor of a person: one row, replaced as a whole and only if nobody replaced it since it was read.
+//! The second factor of a person: one row, replaced as a whole and only if it has not been replaced since it was read.
 //!
 //! Whatever is decided about a code is decided on a copy of the row and counts once the copy that follows from it has
 //! taken the row's place. So a time step or a backup code is spent once however many requests show it at once, and a
@@ -70,7 +70,7 @@ pub struct Factor {
 pub enum FactorSwap {
     /// It took place.
     Swapped,
-    /// Somebody else replaced the row first: what was decided was decided on an old copy.
+    /// Another writer replaced the row first: what was decided was decided on an old copy.
     Outdated,
     /// The account is gone.
     AccountGone,
@@ -88,7 +88,7 @@ impl FactorSwap {
 pub enum FactorSignIn {
     /// The session began, the code is spent, and so is the challenge.
     Started,
-    /// Somebody else replaced the row first: what was decided was decided on an old copy.
+    /// Another writer replaced the row first: what was decided was decided on an old copy.
     Outdated,
     /// The challenge was finished before.
     ChallengeSpent,
@@ -149,7 +149,7 @@ impl Store {
     }
 
     /// Finishes a challenge: spends the code, ends the challenge and begins the session, all or nothing, so that a
-    /// failing store costs nobody a code.
+    /// failing store costs no code.
     pub async fn sign_in_by_factor(
         &self,
         challenge: &Challenge,

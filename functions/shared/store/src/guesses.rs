@@ -1,6 +1,7 @@
-//! Guesses that are counted before anybody looks at them: passwords of whoever is signed in, letters asked for.
+//! Attempts that are counted before they are looked at, and throttled: passwords that confirm something within a session,
+//! emails asked for.
 //!
-//! The count is raised by a write whose condition is that the time of the guess has come. So guesses sent side by side
+//! The count is raised by a write on the condition that the time of the attempt has come. So attempts sent side by side
 //! are counted one by one, and no more of them are looked at than of guesses sent one after the other. Sign-ins are
 //! counted by their trail instead, see `sign_ins`.
 

@@ -13,7 +13,7 @@ use crate::keys;
 /// How long a repetition gets the first answer.
 pub(crate) const REMEMBERED: Duration = Duration::from_hours(24);
 
-/// A keyed digest of a request's body: equal for a repetition, and useless to whoever reads the table.
+/// A keyed digest of a request's body: equal for a repetition, and useless to a reader of the table.
 pub type Fingerprint = [u8; 32];
 
 /// What a client called its request, digested, and what it asked for.

@@ -1,4 +1,4 @@
-//! The keys of the table, and nobody else's business: every partition and sort key is made here.
+//! The keys of the table: every partition and sort key is made here and nowhere else.
 //!
 //! Each kind has a prefix of its own, and free text is escaped, so that no input can form the key of another record.
 
@@ -154,7 +154,7 @@ pub(crate) fn api_key(account: AccountId, key: ApiKeyId) -> Key {
     Key::new(person(account), format!("{API_KEY_PREFIX}{key}"))
 }
 
-/// Whose an API key is.
+/// The owner of an API key.
 pub(crate) fn api_key_owner(key: ApiKeyId) -> Key {
     Key::new(format!("KEY#{key}"), "KEY")
 }
@@ -172,7 +172,7 @@ pub(crate) fn trading_account_shard(shard: u8) -> String {
     format!("ACC#{shard:02x}")
 }
 
-/// Whose a trading account is. The partition follows from the id, so that one account is found by its key, and all of
+/// The owner of a trading account. The partition follows from the id, so that one account is found by its key, and all of
 /// them without a scan.
 pub(crate) fn trading_account_owner(account: TradingAccountId) -> Key {
     Key::new(
@@ -181,7 +181,7 @@ pub(crate) fn trading_account_owner(account: TradingAccountId) -> Key {
     )
 }
 
-/// That nobody may read a person's broker credentials.
+/// That a person's broker credentials must not be read.
 pub(crate) fn freeze(owner: AccountId) -> Key {
     Key::new(person(owner), "FREEZE")
 }
@@ -240,7 +240,7 @@ fn revocation_partition(hour: i64) -> String {
     format!("REVOKED#{hour}")
 }
 
-/// Where nothing ever stands, for whoever asks only whether the table answers.
+/// Where no row ever stands, for a check that the table responds.
 pub(crate) fn nothing() -> Key {
     Key::new("NOTHING".to_owned(), "NOTHING")
 }

@@ -1,5 +1,5 @@
 //! What became of calls to providers, counted by the minute. A thousand reports a second must not meet in one row, so
-//! each goes to one of several counters, and whoever reads adds them up.
+//! each goes to one of several counters, and a reader adds them up.
 
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ impl Store {
         Ok(())
     }
 
-    /// Says whether it was counted: with `list_failure` only if the list has room.
+    /// Returns whether it was counted: with `list_failure` only if the list has room.
     async fn count(
         &self,
         provider: &str,

@@ -35,7 +35,7 @@ impl Store {
         found.map_or(Ok(0), |found| ItemReader::new("rate", found).number("times_done"))
     }
 
-    /// Counts one more failure of the address. Says whether there was room for it: of failures that come side by side,
+    /// Counts one more failure of the address. Returns whether there was room for it: of failures that come side by side,
     /// no more are let through than there is room for.
     pub async fn count_failure(
         &self,

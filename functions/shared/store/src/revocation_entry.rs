@@ -30,7 +30,7 @@ pub enum RevocationEntry {
     },
     /// Everything of an account that is of an earlier epoch was ended.
     Account {
-        /// Whose.
+        /// The account it is of.
         id: AccountId,
         /// The epoch that began.
         epoch: u64,

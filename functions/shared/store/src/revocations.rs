@@ -1,4 +1,4 @@
-//! What was revoked lately, for whoever verifies access tokens without asking the store: one row for each session that
+//! The revocation feed, for verifiers of access tokens that do not ask the store: one row for each session that
 //! was ended and for each time everything of an account was, written together with the end it tells of.
 //!
 //! Rows lie in one partition for each hour, so that the last quarter of an hour is read with one or two queries.

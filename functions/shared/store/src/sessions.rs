@@ -27,7 +27,7 @@ use crate::transaction::Transaction;
 
 /// DynamoDB takes this many writes in one batch.
 const BATCH: usize = 25;
-/// How long a session that was ended stays in the table, for whoever looks into it.
+/// How long a session that was ended stays in the table, for an investigation.
 const KEPT_AFTER_END: Duration = Duration::from_hours(24);
 
 /// A session to be made.
@@ -35,7 +35,7 @@ const KEPT_AFTER_END: Duration = Duration::from_hours(24);
 pub struct NewSession {
     /// Its id.
     pub id: SessionId,
-    /// Whose it is.
+    /// The account it belongs to.
     pub account: AccountId,
     /// The account's epoch when the password was checked.
     pub epoch: u64,
@@ -92,7 +92,7 @@ impl Session {
 /// One step of a session from a refresh token to the next.
 #[derive(Debug, Clone)]
 pub struct Rotation {
-    /// Whose session.
+    /// The account of the session.
     pub account: AccountId,
     /// Which session.
     pub session: SessionId,
@@ -147,7 +147,7 @@ impl Store {
         event: &AuditEvent,
         waits: &[Wait],
     ) -> Result<Result<(), TooEarly>, StoreError> {
-        // Nobody has its token; it is over, so that nobody sees it either.
+        // Its token was never sent; it has expired, so that no list shows it either.
         let over =
             || new_item(&NewSession { idle_expires_at: event.at, expires_at: event.at, ..session.clone() });
         self.put_beside_event(new_item(session), over, event, waits, "starting a session").await
@@ -164,6 +164,8 @@ impl Store {
                 "SET gen = :next_gen, cur = :next, prev = :presented, successor = :successor, rotated_at = :now, \
                  last_seen_at = :now, idle_expires_at = :idle",
             )
+            // Two requests with one token meet here. The first moves the generation on; the condition of the second fails, and
+            // the row it gets back tells a repetition, whose token is the previous one, from a theft.
             .condition_expression(
                 "gen = :gen AND cur = :presented AND attribute_not_exists(revoked_at) \
                  AND idle_expires_at > :now AND expires_at > :now",

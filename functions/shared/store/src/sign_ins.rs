@@ -3,7 +3,7 @@
 //! Each record of the chain of sign-ins carries what was known once it was written: wrong guesses in a row by who made
 //! them, the last failure, the last sign-in. A guess is answered once its record stands, and its record takes the
 //! number after the one that was read. So of guesses sent side by side each is decided on what the one before it left,
-//! and whoever comes too late learns nothing of theirs. A name that is nobody's has such a chain as well.
+//! and one that comes too late learns nothing from its response. A name without an account has such a chain as well.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,10 +21,10 @@ const COUNT: &str = "guesses_";
 const LAST: &str = "guessed_at_";
 const STRANGER: &str = "stranger";
 
-/// Whose guesses are counted together.
+/// The source of attempts that are counted together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Guesser {
-    /// Everybody of whom nothing is known.
+    /// Every client that is not a known device.
     Stranger,
     /// A device the person has signed in with before, by its hexadecimal id.
     Device(String),
@@ -82,7 +82,7 @@ pub enum SignInStep {
     None,
     /// A guess was wrong.
     Wrong(Guesser),
-    /// A password was wrong that somebody confirmed something with who is signed in already.
+    /// A password that was to confirm an operation within a session was wrong.
     WrongConfirmation,
     /// A guess was right, and no session begins yet.
     Right(Guesser),
@@ -113,7 +113,7 @@ pub struct SignIns {
     pub failed_login_attempts: u64,
     /// When the last of all failed.
     pub last_failed_login_at: Option<Timestamp>,
-    /// When somebody last signed in.
+    /// When the last login succeeded.
     pub last_login_at: Option<Timestamp>,
     /// Digest of what they looked like.
     pub last_seen_as: Option<Vec<u8>>,
@@ -136,7 +136,7 @@ impl SignIns {
         step.guesser().map_or(Ok(()), |guesser| self.check(guesser, waits, now))
     }
 
-    /// The same without the sign-ins of whoever had the name before an account of this age.
+    /// The same without the logins of an earlier account that had the name.
     #[must_use]
     pub fn since(self, made: Timestamp) -> Self {
         match self.last_login_at {

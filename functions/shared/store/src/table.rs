@@ -11,13 +11,13 @@ use crate::error::StoreError;
 use crate::keys::{self, LIST_PARTITION, LIST_SORT, LISTING, PARTITION, SORT, TTL};
 
 impl Store {
-    /// Whether the table is there and may be read. The answer takes the way every other call takes, so that whoever asks
-    /// at the start has a connection when the first request comes.
+    /// Fails unless the table is there and may be read. The call takes the way that every other call takes, so that a process
+    /// that checks at its start has a connection when the first request comes.
     pub async fn check_table(&self) -> Result<(), StoreError> {
         self.get(&keys::nothing(), "looking for the table").await.map(drop)
     }
 
-    /// Creates the table unless it is there. Says whether it made it.
+    /// Creates the table unless it is there. Returns whether it made it.
     pub async fn create_table_if_missing(&self) -> Result<bool, StoreError> {
         let created = self
             .client

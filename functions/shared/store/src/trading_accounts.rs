@@ -1,5 +1,5 @@
-//! Trading accounts: one row among all that is its owner's, with credentials under seal, and one that says whose an
-//! account is. Nothing here can open a seal.
+//! Trading accounts: one row among all that is its owner's, with credentials under seal, and one that names the
+//! owner of an account. Nothing here can open a seal.
 
 use jiff::Timestamp;
 
@@ -19,7 +19,7 @@ use crate::transaction::{Outdated, Transaction};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr, strum::VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum TradingAccountStatus {
-    /// Nobody has asked the broker yet.
+    /// The broker has not been asked yet.
     Pending,
     /// The broker accepted them.
     Active,
@@ -52,7 +52,7 @@ pub struct BrokerSession {
 pub struct StoredTradingAccount {
     /// Its id.
     pub id: TradingAccountId,
-    /// Whose it is.
+    /// The account that owns it.
     pub owner: AccountId,
     /// The broker's name.
     pub broker: String,
@@ -114,13 +114,13 @@ pub struct Freeze {
 pub enum FreezableSwap {
     /// The row was replaced.
     Swapped,
-    /// Somebody else replaced or removed it first.
+    /// Another writer replaced or removed it first.
     Raced,
     /// The owner stopped every reading of their credentials.
     Frozen,
 }
 
-/// Some trading accounts of everybody, in the order of their ids.
+/// A page of all trading accounts, in the order of their ids.
 #[derive(Debug)]
 pub struct LookupPage {
     /// Accounts and their owners.
@@ -218,14 +218,14 @@ impl Store {
         }
     }
 
-    /// Whose an account is.
+    /// Returns the owner of a trading account, or `None` where there is none.
     pub async fn trading_account_owner(&self, id: TradingAccountId) -> Result<Option<AccountId>, StoreError> {
         let key = keys::trading_account_owner(id);
         let found = self.get(&key, "reading the owner of a trading account").await?;
         found.map(|found| ItemReader::new("trading account owner", found).parsed("account")).transpose()
     }
 
-    /// Accounts of everybody in one of [`Store::TRADING_ACCOUNT_SHARDS`] shards, after the one called `after`.
+    /// Returns a page of all accounts in one of [`Store::TRADING_ACCOUNT_SHARDS`] shards, after the one called `after`.
     pub async fn trading_account_lookup(
         &self,
         shard: u8,
@@ -288,8 +288,8 @@ impl Store {
         .await
     }
 
-    /// Replaces the row by `next` if its version is still that of `next`, with the event that tells of it. Says
-    /// whether it was; if not, somebody else replaced or removed it first.
+    /// Replaces the row by `next` if its version is still that of `next`, with the event that tells of it. Returns
+    /// whether it was; if not, another writer replaced or removed it first.
     pub async fn swap_trading_account(
         &self,
         next: &StoredTradingAccount,
@@ -317,7 +317,7 @@ impl Store {
             .await
     }
 
-    /// Removes an account with all its ciphertext. Says whether it was there.
+    /// Removes an account with all its ciphertext. Returns whether it was there.
     pub async fn unlink_trading_account(
         &self,
         owner: AccountId,
@@ -371,7 +371,7 @@ impl Store {
     }
 
     /// Allows them again, if they are still stopped by this very freeze: a request to lift one that arrives late lifts
-    /// none that came after it. Says whether it did.
+    /// none that came after it. Returns whether it did.
     pub async fn lift_freeze(&self, freeze: Freeze, event: &AuditEvent) -> Result<bool, StoreError> {
         let the_same = Condition::equals("told_by", text(freeze.told_by.to_string()));
         let committed = Transaction::on(self)

@@ -248,7 +248,7 @@ fn delete(store: &Store, key: &Key, condition: Option<Condition>) -> Result<Tran
 }
 
 /// Returns what makes a chain longer by an event: its record, the head, and the record before it where only the head
-/// had that one. Each is conditional on nobody having been faster.
+/// had that one. Each is conditional on no other event having been faster.
 fn links(store: &Store, end: &ChainEnd, event: &AuditEvent) -> Result<Vec<TransactWriteItem>, BuildError> {
     let link = end.link(event);
     let head = link.head;

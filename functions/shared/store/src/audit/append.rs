@@ -61,7 +61,7 @@ impl Store {
         Ok(answered)
     }
 
-    /// Writes a row that nobody knows of yet, and the event that tells of it, side by side: what opens the row leaves
+    /// Writes a row that no client knows of yet, and the event that tells of it, side by side: what opens the row leaves
     /// only after both are stored. Where the event tells of a guess that comes too early, `taken_back` is written over it.
     pub(crate) async fn put_beside_event(
         &self,
@@ -85,7 +85,7 @@ impl Store {
     }
 
     /// Appends an event to its chain. The record decides, by the number it takes; the head is written beside it and not
-    /// after it, for which reason it holds the whole record: whoever comes next sees whether the record is there too,
+    /// after it, for which reason it holds the whole record: the next event sees whether the record is there too,
     /// and writes it where it is not.
     async fn append(&self, event: &AuditEvent, waits: &[Wait]) -> Result<Result<(), TooEarly>, StoreError> {
         const OPERATION: &str = "writing the audit trail";

@@ -170,14 +170,14 @@ impl ChainEnd {
             (Some(last), Some(_)) => (last.number + 1, last.digest, last.expires, None),
             // Expired like the last record, and gone before it.
             (Some(last), None) if last.expires <= now => (last.number + 1, last.digest, last.expires, None),
-            // Somebody removed the head. The number left out keeps telling.
+            // The head was removed. The number left out keeps telling.
             (Some(last), None) => (last.number + 2, NOTHING, NEVER, None),
             (None, Some(_)) => unreachable!("a head without a record is ahead of it"),
         };
         let step = event.signed_in_with.as_ref().map(|(_, step)| step);
         let sign_ins = step.map(|step| self.sign_ins().after(step, event.at)).unwrap_or_default();
         let record = record(event, number, &previous, expires, &sign_ins);
-        // When somebody last signed in is to be known longer than records are kept.
+        // The last login is to be known longer than records are kept.
         let head = HeadUpdate::new(event, number, record.clone(), sign_ins.last_login_at.is_some());
         Link { record, head, is_first: number == 1, restored }
     }

@@ -16,13 +16,13 @@ use crate::sign_ins::SignInStep;
 pub enum Actor {
     /// The person the account belongs to.
     Themselves,
-    /// Somebody who did not show who they are.
+    /// A client that did not prove who it is.
     Anonymous,
     /// An administrator.
     Admin(AccountId),
     /// A service of the platform, by its name.
     Service(String),
-    /// The command line tool, by the operating system's name of whoever ran it.
+    /// The command line tool, by the name of the operating system's user.
     CommandLine(String),
 }
 

@@ -9,13 +9,13 @@ pub enum AuditKind {
     AccountRegistered,
     /// A person signed in.
     LoginSucceeded,
-    /// Somebody could not sign in.
+    /// A login failed.
     LoginFailed,
     /// A person signed in from where they were not seen before.
     NewDevice,
     /// The count of wrong passwords was set back.
     AccountUnlocked,
-    /// A password was changed by whoever knew the old one.
+    /// A password was changed with the old one.
     PasswordChanged,
     /// A link to choose another password was asked for.
     PasswordResetRequested,

@@ -1,4 +1,4 @@
-//! Reading the trail: of one account from its chains, of everybody from the index by day.
+//! Reading the trail: of one account from its chains, of all accounts from the index by day.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -81,7 +81,7 @@ pub struct AuditPage {
     pub next: Option<AuditCursor>,
 }
 
-/// Some records of everybody, newest first.
+/// A page of the records of all accounts, newest first.
 #[derive(Debug)]
 pub struct TimePage {
     /// The records.
@@ -182,7 +182,7 @@ impl Store {
         Ok(AuditPage { records, next: (!is_over).then_some(next) })
     }
 
-    /// Records of everybody by time after the one called `after`, from `filter.from` (or as long ago as records are
+    /// Returns records of all accounts by time after the one called `after`, from `filter.from` (or as long ago as records are
     /// kept) to `filter.to` (or now). Read from an index, so the last second may be missing.
     pub async fn audit_by_time(
         &self,
