@@ -6,11 +6,12 @@ import { bodyOf, json, serve } from "./server.js";
 
 export const SERVICE_TOKEN = "service-token-of-the-edge";
 
-export async function newKey() {
-  const pair = await jose.generateKeyPair("RS256", { extractable: true });
+/// A key for one of `RS256`, `ES256` and `EdDSA`.
+export async function newKey(alg = "RS256") {
+  const pair = await jose.generateKeyPair(alg, { extractable: true });
   const jwk = await jose.exportJWK(pair.publicKey);
   const kid = await jose.calculateJwkThumbprint(jwk);
-  return { ...pair, kid, jwk: { ...jwk, kid, alg: "RS256", use: "sig" } };
+  return { ...pair, alg, kid, jwk: { ...jwk, kid, alg, use: "sig" } };
 }
 
 export class Identity {
@@ -63,7 +64,7 @@ export class Identity {
     const claims = this.claims(changes);
     for (const [name, value] of Object.entries(claims)) if (value === undefined) delete claims[name];
     return new jose.SignJWT(claims)
-      .setProtectedHeader({ alg: "RS256", typ: "at+jwt", kid: key.kid, ...header })
+      .setProtectedHeader({ alg: key.alg, typ: "at+jwt", kid: key.kid, ...header })
       .sign(key.privateKey);
   }
 

@@ -14,9 +14,12 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
+    /// Every algorithm.
+    pub const ALL: [Self; 3] = [Self::Rs256, Self::Es256, Self::EdDSA];
+
     /// The algorithm of this `alg` value. Names are case-sensitive (RFC 7515 section 4.1.1).
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Rs256, Self::Es256, Self::EdDSA].into_iter().find(|algorithm| algorithm.as_str() == name)
+        Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == name)
     }
 
     /// Its `alg` value.

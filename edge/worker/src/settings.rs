@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use portcullis_verifier::Expectations;
 use portcullis_verifier::jwks::{JwkSet, JwksError};
 use portcullis_verifier::policy::{Policy, PolicyError};
 use portcullis_verifier::route::{RouteTable, RouteTableError};
+use portcullis_verifier::{Algorithm, Expectations};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use zeroize::Zeroizing;
 
@@ -158,10 +158,14 @@ impl Settings {
                 Some(json) => Policy::parse(json).map_err(SettingsError::Policy)?,
                 None => Policy::default(),
             },
-            expectations: Expectations::new(
-                variables.find("TOKEN_ISSUER").unwrap_or("user_service"),
-                variables.find("TOKEN_AUDIENCE").unwrap_or("trading_platform"),
-            ),
+            expectations: Expectations {
+                // The issuer chooses by the keys it publishes, each of which is for one algorithm.
+                algorithms: Algorithm::ALL.to_vec(),
+                ..Expectations::new(
+                    variables.find("TOKEN_ISSUER").unwrap_or("user_service"),
+                    variables.find("TOKEN_AUDIENCE").unwrap_or("trading_platform"),
+                )
+            },
             origins: origins(variables.find("ALLOWED_ORIGINS").unwrap_or_default())?,
             proof_key: ProofKey::parse(variables.need("EDGE_PROOF_KEY")?)
                 .ok_or(SettingsError::Unusable("EDGE_PROOF_KEY", "base64url of 32 bytes or more"))?,

@@ -9,6 +9,7 @@ mod admission;
 mod bounded_fetch;
 mod entry;
 mod environment;
+mod executor;
 mod fault;
 mod identity_service;
 mod isolate;

@@ -26,7 +26,7 @@ pub(super) async fn respond(
     if isolate.stop == Some(Stop::Token) {
         return measure::verify_token(isolate, &request).await;
     }
-    let Some(received) = Received::read(request)? else {
+    let Some(received) = Received::read(&request)? else {
         return refusal(isolate, Code::BadRequest, &RequestHead::default());
     };
     let head = &received.head;

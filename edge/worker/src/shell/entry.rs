@@ -2,33 +2,38 @@
 
 use std::rc::Rc;
 
-use worker::{Context, Env, console_error, event, web_sys};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::{Context, Env, console_error, web_sys, worker_sys};
 
-use super::fault::Fault;
 use super::isolate::Isolate;
-use super::{admission, response};
+use super::{admission, executor, response};
 use crate::Code;
 
-/// Returns the response to one request: that of the service behind, or one of the edge itself. A fault of the edge is
-/// logged, and the client learns nothing of it: 503 while the configuration cannot be used, 500 otherwise.
-#[event(fetch)]
-async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
-    let isolate = match Isolate::current(&env) {
+/// Returns the response to one request, or the promise of it: that of the service behind, or one of the edge itself. A
+/// fault of the edge is logged, and the client learns nothing of it: 503 while the configuration cannot be used, 500
+/// otherwise.
+///
+/// `worker-build` finds this function by its name. `worker::event` would make one of the same name that cannot respond
+/// without waiting.
+#[wasm_bindgen]
+#[allow(unreachable_pub, reason = "JavaScript reaches it")]
+pub fn fetch(request: web_sys::Request, env: &Env, context: worker_sys::Context) -> Result<JsValue, JsValue> {
+    let isolate = match Isolate::current(env) {
         Ok(isolate) => isolate,
         Err(error) => {
             console_error!("portcullis edge: {error}");
-            return response::without_gate(Code::Unavailable).map_err(thrown);
+            return Ok(response::without_gate(Code::Unavailable)?.into());
         }
     };
-    match admission::respond(isolate, request, Rc::new(context)).await {
-        Ok(response) => Ok(response),
-        Err(fault) => {
-            console_error!("portcullis edge: {fault}");
-            response::without_gate(Code::InternalError).map_err(thrown)
+    let context = Rc::new(Context::new(context));
+    Ok(executor::run(async move {
+        match admission::respond(isolate, request, context).await {
+            Ok(response) => response,
+            Err(fault) => {
+                console_error!("portcullis edge: {fault}");
+                response::without_gate(Code::InternalError).unwrap_or_else(|_| web_sys::Response::error())
+            }
         }
-    }
-}
-
-fn thrown(fault: Fault) -> worker::Error {
-    worker::Error::RustError(fault.to_string())
+    }))
 }

@@ -30,6 +30,12 @@ impl From<JsValue> for Fault {
     }
 }
 
+impl From<Fault> for JsValue {
+    fn from(fault: Fault) -> Self {
+        Self::from(fault.0)
+    }
+}
+
 impl From<worker::Error> for Fault {
     fn from(error: worker::Error) -> Self {
         Self::new(error)

@@ -8,6 +8,7 @@ use super::environment;
 use super::identity_service::IdentityService;
 use super::issuer::Issuer;
 use super::rate_limit::RateLimit;
+use super::response::{self, StandardHeaders};
 use super::signatures::{PendingSignature, Signatures};
 use super::timer::now;
 use crate::{Gate, Millis, RequestHead, SettingsError, Ticket, Upstreams, Verdict};
@@ -21,6 +22,7 @@ pub(super) struct Isolate {
     pub(super) identity_service: IdentityService,
     pub(super) upstreams: RefCell<Upstreams>,
     pub(super) rate_limit: RateLimit,
+    pub(super) standard_headers: StandardHeaders,
     #[cfg(feature = "measure")]
     pub(super) stop: Option<super::measure::Stop>,
 }
@@ -43,7 +45,7 @@ impl Isolate {
     }
 
     fn new(env: &Env) -> Result<Self, SettingsError> {
-        let name: String = super::response::random_id().chars().take(16).collect();
+        let name: String = response::random_id().chars().take(16).collect();
         let gate = Gate::new(&environment::variables(env), &name, now())?;
         let signatures = Signatures::new();
         signatures.import(&gate);
@@ -51,6 +53,7 @@ impl Isolate {
             identity_service: IdentityService::new(),
             issuer: Issuer::new(),
             rate_limit: RateLimit::of(env),
+            standard_headers: StandardHeaders::new(),
             upstreams: RefCell::default(),
             gate: RefCell::new(gate),
             signatures,

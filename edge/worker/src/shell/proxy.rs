@@ -1,18 +1,19 @@
 //! Sends a request on, and its response back: bodies stream both ways, WebSockets pass through.
 
-use worker::js_sys::futures::JsFuture;
+use worker::js_sys::{Object, futures::JsFuture};
 use worker::wasm_bindgen::JsCast as _;
-use worker::web_sys::{self, RequestCache, RequestInit, RequestRedirect};
+use worker::web_sys::{self, RequestCache, RequestInit, RequestRedirect, ResponseInit};
 use worker::{AbortController, console_warn};
 
 use super::bounded_fetch::fetch;
 use super::fault::Fault;
 use super::isolate::Isolate;
-use super::received::{Received, headers};
-use super::response;
+use super::received::{PlainHeaders, Received};
+use super::response::{self, StandardHeaders};
 use super::timer::{now, within};
-use crate::headers::{ALWAYS, BY_DEFAULT};
 use crate::{Code, Forward, Millis};
+
+const SET_COOKIE: &str = "set-cookie";
 
 /// Returns the response of the first upstream that has one, or that of the edge if none has.
 pub(super) async fn forward(
@@ -25,7 +26,7 @@ pub(super) async fn forward(
     }
     let init = request_init(received, forward)?;
     let mut upstreams = isolate.upstreams.borrow().in_order(forward.upstreams.clone(), now());
-    if !(forward.is_idempotent && received.request.body().is_none() && !forward.is_websocket) {
+    if !(forward.is_idempotent && received.body.is_none() && !forward.is_websocket) {
         upstreams.truncate(1);
     }
     let mut code = Code::UpstreamUnavailable;
@@ -35,12 +36,12 @@ pub(super) async fn forward(
         match attempt(upstream, &forward.target, &init, forward.timeout).await {
             Ok(response) if !is_absent(&response) => {
                 isolate.upstreams.borrow_mut().responded(upstream);
-                return pass_on(response, forward);
+                return pass_on(isolate, response, forward);
             }
             Ok(response) => {
                 isolate.upstreams.borrow_mut().failed(upstream, now());
                 if left == 0 {
-                    return pass_on(response, forward);
+                    return pass_on(isolate, response, forward);
                 }
                 discard(&response).await;
             }
@@ -101,8 +102,11 @@ async fn attempt(
 fn request_init(received: &Received, forward: &Forward) -> Result<RequestInit, Fault> {
     let init = RequestInit::new();
     init.set_method(&received.head.method);
-    init.set_headers_headers(&request_headers(received, forward)?);
-    init.set_body_opt_readable_stream(received.request.body().as_ref());
+    set_request_headers(received, forward)?;
+    init.set_headers_record_from_str_to_str(&received.headers.object);
+    if let Some(body) = &received.body {
+        init.set_body_opt_readable_stream(Some(body));
+    }
     // A redirect is the client's to follow: followed here it would carry the caller's identity elsewhere.
     init.set_redirect(RequestRedirect::Manual);
     // A response to a proven caller never comes from a cache, and is not kept in one.
@@ -112,58 +116,68 @@ fn request_init(received: &Received, forward: &Forward) -> Result<RequestInit, F
     Ok(init)
 }
 
-/// Returns the client's headers without those that are not its to send, and those of the edge.
-fn request_headers(received: &Received, forward: &Forward) -> Result<web_sys::Headers, Fault> {
-    let headers = web_sys::Headers::new_with_headers(&received.request.headers())?;
-    for name in &received.dropped {
-        headers.delete(name)?;
+/// Takes away what is not the client's to send, and adds the headers of the edge.
+fn set_request_headers(
+    Received { head, headers, dropped, .. }: &Received,
+    forward: &Forward,
+) -> Result<(), Fault> {
+    for name in dropped {
+        headers.remove(name)?;
     }
     // On a route of a service the key has done its work; handing it on would give every service the power to use it. On
     // a public route it may be meant for the service.
-    if forward.is_personal() && !received.head.api_key.is_empty() {
-        headers.delete("x-api-key")?;
+    if forward.is_personal() && !head.api_key.is_empty() {
+        headers.remove("x-api-key")?;
     }
     if forward.is_websocket {
         headers.set("upgrade", "websocket")?;
     }
-    for (name, value) in forward.request_headers() {
-        headers.set(name, value)?;
-    }
-    Ok(headers)
+    forward.request_headers().try_for_each(|(name, value)| headers.set(name, value))
 }
 
 /// Returns the response as the client gets it.
-fn pass_on(upstream: web_sys::Response, forward: &Forward) -> Result<web_sys::Response, Fault> {
-    if upstream.status() == 101 {
+fn pass_on(
+    isolate: &Isolate,
+    upstream: web_sys::Response,
+    forward: &Forward,
+) -> Result<web_sys::Response, Fault> {
+    let status = upstream.status();
+    if status == 101 {
         return Ok(upstream);
     }
-    let response = web_sys::Response::new_with_opt_readable_stream_and_init(
-        upstream.body().as_ref(),
-        upstream.unchecked_ref(),
-    )?;
-    let own = response.headers();
-    let text = headers(&own);
-    for (name, _) in text.lines() {
-        // Who may read a response is decided here, and a service's own ideas would contradict it.
-        if name.starts_with("access-control-") || name.starts_with("x-edge-") {
-            own.delete(name)?;
+    let given = PlainHeaders::of(&upstream.headers())?;
+    let headers = response_headers(isolate, &given, forward)?;
+    let init = ResponseInit::new();
+    init.set_status(status);
+    init.set_status_text(&upstream.status_text());
+    init.set_headers_record_from_str_to_str(&headers);
+    let response = web_sys::Response::new_with_opt_readable_stream_and_init(upstream.body().as_ref(), &init)?;
+    if given.has(SET_COOKIE) {
+        let cookies = worker::Headers(response.headers());
+        for cookie in worker::Headers(upstream.headers()).get_all(SET_COOKIE)? {
+            cookies.append(SET_COOKIE, &cookie)?;
         }
     }
-    for (name, value) in ALWAYS {
-        own.set(name, value)?;
-    }
-    for (name, value) in BY_DEFAULT {
-        if !text.lines().any(|(given, _)| given == name) {
-            own.set(name, value)?;
+    Ok(response)
+}
+
+/// Returns the headers of a response: those of the edge over those of the service, over the defaults.
+fn response_headers(isolate: &Isolate, given: &PlainHeaders, forward: &Forward) -> Result<Object, Fault> {
+    for name in given.names() {
+        // Who may read a response is decided here, and a service's own ideas would contradict it. Cookies are not one
+        // value, and are added one by one.
+        if name.starts_with("access-control-") || name.starts_with("x-edge-") || name == SET_COOKIE {
+            given.remove(name)?;
         }
     }
     for (name, value) in &forward.response_headers {
-        if *name == "vary" {
-            own.append(name, value)?;
-        } else {
-            own.set(name, value)?;
+        match *name {
+            "vary" if given.has("vary") => given.set(name, &format!("{}, {value}", given.get(name)?))?,
+            _ => given.set(name, value)?,
         }
     }
-    own.set("x-request-id", &forward.request_id)?;
-    Ok(response)
+    given.set("x-request-id", &forward.request_id)?;
+    let StandardHeaders { always, by_default } = &isolate.standard_headers;
+    let headers = Object::assign(&Object::new(), by_default);
+    Ok(Object::assign(&Object::assign(&headers, &given.object), always))
 }

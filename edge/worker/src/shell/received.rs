@@ -2,55 +2,91 @@
 
 use std::rc::Rc;
 
-use worker::js_sys::Array;
-use worker::web_sys;
+use worker::js_sys::{Object, Reflect};
+use worker::wasm_bindgen::JsValue;
+use worker::web_sys::{self, Headers, ReadableStream};
 
 use super::fault::Fault;
 use crate::{RequestHead, RequestUrl, is_reserved};
 
 /// A request, what the gate needs of it, and which of its headers go no further.
 pub(super) struct Received {
-    pub(super) request: web_sys::Request,
     pub(super) head: Rc<RequestHead>,
-    /// Names of headers that are there and must not reach a service.
+    pub(super) headers: PlainHeaders,
+    /// Names of headers that may be there and must not reach a service.
     pub(super) dropped: Vec<String>,
+    pub(super) body: Option<ReadableStream>,
 }
 
 impl Received {
     /// Reads a request; `None` if its URL is not absolute.
-    pub(super) fn read(request: web_sys::Request) -> Result<Option<Self>, Fault> {
+    pub(super) fn read(request: &web_sys::Request) -> Result<Option<Self>, Fault> {
         let Some(url) = RequestUrl::parse(request.url()) else { return Ok(None) };
         let mut head = RequestHead { method: request.method(), url, ..RequestHead::default() };
+        let headers = PlainHeaders::of(&request.headers())?;
         let mut dropped = Vec::new();
-        for (name, value) in headers(&request.headers()).lines() {
+        for name in headers.names() {
             if let Some(field) = head.header_mut(name) {
-                value.clone_into(field);
+                *field = headers.get(name)?;
             }
             if name == "connection" {
-                let nominated = value.split(',').map(str::trim).filter(|name| is_plain(name));
-                dropped.extend(nominated.map(str::to_owned));
+                let nominated = headers.get(name)?;
+                dropped.extend(
+                    nominated.split(',').map(str::trim).filter(|name| is_plain(name)).map(str::to_owned),
+                );
             }
             if is_reserved(name) {
                 dropped.push(name.to_owned());
             }
         }
-        Ok(Some(Self { request, head: Rc::new(head), dropped }))
+        // These methods have no body, and a look at a body costs as much as a header.
+        let body = if matches!(head.method.as_str(), "GET" | "HEAD") { None } else { request.body() };
+        Ok(Some(Self { head: Rc::new(head), headers, dropped, body }))
     }
 }
 
-/// Headers as text. Each look at a header costs about as much as a digest, and so does each crossing between
-/// WebAssembly and JavaScript: all of them cross at once. A name holds no comma, and a value no line break.
-pub(super) struct HeaderText(String);
-
-/// Reads every header.
-pub(super) fn headers(headers: &web_sys::Headers) -> HeaderText {
-    HeaderText(Array::from(headers).join("\n").into())
+/// Headers as a plain object of JavaScript. Each call of `Headers` costs about as much as a digest; this takes one call to
+/// read them all, and one to write them all. Headers of one name are one value here, which is the same to every recipient
+/// (RFC 9110 section 5.3) but for `Set-Cookie`.
+pub(super) struct PlainHeaders {
+    pub(super) object: Object,
+    names: String,
 }
 
-impl HeaderText {
-    /// Returns each name, in lower case, with its value.
-    pub(super) fn lines(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.split('\n').filter_map(|line| line.split_once(','))
+impl PlainHeaders {
+    /// Reads every header.
+    pub(super) fn of(headers: &Headers) -> Result<Self, Fault> {
+        let object = Object::from_entries(headers)?;
+        // No name holds a comma.
+        let names = Object::keys(&object).join(",").into();
+        Ok(Self { object, names })
+    }
+
+    /// Returns the names that were read, in lower case.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.split(',')
+    }
+
+    /// Returns whether this name was read.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.names().any(|known| known == name)
+    }
+
+    /// Returns the value under a name, empty if there is none.
+    pub(super) fn get(&self, name: &str) -> Result<String, Fault> {
+        Ok(Reflect::get(&self.object, &JsValue::from(name))?.as_string().unwrap_or_default())
+    }
+
+    /// Writes a header over what there was.
+    pub(super) fn set(&self, name: &str, value: &str) -> Result<(), Fault> {
+        Reflect::set(&self.object, &JsValue::from(name), &JsValue::from(value))?;
+        Ok(())
+    }
+
+    /// Takes a header away.
+    pub(super) fn remove(&self, name: &str) -> Result<(), Fault> {
+        Reflect::delete_property(&self.object, &JsValue::from(name))?;
+        Ok(())
     }
 }
 

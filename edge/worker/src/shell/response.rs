@@ -1,12 +1,35 @@
 //! Responses of the edge itself.
 
-use worker::js_sys;
-use worker::wasm_bindgen::JsCast as _;
+use worker::js_sys::{self, Object, Reflect};
+use worker::wasm_bindgen::{JsCast as _, JsValue};
 use worker::web_sys;
 
 use super::fault::Fault;
 use crate::EdgeResponse;
+use crate::headers::{ALWAYS, BY_DEFAULT};
 use crate::problem::{self, Code};
+
+/// The headers of every response, as objects that are made once.
+pub(super) struct StandardHeaders {
+    /// Whatever the service said.
+    pub(super) always: Object,
+    /// Unless the service set its own.
+    pub(super) by_default: Object,
+}
+
+impl StandardHeaders {
+    pub(super) fn new() -> Self {
+        let object = |headers: &[(&str, &str)]| {
+            let object = Object::new();
+            for (name, value) in headers {
+                // A property of a new object can be set.
+                let _ = Reflect::set(&object, &JsValue::from(*name), &JsValue::from(*value));
+            }
+            object
+        };
+        Self { always: object(&ALWAYS), by_default: object(&BY_DEFAULT) }
+    }
+}
 
 /// Returns the response the gate decided on.
 pub(super) fn of(response: &EdgeResponse) -> Result<web_sys::Response, Fault> {
