@@ -18,7 +18,7 @@ use axum::response::IntoResponse;
 use portcullis_harness::in_process::{PASSWORD, World, password};
 use portcullis_http::Problem;
 use portcullis_identity::{Caller, Origin, StepUp, StoreError};
-use portcullis_platform::{BrokerAnswer, BrokerHttp, BrokerRequest, BrokerUnreachable, Clock, Environment};
+use portcullis_platform::{BrokerHttp, BrokerRequest, BrokerResponse, BrokerUnreachable, Clock, Environment};
 use portcullis_vault::{
     BrokerToken, BrokerUser, Credentials, Error, LinkRequest, Purpose, ReleasedCredentials, TradingAccountId,
     TradingAccountStatus, Vault, VaultSettings,
@@ -45,9 +45,9 @@ struct Accepting;
 
 #[async_trait]
 impl BrokerHttp for Accepting {
-    async fn send(&self, _: BrokerRequest) -> Result<BrokerAnswer, BrokerUnreachable> {
+    async fn send(&self, _: BrokerRequest) -> Result<BrokerResponse, BrokerUnreachable> {
         let account = json!({"id": "904837e3", "account_number": "AB1234", "status": "ACTIVE"});
-        Ok(BrokerAnswer { status: 200, body: account.to_string().into_bytes().into() })
+        Ok(BrokerResponse { status: 200, body: account.to_string().into_bytes().into() })
     }
 }
 

@@ -5,23 +5,25 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use portcullis_platform::{BrokerAnswer, BrokerHttp, BrokerRequest, BrokerUnreachable};
+use portcullis_platform::{BrokerHttp, BrokerRequest, BrokerResponse, BrokerUnreachable};
 use reqwest::Client;
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
-/// A request of ours ends after five seconds; the broker gets what is left when the vault has done its part.
-const ANSWER: Duration = Duration::from_secs(3);
-const CONNECT: Duration = Duration::from_secs(1);
-/// Profiles are a few kilobytes.
-const MOST: usize = 64 * 1024;
+/// The timeout of a whole exchange. A request to the service ends after five seconds; the broker gets what is left when
+/// the vault has done its part.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
+/// The timeout of TCP and TLS together; it counts toward [`RESPONSE_TIMEOUT`].
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// The maximum size of a response body in bytes; profiles are a few kilobytes.
+const MAX_BODY: usize = 64 * 1024;
 
-/// One pool of connections, made when the first request is sent: reading the authorities of the system takes longer
-/// than the rest of a function's start, and most functions never ask a broker.
+/// An HTTPS client that is created when the first request is sent: reading the certification authorities of the system
+/// takes longer than the rest of a function's start, and most functions never send a request to a broker.
 #[derive(Debug, Default)]
 pub struct HttpsBrokers(OnceLock<Client>);
 
-/// A header field with a line break, or an answer that does not end.
+/// The error for a header field that cannot be sent (a line break in it), or a response over [`MAX_BODY`].
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 enum Unusable {
     #[error("a header field cannot be sent")]
@@ -37,21 +39,22 @@ impl HttpsBrokers {
         }
         let builder = Client::builder()
             .user_agent("portcullis")
-            .connect_timeout(CONNECT)
-            .timeout(ANSWER)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(RESPONSE_TIMEOUT)
             // The buffers of a connection hold what was sent on it for as long as it is kept.
             .pool_max_idle_per_host(0)
             .redirect(reqwest::redirect::Policy::none())
             // A proxy of the environment would see every key, and none is wanted where TLS ends at the broker.
             .no_proxy();
         let client = builder.build().map_err(unreachable)?;
+        // Of two first requests at once, one client is kept and both use it.
         Ok(self.0.get_or_init(|| client))
     }
 }
 
 #[async_trait]
 impl BrokerHttp for HttpsBrokers {
-    async fn send(&self, request: BrokerRequest) -> Result<BrokerAnswer, BrokerUnreachable> {
+    async fn send(&self, request: BrokerRequest) -> Result<BrokerResponse, BrokerUnreachable> {
         let mut sent = self.client()?.request(request.method, &request.url);
         for (name, value) in &request.headers {
             let mut value = HeaderValue::from_str(value.expose_secret())
@@ -65,16 +68,16 @@ impl BrokerHttp for HttpsBrokers {
         if !request.form.is_empty() {
             sent = sent.form(&exposed(&request.form));
         }
-        let mut answer = sent.send().await.map_err(unreachable)?;
-        let status = answer.status().as_u16();
-        let mut body = Vec::with_capacity(MOST);
-        while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
-            if body.len() + chunk.len() > MOST {
+        let mut response = sent.send().await.map_err(unreachable)?;
+        let status = response.status().as_u16();
+        let mut body = Vec::with_capacity(MAX_BODY);
+        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+            if body.len() + chunk.len() > MAX_BODY {
                 return Err(BrokerUnreachable(Unusable::TooLarge.into()));
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(BrokerAnswer { status, body: SecretSlice::from(body) })
+        Ok(BrokerResponse { status, body: SecretSlice::from(body) })
     }
 }
 
@@ -82,7 +85,7 @@ fn exposed<'a>(pairs: &'a [(&'static str, SecretString)]) -> Vec<(&'static str, 
     pairs.iter().map(|(name, value)| (*name, value.expose_secret())).collect()
 }
 
-/// The URL of an error may have a token in its query.
+/// Returns the error without its URL, which may have a token in its query.
 fn unreachable(error: reqwest::Error) -> BrokerUnreachable {
     BrokerUnreachable(error.without_url().into())
 }

@@ -1,4 +1,4 @@
-//! The way to brokers: one request, one answer, nothing followed and nothing repeated.
+//! The HTTP client for brokers: one request, one response, no redirects and no retries.
 
 use std::fmt::Debug;
 
@@ -6,50 +6,50 @@ use async_trait::async_trait;
 use http::Method;
 use secrecy::{SecretSlice, SecretString};
 
-/// Sends requests to brokers over TLS. An answer that points elsewhere is an answer: what a request carries must not
-/// follow wherever a broker, or whoever stands in its place, points.
+/// Sends requests to brokers over TLS. A redirect is returned as a response and not followed: the secrets in a request
+/// must not reach a host that a broker, or an impostor of one, names.
 #[async_trait]
 pub trait BrokerHttp: Debug + Send + Sync {
-    /// The answer, whatever its status.
-    async fn send(&self, request: BrokerRequest) -> Result<BrokerAnswer, BrokerUnreachable>;
+    /// Returns the response, whatever its status; fails when no usable response arrives. The request is not retried.
+    async fn send(&self, request: BrokerRequest) -> Result<BrokerResponse, BrokerUnreachable>;
 }
 
-/// One request. Everything in it but the URL may be secret.
+/// One request to a broker. Everything in it but the URL may be secret.
 #[derive(Debug)]
 pub struct BrokerRequest {
-    /// The method brokers are asked with: GET, POST with the form as its body, or DELETE.
+    /// The request method: GET, POST with the form as its body, or DELETE.
     pub method: Method,
-    /// Where; nothing secret.
+    /// The URL without its query; it holds no secret.
     pub url: String,
-    /// Header fields.
+    /// Names and values of the header fields.
     pub headers: Vec<(&'static str, SecretString)>,
-    /// Names and values after the question mark.
+    /// Names and values of the query string.
     pub query: Vec<(&'static str, SecretString)>,
     /// Names and values of a form, sent as the body if there are any.
     pub form: Vec<(&'static str, SecretString)>,
 }
 
 impl BrokerRequest {
-    /// A request with nothing but a method and a URL.
+    /// Returns a request with a method and a URL, without headers, query or form.
     pub fn new(method: Method, url: impl Into<String>) -> Self {
         Self { method, url: url.into(), headers: Vec::new(), query: Vec::new(), form: Vec::new() }
     }
 
-    /// The same with one more header field.
+    /// Returns the request with one more header field.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: impl Into<SecretString>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
-    /// The same with one more value after the question mark.
+    /// Returns the request with one more query parameter.
     #[must_use]
     pub fn query(mut self, name: &'static str, value: impl Into<SecretString>) -> Self {
         self.query.push((name, value.into()));
         self
     }
 
-    /// The same with one more value in its form.
+    /// Returns the request with one more form field.
     #[must_use]
     pub fn form(mut self, name: &'static str, value: impl Into<SecretString>) -> Self {
         self.form.push((name, value.into()));
@@ -57,16 +57,16 @@ impl BrokerRequest {
     }
 }
 
-/// What a broker said.
+/// The response of a broker.
 #[derive(Debug)]
-pub struct BrokerAnswer {
+pub struct BrokerResponse {
     /// The HTTP status.
     pub status: u16,
     /// The body, which may hold a token.
     pub body: SecretSlice<u8>,
 }
 
-/// There was no answer, or none that can be used. The text never quotes the request.
+/// The error when a broker sends no response, or an unusable one. Its text never quotes the request.
 #[derive(Debug, thiserror::Error)]
 #[error("the broker gave no usable answer")]
 pub struct BrokerUnreachable(#[source] pub Box<dyn std::error::Error + Send + Sync>);

@@ -4,14 +4,14 @@ use std::fmt::Debug;
 
 use jiff::Timestamp;
 
-/// Tells the time. Operations ask once and hand the answer down to pure rules.
+/// A source of the current time. Operations read it once and pass the value down to pure rules.
 pub trait Clock: Debug + Send + Sync {
-    /// The present moment in whole milliseconds, the resolution the store keeps: a time that was written and read back
-    /// equals the one that was handed out.
+    /// Returns the current time in whole milliseconds, the resolution the store keeps: a timestamp that was written and
+    /// read back equals the one returned here.
     fn now(&self) -> Timestamp;
 }
 
-/// The machine's clock.
+/// The system clock of this machine.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

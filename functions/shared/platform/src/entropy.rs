@@ -2,13 +2,14 @@
 
 use std::fmt::Debug;
 
-/// A source of bytes nobody can predict.
+/// A source of unpredictable bytes.
 pub trait Entropy: Debug + Send + Sync {
-    /// Fills `buffer` from a cryptographically secure source, or fails without handing out anything weaker.
+    /// Fills `buffer` from a cryptographically secure source; fails when that source does, and never falls back to a
+    /// weaker one.
     fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyUnavailable>;
 }
 
-/// The random number generator gave nothing; whatever needed it must be refused.
+/// The error when the random number generator fails; the operation that needs it must be refused.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("the random number generator is unavailable")]
 pub struct EntropyUnavailable;

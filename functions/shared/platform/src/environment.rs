@@ -9,37 +9,37 @@ use std::time::Duration;
 /// One environment variable, declared as a constant by the crate that reads it and listed by `--help`.
 #[derive(Debug, Clone, Copy)]
 pub struct Variable {
-    /// Its name.
+    /// The name of the environment variable.
     pub name: &'static str,
-    /// What it means when it is absent, written as it would be set; empty when it has no value then.
+    /// The value used when the variable is unset, written as it would be set; empty when there is no default.
     pub default: &'static str,
-    /// One line for `--help`, with the unit.
+    /// The description that `--help` prints: one line, with the unit.
     pub about: &'static str,
-    /// Older or foreign names for it.
+    /// Older names, and names used by other products, that are accepted too.
     pub aliases: &'static [Alias],
 }
 
 /// Another name under which a variable is accepted.
 #[derive(Debug, Clone, Copy)]
 pub struct Alias {
-    /// The other name.
+    /// The accepted alternative name.
     pub name: &'static str,
-    /// How many of the variable's own units one of the alias's is: 60 for an alias in minutes.
+    /// The factor from the alias's unit to the variable's: 60 for an alias in minutes of a variable in seconds.
     pub factor: u64,
 }
 
-/// A value that cannot be used; its text is the one line a person sees.
+/// The error for a configuration value that cannot be used; its text is the one line printed to the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{variable}: {reason}")]
 pub struct Misconfigured {
     /// The variable to change.
     pub variable: &'static str,
-    /// What is wrong and what would do. Never contains a secret.
+    /// What is wrong and which values are accepted. Never contains a secret.
     pub reason: String,
 }
 
 impl Misconfigured {
-    /// A complaint about one variable.
+    /// Returns the error for one variable.
     pub fn new(variable: &'static str, reason: impl Into<String>) -> Self {
         Self { variable, reason: reason.into() }
     }
@@ -62,26 +62,29 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Environment {
 }
 
 impl Environment {
-    /// The environment of this process. Values that are not UTF-8 are left out: nothing the product reads may be so.
+    /// Returns the environment of this process. Values that are not UTF-8 are left out: no variable of the product may
+    /// have one.
     pub fn of_process() -> Self {
         std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect()
     }
 
-    /// The text of a variable: its own, an alias's, or the default. Empty counts as unset.
+    /// Returns the text of a variable: its own value, an alias's, or the default. An empty value counts as unset. Fails
+    /// when two of its names are set to different values, or an alias cannot be converted.
     pub fn text(&self, variable: &Variable) -> Result<String, Misconfigured> {
         Ok(self.given(variable)?.unwrap_or_else(|| variable.default.to_owned()))
     }
 
-    /// The same environment with this variable set.
+    /// Returns the environment with this variable set, replacing its value.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.0.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    /// The variable as a `T`, the default included, so that a bad default shows in the first test.
+    /// Returns the variable parsed as a `T`; fails when it does not parse. The default is parsed too, so that a bad
+    /// default fails in the first test.
     pub fn parse<T: FromStr<Err: fmt::Display>>(&self, variable: &Variable) -> Result<T, Misconfigured> {
         let text = self.text(variable)?;
         text.parse().map_err(|error| {
@@ -89,7 +92,7 @@ impl Environment {
         })
     }
 
-    /// A whole number inside `range`.
+    /// Returns the variable as a whole number; fails when it is none, or outside `range`.
     pub fn number(&self, variable: &Variable, range: RangeInclusive<u64>) -> Result<u64, Misconfigured> {
         let text = self.text(variable)?;
         text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
@@ -101,7 +104,7 @@ impl Environment {
         })
     }
 
-    /// A number of seconds inside `range`.
+    /// Returns the variable as a duration; fails when it is no whole number of seconds inside `range`.
     pub fn seconds(
         &self,
         variable: &Variable,
@@ -110,12 +113,12 @@ impl Environment {
         self.number(variable, range).map(Duration::from_secs)
     }
 
-    /// A value by its bare name, for secrets, which have no default and no alias.
+    /// Returns a value by its bare name, for secrets, which have no default and no alias; none when unset or empty.
     pub fn raw(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// The same environment, in which a variable that is not set has this value.
+    /// Returns the environment in which this variable has the value if it was unset or empty.
     #[must_use]
     pub fn or(mut self, name: &str, value: impl Into<String>) -> Self {
         if self.raw(name).is_none() {
@@ -151,7 +154,7 @@ fn scaled(value: &str, alias: &Alias) -> Result<String, Misconfigured> {
     })
 }
 
-/// A value short and plain enough to be quoted on one line.
+/// Returns the value escaped and truncated, fit to be quoted in a one-line error.
 fn shown(value: &str) -> String {
     const MOST: usize = 60;
     let mut text: String = value.chars().take(MOST).flat_map(char::escape_default).collect();

@@ -1,4 +1,4 @@
-//! Envelope encryption: data keys made and opened under a master key that never leaves its keeper.
+//! Envelope encryption: data keys generated and unwrapped under a master key that never leaves its provider.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -6,13 +6,16 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use secrecy::SecretSlice;
 
-/// Makes and opens data keys, as AWS KMS does with `GenerateDataKey` and `Decrypt`.
+/// A provider of envelope encryption: generates and unwraps data keys, as AWS KMS does with `GenerateDataKey` and
+/// `Decrypt`.
 #[async_trait]
 pub trait KeyWrap: Debug + Send + Sync {
-    /// A fresh 256-bit data key, in the clear and wrapped under the master key for exactly this context.
+    /// Returns a fresh 256-bit data key, in plaintext and wrapped under the master key for exactly this context; fails
+    /// when the provider is unavailable.
     async fn generate_data_key(&self, context: &EncryptionContext) -> Result<DataKey, KeyWrapError>;
 
-    /// Opens a wrapped data key; any other context than the one it was made with is refused.
+    /// Returns the plaintext of a wrapped data key; fails when the context is not the one it was generated with, when
+    /// the wrapped key is damaged, and when the provider is unavailable.
     async fn unwrap_data_key(
         &self,
         wrapped: &[u8],
@@ -20,22 +23,23 @@ pub trait KeyWrap: Debug + Send + Sync {
     ) -> Result<SecretSlice<u8>, KeyWrapError>;
 }
 
-/// What a ciphertext belongs to. Not secret, but authenticated: a ciphertext moved elsewhere does not open.
+/// The record a ciphertext belongs to, as additional authenticated data. It is not secret: it makes decryption fail for
+/// a ciphertext that was moved to another record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncryptionContext(BTreeMap<String, String>);
 
 impl EncryptionContext {
-    /// A context of name and value pairs; their order does not matter.
+    /// Returns a context of name and value pairs; their order does not matter.
     pub fn new<K: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
         Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 
-    /// The pairs, ordered by name.
+    /// Returns the pairs, ordered by name.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// One unambiguous byte string for the whole context: each part is preceded by its length, so that no two
+    /// Returns one unambiguous byte string for the whole context: each part is preceded by its length, so that no two
     /// contexts share an encoding.
     pub fn canonical_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -47,22 +51,23 @@ impl EncryptionContext {
     }
 }
 
-/// A data key in both its forms.
+/// A data key, in plaintext and wrapped.
 #[derive(Debug)]
 pub struct DataKey {
-    /// 32 bytes to encrypt with, then to forget.
+    /// The 32 bytes to encrypt with; wiped when dropped.
     pub plaintext: SecretSlice<u8>,
-    /// The same key under the master key, to be kept beside the ciphertext.
+    /// The same key encrypted under the master key, to be stored beside the ciphertext.
     pub wrapped: Vec<u8>,
 }
 
-/// Why a data key could not be made or opened.
+/// The error when a data key cannot be generated or unwrapped.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyWrapError {
-    /// The keeper of the master key did not answer; the same call may work later.
+    /// The provider of the master key did not respond; a retry may succeed.
     #[error("the master key is unavailable")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The wrapped key is damaged, made under another master key, or belongs to another context.
+    /// The wrapped key is damaged, was wrapped under another master key, or belongs to another context; a retry fails
+    /// again.
     #[error("the wrapped data key does not open under this context")]
     Refused,
 }

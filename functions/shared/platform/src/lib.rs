@@ -12,7 +12,7 @@ mod new_secret;
 mod secrets;
 mod service_tokens;
 
-pub use broker_http::{BrokerAnswer, BrokerHttp, BrokerRequest, BrokerUnreachable};
+pub use broker_http::{BrokerHttp, BrokerRequest, BrokerResponse, BrokerUnreachable};
 pub use causes::with_causes;
 pub use clock::{Clock, SystemClock};
 pub use entropy::{Entropy, EntropyUnavailable, SystemEntropy};

@@ -1,4 +1,4 @@
-//! How each secret is made, whether it will lie in a file or in a cloud's secret store.
+//! Generation of each secret, for key files and for a cloud's secret store alike.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use secrecy::{ExposeSecret, ExposeSecretMut, SecretBox, SecretSlice, SecretStrin
 
 use crate::{Entropy, EntropyUnavailable, FIRST_SERVICES, SecretName};
 
-/// Why there is no new secret.
+/// The error when a new secret cannot be generated.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 pub enum NotMade {
-    /// There was no randomness.
+    /// The random number generator failed.
     #[error(transparent)]
     Entropy(#[from] EntropyUnavailable),
     /// The generator of RSA keys, or the encoding of its key, failed.
@@ -22,7 +22,7 @@ pub enum NotMade {
     Rsa,
 }
 
-/// A fresh secret of this name.
+/// Returns a fresh secret of this name; fails when the random number generator or the RSA key generation does.
 pub fn new_secret(name: SecretName, entropy: &dyn Entropy) -> Result<SecretString, NotMade> {
     match name {
         SecretName::SessionSecretKey | SecretName::ApiKeySecret => Ok(new_random_text(entropy)?),
@@ -31,15 +31,17 @@ pub fn new_secret(name: SecretName, entropy: &dyn Entropy) -> Result<SecretStrin
     }
 }
 
-/// 256 random bits as 43 characters of base64url, which survive a shell, an `.env` file and a copy by mouse.
+/// Returns 256 random bits as 43 characters of base64url, which survive a shell, an `.env` file and a copy by mouse;
+/// fails when the random number generator does.
 pub fn new_random_text(entropy: &dyn Entropy) -> Result<SecretString, EntropyUnavailable> {
     let mut bytes = SecretBox::new(Box::new([0; 32]));
     entropy.fill(bytes.expose_secret_mut())?;
     Ok(URL_SAFE_NO_PAD.encode(bytes.expose_secret()).into())
 }
 
-/// A new first token for each service, beside the one that was first before: a service takes the first of its list, and
-/// until it does, the old one still opens the door. The services every deployment has are among them.
+/// Returns a new first token for each service, followed by the one that was first before: a service uses the first of
+/// its list, and the old one is accepted until it does. [`FIRST_SERVICES`] are always included. Fails when the random
+/// number generator does.
 pub fn new_service_tokens(
     mut before: BTreeMap<String, Vec<SecretString>>,
     entropy: &dyn Entropy,
@@ -57,8 +59,8 @@ pub fn new_service_tokens(
     Ok(format!("{:#}", serde_json::Value::from(services)).into())
 }
 
-/// RSA with 2048 bits, PKCS#8 in PEM. The key comes from the generator inside aws-lc, which takes no other source of
-/// randomness.
+/// Returns a 2048-bit RSA key as PKCS#8 in PEM. The key comes from the generator inside aws-lc, which takes no other
+/// source of randomness.
 fn new_signing_key() -> Result<SecretString, NotMade> {
     let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| NotMade::Rsa)?;
     let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).map_err(|_| NotMade::Rsa)?;

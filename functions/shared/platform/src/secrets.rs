@@ -1,14 +1,15 @@
-//! Where long-lived secrets come from.
+//! The provider of long-lived secrets, their names and their versions.
 
 use std::fmt::Debug;
 
 use async_trait::async_trait;
 use secrecy::SecretSlice;
 
-/// A store of named secrets. Whoever implements it decides about caching; whoever calls it may call it often.
+/// A provider of named secrets. Caching is the implementation's decision; callers may call it often.
 #[async_trait]
 pub trait Secrets: Debug + Send + Sync {
-    /// The versions of one secret that are valid now. A missing secret is an error, never a made-up default.
+    /// Returns the versions of one secret that are valid now; fails when the secret is missing (there is no default) and
+    /// when the provider is unavailable.
     async fn fetch(&self, name: SecretName) -> Result<SecretVersions, SecretsError>;
 }
 
@@ -34,27 +35,27 @@ impl SecretName {
     }
 }
 
-/// One secret during and between rotations.
+/// The valid versions of one secret, during and between rotations.
 #[derive(Debug)]
 pub struct SecretVersions {
-    /// What new things are made with.
+    /// The version that signs, digests and encrypts.
     pub current: SecretSlice<u8>,
-    /// What is still accepted, or already published, beside it.
+    /// The versions that are still accepted, or already published, beside the current one.
     pub accepted: Vec<SecretSlice<u8>>,
 }
 
-/// Why a secret could not be had.
+/// The error when a secret cannot be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretsError {
-    /// The store has no such secret.
+    /// The provider has no such secret.
     #[error("secret {0} does not exist")]
     Missing(SecretName),
-    /// The store did not answer, or with nothing usable.
+    /// The provider did not respond, or its response is unusable.
     #[error("fetching secret {name}")]
     Unavailable {
-        /// The secret asked for.
+        /// The name of the requested secret.
         name: SecretName,
-        /// What the store said.
+        /// The error of the provider.
         #[source]
         cause: Box<dyn std::error::Error + Send + Sync>,
     },

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-/// The services a first start makes tokens for.
+/// The services that every deployment has: a first start generates tokens for them.
 pub const FIRST_SERVICES: [&str; 3] = ["edge", "ticker", "trading"];
-/// Tokens of one service that are valid at the same time: the old one and the new one, while it is replaced.
+/// The maximum number of valid tokens of one service: the old one and the new one, during a rotation.
 pub const MOST_SERVICE_TOKENS: usize = 2;
 
 const SHORTEST: usize = 32;
@@ -21,8 +21,8 @@ enum Written {
     Several(Vec<SecretString>),
 }
 
-/// Reads a JSON object of names, each with one token or a list of one or two. The error says what it is not, and never
-/// quotes it.
+/// Returns the tokens by service name; fails unless the JSON is an object of names, each with one token or a list of one
+/// or two, of 32 to 256 bytes. The error text never quotes the input.
 pub fn parse_service_tokens(json: &[u8]) -> Result<BTreeMap<String, Vec<SecretString>>, &'static str> {
     let written: BTreeMap<String, Written> = serde_json::from_slice(json)
         .map_err(|_| "is not a JSON object of service names with their tokens")?;

@@ -1,13 +1,16 @@
 //! Reading what brokers answer.
 
-use portcullis_platform::{BrokerAnswer, BrokerHttp, BrokerRequest};
+use portcullis_platform::{BrokerHttp, BrokerRequest, BrokerResponse};
 use secrecy::ExposeSecret;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::BrokerError;
 
 /// The answer to a request, as long as the broker is there at all.
-pub(super) async fn ask(http: &dyn BrokerHttp, request: BrokerRequest) -> Result<BrokerAnswer, BrokerError> {
+pub(super) async fn ask(
+    http: &dyn BrokerHttp,
+    request: BrokerRequest,
+) -> Result<BrokerResponse, BrokerError> {
     let answer = http.send(request).await.map_err(|error| {
         tracing::warn!(%error, cause = %error.0, "a broker is out of reach");
         BrokerError::Down
@@ -27,6 +30,6 @@ pub(super) async fn is_there(http: &dyn BrokerHttp, request: BrokerRequest) -> R
 }
 
 /// The body as it should be. A broker that answers something else is as good as down.
-pub(super) fn read<T: DeserializeOwned>(answer: &BrokerAnswer) -> Result<T, BrokerError> {
+pub(super) fn read<T: DeserializeOwned>(answer: &BrokerResponse) -> Result<T, BrokerError> {
     serde_json::from_slice(answer.body.expose_secret()).map_err(|_| BrokerError::Down)
 }

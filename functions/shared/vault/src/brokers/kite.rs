@@ -9,7 +9,7 @@ use http::Method;
 use jiff::civil::Time;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Span, Timestamp};
-use portcullis_platform::{BrokerAnswer, BrokerHttp, BrokerRequest, Variable};
+use portcullis_platform::{BrokerHttp, BrokerRequest, BrokerResponse, Variable};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -184,7 +184,7 @@ fn checksum(credentials: &Credentials, request_token: &SecretString) -> String {
     hex::encode(digest::digest(&digest::SHA256, joined.as_bytes()))
 }
 
-fn refusal(answer: &BrokerAnswer) -> BrokerError {
+fn refusal(answer: &BrokerResponse) -> BrokerError {
     let Ok(refusal) = read::<Refusal>(answer) else { return BrokerError::Down };
     match refusal.error_type.as_str() {
         // The same type stands for a dead token and for a secret that does not fit; the checksum tells them apart.
@@ -226,7 +226,8 @@ mod tests {
 
     #[test]
     fn refusals_are_told_apart() {
-        let said = |body: &str| refusal(&BrokerAnswer { status: 403, body: body.as_bytes().to_vec().into() });
+        let said =
+            |body: &str| refusal(&BrokerResponse { status: 403, body: body.as_bytes().to_vec().into() });
         for (body, meant) in [
             (
                 r#"{"error_type":"TokenException","message":"Incorrect `api_key` or `access_token`."}"#,
