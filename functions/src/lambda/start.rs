@@ -1,10 +1,10 @@
-//! Starting a function.
+//! The start of a function: its configuration, its log, its platform, and which errors end it.
 
 use std::sync::Arc;
 
 use portcullis_http::AppState;
 use portcullis_platform::{Clock, Environment, Misconfigured, SystemClock, SystemEntropy};
-use portcullis_platform_aws::secrets::{SourceError, VaultUnusable};
+use portcullis_platform_aws::secrets::{HashicorpVaultUnusable, SourceError};
 use portcullis_platform_aws::{AwsSettings, Measured, Measurements};
 use portcullis_service::{AwsPlatform, Settings};
 use portcullis_store::{Meter, StoreError};
@@ -20,7 +20,7 @@ pub(super) enum Ended {
     #[error(transparent)]
     Misconfigured(#[from] Misconfigured),
     #[error(transparent)]
-    Vault(#[from] VaultUnusable),
+    Vault(#[from] HashicorpVaultUnusable),
     #[error("the table {0} cannot be used")]
     Table(String, #[source] StoreError),
     #[error(transparent)]
@@ -45,7 +45,7 @@ pub(super) async fn started(
         .map_or(Targets::new().with_default(LevelFilter::WARN), |settings| settings.log.clone());
     log::start(name, &environment, Arc::clone(&clock), Arc::new(Units(meter.clone())), filter);
     let function = Box::pin(start(environment, settings, clock, meter.clone(), routes)).await?;
-    // What the start took is no request's.
+    // The capacity consumed by the start is not counted for the first request.
     meter.take();
     Ok(function)
 }
@@ -78,7 +78,8 @@ async fn start(
     Ok(function)
 }
 
-/// Whether waiting may help. What is missing or malformed takes a person, who is to read of it at the first start.
+/// Returns whether a retry may succeed. Secrets that are missing or malformed need the operator, and end the start with
+/// an error.
 fn passes(error: &NotReady) -> bool {
     matches!(error, NotReady::Secrets(SourceError::Unavailable(..)))
 }

@@ -1,4 +1,5 @@
-//! The way to AWS: one pool of connections, credentials and a region for all its services.
+//! The connection to AWS: one HTTP connection pool, credentials and a region for the clients of all services, with
+//! timeouts and retries.
 
 use std::time::Duration;
 
@@ -12,11 +13,14 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use portcullis_platform::Environment;
 
 /// The SDK sets none of these beyond connecting, and a hanging call would hold its request until API Gateway gives up.
-const CONNECT: Duration = Duration::from_millis(300);
-const ATTEMPT: Duration = Duration::from_secs(1);
-const OPERATION: Duration = Duration::from_millis(2_500);
-const ATTEMPTS: u32 = 3;
-/// The SDK's default of one second would spend the whole operation on waiting.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(300);
+/// The timeout of one attempt.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
+/// The timeout of a call with all its retries and backoffs.
+const OPERATION_TIMEOUT: Duration = Duration::from_millis(2_500);
+/// The first attempt and two retries.
+const MAX_ATTEMPTS: u32 = 3;
+/// The backoff before the first retry. The SDK's default of one second would spend the whole operation on waiting.
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 
 /// The certification authorities of AWS: Amazon Root CA 1 to 4 and Starfield Services Root G2, as Amazon Trust Services
@@ -27,14 +31,15 @@ const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
 /// The file of other authorities, for a proxy that stands in between; every AWS tool reads it.
 const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 
-/// A bundle that cannot be read trusts nobody: every connection fails, and says so.
+/// Returns the trusted certification authorities. A bundle that cannot be read leaves none: every connection then fails
+/// with a TLS error.
 fn trust(environment: &Environment) -> TlsContext {
     let given = environment.raw(AWS_CA_BUNDLE).map(|file| std::fs::read(file).unwrap_or_default());
     let store = TrustStore::empty().with_pem_certificate(given.as_deref().unwrap_or(AMAZON_ROOTS));
     TlsContext::builder().with_trust_store(store).build().unwrap_or_else(|_| unreachable!("a store is given"))
 }
 
-/// Where AWS is and as whom it is asked. Nothing is connected or signed before the first call.
+/// The region, endpoints, credentials and connection pool of AWS. Nothing is connected or signed before the first call.
 #[derive(Debug, Clone)]
 pub struct AwsConnection {
     config: SdkConfig,
@@ -42,7 +47,7 @@ pub struct AwsConnection {
 }
 
 impl AwsConnection {
-    /// Finds region, credentials and endpoints where every AWS tool does: the environment (`AWS_REGION`,
+    /// Returns a connection with the region, credentials and endpoints found where every AWS tool looks: the environment (`AWS_REGION`,
     /// `AWS_PROFILE`, `AWS_ENDPOINT_URL` and its forms for single services), then the profile's files.
     pub async fn of_process() -> Self {
         let http = Builder::new()
@@ -50,11 +55,12 @@ impl AwsConnection {
             .tls_context(trust(&Environment::of_process()))
             .build_https();
         let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT)
-            .operation_attempt_timeout(ATTEMPT)
-            .operation_timeout(OPERATION)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .operation_timeout(OPERATION_TIMEOUT)
             .build();
-        let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_BACKOFF);
+        let retries =
+            RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS).with_initial_backoff(FIRST_BACKOFF);
         let config = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http.clone())
             .sleep_impl(TokioSleep::new())
@@ -66,12 +72,13 @@ impl AwsConnection {
         Self { config, http }
     }
 
-    /// For clients of single services; timeouts and retries are those for KMS and Secrets Manager.
+    /// Returns the SDK configuration for clients of single services; its timeouts and retries are those for KMS and
+    /// Secrets Manager.
     pub fn config(&self) -> &SdkConfig {
         &self.config
     }
 
-    /// The pool itself, for a client with timeouts of its own.
+    /// Returns the connection pool, for a client with timeouts of its own.
     pub fn http(&self) -> SharedHttpClient {
         self.http.clone()
     }

@@ -4,7 +4,7 @@
 //! `/v1/%2e%2e/admin` becomes `/admin`; a body that is not the base64 it is said to be ends in a panic too. So whatever
 //! it must not interpret is taken out of the event before ([`take_raw`]) and put into the request after
 //! ([`Raw::restore`]): the path and query the client sent, the body, and the address the sender's own context names.
-//! The host is gone for good; nobody looks at it. Methods, headers, cookies and the form of the response are
+//! The host is dropped for good; nothing reads it. Methods, headers, cookies and the form of the response are
 //! `lambda_http`'s.
 
 use std::net::IpAddr;
@@ -38,16 +38,16 @@ const NOT_IN_A_PATH: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// An event that is no request.
+/// The error for an event that cannot be turned into a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableEvent {
-    /// The path or query is none.
+    /// The path or query is invalid.
     #[error("the event has no usable path")]
     Path,
-    /// The body is said to be base64 and is not.
+    /// The body is declared to be base64 and is not.
     #[error("the event has no usable body")]
     Body,
-    /// The event is of a kind that no function is sent.
+    /// The event is of a kind that is not sent to any function.
     #[error("the event is of an unknown kind")]
     Kind,
 }
@@ -56,7 +56,7 @@ pub enum UnusableEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientIp(pub IpAddr);
 
-/// What `lambda_http` does not get to see of an event.
+/// The parts of an event that `lambda_http` must not interpret.
 #[derive(Debug)]
 pub(crate) struct Raw {
     uri: Uri,
@@ -77,7 +77,7 @@ pub(crate) fn take_raw(event: &mut LambdaRequest) -> Result<Raw, UnusableEvent> 
     Ok(Raw { uri, body: body(taken.body, taken.is_base64)?, address: taken.address })
 }
 
-/// What was taken, unchecked.
+/// The parts taken out of an event, unchecked.
 struct Taken {
     path: String,
     query: String,

@@ -1,36 +1,36 @@
-//! What Lambda says of the call being answered. A function answers one at a time, so there is one for the process.
+//! The invocation in progress, for log lines. A process serves one invocation at a time, so one global holds it.
 
 use std::sync::{Mutex, PoisonError};
 
-/// The call being answered.
+/// The identifiers of one Lambda invocation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Invocation {
-    /// Lambda's id of it.
+    /// The request id that Lambda assigned to the invocation.
     pub request_id: String,
-    /// The function as it was called.
+    /// The ARN by which the function was invoked.
     pub function_arn: String,
-    /// The trace it belongs to (X-Ray), without the parent and the sampling decision.
+    /// The root of its X-Ray trace, without the parent and the sampling decision; none when it is not traced.
     pub trace_id: Option<String>,
-    /// Whether it is the first one of this process.
+    /// Whether this is the first invocation of the process (a cold start).
     pub cold_start: bool,
 }
 
-/// Where the log finds it.
+/// The invocation in progress, read by every log line.
 static CURRENT: Mutex<Option<Invocation>> = Mutex::new(None);
 
 impl Invocation {
-    /// From here on this one is being answered.
+    /// Makes this the current invocation until the next one begins.
     pub(crate) fn begin(self) {
         *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = Some(self);
     }
 
-    /// The one being answered; none while the process starts.
+    /// Returns the current invocation; none while the process starts.
     pub(crate) fn current() -> Option<Self> {
         CURRENT.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// `Root=1-…` of a tracing header.
+/// Returns the value of `Root=1-…` in an `X-Amzn-Trace-Id` header; none when there is none, or not a plain one.
 pub(crate) fn trace_id(header: &str) -> Option<String> {
     let root = header.split(';').find_map(|part| part.trim().strip_prefix("Root="))?;
     let is_plain = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';

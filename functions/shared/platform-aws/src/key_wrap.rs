@@ -1,5 +1,5 @@
-//! Data keys from AWS KMS. The encryption context is part of every call, so a wrapped key moved to another record does
-//! not open, and the key's id is always sent, so a key of somebody else's is never used.
+//! Data keys from AWS KMS. The encryption context is part of every call, so a wrapped key moved to another record cannot
+//! be unwrapped, and the key id is always sent, so a key of another account is never used.
 
 use async_trait::async_trait;
 use aws_sdk_kms::Client;
@@ -11,10 +11,10 @@ use secrecy::SecretSlice;
 
 use crate::AwsConnection;
 
-/// What KMS says of a wrapped key that no repetition will open.
+/// KMS error codes for a wrapped key that no retry will unwrap.
 const REFUSALS: &[&str] = &["InvalidCiphertextException", "IncorrectKeyException"];
 
-/// One customer managed key.
+/// A [`KeyWrap`] on one customer managed key of KMS.
 #[derive(Debug, Clone)]
 pub struct KmsKeyWrap {
     client: Client,
@@ -22,7 +22,7 @@ pub struct KmsKeyWrap {
 }
 
 impl KmsKeyWrap {
-    /// The key of this id, ARN or alias.
+    /// Returns the key wrap for the key with this id, ARN or alias; the key is not looked up before the first call.
     pub fn new(connection: &AwsConnection, key_id: impl Into<String>) -> Self {
         Self { client: Client::new(connection.config()), key_id: key_id.into() }
     }
@@ -79,7 +79,7 @@ fn pairs(context: &EncryptionContext) -> std::collections::HashMap<String, Strin
     context.pairs().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// A key that is disabled or denied may be enabled or allowed again, so all of it may pass.
+/// Returns the error for a call that a retry may fix: a key that is disabled or denied may be enabled or allowed again.
 fn failed(cause: Box<dyn std::error::Error + Send + Sync>) -> KeyWrapError {
     KeyWrapError::Unavailable(cause)
 }

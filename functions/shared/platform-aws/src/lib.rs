@@ -18,4 +18,4 @@ pub use key_wrap::KmsKeyWrap;
 pub use logs::{JsonLines, Measured, Measurements, NothingMeasured};
 pub use mailer::SesMailer;
 pub use runtime::{serve, serve_events};
-pub use settings::{AwsSettings, SecretsProvider, VARIABLES, VaultSettings};
+pub use settings::{AwsSettings, HashicorpVaultSettings, SecretsProvider, VARIABLES};

@@ -1,5 +1,5 @@
-//! Log lines as CloudWatch reads them: JSON with the field names of Lambda Powertools, and in the line of each answered
-//! request its metrics in the Embedded Metric Format. One line is both, so neither can say what the other does not.
+//! Log lines as CloudWatch reads them: JSON with the field names of Lambda Powertools, and in the line of each completed
+//! request its metrics in the Embedded Metric Format. One line is both, so log and metrics cannot disagree.
 
 use std::fmt;
 use std::io::{Write, stdout};
@@ -18,26 +18,29 @@ use crate::invocation::Invocation;
 
 /// The namespace of the product's metrics.
 const NAMESPACE: &str = "Portcullis";
-/// A field that only the line of an answered request has.
+/// A field that only the line of a failed notification has; it is a metric.
 const MAIL_FAILURES: &str = "MailFailures";
+/// A field that only the line of a completed request has.
+/// A field that only the line of a completed request has.
+/// A field that only the line of a completed request has.
 const LATENCY: &str = "latency_ms";
 
-/// What was counted elsewhere while a request was answered.
+/// A source of counts that other crates collect while a request is served.
 pub trait Measurements: fmt::Debug + Send + Sync {
-    /// Everything since it was last asked.
+    /// Returns the counts since the last call, and resets them.
     fn take(&self) -> Measured;
 }
 
-/// Names and counts.
+/// The counts of one request, by name.
 #[derive(Debug, Default)]
 pub struct Measured {
-    /// Metrics of the service, each of which costs something every month.
+    /// Counts published as CloudWatch metrics of the service; each costs something every month.
     pub metrics: Vec<(&'static str, f64)>,
-    /// Said in the line and nowhere else.
+    /// Counts written to the log line alone, not published as metrics.
     pub details: Vec<(&'static str, f64)>,
 }
 
-/// For whoever counts nothing.
+/// A [`Measurements`] without any counts, for functions that collect none.
 #[derive(Debug, Clone, Copy)]
 pub struct NothingMeasured;
 
@@ -47,7 +50,7 @@ impl Measurements for NothingMeasured {
     }
 }
 
-/// A layer that writes each event as one line of JSON.
+/// A `tracing` layer that writes each event as one line of JSON.
 #[derive(Debug)]
 pub struct JsonLines<W> {
     service: String,
@@ -59,7 +62,8 @@ pub struct JsonLines<W> {
 }
 
 impl JsonLines<fn() -> std::io::Stdout> {
-    /// On the standard output, where Lambda takes lines from. `service` is what the metrics go by.
+    /// Returns a layer that writes to the standard output, which Lambda forwards to CloudWatch. `service` is the
+    /// dimension of the metrics.
     pub fn new(
         service: &str,
         environment: &Environment,
@@ -165,7 +169,7 @@ where
         });
         let mut text = Value::from(self.line(event, correlation)).to_string();
         text.push('\n');
-        // In one write, so that lines never mix. Where it cannot be written there is nobody to tell.
+        // In one write, so that lines of concurrent tasks never mix. An error here has nowhere to be reported.
         let _ = (self.writer)().write_all(text.as_bytes());
     }
 }

@@ -1,4 +1,4 @@
-//! Mail through Amazon SES, which writes the message itself.
+//! Mail through Amazon SES, which builds the MIME message itself.
 
 use async_trait::async_trait;
 use aws_sdk_sesv2::Client;
@@ -10,11 +10,11 @@ use secrecy::ExposeSecret;
 use crate::AwsConnection;
 
 const CHARSET: &str = "UTF-8";
-/// Answers that the same message will get again.
+/// SES error codes that a retry of the same message would get again.
 const REFUSALS: &[&str] =
     &["MessageRejected", "BadRequestException", "MailFromDomainNotVerifiedException", "NotFoundException"];
 
-/// One sender.
+/// A [`Mailer`] that sends through SES from one address.
 #[derive(Debug, Clone)]
 pub struct SesMailer {
     client: Client,
@@ -22,7 +22,7 @@ pub struct SesMailer {
 }
 
 impl SesMailer {
-    /// Sends from this address, which SES knows to be ours.
+    /// Returns a mailer that sends from this address, which must be a verified identity in SES.
     pub fn new(connection: &AwsConnection, from: impl Into<String>) -> Self {
         Self { client: Client::new(connection.config()), from: from.into() }
     }

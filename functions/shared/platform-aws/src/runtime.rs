@@ -14,8 +14,8 @@ use portcullis_platform::with_causes;
 use crate::event::{joined_headers, take_raw};
 use crate::invocation::{Invocation, trace_id};
 
-/// Responds to invocations until Lambda ends the process. Each kind of event that `lambda_http` knows is answered in its
-/// own form; the request has the path, query and body that the client sent, and the address of the client as the
+/// Responds to invocations until Lambda ends the process. Each kind of event that `lambda_http` knows gets a response in
+/// its own form; the request has the path, query and body that the client sent, and the address of the client as the
 /// sender of the event saw it among its extensions ([`ClientIp`](crate::ClientIp)).
 ///
 /// # Errors
@@ -60,8 +60,8 @@ where
     Adapter::from(service).call(event)
 }
 
-/// Does what events other than requests ask for, until Lambda ends the process. An event that failed is logged with its
-/// causes; its sender is told no more than that it failed.
+/// Performs the work of events other than requests, until Lambda ends the process. An error is logged with its causes;
+/// its sender learns no more than that the event failed.
 ///
 /// # Errors
 /// When the Runtime API cannot be reached, which outside of Lambda is always.
@@ -85,7 +85,7 @@ where
     Runtime::new(handler).run().await
 }
 
-/// No router can be asked about what is no request.
+/// Returns the 400 response for an event that cannot be turned into a request, and so reaches no router.
 fn refused<B: Default>() -> Response<B> {
     let mut response = Response::new(B::default());
     *response.status_mut() = StatusCode::BAD_REQUEST;

@@ -1,4 +1,4 @@
-//! What a function in the cloud is told beside the settings all runners share.
+//! The configuration of a function in the cloud, beside the settings that all programs share.
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ const VAULT_VERIFY: Variable = Variable {
 const VAULT_TIMEOUT: Variable = Variable {
     name: "VAULT_TIMEOUT",
     default: "2",
-    about: "seconds Vault may take for an answer, 1 to 4",
+    about: "timeout of a request to Vault in seconds, 1 to 4",
     aliases: &[],
 };
 const VAULT_TOKEN: &str = "VAULT_TOKEN";
@@ -70,7 +70,7 @@ const RUST_LOG: Variable = Variable {
     aliases: &[],
 };
 
-/// Every variable read here. `AWS_REGION`, `AWS_PROFILE` and the like are read by the SDK, `VAULT_TOKEN` is a secret.
+/// The variables that [`AwsSettings::read`] reads. `AWS_REGION`, `AWS_PROFILE` and the like are read by the SDK, `VAULT_TOKEN` is a secret.
 pub const VARIABLES: &[Variable] = &[
     TABLE_NAME,
     KMS_KEY_ID,
@@ -85,65 +85,66 @@ pub const VARIABLES: &[Variable] = &[
     RUST_LOG,
 ];
 
-/// The configuration of a function, checked.
+/// The validated configuration of a function.
 #[derive(Debug)]
 pub struct AwsSettings {
-    /// The DynamoDB table.
+    /// The name of the DynamoDB table.
     pub table: String,
-    /// The KMS key that wraps data keys.
+    /// The id, ARN or alias of the KMS key that wraps data keys.
     pub kms_key: String,
-    /// The KMS key that wraps the data keys of broker credentials.
+    /// The id, ARN or alias of the KMS key that wraps the data keys of broker credentials.
     pub broker_kms_key: String,
     /// The address that mail comes from.
     pub mail_from: String,
-    /// Where secrets are.
+    /// The provider of the secrets.
     pub secrets: SecretsProvider,
-    /// What is logged. Without the fields of spans, for whose sake every function would carry an engine for regular
-    /// expressions.
+    /// The log filter. It cannot filter by the fields of spans, which would add a regular-expression engine to every
+    /// function.
     pub log: Targets,
 }
 
-/// Where secrets are kept.
+/// The provider that secrets are read from.
 #[derive(Debug)]
 pub enum SecretsProvider {
     /// AWS Secrets Manager, under this name or ARN.
     SecretsManager(String),
-    /// HashiCorp Vault.
-    Vault(VaultSettings),
+    /// HashiCorp Vault, KV version 2.
+    HashicorpVault(HashicorpVaultSettings),
 }
 
-/// How Vault is reached.
+/// The validated configuration of the client for HashiCorp Vault.
 #[derive(Debug)]
-pub struct VaultSettings {
-    /// Scheme, host and port.
+pub struct HashicorpVaultSettings {
+    /// The scheme, host and port of the server.
     pub address: reqwest::Url,
-    /// Mount and path of the secret.
+    /// The mount and path of the secret.
     pub path: String,
-    /// As whom it is asked.
+    /// The token that authenticates the requests.
     pub token: SecretString,
-    /// How its certificate is checked.
-    pub verify: VaultVerification,
-    /// How long an answer may take.
+    /// The check of the server's certificate.
+    pub verify: HashicorpVaultVerification,
+    /// The timeout of one request.
     pub timeout: Duration,
 }
 
-/// How Vault's certificate is checked.
+/// The check of Vault's certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum VaultVerification {
+pub enum HashicorpVaultVerification {
     /// Against the authorities of the system.
     System,
     /// Against this authority, in PEM.
     Authority(Vec<u8>),
-    /// Not at all, for a Vault on this machine.
+    /// No check, for a server on loopback only.
     Off,
 }
 
 impl AwsSettings {
-    /// Reads and checks every variable of [`VARIABLES`].
+    /// Returns the settings that the variables of [`VARIABLES`] make; fails with the first one that is missing or
+    /// unusable.
     pub fn read(environment: &Environment) -> Result<Self, Misconfigured> {
         let secrets = match environment.text(&SECRETS_PROVIDER)?.as_str() {
             "aws" => SecretsProvider::SecretsManager(required(environment, &AWS_SECRET_NAME)?),
-            "vault" => SecretsProvider::Vault(VaultSettings::read(environment)?),
+            "vault" => SecretsProvider::HashicorpVault(HashicorpVaultSettings::read(environment)?),
             _ => return Err(Misconfigured::new(SECRETS_PROVIDER.name, "is neither `aws` nor `vault`")),
         };
         let log = environment.parse(&RUST_LOG)?;
@@ -158,7 +159,7 @@ impl AwsSettings {
     }
 }
 
-impl VaultSettings {
+impl HashicorpVaultSettings {
     fn read(environment: &Environment) -> Result<Self, Misconfigured> {
         let address: reqwest::Url = environment.parse(&VAULT_ADDR)?;
         let is_local = matches!(address.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
@@ -166,12 +167,12 @@ impl VaultSettings {
             return Err(Misconfigured::new(VAULT_ADDR.name, "is not https, and the token would be readable"));
         }
         let verify = match environment.text(&VAULT_VERIFY)?.as_str() {
-            "true" => VaultVerification::System,
-            "false" if is_local => VaultVerification::Off,
+            "true" => HashicorpVaultVerification::System,
+            "false" if is_local => HashicorpVaultVerification::Off,
             "false" => {
                 return Err(Misconfigured::new(VAULT_VERIFY.name, "may be `false` on loopback only"));
             }
-            file => VaultVerification::Authority(
+            file => HashicorpVaultVerification::Authority(
                 std::fs::read(file)
                     .map_err(|error| Misconfigured::new(VAULT_VERIFY.name, error.to_string()))?,
             ),

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use portcullis_broker_http::HttpsBrokers;
 use portcullis_platform::{Clock, Entropy, Environment};
-use portcullis_platform_aws::secrets::{CachedSecrets, SecretsManager, Source, Vault, VaultUnusable};
+use portcullis_platform_aws::secrets::{
+    CachedSecrets, HashicorpVault, HashicorpVaultUnusable, SecretsManager, Source,
+};
 use portcullis_platform_aws::{AwsConnection, AwsSettings, KmsKeyWrap, SecretsProvider, SesMailer};
 use portcullis_store::{Meter, Store, client_config};
 
@@ -31,7 +33,7 @@ impl AwsPlatform {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         meter: Meter,
-    ) -> Result<Self, VaultUnusable> {
+    ) -> Result<Self, HashicorpVaultUnusable> {
         let connection = AwsConnection::of_process().await;
         let source = source(&connection, &settings.secrets)?;
         let secrets = Arc::new(CachedSecrets::new(source, Arc::clone(&clock)));
@@ -59,9 +61,12 @@ fn store(connection: &AwsConnection, environment: &Environment, meter: Meter, ta
     Store::connect(client, table)
 }
 
-fn source(connection: &AwsConnection, provider: &SecretsProvider) -> Result<Box<dyn Source>, VaultUnusable> {
+fn source(
+    connection: &AwsConnection,
+    provider: &SecretsProvider,
+) -> Result<Box<dyn Source>, HashicorpVaultUnusable> {
     Ok(match provider {
         SecretsProvider::SecretsManager(name) => Box::new(SecretsManager::new(connection, name)),
-        SecretsProvider::Vault(settings) => Box::new(Vault::new(settings)?),
+        SecretsProvider::HashicorpVault(settings) => Box::new(HashicorpVault::new(settings)?),
     })
 }

@@ -1,4 +1,4 @@
-//! Secrets kept in memory: asked for again after five minutes, and good for twelve hours while their keeper is away.
+//! The cache of secrets: read again after five minutes, and usable for twelve hours while the provider is unavailable.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,15 +10,15 @@ use tokio::sync::Mutex;
 
 use super::{Snapshot, Source, SourceError};
 
-/// What was read is not asked for again before this; the JWK set may be cached as long.
-const FRESH: Duration = Duration::from_mins(5);
-/// After a keeper failed it is left alone for this long.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// The last good value is used this long. Every secret is accepted for a whole rotation, of at least a day, before and
-/// after it is the current one, so a value of this age refuses nothing.
-const LONGEST: Duration = Duration::from_hours(12);
+/// The time to live of a value, after which the provider is asked again; the JWK set may be cached as long.
+const TIME_TO_LIVE: Duration = Duration::from_mins(5);
+/// The backoff after a provider failed: it gets no request for this long.
+const RETRY_BACKOFF: Duration = Duration::from_secs(30);
+/// The maximum age of the last good value. Every secret is accepted for a whole rotation, of at least a day, before and
+/// after it is the current one, so a value of this age refuses nothing that is valid.
+const MAX_AGE: Duration = Duration::from_hours(12);
 
-/// The secrets of one keeper.
+/// The cached secrets of one provider.
 #[derive(Debug)]
 pub struct CachedSecrets {
     source: Box<dyn Source>,
@@ -34,29 +34,31 @@ struct Kept {
 }
 
 impl CachedSecrets {
-    /// Nothing is read before it is asked for.
+    /// Returns an empty cache: nothing is read before the first call.
     pub fn new(source: Box<dyn Source>, clock: Arc<dyn Clock>) -> Self {
         Self { source, clock, kept: Mutex::new(None) }
     }
 
-    /// The version in force: the same answer means that nothing changed.
+    /// Returns the version of the current secrets, which changes whenever a secret does; fails when they cannot be read
+    /// and no cached value is usable.
     pub async fn version(&self) -> Result<String, SourceError> {
         self.snapshot().await.map(|snapshot| snapshot.version.clone())
     }
 
-    /// Whether what is kept may no longer be used, so that a request has to wait for its keeper.
+    /// Returns whether the cached value is missing or too old to be used, so that a request has to wait for the provider.
     pub async fn is_too_old(&self) -> bool {
         let now = self.clock.now();
-        self.kept.lock().await.as_ref().is_none_or(|kept| age(kept.read_at, now) >= LONGEST)
+        self.kept.lock().await.as_ref().is_none_or(|kept| age(kept.read_at, now) >= MAX_AGE)
     }
 
     async fn snapshot(&self) -> Result<Arc<Snapshot>, SourceError> {
-        // Held while asking, so that of many callers one asks.
+        // Held during the request, so that one of many concurrent callers sends it and the others wait for its result.
         let mut kept = self.kept.lock().await;
         let now = self.clock.now();
         if let Some(kept) = &*kept {
-            let is_left_alone = kept.tried_at > kept.read_at && age(kept.tried_at, now) < PATIENCE;
-            if age(kept.read_at, now) < FRESH || (is_left_alone && age(kept.read_at, now) < LONGEST) {
+            // The last attempt failed less than the backoff ago: no retry yet.
+            let is_backing_off = kept.tried_at > kept.read_at && age(kept.tried_at, now) < RETRY_BACKOFF;
+            if age(kept.read_at, now) < TIME_TO_LIVE || (is_backing_off && age(kept.read_at, now) < MAX_AGE) {
                 return Ok(Arc::clone(&kept.snapshot));
             }
         }
@@ -67,7 +69,7 @@ impl CachedSecrets {
                 Ok(snapshot)
             }
             Err(error) => match &mut *kept {
-                Some(kept) if age(kept.read_at, now) < LONGEST => {
+                Some(kept) if age(kept.read_at, now) < MAX_AGE => {
                     kept.tried_at = now;
                     let cause = std::error::Error::source(&error).map(ToString::to_string);
                     tracing::warn!(%error, cause, "secrets could not be read again; the last ones are used");
@@ -79,7 +81,7 @@ impl CachedSecrets {
     }
 }
 
-/// A clock that was set back makes nothing old.
+/// Returns the time passed since `since`; zero when the clock was set back, so that no value expires early.
 fn age(since: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(since)).unwrap_or_default()
 }
@@ -103,13 +105,13 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Default)]
-    struct Keeper {
+    struct FakeProvider {
         away: AtomicBool,
         asked: AtomicU64,
     }
 
     #[async_trait]
-    impl Source for Arc<Keeper> {
+    impl Source for Arc<FakeProvider> {
         async fn read(&self) -> Result<Snapshot, SourceError> {
             let number = self.asked.fetch_add(1, Ordering::SeqCst);
             if self.away.load(Ordering::SeqCst) {
@@ -131,16 +133,16 @@ mod tests {
     }
 
     struct World {
-        keeper: Arc<Keeper>,
+        provider: Arc<FakeProvider>,
         clock: Arc<Hand>,
         secrets: CachedSecrets,
     }
 
     impl World {
         fn new() -> Self {
-            let (keeper, clock) = (Arc::new(Keeper::default()), Arc::new(Hand::default()));
-            let secrets = CachedSecrets::new(Box::new(Arc::clone(&keeper)), clock.clone());
-            Self { keeper, clock, secrets }
+            let (provider, clock) = (Arc::new(FakeProvider::default()), Arc::new(Hand::default()));
+            let secrets = CachedSecrets::new(Box::new(Arc::clone(&provider)), clock.clone());
+            Self { provider, clock, secrets }
         }
 
         fn pass(&self, seconds: i64) {
@@ -167,36 +169,36 @@ mod tests {
     async fn the_last_good_value_is_used_for_twelve_hours_and_no_longer() {
         let world = World::new();
         world.value().await;
-        world.keeper.away.store(true, Ordering::SeqCst);
+        world.provider.away.store(true, Ordering::SeqCst);
         world.pass(12 * 3_600 - 1);
         assert_eq!(world.value().await.as_deref(), Some("0"));
         assert!(!world.secrets.is_too_old().await);
         world.pass(1);
         assert!(world.secrets.is_too_old().await);
         assert_eq!(world.value().await, None);
-        world.keeper.away.store(false, Ordering::SeqCst);
+        world.provider.away.store(false, Ordering::SeqCst);
         assert!(world.value().await.is_some(), "and it recovers at once");
     }
 
     #[tokio::test]
-    async fn a_keeper_that_is_away_is_left_alone_for_a_while() {
+    async fn a_provider_that_failed_is_not_retried_before_the_backoff_is_over() {
         let world = World::new();
         world.value().await;
-        world.keeper.away.store(true, Ordering::SeqCst);
+        world.provider.away.store(true, Ordering::SeqCst);
         world.pass(300);
         for _ in 0..10 {
             world.value().await;
         }
-        assert_eq!(world.keeper.asked.load(Ordering::SeqCst), 2);
+        assert_eq!(world.provider.asked.load(Ordering::SeqCst), 2);
         world.pass(30);
         world.value().await;
-        assert_eq!(world.keeper.asked.load(Ordering::SeqCst), 3);
+        assert_eq!(world.provider.asked.load(Ordering::SeqCst), 3);
     }
 
     #[tokio::test]
-    async fn there_is_no_value_before_the_first_answer() {
+    async fn there_is_no_value_before_the_first_response() {
         let world = World::new();
-        world.keeper.away.store(true, Ordering::SeqCst);
+        world.provider.away.store(true, Ordering::SeqCst);
         assert_eq!(world.value().await, None);
         assert!(world.secrets.is_too_old().await);
     }

@@ -1,10 +1,10 @@
-//! A JSON object of secrets by name. Each is a text, or one with what came before and what comes next.
+//! A JSON object of secrets by name. Each is a text, or an object with the previous and next versions beside the current.
 //!
 //! ```json
 //! {"SESSION_SECRET_KEY": "…", "TOKEN_SIGNING_KEY": {"current": "…", "next": "…", "previous": "…"}}
 //! ```
 //!
-//! `next` is accepted and published from the moment it stands there, one whole rotation before it makes anything.
+//! `next` is accepted and published as soon as it is there, one whole rotation before it becomes the current version.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,34 +14,34 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// Secrets by name.
+/// The secrets of a deployment, by name.
 #[derive(Debug, Default, Deserialize)]
 #[serde(transparent)]
 pub struct Document(pub BTreeMap<String, Entry>);
 
-/// One secret and its neighbours in time.
+/// One secret: its current version, and those before and after it.
 #[derive(Debug)]
 pub struct Entry {
-    /// What new things are made with.
+    /// The version that signs, digests and encrypts now.
     pub current: SecretString,
-    /// What they will be made with after the next rotation.
+    /// The version that becomes current at the next rotation.
     pub next: Option<SecretString>,
-    /// What they were made with before the last one.
+    /// The version that was current before the last rotation.
     pub previous: Option<SecretString>,
 }
 
-/// A document that is none.
+/// The error for a text that is not a document of secrets.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("it is no JSON object of texts, or of objects with a `current` text")]
 pub struct Malformed;
 
 impl Document {
-    /// Reads a document. The error says nothing of its content.
+    /// Returns the document in a JSON text; fails when it is malformed. The error quotes nothing of it.
     pub fn parse(text: &SecretString) -> Result<Self, Malformed> {
         serde_json::from_str(text.expose_secret()).map_err(|_| Malformed)
     }
 
-    /// The document as [`parse`](Self::parse) reads it.
+    /// Returns the document as the JSON that [`parse`](Self::parse) reads.
     pub fn to_json(&self) -> SecretString {
         let mut entries = serde_json::Map::new();
         for (name, entry) in &self.0 {
@@ -54,7 +54,8 @@ impl Document {
         serde_json::Value::from(entries).to_string().into()
     }
 
-    /// The versions of one secret that are valid now, `before` being the document this one replaced.
+    /// Returns the versions of one secret that are valid now, `before` being the document this one replaced; none when
+    /// the document has no such secret.
     pub fn versions(&self, name: SecretName, before: Option<&Self>) -> Option<SecretVersions> {
         let entry = self.0.get(name.as_str())?;
         // Tokens of services carry their own past: a service has two of them, and a third would be one too many.
@@ -77,7 +78,7 @@ fn bytes(text: &SecretString) -> SecretSlice<u8> {
     SecretSlice::from(text.expose_secret().trim().as_bytes().to_vec())
 }
 
-/// By hand, because serde's untagged enums keep a copy of what they tried that nobody wipes.
+/// By hand, because serde's untagged enums buffer what they try in a copy that is never wiped.
 impl<'de> Deserialize<'de> for Entry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(EntryVisitor)

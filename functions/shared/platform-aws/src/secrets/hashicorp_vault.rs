@@ -7,26 +7,26 @@ use secrecy::{ExposeSecret, SecretSlice};
 use serde::Deserialize;
 
 use super::{Document, Malformed, Snapshot, Source, SourceError};
-use crate::settings::{VaultSettings, VaultVerification};
+use crate::settings::{HashicorpVaultSettings, HashicorpVaultVerification};
 
-/// The secrets are a few kilobytes.
-const MOST: usize = 256 * 1024;
+/// The maximum size of a response in bytes; the secrets are a few kilobytes.
+const MAX_BODY: usize = 256 * 1024;
 
-/// One secret in Vault that holds the whole document.
+/// A [`Source`] that reads the whole document from one secret of HashiCorp Vault.
 #[derive(Debug, Clone)]
-pub struct Vault {
+pub struct HashicorpVault {
     client: Client,
     url: Url,
     path: String,
 }
 
-/// A configuration no client can be made of.
+/// The error for a configuration from which no client can be built.
 #[derive(Debug, thiserror::Error)]
 #[error("Vault cannot be reached as configured")]
-pub struct VaultUnusable(#[source] Option<reqwest::Error>);
+pub struct HashicorpVaultUnusable(#[source] Option<reqwest::Error>);
 
 #[derive(Deserialize)]
-struct Answer {
+struct KvResponse {
     data: Data,
 }
 
@@ -41,31 +41,32 @@ struct Metadata {
     version: u64,
 }
 
-impl Vault {
-    /// Vault as configured. Nothing is connected yet.
-    pub fn new(settings: &VaultSettings) -> Result<Self, VaultUnusable> {
-        let mut token =
-            HeaderValue::from_str(settings.token.expose_secret()).map_err(|_| VaultUnusable(None))?;
+impl HashicorpVault {
+    /// Returns the source for the configured server and secret, not connected yet; fails when the token, the certificate
+    /// or the path cannot be used.
+    pub fn new(settings: &HashicorpVaultSettings) -> Result<Self, HashicorpVaultUnusable> {
+        let mut token = HeaderValue::from_str(settings.token.expose_secret())
+            .map_err(|_| HashicorpVaultUnusable(None))?;
         token.set_sensitive(true);
         let mut builder = Client::builder()
             .default_headers(HeaderMap::from_iter([(
-                "x-vault-token".parse().map_err(|_| VaultUnusable(None))?,
+                "x-vault-token".parse().map_err(|_| HashicorpVaultUnusable(None))?,
                 token,
             )]))
             .connect_timeout(settings.timeout)
             .timeout(settings.timeout)
-            // A token is not to follow wherever an answer points.
+            // The token must not follow a redirect to another host.
             .redirect(reqwest::redirect::Policy::none());
         builder = match &settings.verify {
-            VaultVerification::System => builder,
-            VaultVerification::Off => builder.tls_danger_accept_invalid_certs(true),
-            VaultVerification::Authority(pem) => builder.tls_certs_only(
-                Certificate::from_pem_bundle(pem).map_err(|error| VaultUnusable(Some(error)))?,
+            HashicorpVaultVerification::System => builder,
+            HashicorpVaultVerification::Off => builder.tls_danger_accept_invalid_certs(true),
+            HashicorpVaultVerification::Authority(pem) => builder.tls_certs_only(
+                Certificate::from_pem_bundle(pem).map_err(|error| HashicorpVaultUnusable(Some(error)))?,
             ),
         };
         Ok(Self {
-            client: builder.build().map_err(|error| VaultUnusable(Some(error)))?,
-            url: endpoint(&settings.address, &settings.path).ok_or(VaultUnusable(None))?,
+            client: builder.build().map_err(|error| HashicorpVaultUnusable(Some(error)))?,
+            url: endpoint(&settings.address, &settings.path).ok_or(HashicorpVaultUnusable(None))?,
             path: settings.path.clone(),
         })
     }
@@ -77,8 +78,8 @@ impl Vault {
         }
         let unavailable =
             |error: reqwest::Error| SourceError::Unavailable(self.path.clone(), error.without_url().into());
-        let mut answer = self.client.get(url).send().await.map_err(unavailable)?;
-        let status = answer.status();
+        let mut response = self.client.get(url).send().await.map_err(unavailable)?;
+        let status = response.status();
         if matches!(status, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST) {
             return Err(SourceError::Missing(self.path.clone(), format!("Vault answered {status}").into()));
         }
@@ -89,20 +90,21 @@ impl Vault {
             ));
         }
         let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(unavailable)? {
+        while let Some(chunk) = response.chunk().await.map_err(unavailable)? {
             body.extend_from_slice(&chunk);
-            if body.len() > MOST {
+            if body.len() > MAX_BODY {
                 return Err(SourceError::Malformed(self.path.clone(), Malformed));
             }
         }
         let body = SecretSlice::from(body);
-        let answer: Answer = serde_json::from_slice(body.expose_secret())
+        let response: KvResponse = serde_json::from_slice(body.expose_secret())
             .map_err(|_| SourceError::Malformed(self.path.clone(), Malformed))?;
-        Ok(answer.data)
+        Ok(response.data)
     }
 }
 
-/// `/v1/<mount>/data/<path>`, from a path as the command line takes it or as the API does.
+/// Returns the URL `/v1/<mount>/data/<path>`, from a path as the command line takes it or as the API does; none when
+/// the path has no mount.
 fn endpoint(address: &Url, path: &str) -> Option<Url> {
     let (mount, rest) = path.trim_matches('/').split_once('/')?;
     let rest = rest.strip_prefix("data/").unwrap_or(rest);
@@ -112,7 +114,7 @@ fn endpoint(address: &Url, path: &str) -> Option<Url> {
 }
 
 #[async_trait]
-impl Source for Vault {
+impl Source for HashicorpVault {
     async fn read(&self) -> Result<Snapshot, SourceError> {
         let current = self.version(None).await?;
         let number = current.metadata.version;
@@ -120,7 +122,7 @@ impl Source for Vault {
             0 | 1 => None,
             number => match self.version(Some(number - 1)).await {
                 Ok(previous) => Some(previous.data),
-                // Deleted or destroyed: whoever did that wants it refused.
+                // Deleted or destroyed on purpose: what it signed must be refused.
                 Err(SourceError::Missing(..)) => None,
                 Err(error) => return Err(error),
             },
@@ -144,8 +146,8 @@ mod tests {
         assert!(endpoint(&address, "portcullis").is_none());
     }
 
-    /// A Vault whose answers are decided by the version that is asked for; `0` is the latest.
-    async fn vault(answer: fn(u64) -> (u16, &'static str)) -> Vault {
+    /// Returns a Vault with one response per requested version; `0` is the latest.
+    async fn vault(answer: fn(u64) -> (u16, &'static str)) -> HashicorpVault {
         use axum::extract::Query;
         use axum::http::{HeaderMap, StatusCode};
 
@@ -164,11 +166,11 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(axum::serve(listener, router).into_future());
-        Vault::new(&VaultSettings {
+        HashicorpVault::new(&HashicorpVaultSettings {
             address: Url::parse(&address).unwrap(),
             path: "secret/portcullis".to_owned(),
             token: "hvs.hunter2".into(),
-            verify: VaultVerification::System,
+            verify: HashicorpVaultVerification::System,
             timeout: std::time::Duration::from_secs(2),
         })
         .unwrap()

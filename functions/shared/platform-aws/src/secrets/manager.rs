@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use super::{Document, Malformed, Snapshot, Source, SourceError};
 use crate::AwsConnection;
 
-/// Answers that only a person can change.
+/// Error codes that no retry can change: an operator has to act.
 const LASTING: &[&str] = &[
     "ResourceNotFoundException",
     "AccessDeniedException",
@@ -17,7 +17,7 @@ const LASTING: &[&str] = &[
     "DecryptionFailure",
 ];
 
-/// One secret that holds the whole document.
+/// A [`Source`] that reads the whole document from one secret of Secrets Manager.
 #[derive(Debug, Clone)]
 pub struct SecretsManager {
     client: Client,
@@ -30,13 +30,13 @@ struct Version {
 }
 
 impl SecretsManager {
-    /// The secret of this name or ARN.
+    /// Returns the source for the secret with this name or ARN; nothing is read yet.
     pub fn new(connection: &AwsConnection, name: impl Into<String>) -> Self {
         Self { client: Client::new(connection.config()), name: name.into() }
     }
 
     async fn version(&self, stage: &str) -> Result<Version, SourceError> {
-        let answer =
+        let response =
             self.client.get_secret_value().secret_id(&self.name).version_stage(stage).send().await.map_err(
                 |error| {
                     let lasting = error.code().is_some_and(|code| LASTING.contains(&code));
@@ -45,9 +45,9 @@ impl SecretsManager {
                 },
             )?;
         let malformed = |malformed| SourceError::Malformed(self.name.clone(), malformed);
-        let text = answer.secret_string.map(SecretString::from).ok_or_else(|| malformed(Malformed))?;
+        let text = response.secret_string.map(SecretString::from).ok_or_else(|| malformed(Malformed))?;
         let document = Document::parse(&text).map_err(malformed)?;
-        Ok(Version { id: answer.version_id.unwrap_or_default(), document })
+        Ok(Version { id: response.version_id.unwrap_or_default(), document })
     }
 }
 
