@@ -29,7 +29,7 @@ use crate::master_key::LocalMasterKey;
 use crate::private_files;
 use crate::secrets::FileSecrets;
 
-/// The folder of one installation.
+/// The data folder of one installation.
 #[derive(Debug, Clone)]
 pub struct DataDir {
     root: PathBuf,
@@ -52,7 +52,7 @@ pub struct Inspected {
 pub struct Prepared {
     /// The secrets, from the environment where it sets them.
     pub secrets: FileSecrets,
-    /// Key wrapping under the master key.
+    /// The provider of data keys, under the master key of the folder.
     pub key_wrap: LocalMasterKey,
     /// The file to give to `EmbeddedDynamoDb::open`.
     pub database: PathBuf,
@@ -62,12 +62,12 @@ pub struct Prepared {
     pub created: Vec<Created>,
 }
 
-/// Something a first start made; its text is a friendly line for the person who started it.
+/// A file or folder that a first start created; its text is one line for the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Created {
-    /// What it is, as in "token signing key".
+    /// A description, as in "token signing key".
     pub what: &'static str,
-    /// Where it lies.
+    /// The path of the file or folder.
     pub path: PathBuf,
 }
 
@@ -77,26 +77,26 @@ impl fmt::Display for Created {
     }
 }
 
-/// Why a data folder could not be completed.
+/// The error when a data folder cannot be completed.
 #[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
-    /// The file system refused.
+    /// A file system operation failed.
     #[error("creating the {what} {path:?}")]
     Create {
-        /// What was to be made.
+        /// The description of what was to be created.
         what: &'static str,
-        /// Where.
+        /// The path of the file or folder.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         #[source]
         cause: io::Error,
     },
-    /// No key came out of the generator.
+    /// A key could not be generated.
     #[error("making the {what}")]
     Make {
-        /// The key.
+        /// The description of the key.
         what: &'static str,
-        /// What the generator said.
+        /// The error of the generator.
         #[source]
         cause: Cause,
     },
@@ -106,9 +106,9 @@ pub enum PrepareError {
 }
 
 impl DataDir {
-    /// Reads and checks whatever exists in `path`, and the secrets of the environment that take the place of files. It
-    /// writes nothing, so that a start with an unusable configuration leaves no trace. A key the environment sets is
-    /// not looked for in the folder.
+    /// Returns the checked content of the folder, and of the secrets in the environment that replace files; fails with
+    /// the first one that is unusable. It writes nothing, so that a start with an unusable configuration leaves no
+    /// trace. A key set in the environment is not looked for in the folder.
     pub fn inspect(
         path: &Path,
         environment: &Environment,
@@ -154,8 +154,9 @@ impl DataDir {
 }
 
 impl Inspected {
-    /// Makes what is missing. Of processes that start together each key has one winner, and the others take it over.
-    /// The call blocks, and the first time for as long as an RSA key takes.
+    /// Returns the complete folder after creating what is missing; fails when a file cannot be created or a key cannot be
+    /// generated. When several processes start together, each key is created by one and used by all. The call blocks,
+    /// the first time for as long as generating an RSA key takes.
     pub fn prepare(self) -> Result<Prepared, PrepareError> {
         let mut made = Making { dir: &self.dir, entropy: &*self.entropy, created: Vec::new() };
         made.note("data folder", self.dir.root.clone(), private_files::create_folder)?;
@@ -168,7 +169,7 @@ impl Inspected {
         let service_tokens = made.key(Key::ServiceTokens, self.service_tokens)?;
         let token_signing = made.key(Key::TokenSigning, self.token_signing)?;
         let master = made.key(Key::Master, self.master)?;
-        // Last, so that a database is never found beside a master key that is not its own.
+        // The database is created last, so that it is never found beside a master key that is not its own.
         let database = self.dir.database();
         made.note("database", database.clone(), private_files::create_empty)?;
         let created = made.created;
@@ -193,7 +194,8 @@ impl Making<'_> {
         let (what, path) = (key.title(), self.dir.key(key));
         let content = key.make(self.entropy).map_err(|cause| PrepareError::Make { what, cause })?;
         self.note(what, path.clone(), |path| private_files::create_with(path, content.expose_secret()))?;
-        // Read back even by its maker: what this start uses is then what the next one will find.
+        // Read back even by the process that created it (it may have lost the race): what this start uses is then what
+        // the next one will find.
         inspection::key_of_file(key, &path)?
             .ok_or_else(|| refused(what, path, io::Error::other("it vanished while the service started")))
     }

@@ -1,4 +1,4 @@
-//! A DynamoDB inside the process: the AWS SDK's requests answered by dynoxide from an SQLite file or from memory.
+//! A DynamoDB inside the process: dynoxide serves the AWS SDK's requests from an SQLite file or from memory.
 //!
 //! No socket is involved: the engine takes the place of the SDK's HTTP client, so that the same keys, expressions,
 //! conditions and transactions run here as in the cloud. Only single-process conveniences differ: the memory of
@@ -26,17 +26,17 @@ use crate::private_files;
 
 /// The embedded DynamoDB. Clones share one database; hand `SharedHttpClient::new(engine.clone())` to the SDK.
 ///
-/// What was answered is on disk: dynoxide keeps SQLite in WAL mode and leaves `synchronous` at the compiled-in FULL, so
+/// A write whose response was returned is on disk: dynoxide keeps SQLite in WAL mode and leaves `synchronous` at the compiled-in FULL, so
 /// that a commit has been synced before it returns and outlives both `kill -9` and a power cut. Several processes may
-/// open one file. A writer waits up to five seconds for another's transaction and then answers 500, which the SDK
-/// retries; nothing is half written. A process remembers the tables it has seen, so indexes added by one reach the
+/// open one file. A writer waits up to five seconds for the transaction of another process and then returns 500, which
+/// the SDK retries; nothing is half written. A process remembers the tables it has seen, so indexes added by one reach the
 /// others when they start again.
 ///
 /// What is removed stays in the files until [`EmbeddedDynamoDb::wipe_traces`] is called.
 #[derive(Debug, Clone)]
 pub struct EmbeddedDynamoDb(Arc<Engine>);
 
-/// Why the embedded database could not be used.
+/// The error when the embedded database cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The file could not be created.
@@ -48,7 +48,7 @@ pub enum EngineError {
         #[source]
         cause: std::io::Error,
     },
-    /// SQLite takes no other paths.
+    /// The path is not one that SQLite accepts.
     #[error("the path of the database {path:?} is not UTF-8")]
     NotUtf8 {
         /// The database file.
@@ -57,10 +57,10 @@ pub enum EngineError {
     /// The file is no database, or was written by a newer version.
     #[error("opening the database")]
     Open(#[source] DynoxideError),
-    /// Expired items could not be removed; the next sweep tries again.
+    /// Expired items could not be removed; the next sweep retries.
     #[error("sweeping expired items")]
     Sweep(#[source] DynoxideError),
-    /// What was removed is still in the files; the next attempt may be luckier.
+    /// Removed items are still in the files; a retry may succeed.
     #[error("wiping what was removed")]
     Wipe(#[from] WipeError),
     /// The runtime shut down before the work was done.
@@ -69,13 +69,13 @@ pub enum EngineError {
 }
 
 impl EmbeddedDynamoDb {
-    /// This database as the SDK wants it.
+    /// Returns the database as an HTTP client for the AWS SDK.
     pub fn http_client(&self) -> SharedHttpClient {
         SharedHttpClient::new(self.clone())
     }
 
-    /// Opens the database in a file, which is created for its owner only; SQLite gives the files beside it the same
-    /// permissions. The call blocks.
+    /// Returns the database in a file, which is created for its owner only; SQLite gives the files beside it the same
+    /// permissions. Fails when the file cannot be created, or is no database of this version. The call blocks.
     pub fn open(path: &Path) -> Result<Self, EngineError> {
         let create = |cause| EngineError::Create { path: path.to_owned(), cause };
         let path = std::path::absolute(path).map_err(create)?;
@@ -86,21 +86,21 @@ impl EmbeddedDynamoDb {
         Ok(Self(Arc::new(Engine::open(path).map_err(EngineError::Open)?)))
     }
 
-    /// An empty database that ends with the last clone: for tests and benchmarks.
+    /// Returns an empty database in memory that ends with the last clone, for tests and benchmarks.
     pub fn in_memory() -> Result<Self, EngineError> {
         Ok(Self(Arc::new(Engine::in_memory().map_err(EngineError::Open)?)))
     }
 
-    /// Removes items whose time to live has passed and says how many, as DynamoDB does in the background. Requests that
-    /// are waiting go first after each page of 25.
+    /// Removes items whose time to live has passed, as DynamoDB does in the background, and returns how many. Requests
+    /// that are waiting go first after each page of 25.
     pub async fn sweep_expired(&self) -> Result<usize, EngineError> {
         let engine = Arc::clone(&self.0);
         let sweep = tokio::task::spawn_blocking(move || engine.change(Database::sweep_ttl).flatten());
         sweep.await.map_err(|_| EngineError::Stopped)?.map_err(EngineError::Sweep)
     }
 
-    /// Removes every byte of what was removed or replaced from the files, and says how large the database is then; none
-    /// if nothing was written since the last time. Reads go on meanwhile and writes wait.
+    /// Wipes every byte of removed or replaced items from the files, and returns the size of the database in bytes after
+    /// that; none if nothing was written since the last time. Meanwhile reads proceed and writes wait.
     pub async fn wipe_traces(&self) -> Result<Option<u64>, EngineError> {
         let engine = Arc::clone(&self.0);
         let wiped = tokio::task::spawn_blocking(move || engine.wipe());

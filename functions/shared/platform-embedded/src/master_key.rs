@@ -19,13 +19,14 @@ pub struct LocalMasterKey {
     entropy: Arc<dyn Entropy>,
 }
 
-/// A master key that does not have 32 bytes.
+/// The error for a master key that does not have 32 bytes.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("a master key has 32 bytes")]
 pub struct WrongKeyLength;
 
 impl LocalMasterKey {
-    /// A keeper of `master`, which draws data keys and nonces from `entropy`.
+    /// Returns a key wrap under `master`, which draws data keys and nonces from `entropy`; fails unless `master` has 32
+    /// bytes.
     pub fn new(master: &SecretSlice<u8>, entropy: Arc<dyn Entropy>) -> Result<Self, WrongKeyLength> {
         let key = UnboundKey::new(&AES_256_GCM, master.expose_secret()).map_err(|_| WrongKeyLength)?;
         Ok(Self { key: LessSafeKey::new(key), entropy })

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::private_files;
 
-/// Nobody's address: the messages never leave the machine (RFC 6761, section 6.3).
+/// A sender address that belongs to no one: the messages never leave the machine (RFC 6761, section 6.3).
 const FROM: (&str, &str) = ("Portcullis", "portcullis@localhost");
 
 /// The folder messages are put into. Names begin with the time, so that they sort by it.
@@ -23,7 +23,7 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// The outbox in this folder, which exists.
+    /// Returns the outbox in this folder, which must exist.
     pub fn new(folder: PathBuf, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         Self { folder, clock, entropy }
     }

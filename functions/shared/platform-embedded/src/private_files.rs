@@ -9,13 +9,13 @@ use secrecy::{ExposeSecretMut, SecretSlice};
 
 const PRIVATE_FILE: u32 = 0o600;
 const PRIVATE_FOLDER: u32 = 0o700;
-/// Permission bits of the group and of everybody else.
+/// The permission bits of the group and of others.
 const OTHERS: u32 = 0o077;
 
 /// Far more than any key; whatever is larger was put there by mistake.
 const LARGEST_KEY_FILE: u64 = 64 * 1024;
 
-/// What a path leads to.
+/// The kind of file that a path leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
     Nothing,
@@ -40,7 +40,7 @@ pub(crate) fn look(path: &Path) -> io::Result<Found> {
     }
 }
 
-/// The permission bits of an open file, when they let anybody but the owner in.
+/// Returns the permission bits of an open file when they grant access to others than the owner.
 pub(crate) fn open_to_others(file: &File) -> io::Result<Option<u32>> {
     let mode = file.metadata()?.permissions().mode() & 0o7777;
     Ok((mode & OTHERS != 0).then_some(mode))
@@ -65,7 +65,7 @@ pub(crate) fn try_writing_in(folder: &Path) -> io::Result<()> {
     tempfile::tempfile_in(folder).map(drop)
 }
 
-/// Makes a folder nobody else may enter, with those above it; `false` when it was there already.
+/// Creates a folder that only its owner may enter, with those above it. Returns `false` when it existed already.
 pub(crate) fn create_folder(path: &Path) -> io::Result<bool> {
     let mut builder = DirBuilder::new();
     builder.mode(PRIVATE_FOLDER);
@@ -78,7 +78,7 @@ pub(crate) fn create_folder(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Makes an empty private file; `false` when it was there already.
+/// Creates an empty private file. Returns `false` when it existed already.
 pub(crate) fn create_empty(path: &Path) -> io::Result<bool> {
     match OpenOptions::new().write(true).create_new(true).mode(PRIVATE_FILE).open(path) {
         Ok(_) => sync_folder(path.parent().unwrap_or(path)).map(|()| true),
@@ -87,7 +87,7 @@ pub(crate) fn create_empty(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Makes a private file with this content; `false`, and no change, when there is one already.
+/// Creates a private file with this content. Returns `false`, and changes nothing, when it existed already.
 ///
 /// The content is on disk before the name is, so that neither a crash nor another process that starts at the same
 /// moment ever meets half a key.

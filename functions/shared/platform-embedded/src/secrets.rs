@@ -1,4 +1,4 @@
-//! The product's secrets as they were at start.
+//! The provider of the product's secrets on one machine: their values as they were at the start.
 
 use async_trait::async_trait;
 use portcullis_platform::{SecretName, SecretVersions, Secrets, SecretsError};

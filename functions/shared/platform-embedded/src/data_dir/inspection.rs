@@ -107,7 +107,7 @@ pub(super) fn key_of_file(key: Key, path: &Path) -> Result<Option<SecretSlice<u8
     })
 }
 
-/// An existing file nobody else could read, or nothing.
+/// Returns an existing file that only its owner could read, or none when it does not exist.
 fn open_private(path: &Path, options: &OpenOptions) -> Result<Option<File>, Misconfigured> {
     let unreadable =
         |error: io::Error| complaint(path, format!("cannot be opened: {error}; change its owner"));

@@ -41,8 +41,8 @@ impl Key {
         }
     }
 
-    /// The variable that takes the place of the file. The master key has none: an environment is shown by process
-    /// lists and crash reports, and whoever reads this key opens everything at once.
+    /// Returns the variable that replaces the file. The master key has none: process lists and crash reports show the
+    /// environment, and this key alone decrypts everything.
     pub(super) fn variable(self) -> Option<&'static str> {
         match self {
             Self::SessionSecret => Some(SecretName::SessionSecretKey.as_str()),

@@ -1,4 +1,4 @@
-//! One DynamoDB request, one call of the engine, and its answer in DynamoDB's words.
+//! One DynamoDB request, one call of the engine, and its response in the form of DynamoDB.
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::ConnectorError;
@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 const TARGET_PREFIX: &str = "DynamoDB_20120810.";
 const UNKNOWN_OPERATION: &str = r#"{"__type":"com.amazon.coral.service#UnknownOperationException"}"#;
 
-/// A status and a JSON body.
+/// A response: an HTTP status and a JSON body.
 #[derive(Debug)]
 pub(super) struct Reply {
     status: u16,
@@ -53,7 +53,7 @@ pub(super) fn changes(target: &str) -> bool {
     !READING.contains(&target.strip_prefix(TARGET_PREFIX).unwrap_or_default())
 }
 
-/// Answers the operation that `target`, the value of the `x-amz-target` header, names.
+/// Returns the response of the operation that `target`, the value of the `x-amz-target` header, names.
 pub(super) fn perform(db: &Database, target: &str, body: &[u8]) -> Reply {
     match target.strip_prefix(TARGET_PREFIX).unwrap_or_default() {
         "BatchGetItem" => reply(body, |request| db.batch_get_item(request)),
@@ -88,7 +88,7 @@ fn reply<Q: DeserializeOwned, A: Serialize>(
 }
 
 /// The engine marks a value that is JSON but no valid attribute (a number that is none, an empty set) with a word in
-/// front of the message; DynamoDB tells those from a body it cannot read at all.
+/// front of the message; DynamoDB returns another error for those than for a body it cannot read at all.
 fn unreadable(error: &serde_json::Error) -> DynoxideError {
     let message = error.to_string();
     match message.split_once(':') {

@@ -16,7 +16,7 @@ use dynoxide::storage::Storage;
 
 use crate::private_files;
 
-/// Why traces are still there. The next attempt may be luckier.
+/// The error when traces could not be wiped; a retry may succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum WipeError {
     /// The mark could not be changed.
@@ -159,7 +159,7 @@ mod tests {
         let storage = Storage::new(database.to_str().unwrap()).unwrap();
         let traces = Traces::of(&database);
         traces.expect().unwrap();
-        // Somebody reads all the while, so that the log cannot be emptied.
+        // A reader holds the log open all the while, so that it cannot be emptied.
         let reader = Storage::new(database.to_str().unwrap()).unwrap();
         reader.conn().execute_batch("BEGIN; SELECT * FROM _tables").unwrap();
         storage.conn().execute_batch("CREATE TABLE t (v)").unwrap();
