@@ -1,4 +1,4 @@
-//! Making, listing and changing accounts.
+//! The commands that create, list, change and export accounts.
 
 use jiff::Timestamp;
 use portcullis_identity::{
@@ -14,9 +14,9 @@ use crate::output::{Output, line, members};
 use crate::secret_input::new_password;
 use crate::tool::Tool;
 
-/// Accounts in one page of a listing.
+/// The number of accounts read in one page.
 const PAGE: usize = 100;
-/// A domain that takes no mail, by RFC 2606.
+/// A domain that receives no mail (RFC 2606, section 2).
 const NO_MAIL: &str = "users.invalid";
 
 pub(crate) async fn create(tool: &Tool, output: Output, user: CreateUser) -> Result<(), Failure> {
@@ -32,7 +32,7 @@ pub(crate) async fn create(tool: &Tool, output: Output, user: CreateUser) -> Res
         status: if user.inactive { AccountStatus::Disabled } else { AccountStatus::Active },
     };
     let account = tool.identity.create_account(&tool.operator, request, &tool.origin).await?;
-    let mut value = told(&account);
+    let mut value = account_json(&account);
     let mut text = format!("made {} ({})", user.name, account.id);
     if let Some(key) = user.api_key {
         let issued = api_keys::give(tool, &account, Some(key)).await?;
@@ -111,30 +111,30 @@ async fn change(
 ) -> Result<(), Failure> {
     let id = tool.identity.account_by_name(name).await?.id;
     let account = tool.identity.change_standing(&tool.operator, id, update, &tool.origin).await?;
-    output.say(&format!("{name} {done}"), told(&account))
+    output.say(&format!("{name} {done}"), account_json(&account))
 }
 
 pub(crate) async fn unlock(tool: &Tool, output: Output, name: &str) -> Result<(), Failure> {
     let account = tool.identity.account_by_name(name).await?;
     tool.identity.unlock_account(&tool.operator, account.id, &tool.origin).await?;
-    output.say(&format!("{name} may try again at once"), told(&account))
+    output.say(&format!("{name} may try again at once"), account_json(&account))
 }
 
 pub(crate) async fn reset_mfa(tool: &Tool, output: Output, name: &str) -> Result<(), Failure> {
     let id = tool.identity.account_by_name(name).await?.id;
     tool.identity.reset_mfa(&tool.operator, id, &tool.origin).await?;
     let account = tool.identity.account_by_id(id).await?;
-    output.say(&format!("{name} signs in without a second factor"), told(&account))
+    output.say(&format!("{name} signs in without a second factor"), account_json(&account))
 }
 
 pub(crate) async fn rotate_password(tool: &Tool, output: Output, name: &str) -> Result<(), Failure> {
     let account = tool.identity.account_by_name(name).await?;
     let password = new_password(name)?;
     tool.identity.override_password(&tool.operator, &account, &password, &tool.origin).await?;
-    output.say(&format!("{name} has another password, and all sessions are over"), told(&account))
+    output.say(&format!("{name} has another password, and all sessions are over"), account_json(&account))
 }
 
-/// All accounts as `import` reads them.
+/// Prints all accounts as JSON lines, in the form `import` reads.
 pub(crate) async fn export(tool: &Tool, with_hashes: bool) -> Result<(), Failure> {
     let mut after = None;
     loop {
@@ -163,7 +163,8 @@ pub(crate) async fn export(tool: &Tool, with_hashes: bool) -> Result<(), Failure
     }
 }
 
-pub(crate) fn told(account: &Account) -> Map<String, Value> {
+/// Returns the account as the commands print it in JSON.
+fn account_json(account: &Account) -> Map<String, Value> {
     members([
         ("user_id", account.id.to_string().into()),
         ("username", account.username.clone().into()),
@@ -184,7 +185,7 @@ fn described(listed: &Listed, history: &SignIns, keys: &[ApiKey], now: Timestamp
         (false, false) => "expired",
         (false, true) => "none",
     };
-    let mut value = told(&listed.account);
+    let mut value = account_json(&listed.account);
     value.insert("last_login_at".to_owned(), time(listed.last_login).into());
     value.insert("failed_login_attempts".to_owned(), history.failed_login_attempts.into());
     value.insert("last_failed_login_at".to_owned(), time(history.last_failed_login_at).into());

@@ -1,4 +1,4 @@
-//! API keys that accounts are given.
+//! The commands that set and rotate the API key of an account.
 
 use portcullis_identity::{Account, IssuedApiKey};
 use secrecy::{ExposeSecret, SecretString};
@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::output::{Output, members};
 use crate::tool::Tool;
 
-/// Where a rotation finds the key that shall be used from now on.
+/// The environment variables in which a rotation finds the new key; the first that is set is used.
 const NEW_KEY: [&str; 2] = ["PORTFOLIO_NEW_API_KEY", "PORTFOLIO_ROTATION_API_KEY"];
 
 pub(crate) async fn give(
@@ -23,7 +23,7 @@ pub(crate) async fn set(tool: &Tool, output: Output, name: &str, key: Option<Str
     let account = tool.identity.account_by_name(name).await?;
     let is_fresh = key.is_none();
     let issued = give(tool, &account, key).await?;
-    tell(output, name, &issued, is_fresh)
+    print_key(output, name, &issued, is_fresh)
 }
 
 pub(crate) async fn rotate(tool: &Tool, output: Output, name: &str) -> Result<(), Failure> {
@@ -32,11 +32,11 @@ pub(crate) async fn rotate(tool: &Tool, output: Output, name: &str) -> Result<()
     let is_fresh = given.is_none();
     let given = given.map(SecretString::from);
     let issued = tool.identity.rotate_managed_key(&tool.operator, &account, given, &tool.origin).await?;
-    tell(output, name, &issued, is_fresh)
+    print_key(output, name, &issued, is_fresh)
 }
 
-/// A key that was made here is shown this once; one that was given is known to whoever gave it.
-fn tell(output: Output, name: &str, issued: &IssuedApiKey, is_fresh: bool) -> Result<(), Failure> {
+/// Prints the key. A key that was generated here is shown this once; one that was passed in is known to the operator.
+fn print_key(output: Output, name: &str, issued: &IssuedApiKey, is_fresh: bool) -> Result<(), Failure> {
     let id = issued.key.id.to_string();
     let mut value = members([("key_id", id.into()), ("scopes", issued.key.scopes.clone().into())]);
     let mut text = format!("{name} has the API key {}", issued.key.id);

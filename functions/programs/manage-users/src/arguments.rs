@@ -1,4 +1,4 @@
-//! What can be typed.
+//! The command line: commands, arguments and their `--help` texts.
 
 use std::path::PathBuf;
 
@@ -6,24 +6,24 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
 const AFTER: &str = "\
-Accounts are named by username, address or id. Without --table the folder DATA_DIR (./data) is worked on, which may be \
-that of a running service; with it, the DynamoDB table of that name, with the variables of the functions \
+Accounts are named by username, email address or id. Without --table the command works on the folder DATA_DIR (./data), \
+which may be that of a running service; with it, on the DynamoDB table of that name, with the variables of the functions \
 (AWS_SECRET_NAME, KMS_KEY_ID, AWS_REGION, ...).
 
 Exit status:
-  0  it is done
-  1  it was refused, or something is wrong with what was looked at: the reason is printed
-  2  the command line or the configuration cannot be used; nothing was done
-  3  the table, the secrets or the key did not answer; the same command may work in a moment";
+  0  the command succeeded
+  1  the command was refused, or a check failed: the error is printed
+  2  the command line or the configuration cannot be used; nothing was changed
+  3  the table, the secrets or the key is unavailable; a retry may succeed in a moment";
 
-/// Accounts and the audit trail of Portcullis.
+/// Administer the accounts and the audit trail of Portcullis.
 #[derive(Debug, Parser)]
 #[command(name = "manage-users", version, after_help = AFTER)]
 pub(crate) struct Arguments {
-    /// The DynamoDB table to work on, in place of `DATA_DIR`.
+    /// The DynamoDB table to work on, instead of `DATA_DIR`.
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) table: Option<String>,
-    /// Answer in JSON.
+    /// Print the result as JSON.
     #[arg(long, global = true)]
     pub(crate) json: bool,
     #[command(subcommand)]
@@ -32,78 +32,78 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make an account; asks for its password, or reads it from the standard input.
+    /// Create an account; its password is prompted for, or read from the standard input.
     CreateUser(CreateUser),
-    /// Give an account an API key, in place of the one it was given before.
+    /// Set the API key of an account, replacing the one that was set before.
     SetApiKey {
-        /// Whose.
+        /// The account that gets the key: username, email address or id.
         name: String,
-        /// The key, pk_<id>_<secret><checksum>; a fresh one when left out.
+        /// The key, `pk_<id>_<secret><checksum>`; a new one is generated when omitted.
         #[arg(long)]
         api_key: Option<String>,
     },
-    /// Give an account's API key another secret, or put the key of `PORTFOLIO_NEW_API_KEY` (or
-    /// `PORTFOLIO_ROTATION_API_KEY`) in its place.
+    /// Replace the secret of an account's API key, or replace the key by that in `PORTFOLIO_NEW_API_KEY` (or
+    /// `PORTFOLIO_ROTATION_API_KEY`).
     RotateApiKey {
-        /// Whose.
+        /// The account that owns the key: username, email address or id.
         name: String,
     },
-    /// Give an account another password, asked for or read from the standard input; its sessions end.
+    /// Set a new password, prompted for or read from the standard input; all sessions of the account end.
     RotatePassword {
-        /// Whose.
+        /// The account that gets the password: username, email address or id.
         name: String,
     },
     /// List all accounts.
     ListUsers,
-    /// Give an account these roles and no others; they count from its next refresh on.
+    /// Replace the roles of an account; they take effect at its next token refresh.
     SetRoles {
-        /// Whose.
+        /// The account that gets the roles: username, email address or id.
         name: String,
-        /// Names of roles in the policy.
+        /// The roles, by their names in the policy; all others are removed.
         #[arg(required = true)]
         roles: Vec<String>,
     },
-    /// Switch an account off; its sessions end at once.
+    /// Disable an account; all its sessions end at once.
     Deactivate {
-        /// Which.
+        /// The account to disable: username, email address or id.
         name: String,
     },
-    /// Switch an account on again.
+    /// Enable a disabled account.
     Activate {
-        /// Which.
+        /// The account to enable: username, email address or id.
         name: String,
     },
-    /// Forget failed tries to sign in.
+    /// End the lockout of an account: failed sign-in attempts are reset.
     Unlock {
-        /// Whose.
+        /// The account to unlock: username, email address or id.
         name: String,
     },
-    /// Take the second factor away from an account whose owner lost it.
+    /// Remove the second factor of an account, when its owner lost it.
     ResetMfa {
-        /// Whose.
+        /// The account that loses its second factor: username, email address or id.
         name: String,
     },
-    /// Take over accounts of an older system, password hashes included.
+    /// Import accounts of another system, including their password hashes.
     Import {
-        /// JSON lines or CSV; `-` is the standard input.
+        /// The file to import, JSON lines or CSV; `-` is the standard input.
         file: PathBuf,
-        /// What the file is; by its name when left out.
+        /// The format of the file; derived from its name when omitted.
         #[arg(long)]
         format: Option<Format>,
     },
-    /// Write all accounts as JSON lines, as `import` reads them.
+    /// Export all accounts as JSON lines, as `import` reads them.
     Export {
-        /// With the hashes of passwords.
+        /// Include the password hashes.
         #[arg(long)]
         with_hashes: bool,
     },
-    /// Seal broker credentials anew, under data keys made now. Started again with the same --before, it does what is left.
+    /// Re-encrypt broker credentials under new data keys; run again with the same --before, it continues with the rest.
     RotateCredentials {
-        /// RFC 3339: those sealed before this; all of them when left out.
+        /// Re-encrypt those encrypted before this time (RFC 3339); all of them when omitted.
         #[arg(long)]
         before: Option<Timestamp>,
     },
-    /// The audit trail.
+    /// Verify or export the audit trail.
     Audit {
         #[command(subcommand)]
         command: AuditCommand,
@@ -114,30 +114,30 @@ pub(crate) enum Command {
 pub(crate) struct CreateUser {
     /// The username to sign in with.
     pub(crate) name: String,
-    /// A role of the policy; may be given several times.
+    /// A role of the account, by its name in the policy; may be repeated.
     #[arg(long = "role", required = true)]
     pub(crate) roles: Vec<String>,
-    /// The address; one that takes no mail, <name>@users.invalid, when left out.
+    /// The email address; `<name>@users.invalid`, which receives no mail, when omitted.
     #[arg(long)]
     pub(crate) email: Option<String>,
-    /// An API key for the account, pk_<id>_<secret><checksum>.
+    /// An API key of the account, `pk_<id>_<secret><checksum>`; none is created when omitted.
     #[arg(long)]
     pub(crate) api_key: Option<String>,
-    /// Make it switched off.
+    /// Create the account disabled.
     #[arg(long)]
     pub(crate) inactive: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
-    /// Look at every record: was one changed, removed or put in?
+    /// Verify that no record was changed, removed or inserted.
     Verify,
-    /// Write records as JSON lines, newest first.
+    /// Export records as JSON lines, newest first.
     Export {
-        /// RFC 3339: no record before this.
+        /// Export no record before this time (RFC 3339).
         #[arg(long)]
         from: Option<Timestamp>,
-        /// RFC 3339: records before this.
+        /// Export only records before this time (RFC 3339).
         #[arg(long)]
         to: Option<Timestamp>,
     },
@@ -145,8 +145,8 @@ pub(crate) enum AuditCommand {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// One JSON object a line.
+    /// JSON lines: one object per line.
     Jsonl,
-    /// Comma-separated values, the first line naming the columns.
+    /// Comma-separated values; the first line names the columns.
     Csv,
 }

@@ -1,4 +1,4 @@
-//! Broker credentials.
+//! The command that re-encrypts broker credentials.
 
 use jiff::Timestamp;
 use serde_json::json;

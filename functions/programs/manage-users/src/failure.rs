@@ -1,4 +1,4 @@
-//! Why a command did not do what it was asked, and how scripts learn of it.
+//! The errors of commands, their texts and their exit statuses.
 
 use portcullis_identity::{Error, StoreError};
 use portcullis_platform::{KeyWrapError, Misconfigured, with_causes};
@@ -7,38 +7,39 @@ const REFUSED: u8 = 1;
 const UNUSABLE: u8 = 2;
 const UNAVAILABLE: u8 = 3;
 
-/// Why it was not done.
+/// The error of a command.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// The configuration cannot be used.
     #[error(transparent)]
     Misconfigured(#[from] Misconfigured),
-    /// The surroundings cannot be used.
+    /// The data folder, the secrets or the connection cannot be used.
     #[error("{0}")]
     Unusable(String),
-    /// Something did not answer.
+    /// A service did not respond; a retry may succeed.
     #[error("{0}")]
     Unavailable(String),
-    /// It may not be done, or something is wrong with what was looked at.
+    /// The command was refused, or a check failed.
     #[error("{0}")]
     Refused(String),
-    /// An operation said no.
+    /// An operation on accounts failed.
     #[error(transparent)]
     Identity(#[from] Error),
-    /// An operation on credentials said no.
+    /// An operation on broker credentials failed.
     #[error(transparent)]
     Vault(#[from] portcullis_vault::Error),
-    /// What is read or written is out of reach.
+    /// Reading the input or writing the output failed.
     #[error("reading or writing")]
     Io(#[from] std::io::Error),
 }
 
 impl Failure {
-    /// Something that stopped the start.
+    /// Returns the failure for an error that stopped the start.
     pub(crate) fn unusable(error: &(dyn std::error::Error + 'static)) -> Self {
         Self::Unusable(with_causes(error))
     }
 
+    /// Returns the exit status: 1 refused, 2 unusable configuration, 3 unavailable.
     pub(crate) fn status(&self) -> u8 {
         match self {
             Self::Misconfigured(_) | Self::Unusable(_) => UNUSABLE,
@@ -55,7 +56,7 @@ impl Failure {
         }
     }
 
-    /// One line for the person.
+    /// Returns the error as one line for the terminal.
     pub(crate) fn text(&self) -> String {
         match self {
             Self::Identity(error) => explain(error),
@@ -64,7 +65,7 @@ impl Failure {
     }
 }
 
-/// What an operation's refusal means to whoever typed the command.
+/// Returns the error of an operation in words for the operator of the command line.
 pub(crate) fn explain(error: &Error) -> String {
     match error {
         Error::Invalid(field) => format!("{}: {}", field.field, field.detail),

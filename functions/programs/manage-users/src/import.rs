@@ -1,5 +1,5 @@
-//! Accounts of an older system, line by line. A line is taken over whole or not at all, and a file may be imported again:
-//! what is there already stays as it is.
+//! The import of accounts from another system, line by line. A line is imported as a whole or not at all, and a file may
+//! be imported again: existing accounts stay as they are.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, stdin};
@@ -18,7 +18,7 @@ use crate::failure::{Failure, explain};
 use crate::output::{Output, line};
 use crate::tool::Tool;
 
-/// No line of an account is longer; a file without line ends is no list of accounts.
+/// The maximum length of a line in bytes; a file without line ends is no list of accounts.
 const LONGEST_LINE: u64 = 64 * 1024;
 const FIRST_ROLE: &str = "user";
 
@@ -41,7 +41,7 @@ enum Roles {
     Written(String),
 }
 
-/// What became of the lines.
+/// The result of an import, counted by lines.
 #[derive(Debug, Default)]
 struct Report {
     made: u64,
@@ -73,10 +73,10 @@ pub(crate) async fn run(
         Format::Csv => csv_rows(tool, input, &mut report).await?,
     }
     bar.finish_and_clear();
-    tell(output, &report)
+    print_report(output, &report)
 }
 
-/// A bar over the bytes of the file; nothing is drawn where nobody watches.
+/// Returns a progress bar over the bytes of the file; it draws nothing where the output is no terminal.
 fn progress() -> ProgressBar {
     let bar = ProgressBar::new(0);
     match ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {eta}") {
@@ -145,7 +145,8 @@ async fn take_over(
     Ok(())
 }
 
-/// Whether the account was made now; `false` for one that is there already.
+/// Creates the account of a line. Returns whether it was created, `false` for one that exists already; fails when the
+/// line is refused, or the operation fails.
 async fn one(tool: &Tool, row: Row) -> Result<bool, Failure> {
     let request = parsed(row)?;
     let (email, name) = (request.email.as_str().to_owned(), request.name.clone());
@@ -171,7 +172,7 @@ fn refused(error: &Error) -> Failure {
 }
 
 fn parsed(row: Row) -> Result<AccountRequest, Failure> {
-    // An empty column is a column that says nothing.
+    // An empty column counts as absent.
     let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
     let (email, username) = (given(row.email), given(row.username));
     let email = match (email, &username) {
@@ -218,7 +219,7 @@ fn parsed(row: Row) -> Result<AccountRequest, Failure> {
     read().map_err(|error| refused(&error))
 }
 
-fn tell(output: Output, report: &Report) -> Result<(), Failure> {
+fn print_report(output: Output, report: &Report) -> Result<(), Failure> {
     let Report { made, present, refused } = report;
     let lines: Vec<_> =
         refused.iter().map(|(number, reason)| json!({"line": number, "reason": reason})).collect();

@@ -1,4 +1,4 @@
-//! Answers: lines for people, JSON for programs.
+//! The standard output: lines for people, JSON for programs.
 
 use std::io::Write;
 
@@ -6,25 +6,25 @@ use serde_json::{Map, Value};
 
 use crate::failure::Failure;
 
-/// How this run answers.
+/// The output format of this run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Output {
     pub(crate) json: bool,
 }
 
 impl Output {
-    /// Prints the one or the other.
+    /// Prints the JSON object with `--json`, the text without it; fails when the output cannot be written.
     pub(crate) fn say(self, text: &str, value: Map<String, Value>) -> Result<(), Failure> {
         if self.json { line(&Value::from(value).to_string()) } else { line(text) }
     }
 }
 
-/// A line on the standard output. A reader that went away is an error and not a panic.
+/// Prints a line on the standard output; fails when it cannot be written. A closed pipe is an error and not a panic.
 pub(crate) fn line(text: &str) -> Result<(), Failure> {
     Ok(writeln!(std::io::stdout().lock(), "{text}")?)
 }
 
-/// The members of an object.
+/// Returns a JSON object with these members.
 pub(crate) fn members<const N: usize>(pairs: [(&str, Value); N]) -> Map<String, Value> {
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

@@ -1,4 +1,4 @@
-//! Passwords: asked for twice at a terminal, one line of the standard input otherwise.
+//! Password input: prompted for twice at a terminal, one line of the standard input otherwise.
 
 use std::io::{IsTerminal, stdin};
 
@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use crate::failure::Failure;
 
-/// The password somebody chooses for `whom`.
+/// Returns the new password for the account `whom`; fails when the two inputs differ, or nothing can be read.
 pub(crate) fn new_password(whom: &str) -> Result<Password, Failure> {
     if !stdin().is_terminal() {
         let piped = rpassword::ConfigBuilder::new().input_reader(stdin()).output_discard().build();

@@ -14,21 +14,22 @@ use portcullis_vault::Vault;
 
 use crate::failure::Failure;
 
-/// What every command works with.
+/// The operations, configuration and operator that every command uses.
 #[derive(Debug)]
 pub(crate) struct Tool {
     pub(crate) identity: Arc<Identity>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) environment: Environment,
-    /// The database of this machine, if that is what it is about.
+    /// The embedded database; none when the command works on a DynamoDB table.
     engine: Option<EmbeddedDynamoDb>,
-    /// Who is at the keyboard, for the audit trail.
+    /// The actor of the audit events.
     pub(crate) operator: Operator,
     pub(crate) origin: Origin,
 }
 
 impl Tool {
-    /// Checks the configuration, then opens what it names.
+    /// Returns the operations on the named table, or on `DATA_DIR`; fails when the configuration cannot be used, and when
+    /// the table, the secrets or the keys cannot be read.
     pub(crate) async fn open(table: Option<&str>) -> Result<Self, Failure> {
         let environment = Environment::of_process();
         let Opened { platform, settings, engine } = match table {
@@ -43,7 +44,8 @@ impl Tool {
         Ok(Self { identity, vault, environment, engine, operator, origin })
     }
 
-    /// Wipes what was removed. A service that runs, or the next that does, takes over what cannot be done now.
+    /// Wipes removed rows from the database file. An error is ignored: a running service, or the next one to start,
+    /// wipes what is left.
     pub(crate) async fn close(self) {
         if let Some(engine) = self.engine {
             let _ = engine.wipe_traces().await;
@@ -51,14 +53,14 @@ impl Tool {
     }
 }
 
-/// What is one thing on this machine and another on AWS.
+/// The platform and settings, opened on this machine or on AWS.
 struct Opened {
     platform: Platform,
     settings: Settings,
     engine: Option<EmbeddedDynamoDb>,
 }
 
-/// The person at the keyboard, for the audit trail.
+/// Returns the operating-system user as the actor of the audit events.
 fn operator(environment: &Environment) -> Operator {
     let user = ["USER", "LOGNAME"].into_iter().find_map(|name| environment.raw(name)).unwrap_or("unknown");
     Operator::CommandLine(user.chars().filter(|letter| !letter.is_control()).take(64).collect())
@@ -68,7 +70,8 @@ fn clock_and_entropy() -> (Arc<dyn Clock>, Arc<dyn Entropy>) {
     (Arc::new(SystemClock), Arc::new(SystemEntropy))
 }
 
-/// The folder may be that of a running service: both work on one file, one transaction at a time.
+/// Opens `DATA_DIR`; fails when it cannot be used. A service may be running on it: both processes work on one file, and
+/// SQLite admits one write transaction at a time.
 async fn on_this_machine(environment: Environment) -> Result<Opened, Failure> {
     let local = LocalSettings::read(environment)?;
     let (clock, entropy) = clock_and_entropy();
@@ -81,7 +84,8 @@ async fn on_this_machine(environment: Environment) -> Result<Opened, Failure> {
     Ok(Opened { platform, settings: local.settings, engine: Some(engine) })
 }
 
-/// The table is an operation's business, and another run may find it; the rest takes a person.
+/// Returns the failure for a platform that did not open. An error of the store keeps its own exit status, since a retry
+/// may succeed; the others need the operator.
 fn not_opened(error: OpenError) -> Failure {
     match error {
         OpenError::Store(error) => portcullis_identity::Error::from(error).into(),

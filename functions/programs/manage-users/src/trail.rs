@@ -1,4 +1,4 @@
-//! The audit trail: is it whole, and what does it say?
+//! The commands that verify and export the audit trail.
 
 use jiff::Timestamp;
 use portcullis_identity::{AuditFilter, AuditRecord};
@@ -53,7 +53,7 @@ pub(crate) async fn export(
     loop {
         let page = tool.identity.audit_by_time(&filter, PAGE, after).await?;
         for record in &page.records {
-            line(&told(record).to_string())?;
+            line(&record_json(record).to_string())?;
         }
         after = page.next;
         if after.is_none() {
@@ -62,7 +62,8 @@ pub(crate) async fn export(
     }
 }
 
-fn told(record: &AuditRecord) -> Value {
+/// Returns a record as `audit export` prints it.
+fn record_json(record: &AuditRecord) -> Value {
     json!({
         "event_id": record.id.to_string(),
         "type": record.kind,
