@@ -1,24 +1,25 @@
-//! What the database on this machine needs now and then, and DynamoDB does by itself.
+//! Periodic maintenance of the embedded database, which DynamoDB does by itself.
 
 use std::time::Duration;
 
 use portcullis_platform_embedded::EmbeddedDynamoDb;
 
 const SWEEP_EVERY: Duration = Duration::from_hours(1);
-/// What is removed is gone from the files this long after, at most: a small database is built anew as soon as this.
+/// The shortest pause between two rebuilds of the database file, for a small database: removed rows are gone from the
+/// files this long after.
 const WIPE_SOONEST: Duration = Duration::from_mins(1);
-/// And a large one as seldom as this.
+/// The longest pause between two rebuilds, for a large database.
 const WIPE_LATEST: Duration = Duration::from_hours(1);
-/// In between the size decides: no more bytes a second are written for it than this.
+/// Between the two the pause grows with the size: rebuilds write no more bytes a second than this on average.
 const WIPED_EACH_SECOND: u64 = 64 * 1024;
 
-/// Starts it all; it ends with the process.
+/// Starts the maintenance tasks, which end with the process.
 pub(crate) fn start(engine: &EmbeddedDynamoDb) {
     tokio::spawn(sweep(engine.clone()));
     tokio::spawn(wipe(engine.clone()));
 }
 
-/// Removes expired rows. Nobody relies on it: every reader compares the time itself.
+/// Removes expired rows every hour. Correctness does not depend on it: every reader compares the time itself.
 async fn sweep(engine: EmbeddedDynamoDb) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     loop {
@@ -29,7 +30,7 @@ async fn sweep(engine: EmbeddedDynamoDb) {
     }
 }
 
-/// Removes what was removed from the files too, first what a process that was killed left behind.
+/// Wipes removed rows from the files too, starting with those that a killed process left behind.
 async fn wipe(engine: EmbeddedDynamoDb) {
     loop {
         let size = engine.wipe_traces().await.unwrap_or_else(|error| {

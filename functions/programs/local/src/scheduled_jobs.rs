@@ -1,4 +1,4 @@
-//! What is done without being asked: on AWS a schedule starts a function for each of these.
+//! The scheduled jobs of the local service: on AWS a schedule starts a function for each of these.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use portcullis_vault::Vault;
 /// How often credentials are looked through for those that are due to be encrypted anew.
 const REENCRYPT_EVERY: Duration = Duration::from_hours(24);
 
-/// The tasks beside the requests.
+/// The scheduled jobs and how often they run.
 #[derive(Debug)]
 pub(crate) struct ScheduledJobs {
     vault: Arc<Vault>,
@@ -22,7 +22,8 @@ impl ScheduledJobs {
         Self { vault, check_interval }
     }
 
-    /// Starts them; they end with the process. None is due at the start: a service that is only tried asks no broker.
+    /// Starts the jobs, which end with the process. None runs at the start, so that a service that is only tried out sends
+    /// no request to a broker.
     pub(crate) fn start(self) {
         let Self { vault, check_interval } = self;
         tokio::spawn(repeat(Arc::clone(&vault), ScheduledJob::CheckProviders, check_interval));

@@ -17,10 +17,11 @@ use crate::engine_maintenance;
 use crate::routes::router;
 use crate::scheduled_jobs::ScheduledJobs;
 
-/// Requests in flight get this long to finish; no request takes longer than its own deadline of 5 seconds.
-const LONGEST_GOODBYE: Duration = Duration::from_secs(8);
+/// The timeout of a graceful shutdown. Requests in flight finish in it: none takes longer than its own deadline of 5
+/// seconds.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Why the service did not start.
+/// The error when the service cannot start or serve.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The configuration cannot be used; nothing was written.
@@ -46,9 +47,9 @@ pub enum StartError {
 /// A service that listens and is ready to serve.
 #[derive(Debug)]
 pub struct Service {
-    /// What this start made; empty on later ones.
+    /// The files this start created, in order; empty from the second start on.
     pub created: Vec<Created>,
-    /// Where it listens.
+    /// The socket address on which it listens.
     pub address: SocketAddr,
     listener: TcpListener,
     router: Router,
@@ -57,7 +58,8 @@ pub struct Service {
 }
 
 impl Service {
-    /// Checks everything, then takes the port, then makes what is missing.
+    /// Returns a service that listens: checks the configuration, then binds the port, then creates what is missing. Fails
+    /// at the first step that does; nothing is written before the port is bound.
     pub async fn start(local: LocalSettings) -> Result<Self, StartError> {
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -78,7 +80,8 @@ impl Service {
         Ok(Self { created, address, listener, router, engine, scheduled_jobs })
     }
 
-    /// Serves until `stop` comes true, then lets requests in flight finish and wipes what they removed.
+    /// Serves until `stop` completes, then lets requests in flight finish and wipes removed rows; fails when the socket
+    /// does.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
         engine_maintenance::start(&self.engine);
         self.scheduled_jobs.start();
@@ -91,18 +94,18 @@ impl Service {
         let serve =
             axum::serve(self.listener, self.router.into_make_service_with_connect_info::<SocketAddr>())
                 .with_graceful_shutdown(stop);
-        let out_of_patience = async move {
-            // A sender that is gone without a word means that serving ended by itself.
+        let shutdown_timeout = async move {
+            // A sender dropped without a message means that serving ended by itself: then this must never complete.
             if stopped.await.is_ok() {
-                tokio::time::sleep(LONGEST_GOODBYE).await;
+                tokio::time::sleep(SHUTDOWN_TIMEOUT).await;
             } else {
                 std::future::pending::<()>().await;
             }
         };
         let served = tokio::select! {
             served = serve => served,
-            // Some client holds a connection open without sending a request; it has nothing to lose.
-            () = out_of_patience => Ok(()),
+            // Some client holds a connection open without sending a request; closing it loses nothing.
+            () = shutdown_timeout => Ok(()),
         };
         if let Err(error) = engine.wipe_traces().await {
             tracing::warn!(%error, "the next start wipes what was removed");

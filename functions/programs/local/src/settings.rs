@@ -1,4 +1,4 @@
-//! What the local service is told beside the configuration every program shares.
+//! The configuration of the local service, beside the settings that all programs share.
 
 use portcullis_platform::{Environment, Misconfigured, Variable};
 use portcullis_service::LocalSettings;
