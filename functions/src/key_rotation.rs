@@ -1,8 +1,8 @@
 //! The rotation of the product's secrets, as AWS Secrets Manager asks for it.
 //!
-//! The crate is responsible for what a rotation makes of a document of secrets ([`rotated`]) and for the four steps in
-//! which Secrets Manager wants it done ([`Rotation`]). No request is refused at any moment of one: what will be made
-//! with a secret is accepted a whole rotation before, and one after. To rotate one more secret, add it to `ROTATED`.
+//! The module is responsible for the document of secrets after a rotation ([`rotated`]) and for the four steps that
+//! Secrets Manager invokes ([`Rotation`]). No request is refused at any moment of one: a secret is accepted for a whole
+//! rotation before it becomes current, and for one after. To rotate one more secret, add it to `ROTATED`.
 
 mod document;
 mod step;

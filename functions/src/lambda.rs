@@ -1,7 +1,7 @@
 //! One function on AWS Lambda: the bootstrap serves the row of [`FUNCTIONS`] that Lambda's `_HANDLER` names.
 //!
-//! This module starts a function (what is missing for good stops it with a line that names it; what is only away makes
-//! it respond 503 until it is back) and takes up rotated secrets while it runs.
+//! This module starts a function (an error that no retry can fix stops it with a line that names it; a dependency that is
+//! only unavailable makes it respond 503 until it is back) and takes up rotated secrets while it runs.
 
 mod function;
 mod key_rotation;

@@ -12,25 +12,25 @@ use secrecy::ExposeSecret;
 /// The secrets that are rotated. Others in the document are left as they are.
 const ROTATED: [SecretName; 2] = [SecretName::SessionSecretKey, SecretName::TokenSigningKey];
 
-/// What a rotation did.
+/// The result of a rotation.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The document from now on.
+    /// The new document.
     pub document: Document,
-    /// Whether something that was in use is no longer what new things are made with.
+    /// Whether a secret that was current was replaced by its successor.
     pub replaced: bool,
 }
 
-/// Why there is no new document.
+/// The error when a document cannot be rotated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotRotated {
-    /// Refresh tokens made before the last rotation are still about, and would be refused after another one.
+    /// Refresh tokens issued before the last rotation are still valid, and would be refused after another one.
     #[error("the last rotation was {0:?} ago, less than ROTATION_MIN_INTERVAL")]
     TooSoon(Duration),
-    /// No new key could be made.
+    /// No new secret could be generated.
     #[error("no new key could be made")]
     NoKey,
-    /// The tokens of services are not what they should be.
+    /// The service tokens in the document are malformed.
     #[error("SERVICE_TOKENS {0}")]
     Unreadable(&'static str),
 }
@@ -41,8 +41,9 @@ impl From<NotMade> for NotRotated {
     }
 }
 
-/// The document after one rotation. A secret that has no `next` gets one and is not replaced: nothing signs before it
-/// was published. One that is not there is made.
+/// Returns the document after one rotation. A secret that has no `next` gets one and is not replaced: no key signs before
+/// it was published. A missing secret is generated. Fails when a secret cannot be generated, when the service tokens are
+/// malformed, and when the last rotation is too recent.
 pub fn rotated(
     mut document: Document,
     made_at: Option<Timestamp>,
@@ -65,7 +66,7 @@ pub fn rotated(
     }
     let api_keys = SecretName::ApiKeySecret;
     if !document.0.contains_key(api_keys.as_str()) {
-        // Never rotated: keys digested under it are made to last, and a third secret would refuse those of the first.
+        // Never rotated: API keys digested under it are long-lived, and a third secret would refuse those of the first.
         let made = Entry { current: new_secret(api_keys, entropy)?, next: None, previous: None };
         document.0.insert(api_keys.as_str().to_owned(), made);
     }

@@ -19,53 +19,53 @@ use crate::key_rotation::document::{NotRotated, rotated};
 const CURRENT: &str = "AWSCURRENT";
 const PENDING: &str = "AWSPENDING";
 
-/// What Secrets Manager asks for.
+/// The event that Secrets Manager sends for each step of a rotation.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Event {
-    /// Which step.
+    /// The step to perform.
     pub step: Step,
     /// The ARN of the secret.
     pub secret_id: String,
-    /// The id of the version to be made.
+    /// The id of the version to be created.
     pub client_request_token: String,
 }
 
-/// A step.
+/// A step of a rotation, in the order Secrets Manager invokes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub enum Step {
-    /// Make the new version.
+    /// Create the new version of the secret.
     #[serde(rename = "createSecret")]
     Create,
-    /// Tell whoever has to know it; here that is nobody.
+    /// Set the secret in the system that checks it; there is none, so this step does nothing.
     #[serde(rename = "setSecret")]
     Set,
-    /// Try it.
+    /// Test the new version.
     #[serde(rename = "testSecret")]
     Test,
-    /// Put it in force.
+    /// Make the new version the current one.
     #[serde(rename = "finishSecret")]
     Finish,
 }
 
-/// Why a step was not done. It is repeated, and after some failures the rotation is given up: an alarm tells.
+/// The error of a step. Secrets Manager retries it, and after some failures gives the rotation up, which raises an alarm.
 #[derive(Debug, thiserror::Error)]
 pub enum Failed {
-    /// Secrets Manager did not do its part.
+    /// A call to Secrets Manager failed.
     #[error("Secrets Manager did not {0}")]
     SecretsManager(&'static str, #[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The document cannot be read.
+    /// A version of the secret is not a document of secrets.
     #[error("the {0} version cannot be read")]
     Malformed(&'static str, #[source] Malformed),
-    /// There is no new document.
+    /// The document cannot be rotated.
     #[error(transparent)]
     NotRotated(#[from] NotRotated),
-    /// The new document is not what a function could start with.
+    /// No function could start with the new document.
     #[error("the new version cannot be used")]
     Unusable(#[source] UnusableSecret),
 }
 
-/// The rotation of one deployment's secret.
+/// The rotation of the secret of one deployment.
 #[derive(Debug)]
 pub struct Rotation {
     client: Client,
@@ -81,7 +81,7 @@ struct Version {
 }
 
 impl Rotation {
-    /// A rotation that is refused while the version in force is younger than `least_age`.
+    /// Returns a rotation that is refused while the current version is younger than `least_age`.
     pub fn new(
         connection: &AwsConnection,
         clock: Arc<dyn Clock>,
@@ -91,7 +91,8 @@ impl Rotation {
         Self { client: Client::new(connection.config()), clock, entropy, least_age }
     }
 
-    /// Does one step.
+    /// Performs one step; a step that was done before succeeds again. Fails when Secrets Manager does, and when a document
+    /// cannot be read, rotated or used.
     pub async fn perform(&self, event: &Event) -> Result<(), Failed> {
         match event.step {
             Step::Create => self.create(event).await,
@@ -122,7 +123,7 @@ impl Rotation {
         Ok(())
     }
 
-    /// The new version is tried as a function would use it: every key in it is parsed.
+    /// Tests the new version as a function would use it: every key in it is parsed.
     async fn test(&self, event: &Event) -> Result<(), Failed> {
         let pending = self.pending(event).await?;
         Keyring::load(&OneDocument(pending.document)).await.map(drop).map_err(Failed::Unusable)
@@ -171,7 +172,7 @@ impl Rotation {
     }
 }
 
-/// A document that is not in force yet, as secrets.
+/// A document that is not current yet, as a provider of secrets.
 #[derive(Debug)]
 struct OneDocument(Document);
 

@@ -34,17 +34,17 @@ pub(crate) struct Function {
 struct Ready {
     router: Router,
     vault: Arc<Vault>,
-    /// Of the secrets in it.
+    /// The version of the secrets that the router uses.
     version: String,
 }
 
-/// Why there is no router with the secrets of now.
+/// The error when no router can be built with the current secrets.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotReady {
     /// The secrets could not be read.
     #[error(transparent)]
     Secrets(#[from] SourceError),
-    /// They are not what they should be.
+    /// The secrets are malformed.
     #[error(transparent)]
     Unusable(#[from] UnusableSecret),
 }
@@ -88,11 +88,11 @@ impl Function {
             log::error("the secrets are unavailable", &error);
         }
         let Some(router) = self.usable().await else { return ask(self.unready.clone(), request).await };
-        let (answer, renewed) = tokio::join!(ask(router, request), self.renew());
+        let (response, renewed) = tokio::join!(ask(router, request), self.renew());
         if let Err(error) = renewed {
             log::error("the secrets changed to something unusable; the last ones are used", &error);
         }
-        answer
+        response
     }
 
     async fn usable(&self) -> Option<Router> {
@@ -102,7 +102,7 @@ impl Function {
         self.lock().as_ref().map(|ready| ready.router.clone())
     }
 
-    /// The operations with the secrets as they are now.
+    /// Returns the vault operations with the current secrets; fails when the secrets cannot be read or used.
     pub(crate) async fn operations(&self) -> Result<Option<Arc<Vault>>, NotReady> {
         self.renew().await?;
         Ok(self.lock().as_ref().map(|ready| Arc::clone(&ready.vault)))

@@ -9,11 +9,11 @@ use super::function::{Function, NotReady};
 use super::start::{Ended, started};
 use crate::ScheduledJob;
 
-/// What the scheduler sends; nothing in it matters.
+/// The event of the scheduler; none of its fields is read.
 #[derive(Debug, Deserialize)]
 struct ScheduledEvent {}
 
-/// Why a job was not done.
+/// The error of a scheduled job.
 #[derive(Debug, thiserror::Error)]
 enum JobError {
     #[error("there are no operations to do it with")]
