@@ -34,7 +34,7 @@ pub struct Cloud {
     pub sender: String,
 }
 
-/// Why there is none.
+/// The error when the resources cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum Unprepared {
     /// The engine is not there.
@@ -76,7 +76,7 @@ impl Cloud {
         Ok(cloud)
     }
 
-    /// What a function is told of it.
+    /// Returns the environment variables that name these resources to a function.
     pub fn variables(&self) -> [(String, String); 4] {
         let Self { table, secret, key, sender } = self;
         [("TABLE_NAME", table), ("AWS_SECRET_NAME", secret), ("KMS_KEY_ID", key), ("MAIL_FROM", sender)]

@@ -1,4 +1,4 @@
-//! HTTP as events of API Gateway (HTTP API, payload version 2.0), and its answers as HTTP.
+//! HTTP requests as events of API Gateway (HTTP API, payload version 2.0), and the results of functions as HTTP responses.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::template::Route;
 
-/// What a function says.
+/// The result of a function, in the form API Gateway reads.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Answer {
@@ -29,7 +29,7 @@ struct Answer {
     is_base64_encoded: bool,
 }
 
-/// The event of a request.
+/// Returns the event for a request.
 pub(crate) fn event(route: &Route, request: &Parts, body: &Bytes, peer: IpAddr) -> Value {
     let path = request.uri.path();
     let key = if route.method == route.path {
@@ -71,7 +71,7 @@ fn texts<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = 
     headers.get_all(name).iter().filter_map(|value| str::from_utf8(value.as_bytes()).ok())
 }
 
-/// The response of an answer; 500 for what is none, as API Gateway does.
+/// Returns the response for the result of a function; 500 when the result is malformed, as API Gateway does.
 pub(crate) fn response(answer: &[u8]) -> Response<Body> {
     read(answer).unwrap_or_else(|| failure(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"))
 }

@@ -14,7 +14,7 @@ use crate::event::{event, failure, response};
 use crate::function::Function;
 use crate::template::{DEFAULT, Route};
 
-/// API Gateway takes no more.
+/// The maximum size of a request body in bytes, as in API Gateway.
 const MOST: usize = 10 * 1024 * 1024;
 
 /// Every route of every function, and the default for everything else, wrong methods included. A test sends events that

@@ -35,7 +35,7 @@ pub struct Function {
     address: String,
     queue: mpsc::UnboundedSender<Invocation>,
     waiting: tokio::sync::Mutex<mpsc::UnboundedReceiver<Invocation>>,
-    /// Invocations nobody has taken yet, less the processes that ask for one.
+    /// The invocations that no process has taken yet, less the processes that wait for one.
     idle: AtomicUsize,
     queued: AtomicUsize,
     instances: AtomicUsize,
@@ -90,7 +90,7 @@ impl Function {
         &self.described
     }
 
-    /// The answer to an event; none if the function failed, ended or took too long.
+    /// Returns the result of an event; none if the function failed, ended or exceeded its timeout.
     pub async fn invoke(self: &Arc<Self>, event: &Value) -> Option<Bytes> {
         let (answer, answered) = oneshot::channel();
         let id = format!("{:08x}-{}", self.number.fetch_add(1, Ordering::SeqCst), self.described.handler);
@@ -111,7 +111,7 @@ impl Function {
             eprintln!("{}: {error}", self.described.handler);
         }
         if self.instances.fetch_sub(1, Ordering::SeqCst) == 1 {
-            // Nobody is left to answer what is waiting.
+            // No process is left to take the invocations that are waiting.
             self.taken.lock().unwrap_or_else(PoisonError::into_inner).clear();
             while let Ok(lost) = self.waiting.lock().await.try_recv() {
                 self.queued.fetch_sub(1, Ordering::SeqCst);
@@ -141,7 +141,7 @@ impl Function {
 
     fn settle(&self, id: &str, answer: Option<Bytes>) -> StatusCode {
         match self.taken.lock().unwrap_or_else(PoisonError::into_inner).remove(id) {
-            // Whoever asked may have lost patience.
+            // The caller may have given up after its timeout.
             Some(waiting) => {
                 let _ = waiting.send(answer);
                 StatusCode::ACCEPTED

@@ -10,7 +10,8 @@ mod event;
 mod front;
 mod function;
 mod guard;
-mod letters;
+
+mod notifications;
 pub mod storm;
 pub mod template;
 pub mod wire;
@@ -19,4 +20,4 @@ pub use cloud::{Cloud, Unprepared};
 pub use front::router;
 pub use function::Function;
 pub use guard::guard;
-pub use letters::{letters_to, token_in};
+pub use notifications::{notifications_to, token_in};

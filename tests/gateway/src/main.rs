@@ -1,4 +1,4 @@
-//! `portcullis-gateway`: the functions behind a port, told and telling as `portcullis` is.
+//! `portcullis-gateway`: the functions behind a port, configured as `portcullis` is and with the same output.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -1,9 +1,10 @@
-//! What moto was given to deliver.
+//! The notifications that functions sent through SES, as moto keeps them.
 
 use serde_json::Value;
 
-/// Every message to this address so far, oldest first, as moto at `endpoint` keeps it.
-pub async fn letters_to(endpoint: &str, address: &str) -> reqwest::Result<Vec<Value>> {
+/// Returns every message sent to this address so far, oldest first, as moto at `endpoint` keeps it; fails when moto does
+/// not respond.
+pub async fn notifications_to(endpoint: &str, address: &str) -> reqwest::Result<Vec<Value>> {
     let kept: Value = reqwest::get(format!("{endpoint}/moto-api/data.json")).await?.json().await?;
     let messages = kept.pointer("/ses/Message").and_then(Value::as_array).cloned().unwrap_or_default();
     let is_to =
@@ -11,10 +12,10 @@ pub async fn letters_to(endpoint: &str, address: &str) -> reqwest::Result<Vec<Va
     Ok(messages.into_iter().filter(is_to).collect())
 }
 
-/// The token of the link in a message.
+/// Returns the token of the link in a message; none when it has no link.
 pub fn token_in(message: &Value) -> Option<String> {
     let text = message.to_string();
     let (_, rest) = text.split_once("#token=")?;
-    let is_part = |letter: char| letter.is_ascii_alphanumeric() || "_-".contains(letter);
-    Some(rest.chars().take_while(|letter| is_part(*letter)).collect())
+    let is_part = |char: char| char.is_ascii_alphanumeric() || "_-".contains(char);
+    Some(rest.chars().take_while(|char| is_part(*char)).collect())
 }

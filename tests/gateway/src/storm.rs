@@ -1,5 +1,5 @@
-//! A stretch of network between functions and a keeper of AWS where single calls go wrong, as a test wants it: refused
-//! before anything happened, carried out and never answered, carried out in part.
+//! A proxy between functions and a service of AWS that injects faults into single calls, as a test asks: an error before
+//! anything happened, a call that is carried out and gets no response, a batch that is carried out in part.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -25,9 +25,9 @@ pub enum Fault {
     /// A transaction that is cancelled for these reasons, one for each action, the last for all that follow. Nothing
     /// happened.
     Cancelled(&'static [&'static str]),
-    /// Carried out, and the connection ends instead of an answer.
+    /// Carried out, and the connection closes before the response.
     Lost,
-    /// Neither carried out nor ever answered.
+    /// Neither carried out nor given a response, so that the caller runs into its timeout.
     Silent,
     /// So many parts of a batch are carried out; the others are given back.
     Partial(usize),
@@ -117,7 +117,7 @@ async fn pass(State(port): State<Arc<Port>>, request: Request) -> Response<Body>
         Some(Fault::Silent) => std::future::pending().await,
         Some(Fault::Lost) => {
             forward(body).await;
-            // Unwinding ends the connection; resumed, so that nobody is told of a panic.
+            // Unwinding ends the connection; resumed, so that no panic message is printed.
             std::panic::resume_unwind(Box::new("the answer is lost"))
         }
         Some(Fault::Partial(first)) => {

@@ -30,7 +30,7 @@ pub struct Described {
     pub handler: String,
     /// Seconds it may take.
     pub timeout: u64,
-    /// Memory in MB.
+    /// The memory in MB.
     pub memory: u64,
     /// What API Gateway sends it; empty for a function that is called otherwise.
     pub routes: Vec<Route>,
@@ -41,9 +41,9 @@ pub struct Described {
 /// A method and a path with parameters in braces; both are `$default` for whatever has no route.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Route {
-    /// In capitals.
+    /// The HTTP method, in capitals.
     pub method: String,
-    /// From the slash on.
+    /// The path, with its leading slash.
     pub path: String,
 }
 
@@ -62,7 +62,7 @@ impl Template {
         serde_saphyr::from_str(&text).map_err(std::io::Error::other)
     }
 
-    /// Its functions, by name.
+    /// Returns the functions of the template, ordered by name.
     pub fn functions(&self) -> Vec<Described> {
         let functions =
             self.resources.iter().filter(|(_, found)| found.r#type == "AWS::Serverless::Function");

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use portcullis_gateway::storm::{Calls, Fault, Storm};
 use portcullis_gateway::template::{self, Template};
-use portcullis_gateway::{Cloud, Function, guard, letters_to, router, token_in};
+use portcullis_gateway::{Cloud, Function, guard, notifications_to, router, token_in};
 use portcullis_harness::authenticator::Authenticator;
 use portcullis_harness::process::tool_with;
 use portcullis_platform::{Clock, Environment, SecretName, SystemClock};
@@ -349,7 +349,7 @@ async fn prepare(world: &World, name: &str) -> Ask {
             let email = json!({"email": person["email"]});
             world.post("/v1/auth/password/forgot", &none, email, 202).await;
             let address = person["email"].as_str().unwrap();
-            let letters = letters_to(&variable("AWS_ENDPOINT_URL"), address).await.unwrap();
+            let letters = notifications_to(&variable("AWS_ENDPOINT_URL"), address).await.unwrap();
             let body = json!({"token": token_in(letters.last().unwrap()).unwrap(), "new_password": OTHER});
             Ask::new(M::POST, "/v1/auth/password/reset", &none, body, 200).or("invalid_mail_token")
         }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use portcullis_gateway::template::{self, Template};
 use portcullis_gateway::wire::{State, Wire};
-use portcullis_gateway::{Cloud, Function, letters_to, token_in};
+use portcullis_gateway::{Cloud, Function, notifications_to, token_in};
 use portcullis_harness::process::{Running, Target};
 use portcullis_platform::Environment;
 use reqwest::Client;
@@ -363,7 +363,7 @@ async fn mail_leads_from_a_registration_to_a_password_that_was_chosen_anew() {
         let answer = request.send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap())
     };
-    let letters = async || letters_to(&endpoint("AWS_ENDPOINT_URL"), address).await.unwrap();
+    let letters = async || notifications_to(&endpoint("AWS_ENDPOINT_URL"), address).await.unwrap();
     let credentials =
         |password: &str| json!({"email": address, "password": password, "token_delivery": "body"});
     let person = json!({"email": address, "password": PASSWORD, "name": "Asha", "username": "asha"});

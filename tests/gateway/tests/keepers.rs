@@ -7,7 +7,7 @@
     reason = "a test that cannot go on says so"
 )]
 
-use portcullis_gateway::letters_to;
+use portcullis_gateway::notifications_to;
 use portcullis_platform::{
     EncryptionContext, Environment, KeyWrap, KeyWrapError, Mail, Mailer, MailerError, SecretName,
 };
@@ -87,7 +87,7 @@ fn letter(to: &str) -> Mail {
 
 async fn received(to: &str) -> Vec<serde_json::Value> {
     let endpoint = Environment::of_process().raw("AWS_ENDPOINT_URL").expect("tests/with-cloud").to_owned();
-    letters_to(&endpoint, to).await.unwrap()
+    notifications_to(&endpoint, to).await.unwrap()
 }
 
 #[tokio::test]
