@@ -80,7 +80,7 @@ fn other_process(folder: &Path) -> (Child, impl Iterator<Item = usize>) {
 async fn claims_until_killed() {
     let folder = std::env::current_dir().unwrap();
     if !folder.join(FILE).exists() {
-        return; // Somebody ran all ignored tests: there is no one to kill it.
+        return; // All ignored tests were run: there is no parent to kill it.
     }
     let db = open(&folder);
     for number in 0.. {

@@ -129,7 +129,7 @@ fn even_where_new_files_are_open_to_everybody() {
 fn first_start_in_the_working_directory() {
     let home = std::env::current_dir().unwrap();
     if fs::read_dir(&home).unwrap().next().is_some() {
-        return; // Somebody ran all ignored tests: this is the checkout.
+        return; // All ignored tests were run: this is the checkout.
     }
     let prepared = start(Path::new("data"));
     let _database = EmbeddedDynamoDb::open(&prepared.database).unwrap();
