@@ -23,7 +23,7 @@ export async function gate(jwks) {
         response.resume();
         response.on("end", () => {
           if (response.statusCode === 200) resolve(true);
-          else if (response.statusCode === 401 || response.statusCode === 503) resolve(false);
+          else if ([400, 401, 403, 503].includes(response.statusCode)) resolve(false);
           else reject(new Error(`${response.statusCode} for ${token}`));
         });
       });

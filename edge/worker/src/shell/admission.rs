@@ -41,7 +41,7 @@ pub(super) async fn respond(
             Check::Forward(forward) => return proxy::forward(isolate, &received, &forward).await,
             Check::Signature(ticket) => {
                 let is_valid = match pending.take() {
-                    Some(signature) => signature.is_valid().await,
+                    Some(signature) => signature.verified().await,
                     None => false,
                 };
                 (verdict, pending) = isolate.resume(ticket, is_valid);

@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::collections::btree_map::OccupiedEntry;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -94,7 +95,7 @@ fn wait(request: u64, waiting: Waiting) {
         all.insert(request, waiting);
         let is_abandoned = |waiting: &Waiting| now.saturating_sub(waiting.since) > ABANDONED;
         std::iter::from_fn(|| {
-            all.first_entry().filter(|first| is_abandoned(first.get())).map(|first| first.remove())
+            all.first_entry().filter(|first| is_abandoned(first.get())).map(OccupiedEntry::remove)
         })
         .collect()
     });

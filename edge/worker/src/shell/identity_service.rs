@@ -88,11 +88,11 @@ impl IdentityService {
     /// Looks up the API key of a request, or returns why the request has to be refused.
     pub(super) async fn look_up(&self, isolate: &Isolate, head: &Rc<RequestHead>) -> Result<(), Code> {
         let admitted = isolate.rate_limit.admits(|| format!("lookup:{}", head.client_address)).await;
-        if !admitted.map_err(unavailable)? {
+        if !admitted.map_err(|fault| unavailable(&fault))? {
             return Err(Code::TooManyAttempts);
         }
         let _slot = self.lookups.take(now()).ok_or(Code::Unavailable)?;
-        self.ask_about(isolate, &head.api_key).await.map_err(unavailable)
+        self.ask_about(isolate, &head.api_key).await.map_err(|fault| unavailable(&fault))
     }
 
     async fn ask_about(&self, isolate: &Isolate, api_key: &str) -> Result<(), Fault> {
@@ -120,7 +120,7 @@ struct Question<'k> {
     api_key: &'k str,
 }
 
-fn unavailable(fault: Fault) -> Code {
+fn unavailable(fault: &Fault) -> Code {
     console_warn!("portcullis edge: an API key could not be looked up: {fault}");
     Code::Unavailable
 }

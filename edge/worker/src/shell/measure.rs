@@ -45,7 +45,7 @@ pub(super) async fn verify_token(
     let is_good = match (known, pending) {
         (Some(is_good), _) => is_good,
         (None, Some(signature)) => {
-            let is_valid = signature.is_valid().await;
+            let is_valid = signature.verified().await;
             isolate.gate.borrow_mut().token_verified(ticket, is_valid)
         }
         (None, None) => false,

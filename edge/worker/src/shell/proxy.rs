@@ -1,4 +1,4 @@
-//! Sends a request on, and its response back: bodies stream both ways, WebSockets pass through.
+//! Sends a request on, and its response back: bodies stream both ways, upgraded connections pass through.
 
 use worker::js_sys::{Object, futures::JsFuture};
 use worker::wasm_bindgen::JsCast as _;

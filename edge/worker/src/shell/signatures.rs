@@ -117,7 +117,7 @@ impl ImportedKey {
 
 impl PendingSignature {
     /// Returns whether the signature is valid.
-    pub(super) async fn is_valid(self) -> bool {
+    pub(super) async fn verified(self) -> bool {
         let verified = match self {
             Self::Refused => return false,
             Self::Verifying(verified) => verified,
