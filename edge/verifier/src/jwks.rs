@@ -1,7 +1,7 @@
 //! The issuer's public keys as it publishes them (RFC 7517), and the choice of the one a token names.
 //!
 //! A set is taken whole or not at all: one that holds a private key, two keys of one name or more than any issuer of
-//! ours publishes has been made by mistake or by somebody else. A key this crate has no use for (another purpose, another
+//! ours publishes has been made by mistake or by someone else. A key this crate has no use for (another purpose, another
 //! algorithm) is passed over, as RFC 7517 section 5 advises, so that an issuer may publish new kinds.
 
 use alloc::string::String;
@@ -69,7 +69,7 @@ pub enum JwksError {
     /// More than [`MAX_KEYS`].
     #[error("the key set has more than {MAX_KEYS} keys")]
     TooManyKeys,
-    /// A key has private or symmetric parts: whoever published it has to replace it.
+    /// A key has private or symmetric parts: its publisher has to replace it.
     #[error("the key set contains a private key")]
     PrivateKey,
     /// Two keys have the same id, so that a token could mean either.

@@ -2,7 +2,7 @@
 //!
 //! The crate is responsible for everything about an access token except the arithmetic of its signature: its size and
 //! shape, its header, its claims (RFC 7519, RFC 9068, with the advice of RFC 8725), and the policy that turns roles
-//! into permissions and services. The functions and the edge worker share it, so that both give the same answer.
+//! into permissions and services. The functions and the edge worker share it, so that both decide alike.
 //!
 //! What the edge decides on besides is here too, so that it can be tested and fuzzed away from it: the issuer's key set
 //! ([`jwks`]), which route a path belongs to ([`route`]), the shape of API keys ([`api_key`]), the list of what was

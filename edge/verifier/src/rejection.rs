@@ -20,10 +20,10 @@ pub enum Rejection {
     /// The signature does not match the token.
     #[error("the signature is not valid")]
     Signature,
-    /// Issued by somebody else.
+    /// Issued by another issuer.
     #[error("the token was issued by somebody else")]
     Issuer,
-    /// Meant for somebody else.
+    /// Meant for another audience.
     #[error("the token is meant for somebody else")]
     Audience,
     /// Its time is over.

@@ -5,7 +5,7 @@
 //! access-token lifetime: after that no token is left for it to concern. How old a list may be is the caller's business.
 //!
 //! A user's entry ends the tokens of an earlier epoch ([`Claims::epoch`](crate::Claims::epoch)), which is exact where a
-//! time would not be: somebody who signs in within the second of the revocation is not refused, and a token that was
+//! time would not be: a user who signs in within the second of the revocation is not refused, and a token that was
 //! being made while it happened is.
 
 use alloc::collections::{BTreeMap, BTreeSet};

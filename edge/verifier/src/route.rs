@@ -109,7 +109,7 @@ impl Route {
         self.critical
     }
 
-    /// How long an upstream may take to begin its answer, if not as long as elsewhere.
+    /// How long an upstream may take to begin its response, if not as long as elsewhere.
     pub fn timeout_seconds(&self) -> Option<u32> {
         self.timeout_seconds
     }

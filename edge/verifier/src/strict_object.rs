@@ -1,5 +1,5 @@
 //! A value that must be written as a JSON object. What serde derives for a struct would also take an array, field by
-//! field in order: a second spelling that nobody means and other readers refuse.
+//! field in order: a second spelling that no one means and other readers refuse.
 
 use core::fmt;
 use core::marker::PhantomData;

@@ -1,4 +1,4 @@
-//! What an attacker may send, and the answer to each.
+//! What an attacker may send, and the result of each.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -12,7 +12,7 @@ pub const MAX_TOKEN_BYTES: usize = 8192;
 
 const NOT_THREE_PARTS: Rejection = Rejection::Malformed("a token has three non-empty parts");
 
-/// A well-formed token that nobody has vouched for yet. It shows what is needed to check its signature, and no claim.
+/// A well-formed token that is not verified yet. It shows what is needed to check its signature, and no claim.
 pub struct UnverifiedToken<'a> {
     algorithm: Algorithm,
     kid: String,
@@ -51,7 +51,7 @@ impl<'a> UnverifiedToken<'a> {
         Ok(Self { algorithm, kid, signing_input, payload, signature })
     }
 
-    /// The key the token says it was signed with: 43 characters of base64url, chosen by whoever made the token.
+    /// The key the token says it was signed with: 43 characters of base64url, chosen by the maker of the token.
     pub fn kid(&self) -> &str {
         &self.kid
     }
@@ -82,7 +82,7 @@ impl<'a> UnverifiedToken<'a> {
         self.await_signature().accept(signature_is_valid, expectations, now)
     }
 
-    /// What has to be kept while somebody looks at the signature.
+    /// Returns what has to be kept while the signature is verified.
     pub fn await_signature(self) -> AwaitedToken {
         AwaitedToken { algorithm: self.algorithm, kid: self.kid, payload: self.payload }
     }
@@ -95,7 +95,7 @@ pub struct AwaitedToken {
     payload: Vec<u8>,
 }
 
-/// The claims are nobody's business yet.
+/// The claims are not printed before they are verified.
 impl fmt::Debug for AwaitedToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AwaitedToken")

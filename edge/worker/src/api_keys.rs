@@ -54,7 +54,7 @@ struct Lookup {
 pub struct MalformedLookup;
 
 impl Lookup {
-    /// Who holds the key. A scope that is none narrows the key to something nobody knows: the whole response is refused.
+    /// Who holds the key. A scope that is none narrows the key to something unknown: the whole response is refused.
     fn holder(self, proven_at: u64) -> Result<Caller, MalformedLookup> {
         let user_id = self.user_id.filter(|id| !id.is_empty()).ok_or(MalformedLookup)?;
         let scopes = self.scopes.unwrap_or_default();

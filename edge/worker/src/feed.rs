@@ -1,8 +1,8 @@
 //! What has been revoked, as far as this isolate knows, and how current that is.
 //!
 //! The list is asked for when a request needs it: in the background once it is past three fifths of `REVOCATION_POLL`,
-//! and before the answer once it is older than that, so that even the first request after a quiet hour sees a revocation.
-//! While the feed cannot be reached nobody waits for it; after `REVOCATION_MAX_STALENESS` critical routes close.
+//! and before the decision once it is older than that, so that even the first request after a quiet hour sees a revocation.
+//! While the feed cannot be reached no request waits for it; after `REVOCATION_MAX_STALENESS` critical routes close.
 
 use portcullis_verifier::revocation::{Revocations, RevocationsError};
 

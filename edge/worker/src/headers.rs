@@ -1,4 +1,4 @@
-//! Which headers of a request never pass the edge, and which every answer carries.
+//! Which headers of a request never pass the edge, and which every response carries.
 
 /// Names only the edge or the platform before it may write. Whatever begins with one of these is dropped.
 const RESERVED: [&str; 12] = [
@@ -40,7 +40,7 @@ pub fn is_reserved(name: &str) -> bool {
     RESERVED.iter().any(|reserved| plain.starts_with(reserved)) || HOP_BY_HOP.contains(&plain.as_str())
 }
 
-/// On every answer, whatever the service said.
+/// On every response, whatever the service said.
 pub(crate) const ALWAYS: [(&str, &str); 6] = [
     // Two years, as browsers ask for before they remember a host.
     ("strict-transport-security", "max-age=63072000; includeSubDomains"),

@@ -87,7 +87,7 @@ impl Keys {
         if self.absent.get(&name).is_some_and(|since| now.saturating_sub(*since) < ABSENCE) {
             return Selection::Absent;
         }
-        // Only a set that was asked for after the request arrived proves that its key does not exist: an older answer
+        // Only a set that was asked for after the request arrived proves that its key does not exist: an older response
         // may have been on its way when the key was published.
         if self.is_usable(now) && self.obtained_from.is_some_and(|from| from >= asked_at) {
             self.absent.put(name, now);

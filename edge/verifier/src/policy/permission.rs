@@ -10,7 +10,7 @@ use super::is_word;
 /// Stands for every word in a half of a grant.
 const ANY: &str = "*";
 
-/// One action on one kind of resource, as a caller needs it. It has no wildcard, so nobody can ask for "anything".
+/// One action on one kind of resource, as a caller needs it. It has no wildcard, so no caller can ask for "anything".
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Permission {
     resource: String,

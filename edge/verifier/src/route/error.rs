@@ -59,7 +59,7 @@ pub enum RouteTableError {
         /// The prefix.
         prefix: String,
     },
-    /// The permission is none, or stands on a public route, where nobody could have it.
+    /// The permission is none, or stands on a public route, where no caller could have it.
     #[error("route `{prefix}`: `permission` is `resource:action`, on a route that is not public")]
     Permission {
         /// The prefix.

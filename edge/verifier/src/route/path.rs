@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::MAX_PATH_BYTES;
 
-/// Servers that decode do so once, some of them twice; nobody honest needs a third time.
+/// Servers that decode do so once, some of them twice; no honest client needs a third time.
 const MAX_DECODINGS: usize = 3;
 
 /// What the most lenient server could take the path for: fully decoded, in lower case, and without path parameters

@@ -68,7 +68,7 @@ fn is_absent(response: &web_sys::Response) -> bool {
     matches!(response.status(), 502..=504)
 }
 
-/// Cancels a body nobody reads.
+/// Cancels a body that no one reads.
 async fn discard(response: &web_sys::Response) {
     if let Some(body) = response.body() {
         let _ = JsFuture::from(body.cancel()).await;
