@@ -1,11 +1,5 @@
 //! Administration: who may, what takes effect when, and that somebody always may.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test that cannot go on says so"
-)]
+#![cfg(test)]
 
 use std::path::Path;
 

@@ -1,11 +1,5 @@
 //! API keys, services and the policy: a key does less than its owner, and nothing that would make it more.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test that cannot go on says so"
-)]
+#![cfg(test)]
 
 use std::time::Duration;
 

@@ -1,11 +1,5 @@
 //! What a client was told succeeded survives `kill -9`.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test that cannot go on says so"
-)]
+#![cfg(test)]
 
 use portcullis_harness::process::Running;
 use rand::rngs::StdRng;

@@ -1,11 +1,5 @@
 //! The command line tool beside a running service: what it does, says, refuses and returns.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test that cannot go on says so"
-)]
+#![cfg(test)]
 
 use std::fmt::Write;
 use std::path::Path;

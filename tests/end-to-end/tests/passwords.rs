@@ -1,11 +1,5 @@
 //! Passwords through their life: changed, forgotten, reset by mail, too old; and addresses that are confirmed first.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test that cannot go on says so"
-)]
+#![cfg(test)]
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,11 +1,5 @@
 //! How brokers are: what services report and our own calls find, by whom it is asked, and who has the last word.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test that cannot go on says so"
-)]
+#![cfg(test)]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

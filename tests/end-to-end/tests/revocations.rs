@@ -1,11 +1,5 @@
 //! What was revoked is in the feed the edge follows, before whoever revoked it has the answer.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test that cannot go on says so"
-)]
+#![cfg(test)]
 
 use std::time::Duration;
 

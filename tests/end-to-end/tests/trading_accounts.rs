@@ -1,11 +1,5 @@
 //! Trading accounts through the HTTP surface, with brokers that behave as Kite and Alpaca say they do.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test that cannot go on says so"
-)]
+#![cfg(test)]
 
 use std::path::Path;
 use std::process::Command;

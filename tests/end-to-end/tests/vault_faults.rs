@@ -1,13 +1,7 @@
 //! The vault on a store that throttles, fails, hangs and loses answers: what was acknowledged is so, what is there can be
 //! read, what is gone is gone, and a request that is sent again has one effect.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::large_futures,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test that cannot go on says so"
-)]
+#![cfg(test)]
+#![allow(clippy::large_futures, reason = "a story is told in one go")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,11 +1,5 @@
 //! Administration on AWS: the command line tool on a table there, and the functions with no rights but the template's.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test that cannot go on says so"
-)]
+#![cfg(test)]
 
 use portcullis_gateway::Cloud;
 use portcullis_harness::process::{Running, Target, tool_with};

@@ -2,14 +2,8 @@
 //!
 //! Whatever goes wrong, the answer is the right one or 503 with `Retry-After`, inside the deadline; the same request sent
 //! again is then answered, and what it is for has happened once.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::too_many_lines,
-    clippy::unwrap_used,
-    reason = "a test that cannot go on says so"
-)]
+#![cfg(test)]
+#![allow(clippy::too_many_lines, reason = "a story is told in one go")]
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

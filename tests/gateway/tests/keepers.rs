@@ -1,11 +1,5 @@
 //! The keepers of keys and secrets, and the post, as moto plays them.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test that cannot go on says so"
-)]
+#![cfg(test)]
 
 use portcullis_gateway::notifications_to;
 use portcullis_platform::{

@@ -1,11 +1,5 @@
 //! The vault on the function binaries, each with no more rights than the template gives it.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test that cannot go on says so"
-)]
+#![cfg(test)]
 
 use portcullis_gateway::Cloud;
 use portcullis_harness::brokers::{ALPACA, FakeBrokers, KITE};

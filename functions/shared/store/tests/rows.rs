@@ -3,13 +3,8 @@
 //! Every operation that writes is driven once on an engine in memory, with a fixed clock and fixed "random" bytes, so
 //! that the table it leaves is the same in every run, down to the ids and the MACs of the audit trail. Nothing is
 //! masked. A difference in these snapshots is a change of the stored format or of the price of a request.
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::too_many_lines,
-    clippy::unwrap_used,
-    reason = "a test that cannot go on says so, and a story is told in one go"
-)]
+#![cfg(test)]
+#![allow(clippy::too_many_lines, reason = "a story is told in one go")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
