@@ -1,17 +1,15 @@
 //! Administration: who may, what takes effect when, and that somebody always may.
 #![cfg(test)]
 
-use std::path::Path;
-
+use portcullis_harness::app::App;
 use portcullis_harness::in_process::{PASSWORD, World, password};
-use portcullis_harness::process::{Running, Target, tool};
+use portcullis_harness::person::Person;
+use portcullis_harness::process::{Target, tool};
 use portcullis_identity::{
     Account, AccountRequest, AccountStatus, Email, Error, FirstPassword, Operator, Origin, PersonName,
     StandingUpdate,
 };
-use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 fn operator() -> Operator {
     Operator::CommandLine("tester".to_owned())
@@ -58,7 +56,7 @@ async fn the_last_administrator_stays() {
     assert!(matches!(change(&world, &two, &roles(&["user"])).await, Err(Error::LastAdmin)));
     assert!(matches!(change(&world, &two, &off()).await, Err(Error::LastAdmin)));
     let session = world.sign_in("two@example.com").await.unwrap();
-    let caller = world.identity.authenticate(&session.access_token).await.unwrap();
+    let caller = world.caller(&session).await;
     let erased = world.identity.erase_account(&caller, &password(PASSWORD), &Origin::default()).await;
     assert!(matches!(erased, Err(Error::LastAdmin)));
     assert!(world.identity.authenticate(&session.access_token).await.is_ok(), "a refusal ends no session");
@@ -88,7 +86,7 @@ async fn two_administrators_who_remove_each_other_at_once_leave_one() {
         let erase = round % 3 == 2;
         let (first, second) = if erase {
             let session = world.sign_in("two@example.com").await.unwrap();
-            let caller = world.identity.authenticate(&session.access_token).await.unwrap();
+            let caller = world.caller(&session).await;
             let going = world.clone();
             let erased = tokio::spawn(async move {
                 let identity = &going.identity;
@@ -116,112 +114,66 @@ async fn roles_are_those_of_the_policy() {
     assert_eq!(change(&world, &account, &roles(&[])).await.unwrap().roles, [""; 0]);
 }
 
-/// The service with an administrator made on the command line beside it.
-struct Stage {
-    service: Running,
-    client: Client,
-    folder: TempDir,
+/// The service, and an administrator who was made on the command line beside it.
+async fn with_administrator(variables: &[(&str, &str)]) -> (App, Person) {
+    let app = App::on(Target::Local, variables);
+    create(&app, "root", "admin");
+    let root = app.sign_in("root@example.com").await;
+    (app, root)
 }
 
-fn create(folder: &Path, name: &str, role: &str) {
+fn create(app: &App, name: &str, role: &str) {
     let email = format!("{name}@example.com");
-    let made =
-        tool(folder, &["create-user", name, "--role", role, "--email", &email], &format!("{PASSWORD}\n"));
+    let arguments = ["create-user", name, "--role", role, "--email", &email];
+    let made = tool(app.folder(), &arguments, &format!("{PASSWORD}\n"));
     assert_eq!(made.0, 0, "{}", made.2);
 }
 
-impl Stage {
-    fn new() -> Self {
-        Self::with(&[])
-    }
-
-    fn with(variables: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let service = Running::start_target(Target::Local, folder.path(), variables).unwrap();
-        create(folder.path(), "root", "admin");
-        Self { service, client: Client::new(), folder }
-    }
-
-    async fn send(&self, method: Method, path: &str, token: &str, body: Option<Value>) -> Response {
-        let mut request =
-            self.client.request(method, format!("{}{path}", self.service.url)).bearer_auth(token);
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        request.send().await.unwrap()
-    }
-
-    async fn login(&self, email: &str) -> Value {
-        let body = json!({"email": email, "password": PASSWORD, "token_delivery": "body"});
-        let answer = self.client.post(format!("{}/v1/auth/login", self.service.url)).json(&body);
-        answer.send().await.unwrap().json().await.unwrap()
-    }
-
-    async fn token(&self, email: &str) -> String {
-        self.login(email).await["access_token"].as_str().unwrap().to_owned()
-    }
-}
-
-async fn json_of(answer: Response, status: u16) -> Value {
-    let is = answer.status().as_u16();
-    let body: Value = answer.json().await.unwrap_or_default();
-    assert_eq!(is, status, "{body}");
-    body
+fn claims(person: &Person) -> Value {
+    jsonwebtoken::dangerous::insecure_decode::<Value>(person.access_token()).unwrap().claims
 }
 
 #[tokio::test]
 async fn an_administrator_makes_changes_and_switches_off_and_the_trail_names_them() {
-    let stage = Stage::new();
-    let root = stage.token("root@example.com").await;
+    let (app, root) = with_administrator(&[]).await;
     let asha =
         json!({"email": "asha@example.com", "password": PASSWORD, "name": "Asha", "roles": ["viewer"]});
-    let made =
-        json_of(stage.send(Method::POST, "/v1/admin/users", &root, Some(asha.clone())).await, 201).await;
-    let again = json_of(stage.send(Method::POST, "/v1/admin/users", &root, Some(asha)).await, 409).await;
-    assert_eq!(again["code"], "email_taken");
-    let path = format!("/v1/admin/users/{}", made["user_id"].as_str().unwrap());
+    let made = root.post("/v1/admin/users", asha.clone()).await.assert_status(201);
+    root.post("/v1/admin/users", asha).await.assert_problem(409, "email_taken");
+    let path = format!("/v1/admin/users/{}", made.text("user_id"));
 
     // Roles count from the next refresh on.
-    let session = stage.login("asha@example.com").await;
-    let token = session["access_token"].as_str().unwrap();
-    let promoted = stage.send(Method::PATCH, &path, &root, Some(json!({"roles": ["trader"]}))).await;
-    assert_eq!(json_of(promoted, 200).await["roles"], json!(["trader"]));
-    let refresh = json!({"refresh_token": session["refresh_token"]});
-    let refreshed = stage.client.post(format!("{}/v1/auth/refresh", stage.service.url)).json(&refresh);
-    let refreshed: Value = refreshed.send().await.unwrap().json().await.unwrap();
-    let claims = |token: &Value| {
-        let key = jsonwebtoken::dangerous::insecure_decode::<Value>(token.as_str().unwrap()).unwrap();
-        key.claims
-    };
-    assert_eq!(claims(&session["access_token"])["roles"], json!(["viewer"]));
-    assert_eq!(claims(&refreshed["access_token"])["roles"], json!(["trader"]));
-    let unknown = stage.send(Method::PATCH, &path, &root, Some(json!({"roles": ["wizard"]}))).await;
-    assert_eq!(json_of(unknown, 422).await["errors"][0]["pointer"], "/roles");
+    let mut asha = app.sign_in("asha@example.com").await;
+    let promoted = root.patch(&path, json!({"roles": ["trader"]})).await.assert_status(200);
+    assert_eq!(promoted["roles"], json!(["trader"]));
+    let before = asha.clone();
+    asha.refresh().await.assert_status(200);
+    assert_eq!(claims(&before)["roles"], json!(["viewer"]));
+    assert_eq!(claims(&asha)["roles"], json!(["trader"]));
+    let unknown = root.patch(&path, json!({"roles": ["wizard"]})).await.assert_status(422);
+    assert_eq!(unknown["errors"][0]["pointer"], "/roles");
 
     for action in ["unlock", "reset-mfa"] {
-        let answer = stage.send(Method::POST, &format!("{path}/{action}"), &root, None).await;
-        assert_eq!(answer.status().as_u16(), 204, "{action}");
+        root.post(format!("{path}/{action}"), Value::Null).await.assert_status(204);
     }
-    assert_eq!(stage.send(Method::GET, "/v1/users/me", token, None).await.status(), 200);
-    let revoked = stage.send(Method::POST, &format!("{path}/revoke-sessions"), &root, None).await;
-    assert_eq!(revoked.status().as_u16(), 204);
-    json_of(stage.send(Method::GET, "/v1/users/me", token, None).await, 401).await;
+    before.me().await.assert_status(200);
+    root.post(format!("{path}/revoke-sessions"), Value::Null).await.assert_status(204);
+    before.me().await.assert_status(401);
 
-    let token = stage.token("asha@example.com").await;
-    let off = stage.send(Method::PATCH, &path, &root, Some(json!({"status": "disabled"}))).await;
-    assert_eq!(json_of(off, 200).await["status"], "disabled");
-    json_of(stage.send(Method::GET, "/v1/users/me", &token, None).await, 401).await;
-    assert_eq!(stage.login("asha@example.com").await["code"], "invalid_credentials");
-    json_of(stage.send(Method::PATCH, &path, &root, Some(json!({"status": "active"}))).await, 200).await;
-    json_of(stage.send(Method::GET, "/v1/users/me", &token, None).await, 401).await;
-    stage.token("asha@example.com").await;
+    let asha = app.sign_in("asha@example.com").await;
+    let off = root.patch(&path, json!({"status": "disabled"})).await.assert_status(200);
+    assert_eq!(off["status"], "disabled");
+    asha.me().await.assert_status(401);
+    assert_eq!(app.login("asha@example.com", PASSWORD).await["code"], "invalid_credentials");
+    root.patch(&path, json!({"status": "active"})).await.assert_status(200);
+    asha.me().await.assert_status(401);
+    app.sign_in("asha@example.com").await;
 
-    let me = json_of(stage.send(Method::GET, "/v1/users/me", &root, None).await, 200).await;
-    let actor = format!("admin:{}", me["user_id"].as_str().unwrap());
-    let query = format!("/v1/admin/audit?user_id={}", made["user_id"].as_str().unwrap());
-    let trail = json_of(stage.send(Method::GET, &query, &root, None).await, 200).await;
-    let items = trail["items"].as_array().unwrap();
-    let by_admin: Vec<&str> = items
+    let actor = format!("admin:{}", root.user_id());
+    let trail =
+        root.get(format!("/v1/admin/audit?user_id={}", made.text("user_id"))).await.assert_status(200);
+    let by_admin: Vec<&str> = trail
+        .items()
         .iter()
         .rev()
         .filter(|item| item["actor"] == actor)
@@ -240,51 +192,44 @@ async fn an_administrator_makes_changes_and_switches_off_and_the_trail_names_the
             "account_enabled"
         ]
     );
-    let everybody =
-        json_of(stage.send(Method::GET, "/v1/admin/audit?limit=100", &root, None).await, 200).await;
-    assert!(everybody["items"].as_array().unwrap().len() > items.len());
-    let one_kind = "/v1/admin/audit?type=roles_changed";
-    let found = json_of(stage.send(Method::GET, one_kind, &root, None).await, 200).await;
-    assert_eq!(found["items"].as_array().unwrap().len(), 1);
-    let last = format!("/v1/admin/users/{}", me["user_id"].as_str().unwrap());
+    let everybody = root.get("/v1/admin/audit?limit=100").await.assert_status(200);
+    assert!(everybody.items().len() > trail.items().len());
+    let found = root.get("/v1/admin/audit?type=roles_changed").await.assert_status(200);
+    assert_eq!(found.items().len(), 1);
     for body in [json!({"roles": ["user"]}), json!({"status": "disabled"})] {
-        let refused = stage.send(Method::PATCH, &last, &root, Some(body)).await;
-        assert_eq!(json_of(refused, 409).await["code"], "last_admin");
+        let refused = root.patch(format!("/v1/admin/users/{}", root.user_id()), body).await;
+        refused.assert_problem(409, "last_admin");
     }
-    let nobody = "/v1/admin/users/usr_0190f5d7a0007000800000000000000a";
-    json_of(stage.send(Method::GET, nobody, &root, None).await, 404).await;
-    json_of(stage.send(Method::GET, "/v1/admin/users/me", &root, None).await, 404).await;
+    root.get("/v1/admin/users/usr_0190f5d7a0007000800000000000000a").await.assert_status(404);
+    root.get("/v1/admin/users/me").await.assert_status(404);
 }
 
 #[tokio::test]
 async fn a_demoted_administrator_is_refused_with_the_token_they_still_have() {
-    let stage = Stage::new();
-    create(stage.folder.path(), "second", "admin");
-    let (root, second) = (stage.token("root@example.com").await, stage.token("second@example.com").await);
-    let me = json_of(stage.send(Method::GET, "/v1/users/me", &second, None).await, 200).await;
-    let path = format!("/v1/admin/users/{}", me["user_id"].as_str().unwrap());
-    json_of(stage.send(Method::GET, "/v1/admin/users", &second, None).await, 200).await;
-    json_of(stage.send(Method::PATCH, &path, &root, Some(json!({"roles": ["user"]}))).await, 200).await;
-    json_of(stage.send(Method::GET, "/v1/admin/users", &second, None).await, 403).await;
+    let (app, root) = with_administrator(&[]).await;
+    create(&app, "second", "admin");
+    let second = app.sign_in("second@example.com").await;
+    second.get("/v1/admin/users").await.assert_status(200);
+    let path = format!("/v1/admin/users/{}", second.user_id());
+    root.patch(path, json!({"roles": ["user"]})).await.assert_status(200);
+    second.get("/v1/admin/users").await.assert_status(403);
 }
 
 #[tokio::test]
 async fn administrators_see_when_a_password_expires_as_its_owner_does() {
-    let stage = Stage::with(&[("PASSWORD_ROTATION_DAYS", "90")]);
-    let root = stage.token("root@example.com").await;
-    let me = json_of(stage.send(Method::GET, "/v1/users/me", &root, None).await, 200).await;
+    let (_app, root) = with_administrator(&[("PASSWORD_ROTATION_DAYS", "90")]).await;
+    let me = root.me().await.assert_status(200);
     assert!(me["password_expires_at"].is_string(), "{me}");
-    let path = format!("/v1/admin/users/{}", me["user_id"].as_str().unwrap());
-    let shown = json_of(stage.send(Method::GET, &path, &root, None).await, 200).await;
+    let shown = root.get(format!("/v1/admin/users/{}", root.user_id())).await.assert_status(200);
     assert_eq!(shown["password_expires_at"], me["password_expires_at"]);
-    let listed = json_of(stage.send(Method::GET, "/v1/admin/users", &root, None).await, 200).await;
+    let listed = root.get("/v1/admin/users").await.assert_status(200);
     assert_eq!(listed["items"][0]["password_expires_at"], me["password_expires_at"]);
     let asha = json!({"email": "asha@example.com", "password": PASSWORD, "name": "Asha"});
-    let made = json_of(stage.send(Method::POST, "/v1/admin/users", &root, Some(asha)).await, 201).await;
+    let made = root.post("/v1/admin/users", asha).await.assert_status(201);
     assert!(made["password_expires_at"].is_string(), "{made}");
-    let path = format!("/v1/admin/users/{}", made["user_id"].as_str().unwrap());
-    let changed = stage.send(Method::PATCH, &path, &root, Some(json!({"roles": ["trader"]}))).await;
-    assert_eq!(json_of(changed, 200).await["password_expires_at"], made["password_expires_at"]);
+    let path = format!("/v1/admin/users/{}", made.text("user_id"));
+    let changed = root.patch(path, json!({"roles": ["trader"]})).await.assert_status(200);
+    assert_eq!(changed["password_expires_at"], made["password_expires_at"]);
 }
 
 #[tokio::test]

@@ -3,15 +3,17 @@
 
 use std::time::Duration;
 
+use portcullis_harness::app::App;
+use portcullis_harness::call::Call;
 use portcullis_harness::in_process::{PASSWORD, World, password};
-use portcullis_harness::process::Running;
+use portcullis_harness::person::Person;
 use portcullis_identity::{
     ApiKeyName, ApiKeyRequest, Caller, Decision, Error, IssuedApiKey, Origin, Principal,
 };
 use portcullis_platform::Clock;
 use portcullis_store::{AuditEvent, AuditKind};
 use portcullis_verifier::policy::Policy;
-use reqwest::{Client, Method, RequestBuilder, Response};
+use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
@@ -26,11 +28,6 @@ fn wanted(scopes: Option<&[&str]>) -> ApiKeyRequest {
     }
 }
 
-async fn person(world: &World, email: &str) -> Caller {
-    let signed_in = world.person(email).await;
-    world.identity.authenticate(&signed_in.access_token).await.unwrap()
-}
-
 async fn create(world: &World, caller: &Caller, wanted: ApiKeyRequest) -> Result<IssuedApiKey, Error> {
     world.identity.create_api_key(caller, wanted, &Origin::default()).await
 }
@@ -38,7 +35,7 @@ async fn create(world: &World, caller: &Caller, wanted: ApiKeyRequest) -> Result
 #[tokio::test]
 async fn what_cannot_be_a_key_is_refused_without_a_look_at_any_record() {
     let world = World::new(SEED).await;
-    let asha = person(&world, "asha@example.com").await;
+    let asha = world.person("asha@example.com").await.caller;
     let issued = create(&world, &asha, wanted(None)).await.unwrap();
     let text = issued.text.expose_secret();
     let before = world.faults.requests();
@@ -60,7 +57,7 @@ async fn what_cannot_be_a_key_is_refused_without_a_look_at_any_record() {
 #[tokio::test]
 async fn a_key_is_never_wider_than_its_owner_and_never_about_keys_or_factors() {
     let world = World::new(SEED).await;
-    let asha = person(&world, "asha@example.com").await;
+    let asha = world.person("asha@example.com").await.caller;
     for scope in [
         "*:*",
         "trading:place",
@@ -101,7 +98,7 @@ async fn a_key_is_never_wider_than_its_owner_and_never_about_keys_or_factors() {
 #[tokio::test]
 async fn a_viewer_makes_no_keys() {
     let world = World::new(SEED).await;
-    let mut asha = person(&world, "asha@example.com").await;
+    let mut asha = world.person("asha@example.com").await.caller;
     asha.account.roles = vec!["viewer".to_owned()];
     assert!(matches!(create(&world, &asha, wanted(None)).await, Err(Error::Forbidden(_))));
     assert!(matches!(world.identity.list_api_keys(&asha, 10, None).await, Err(Error::Forbidden(_))));
@@ -111,7 +108,7 @@ async fn a_viewer_makes_no_keys() {
 async fn a_key_ends_with_its_time_its_removal_its_rotation_and_its_owner() {
     let world = World::new(SEED).await;
     let (asha, mallory) =
-        (person(&world, "asha@example.com").await, person(&world, "mallory@example.com").await);
+        (world.person("asha@example.com").await.caller, world.person("mallory@example.com").await.caller);
     let origin = Origin::default();
     let alive = async |text: &SecretString| world.identity.authenticate_key(text).await.is_ok();
 
@@ -155,7 +152,7 @@ async fn a_key_ends_with_its_time_its_removal_its_rotation_and_its_owner() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_racing_rotations_one_hands_out_the_key_that_works() {
     let world = World::new(SEED).await;
-    let asha = person(&world, "asha@example.com").await;
+    let asha = world.person("asha@example.com").await.caller;
     let key = create(&world, &asha, wanted(None)).await.unwrap().key;
     let racing: Vec<_> = (0..16)
         .map(|_| {
@@ -193,7 +190,8 @@ async fn of_racing_rotations_one_hands_out_the_key_that_works() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_request_gets_the_same_key_and_makes_no_second_one() {
     let world = World::new(SEED).await;
-    let (asha, ravi) = (person(&world, "asha@example.com").await, person(&world, "ravi@example.com").await);
+    let (asha, ravi) =
+        (world.person("asha@example.com").await.caller, world.person("ravi@example.com").await.caller);
     let repeatable = |name: &str| ApiKeyRequest {
         name: ApiKeyName::parse(name).unwrap(),
         idempotency_key: Some("form-7".to_owned()),
@@ -222,7 +220,7 @@ async fn a_repeated_request_gets_the_same_key_and_makes_no_second_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn under_faults_a_repeated_request_makes_one_key() {
     let world = World::new(SEED).await;
-    let asha = person(&world, "asha@example.com").await;
+    let asha = world.person("asha@example.com").await.caller;
     for round in 0..40 {
         let request = || ApiKeyRequest { idempotency_key: Some(format!("round {round}")), ..wanted(None) };
         world.faults.set_per_mille(400);
@@ -244,7 +242,7 @@ async fn under_faults_a_repeated_request_makes_one_key() {
 #[tokio::test]
 async fn the_use_of_a_key_is_noted_once_a_minute_and_never_in_its_way() {
     let world = World::new(SEED).await;
-    let asha = person(&world, "asha@example.com").await;
+    let asha = world.person("asha@example.com").await.caller;
     let issued = create(&world, &asha, wanted(None)).await.unwrap();
     let cost = async || {
         let before = world.faults.requests();
@@ -264,7 +262,7 @@ async fn the_use_of_a_key_is_noted_once_a_minute_and_never_in_its_way() {
 #[tokio::test]
 async fn an_account_has_fifty_keys_and_pages_through_them() {
     let world = World::new(SEED).await;
-    let asha = person(&world, "asha@example.com").await;
+    let asha = world.person("asha@example.com").await.caller;
     for _ in 0..50 {
         create(&world, &asha, wanted(None)).await.unwrap();
         world.clock.advance(Duration::from_millis(1));
@@ -277,91 +275,54 @@ async fn an_account_has_fifty_keys_and_pages_through_them() {
     assert!(all.is_sorted_by(|newer, older| newer > older));
 }
 
-/// The running service, and somebody with a session and a key.
-struct App {
-    service: Running,
-    client: Client,
-    folder: tempfile::TempDir,
-    access_token: String,
+/// Asha and the API key that she made.
+struct Holder {
+    app: App,
+    asha: Person,
     issued: Value,
 }
 
-impl App {
-    async fn start(variables: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let service = Running::start(folder.path(), variables).unwrap();
-        let mut app =
-            Self { service, client: Client::new(), folder, access_token: String::new(), issued: Value::Null };
-        let person = json!({"email": "asha@example.com", "password": PASSWORD, "name": "Asha"});
-        assert_eq!(
-            app.request(Method::POST, "/v1/auth/register").json(&person).send().await.unwrap().status(),
-            201
-        );
-        let session: Value = app
-            .request(Method::POST, "/v1/auth/login")
-            .json(&person)
-            .send()
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap();
-        session["access_token"].as_str().unwrap().clone_into(&mut app.access_token);
-        let made = app
-            .request(Method::POST, "/v1/api-keys")
-            .bearer_auth(&app.access_token)
-            .json(&json!({"name": "nightly", "scopes": ["profile:read", "market:read"]}))
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(made.status(), 201);
-        app.issued = made.json().await.unwrap();
-        app
-    }
-
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, format!("{}{path}", self.service.url))
+impl Holder {
+    async fn new() -> Self {
+        let app = App::start();
+        let asha = app.person("asha@example.com").await;
+        let wanted = json!({"name": "nightly", "scopes": ["profile:read", "market:read"]});
+        let issued = asha.post("/v1/api-keys", wanted).await.assert_status(201).body;
+        Self { app, asha, issued }
     }
 
     fn api_key(&self) -> &str {
         self.issued["api_key"].as_str().unwrap()
     }
 
-    fn service_tokens(&self) -> Value {
-        let file = self.folder.path().join("keys/service-tokens.json");
-        serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
+    fn key_id(&self) -> &str {
+        self.issued["key_id"].as_str().unwrap()
     }
-}
 
-async fn answer(request: RequestBuilder, status: u16) -> Value {
-    let response: Response = request.send().await.unwrap();
-    let (found, path) = (response.status().as_u16(), response.url().path().to_owned());
-    let text = response.text().await.unwrap();
-    assert_eq!(found, status, "{path}: {text}");
-    serde_json::from_str(&text).unwrap_or_default()
+    /// A request of the program that has the key.
+    fn call(&self, method: Method, path: impl Into<String>) -> Call {
+        self.app.call(method, path).header("x-api-key", self.api_key())
+    }
 }
 
 #[tokio::test]
 async fn a_key_opens_the_routes_that_say_so_and_no_other() {
-    let app = App::start(&[]).await;
-    let contract = answer(app.request(Method::GET, "/openapi.json"), 200).await;
+    let holder = Holder::new().await;
+    let contract = holder.app.get("/openapi.json").await.assert_status(200);
     let mut welcomed = Vec::new();
     for (path, methods) in contract["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
             let Some(schemes) = operation["security"].as_array() else { continue };
             let takes = |name: &str| schemes.iter().any(|scheme| scheme.get(name).is_some());
-            let name = format!("{} {path}", method.to_uppercase());
-            let path = path.replace("{id}", app.issued["key_id"].as_str().unwrap());
-            let request = app
-                .request(Method::from_bytes(method.to_uppercase().as_bytes()).unwrap(), &path)
-                .header("x-api-key", app.api_key())
-                .json(&json!({"permission": "market:read"}));
-            let status = request.send().await.unwrap().status().as_u16();
+            let method = method.to_uppercase();
+            let name = format!("{method} {path}");
+            let call = holder.call(method.parse().unwrap(), path.replace("{id}", holder.key_id()));
+            let reply = call.json(json!({"permission": "market:read"})).await;
             if takes("api_key") {
-                assert_eq!(status, 200, "{name}");
+                reply.assert_status(200);
                 welcomed.push(name);
             } else if takes("access_token") || takes("service_token") {
-                assert_eq!(status, 401, "{name}");
+                reply.assert_status(401);
             }
         }
     }
@@ -369,29 +330,19 @@ async fn a_key_opens_the_routes_that_say_so_and_no_other() {
     assert_eq!(welcomed, ["GET /v1/authz/permissions", "GET /v1/users/me", "POST /v1/authz/check"]);
 
     // Nor does it work as another kind of token, nor beside one.
-    let as_bearer =
-        app.request(Method::POST, "/v1/api-keys").bearer_auth(app.api_key()).json(&json!({"name": "more"}));
-    assert_eq!(answer(as_bearer, 401).await["code"], "invalid_token");
-    let both = app
-        .request(Method::GET, "/v1/users/me")
-        .bearer_auth(&app.access_token)
-        .header("x-api-key", app.api_key());
-    assert_eq!(answer(both, 400).await["code"], "bad_request");
-    let twice = app
-        .request(Method::GET, "/v1/users/me")
-        .header("x-api-key", app.api_key())
-        .header("x-api-key", "pk_");
-    assert_eq!(answer(twice, 401).await["code"], "invalid_api_key");
+    let as_bearer = holder.app.post("/v1/api-keys", json!({"name": "more"})).bearer(holder.api_key());
+    as_bearer.await.assert_problem(401, "invalid_token");
+    let both = holder.asha.me().header("x-api-key", holder.api_key());
+    both.await.assert_problem(400, "bad_request");
+    let twice = holder.call(Method::GET, "/v1/users/me").header("x-api-key", "pk_");
+    twice.await.assert_problem(401, "invalid_api_key");
 }
 
 #[tokio::test]
 async fn the_policy_answers_people_and_programs() {
-    let app = App::start(&[]).await;
-    let by_person =
-        |body: Value| app.request(Method::POST, "/v1/authz/check").bearer_auth(&app.access_token).json(&body);
-    let by_key = |body: Value| {
-        app.request(Method::POST, "/v1/authz/check").header("x-api-key", app.api_key()).json(&body)
-    };
+    let holder = Holder::new().await;
+    let by_person = |body: &Value| holder.asha.post("/v1/authz/check", body.clone());
+    let by_key = |body: &Value| holder.call(Method::POST, "/v1/authz/check").json(body.clone());
     for (body, person, key) in [
         (json!({"permission": "market:read"}), "granted", "granted"),
         (json!({"resource": "market", "action": "read"}), "granted", "granted"),
@@ -399,11 +350,9 @@ async fn the_policy_answers_people_and_programs() {
         (json!({"permission": "mfa:enable"}), "granted", "never_with_api_key"),
         (json!({"permission": "trading:place"}), "not_granted_by_roles", "not_granted_by_roles"),
     ] {
-        for (answered, reason) in [
-            (answer(by_person(body.clone()), 200).await, person),
-            (answer(by_key(body.clone()), 200).await, key),
-        ] {
-            assert_eq!(answered, json!({"allowed": reason == "granted", "reason": reason}), "{body}");
+        for (call, reason) in [(by_person(&body), person), (by_key(&body), key)] {
+            let decided = call.await.assert_status(200).body;
+            assert_eq!(decided, json!({"allowed": reason == "granted", "reason": reason}), "{body}");
         }
     }
     for (body, pointer) in [
@@ -415,12 +364,12 @@ async fn the_policy_answers_people_and_programs() {
         (json!({"permission": "market:read", "resource": "market", "action": "read"}), "/permission"),
         (json!({}), "/permission"),
     ] {
-        assert_eq!(answer(by_person(body.clone()), 422).await["errors"][0]["pointer"], pointer, "{body}");
+        let refused = by_person(&body).await.assert_status(422);
+        assert_eq!(refused["errors"][0]["pointer"], pointer, "{body}");
     }
-    let permissions = app.request(Method::GET, "/v1/authz/permissions");
-    let of_key = answer(permissions.try_clone().unwrap().header("x-api-key", app.api_key()), 200).await;
+    let of_key = holder.call(Method::GET, "/v1/authz/permissions").await.assert_status(200);
     assert_eq!(of_key["permissions"], json!(["market:read", "profile:read"]));
-    let of_person = answer(permissions.bearer_auth(&app.access_token), 200).await;
+    let of_person = holder.asha.get("/v1/authz/permissions").await.assert_status(200);
     assert_eq!(
         (&of_person["roles"], &of_person["services"]),
         (&json!(["user"]), &json!(["market", "portfolio", "strategy"]))
@@ -430,64 +379,57 @@ async fn the_policy_answers_people_and_programs() {
 
 #[tokio::test]
 async fn a_service_verifies_a_key_with_a_token_of_its_own() {
-    let mut app = App::start(&[]).await;
-    let verify = |app: &App, token: &str, key: &str| {
-        app.request(Method::POST, "/v1/internal/api-keys/verify")
-            .header("x-service-token", token)
-            .json(&json!({"api_key": key}))
+    const PATH: &str = "/v1/internal/api-keys/verify";
+    let mut holder = Holder::new().await;
+    let verify = |holder: &Holder, token: &str, key: &str| {
+        holder.app.service(token).post(PATH, json!({"api_key": key}))
     };
-    let edge = app.service_tokens()["edge"][0].as_str().unwrap().to_owned();
-    let verified = answer(verify(&app, &edge, app.api_key()), 200).await;
+    let tokens = holder.app.generated_service_tokens();
+    let edge = tokens["edge"][0].as_str().unwrap();
+    let verified = verify(&holder, edge, holder.api_key()).await.assert_status(200);
     assert_eq!((&verified["active"], &verified["roles"]), (&json!(true), &json!(["user"])));
     assert_eq!(verified["scopes"], json!(["profile:read", "market:read"]));
-    assert!(verified["user_id"].as_str().unwrap().starts_with("usr_"));
-    for key in ["", "pk_made_up", &app.access_token, &format!("{}0", app.api_key())] {
-        assert_eq!(answer(verify(&app, &edge, key), 200).await, json!({"active": false}), "{key}");
+    assert!(verified.text("user_id").starts_with("usr_"));
+    let access_token = holder.asha.access_token();
+    for key in ["", "pk_made_up", access_token, &format!("{}0", holder.api_key())] {
+        let verified = verify(&holder, edge, key).await.assert_status(200);
+        assert_eq!(verified.body, json!({"active": false}), "{key}");
     }
-    for token in ["", "edge", &edge[1..], app.api_key(), &app.access_token] {
-        assert_eq!(
-            answer(verify(&app, token, app.api_key()), 401).await["code"],
-            "invalid_service_token",
-            "{token}"
-        );
+    for token in ["", "edge", &edge[1..], holder.api_key(), access_token] {
+        verify(&holder, token, holder.api_key()).await.assert_problem(401, "invalid_service_token");
     }
-    let without =
-        app.request(Method::POST, "/v1/internal/api-keys/verify").json(&json!({"api_key": app.api_key()}));
-    assert_eq!(answer(without, 401).await["code"], "authentication_required");
+    let without = holder.app.post(PATH, json!({"api_key": holder.api_key()}));
+    without.await.assert_problem(401, "authentication_required");
 
     // During a rotation both tokens are good; a service without the right, or no longer listed, is refused.
     let (old, new) = ("o".repeat(40), "n".repeat(40));
     let tokens = json!({"edge": [old, new], "trading": "t".repeat(40), "gone": "g".repeat(40)}).to_string();
     let rights = r#"{"edge":["api-key:verify"],"trading":[]}"#;
-    app.service.terminate().unwrap();
-    app.service =
-        Running::start(app.folder.path(), &[("SERVICE_TOKENS", &tokens), ("SERVICES", rights)]).unwrap();
+    holder.app.terminate();
+    holder.app.start_again(&[("SERVICE_TOKENS", &tokens), ("SERVICES", rights)]);
     for token in [&old, &new] {
-        assert_eq!(answer(verify(&app, token, app.api_key()), 200).await["active"], true);
+        let verified = verify(&holder, token, holder.api_key()).await.assert_status(200);
+        assert_eq!(verified["active"], true);
     }
-    assert_eq!(answer(verify(&app, &edge, app.api_key()), 401).await["code"], "invalid_service_token");
-    assert_eq!(answer(verify(&app, &"t".repeat(40), app.api_key()), 403).await["code"], "forbidden");
-    assert_eq!(
-        answer(verify(&app, &"g".repeat(40), app.api_key()), 401).await["code"],
-        "invalid_service_token"
-    );
+    verify(&holder, edge, holder.api_key()).await.assert_problem(401, "invalid_service_token");
+    verify(&holder, &"t".repeat(40), holder.api_key()).await.assert_problem(403, "forbidden");
+    verify(&holder, &"g".repeat(40), holder.api_key()).await.assert_problem(401, "invalid_service_token");
 
-    let removed =
-        app.request(Method::DELETE, &format!("/v1/api-keys/{}", app.issued["key_id"].as_str().unwrap()));
-    answer(removed.bearer_auth(&app.access_token), 204).await;
-    assert_eq!(answer(verify(&app, &new, app.api_key()), 200).await, json!({"active": false}));
+    holder.asha.delete(format!("/v1/api-keys/{}", holder.key_id())).await.assert_status(204);
+    let verified = verify(&holder, &new, holder.api_key()).await.assert_status(200);
+    assert_eq!(verified.body, json!({"active": false}));
 }
 
 #[tokio::test]
 async fn the_clear_key_is_shown_once_and_lies_nowhere() {
-    let app = App::start(&[]).await;
-    let listed = answer(app.request(Method::GET, "/v1/api-keys").bearer_auth(&app.access_token), 200).await;
-    let mut expected = app.issued.clone();
+    let holder = Holder::new().await;
+    let listed = holder.asha.get("/v1/api-keys").await.assert_status(200).body;
+    let mut expected = holder.issued.clone();
     expected.as_object_mut().unwrap().remove("api_key");
     assert_eq!(listed, json!({"items": [expected], "next_cursor": null}));
-    assert!(app.api_key().starts_with(listed["items"][0]["prefix"].as_str().unwrap()));
-    let secret = &app.api_key()[app.api_key().len() - 49..];
-    let files = ["portcullis.db", "portcullis.db-wal"].map(|file| app.folder.path().join(file));
+    assert!(holder.api_key().starts_with(listed["items"][0]["prefix"].as_str().unwrap()));
+    let secret = &holder.api_key()[holder.api_key().len() - 49..];
+    let files = ["portcullis.db", "portcullis.db-wal"].map(|file| holder.app.folder().join(file));
     let content = files.map(|file| std::fs::read(file).unwrap_or_default()).concat();
     let holds = |text: &str| content.windows(text.len()).any(|part| part == text.as_bytes());
     assert!(holds("nightly"), "its name is there, so this is where the key would be");

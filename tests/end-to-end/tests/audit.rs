@@ -4,23 +4,17 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use portcullis_harness::in_process::World;
-use portcullis_harness::process::Running;
+use portcullis_harness::app::App;
+use portcullis_harness::in_process::{PASSWORD, World, password};
 use portcullis_identity::{AuditFilter, AuditRecord, Caller, Finding, Logout, Origin, ProfileUpdate, Wrong};
 use portcullis_platform::Clock;
-use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
-
-async fn caller(world: &World, email: &str) -> Caller {
-    let signed_in = world.sign_in(email).await.unwrap();
-    world.identity.authenticate(&signed_in.access_token).await.unwrap()
-}
 
 /// Somebody with a past: a registration, three sign-ins, three changes of the name.
 async fn somebody(world: &World, email: &str) -> Caller {
     world.person(email).await;
     world.sign_in(email).await.unwrap();
-    let caller = caller(world, email).await;
+    let caller = world.caller(&world.sign_in(email).await.unwrap()).await;
     for name in ["One", "Two", "Three"] {
         let name = Some(portcullis_identity::PersonName::parse(name).unwrap());
         let update = ProfileUpdate { name, phone: None };
@@ -195,7 +189,7 @@ async fn racing_events_all_land_in_one_line() {
     const RACERS: usize = 12;
     let world = World::new(6).await;
     world.person("asha@example.com").await;
-    let caller = caller(&world, "asha@example.com").await;
+    let caller = world.caller(&world.sign_in("asha@example.com").await.unwrap()).await;
     let racers: Vec<_> = (0..RACERS)
         .map(|racer| {
             let (world, caller) = (world.clone(), caller.clone());
@@ -229,7 +223,7 @@ async fn with_a_store_that_fails_every_answer_has_its_record_and_the_chain_holds
         for _ in 0..12 {
             if let Ok(signed_in) = world.sign_in("asha@example.com").await {
                 world.faults.set_per_mille(0);
-                let caller = world.identity.authenticate(&signed_in.access_token).await.unwrap();
+                let caller = world.caller(&signed_in).await;
                 answered.insert(caller.session.made.id.to_string());
                 world.faults.set_per_mille(200);
             }
@@ -237,7 +231,7 @@ async fn with_a_store_that_fails_every_answer_has_its_record_and_the_chain_holds
         world.faults.set_per_mille(0);
         // Requests the engine got late are carried out by now.
         tokio::time::sleep(Duration::from_secs(5)).await;
-        let caller = caller(&world, "asha@example.com").await;
+        let caller = world.caller(&world.sign_in("asha@example.com").await.unwrap()).await;
         let recorded: BTreeSet<String> =
             trail(&world, &caller, 10).await.into_iter().filter_map(|record| record.session).collect();
         assert!(answered.is_subset(&recorded), "seed {seed}");
@@ -297,8 +291,7 @@ async fn pages_filters_and_owners() {
 async fn who_takes_over_an_address_does_not_see_who_had_it_before() {
     let world = World::new(8).await;
     let asha = somebody(&world, "shared@example.com").await;
-    let password = portcullis_harness::in_process::password(portcullis_harness::in_process::PASSWORD);
-    world.identity.erase_account(&asha, &password, &Origin::default()).await.unwrap();
+    world.identity.erase_account(&asha, &password(PASSWORD), &Origin::default()).await.unwrap();
     let next = somebody(&world, "shared@example.com").await;
     let seen = trail(&world, &next, 100).await;
     assert_eq!(seen.len(), 7);
@@ -308,33 +301,21 @@ async fn who_takes_over_an_address_does_not_see_who_had_it_before() {
 
 #[tokio::test]
 async fn over_http_a_person_reads_the_own_trail() {
-    let folder = tempfile::tempdir().unwrap();
-    let service = Running::start(folder.path(), &[]).unwrap();
-    let client = Client::new();
-    let (email, password) = ("asha@example.com", "copper lantern drifts upstream");
-    let body = json!({"email": email, "password": password, "name": "Asha"});
-    client.post(format!("{}/v1/auth/register", service.url)).json(&body).send().await.unwrap();
-    let body = json!({"email": email, "password": password, "token_delivery": "body"});
-    let login =
-        client.post(format!("{}/v1/auth/login", service.url)).header("user-agent", "harness/1").json(&body);
-    let session: Value = login.send().await.unwrap().json().await.unwrap();
-    let token = session["access_token"].as_str().unwrap();
-    let get = async |query: &str| {
-        client.get(format!("{}/v1/audit{query}", service.url)).bearer_auth(token).send().await.unwrap()
-    };
-    let answer = get("").await;
-    assert_eq!(answer.status(), StatusCode::OK);
-    let list: Value = answer.json().await.unwrap();
-    let items = list["items"].as_array().unwrap();
+    let app = App::start();
+    app.register("asha@example.com").await.assert_status(201);
+    let session = app.login("asha@example.com", PASSWORD).header("user-agent", "harness/1").await;
+    let get = |query: &str| app.get(format!("/v1/audit{query}")).bearer(session.text("access_token"));
+    let list = get("").await.assert_status(200);
+    let items = list.items();
     let kinds: Vec<&str> = items.iter().map(|item| item["type"].as_str().unwrap()).collect();
     assert_eq!((kinds, &list["next_cursor"]), (vec!["login_succeeded", "account_registered"], &Value::Null));
     let login = &items[0];
     assert_eq!((&login["actor"], &login["outcome"]), (&json!("self"), &json!("success")));
     assert_eq!((&login["user_agent"], &login["ip"]), (&json!("harness/1"), &json!("127.0.0.1")));
     assert!(!login["request_id"].as_str().unwrap().is_empty());
-    let filtered: Value = get("?type=login_succeeded&limit=1").await.json().await.unwrap();
-    assert_eq!(filtered["items"].as_array().unwrap().len(), 1);
+    let filtered = get("?type=login_succeeded&limit=1").await;
+    assert_eq!(filtered.items().len(), 1);
     for bad in ["?cursor=nonsense", "?type=DROP", "?from=yesterday", "?limit=0"] {
-        assert_eq!(get(bad).await.status(), StatusCode::UNPROCESSABLE_ENTITY, "{bad}");
+        assert_eq!(get(bad).await.status, 422, "{bad}");
     }
 }

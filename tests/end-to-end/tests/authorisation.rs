@@ -5,11 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use portcullis_harness::process::Running;
-use reqwest::{Client, Method, Response, StatusCode};
-use serde_json::{Value, json};
-
-const PASSWORD: &str = "copper lantern drifts upstream";
+use portcullis_harness::app::App;
+use portcullis_harness::call::Call;
+use portcullis_harness::in_process::PASSWORD;
+use reqwest::Method;
+use serde_json::json;
 
 /// What a caller has to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,48 +92,18 @@ const ROUTES: &[(&str, &str, Shows)] = &[
     ("put", "/v1/trading-accounts/{id}/credentials", Shows::AccessToken),
 ];
 
-struct Stage {
-    service: Running,
-    client: Client,
-}
-
-impl Stage {
-    async fn post(&self, path: &str, body: Value) -> Response {
-        self.client.post(format!("{}{path}", self.service.url)).json(&body).send().await.unwrap()
-    }
-
-    /// A person who is signed in: the session's answer.
-    async fn person(&self, email: &str) -> Value {
-        let body = json!({"email": email, "password": PASSWORD, "name": "Somebody"});
-        assert_eq!(self.post("/v1/auth/register", body).await.status(), StatusCode::CREATED);
-        let body = json!({"email": email, "password": PASSWORD, "token_delivery": "body"});
-        self.post("/v1/auth/login", body).await.json().await.unwrap()
-    }
-
-    async fn call(&self, method: &str, path: &str, token: Option<&str>) -> Response {
-        let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
-        let path = path.replace("{id}", "ses_0190f5d7a0007000800000000000000a");
-        let mut request = self.client.request(method.clone(), format!("{}{path}", self.service.url));
-        if let Some(token) = token {
-            request = request.bearer_auth(token);
-        }
-        if matches!(method, Method::POST | Method::PATCH | Method::DELETE) {
-            request = request.json(&json!({"password": PASSWORD}));
-        }
-        request.send().await.unwrap()
-    }
-}
-
-fn text<'a>(answer: &'a Value, name: &str) -> &'a str {
-    answer[name].as_str().unwrap()
+/// A request for a route with a body that names nobody.
+fn call(app: &App, method: &str, path: &str, token: Option<&str>) -> Call {
+    let method: Method = method.to_uppercase().parse().unwrap();
+    let call = app.call(method.clone(), path.replace("{id}", "ses_0190f5d7a0007000800000000000000a"));
+    let call = if let Some(token) = token { call.bearer(token) } else { call };
+    let has_body = matches!(method, Method::POST | Method::PATCH | Method::DELETE);
+    if has_body { call.json(json!({"password": PASSWORD})) } else { call }
 }
 
 #[tokio::test]
 async fn every_route_is_in_the_table_and_the_table_has_no_other() {
-    let folder = tempfile::tempdir().unwrap();
-    let service = Running::start(folder.path(), &[]).unwrap();
-    let document: Value =
-        reqwest::get(format!("{}/openapi.json", service.url)).await.unwrap().json().await.unwrap();
+    let document = App::start().get("/openapi.json").await.body;
     let served: BTreeSet<(String, String)> = document["paths"]
         .as_object()
         .unwrap()
@@ -174,24 +144,22 @@ async fn every_route_is_in_the_table_and_the_table_has_no_other() {
 
 #[tokio::test]
 async fn a_route_takes_the_token_it_asks_for_and_no_other_kind() {
-    let folder = tempfile::tempdir().unwrap();
-    let stage = Stage { service: Running::start(folder.path(), &[]).unwrap(), client: Client::new() };
-    let session = stage.person("asha@example.com").await;
-    let over = stage.person("over@example.com").await;
-    let signed_out = stage.post("/v1/auth/logout", json!({"refresh_token": over["refresh_token"]})).await;
-    assert_eq!(signed_out.status(), StatusCode::OK);
-    let access = text(&session, "access_token");
+    let app = App::start();
+    let (mut asha, over) = (app.person("asha@example.com").await, app.person("over@example.com").await);
+    let sign_out = json!({"refresh_token": over.refresh_token()});
+    app.post("/v1/auth/logout", sign_out).await.assert_status(200);
+    let access = asha.access_token();
     let (head, signature) = access.rsplit_once('.').unwrap();
     let unsigned = format!("{head}.");
     let swapped = format!("{head}.{}", signature.chars().rev().collect::<String>());
     let foreign = [
         ("nothing at all", None),
-        ("a refresh token", session["refresh_token"].as_str()),
-        ("a user id", session["user"]["user_id"].as_str()),
+        ("a refresh token", Some(asha.refresh_token())),
+        ("a user id", Some(asha.user_id())),
         ("a password", Some(PASSWORD)),
         ("a token without its signature", Some(unsigned.as_str())),
         ("a token with another signature", Some(swapped.as_str())),
-        ("a token of a session that is over", over["access_token"].as_str()),
+        ("a token of a session that is over", Some(over.access_token())),
     ];
     let closed = |shows: Shows| {
         matches!(
@@ -201,22 +169,19 @@ async fn a_route_takes_the_token_it_asks_for_and_no_other_kind() {
     };
     for (method, path, _) in ROUTES.iter().filter(|(_, _, shows)| closed(*shows)) {
         for (what, token) in foreign {
-            let answer = stage.call(method, path, token).await;
-            assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{method} {path} with {what}");
-            let challenge = answer.headers()["www-authenticate"].to_str().unwrap();
+            let reply = call(&app, method, path, token).await;
+            assert_eq!(reply.status, 401, "{method} {path} with {what}");
+            let challenge = reply.header("www-authenticate").unwrap();
             assert!(challenge.starts_with("Bearer error="), "{method} {path} with {what}: {challenge}");
         }
     }
     for (method, path, _) in ROUTES.iter().filter(|(_, _, shows)| *shows == Shows::AdminToken) {
-        let answer = stage.call(method, path, Some(access)).await;
-        assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{method} {path} by somebody without the role");
+        call(&app, method, path, Some(access)).await.assert_status(403);
     }
-    for token in [access, PASSWORD, "rt_made.up.0.AA.AA", text(&session["user"], "user_id")] {
-        let answer = stage.post("/v1/auth/refresh", json!({"refresh_token": token})).await;
-        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "a refresh with {token}");
+    for token in [access, PASSWORD, "rt_made.up.0.AA.AA", asha.user_id()] {
+        app.refresh(token).await.assert_status(401);
     }
     // None of all this has touched the session.
-    assert_eq!(stage.call("get", "/v1/users/me", Some(access)).await.status(), StatusCode::OK);
-    let refreshed = stage.post("/v1/auth/refresh", json!({"refresh_token": session["refresh_token"]})).await;
-    assert_eq!(refreshed.status(), StatusCode::OK);
+    asha.me().await.assert_status(200);
+    asha.refresh().await.assert_status(200);
 }

@@ -2,15 +2,14 @@
 #![cfg(test)]
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::Duration;
 
-use portcullis_harness::authenticator::Authenticator;
-use portcullis_harness::in_process::{PASSWORD, World, password};
-use portcullis_harness::process::{Running, Target};
+use portcullis_harness::app::App;
+use portcullis_harness::call::Call;
+use portcullis_harness::in_process::{PASSWORD, World, code, newcomer, password};
+use portcullis_harness::process::Target;
 use portcullis_identity::{
-    ApiKeyName, ApiKeyRequest, Email, Error, Login, LoginAttempt, LoginName, MfaSignIn, NewPerson, Origin,
-    PersonName, PresentedCode, SignedIn, Username,
+    ApiKeyName, ApiKeyRequest, Error, Login, LoginAttempt, LoginName, MfaSignIn, Origin, SignedIn, Username,
 };
 use portcullis_platform::{Clock, SystemEntropy};
 use portcullis_store::{
@@ -19,19 +18,18 @@ use portcullis_store::{
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use reqwest::Client;
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Value, json};
+use serde_json::json;
 
 const ASHA: &str = "asha@example.com";
 const SEED: u64 = 20_261_121;
 const WRONG: &str = "not this one, surely";
 
-async fn guess(world: &World, address: &str, typed: &str, origin: &Origin) -> Result<Login, Error> {
+async fn attempt(world: &World, address: &str, typed: &str, origin: &Origin) -> Result<Login, Error> {
     world.identity.sign_in(world.attempt(address, typed), origin).await
 }
 
-/// How long somebody has to wait who just guessed wrong, if at all.
+/// Returns how many seconds the next attempt has to wait; none when this one was judged wrong.
 fn wait(result: &Result<Login, Error>) -> Option<u64> {
     match result {
         Err(Error::InvalidCredentials) => None,
@@ -48,17 +46,17 @@ fn on(device: &SecretString) -> Origin {
     Origin { device: Some(device.clone()), ..Origin::default() }
 }
 
-/// Guesses at once, as many as there are passwords, and how often each kind of answer came.
+/// Attempts at once, as many as there are passwords, and how many were right, wrong and not judged.
 async fn at_once(world: &World, address: &'static str, typed: Vec<String>) -> [usize; 3] {
-    let guesses: Vec<_> = typed
+    let attempts: Vec<_> = typed
         .into_iter()
         .map(|typed| {
             let world = world.clone();
-            tokio::spawn(async move { guess(&world, address, &typed, &Origin::default()).await })
+            tokio::spawn(async move { attempt(&world, address, &typed, &Origin::default()).await })
         })
         .collect();
     let (mut right, mut wrong, mut unanswered) = (0, 0, 0);
-    for one in guesses {
+    for one in attempts {
         match one.await.unwrap() {
             Ok(_) => right += 1,
             Err(Error::InvalidCredentials) => wrong += 1,
@@ -77,7 +75,7 @@ async fn of_two_hundred_guesses_at_once_five_are_answered() {
     for address in [ASHA, "nobody@example.com"] {
         let wrong = (0..200).map(|number| format!("guess {number}")).collect();
         assert_eq!(at_once(&world, address, wrong).await, [0, 5, 195], "{address}");
-        let right = guess(&world, address, PASSWORD, &Origin::default()).await;
+        let right = attempt(&world, address, PASSWORD, &Origin::default()).await;
         assert_eq!(wait(&right), Some(1), "{address}: not even the right one is looked at");
     }
 }
@@ -105,7 +103,7 @@ async fn the_right_one_among_the_wrong_is_refused_once_five_were_wrong() {
             assert!(in_a_row <= 5, "{place}: {in_a_row} wrong ones in a row were answered");
         }
         // Of a right one that was refused nothing is left: no session, and no word of one in the trail.
-        let caller = world.identity.authenticate(&session.access_token).await.unwrap();
+        let caller = world.caller(&session).await;
         let live = world.identity.list_sessions(&caller, 100, None).await.unwrap().sessions.len();
         assert_eq!(
             (signed_in, live),
@@ -123,12 +121,12 @@ async fn a_guess_that_comes_too_late_takes_as_long_right_or_wrong() {
     let mut asked = Vec::new();
     for becomes in ["nothing", "a session", "a challenge"] {
         let world = World::new(18).await;
-        let account = world.person(ASHA).await.account;
+        let account = world.person(ASHA).await.session.account;
         let (store, now) = (&world.identity.store, world.clock.now());
         // Five wrong ones fall between what this one reads and what it writes.
         let end = store.sign_ins_end(ASHA).await.unwrap();
         for _ in 0..5 {
-            assert_eq!(wait(&guess(&world, ASHA, WRONG, &Origin::default()).await), None);
+            assert_eq!(wait(&attempt(&world, ASHA, WRONG, &Origin::default()).await), None);
         }
         let event = |kind, step| {
             let seal = world.identity.audit_seal();
@@ -198,13 +196,13 @@ async fn the_wait_doubles_from_a_second_to_a_quarter_of_an_hour_and_is_the_same_
     for address in [ASHA, "nobody@example.com"] {
         let mut waits = Vec::new();
         for _ in 0..18 {
-            let result = guess(&world, address, WRONG, &Origin::default()).await;
+            let result = attempt(&world, address, WRONG, &Origin::default()).await;
             waits.push(wait(&result));
             if let Some(seconds) = wait(&result) {
                 world.clock.advance(Duration::from_millis(seconds * 1_000 - 1));
-                assert!(wait(&guess(&world, address, WRONG, &Origin::default()).await).is_some(), "early");
+                assert!(wait(&attempt(&world, address, WRONG, &Origin::default()).await).is_some(), "early");
                 world.clock.advance(Duration::from_millis(1));
-                assert_eq!(wait(&guess(&world, address, WRONG, &Origin::default()).await), None);
+                assert_eq!(wait(&attempt(&world, address, WRONG, &Origin::default()).await), None);
             }
         }
         assert_eq!(waits[..5], [None; 5]);
@@ -216,10 +214,10 @@ async fn the_wait_doubles_from_a_second_to_a_quarter_of_an_hour_and_is_the_same_
     assert_eq!(seen[0], seen[1]);
     world.clock.advance(Duration::from_mins(15));
     world.sign_in(ASHA).await.expect("after the wait the right one is right");
-    let guesses = world.truth.sign_ins(ASHA).await.unwrap();
-    assert_eq!(guesses.failed_login_attempts, 0);
-    assert!(guesses.last_failed_login_at.is_some() && guesses.last_login_at == Some(world.clock.now()));
-    assert_eq!(wait(&guess(&world, ASHA, WRONG, &Origin::default()).await), None, "the count began anew");
+    let history = world.truth.sign_ins(ASHA).await.unwrap();
+    assert_eq!(history.failed_login_attempts, 0);
+    assert!(history.last_failed_login_at.is_some() && history.last_login_at == Some(world.clock.now()));
+    assert_eq!(wait(&attempt(&world, ASHA, WRONG, &Origin::default()).await), None, "the count began anew");
 }
 
 #[tokio::test]
@@ -228,17 +226,17 @@ async fn a_stranger_who_guesses_locks_no_owner_out() {
     let session = world.person(ASHA).await;
     let device = session.device.clone();
     for _ in 0..8 {
-        let _ = guess(&world, ASHA, WRONG, &from("192.0.2.66")).await;
+        let _ = attempt(&world, ASHA, WRONG, &from("192.0.2.66")).await;
     }
-    assert!(wait(&guess(&world, ASHA, PASSWORD, &from("192.0.2.66")).await).is_some());
+    assert!(wait(&attempt(&world, ASHA, PASSWORD, &from("192.0.2.66")).await).is_some());
     // The device the owner signed in with before is counted apart, also for its own failures.
-    assert_eq!(wait(&guess(&world, ASHA, WRONG, &on(&device)).await), None);
-    guess(&world, ASHA, PASSWORD, &on(&device)).await.expect("a known device");
+    assert_eq!(wait(&attempt(&world, ASHA, WRONG, &on(&device)).await), None);
+    attempt(&world, ASHA, PASSWORD, &on(&device)).await.expect("a known device");
     for _ in 0..5 {
-        assert_eq!(wait(&guess(&world, ASHA, WRONG, &on(&device)).await), None);
+        assert_eq!(wait(&attempt(&world, ASHA, WRONG, &on(&device)).await), None);
     }
     assert!(
-        wait(&guess(&world, ASHA, WRONG, &on(&device)).await).is_some(),
+        wait(&attempt(&world, ASHA, WRONG, &on(&device)).await).is_some(),
         "a stolen device guesses no more"
     );
     // Sessions go on.
@@ -249,7 +247,7 @@ async fn a_stranger_who_guesses_locks_no_owner_out() {
     let (id, mac) = text.split_once('.').unwrap();
     let other_id = format!("{}{}.{mac}", &id[..id.len() - 1], if id.ends_with('0') { '1' } else { '0' });
     for token in [mallory.device.expose_secret(), &other_id, &format!("{id}."), "dv_", "", id] {
-        let refused = guess(&world, ASHA, PASSWORD, &on(&token.into())).await;
+        let refused = attempt(&world, ASHA, PASSWORD, &on(&token.into())).await;
         assert!(wait(&refused).is_some(), "{token}");
     }
 }
@@ -259,15 +257,13 @@ async fn whoever_resets_the_password_signs_in_although_strangers_guess() {
     let world = World::new(4).await;
     world.person(ASHA).await;
     for _ in 0..8 {
-        let _ = guess(&world, ASHA, WRONG, &Origin::default()).await;
+        let _ = attempt(&world, ASHA, WRONG, &Origin::default()).await;
     }
-    world.letters.take();
-    world.identity.forgot_password(&Email::parse(ASHA).unwrap(), &Origin::default()).await.unwrap();
-    let token: SecretString = world.letters.take()[0].token().unwrap().into();
+    let token = world.reset_token(ASHA).await;
     let another = "marble orchard whispers northward";
     let device = world.identity.reset_password(&token, &password(another), &Origin::default()).await.unwrap();
-    assert!(wait(&guess(&world, ASHA, another, &Origin::default()).await).is_some());
-    guess(&world, ASHA, another, &on(&device)).await.expect("a known device");
+    assert!(wait(&attempt(&world, ASHA, another, &Origin::default()).await).is_some());
+    attempt(&world, ASHA, another, &on(&device)).await.expect("a known device");
 }
 
 #[tokio::test]
@@ -275,29 +271,21 @@ async fn an_administrator_unlocks_an_account() {
     let world = World::new(5).await;
     let session = world.person(ASHA).await;
     for _ in 0..8 {
-        let _ = guess(&world, ASHA, WRONG, &Origin::default()).await;
+        let _ = attempt(&world, ASHA, WRONG, &Origin::default()).await;
     }
     assert_eq!(world.identity.history(&session.account).await.unwrap().failed_login_attempts, 5);
     let operator = portcullis_identity::Operator::CommandLine("somebody".to_owned());
     world.identity.unlock_account(&operator, session.account.id, &Origin::default()).await.unwrap();
-    let guesses = world.identity.history(&session.account).await.unwrap();
-    assert_eq!(guesses.failed_login_attempts, 0);
-    assert!(guesses.last_login_at.is_some());
+    let history = world.identity.history(&session.account).await.unwrap();
+    assert_eq!(history.failed_login_attempts, 0);
+    assert!(history.last_login_at.is_some());
     world.sign_in(ASHA).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_username_and_its_address_have_one_count() {
     let world = World::new(6).await;
-    let person = NewPerson {
-        email: Email::parse(ASHA).unwrap(),
-        password: password(PASSWORD),
-        name: PersonName::parse("Asha").unwrap(),
-        phone: None,
-        username: Some(Username::parse("asha").unwrap()),
-        idempotency_key: None,
-    };
-    world.identity.register(person, &Origin::default()).await.unwrap();
+    world.identity.register(newcomer(ASHA, Some("asha")), &Origin::default()).await.unwrap();
     let by_name = |name: &str, typed: &str| LoginAttempt {
         name: LoginName::Username(Username::parse(name).unwrap()),
         ..world.attempt(ASHA, typed)
@@ -307,7 +295,7 @@ async fn a_username_and_its_address_have_one_count() {
             let result = if turn % 2 == 0 || name == "nobody" {
                 world.identity.sign_in(by_name(name, WRONG), &Origin::default()).await
             } else {
-                guess(&world, ASHA, WRONG, &Origin::default()).await
+                attempt(&world, ASHA, WRONG, &Origin::default()).await
             };
             assert_eq!(wait(&result), None);
         }
@@ -323,15 +311,15 @@ async fn one_client_address_fails_a_hundred_times_in_a_quarter_of_an_hour() {
         world.person(ASHA).await;
         let mut looked_at = 0;
         for number in 0..130 {
-            let result = guess(&world, &format!("p{number}@example.com"), WRONG, &from("192.0.2.66")).await;
+            let result = attempt(&world, &format!("p{number}@example.com"), WRONG, &from("192.0.2.66")).await;
             looked_at += u32::from(wait(&result).is_none());
         }
         assert_eq!(looked_at, expected);
-        let right = guess(&world, ASHA, PASSWORD, &from("192.0.2.66")).await;
+        let right = attempt(&world, ASHA, PASSWORD, &from("192.0.2.66")).await;
         assert_eq!(right.is_ok(), limit == "off");
-        guess(&world, ASHA, PASSWORD, &from("192.0.2.7")).await.expect("another address");
+        attempt(&world, ASHA, PASSWORD, &from("192.0.2.7")).await.expect("another address");
         world.clock.advance(Duration::from_mins(15));
-        guess(&world, ASHA, PASSWORD, &from("192.0.2.66")).await.expect("another quarter of an hour");
+        attempt(&world, ASHA, PASSWORD, &from("192.0.2.66")).await.expect("another quarter of an hour");
     }
 }
 
@@ -341,13 +329,13 @@ async fn side_by_side_one_client_address_fails_no_more_often() {
     let mut told = 0;
     // As many at once as the queue of hashes takes.
     for round in 0..8 {
-        let guesses: Vec<_> = (0..30)
+        let attempts: Vec<_> = (0..30)
             .map(|number| {
                 let (world, address) = (world.clone(), format!("p{round}x{number}@example.com"));
-                tokio::spawn(async move { guess(&world, &address, WRONG, &from("192.0.2.66")).await })
+                tokio::spawn(async move { attempt(&world, &address, WRONG, &from("192.0.2.66")).await })
             })
             .collect();
-        for one in guesses {
+        for one in attempts {
             told += u32::from(wait(&one.await.unwrap()).is_none());
         }
     }
@@ -360,12 +348,12 @@ async fn a_store_that_fails_is_nobodys_failure() {
     world.person(ASHA).await;
     for _ in 0..10 {
         world.faults.go_down_after(0);
-        let failed = guess(&world, ASHA, WRONG, &Origin::default()).await;
+        let failed = attempt(&world, ASHA, WRONG, &Origin::default()).await;
         assert!(matches!(failed, Err(Error::Store(_))), "{failed:?}");
         world.faults.come_back();
     }
     for _ in 0..5 {
-        assert_eq!(wait(&guess(&world, ASHA, WRONG, &Origin::default()).await), None);
+        assert_eq!(wait(&attempt(&world, ASHA, WRONG, &Origin::default()).await), None);
     }
 }
 
@@ -373,15 +361,15 @@ async fn a_store_that_fails_is_nobodys_failure() {
 async fn a_sign_in_from_elsewhere_is_told_of_once() {
     let world = World::new(10).await;
     let session = world.person(ASHA).await;
-    assert_eq!(world.letters.take(), [], "the first sign-in of all is no news");
-    guess(&world, ASHA, PASSWORD, &Origin::default()).await.unwrap();
-    assert_eq!(world.letters.take(), [], "neither is one that looks like the last");
-    guess(&world, ASHA, PASSWORD, &from("192.0.2.9")).await.unwrap();
-    let [letter] = world.letters.take().try_into().expect("one letter");
-    assert_eq!((letter.to.as_str(), letter.subject.as_str()), (ASHA, "New sign-in to your account"));
-    let travelling = Origin { device: Some(session.device), ..from("192.0.2.10") };
-    guess(&world, ASHA, PASSWORD, &travelling).await.unwrap();
-    assert_eq!(world.letters.take(), [], "a known device may travel");
+    assert_eq!(world.notifications.take(), [], "the first sign-in of all is no news");
+    attempt(&world, ASHA, PASSWORD, &Origin::default()).await.unwrap();
+    assert_eq!(world.notifications.take(), [], "neither is one that looks like the last");
+    attempt(&world, ASHA, PASSWORD, &from("192.0.2.9")).await.unwrap();
+    let [sent] = world.notifications.take().try_into().expect("one notification");
+    assert_eq!((sent.to.as_str(), sent.subject.as_str()), (ASHA, "New sign-in to your account"));
+    let travelling = Origin { device: Some(session.device.clone()), ..from("192.0.2.10") };
+    attempt(&world, ASHA, PASSWORD, &travelling).await.unwrap();
+    assert_eq!(world.notifications.take(), [], "a known device may travel");
 }
 
 /// Everything somebody can get a token with.
@@ -395,28 +383,24 @@ struct Holdings {
 /// An account with every kind of thing begun.
 async fn holdings(world: &World, address: &str) -> Holdings {
     let now = || Origin::default();
-    let session = world.person(address).await;
-    let caller = world.identity.authenticate(&session.access_token).await.unwrap();
+    let person = world.person(address).await;
     let wanted = ApiKeyRequest {
         name: ApiKeyName::parse("nightly").unwrap(),
         scopes: None,
         expires_at: None,
         idempotency_key: None,
     };
-    let api_key = world.identity.create_api_key(&caller, wanted, &now()).await.unwrap().text;
-    world.letters.take();
-    world.identity.forgot_password(&Email::parse(address).unwrap(), &now()).await.unwrap();
-    let reset: SecretString = world.letters.take()[0].token().unwrap().into();
-    let enrolment = world.identity.set_up_mfa(&caller, None, &now()).await.unwrap();
-    let app = Authenticator::scan(enrolment.uri.expose_secret());
-    let seconds = u64::try_from(world.clock.now().as_second()).unwrap();
-    let code = |seconds| PresentedCode::new(&app.code_at(seconds).into());
-    world.identity.enable_mfa(&caller, &code(seconds - 30), &now()).await.unwrap();
-    let Ok(Login::MfaRequired(challenge)) = guess(world, address, PASSWORD, &now()).await else {
+    let api_key = world.identity.create_api_key(&person.caller, wanted, &now()).await.unwrap().text;
+    let reset = world.reset_token(address).await;
+    // Proved with the code before the present one, which is still good for the sign-in that is begun.
+    let (app, seconds) = (person.set_up_factor(None).await.unwrap(), world.unix_now());
+    person.enable_factor(&app.code_at(seconds - 30)).await.unwrap();
+    let Ok(Login::MfaRequired(challenge)) = attempt(world, address, PASSWORD, &now()).await else {
         panic!("a code is asked for");
     };
-    let mfa = MfaSignIn { session_token: challenge.token.secret().clone(), code: code(seconds) };
-    Holdings { session, mfa, reset, api_key }
+    let code = code(&app.code_at(seconds));
+    let mfa = MfaSignIn { session_token: challenge.token.secret().clone(), code };
+    Holdings { session: person.session, mfa, reset, api_key }
 }
 
 /// On which paths the account still gets somewhere.
@@ -426,8 +410,11 @@ async fn open_paths(world: &World, address: &str, held: &Holdings) -> Vec<&'stat
     let identity = &world.identity;
     let mut open = Vec::new();
     let mut note = |name, is_open: bool| open.extend(is_open.then_some(name));
-    note("login", guess(world, address, PASSWORD, &origin).await.is_ok());
-    note("login on a known device", guess(world, address, PASSWORD, &on(&held.session.device)).await.is_ok());
+    note("login", attempt(world, address, PASSWORD, &origin).await.is_ok());
+    note(
+        "login on a known device",
+        attempt(world, address, PASSWORD, &on(&held.session.device)).await.is_ok(),
+    );
     note("access token", identity.authenticate(&held.session.access_token).await.is_ok());
     note("refresh", identity.refresh(held.session.refresh.token.secret(), &origin).await.is_ok());
     note("api key", identity.authenticate_key(&held.api_key).await.is_ok());
@@ -448,7 +435,7 @@ async fn every_path_asks_the_gate() {
     let world = World::new(12).await;
     let held = Box::pin(holdings(&world, ASHA)).await;
     for _ in 0..8 {
-        let _ = guess(&world, ASHA, WRONG, &Origin::default()).await;
+        let _ = attempt(&world, ASHA, WRONG, &Origin::default()).await;
     }
     assert_eq!(Box::pin(open_paths(&world, ASHA, &held)).await, ALL[1..], "a locked account");
 
@@ -459,7 +446,7 @@ async fn every_path_asks_the_gate() {
 
     let world = World::new(14).await;
     let held = Box::pin(holdings(&world, ASHA)).await;
-    let caller = world.identity.authenticate(&held.session.access_token).await.unwrap();
+    let caller = world.caller(&held.session).await;
     world.identity.erase_account(&caller, &password(PASSWORD), &Origin::default()).await.unwrap();
     assert_eq!(Box::pin(open_paths(&world, ASHA, &held)).await, [""; 0], "an erased account");
     // Whoever registers the address next does not inherit what was begun.
@@ -484,11 +471,11 @@ async fn the_rotation_of_an_old_password_asks_the_gate_as_well() {
         [(Fate::InUse, true), (Fate::Locked, true), (Fate::Disabled, false), (Fate::Erased, false)]
     {
         let world = World::with_variables(15, &[("PASSWORD_ROTATION_DAYS", "1")]).await;
-        let account = world.person(ASHA).await.account;
+        let account = world.person(ASHA).await.session.account;
         let young = world.clock.now();
         world.clock.advance(Duration::from_hours(24) - Duration::from_mins(1));
         let session = world.sign_in(ASHA).await.unwrap();
-        let caller = world.identity.authenticate(&session.access_token).await.unwrap();
+        let caller = world.caller(&session).await;
         let wanted = ApiKeyRequest {
             name: ApiKeyName::parse("nightly").unwrap(),
             scopes: None,
@@ -501,14 +488,14 @@ async fn the_rotation_of_an_old_password_asks_the_gate_as_well() {
         assert_eq!(world.identity.password_expires_at(&account), Some(young + Duration::from_hours(24)));
         let keyed = world.identity.authenticate_key(&key).await;
         assert!(matches!(keyed, Err(Error::InvalidApiKey)), "a key ends with the password of its owner");
-        let Err(Error::PasswordExpired(token)) = guess(&world, ASHA, PASSWORD, &origin).await else {
+        let Err(Error::PasswordExpired(token)) = attempt(&world, ASHA, PASSWORD, &origin).await else {
             panic!("the password is too old");
         };
         match fate {
             Fate::InUse => {}
             Fate::Locked => {
                 for _ in 0..8 {
-                    let _ = guess(&world, ASHA, WRONG, &origin).await;
+                    let _ = attempt(&world, ASHA, WRONG, &origin).await;
                 }
             }
             Fate::Disabled => world.disable(&account).await,
@@ -580,21 +567,16 @@ const AT_ONCE: usize = 50;
 
 /// Asks for known and for unknown addresses, each once and in random order: the sixth guess at one would not be looked
 /// at. Answers whether the time told which was which; that the bytes did not is asserted.
-async fn does_time_tell(service: &Running, client: &Client, outbox: &Path, round: usize) -> bool {
-    let send = |path: &'static str, body: Value| {
-        let request = client.post(format!("{}{path}", service.url)).json(&body);
-        async move {
-            let began = tokio::time::Instant::now();
-            let answer = request.send().await.unwrap();
-            let (status, bytes) = (answer.status().as_u16(), answer.bytes().await.unwrap());
-            (status, bytes, began.elapsed().as_secs_f64() * 1_000.0)
-        }
+async fn does_time_tell(app: &App, round: usize) -> bool {
+    let clocked = |call: Call| async move {
+        let began = tokio::time::Instant::now();
+        let reply = call.await;
+        (reply, began.elapsed().as_secs_f64() * 1_000.0)
     };
     let known = |number: usize| format!("k{round}.{number}@example.com");
     let unknown = |number: usize| format!("u{round}.{number}@example.com");
     for number in 0..TRIES {
-        let body = json!({"email": known(number), "password": PASSWORD, "name": "Somebody"});
-        assert_eq!(send("/v1/auth/register", body).await.0, 201);
+        app.register(&known(number)).await.assert_status(201);
     }
     let mut addresses: Vec<(bool, String)> =
         (0..TRIES).flat_map(|number| [(true, known(number)), (false, unknown(number))]).collect();
@@ -604,11 +586,10 @@ async fn does_time_tell(service: &Running, client: &Client, outbox: &Path, round
     let mut login = Times::default();
     let mut answers = BTreeSet::new();
     for (is_known, address) in &addresses {
-        let (status, bytes, time) =
-            send("/v1/auth/login", json!({"email": address, "password": WRONG})).await;
-        let mut body: Value = serde_json::from_slice(&bytes).unwrap();
-        body.as_object_mut().unwrap().remove("request_id");
-        answers.insert(format!("{status} {} {body}", bytes.len()));
+        let credentials = json!({"email": address, "password": WRONG});
+        let (mut refused, time) = clocked(app.post("/v1/auth/login", credentials)).await;
+        refused.body.as_object_mut().unwrap().remove("request_id");
+        answers.insert(format!("{} {} {}", refused.status, refused.text.len(), refused.body));
         let times = if *is_known { &mut login.known } else { &mut login.unknown };
         times.push(time);
     }
@@ -616,25 +597,25 @@ async fn does_time_tell(service: &Running, client: &Client, outbox: &Path, round
 
     let mut forgot = Times::default();
     let mut answers = BTreeSet::new();
-    let letters_before = std::fs::read_dir(outbox).map_or(0, Iterator::count);
+    let messages_before = app.outbox().len();
     for some in addresses.chunks(AT_ONCE) {
         let tries: Vec<_> = some
             .iter()
             .map(|(is_known, address)| {
-                let answer = send("/v1/auth/password/forgot", json!({"email": address}));
-                (*is_known, tokio::spawn(answer))
+                let forgot = app.post("/v1/auth/password/forgot", json!({"email": address}));
+                (*is_known, tokio::spawn(clocked(forgot)))
             })
             .collect();
         for (is_known, sent) in tries {
-            let (status, bytes, time) = sent.await.unwrap();
-            answers.insert(format!("{status} {bytes:?}"));
+            let (reply, time) = sent.await.unwrap();
+            answers.insert(format!("{} {:?}", reply.status, reply.text));
             let times = if is_known { &mut forgot.known } else { &mut forgot.unknown };
             times.push(time);
         }
     }
     assert_eq!(answers.len(), 1, "{answers:?}");
-    let letters = std::fs::read_dir(outbox).unwrap().count() - letters_before;
-    assert_eq!(letters, TRIES, "every known address got a letter");
+    let messages = app.outbox().len() - messages_before;
+    assert_eq!(messages, TRIES, "every known address got a letter");
     login.print("login");
     forgot.print("forgot");
     let told = [login.tell_who_is_known("login"), forgot.tell_who_is_known("forgot")];
@@ -645,11 +626,7 @@ async fn does_time_tell(service: &Running, client: &Client, outbox: &Path, round
 /// machine can make one once; one that is there is there again.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_without_an_account_is_answered_with_the_same_bytes_in_the_same_time() {
-    let folder = tempfile::tempdir().unwrap();
-    let outbox = folder.path().join("outbox");
-    let service = Running::start_target(Target::Local, folder.path(), &[("RATE_LIMIT", "off")]).unwrap();
-    let client = Client::new();
-    let first = does_time_tell(&service, &client, &outbox, 1).await;
-    let tells = first && does_time_tell(&service, &client, &outbox, 2).await;
+    let app = App::on(Target::Local, &[("RATE_LIMIT", "off")]);
+    let tells = does_time_tell(&app, 1).await && does_time_tell(&app, 2).await;
     assert!(!tells, "the time of the answer tells who has an account");
 }

@@ -2,56 +2,48 @@
 #![cfg(test)]
 
 use std::fmt::Write;
-use std::path::Path;
 
-use portcullis_harness::process::{Running, Target, tool, tool_with};
-use reqwest::{Client, Response};
+use portcullis_harness::app::App;
+use portcullis_harness::in_process::PASSWORD;
+use portcullis_harness::process::{tool, tool_with};
 use serde_json::{Value, json};
 
-const PASSWORD: &str = "copper lantern drifts upstream";
 const OTHER: &str = "seven green kites over the harbour";
 
+/// The service, and `manage-users` on its folder.
 struct Stage {
-    service: Running,
-    client: Client,
-    folder: tempfile::TempDir,
+    app: App,
 }
 
 impl Stage {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let service = Running::start_target(Target::Local, folder.path(), &[]).unwrap();
-        Self { service, client: Client::new(), folder }
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
+        Self { app: App::local() }
     }
 
     /// A command that is carried out, and what it answers in JSON.
     fn done(&self, arguments: &[&str], typed: &str) -> Value {
         let arguments: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
-        let (status, out, err) = tool(self.path(), &arguments, typed);
+        let (status, out, err) = tool(self.app.folder(), &arguments, typed);
         assert_eq!(status, 0, "{arguments:?}: {err}");
         serde_json::from_str(&out).unwrap()
     }
 
     /// A command that is refused with this status, and what it says.
     fn refused(&self, arguments: &[&str], typed: &str, status: i32) -> String {
-        let (is, _, err) = tool(self.path(), arguments, typed);
+        let (is, _, err) = tool(self.app.folder(), arguments, typed);
         assert_eq!(is, status, "{arguments:?}: {err}");
         assert!(err.starts_with("manage-users: ") || status == 2, "{err}");
         err
     }
 
-    async fn login(&self, username: &str, password: &str) -> Response {
-        let body = json!({"username": username, "password": password, "token_delivery": "body"});
-        self.client.post(format!("{}/v1/auth/login", self.service.url)).json(&body).send().await.unwrap()
+    /// The status of a sign-in.
+    async fn login(&self, username: &str, password: &str) -> u16 {
+        self.app.login(username, password).await.status
     }
 
+    /// The status of a request with this API key.
     async fn with_key(&self, key: &Value) -> u16 {
-        let request = self.client.get(format!("{}/v1/users/me", self.service.url));
-        request.header("x-api-key", key.as_str().unwrap()).send().await.unwrap().status().as_u16()
+        self.app.get("/v1/users/me").header("x-api-key", key.as_str().unwrap()).await.status
     }
 }
 
@@ -61,7 +53,7 @@ async fn accounts_are_made_and_changed_while_the_service_runs() {
     let made =
         stage.done(&["create-user", "asha", "--role", "trader", "--email", "asha@example.com"], PASSWORD);
     assert_eq!((&made["username"], &made["roles"]), (&json!("asha"), &json!(["trader"])));
-    assert_eq!(stage.login("asha", PASSWORD).await.status(), 200);
+    assert_eq!(stage.login("asha", PASSWORD).await, 200);
 
     let err = stage.refused(&["create-user", "asha", "--role", "user"], PASSWORD, 1);
     assert!(err.contains("username"), "{err}");
@@ -72,32 +64,29 @@ async fn accounts_are_made_and_changed_while_the_service_runs() {
     stage.refused(&["create-user", "bela"], PASSWORD, 2);
     stage.refused(&["set-roles", "nobody", "user"], "", 1);
     let (status, _, err) =
-        tool_with(stage.path(), &["list-users"], "", &[("PUBLIC_URL", "http://example.com")]);
+        tool_with(stage.app.folder(), &["list-users"], "", &[("PUBLIC_URL", "http://example.com")]);
     assert!(status == 2 && err.contains("PUBLIC_URL: "), "links in mail would go there: {err}");
-    let (status, _, err) = tool_with(stage.path(), &["list-users"], "", &[("ROLE_DEFINITIONS", "nonsense")]);
+    let (status, _, err) =
+        tool_with(stage.app.folder(), &["list-users"], "", &[("ROLE_DEFINITIONS", "nonsense")]);
     assert_eq!(status, 2, "{err}");
 
     let idle = stage.done(&["create-user", "idle", "--role", "user", "--inactive"], PASSWORD);
     assert_eq!((&idle["email"], &idle["status"]), (&json!("idle@users.invalid"), &json!("disabled")));
-    assert_eq!(stage.login("idle", PASSWORD).await.status(), 401);
+    assert_eq!(stage.login("idle", PASSWORD).await, 401);
     stage.done(&["activate", "idle"], "");
-    assert_eq!(stage.login("idle", PASSWORD).await.status(), 200);
+    assert_eq!(stage.login("idle", PASSWORD).await, 200);
 
-    let session: Value = stage.login("asha", PASSWORD).await.json().await.unwrap();
-    let me = async || {
-        let request = stage.client.get(format!("{}/v1/users/me", stage.service.url));
-        request.bearer_auth(session["access_token"].as_str().unwrap()).send().await.unwrap().status().as_u16()
-    };
+    let asha = stage.app.sign_in("asha").await;
     assert_eq!(stage.done(&["set-roles", "asha", "viewer"], "")["roles"], json!(["viewer"]));
-    assert_eq!(me().await, 200);
+    asha.me().await.assert_status(200);
     stage.done(&["rotate-password", "asha@example.com"], &format!("{OTHER}\n"));
-    assert_eq!(me().await, 401, "another password ends every session");
-    assert_eq!(stage.login("asha", PASSWORD).await.status(), 401);
-    assert_eq!(stage.login("asha", OTHER).await.status(), 200);
+    assert_eq!(asha.me().await.status, 401, "another password ends every session");
+    assert_eq!(stage.login("asha", PASSWORD).await, 401);
+    assert_eq!(stage.login("asha", OTHER).await, 200);
     stage.done(&["unlock", "asha"], "");
     stage.done(&["reset-mfa", "asha"], "");
     stage.done(&["deactivate", "asha"], "");
-    assert_eq!(stage.login("asha", OTHER).await.status(), 401);
+    assert_eq!(stage.login("asha", OTHER).await, 401);
 
     let users = stage.done(&["list-users"], "");
     assert_eq!(users.as_array().unwrap().len(), 2);
@@ -105,7 +94,7 @@ async fn accounts_are_made_and_changed_while_the_service_runs() {
     assert_eq!((&asha["status"], &asha["api_key_status"]), (&json!("disabled"), &json!("none")));
     assert!(asha["last_login_at"].is_string() && asha["password_changed_at"].is_string());
     assert!(asha["failed_login_attempts"].is_number() && asha["last_failed_login_at"].is_string());
-    let (status, out, _) = tool(stage.path(), &["list-users"], "");
+    let (status, out, _) = tool(stage.app.folder(), &["list-users"], "");
     assert_eq!((status, out.lines().count()), (0, 2));
     assert!(out.contains("asha@example.com") && !out.contains('{'), "{out}");
 }
@@ -142,7 +131,8 @@ async fn an_account_has_one_managed_key_at_a_time() {
     stage.done(&["set-api-key", "donor"], "");
     for variable in ["PORTFOLIO_NEW_API_KEY", "PORTFOLIO_ROTATION_API_KEY"] {
         let set = [(variable, text)];
-        let (status, out, err) = tool_with(stage.path(), &["rotate-api-key", "robot", "--json"], "", &set);
+        let (status, out, err) =
+            tool_with(stage.app.folder(), &["rotate-api-key", "robot", "--json"], "", &set);
         assert_eq!(status, 0, "{err}");
         let told: Value = serde_json::from_str(&out).unwrap();
         assert_eq!((&told["key_id"], told.get("api_key")), (&given["key_id"], None));
@@ -166,7 +156,7 @@ async fn an_import_takes_each_line_whole_or_not_at_all_and_may_be_repeated() {
     const HASH: &str =
         "pbkdf2_sha256$1000$0kmY64y3zMgxSiALogqXVO$70FGwJr+6gmSJMEoT04Q57zFbR1mVrFipe8EyTWERS0=";
     let stage = Stage::new();
-    let file = stage.path().join("users.jsonl");
+    let file = stage.app.folder().join("users.jsonl");
     let mut lines = String::new();
     for number in 0..40 {
         let row = json!({"email": format!("p{number}@example.com"), "username": format!("user{number}"),
@@ -190,7 +180,7 @@ async fn an_import_takes_each_line_whole_or_not_at_all_and_may_be_repeated() {
     lines.push_str("no JSON\n\n");
     std::fs::write(&file, &lines).unwrap();
     for (imported, present) in [(40, 0), (0, 40)] {
-        let (status, out, err) = tool(stage.path(), &["import", file.to_str().unwrap(), "--json"], "");
+        let (status, out, err) = tool(stage.app.folder(), &["import", file.to_str().unwrap(), "--json"], "");
         assert_eq!(status, 1, "some lines are refused: {err}");
         let report: Value = serde_json::from_str(&out).unwrap();
         assert_eq!((&report["imported"], &report["present"]), (&json!(imported), &json!(present)));
@@ -204,9 +194,9 @@ async fn an_import_takes_each_line_whole_or_not_at_all_and_may_be_repeated() {
         40,
         "nothing of a refused line is there"
     );
-    assert_eq!(stage.login("user7", "copper lantern").await.status(), 200);
-    assert_eq!(stage.login("user8", "copper lanterm").await.status(), 401);
-    let (status, out, _) = tool(stage.path(), &["export", "--with-hashes"], "");
+    assert_eq!(stage.login("user7", "copper lantern").await, 200);
+    assert_eq!(stage.login("user8", "copper lanterm").await, 401);
+    let (status, out, _) = tool(stage.app.folder(), &["export", "--with-hashes"], "");
     assert_eq!((status, out.lines().count()), (0, 40));
     let hash_of = |name: &str| {
         let rows = out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -214,7 +204,7 @@ async fn an_import_takes_each_line_whole_or_not_at_all_and_may_be_repeated() {
     };
     assert_eq!(hash_of("user8"), HASH);
     assert!(hash_of("user7").as_str().unwrap().starts_with("$argon2id$"), "replaced at the sign-in");
-    let (_, without, _) = tool(stage.path(), &["export"], "");
+    let (_, without, _) = tool(stage.app.folder(), &["export"], "");
     assert!(!without.contains("password_hash"));
 
     // What is exported is imported elsewhere, and CSV is as good.
@@ -239,9 +229,9 @@ async fn the_trail_is_verified_and_exported() {
     stage.login("asha", PASSWORD).await;
     let verified = stage.done(&["audit", "verify"], "");
     assert_eq!((&verified["whole"], &verified["records"]), (&json!(true), &json!(2)));
-    let (status, out, _) = tool(stage.path(), &["audit", "verify"], "");
+    let (status, out, _) = tool(stage.app.folder(), &["audit", "verify"], "");
     assert_eq!((status, out.as_str()), (0, "2 records in 2 chains: nothing was changed or removed\n"));
-    let (status, out, err) = tool(stage.path(), &["audit", "export"], "");
+    let (status, out, err) = tool(stage.app.folder(), &["audit", "export"], "");
     assert_eq!(status, 0, "{err}");
     let records: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((&records[0]["type"], &records[0]["actor"]), (&json!("login_succeeded"), &json!("self")));
@@ -249,13 +239,13 @@ async fn the_trail_is_verified_and_exported() {
         (&records[1]["type"], &records[1]["actor"]),
         (&json!("account_registered"), &json!("cli:tester"))
     );
-    let (_, nothing, _) = tool(stage.path(), &["audit", "export", "--to", "2026-01-01T00:00:00Z"], "");
+    let (_, nothing, _) = tool(stage.app.folder(), &["audit", "export", "--to", "2026-01-01T00:00:00Z"], "");
     assert_eq!(nothing, "");
-    let (_, all, _) = tool(stage.path(), &["audit", "export", "--from", "2026-01-01T00:00:00Z"], "");
+    let (_, all, _) = tool(stage.app.folder(), &["audit", "export", "--from", "2026-01-01T00:00:00Z"], "");
     assert_eq!(all, out);
     // With another key the records are nobody's.
     let secret = [("PORTFOLIO_API_KEY_SECRET", "another secret of more than thirty-two letters")];
-    let (status, out, err) = tool_with(stage.path(), &["audit", "verify"], "", &secret);
+    let (status, out, err) = tool_with(stage.app.folder(), &["audit", "verify"], "", &secret);
     assert_eq!(status, 1, "{out}");
     assert!(out.contains("record 1: changed") && err.contains("findings"), "{out}{err}");
 }
@@ -264,7 +254,7 @@ async fn the_trail_is_verified_and_exported() {
 async fn the_tool_and_the_service_write_at_once() {
     let stage = Stage::new();
     stage.done(&["create-user", "asha", "--role", "user"], PASSWORD);
-    let folder = stage.path().to_owned();
+    let folder = stage.app.folder().to_owned();
     let tools: Vec<_> = (0..4)
         .map(|number| {
             let folder = folder.clone();
@@ -280,7 +270,7 @@ async fn the_tool_and_the_service_write_at_once() {
         })
         .collect();
     for _ in 0..20 {
-        assert_eq!(stage.login("asha", PASSWORD).await.status(), 200);
+        assert_eq!(stage.login("asha", PASSWORD).await, 200);
     }
     for tool in tools {
         tool.join().unwrap();
@@ -294,15 +284,10 @@ async fn the_tool_and_the_service_write_at_once() {
 async fn broker_credentials_are_sealed_anew_while_the_service_runs() {
     let stage = Stage::new();
     stage.done(&["create-user", "asha", "--role", "trader", "--email", "asha@example.com"], PASSWORD);
-    let session: Value = stage.login("asha", PASSWORD).await.json().await.unwrap();
-    let post = async |path: &str, body: Value| -> Value {
-        let request = stage.client.post(format!("{}/v1/trading-accounts{path}", stage.service.url));
-        let request = request.bearer_auth(session["access_token"].as_str().unwrap()).json(&body);
-        request.send().await.unwrap().json().await.unwrap()
-    };
+    let asha = stage.app.sign_in("asha").await;
     let credentials = json!({"broker": "kite", "user_id_broker": "AB1234", "api_key": "kitekeyofasha9f3c",
         "api_secret": "kitesecretofasha"});
-    let linked = post("", credentials).await;
+    let linked = asha.post("/v1/trading-accounts", credentials).await.assert_status(201);
 
     let rotated = stage.done(&["rotate-credentials"], "");
     assert_eq!((&rotated["sealed"], &rotated["unreadable"]), (&json!(1), &json!(0)));
@@ -314,6 +299,7 @@ async fn broker_credentials_are_sealed_anew_while_the_service_runs() {
     );
 
     // The way to log in has the key in it, so the service opened the new seal.
-    let verified = post(&format!("/{}/verify", linked["account_id"].as_str().unwrap()), json!({})).await;
-    assert!(verified["login_url"].as_str().unwrap().contains("kitekeyofasha9f3c"), "{verified}");
+    let path = format!("/v1/trading-accounts/{}/verify", linked.text("account_id"));
+    let verified = asha.post(path, json!({})).await;
+    assert!(verified.text("login_url").contains("kitekeyofasha9f3c"), "{}", verified.text);
 }

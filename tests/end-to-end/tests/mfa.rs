@@ -1,109 +1,16 @@
 //! The second factor under races, guesses and faults: a code is worth one sign-in, and guessing leads nowhere.
 #![cfg(test)]
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_harness::authenticator::Authenticator;
-use portcullis_harness::in_process::{PASSWORD, World, password};
-use portcullis_identity::{
-    Caller, Error, Login, MfaConfirmation, MfaSignIn, Origin, PresentedCode, SignedIn,
-};
+use portcullis_harness::in_process::{Enrolled, PASSWORD, World, code, password};
+use portcullis_identity::{Error, MfaConfirmation, Origin, SignedIn};
 use portcullis_platform::Clock;
 use secrecy::{ExposeSecret, SecretString};
 
 const SEED: u64 = 20_261_121;
 const STEP: Duration = Duration::from_secs(30);
-
-/// Somebody with an app and ten backup codes.
-struct Person {
-    world: World,
-    email: &'static str,
-    caller: Caller,
-    app: Authenticator,
-    backup_codes: Vec<SecretString>,
-}
-
-fn now(world: &World) -> u64 {
-    u64::try_from(world.clock.now().as_second()).unwrap()
-}
-
-fn code(text: &str) -> PresentedCode {
-    PresentedCode::new(&SecretString::from(text))
-}
-
-async fn caller(world: &World, email: &str) -> Caller {
-    let signed_in = world.person(email).await;
-    world.identity.authenticate(&signed_in.access_token).await.unwrap()
-}
-
-async fn set_up(
-    world: &World,
-    caller: &Caller,
-    code: Option<&PresentedCode>,
-) -> Result<Authenticator, Error> {
-    let enrolment = world.identity.set_up_mfa(caller, code, &Origin::default()).await?;
-    Ok(Authenticator::scan(enrolment.uri.expose_secret()))
-}
-
-async fn enable(world: &World, caller: &Caller, text: &str) -> Result<Vec<SecretString>, Error> {
-    world.identity.enable_mfa(caller, &code(text), &Origin::default()).await
-}
-
-impl Person {
-    /// With a factor, and a moment later, so that the code that proved it is history.
-    async fn new(world: &World, email: &'static str) -> Self {
-        let caller = caller(world, email).await;
-        let app = set_up(world, &caller, None).await.unwrap();
-        let backup_codes = enable(world, &caller, &app.code_at(now(world))).await.unwrap();
-        world.clock.advance(STEP);
-        Self { world: world.clone(), email, caller, app, backup_codes }
-    }
-
-    fn code(&self) -> String {
-        self.app.code_at(now(&self.world))
-    }
-
-    fn wrong_code(&self) -> String {
-        self.app.wrong_code_at(now(&self.world))
-    }
-
-    /// Begins a sign-in.
-    async fn challenge(&self) -> SecretString {
-        match self.world.login(self.email).await.unwrap() {
-            Login::MfaRequired(challenge) => challenge.token.secret().clone(),
-            Login::SignedIn(_) => panic!("no code was asked for"),
-        }
-    }
-
-    async fn finish(&self, session_token: &SecretString, text: &str) -> Result<SignedIn, Error> {
-        let sign_in = MfaSignIn { session_token: session_token.clone(), code: code(text) };
-        self.world.identity.sign_in_with_code(&sign_in, &Origin::default()).await
-    }
-
-    async fn sign_in(&self, text: &str) -> Result<SignedIn, Error> {
-        self.finish(&self.challenge().await, text).await
-    }
-
-    fn proof(text: &str) -> MfaConfirmation {
-        MfaConfirmation { password: password(PASSWORD), code: code(text) }
-    }
-
-    /// The same code for as many sign-ins at once, each begun before.
-    async fn race(&self, texts: &[String]) -> Vec<Result<SignedIn, Error>> {
-        let mut racing = Vec::new();
-        for text in texts {
-            let sign_in = MfaSignIn { session_token: self.challenge().await, code: code(text) };
-            let world = self.world.clone();
-            racing.push(async move { world.identity.sign_in_with_code(&sign_in, &Origin::default()).await });
-        }
-        let racing: Vec<_> = racing.into_iter().map(tokio::spawn).collect();
-        let mut outcomes = Vec::new();
-        for racer in racing {
-            outcomes.push(racer.await.unwrap());
-        }
-        outcomes
-    }
-}
 
 fn count(outcomes: &[Result<SignedIn, Error>], matching: fn(&Result<SignedIn, Error>) -> bool) -> usize {
     outcomes.iter().filter(|outcome| matching(outcome)).count()
@@ -112,9 +19,9 @@ fn count(outcomes: &[Result<SignedIn, Error>], matching: fn(&Result<SignedIn, Er
 #[tokio::test]
 async fn a_code_turns_a_right_password_into_a_session_that_says_so() {
     let world = World::new(SEED).await;
-    let asha = Person::new(&world, "asha@example.com").await;
+    let asha = world.enrolled("asha@example.com").await;
     let signed_in = asha.sign_in(&asha.code()).await.unwrap();
-    let seen = world.identity.authenticate(&signed_in.access_token).await.unwrap();
+    let seen = world.caller(&signed_in).await;
     assert_eq!(seen.claims.amr, ["pwd", "otp"]);
     assert!(seen.account.mfa_enabled);
     let refreshed =
@@ -126,7 +33,7 @@ async fn a_code_turns_a_right_password_into_a_session_that_says_so() {
 #[tokio::test]
 async fn a_sign_in_costs_one_round_of_reads_and_one_of_writes_with_and_without_a_factor() {
     let world = World::new(SEED).await;
-    let asha = Person::new(&world, "asha@example.com").await;
+    let asha = world.enrolled("asha@example.com").await;
     world.person("ravi@example.com").await;
     // The credentials and the end of the trail; then challenge or session, record and head.
     for email in ["asha@example.com", "ravi@example.com"] {
@@ -144,7 +51,7 @@ async fn a_sign_in_costs_one_round_of_reads_and_one_of_writes_with_and_without_a
 #[tokio::test(flavor = "multi_thread")]
 async fn one_code_sent_by_thirty_two_at_once_signs_in_one() {
     let world = World::new(SEED).await;
-    let asha = Person::new(&world, "asha@example.com").await;
+    let asha = world.enrolled("asha@example.com").await;
     for _ in 0..5 {
         let outcomes = asha.race(&vec![asha.code(); 32]).await;
         assert_eq!(count(&outcomes, Result::is_ok), 1);
@@ -158,7 +65,7 @@ async fn one_code_sent_by_thirty_two_at_once_signs_in_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_challenge_is_finished_once() {
     let world = World::new(SEED).await;
-    let asha = Person::new(&world, "asha@example.com").await;
+    let asha = world.enrolled("asha@example.com").await;
     let token = asha.challenge().await;
     asha.finish(&token, &asha.code()).await.unwrap();
     world.clock.advance(STEP);
@@ -174,8 +81,8 @@ async fn one_challenge_is_finished_once() {
 #[tokio::test]
 async fn a_time_step_is_spent_for_good_and_the_past_with_it() {
     let world = World::new(SEED).await;
-    let asha = Person::new(&world, "asha@example.com").await;
-    let (previous, current) = (asha.app.code_at(now(&world) - 30), asha.code());
+    let asha = world.enrolled("asha@example.com").await;
+    let (previous, current) = (asha.app.code_at(world.unix_now() - 30), asha.code());
     assert!(matches!(asha.sign_in(&previous).await, Err(Error::InvalidCode)), "it enabled the factor");
     asha.sign_in(&current).await.unwrap();
     world.clock.advance(STEP);
@@ -184,16 +91,16 @@ async fn a_time_step_is_spent_for_good_and_the_past_with_it() {
     world.clock.advance(STEP);
     asha.sign_in(&late).await.expect("the step before is good for people who type slowly");
     world.clock.advance(STEP);
-    let too_late = asha.app.code_at(now(&world) - 60);
+    let too_late = asha.app.code_at(world.unix_now() - 60);
     assert!(matches!(asha.sign_in(&too_late).await, Err(Error::InvalidCode)));
-    let early = asha.app.code_at(now(&world) + 30);
+    let early = asha.app.code_at(world.unix_now() + 30);
     assert!(matches!(asha.sign_in(&early).await, Err(Error::InvalidCode)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_code_sent_by_thirty_two_at_once_signs_in_one() {
     let world = World::new(SEED).await;
-    let asha = Person::new(&world, "asha@example.com").await;
+    let asha = world.enrolled("asha@example.com").await;
     let backup = asha.backup_codes[3].expose_secret().to_owned();
     let outcomes = asha.race(&vec![backup.clone(); 32]).await;
     assert_eq!(count(&outcomes, Result::is_ok), 1);
@@ -201,7 +108,7 @@ async fn a_backup_code_sent_by_thirty_two_at_once_signs_in_one() {
     assert!(matches!(asha.sign_in(&backup).await, Err(Error::InvalidCode)), "nor afterwards");
     world.clock.advance(Duration::from_hours(1));
     assert_eq!(
-        asha.world.truth.factor(asha.caller.account.id).await.unwrap().active.unwrap().backup_codes.len(),
+        world.truth.factor(asha.caller.account.id).await.unwrap().active.unwrap().backup_codes.len(),
         9
     );
     let capitals = asha.backup_codes[4].expose_secret().to_uppercase();
@@ -211,7 +118,7 @@ async fn a_backup_code_sent_by_thirty_two_at_once_signs_in_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn thirty_two_wrong_backup_codes_at_once_consume_nothing_and_answer_five() {
     let world = World::new(SEED).await;
-    let asha = Person::new(&world, "asha@example.com").await;
+    let asha = world.enrolled("asha@example.com").await;
     let outcomes = asha.race(&vec!["aaaaa-aaaaa".to_owned(); 32]).await;
     assert_eq!(count(&outcomes, |outcome| matches!(outcome, Err(Error::InvalidCode))), 5);
     assert_eq!(count(&outcomes, |outcome| matches!(outcome, Err(Error::TooManyAttempts { .. }))), 27);
@@ -224,8 +131,8 @@ async fn thirty_two_wrong_backup_codes_at_once_consume_nothing_and_answer_five()
 #[tokio::test(flavor = "multi_thread")]
 async fn guesses_are_counted_by_account_however_many_sign_ins_they_are_spread_over() {
     let world = World::new(SEED).await;
-    let asha = Person::new(&world, "asha@example.com").await;
-    let ravi = Person::new(&world, "ravi@example.com").await;
+    let asha = world.enrolled("asha@example.com").await;
+    let ravi = world.enrolled("ravi@example.com").await;
     let outcomes = asha.race(&vec![asha.wrong_code(); 200]).await;
     assert_eq!(count(&outcomes, |outcome| matches!(outcome, Err(Error::InvalidCode))), 5);
     // On a busy machine a few of the two hundred wait too long for the store and are told so, which is no answer either.
@@ -238,17 +145,17 @@ async fn guesses_are_counted_by_account_however_many_sign_ins_they_are_spread_ov
     ravi.sign_in(&ravi.code()).await.expect("nobody else waits");
     // Every other place where a code is tried shares the count.
     let origin = Origin::default();
-    let proof = Person::proof(&right);
+    let proof = Enrolled::proof(&right);
     let disabled = world.identity.disable_mfa(&asha.caller, &proof, &origin).await;
     assert!(matches!(disabled, Err(Error::TooManyAttempts { .. })));
     let renewed = world.identity.renew_backup_codes(&asha.caller, &proof, &origin).await;
     assert!(matches!(renewed, Err(Error::TooManyAttempts { .. })));
-    let moved = set_up(&world, &asha.caller, Some(&code(&right))).await;
+    let moved = asha.set_up_factor(Some(&code(&right))).await;
     assert!(matches!(moved, Err(Error::TooManyAttempts { .. })));
 
     // A day of guessing at every opportunity.
-    let (mut answered, day) = (0, now(&world) + 86_400);
-    while now(&world) < day {
+    let (mut answered, day) = (0, world.unix_now() + 86_400);
+    while world.unix_now() < day {
         match asha.sign_in(&asha.wrong_code()).await {
             Err(Error::InvalidCode) => answered += 1,
             Err(Error::TooManyAttempts { retry_after }) => world.clock.advance(retry_after),
@@ -266,18 +173,18 @@ async fn guesses_are_counted_by_account_however_many_sign_ins_they_are_spread_ov
 #[tokio::test]
 async fn a_stolen_session_cannot_replace_remove_or_go_round_the_factor() {
     let world = World::new(SEED).await;
-    let asha = Person::new(&world, "asha@example.com").await;
+    let asha = world.enrolled("asha@example.com").await;
     let origin = Origin::default();
-    assert!(matches!(set_up(&world, &asha.caller, None).await, Err(Error::Invalid(_))));
+    assert!(matches!(asha.set_up_factor(None).await, Err(Error::Invalid(_))));
     let wrong = code(&asha.wrong_code());
-    assert!(matches!(set_up(&world, &asha.caller, Some(&wrong)).await, Err(Error::WrongCode)));
-    assert!(matches!(enable(&world, &asha.caller, &asha.code()).await, Err(Error::MfaNotSetUp)));
+    assert!(matches!(asha.set_up_factor(Some(&wrong)).await, Err(Error::WrongCode)));
+    assert!(matches!(asha.enable_factor(&asha.code()).await, Err(Error::MfaNotSetUp)));
     let proof = MfaConfirmation { password: password("not it"), code: code(&asha.code()) };
     assert!(matches!(
         world.identity.disable_mfa(&asha.caller, &proof, &origin).await,
         Err(Error::WrongPassword)
     ));
-    let proof = Person::proof(&asha.wrong_code());
+    let proof = Enrolled::proof(&asha.wrong_code());
     assert!(matches!(world.identity.disable_mfa(&asha.caller, &proof, &origin).await, Err(Error::WrongCode)));
     assert!(matches!(
         world.identity.renew_backup_codes(&asha.caller, &proof, &origin).await,
@@ -285,39 +192,39 @@ async fn a_stolen_session_cannot_replace_remove_or_go_round_the_factor() {
     ));
 
     // With the factor it works, and the old one is asked for until the new one is proven.
-    let new_app = set_up(&world, &asha.caller, Some(&code(&asha.code()))).await.unwrap();
+    let new_app = asha.set_up_factor(Some(&code(&asha.code()))).await.unwrap();
     world.clock.advance(STEP);
     asha.sign_in(&asha.code()).await.expect("the old app still works");
-    enable(&world, &asha.caller, &new_app.code_at(now(&world))).await.unwrap();
+    asha.enable_factor(&new_app.code_at(world.unix_now())).await.unwrap();
     world.clock.advance(STEP);
     assert!(matches!(asha.sign_in(&asha.code()).await, Err(Error::InvalidCode)), "the old app is out");
     let backup = asha.backup_codes[0].expose_secret();
     assert!(matches!(asha.sign_in(backup).await, Err(Error::InvalidCode)), "and so are its backup codes");
-    asha.sign_in(&new_app.code_at(now(&world))).await.unwrap();
+    asha.sign_in(&new_app.code_at(world.unix_now())).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn enrolments_that_race_leave_one_factor_and_no_way_round_it() {
     for seed in SEED..SEED + 40 {
         let world = World::new(seed).await;
-        let asha = caller(&world, "asha@example.com").await;
-        let app = set_up(&world, &asha, None).await.unwrap();
-        let shown = app.code_at(now(&world));
+        let asha = Arc::new(world.person("asha@example.com").await);
+        let app = asha.set_up_factor(None).await.unwrap();
+        let shown = app.code_at(world.unix_now());
         // Mallory has the session too, and sets up an app of his own while Asha enables hers.
         let mallory = {
-            let (world, asha) = (world.clone(), asha.clone());
-            async move { set_up(&world, &asha, None).await }
+            let asha = Arc::clone(&asha);
+            async move { asha.set_up_factor(None).await }
         };
         let enabling = {
-            let (world, asha) = (world.clone(), asha.clone());
-            async move { enable(&world, &asha, &shown).await }
+            let asha = Arc::clone(&asha);
+            async move { asha.enable_factor(&shown).await }
         };
         let (mallory, enabled) = (tokio::spawn(mallory), tokio::spawn(enabling));
         let (mallory, enabled) = (mallory.await.unwrap(), enabled.await.unwrap());
         if enabled.is_ok() {
             world.clock.advance(STEP);
             if let Ok(mallory) = mallory {
-                let taken_over = enable(&world, &asha, &mallory.code_at(now(&world))).await;
+                let taken_over = asha.enable_factor(&mallory.code_at(world.unix_now())).await;
                 assert!(matches!(taken_over, Err(Error::MfaNotSetUp)), "seed {seed}: {taken_over:?}");
             }
         }
@@ -327,21 +234,21 @@ async fn enrolments_that_race_leave_one_factor_and_no_way_round_it() {
 #[tokio::test]
 async fn a_factor_that_is_not_proven_in_time_is_none() {
     let world = World::new(SEED).await;
-    let asha = caller(&world, "asha@example.com").await;
-    let app = set_up(&world, &asha, None).await.unwrap();
+    let asha = world.person("asha@example.com").await;
+    let app = asha.set_up_factor(None).await.unwrap();
     world.sign_in("asha@example.com").await.expect("nothing is asked for yet");
-    assert!(matches!(enable(&world, &asha, &app.wrong_code_at(now(&world))).await, Err(Error::WrongCode)));
+    assert!(matches!(asha.enable_factor(&app.wrong_code_at(world.unix_now())).await, Err(Error::WrongCode)));
     world.clock.advance(Duration::from_mins(15));
-    let late = enable(&world, &asha, &app.code_at(now(&world))).await;
+    let late = asha.enable_factor(&app.code_at(world.unix_now())).await;
     assert!(matches!(late, Err(Error::MfaNotSetUp)));
 }
 
 #[tokio::test]
 async fn new_backup_codes_end_the_old_ones_and_none_is_needed_once_it_is_disabled() {
     let world = World::new(SEED).await;
-    let asha = Person::new(&world, "asha@example.com").await;
+    let asha = world.enrolled("asha@example.com").await;
     let origin = Origin::default();
-    let proof = Person::proof(&asha.code());
+    let proof = Enrolled::proof(&asha.code());
     let renewed = world.identity.renew_backup_codes(&asha.caller, &proof, &origin).await.unwrap();
     assert_eq!(renewed.len(), 10);
     let spent = world.identity.renew_backup_codes(&asha.caller, &proof, &origin).await;
@@ -352,7 +259,7 @@ async fn new_backup_codes_end_the_old_ones_and_none_is_needed_once_it_is_disable
     let begun = asha.challenge().await;
     world
         .identity
-        .disable_mfa(&asha.caller, &Person::proof(renewed[1].expose_secret()), &origin)
+        .disable_mfa(&asha.caller, &Enrolled::proof(renewed[1].expose_secret()), &origin)
         .await
         .unwrap();
     assert!(!world.sign_in("asha@example.com").await.unwrap().account.mfa_enabled);
@@ -363,7 +270,7 @@ async fn new_backup_codes_end_the_old_ones_and_none_is_needed_once_it_is_disable
 #[tokio::test]
 async fn a_challenge_ends_with_its_time_its_account_and_its_epoch() {
     let world = World::new(SEED).await;
-    let asha = Person::new(&world, "asha@example.com").await;
+    let asha = world.enrolled("asha@example.com").await;
     let late = asha.challenge().await;
     world.clock.advance(Duration::from_mins(5));
     assert!(
@@ -375,7 +282,7 @@ async fn a_challenge_ends_with_its_time_its_account_and_its_epoch() {
     world.identity.revoke_other_sessions(&asha.caller, &Origin::default()).await.unwrap();
     assert!(matches!(asha.finish(&begun, &asha.code()).await, Err(Error::InvalidSessionToken)));
 
-    let ravi = Person::new(&asha.world, "ravi@example.com").await;
+    let ravi = world.enrolled("ravi@example.com").await;
     let begun = ravi.challenge().await;
     world.disable(&ravi.caller.account).await;
     assert!(matches!(ravi.finish(&begun, &ravi.code()).await, Err(Error::InvalidSessionToken)));
@@ -389,7 +296,7 @@ async fn a_challenge_ends_with_its_time_its_account_and_its_epoch() {
 #[tokio::test]
 async fn no_other_token_stands_for_a_challenge_and_no_record_is_asked() {
     let world = World::new(SEED).await;
-    let asha = Person::new(&world, "asha@example.com").await;
+    let asha = world.enrolled("asha@example.com").await;
     let signed_in = asha.sign_in(&asha.code()).await.unwrap();
     let challenge = asha.challenge().await;
     let random = challenge.expose_secret().strip_prefix("mfa_").unwrap();
@@ -416,7 +323,7 @@ async fn no_other_token_stands_for_a_challenge_and_no_record_is_asked() {
 #[tokio::test]
 async fn a_code_is_not_consumed_while_the_store_or_the_master_key_is_out_of_reach() {
     let world = World::new(SEED).await;
-    let asha = Person::new(&world, "asha@example.com").await;
+    let asha = world.enrolled("asha@example.com").await;
     let (token, code) = (asha.challenge().await, asha.code());
     world.key_wrap.set_down(true);
     assert!(matches!(asha.finish(&token, &code).await, Err(Error::KeyWrap(_))));
@@ -442,7 +349,7 @@ async fn a_code_is_not_consumed_while_the_store_or_the_master_key_is_out_of_reac
 #[tokio::test(flavor = "multi_thread")]
 async fn under_faults_no_code_signs_in_twice_and_no_success_is_denied_for_good() {
     let world = World::new(SEED).await;
-    let asha = Person::new(&world, "asha@example.com").await;
+    let asha = world.enrolled("asha@example.com").await;
     let mut finished = 0;
     for round in 0..40 {
         let token = asha.challenge().await;
@@ -468,8 +375,8 @@ async fn under_faults_no_code_signs_in_twice_and_no_success_is_denied_for_good()
 #[tokio::test]
 async fn a_secret_moved_to_another_account_does_not_open() {
     let world = World::new(SEED).await;
-    let asha = Person::new(&world, "asha@example.com").await;
-    let mallory = Person::new(&world, "mallory@example.com").await;
+    let asha = world.enrolled("asha@example.com").await;
+    let mallory = world.enrolled("mallory@example.com").await;
     // Mallory can write to the table and puts his own secret in the place of Asha's.
     let theirs = world.truth.factor(mallory.caller.account.id).await.unwrap();
     let mut hers = world.truth.factor(asha.caller.account.id).await.unwrap();

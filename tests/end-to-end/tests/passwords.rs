@@ -1,17 +1,15 @@
 //! Passwords through their life: changed, forgotten, reset by mail, too old; and addresses that are confirmed first.
 #![cfg(test)]
 
-use std::path::Path;
 use std::time::Duration;
 
-use portcullis_harness::authenticator::Authenticator;
-use portcullis_harness::in_process::{PASSWORD, World, password};
-use portcullis_harness::process::{Running, Target};
-use portcullis_identity::{Email, Error, MfaSignIn, NewPerson, Origin, PersonName, PresentedCode};
+use portcullis_harness::app::App;
+use portcullis_harness::in_process::{PASSWORD, World, code, newcomer, password};
+use portcullis_harness::process::Target;
+use portcullis_identity::{Email, Error, MfaSignIn, Origin};
 use portcullis_platform::Clock;
-use reqwest::{Client, Response};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Value, json};
+use serde_json::json;
 
 const ANOTHER: &str = "marble orchard whispers northward";
 const DAY: Duration = Duration::from_hours(24);
@@ -24,15 +22,6 @@ fn origin() -> Origin {
     Origin::default()
 }
 
-/// Asks for a link and takes it from the mail.
-async fn reset_token(world: &World, address: &str) -> SecretString {
-    world.letters.take();
-    world.identity.forgot_password(&email(address), &origin()).await.unwrap();
-    let [letter] = world.letters.take().try_into().expect("one letter");
-    assert_eq!(letter.to, address);
-    letter.token().expect("a link").to_owned().into()
-}
-
 async fn reset(world: &World, token: &SecretString) -> Result<SecretString, Error> {
     world.identity.reset_password(token, &password(ANOTHER), &origin()).await
 }
@@ -41,12 +30,12 @@ async fn reset(world: &World, token: &SecretString) -> Result<SecretString, Erro
 async fn a_forgotten_password_is_chosen_anew_once_and_ends_every_session() {
     let world = World::new(1).await;
     let session = world.person("asha@example.com").await;
-    let token = reset_token(&world, "asha@example.com").await;
+    let token = world.reset_token("asha@example.com").await;
     let short = world.identity.reset_password(&token, &password("short"), &origin()).await;
     assert!(matches!(short, Err(Error::WeakPassword(_))), "a weak password does not spend the link");
     reset(&world, &token).await.unwrap();
     assert!(matches!(reset(&world, &token).await, Err(Error::InvalidMailToken)));
-    assert_eq!(world.letters.take()[0].subject, "Your password was changed");
+    assert_eq!(world.notifications.take()[0].subject, "Your password was changed");
 
     let refreshed = world.identity.refresh(session.refresh.token.secret(), &origin()).await;
     assert!(matches!(refreshed, Err(Error::InvalidRefreshToken)), "{refreshed:?}");
@@ -62,11 +51,11 @@ async fn a_forgotten_password_is_chosen_anew_once_and_ends_every_session() {
 async fn a_link_works_for_thirty_minutes_and_dies_with_the_password_it_was_asked_for() {
     let world = World::new(2).await;
     world.person("asha@example.com").await;
-    let late = reset_token(&world, "asha@example.com").await;
+    let late = world.reset_token("asha@example.com").await;
     world.clock.advance(Duration::from_mins(30));
     assert!(matches!(reset(&world, &late).await, Err(Error::InvalidMailToken)));
     let (one, two) =
-        (reset_token(&world, "asha@example.com").await, reset_token(&world, "asha@example.com").await);
+        (world.reset_token("asha@example.com").await, world.reset_token("asha@example.com").await);
     reset(&world, &one).await.unwrap();
     assert!(matches!(reset(&world, &two).await, Err(Error::InvalidMailToken)), "the other link is dead, too");
 }
@@ -75,7 +64,7 @@ async fn a_link_works_for_thirty_minutes_and_dies_with_the_password_it_was_asked
 async fn of_thirty_two_uses_of_one_link_at_once_one_counts() {
     let world = World::new(3).await;
     world.person("asha@example.com").await;
-    let token = reset_token(&world, "asha@example.com").await;
+    let token = world.reset_token("asha@example.com").await;
     let uses: Vec<_> = (0..32)
         .map(|number| {
             let (world, token) = (world.clone(), token.clone());
@@ -105,7 +94,7 @@ async fn no_token_of_another_kind_resets_a_password() {
     };
     let rotation = rotation.secret().expose_secret().to_owned();
     let (_, random) = rotation.split_once('_').unwrap();
-    let reset_link = reset_token(&world, "asha@example.com").await;
+    let reset_link = world.reset_token("asha@example.com").await;
     let reset_link = reset_link.expose_secret();
     let swapped = |kind: &str| format!("{kind}_{random}");
     for token in [
@@ -130,13 +119,13 @@ async fn no_token_of_another_kind_resets_a_password() {
 async fn an_unknown_a_disabled_and_an_erased_account_get_no_letter_and_no_other_answer() {
     let world = World::new(5).await;
     let over = world.person("over@example.com").await;
-    let disabled = reset_token(&world, "over@example.com").await;
+    let disabled = world.reset_token("over@example.com").await;
     world.disable(&over.account).await;
     assert!(matches!(reset(&world, &disabled).await, Err(Error::InvalidMailToken)));
     for address in ["nobody@example.com", "over@example.com"] {
         world.identity.forgot_password(&email(address), &origin()).await.unwrap();
     }
-    assert_eq!(world.letters.take(), []);
+    assert_eq!(world.notifications.take(), []);
 }
 
 #[tokio::test(start_paused = true)]
@@ -146,17 +135,17 @@ async fn one_address_is_not_flooded_with_mail() {
     for _ in 0..10 {
         world.identity.forgot_password(&email("asha@example.com"), &origin()).await.unwrap();
     }
-    assert_eq!(world.letters.take().len(), 3);
+    assert_eq!(world.notifications.take().len(), 3);
     world.clock.advance(Duration::from_mins(1));
     world.identity.forgot_password(&email("asha@example.com"), &origin()).await.unwrap();
-    assert_eq!(world.letters.take().len(), 1);
+    assert_eq!(world.notifications.take().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_mailer_that_fails_stops_nobody() {
     let world = World::new(7).await;
     world.person("asha@example.com").await;
-    world.letters.set_failing(true);
+    world.notifications.set_failing(true);
     world.identity.forgot_password(&email("asha@example.com"), &origin()).await.unwrap();
     let elsewhere = Origin { ip: Some("192.0.2.9".to_owned()), ..origin() };
     let attempt = world.attempt("asha@example.com", PASSWORD);
@@ -168,7 +157,7 @@ async fn a_change_wants_the_old_password_and_ends_the_other_sessions() {
     let world = World::new(8).await;
     let other = world.person("asha@example.com").await;
     let own = world.sign_in("asha@example.com").await.unwrap();
-    let caller = world.identity.authenticate(&own.access_token).await.unwrap();
+    let caller = world.caller(&own).await;
     let change = |current: &'static str, new: &'static str| {
         let (identity, caller) = (&world.identity, &caller);
         async move { identity.change_password(caller, &password(current), &password(new), &origin()).await }
@@ -177,7 +166,7 @@ async fn a_change_wants_the_old_password_and_ends_the_other_sessions() {
     assert!(matches!(change(PASSWORD, PASSWORD).await, Err(Error::WeakPassword(_))));
     assert!(matches!(change(PASSWORD, "qwertyqwerty").await, Err(Error::WeakPassword(_))));
     change(PASSWORD, ANOTHER).await.unwrap();
-    assert_eq!(world.letters.take().last().unwrap().subject, "Your password was changed");
+    assert_eq!(world.notifications.take().last().unwrap().subject, "Your password was changed");
 
     let refreshed = world.identity.refresh(other.refresh.token.secret(), &origin()).await;
     assert!(matches!(refreshed, Err(Error::InvalidRefreshToken)));
@@ -189,20 +178,19 @@ async fn a_change_wants_the_old_password_and_ends_the_other_sessions() {
 #[tokio::test]
 async fn whoever_stole_a_session_cannot_guess_at_the_password_for_long() {
     let world = World::new(9).await;
-    let session = world.person("asha@example.com").await;
-    let caller = world.identity.authenticate(&session.access_token).await.unwrap();
-    let guesses: Vec<_> = (0..40)
+    let caller = world.person("asha@example.com").await.caller;
+    let attempts: Vec<_> = (0..40)
         .map(|number| {
             let (world, caller) = (world.clone(), caller.clone());
             tokio::spawn(async move {
-                let guess = password(&format!("guess {number}"));
-                world.identity.change_password(&caller, &guess, &password(ANOTHER), &origin()).await
+                let wrong = password(&format!("guess {number}"));
+                world.identity.change_password(&caller, &wrong, &password(ANOTHER), &origin()).await
             })
         })
         .collect();
     let mut looked_at = 0;
-    for guess in guesses {
-        match guess.await.unwrap() {
+    for attempt in attempts {
+        match attempt.await.unwrap() {
             Err(Error::WrongPassword) => looked_at += 1,
             Err(Error::TooManyAttempts { .. }) => {}
             other => panic!("{other:?}"),
@@ -239,7 +227,7 @@ async fn a_password_that_is_too_old_leads_to_its_rotation_and_nowhere_else() {
     assert!(matches!(rotate("passwordpassword").await, Err(Error::WeakPassword(_))));
     let rotated = rotate(ANOTHER).await.unwrap();
     assert!(matches!(rotate("yet another one of mine").await, Err(Error::InvalidSessionToken)));
-    let caller = world.identity.authenticate(&rotated.access_token).await.unwrap();
+    let caller = world.caller(&rotated).await;
     assert_eq!(caller.account.password_changed_at, world.clock.now());
     assert_eq!(caller.claims.amr, ["pwd"]);
     world.identity.refresh(rotated.refresh.token.secret(), &origin()).await.unwrap();
@@ -249,23 +237,23 @@ async fn a_password_that_is_too_old_leads_to_its_rotation_and_nowhere_else() {
 #[tokio::test(start_paused = true)]
 async fn an_old_password_and_no_code_rotate_nothing() {
     let world = World::with_variables(11, &[("PASSWORD_ROTATION_DAYS", "90")]).await;
-    let session = world.person("asha@example.com").await;
-    let caller = world.identity.authenticate(&session.access_token).await.unwrap();
-    let enrolment = world.identity.set_up_mfa(&caller, None, &origin()).await.unwrap();
-    let app = Authenticator::scan(enrolment.uri.expose_secret());
-    let code = |world: &World| -> PresentedCode {
-        let seconds = u64::try_from(world.clock.now().as_second()).unwrap();
-        PresentedCode::new(&app.code_at(seconds).into())
-    };
-    world.identity.enable_mfa(&caller, &code(&world), &origin()).await.unwrap();
-    assert_eq!(world.letters.take().last().unwrap().subject, "A second factor was added to your account");
+    let asha = world.person("asha@example.com").await;
+    let app = asha.set_up_factor(None).await.unwrap();
+    asha.enable_factor(&app.code_at(world.unix_now())).await.unwrap();
+    assert_eq!(
+        world.notifications.take().last().unwrap().subject,
+        "A second factor was added to your account"
+    );
     world.clock.advance(90 * DAY);
     let Ok(portcullis_identity::Login::MfaRequired(challenge)) = world.login("asha@example.com").await else {
         panic!("the code comes first");
     };
     let early = world.identity.rotate_password(challenge.token.secret(), &password(ANOTHER), &origin()).await;
     assert!(matches!(early, Err(Error::InvalidSessionToken)));
-    let sign_in = MfaSignIn { session_token: challenge.token.secret().clone(), code: code(&world) };
+    let sign_in = MfaSignIn {
+        session_token: challenge.token.secret().clone(),
+        code: code(&app.code_at(world.unix_now())),
+    };
     let Err(Error::PasswordExpired(token)) = world.identity.sign_in_with_code(&sign_in, &origin()).await
     else {
         panic!("the password is too old");
@@ -274,35 +262,18 @@ async fn an_old_password_and_no_code_rotate_nothing() {
     assert!(matches!(again, Err(Error::InvalidSessionToken)), "{again:?}");
     let rotated =
         world.identity.rotate_password(token.secret(), &password(ANOTHER), &origin()).await.unwrap();
-    let caller = world.identity.authenticate(&rotated.access_token).await.unwrap();
+    let caller = world.caller(&rotated).await;
     assert_eq!(caller.claims.amr, ["pwd", "otp"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_reset_does_not_go_around_the_second_factor() {
     let world = World::new(12).await;
-    let session = world.person("asha@example.com").await;
-    let caller = world.identity.authenticate(&session.access_token).await.unwrap();
-    let enrolment = world.identity.set_up_mfa(&caller, None, &origin()).await.unwrap();
-    let app = Authenticator::scan(enrolment.uri.expose_secret());
-    let seconds = u64::try_from(world.clock.now().as_second()).unwrap();
-    let code = PresentedCode::new(&app.code_at(seconds).into());
-    world.identity.enable_mfa(&caller, &code, &origin()).await.unwrap();
-    let token = reset_token(&world, "asha@example.com").await;
+    world.enrolled("asha@example.com").await;
+    let token = world.reset_token("asha@example.com").await;
     reset(&world, &token).await.unwrap();
     let login = world.login_with("asha@example.com", ANOTHER).await.unwrap();
     assert!(matches!(login, portcullis_identity::Login::MfaRequired(_)));
-}
-
-fn newcomer(address: &str, username: Option<&str>) -> NewPerson {
-    NewPerson {
-        email: email(address),
-        password: password(PASSWORD),
-        name: PersonName::parse("Somebody").unwrap(),
-        phone: None,
-        username: username.map(|name| portcullis_identity::Username::parse(name).unwrap()),
-        idempotency_key: None,
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -311,7 +282,7 @@ async fn an_address_is_confirmed_before_its_account_can_be_used() {
     let register =
         |address: &'static str| world.identity.register_unconfirmed(newcomer(address, None), &ORIGIN);
     register("asha@example.com").await.unwrap();
-    let [letter] = world.letters.take().try_into().expect("one letter");
+    let [sent] = world.notifications.take().try_into().expect("one notification");
     assert!(matches!(world.login("asha@example.com").await, Err(Error::EmailNotVerified)));
     assert!(matches!(
         world.login_with("asha@example.com", "not this one, surely").await,
@@ -319,21 +290,21 @@ async fn an_address_is_confirmed_before_its_account_can_be_used() {
     ));
     // Whoever has the address already is told, and nobody else.
     register("asha@example.com").await.unwrap();
-    let [told] = world.letters.take().try_into().expect("one letter");
+    let [told] = world.notifications.take().try_into().expect("one notification");
     assert_eq!((told.subject.as_str(), told.token()), ("You already have an account", None));
 
     world.identity.resend_confirmation(&email("asha@example.com"), &ORIGIN).await.unwrap();
     world.identity.resend_confirmation(&email("nobody@example.com"), &ORIGIN).await.unwrap();
-    let [again] = world.letters.take().try_into().expect("one letter");
-    assert_ne!(again.token(), letter.token());
-    let token: SecretString = letter.token().unwrap().into();
+    let [again] = world.notifications.take().try_into().expect("one notification");
+    assert_ne!(again.token(), sent.token());
+    let token: SecretString = sent.token().unwrap().into();
     let confirmed = world.identity.confirm_address(&token, &ORIGIN).await.unwrap();
     assert!(confirmed.email_verified);
     assert!(matches!(world.identity.confirm_address(&token, &ORIGIN).await, Err(Error::InvalidMailToken)));
     world.sign_in("asha@example.com").await.unwrap();
     world.clock.advance(Duration::from_hours(1));
     world.identity.resend_confirmation(&email("asha@example.com"), &ORIGIN).await.unwrap();
-    assert_eq!(world.letters.take(), [], "there is nothing left to confirm");
+    assert_eq!(world.notifications.take(), [], "there is nothing left to confirm");
 }
 
 #[tokio::test(start_paused = true)]
@@ -350,8 +321,8 @@ async fn a_username_does_not_tell_whether_an_address_is_taken() {
 async fn a_reset_confirms_the_address_as_well() {
     let world = World::with_variables(15, &[("EMAIL_VERIFICATION", "required")]).await;
     world.identity.register_unconfirmed(newcomer("asha@example.com", None), &ORIGIN).await.unwrap();
-    let confirmation: SecretString = world.letters.take()[0].token().unwrap().into();
-    let token = reset_token(&world, "asha@example.com").await;
+    let confirmation: SecretString = world.notifications.take()[0].token().unwrap().into();
+    let token = world.reset_token("asha@example.com").await;
     reset(&world, &token).await.unwrap();
     world.login_with("asha@example.com", ANOTHER).await.unwrap();
     let late = world.identity.confirm_address(&confirmation, &ORIGIN).await;
@@ -360,85 +331,49 @@ async fn a_reset_confirms_the_address_as_well() {
 
 static ORIGIN: Origin = Origin { ip: None, user_agent: None, request_id: String::new(), device: None };
 
-/// The text of each message in an outbox, oldest first.
-fn messages(data: &Path) -> Vec<String> {
-    let mut files: Vec<_> =
-        std::fs::read_dir(data.join("outbox")).unwrap().map(|file| file.unwrap().path()).collect();
-    files.sort();
-    files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect()
-}
-
-/// Quoted-printable (RFC 2045) as far as a link has it.
-fn token_of(message: &str) -> String {
-    let text = message.replace("=\r\n", "").replace("=3D", "=");
-    let (_, rest) = text.split_once("#token=").expect("a link");
-    rest.split_whitespace().next().unwrap().to_owned()
-}
-
-async fn post(service: &Running, path: &str, body: &Value, headers: &[(&str, &str)]) -> Response {
-    let mut request = Client::new().post(format!("{}{path}", service.url)).json(body);
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    request.send().await.unwrap()
-}
-
 #[tokio::test]
 async fn no_header_of_a_request_finds_its_way_into_a_link() {
-    let folder = tempfile::tempdir().unwrap();
-    let service = Running::start_target(Target::Local, folder.path(), &[]).unwrap();
-    let person = json!({"email": "asha@example.com", "password": PASSWORD, "name": "Asha"});
-    assert_eq!(post(&service, "/v1/auth/register", &person, &[]).await.status(), 201);
-    let lies = [
-        ("host", "evil.example"),
-        ("x-forwarded-host", "evil.example"),
-        ("x-host", "evil.example"),
-        ("forwarded", "host=evil.example"),
-        ("origin", "https://evil.example"),
-        ("referer", "https://evil.example/"),
-    ];
-    let body = json!({"email": "asha@example.com"});
-    let known = post(&service, "/v1/auth/password/forgot", &body, &lies).await;
-    let unknown =
-        post(&service, "/v1/auth/password/forgot", &json!({"email": "nobody@example.com"}), &lies).await;
-    assert_eq!((known.status().as_u16(), unknown.status().as_u16()), (202, 202));
-    assert_eq!(known.bytes().await.unwrap(), unknown.bytes().await.unwrap());
-    let [message] = messages(folder.path()).try_into().expect("one message");
-    assert!(message.contains("http://localhost:8001/reset-password#token"), "{message}");
-    assert!(!message.contains("evil"), "{message}");
+    let app = App::local();
+    app.register("asha@example.com").await.assert_status(201);
+    let forgot = |email: &str| {
+        let lies = [
+            ("host", "evil.example"),
+            ("x-forwarded-host", "evil.example"),
+            ("x-host", "evil.example"),
+            ("forwarded", "host=evil.example"),
+            ("origin", "https://evil.example"),
+            ("referer", "https://evil.example/"),
+        ];
+        let call = app.post("/v1/auth/password/forgot", json!({"email": email}));
+        lies.into_iter().fold(call, |call, (name, value)| call.header(name, value))
+    };
+    let known = forgot("asha@example.com").await.assert_status(202);
+    let unknown = forgot("nobody@example.com").await.assert_status(202);
+    assert_eq!(known.text, unknown.text);
+    let [message] = app.outbox().try_into().expect("one message");
+    assert!(message.0.contains("http://localhost:8001/reset-password#token"), "{message:?}");
+    assert!(!message.0.contains("evil"), "{message:?}");
 
-    let body = json!({"token": token_of(&message), "new_password": "short"});
-    let weak: Value = post(&service, "/v1/auth/password/reset", &body, &[]).await.json().await.unwrap();
-    assert_eq!(weak["errors"][0]["pointer"], "/new_password");
-    let body = json!({"token": token_of(&message), "new_password": ANOTHER});
-    let answer = post(&service, "/v1/auth/password/reset", &body, &[]).await;
-    assert_eq!(answer.status(), 200);
-    assert!(answer.headers()["set-cookie"].to_str().unwrap().starts_with("device=dv_"));
-    let again = post(&service, "/v1/auth/password/reset", &body, &[]).await;
-    assert_eq!(again.status(), 401);
-    let body = json!({"email": "asha@example.com", "password": ANOTHER});
-    assert_eq!(post(&service, "/v1/auth/login", &body, &[]).await.status(), 200);
+    let reset = |chosen: &str| {
+        app.post("/v1/auth/password/reset", json!({"token": message.token(), "new_password": chosen}))
+    };
+    assert_eq!(reset("short").await["errors"][0]["pointer"], "/new_password");
+    let done = reset(ANOTHER).await.assert_status(200);
+    assert!(done.header("set-cookie").unwrap().starts_with("device=dv_"));
+    reset(ANOTHER).await.assert_status(401);
+    app.login("asha@example.com", ANOTHER).await.assert_status(200);
 }
 
 #[tokio::test]
 async fn registering_with_confirmation_looks_the_same_for_a_taken_address() {
-    let folder = tempfile::tempdir().unwrap();
-    let service =
-        Running::start_target(Target::Local, folder.path(), &[("EMAIL_VERIFICATION", "required")]).unwrap();
-    let person = json!({"email": "asha@example.com", "password": PASSWORD, "name": "Asha"});
-    let mut answers = Vec::new();
+    let app = App::on(Target::Local, &[("EMAIL_VERIFICATION", "required")]);
     for _ in 0..2 {
-        let answer = post(&service, "/v1/auth/register", &person, &[]).await;
-        answers.push((answer.status().as_u16(), answer.text().await.unwrap()));
+        let pending = app.register("asha@example.com").await.assert_status(202);
+        assert_eq!(pending.text, r#"{"status":"verification_required"}"#);
     }
-    assert_eq!(answers[0], (202, r#"{"status":"verification_required"}"#.to_owned()));
-    assert_eq!(answers[0], answers[1]);
-    let login = json!({"email": "asha@example.com", "password": PASSWORD});
-    let refused: Value = post(&service, "/v1/auth/login", &login, &[]).await.json().await.unwrap();
-    assert_eq!(refused["code"], "email_not_verified");
-    let token = token_of(&messages(folder.path())[0]);
-    let user = post(&service, "/v1/auth/email/verify", &json!({"token": token}), &[]).await;
-    let user: Value = user.json().await.unwrap();
+    assert_eq!(app.login("asha@example.com", PASSWORD).await["code"], "email_not_verified");
+    let token = app.outbox()[0].token();
+    let user = app.post("/v1/auth/email/verify", json!({"token": token})).await;
     assert_eq!((&user["email_verified"], &user["email"]), (&json!(true), &json!("asha@example.com")));
-    assert_eq!(post(&service, "/v1/auth/login", &login, &[]).await.status(), 200);
+    app.login("asha@example.com", PASSWORD).await.assert_status(200);
 }

@@ -5,23 +5,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_harness::app::App;
 use portcullis_harness::brokers::FakeBrokers;
-use portcullis_harness::in_process::{World, vault_with};
-use portcullis_harness::process::Running;
+use portcullis_harness::in_process::World;
+use portcullis_harness::service::{Service, service_token, service_tokens};
 use portcullis_identity::{AuditFilter, Origin};
-use portcullis_platform::{Clock, Environment};
+use portcullis_platform::Clock;
 use portcullis_vault::{Health, HealthStatus, Mark, Outcome, Vault};
-use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
 const SEED: u64 = 20_261_121;
-const PASSWORD: &str = "copper lantern drifts upstream";
-
-async fn scene(environment: &Environment) -> (World, Vault) {
-    let world = World::new(SEED).await;
-    let vault = vault_with(environment, Arc::clone(&world.identity));
-    (world, vault)
-}
 
 async fn report(vault: &Vault, name: &str, ok: bool, error: Option<&str>) {
     let outcome = Outcome::reported(ok, error, Some(Duration::from_millis(40)));
@@ -34,14 +27,15 @@ async fn health(vault: &Vault, name: &str) -> Health {
 
 #[tokio::test]
 async fn failures_that_are_the_brokers_lower_its_health_and_the_users_do_not() {
-    let (world, vault) = scene(&Environment::default()).await;
-    assert_eq!(health(&vault, "kite").await.last_check, None);
+    let world = World::new(SEED).await;
+    let vault = &world.vault;
+    assert_eq!(health(vault, "kite").await.last_check, None);
     for error in ["403", "expired", "429"] {
         for _ in 0..20 {
-            report(&vault, "kite", false, Some(error)).await;
+            report(vault, "kite", false, Some(error)).await;
         }
     }
-    let fine = health(&vault, "kite").await;
+    let fine = health(vault, "kite").await;
     assert_eq!(
         (fine.status, fine.consecutive_failures, fine.response_time_ms),
         (HealthStatus::Healthy, 0, Some(40))
@@ -49,28 +43,28 @@ async fn failures_that_are_the_brokers_lower_its_health_and_the_users_do_not() {
     for (count, status) in
         [(1, HealthStatus::Healthy), (2, HealthStatus::Degraded), (5, HealthStatus::Unhealthy)]
     {
-        while health(&vault, "kite").await.consecutive_failures < count {
+        while health(vault, "kite").await.consecutive_failures < count {
             world.clock.advance(Duration::from_secs(1));
-            report(&vault, "kite", false, Some("timeout")).await;
+            report(vault, "kite", false, Some("timeout")).await;
         }
-        assert_eq!(health(&vault, "kite").await.status, status, "after {count}");
+        assert_eq!(health(vault, "kite").await.status, status, "after {count}");
     }
-    assert_eq!(health(&vault, "alpaca").await.status, HealthStatus::Healthy);
+    assert_eq!(health(vault, "alpaca").await.status, HealthStatus::Healthy);
     // One success ends the row of failures; an hour later nobody knows of them.
     world.clock.advance(Duration::from_secs(1));
-    report(&vault, "kite", true, None).await;
-    assert_eq!(health(&vault, "kite").await.consecutive_failures, 0);
+    report(vault, "kite", true, None).await;
+    assert_eq!(health(vault, "kite").await.consecutive_failures, 0);
     world.clock.advance(Duration::from_hours(1));
-    assert_eq!(health(&vault, "kite").await.last_check, None);
+    assert_eq!(health(vault, "kite").await.last_check, None);
 }
 
 #[tokio::test]
 async fn a_thousand_reports_meet_in_no_row_and_none_is_lost() {
-    let (world, vault) = scene(&Environment::default()).await;
-    let vault = Arc::new(vault);
+    let world = World::new(SEED).await;
+    let vault = &world.vault;
     for round in 0..20 {
         let reports = (0..50).map(|number| {
-            let vault = Arc::clone(&vault);
+            let vault = Arc::clone(vault);
             tokio::spawn(async move { report(&vault, "kite", (round + number) % 4 != 0, Some("500")).await })
         });
         for report in reports.collect::<Vec<_>>() {
@@ -94,8 +88,8 @@ async fn a_thousand_reports_meet_in_no_row_and_none_is_lost() {
 
 #[tokio::test]
 async fn a_chain_is_ordered_by_health_and_prefers_the_primary_among_equals() {
-    let environment: Environment = [("PROVIDERS", "yahoo")].into_iter().collect();
-    let (world, vault) = scene(&environment).await;
+    let world = World::with_variables(SEED, &[("PROVIDERS", "yahoo")]).await;
+    let vault = &world.vault;
     let chain = async |primary: &str, fallbacks: &[&str]| -> Vec<String> {
         let chain = vault.providers.chain(primary, fallbacks).await.unwrap();
         chain.into_iter().map(|health| health.provider).collect()
@@ -103,24 +97,23 @@ async fn a_chain_is_ordered_by_health_and_prefers_the_primary_among_equals() {
     assert_eq!(chain("kite", &["alpaca", "yahoo", "kite"]).await, ["kite", "alpaca", "yahoo"]);
     for _ in 0..5 {
         world.clock.advance(Duration::from_secs(1));
-        report(&vault, "kite", false, None).await;
+        report(vault, "kite", false, None).await;
     }
     for _ in 0..2 {
         world.clock.advance(Duration::from_secs(1));
-        report(&vault, "alpaca", false, None).await;
+        report(vault, "alpaca", false, None).await;
     }
     assert_eq!(chain("kite", &["alpaca", "yahoo"]).await, ["yahoo", "alpaca", "kite"]);
 
     let hour = Duration::from_hours(1);
-    let signed_in = world.person("root@example.com").await;
-    let root = world.identity.authenticate(&signed_in.access_token).await.unwrap();
+    let root = world.person("root@example.com").await.caller;
     let mark =
         |lasts| Mark { status: HealthStatus::Unhealthy, reason: Some("maintenance".to_owned()), lasts };
     let origin = Origin::default();
     vault.mark_provider(&root, "yahoo", mark(hour), &origin).await.unwrap();
     assert_eq!(chain("kite", &["alpaca", "yahoo"]).await, ["alpaca", "kite", "yahoo"]);
     world.clock.advance(hour);
-    assert_eq!(health(&vault, "yahoo").await.mark, None);
+    assert_eq!(health(vault, "yahoo").await.mark, None);
     assert!(vault.mark_provider(&root, "yahoo", mark(hour * 24 * 8), &origin).await.is_err());
     assert!(vault.mark_provider(&root, "nobody", mark(hour), &origin).await.is_err());
     assert!(vault.providers.chain("nobody", &[]).await.is_err());
@@ -128,14 +121,14 @@ async fn a_chain_is_ordered_by_health_and_prefers_the_primary_among_equals() {
 
 #[tokio::test]
 async fn who_marks_a_provider_is_in_the_trail_with_the_mark_and_its_end() {
-    let (world, vault) = scene(&Environment::default()).await;
-    let signed_in = world.person("root@example.com").await;
-    let root = world.identity.authenticate(&signed_in.access_token).await.unwrap();
+    let world = World::new(SEED).await;
+    let vault = &world.vault;
+    let root = world.person("root@example.com").await.caller;
     let (origin, lasts) = (Origin::default(), Duration::from_mins(10));
     let mark = Mark { status: HealthStatus::Unhealthy, reason: None, lasts };
     vault.mark_provider(&root, "kite", mark.clone(), &origin).await.unwrap();
     vault.unmark_provider(&root, "kite", &origin).await.unwrap();
-    assert_eq!(health(&vault, "kite").await.mark, None);
+    assert_eq!(health(vault, "kite").await.mark, None);
     let (filter, id) = (AuditFilter::default(), root.account.id);
     let page = world.identity.audit_of(id, &filter, 10, None).await.unwrap();
     let told: Vec<(&str, &str, Option<&str>)> = page
@@ -156,7 +149,7 @@ async fn who_marks_a_provider_is_in_the_trail_with_the_mark_and_its_end() {
     world.faults.go_down_after(0);
     assert!(vault.mark_provider(&root, "kite", mark, &origin).await.is_err());
     world.faults.come_back();
-    assert_eq!(health(&vault, "kite").await.mark, None);
+    assert_eq!(health(vault, "kite").await.mark, None);
     assert!(world.identity.verify_audit().await.unwrap().findings.is_empty());
 }
 
@@ -164,77 +157,54 @@ async fn who_marks_a_provider_is_in_the_trail_with_the_mark_and_its_end() {
 async fn a_probe_finds_out_whether_a_broker_answers() {
     let brokers = FakeBrokers::start().unwrap();
     let variables = brokers.variables();
-    let environment: Environment = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let (world, vault) = scene(&environment).await;
+    let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let world = World::with_variables(SEED, &variables).await;
+    let vault = &world.vault;
     vault.providers.probe_all().await;
     for name in ["kite", "alpaca", "alpaca-paper"] {
-        let found = health(&vault, name).await;
+        let found = health(vault, name).await;
         assert_eq!((found.consecutive_failures, found.last_check.is_some()), (0, true), "{name}");
     }
-    let control = format!("{}/_control", brokers.url);
-    Client::new().post(control).json(&json!({"mode": "down"})).send().await.unwrap();
+    brokers.are(json!({"mode": "down"})).await;
     for _ in 0..5 {
         world.clock.advance(Duration::from_secs(1));
         vault.providers.probe_all().await;
     }
-    assert_eq!(health(&vault, "kite").await.status, HealthStatus::Unhealthy);
+    assert_eq!(health(vault, "kite").await.status, HealthStatus::Unhealthy);
     // A page in its place is no answer; patience that is asked for is one.
-    let control = format!("{}/_control", brokers.url);
     for (mode, failures) in [("ok", 0), ("html", 1), ("rate", 0)] {
-        Client::new().post(&control).json(&json!({"mode": mode})).send().await.unwrap();
+        brokers.are(json!({"mode": mode})).await;
         world.clock.advance(Duration::from_secs(1));
         vault.providers.probe_all().await;
-        assert_eq!(health(&vault, "kite").await.consecutive_failures, failures, "{mode}");
+        assert_eq!(health(vault, "kite").await.consecutive_failures, failures, "{mode}");
     }
-}
-
-async fn answer(request: RequestBuilder, status: u16) -> Value {
-    let answer = request.send().await.unwrap();
-    let (got, text) = (answer.status().as_u16(), answer.text().await.unwrap());
-    assert_eq!(got, status, "{text}");
-    serde_json::from_str(&text).unwrap_or_default()
 }
 
 #[tokio::test]
 async fn health_is_reported_by_services_and_read_by_people() {
-    let folder = tempfile::tempdir().unwrap();
-    let (ticker, edge) = ("t".repeat(40), "e".repeat(40));
-    let tokens = json!({"ticker": ticker, "edge": edge}).to_string();
-    let service =
-        Running::start(folder.path(), &[("SERVICE_TOKENS", &tokens), ("PROVIDER_CHECK_INTERVAL", "86400")])
-            .unwrap();
-    let client = Client::new();
-    let request = |method: Method, path: &str| client.request(method, format!("{}{path}", service.url));
-    let body = json!({"email": "asha@example.com", "password": PASSWORD, "name": "Asha"});
-    answer(request(Method::POST, "/v1/auth/register").json(&body), 201).await;
-    let session = answer(request(Method::POST, "/v1/auth/login").json(&body), 200).await;
-    let token = session["access_token"].as_str().unwrap();
-    let get = |path: &str| request(Method::GET, path).bearer_auth(token);
+    let tokens = service_tokens(&["ticker", "edge"]);
+    let app = App::with(&[("SERVICE_TOKENS", &tokens), ("PROVIDER_CHECK_INTERVAL", "86400")]);
+    let asha = app.person("asha@example.com").await;
+    let (ticker, edge) = (app.service(service_token("ticker")), app.service(service_token("edge")));
 
-    let names: BTreeSet<String> = answer(get("/v1/providers"), 200).await["items"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|one| one["name"].as_str().unwrap().to_owned())
-        .collect();
-    assert_eq!(names, ["alpaca", "alpaca-paper", "kite"].map(str::to_owned).into());
-    let report = |token: &str, name: &str, body: Value| {
-        request(Method::POST, &format!("/v1/internal/providers/{name}/outcomes"))
-            .header("x-service-token", token)
-            .json(&body)
+    let listed = asha.get("/v1/providers").await.assert_status(200);
+    let names: BTreeSet<&str> = listed.items().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["alpaca", "alpaca-paper", "kite"].into());
+    let report = |by: &Service, name: &str, body: &Value| {
+        by.post(format!("/v1/internal/providers/{name}/outcomes"), body.clone())
     };
     let failed = json!({"ok": false, "response_time_ms": 900, "error": "timeout"});
-    answer(report(&ticker, "kite", failed.clone()), 202).await;
-    answer(report(&edge, "kite", failed.clone()), 403).await;
-    answer(report(&ticker, "nobody", failed), 404).await;
-    answer(report(&ticker, "kite", json!({"ok": true, "response_time_ms": 700_000})), 422).await;
-    let kite = answer(get("/v1/providers/kite"), 200).await;
+    report(&ticker, "kite", &failed).await.assert_status(202);
+    report(&edge, "kite", &failed).await.assert_status(403);
+    report(&ticker, "nobody", &failed).await.assert_status(404);
+    report(&ticker, "kite", &json!({"ok": true, "response_time_ms": 700_000})).await.assert_status(422);
+    let kite = asha.get("/v1/providers/kite").await.assert_status(200);
     assert_eq!((&kite["consecutive_failures"], &kite["response_time_ms"]), (&json!(1), &json!(900)));
-    answer(get("/v1/providers/nobody"), 404).await;
-    let chain = answer(get("/v1/providers/fallback?primary=kite&fallbacks=alpaca"), 200).await;
+    asha.get("/v1/providers/nobody").await.assert_status(404);
+    let chain = asha.get("/v1/providers/fallback?primary=kite&fallbacks=alpaca").await.assert_status(200);
     assert_eq!(chain["recommended"], "kite");
-    answer(get("/v1/providers/fallback"), 422).await;
+    asha.get("/v1/providers/fallback").await.assert_status(422);
     // People do not say how a broker is; administrators do.
-    let mark = request(Method::PUT, "/v1/admin/providers/kite/mark").bearer_auth(token);
-    answer(mark.json(&json!({"status": "unhealthy", "expires_in": 60})), 403).await;
+    let mark = json!({"status": "unhealthy", "expires_in": 60});
+    asha.put("/v1/admin/providers/kite/mark", mark).await.assert_status(403);
 }

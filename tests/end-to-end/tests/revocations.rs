@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
+use portcullis_harness::app::App;
 use portcullis_harness::in_process::{PASSWORD, World, password};
-use portcullis_harness::process::Running;
+use portcullis_harness::service::{service_token, service_tokens};
 use portcullis_identity::{Logout, Origin, SignedIn};
 use portcullis_verifier::Claims;
 use portcullis_verifier::revocation::Revocations;
-use reqwest::{Client, Method, RequestBuilder};
-use serde_json::{Value, json};
+use serde_json::json;
 
 const SEED: u64 = 20_261_121;
 const ASHA: &str = "asha@example.com";
@@ -62,7 +62,7 @@ async fn everywhere_means_all_of_before_and_none_of_after_within_the_same_millis
 async fn the_session_the_others_are_ended_from_goes_on_with_the_token_it_has() {
     let world = World::new(SEED).await;
     let (other, here) = (world.person(ASHA).await, world.sign_in(ASHA).await.unwrap());
-    let caller = world.identity.authenticate(&here.access_token).await.unwrap();
+    let caller = world.caller(&here).await;
     world.identity.revoke_other_sessions(&caller, &Origin::default()).await.unwrap();
     assert!(ends(&world, &other).await && !ends(&world, &here).await);
     let refreshed = world.identity.refresh(here.refresh.token.secret(), &Origin::default()).await.unwrap();
@@ -97,7 +97,7 @@ async fn a_stolen_refresh_token_a_disabled_and_an_erased_account_are_listed() {
     assert!(ends(&world, &disabled).await);
 
     let erased = world.person("carol@example.com").await;
-    let caller = world.identity.authenticate(&erased.access_token).await.unwrap();
+    let caller = world.caller(&erased).await;
     world.identity.erase_account(&caller, &password(PASSWORD), &Origin::default()).await.unwrap();
     assert!(ends(&world, &erased).await);
     let anew = world.person("carol@example.com").await;
@@ -145,35 +145,22 @@ async fn an_entry_leaves_when_no_token_is_left_for_it() {
 
 #[tokio::test]
 async fn a_service_that_may_follows_the_feed_and_is_told_when_nothing_changed() {
-    let folder = tempfile::tempdir().unwrap();
-    let (edge, trading) = ("e".repeat(40), "t".repeat(40));
-    let tokens = json!({"edge": edge, "trading": trading}).to_string();
-    let service = Running::start(folder.path(), &[("SERVICE_TOKENS", &tokens)]).unwrap();
-    let client = Client::new();
-    let to = |method, path: &str| client.request(method, format!("{}{path}", service.url));
-    let feed = |token: &str| to(Method::GET, "/v1/internal/revocations").header("x-service-token", token);
-    let ask = async |request: RequestBuilder| {
-        let answer = request.send().await.unwrap();
-        let status = answer.status().as_u16();
-        let tag = answer.headers().get("etag").map(|tag| tag.to_str().unwrap().to_owned());
-        (status, tag, answer.text().await.unwrap())
-    };
-    assert_eq!(ask(feed(&trading)).await.0, 403);
-    let (status, Some(empty), body) = ask(feed(&edge)).await else { panic!("no tag") };
-    assert_eq!((status, body.as_str()), (200, r#"{"sessions":[],"users":[]}"#));
-    let unchanged = ask(feed(&edge).header("if-none-match", &empty)).await;
-    assert_eq!(unchanged, (304, Some(empty.clone()), String::new()));
+    let tokens = service_tokens(&["edge", "trading"]);
+    let app = App::with(&[("SERVICE_TOKENS", &tokens)]);
+    let feed = |service| app.service(service_token(service)).get("/v1/internal/revocations");
+    feed("trading").await.assert_status(403);
+    let empty = feed("edge").await.assert_status(200);
+    assert_eq!(empty.text, r#"{"sessions":[],"users":[]}"#);
+    let tag = empty.header("etag").expect("a tag");
+    let unchanged = feed("edge").header("if-none-match", tag).await.assert_status(304);
+    assert_eq!((unchanged.header("etag"), unchanged.text.as_str()), (Some(tag), ""));
 
-    let person = json!({"email": ASHA, "password": PASSWORD, "name": "Asha", "token_delivery": "body"});
-    assert_eq!(ask(to(Method::POST, "/v1/auth/register").json(&person)).await.0, 201);
-    let session: Value =
-        serde_json::from_str(&ask(to(Method::POST, "/v1/auth/login").json(&person)).await.2).unwrap();
-    let out = json!({"refresh_token": session["refresh_token"]});
-    assert_eq!(ask(to(Method::POST, "/v1/auth/logout").json(&out)).await.0, 200);
-    let (status, tag, body) = ask(feed(&edge).header("if-none-match", &empty)).await;
-    assert_eq!(status, 200);
-    assert_ne!(tag, Some(empty));
-    let list = Revocations::parse(body.as_bytes()).unwrap();
-    let session = claims(session["access_token"].as_str().unwrap()).session_id;
+    let asha = app.person(ASHA).await;
+    let sign_out = json!({"refresh_token": asha.refresh_token()});
+    app.post("/v1/auth/logout", sign_out).await.assert_status(200);
+    let changed = feed("edge").header("if-none-match", tag).await.assert_status(200);
+    assert_ne!(changed.header("etag"), Some(tag));
+    let list = Revocations::parse(changed.text.as_bytes()).unwrap();
+    let session = claims(asha.access_token()).session_id;
     assert!(list.covers(&session, "", 0) && list.len() == 1);
 }

@@ -5,14 +5,18 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use portcullis_harness::app::{App, MALLORY};
 use portcullis_harness::brokers::{ALPACA, FakeBrokers, KITE};
-use portcullis_harness::process::{Running, Target};
-use portcullis_harness::table::sealed_in;
-use reqwest::redirect::Policy;
-use reqwest::{Client, Method, RequestBuilder};
+use portcullis_harness::call::Call;
+use portcullis_harness::in_process::PASSWORD;
+use portcullis_harness::in_process::table::sealed_in;
+use portcullis_harness::person::Person;
+use portcullis_harness::process::{Target, tool};
+use portcullis_harness::reply::Reply;
+use portcullis_harness::service::{service_token, service_tokens};
+use reqwest::Method;
 use serde_json::{Value, json};
 
-const PASSWORD: &str = "copper lantern drifts upstream";
 const SERVICES: &str = r#"{
     "ticker": {"rights": ["provider:report"], "credentials": {"brokers": ["kite", "alpaca"], "kind": "long_lived"}},
     "chart": {"credentials": {"brokers": ["kite"], "kind": "session"}},
@@ -20,29 +24,18 @@ const SERVICES: &str = r#"{
     "edge": ["api-key:verify"]
 }"#;
 
-struct App {
+/// The service with brokers to talk to, and two people of whom one links accounts.
+struct Stage {
+    app: App,
     brokers: FakeBrokers,
-    folder: tempfile::TempDir,
-    service: Running,
-    client: Client,
-    asha: String,
-    mallory: String,
+    asha: Person,
+    mallory: Person,
 }
 
-/// The token of a service.
-fn token(service: &str) -> String {
-    format!("{service:_<40}")
-}
-
-impl App {
-    async fn start() -> Self {
+impl Stage {
+    async fn new() -> Self {
         let brokers = FakeBrokers::start().unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let services: Value = serde_json::from_str(SERVICES).unwrap();
-        let names = services.as_object().unwrap().keys();
-        let tokens: serde_json::Map<String, Value> =
-            names.map(|name| (name.clone(), token(name).into())).collect();
-        let tokens = Value::from(tokens).to_string();
+        let tokens = service_tokens(&["ticker", "chart", "greedy", "edge"]);
         let mut variables =
             vec![("SERVICES", SERVICES), ("SERVICE_TOKENS", tokens.as_str()), ("RUST_LOG", "debug")];
         // The hash is not what is tested here.
@@ -50,96 +43,47 @@ impl App {
         let of_brokers = brokers.variables();
         variables.extend(of_brokers.iter().map(|(name, value)| (*name, value.as_str())));
         // What is about brokers is told to the one process alone; the gateway's functions read the same variables.
-        let service = Running::start_logging(
-            Target::Local,
-            &folder.path().join("data"),
-            &variables,
-            &folder.path().join("log"),
-        );
-        let client = Client::builder().redirect(Policy::none()).build().unwrap();
-        let mut app = Self {
-            brokers,
-            folder,
-            service: service.unwrap(),
-            client,
-            asha: String::new(),
-            mallory: String::new(),
-        };
-        app.asha = app.person("asha@example.com").await;
-        app.mallory = app.person("mallory@example.com").await;
-        app
-    }
-
-    async fn person(&self, email: &str) -> String {
-        let body = json!({"email": email, "password": PASSWORD, "name": "Somebody"});
-        answer(self.request(Method::POST, "/v1/auth/register").json(&body), 201).await;
-        let session = answer(self.request(Method::POST, "/v1/auth/login").json(&body), 200).await;
-        session["access_token"].as_str().unwrap().to_owned()
-    }
-
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, format!("{}{path}", self.service.url))
-    }
-
-    fn by(&self, person: &str, method: Method, path: &str) -> RequestBuilder {
-        self.request(method, path).bearer_auth(person)
+        let app = App::logging(Target::Local, &variables);
+        let (asha, mallory) = (app.person("asha@example.com").await, app.person(MALLORY).await);
+        Self { app, brokers, asha, mallory }
     }
 
     async fn link(&self, broker: &str, (key, secret, user): (&str, &str, &str)) -> String {
         let body = json!({"broker": broker, "user_id_broker": user, "api_key": key, "api_secret": secret});
-        let linked = answer(self.by(&self.asha, Method::POST, "/v1/trading-accounts").json(&body), 201).await;
+        let linked = uncached(self.asha.post("/v1/trading-accounts", body), 201).await;
         assert_eq!(linked["status"], "pending");
-        linked["account_id"].as_str().unwrap().to_owned()
+        linked.text("account_id").to_owned()
     }
 
-    fn credentials(&self, service: &str, account: &str) -> RequestBuilder {
-        self.request(Method::POST, &format!("/v1/internal/trading-accounts/{account}/credentials"))
-            .header("x-service-token", token(service))
-            .json(&json!({"purpose": "market-stream"}))
+    fn credentials(&self, service: &str, account: &str) -> Call {
+        self.app.service(service_token(service)).read_credentials(account)
     }
 
-    fn on(&self, account: &str, what: &str) -> RequestBuilder {
-        self.by(&self.asha, Method::POST, &format!("/v1/trading-accounts/{account}/{what}"))
-    }
-
-    async fn brokers_are(&self, state: Value) {
-        let url = format!("{}/_control", self.brokers.url);
-        self.client.post(url).json(&state).send().await.unwrap();
-    }
-
-    /// Logs in at Kite, as the owner's browser does, and brings back what it is led back with.
-    async fn log_in_at_kite(&self, login_url: &str) -> String {
-        let led = self.client.get(login_url).send().await.unwrap();
-        let back = led.headers()["location"].to_str().unwrap().to_owned();
-        back.rsplit_once("request_token=").unwrap().1.to_owned()
+    fn on(&self, account: &str, what: &str) -> Call {
+        self.asha.post(format!("/v1/trading-accounts/{account}/{what}"), Value::Null)
     }
 
     /// Begins the session of the day.
     async fn begin_session(&self, account: &str) {
-        let asked = answer(self.on(account, "verify"), 200).await;
-        let request_token = self.log_in_at_kite(asked["login_url"].as_str().unwrap()).await;
-        let begun =
-            answer(self.on(account, "session").json(&json!({"request_token": request_token})), 200).await;
-        assert_eq!(begun["status"], "active");
+        let asked = uncached(self.on(account, "verify"), 200).await;
+        let request_token = self.brokers.log_in(asked.text("login_url")).await;
+        let begun = self.on(account, "session").json(json!({"request_token": request_token}));
+        assert_eq!(uncached(begun, 200).await["status"], "active");
     }
 }
 
-async fn answer(request: RequestBuilder, status: u16) -> Value {
-    let answer = request.send().await.unwrap();
-    let (got, headers) = (answer.status().as_u16(), answer.headers().clone());
-    let text = answer.text().await.unwrap();
-    assert_eq!(got, status, "{text}");
-    assert_eq!(headers["cache-control"], "no-store");
-    if [429, 503].contains(&got) {
-        assert!(headers.contains_key("retry-after"), "{text}");
-    }
-    serde_json::from_str(&text).unwrap_or_default()
+/// Returns the reply with this status, which no cache may keep, and which says when to come back where that helps.
+async fn uncached(call: Call, status: u16) -> Reply {
+    let reply = call.await.assert_status(status);
+    assert_eq!(reply.header("cache-control"), Some("no-store"));
+    assert!(![429, 503].contains(&status) || reply.header("retry-after").is_some(), "{}", reply.text);
+    reply
 }
 
 #[tokio::test]
 async fn an_account_lives_from_its_link_to_its_end() {
-    let app = App::start().await;
-    let account = app.link("kite", KITE).await;
+    let stage = Stage::new().await;
+    let account = stage.link("kite", KITE).await;
     let path = format!("/v1/trading-accounts/{account}");
     let expected = [
         "account_id",
@@ -151,31 +95,34 @@ async fn an_account_lives_from_its_link_to_its_end() {
         "user_id_broker",
         "verified_at",
     ];
-    let shown = answer(app.by(&app.asha, Method::GET, &path), 200).await;
+    let shown = uncached(stage.asha.get(&path), 200).await.body;
     let mut names: Vec<&String> = shown.as_object().unwrap().keys().collect();
     names.sort();
     assert_eq!(names, expected);
     assert_eq!(shown["api_key_hint"], "…9f3c");
-    assert_eq!(answer(app.by(&app.asha, Method::GET, "/v1/trading-accounts"), 200).await, json!([shown]));
+    assert_eq!(uncached(stage.asha.get("/v1/trading-accounts"), 200).await.body, json!([shown]));
 
-    let relabelled = app.by(&app.asha, Method::PATCH, &path).json(&json!({"label": "long term"}));
-    assert_eq!(answer(relabelled, 200).await["label"], "long term");
-    let unlabelled = app.by(&app.asha, Method::PATCH, &path).json(&json!({"label": null}));
-    assert_eq!(answer(unlabelled, 200).await["label"], Value::Null);
-    let off = app.by(&app.asha, Method::PATCH, &path).json(&json!({"enabled": false}));
-    assert_eq!(answer(off, 200).await["status"], "disabled");
-    assert_eq!(answer(app.on(&account, "verify"), 409).await["code"], "trading_account_disabled");
-    assert_eq!(answer(app.credentials("ticker", &account), 409).await["code"], "trading_account_disabled");
-    let on = app.by(&app.asha, Method::PATCH, &path).json(&json!({"enabled": true}));
-    assert_eq!(answer(on, 200).await["status"], "pending");
+    let relabelled = stage.asha.patch(&path, json!({"label": "long term"}));
+    assert_eq!(uncached(relabelled, 200).await["label"], "long term");
+    let unlabelled = stage.asha.patch(&path, json!({"label": null}));
+    assert_eq!(uncached(unlabelled, 200).await["label"], Value::Null);
+    let off = stage.asha.patch(&path, json!({"enabled": false}));
+    assert_eq!(uncached(off, 200).await["status"], "disabled");
+    assert_eq!(uncached(stage.on(&account, "verify"), 409).await["code"], "trading_account_disabled");
+    assert_eq!(
+        uncached(stage.credentials("ticker", &account), 409).await["code"],
+        "trading_account_disabled"
+    );
+    let on = stage.asha.patch(&path, json!({"enabled": true}));
+    assert_eq!(uncached(on, 200).await["status"], "pending");
 
-    let replaced = app.by(&app.asha, Method::PUT, &format!("{path}/credentials"));
     let body = json!({"api_key": "anotherkey-1a2b", "api_secret": "another"});
-    assert_eq!(answer(replaced.json(&body), 200).await["api_key_hint"], "…1a2b");
-    assert_eq!(answer(app.credentials("ticker", &account), 200).await["api_secret"], "another");
-    answer(app.by(&app.asha, Method::DELETE, &path), 204).await;
-    answer(app.by(&app.asha, Method::DELETE, &path), 404).await;
-    answer(app.credentials("ticker", &account), 404).await;
+    let replaced = stage.asha.put(format!("{path}/credentials"), body);
+    assert_eq!(uncached(replaced, 200).await["api_key_hint"], "…1a2b");
+    assert_eq!(uncached(stage.credentials("ticker", &account), 200).await["api_secret"], "another");
+    uncached(stage.asha.delete(&path), 204).await;
+    uncached(stage.asha.delete(&path), 404).await;
+    uncached(stage.credentials("ticker", &account), 404).await;
 
     for (change, pointer) in [
         (json!({"broker": "robinhood"}), "/broker"),
@@ -186,15 +133,15 @@ async fn an_account_lives_from_its_link_to_its_end() {
     ] {
         let mut body = json!({"broker": "kite", "user_id_broker": "A", "api_key": "k", "api_secret": "s"});
         body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-        let refused = answer(app.by(&app.asha, Method::POST, "/v1/trading-accounts").json(&body), 422).await;
+        let refused = uncached(stage.asha.post("/v1/trading-accounts", body), 422).await;
         assert_eq!(refused["errors"][0]["pointer"], pointer);
     }
 }
 
 #[tokio::test]
 async fn every_access_to_somebody_elses_account_is_not_found() {
-    let app = App::start().await;
-    let account = app.link("kite", KITE).await;
+    let stage = Stage::new().await;
+    let account = stage.link("kite", KITE).await;
     let credentials = json!({"api_key": "anotherkey-1a2b", "api_secret": "another"});
     for (method, what, body) in [
         (Method::GET, "", json!(null)),
@@ -206,163 +153,160 @@ async fn every_access_to_somebody_elses_account_is_not_found() {
     ] {
         for id in [account.as_str(), "acc_0190f5d7a0007000800000000000000a", "acc_", "ACC%231"] {
             let path = format!("/v1/trading-accounts/{id}{what}");
-            let refused = answer(app.by(&app.mallory, method.clone(), &path).json(&body), 404).await;
+            let call = stage.mallory.call(method.clone(), &path).json(body.clone());
+            let refused = uncached(call, 404).await;
             assert_eq!(refused["code"], "not_found", "{method} {path}");
         }
     }
-    assert_eq!(answer(app.by(&app.mallory, Method::GET, "/v1/trading-accounts"), 200).await, json!([]));
-    assert_eq!(answer(app.credentials("ticker", &account), 200).await["api_key"], KITE.0);
+    assert_eq!(uncached(stage.mallory.get("/v1/trading-accounts"), 200).await.body, json!([]));
+    assert_eq!(uncached(stage.credentials("ticker", &account), 200).await["api_key"], KITE.0);
 }
 
 #[tokio::test]
 async fn kite_wants_a_login_every_day_and_the_session_goes_to_the_services() {
-    let app = App::start().await;
-    let account = app.link("kite", KITE).await;
-    let asked = answer(app.on(&account, "verify"), 200).await;
+    let stage = Stage::new().await;
+    let account = stage.link("kite", KITE).await;
+    let asked = uncached(stage.on(&account, "verify"), 200).await;
     assert_eq!(asked["status"], "pending");
     assert!(asked["reason"].as_str().unwrap().starts_with("Log in at Kite"), "{asked}");
-    assert_eq!(answer(app.credentials("chart", &account), 409).await["code"], "no_broker_session");
+    assert_eq!(uncached(stage.credentials("chart", &account), 409).await["code"], "no_broker_session");
 
-    let request_token = app.log_in_at_kite(asked["login_url"].as_str().unwrap()).await;
-    let body = json!({"request_token": request_token});
-    let begun = answer(app.on(&account, "session").json(&body), 200).await;
+    let request_token = stage.brokers.log_in(asked.text("login_url")).await;
+    let exchange = stage.on(&account, "session").json(json!({"request_token": request_token}));
+    let begun = uncached(exchange.clone(), 200).await;
     assert_eq!((&begun["status"], &begun["reason"]), (&json!("active"), &Value::Null));
-    let again = answer(app.on(&account, "session").json(&body), 409).await;
+    let again = uncached(exchange, 409).await;
     assert_eq!(again["code"], "broker_refused");
     assert!(again["detail"].as_str().unwrap().contains("Log in there again"), "{again}");
-    assert_eq!(answer(app.on(&account, "verify"), 200).await["status"], "active");
+    assert_eq!(uncached(stage.on(&account, "verify"), 200).await["status"], "active");
 
-    let for_chart = answer(app.credentials("chart", &account), 200).await;
-    assert!(for_chart["access_token"].is_string() && for_chart.get("api_secret").is_none());
-    let for_ticker = answer(app.credentials("ticker", &account), 200).await;
+    let for_chart = uncached(stage.credentials("chart", &account), 200).await;
+    assert!(for_chart["access_token"].is_string() && for_chart["api_secret"].is_null());
+    let for_ticker = uncached(stage.credentials("ticker", &account), 200).await;
     assert_eq!(
         (&for_ticker["api_secret"], &for_ticker["access_token"]),
         (&json!(KITE.1), &for_chart["access_token"])
     );
 
     // The next morning in India Kite knows the session no more.
-    app.brokers_are(json!({"now": 4_000_000_000_u64})).await;
-    let expired = answer(app.on(&account, "verify"), 200).await;
+    stage.brokers.are(json!({"now": 4_000_000_000_u64})).await;
+    let expired = uncached(stage.on(&account, "verify"), 200).await;
     assert_eq!(expired["status"], "expired");
     assert!(expired["login_url"].is_string() && expired["reason"].as_str().unwrap().contains("log in there"));
     // That is its owner's affair and no fault of Kite's.
-    let health = answer(app.by(&app.asha, Method::GET, "/v1/providers/kite"), 200).await;
+    let health = uncached(stage.asha.get("/v1/providers/kite"), 200).await;
     assert_eq!((&health["status"], &health["consecutive_failures"]), (&json!("healthy"), &json!(0)));
-    app.brokers_are(json!({"now": null, "blocked": [KITE.2]})).await;
-    let blocked = answer(app.on(&account, "verify"), 200).await;
+    stage.brokers.are(json!({"now": null, "blocked": [KITE.2]})).await;
+    let blocked = uncached(stage.on(&account, "verify"), 200).await;
     assert_eq!(blocked["status"], "rejected");
     assert!(blocked["reason"].as_str().unwrap().contains("blocked"), "{blocked}");
 }
 
 #[tokio::test]
 async fn a_broker_that_is_down_rejects_nobody() {
-    let app = App::start().await;
-    let (kite, alpaca) = (app.link("kite", KITE).await, app.link("alpaca", ALPACA).await);
-    app.begin_session(&kite).await;
-    assert_eq!(answer(app.on(&alpaca, "verify"), 200).await["status"], "active");
+    let stage = Stage::new().await;
+    let (kite, alpaca) = (stage.link("kite", KITE).await, stage.link("alpaca", ALPACA).await);
+    stage.begin_session(&kite).await;
+    assert_eq!(uncached(stage.on(&alpaca, "verify"), 200).await["status"], "active");
     for mode in ["down", "html", "rate", "redirect"] {
-        app.brokers_are(json!({"mode": mode})).await;
+        stage.brokers.are(json!({"mode": mode})).await;
         for account in [&kite, &alpaca] {
-            let asked = answer(app.on(account, "verify"), 200).await;
+            let asked = uncached(stage.on(account, "verify"), 200).await;
             assert_eq!(asked["status"], "active", "{mode}");
             assert!(asked["reason"].as_str().unwrap().contains("try again"), "{mode}: {asked}");
         }
-        let refused = answer(app.on(&kite, "session").json(&json!({"request_token": "x"})), 503).await;
+        let refused = uncached(stage.on(&kite, "session").json(json!({"request_token": "x"})), 503).await;
         assert_eq!(refused["code"], "broker_unavailable", "{mode}");
     }
     // Nothing was followed to where the answer pointed.
-    let log: Value =
-        app.client.get(format!("{}/_log", app.brokers.url)).send().await.unwrap().json().await.unwrap();
+    let log = stage.brokers.log().await;
     assert!(!log.to_string().contains("stolen"), "{log}");
-    app.brokers_are(json!({"mode": "ok"})).await;
+    stage.brokers.are(json!({"mode": "ok"})).await;
 
-    let wrong = app.link("alpaca", (ALPACA.0, "not-the-secret", ALPACA.2)).await;
-    let refused = answer(app.on(&wrong, "verify"), 200).await;
+    let wrong = stage.link("alpaca", (ALPACA.0, "not-the-secret", ALPACA.2)).await;
+    let refused = uncached(stage.on(&wrong, "verify"), 200).await;
     assert_eq!(refused["status"], "rejected");
     assert!(refused["reason"].as_str().unwrap().contains("API key or its secret"), "{refused}");
-    let other = app.link("alpaca", (ALPACA.0, ALPACA.1, "PA_SOMEBODY_ELSE")).await;
+    let other = stage.link("alpaca", (ALPACA.0, ALPACA.1, "PA_SOMEBODY_ELSE")).await;
     assert!(
-        answer(app.on(&other, "verify"), 200).await["reason"].as_str().unwrap().contains("another account")
+        uncached(stage.on(&other, "verify"), 200).await["reason"]
+            .as_str()
+            .unwrap()
+            .contains("another account")
     );
     assert_eq!(
-        answer(app.on(&alpaca, "session").json(&json!({"request_token": "x"})), 409).await["code"],
+        uncached(stage.on(&alpaca, "session").json(json!({"request_token": "x"})), 409).await["code"],
         "broker_without_sessions"
     );
 }
 
 #[tokio::test]
 async fn a_freeze_stops_every_reading_and_ends_the_sessions() {
-    let app = App::start().await;
-    let (kite, alpaca) = (app.link("kite", KITE).await, app.link("alpaca", ALPACA).await);
-    app.begin_session(&kite).await;
-    let freeze = |what: &str, body: Value| {
-        app.by(&app.asha, Method::POST, &format!("/v1/trading-accounts/{what}")).json(&body)
-    };
-    answer(freeze("freeze", json!({"password": "not it at all"})), 403).await;
-    answer(freeze("freeze", json!({})), 422).await;
-    answer(freeze("freeze", json!({"password": PASSWORD, "code": "123456"})), 422).await;
-    assert_eq!(answer(freeze("freeze", json!({"code": "123456"})), 409).await["code"], "mfa_not_set_up");
-    answer(app.credentials("ticker", &kite), 200).await;
+    let stage = Stage::new().await;
+    let (kite, alpaca) = (stage.link("kite", KITE).await, stage.link("alpaca", ALPACA).await);
+    stage.begin_session(&kite).await;
+    let freeze = |what: &str, body: Value| stage.asha.post(format!("/v1/trading-accounts/{what}"), body);
+    uncached(freeze("freeze", json!({"password": "not it at all"})), 403).await;
+    uncached(freeze("freeze", json!({})), 422).await;
+    uncached(freeze("freeze", json!({"password": PASSWORD, "code": "123456"})), 422).await;
+    assert_eq!(uncached(freeze("freeze", json!({"code": "123456"})), 409).await["code"], "mfa_not_set_up");
+    uncached(stage.credentials("ticker", &kite), 200).await;
 
-    let frozen = answer(freeze("freeze", json!({"password": PASSWORD})), 200).await;
+    let frozen = uncached(freeze("freeze", json!({"password": PASSWORD})), 200).await;
     assert_eq!(frozen["status"], "frozen");
     let ends: Vec<&Value> =
         frozen["accounts"].as_array().unwrap().iter().map(|account| &account["session"]).collect();
     assert_eq!(ends, ["ended", "none"]);
     for (service, account) in [("ticker", &kite), ("chart", &kite), ("ticker", &alpaca)] {
-        assert_eq!(answer(app.credentials(service, account), 403).await["code"], "credentials_frozen");
+        assert_eq!(uncached(stage.credentials(service, account), 403).await["code"], "credentials_frozen");
     }
-    answer(freeze("unfreeze", json!({"password": PASSWORD})), 200).await;
-    let read = answer(app.credentials("ticker", &kite), 200).await;
-    assert!(read.get("access_token").is_none(), "the session was ended");
-    assert_eq!(answer(app.on(&kite, "verify"), 200).await["status"], "expired");
+    uncached(freeze("unfreeze", json!({"password": PASSWORD})), 200).await;
+    let read = uncached(stage.credentials("ticker", &kite), 200).await;
+    assert!(read["access_token"].is_null(), "the session was ended");
+    assert_eq!(uncached(stage.on(&kite, "verify"), 200).await["status"], "expired");
 }
 
 #[tokio::test]
 async fn a_service_is_known_by_its_token_and_held_to_its_entry() {
-    let mut app = App::start().await;
-    let (kite, alpaca) = (app.link("kite", KITE).await, app.link("alpaca", ALPACA).await);
+    let mut stage = Stage::new().await;
+    let (kite, alpaca) = (stage.link("kite", KITE).await, stage.link("alpaca", ALPACA).await);
+    for wrong in ["", "ticker", &service_token("nobody"), stage.asha.access_token()] {
+        let read = stage.app.service(wrong).read_credentials(&kite);
+        assert_eq!(uncached(read, 401).await["code"], "invalid_service_token");
+    }
     let path = format!("/v1/internal/trading-accounts/{kite}/credentials");
-    let body = json!({"purpose": "market-stream"});
-    let shown = |token: &str| app.request(Method::POST, &path).header("x-service-token", token).json(&body);
-    for wrong in ["", "ticker", &token("nobody"), &app.asha] {
-        assert_eq!(answer(shown(wrong), 401).await["code"], "invalid_service_token");
-    }
-    let by_person = app.by(&app.asha, Method::POST, &path).json(&body);
-    assert_eq!(answer(by_person, 401).await["code"], "authentication_required");
-    assert_eq!(answer(app.credentials("edge", &kite), 403).await["code"], "forbidden");
-    assert_eq!(answer(app.credentials("chart", &alpaca), 403).await["code"], "forbidden");
+    let by_person = stage.asha.post(path, json!({"purpose": "market-stream"}));
+    assert_eq!(uncached(by_person, 401).await["code"], "authentication_required");
+    assert_eq!(uncached(stage.credentials("edge", &kite), 403).await["code"], "forbidden");
+    assert_eq!(uncached(stage.credentials("chart", &alpaca), 403).await["code"], "forbidden");
     for purpose in ["", "Two Words", "a\nb", &"p".repeat(65)] {
-        let asked = shown(&token("ticker")).json(&json!({"purpose": purpose}));
-        assert_eq!(answer(asked, 422).await["errors"][0]["pointer"], "/purpose");
+        let asked = stage.credentials("ticker", &kite).json(json!({"purpose": purpose}));
+        assert_eq!(uncached(asked, 422).await["errors"][0]["pointer"], "/purpose");
     }
-    answer(app.credentials("ticker", &kite).header("x-request-id", "ticker-start-42"), 200).await;
-    let told = app.by(&app.asha, Method::GET, "/v1/audit?type=credentials_read&limit=1");
-    let event = &answer(told, 200).await["items"][0];
+    uncached(stage.credentials("ticker", &kite).header("x-request-id", "ticker-start-42"), 200).await;
+    let told = stage.asha.get("/v1/audit?type=credentials_read&limit=1");
+    let told = uncached(told, 200).await;
+    let event = &told["items"][0];
     let names = ["actor", "service", "purpose", "target", "request_id"];
     let said = names.map(|name| event[name].as_str().unwrap());
     assert_eq!(said, ["service:ticker", "ticker", "market-stream", &kite, "ticker-start-42"]);
     let mut refused = 0;
     for _ in 0..7 {
-        let read = app.credentials("greedy", &kite).send().await.unwrap();
-        refused += u32::from(read.status() == 429);
+        refused += u32::from(stage.credentials("greedy", &kite).await.status == 429);
     }
     // Seven requests may lie in two minutes, three of which are let through in each.
     assert!((1..=4).contains(&refused), "{refused}");
-    answer(app.credentials("ticker", &kite), 200).await;
+    uncached(stage.credentials("ticker", &kite), 200).await;
 
     // While a token is replaced both are good, and then the old one is not.
     let new = "n".repeat(40);
-    for (tokens, old_is_good) in [(json!([token("ticker"), new]), true), (json!([new]), false)] {
-        app.service.terminate().unwrap();
+    for (tokens, old_is_good) in [(json!([service_token("ticker"), new]), true), (json!([new]), false)] {
+        stage.app.terminate();
         let tokens = json!({"ticker": tokens}).to_string();
-        let variables = [("SERVICE_TOKENS", tokens.as_str()), ("SERVICES", SERVICES)];
-        app.service =
-            Running::start_target(Target::Local, &app.folder.path().join("data"), &variables).unwrap();
-        let path = format!("/v1/internal/trading-accounts/{kite}/credentials");
-        let by_new = app.request(Method::POST, &path).header("x-service-token", &new).json(&body);
-        answer(by_new, 200).await;
-        answer(app.credentials("ticker", &kite), if old_is_good { 200 } else { 401 }).await;
+        stage.app.start_again(&[("SERVICE_TOKENS", &tokens), ("SERVICES", SERVICES)]);
+        let by_new = stage.app.service(&new).read_credentials(&kite);
+        uncached(by_new, 200).await;
+        uncached(stage.credentials("ticker", &kite), if old_is_good { 200 } else { 401 }).await;
     }
 }
 
@@ -370,46 +314,46 @@ async fn a_service_is_known_by_its_token_and_held_to_its_entry() {
 const DEADLINE: Duration = Duration::from_secs(6);
 
 /// The answer, and that it came in time.
-async fn answer_in_time(request: RequestBuilder, status: u16) -> Value {
-    tokio::time::timeout(DEADLINE, answer(request, status)).await.expect("an answer within the deadline")
+async fn in_time(call: Call, status: u16) -> Reply {
+    tokio::time::timeout(DEADLINE, uncached(call, status)).await.expect("an answer within the deadline")
 }
 
 #[tokio::test]
 async fn a_broker_that_hangs_is_given_up_on_in_time_and_rejects_nobody() {
-    let app = App::start().await;
-    let (kite, alpaca) = (app.link("kite", KITE).await, app.link("alpaca", ALPACA).await);
-    app.begin_session(&kite).await;
-    assert_eq!(answer(app.on(&alpaca, "verify"), 200).await["status"], "active");
-    app.brokers_are(json!({"mode": "hang"})).await;
+    let stage = Stage::new().await;
+    let (kite, alpaca) = (stage.link("kite", KITE).await, stage.link("alpaca", ALPACA).await);
+    stage.begin_session(&kite).await;
+    assert_eq!(uncached(stage.on(&alpaca, "verify"), 200).await["status"], "active");
+    stage.brokers.are(json!({"mode": "hang"})).await;
     for account in [&kite, &alpaca] {
-        let asked = answer_in_time(app.on(account, "verify"), 200).await;
+        let asked = in_time(stage.on(account, "verify"), 200).await;
         assert_eq!(asked["status"], "active");
         assert!(asked["reason"].as_str().unwrap().contains("did not answer"), "{asked}");
     }
-    let begun = app.on(&kite, "session").json(&json!({"request_token": "x"}));
-    assert_eq!(answer_in_time(begun, 503).await["code"], "broker_unavailable");
+    let begun = stage.on(&kite, "session").json(json!({"request_token": "x"}));
+    assert_eq!(in_time(begun, 503).await["code"], "broker_unavailable");
     for account in [&kite, &alpaca] {
         let path = format!("/v1/trading-accounts/{account}");
-        assert_eq!(answer(app.by(&app.asha, Method::GET, &path), 200).await["status"], "active");
+        assert_eq!(uncached(stage.asha.get(&path), 200).await["status"], "active");
     }
     // Two calls of each were given up on.
-    let health = answer(app.by(&app.asha, Method::GET, "/v1/providers/kite"), 200).await;
+    let health = uncached(stage.asha.get("/v1/providers/kite"), 200).await;
     assert_eq!((&health["status"], &health["consecutive_failures"]), (&json!("degraded"), &json!(2)));
 }
 
 #[tokio::test]
 async fn a_freeze_stands_whether_or_not_the_broker_can_be_reached_and_says_so() {
-    let app = App::start().await;
-    let kite = app.link("kite", KITE).await;
+    let stage = Stage::new().await;
+    let kite = stage.link("kite", KITE).await;
     let change = |what: &str| {
         let proof = json!({"password": PASSWORD});
-        app.by(&app.asha, Method::POST, &format!("/v1/trading-accounts/{what}")).json(&proof)
+        stage.asha.post(format!("/v1/trading-accounts/{what}"), proof)
     };
     for mode in ["hang", "down", "rate", "html"] {
-        app.brokers_are(json!({"mode": "ok"})).await;
-        app.begin_session(&kite).await;
-        app.brokers_are(json!({"mode": mode})).await;
-        let frozen = answer_in_time(change("freeze"), 200).await;
+        stage.brokers.are(json!({"mode": "ok"})).await;
+        stage.begin_session(&kite).await;
+        stage.brokers.are(json!({"mode": mode})).await;
+        let frozen = in_time(change("freeze"), 200).await;
         let [account] = frozen["accounts"].as_array().unwrap().as_slice() else { panic!("{frozen}") };
         assert_eq!(
             (&frozen["status"], &account["session"]),
@@ -418,18 +362,17 @@ async fn a_freeze_stands_whether_or_not_the_broker_can_be_reached_and_says_so() 
         );
         let reason = account["reason"].as_str().unwrap();
         assert!(reason.starts_with("Kite could not be reached") && reason.contains("T00:30:00Z"), "{reason}");
-        assert_eq!(answer(app.credentials("chart", &kite), 403).await["code"], "credentials_frozen");
-        assert_eq!(answer(app.on(&kite, "verify"), 403).await["code"], "credentials_frozen");
+        assert_eq!(uncached(stage.credentials("chart", &kite), 403).await["code"], "credentials_frozen");
+        assert_eq!(uncached(stage.on(&kite, "verify"), 403).await["code"], "credentials_frozen");
         // Once the broker is back, freezing again ends what is left.
-        app.brokers_are(json!({"mode": "ok"})).await;
-        let again = answer(change("freeze"), 200).await;
+        stage.brokers.are(json!({"mode": "ok"})).await;
+        let again = uncached(change("freeze"), 200).await;
         assert_eq!(again["accounts"][0]["session"], "ended", "{mode}: {again}");
         assert!(again["accounts"][0].get("reason").is_none());
-        assert_eq!(answer(app.credentials("chart", &kite), 403).await["code"], "credentials_frozen");
-        answer(change("unfreeze"), 200).await;
+        assert_eq!(uncached(stage.credentials("chart", &kite), 403).await["code"], "credentials_frozen");
+        uncached(change("unfreeze"), 200).await;
     }
-    let log: Value =
-        app.client.get(format!("{}/_log", app.brokers.url)).send().await.unwrap().json().await.unwrap();
+    let log = stage.brokers.log().await;
     let ended = log.as_array().unwrap().iter().filter(|asked| asked["method"] == "DELETE").count();
     assert_eq!(ended, 8, "each session is tried to be ended twice");
 }
@@ -455,77 +398,74 @@ fn left<'a>(content: &[u8], sealed: &'a [String]) -> Vec<&'a String> {
 
 /// A life with three sets of credentials, two sessions and a sealing anew, from which nothing is left to be seen in the
 /// table. Returns what was under seal meanwhile, data keys and ciphertexts.
-async fn a_life_with_secrets(app: &App) -> Vec<String> {
-    let data = app.folder.path().join("data");
+async fn a_life_with_secrets(stage: &Stage) -> Vec<String> {
+    let data = stage.app.folder();
     let mut sealed = Vec::new();
-    let (kite, alpaca) = (app.link("kite", KITE).await, app.link("alpaca", ALPACA).await);
-    app.begin_session(&kite).await;
-    sealed.extend(sealed_in(&data).await);
+    let (kite, alpaca) = (stage.link("kite", KITE).await, stage.link("alpaca", ALPACA).await);
+    stage.begin_session(&kite).await;
+    sealed.extend(sealed_in(data).await);
     assert_eq!(sealed.len(), 6, "two accounts and a session, each with a data key");
-    let (status, _, said) = portcullis_harness::process::tool(&data, &["rotate-credentials"], "");
+    let (status, _, said) = tool(data, &["rotate-credentials"], "");
     assert_eq!(status, 0, "{said}");
-    sealed.extend(sealed_in(&data).await);
+    sealed.extend(sealed_in(data).await);
     let body = json!({"api_key": KITE.0, "api_secret": KITE.1});
     let path = format!("/v1/trading-accounts/{kite}");
-    answer(app.by(&app.asha, Method::PUT, &format!("{path}/credentials")).json(&body), 200).await;
-    app.begin_session(&kite).await;
-    sealed.extend(sealed_in(&data).await);
+    uncached(stage.asha.put(format!("{path}/credentials"), body), 200).await;
+    stage.begin_session(&kite).await;
+    sealed.extend(sealed_in(data).await);
     sealed.sort();
     sealed.dedup();
     // Of Alpaca's credentials there are two seals, of everything of Kite's three and two.
     assert!(sealed.len() >= 14, "{}", sealed.len());
     for account in [&kite, &alpaca] {
-        answer(app.by(&app.asha, Method::DELETE, &format!("/v1/trading-accounts/{account}")), 204).await;
+        uncached(stage.asha.delete(format!("/v1/trading-accounts/{account}")), 204).await;
     }
-    assert!(sealed_in(&data).await.is_empty());
+    assert!(sealed_in(data).await.is_empty());
     sealed
 }
 
 #[tokio::test]
 async fn of_what_was_sealed_no_byte_lies_in_the_folder_once_the_service_has_stopped() {
-    let mut app = App::start().await;
-    let sealed = a_life_with_secrets(&app).await;
-    let data = app.folder.path().join("data");
-    let before = all_files(&data);
+    let mut stage = Stage::new().await;
+    let sealed = a_life_with_secrets(&stage).await;
+    let before = all_files(stage.app.folder());
     assert!(!left(&before, &sealed).is_empty(), "this is where it would be seen");
-    app.service.terminate().unwrap();
-    let after = all_files(&data);
+    stage.app.terminate();
+    let after = all_files(stage.app.folder());
     assert!(holds(&after, "trading_account_unlinked"), "the database is there");
     assert_eq!(left(&after, &sealed), Vec::<&String>::new());
 }
 
 #[tokio::test]
 async fn what_a_service_left_that_was_killed_is_wiped_by_the_next() {
-    let mut app = App::start().await;
-    let sealed = a_life_with_secrets(&app).await;
-    let data = app.folder.path().join("data");
-    app.service.kill().unwrap();
-    assert!(!left(&all_files(&data), &sealed).is_empty(), "a kill leaves traces");
-    app.service = Running::start_target(Target::Local, &data, &[]).unwrap();
-    app.service.terminate().unwrap();
-    assert_eq!(left(&all_files(&data), &sealed), Vec::<&String>::new());
+    let mut stage = Stage::new().await;
+    let sealed = a_life_with_secrets(&stage).await;
+    stage.app.kill();
+    assert!(!left(&all_files(stage.app.folder()), &sealed).is_empty(), "a kill leaves traces");
+    stage.app.start_again(&[]);
+    stage.app.terminate();
+    assert_eq!(left(&all_files(stage.app.folder()), &sealed), Vec::<&String>::new());
 }
 
 #[tokio::test]
 async fn no_byte_of_a_credential_lies_in_the_database_the_log_or_the_memory_after_unlinking() {
-    let mut app = App::start().await;
-    let kite = app.link("kite", KITE).await;
-    app.begin_session(&kite).await;
-    let read = answer(app.credentials("ticker", &kite), 200).await;
+    let stage = Stage::new().await;
+    let kite = stage.link("kite", KITE).await;
+    stage.begin_session(&kite).await;
+    let read = uncached(stage.credentials("ticker", &kite), 200).await;
     let access_token = read["access_token"].as_str().unwrap().to_owned();
-    let alpaca = app.link("alpaca", ALPACA).await;
-    answer(app.on(&alpaca, "verify"), 200).await;
-    answer(app.credentials("ticker", &alpaca), 200).await;
+    let alpaca = stage.link("alpaca", ALPACA).await;
+    uncached(stage.on(&alpaca, "verify"), 200).await;
+    uncached(stage.credentials("ticker", &alpaca), 200).await;
     for account in [&kite, &alpaca] {
-        answer(app.by(&app.asha, Method::DELETE, &format!("/v1/trading-accounts/{account}")), 204).await;
+        uncached(stage.asha.delete(format!("/v1/trading-accounts/{account}")), 204).await;
     }
     let secrets = [KITE.1, ALPACA.1, access_token.as_str()];
 
-    let of_data =
-        ["portcullis.db", "portcullis.db-wal"].map(|file| app.folder.path().join("data").join(file));
+    let of_data = ["portcullis.db", "portcullis.db-wal"].map(|file| stage.app.folder().join(file));
     let files = of_data.map(|file| std::fs::read(file).unwrap_or_default()).concat();
     assert!(holds(&files, "credentials_read"), "the events are there, so this is where a secret would be");
-    let log = std::fs::read(app.folder.path().join("log")).unwrap();
+    let log = std::fs::read(stage.app.scratch().join("log")).unwrap();
     assert!(
         holds(&log, "/v1/internal/trading-accounts/"),
         "requests are logged, so this is where a secret would be"
@@ -536,14 +476,14 @@ async fn no_byte_of_a_credential_lies_in_the_database_the_log_or_the_memory_afte
     }
 
     // Connections hold what was last read from them; a client that goes away takes that with it.
-    app.client = Client::new();
-    answer(app.request(Method::GET, "/healthz"), 200).await;
-    let core = app.folder.path().join("core");
+    stage.app.hang_up();
+    uncached(stage.app.get("/healthz"), 200).await;
+    let core = stage.app.scratch().join("core");
     let dumped =
-        Command::new("gcore").arg("-o").arg(&core).arg(app.service.id().to_string()).output().unwrap();
+        Command::new("gcore").arg("-o").arg(&core).arg(stage.app.process_id().to_string()).output().unwrap();
     assert!(dumped.status.success(), "{}", String::from_utf8_lossy(&dumped.stderr));
     // Hundreds of megabytes, so somebody quick looks through them.
-    let core = format!("{}.{}", core.display(), app.service.id());
+    let core = format!("{}.{}", core.display(), stage.app.process_id());
     let holds = |text: &str| {
         let found =
             Command::new("grep").args(["--text", "--quiet", "--fixed-strings", "--", text, &core]).status();

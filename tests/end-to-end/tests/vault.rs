@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use portcullis_harness::authenticator::Authenticator;
 use portcullis_harness::brokers::{FakeBrokers, KITE};
-use portcullis_harness::in_process::{PASSWORD, World, password, vault_with};
-use portcullis_identity::{Caller, Origin, PresentedCode, StepUp};
-use portcullis_platform::{Clock, Environment, SystemEntropy};
+use portcullis_harness::in_process::{PASSWORD, Person, World, code, password};
+use portcullis_harness::service::{service_token, service_tokens};
+use portcullis_identity::{Origin, StepUp};
+use portcullis_platform::{Clock, SystemEntropy};
 use portcullis_store::{AuditKind, BrokerSession, Id, StoredTradingAccount};
 use portcullis_vault::{
     AccountChange, BrokerToken, BrokerUser, Credentials, Error, LinkRequest, Purpose, ReleasedCredentials,
-    Resealed, TradingAccountStatus, Vault,
+    Resealed, TradingAccountStatus,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -23,37 +23,37 @@ const SEED: u64 = 20_261_121;
 const KEY: &str = "kitekey-hunter2-9f3c";
 const SECRET: &str = "kitesecret-hunter2";
 
+/// Two people, and services that may read credentials.
 struct Scene {
     world: World,
-    vault: Vault,
-    asha: Caller,
-    mallory: Caller,
+    asha: Person,
+    mallory: Person,
 }
 
 impl Scene {
     async fn new() -> Self {
-        Self::with_services(
+        Self::with(
             &json!({"ticker": {"credentials": {"brokers": ["alpaca", "kite"], "kind": "long_lived"}}}),
+            &[],
         )
         .await
     }
 
-    /// With these entries in `SERVICES`; each service's token is made of its name.
-    async fn with_services(services: &Value) -> Self {
-        let tokens: serde_json::Map<String, Value> =
-            services.as_object().unwrap().keys().map(|name| (name.clone(), token(name).into())).collect();
-        let (tokens, services) = (Value::from(tokens).to_string(), services.to_string());
-        let world =
-            World::with_variables(SEED, &[("SERVICE_TOKENS", &tokens), ("SERVICES", &services)]).await;
-        let vault = vault_with(&Environment::default(), Arc::clone(&world.identity));
-        let (asha, mallory) =
-            (person(&world, "asha@example.com").await, person(&world, "m@example.com").await);
-        Self { world, vault, asha, mallory }
+    /// With these entries in `SERVICES` and these variables.
+    async fn with(services: &Value, variables: &[(&str, &str)]) -> Self {
+        let names: Vec<&str> = services.as_object().unwrap().keys().map(String::as_str).collect();
+        let (tokens, services) = (service_tokens(&names), services.to_string());
+        let mut all = vec![("SERVICE_TOKENS", tokens.as_str()), ("SERVICES", &services)];
+        all.extend(variables);
+        let world = World::with_variables(SEED, &all).await;
+        let (asha, mallory) = (world.person("asha@example.com").await, world.person("m@example.com").await);
+        Self { world, asha, mallory }
     }
 
-    async fn link(&self, caller: &Caller, broker: &str) -> StoredTradingAccount {
-        let linked = self.vault.link(caller, wanted(broker, None), &Origin::default()).await.unwrap();
-        self.world.truth.trading_account(caller.account.id, linked.id).await.unwrap().unwrap()
+    async fn link(&self, person: &Person, broker: &str) -> StoredTradingAccount {
+        let linked =
+            self.world.vault.link(&person.caller, wanted(broker, None), &Origin::default()).await.unwrap();
+        self.world.truth.trading_account(person.account.id, linked.id).await.unwrap().unwrap()
     }
 
     /// A row as it is now.
@@ -70,27 +70,30 @@ impl Scene {
         service: &str,
         account: &StoredTradingAccount,
     ) -> Result<ReleasedCredentials, Error> {
-        let purpose = Purpose::parse("market-stream").unwrap();
-        let service = self.world.identity.authenticate_service(&token(service).into()).unwrap();
-        Box::pin(self.vault.read_credentials(&service, account.id, &purpose, &Origin::default())).await
+        read(&self.world, service, account).await
     }
 
     /// Events about accounts since the sign-in.
-    async fn trail(&self, caller: &Caller) -> Vec<String> {
-        let all = self.world.trail(&caller.account).await;
+    async fn trail(&self, person: &Person) -> Vec<String> {
+        let all = self.world.trail(&person.account).await;
         all.into_iter()
             .filter(|kind| !["account_registered", "login_succeeded"].contains(&kind.as_str()))
             .collect()
     }
 }
 
-fn broker_token(text: &str) -> BrokerToken {
-    BrokerToken::parse(&text.into()).unwrap()
+async fn read(
+    world: &World,
+    service: &str,
+    account: &StoredTradingAccount,
+) -> Result<ReleasedCredentials, Error> {
+    let purpose = Purpose::parse("market-stream").unwrap();
+    let service = world.identity.authenticate_service(&service_token(service).into()).unwrap();
+    Box::pin(world.vault.read_credentials(&service, account.id, &purpose, &Origin::default())).await
 }
 
-async fn person(world: &World, email: &str) -> Caller {
-    let signed_in = world.person(email).await;
-    world.identity.authenticate(&signed_in.access_token).await.unwrap()
+fn broker_token(text: &str) -> BrokerToken {
+    BrokerToken::parse(&text.into()).unwrap()
 }
 
 fn wanted(broker: &str, idempotency_key: Option<&str>) -> LinkRequest {
@@ -101,11 +104,6 @@ fn wanted(broker: &str, idempotency_key: Option<&str>) -> LinkRequest {
         label: None,
         idempotency_key: idempotency_key.map(str::to_owned),
     }
-}
-
-/// The token of a service.
-fn token(service: &str) -> String {
-    format!("{service:_<40}")
 }
 
 fn text(secret: &SecretString) -> &str {
@@ -141,14 +139,14 @@ async fn a_service_gets_what_was_linked_and_its_owner_can_see_that_it_did() {
 #[tokio::test]
 async fn the_owner_is_written_to_when_an_account_is_linked_and_when_reading_is_stopped_or_allowed() {
     let scene = Scene::new().await;
-    scene.world.letters.take();
+    scene.world.notifications.take();
     scene.link(&scene.asha, "kite").await;
     let proof = StepUp::Password(password(PASSWORD));
-    scene.vault.freeze(&scene.asha, &proof, &Origin::default()).await.unwrap();
-    scene.vault.unfreeze(&scene.asha, &proof, &Origin::default()).await.unwrap();
-    let letters = scene.world.letters.take();
-    assert!(letters.iter().all(|letter| letter.to == "asha@example.com"));
-    let subjects: Vec<&str> = letters.iter().map(|letter| letter.subject.as_str()).collect();
+    scene.world.vault.freeze(&scene.asha.caller, &proof, &Origin::default()).await.unwrap();
+    scene.world.vault.unfreeze(&scene.asha.caller, &proof, &Origin::default()).await.unwrap();
+    let sent = scene.world.notifications.take();
+    assert!(sent.iter().all(|one| one.to == "asha@example.com"));
+    let subjects: Vec<&str> = sent.iter().map(|one| one.subject.as_str()).collect();
     assert_eq!(
         subjects,
         [
@@ -157,7 +155,7 @@ async fn the_owner_is_written_to_when_an_account_is_linked_and_when_reading_is_s
             "Your broker credentials can be read again",
         ]
     );
-    assert!(letters.iter().all(|letter| !letter.body.contains("hunter2")));
+    assert!(sent.iter().all(|one| !one.body.contains("hunter2")));
 }
 
 #[tokio::test]
@@ -184,10 +182,10 @@ async fn without_the_keeper_of_the_master_key_nothing_is_stored_and_nothing_is_r
     let scene = Scene::new().await;
     let account = scene.link(&scene.asha, "kite").await;
     scene.world.key_wrap.set_down(true);
-    let refused = scene.vault.link(&scene.asha, wanted("kite", None), &Origin::default()).await;
+    let refused = scene.world.vault.link(&scene.asha.caller, wanted("kite", None), &Origin::default()).await;
     assert!(matches!(refused, Err(Error::Identity(portcullis_identity::Error::KeyWrap(_)))));
     assert!(scene.read(&account).await.is_err());
-    assert_eq!(scene.vault.list(&scene.asha).await.unwrap().len(), 1);
+    assert_eq!(scene.world.vault.list(&scene.asha.caller).await.unwrap().len(), 1);
     scene.world.key_wrap.set_down(false);
     assert!(scene.read(&account).await.is_ok());
 }
@@ -260,7 +258,7 @@ async fn a_ciphertext_opens_only_where_it_was_sealed() {
 async fn nobody_elses_account_is_there_at_all() {
     let scene = Scene::new().await;
     let account = scene.link(&scene.asha, "kite").await;
-    let (vault, mallory, origin) = (&scene.vault, &scene.mallory, Origin::default());
+    let (vault, mallory, origin) = (&scene.world.vault, &scene.mallory.caller, Origin::default());
     let credentials = Credentials::parse(&"another-key-1234".into(), &"another".into()).unwrap();
     let refusals = [
         vault.account(mallory, account.id).await.err(),
@@ -286,16 +284,16 @@ async fn a_frozen_person_is_read_by_nobody() {
     let (account, proof) = (scene.link(&scene.asha, "kite").await, StepUp::Password(password(PASSWORD)));
     let of_mallory = scene.link(&scene.mallory, "kite").await;
     let wrong = StepUp::Password(password("not the password at all"));
-    assert!(scene.vault.freeze(&scene.asha, &wrong, &Origin::default()).await.is_err());
+    assert!(scene.world.vault.freeze(&scene.asha.caller, &wrong, &Origin::default()).await.is_err());
     assert!(scene.read(&account).await.is_ok());
 
-    let frozen = scene.vault.freeze(&scene.asha, &proof, &Origin::default()).await.unwrap();
+    let frozen = scene.world.vault.freeze(&scene.asha.caller, &proof, &Origin::default()).await.unwrap();
     assert_eq!(frozen.accounts.len(), 1);
     assert!(matches!(scene.read(&account).await, Err(Error::Frozen)));
     assert!(scene.read(&of_mallory).await.is_ok());
-    assert!(scene.vault.unfreeze(&scene.asha, &wrong, &Origin::default()).await.is_err());
+    assert!(scene.world.vault.unfreeze(&scene.asha.caller, &wrong, &Origin::default()).await.is_err());
     assert!(matches!(scene.read(&account).await, Err(Error::Frozen)));
-    scene.vault.unfreeze(&scene.asha, &proof, &Origin::default()).await.unwrap();
+    scene.world.vault.unfreeze(&scene.asha.caller, &proof, &Origin::default()).await.unwrap();
     assert!(scene.read(&account).await.is_ok());
     let trail = scene.trail(&scene.asha).await;
     for kind in ["credentials_frozen", "credentials_refused", "credentials_unfrozen"] {
@@ -318,7 +316,7 @@ async fn of_readings_that_race_a_freeze_none_is_released_behind_it() {
             })
             .collect();
         let proof = StepUp::Password(password(PASSWORD));
-        scene.vault.freeze(&scene.asha, &proof, &Origin::default()).await.unwrap();
+        scene.world.vault.freeze(&scene.asha.caller, &proof, &Origin::default()).await.unwrap();
         assert!(matches!(scene.read(&account).await, Err(Error::Frozen)));
         let mut released = 0;
         for reading in readings {
@@ -335,7 +333,7 @@ async fn of_readings_that_race_a_freeze_none_is_released_behind_it() {
         );
         released_in_all += released;
         refused_in_all += 24 - released;
-        scene.vault.unfreeze(&scene.asha, &proof, &Origin::default()).await.unwrap();
+        scene.world.vault.unfreeze(&scene.asha.caller, &proof, &Origin::default()).await.unwrap();
     }
     println!("{released_in_all} readings were released, {refused_in_all} were not");
     assert!(refused_in_all > 0);
@@ -346,51 +344,54 @@ async fn while_credentials_are_frozen_nobody_opens_them_to_ask_the_broker() {
     let scene = Scene::new().await;
     let (account, proof) = (scene.link(&scene.asha, "kite").await, StepUp::Password(password(PASSWORD)));
     let origin = Origin::default();
-    scene.vault.freeze(&scene.asha, &proof, &origin).await.unwrap();
+    scene.world.vault.freeze(&scene.asha.caller, &proof, &origin).await.unwrap();
     let before = scene.trail(&scene.asha).await;
-    let verified = scene.vault.verify(&scene.asha, account.id, &origin).await;
+    let verified = scene.world.vault.verify(&scene.asha.caller, account.id, &origin).await;
     assert!(matches!(verified, Err(Error::Frozen)), "{verified:?}");
-    let begun = scene.vault.begin_session(&scene.asha, account.id, &broker_token("token"), &origin).await;
+    let begun = scene
+        .world
+        .vault
+        .begin_session(&scene.asha.caller, account.id, &broker_token("token"), &origin)
+        .await;
     assert!(matches!(begun, Err(Error::Frozen)), "{begun:?}");
     assert_eq!(scene.trail(&scene.asha).await, before, "nothing was opened");
     // Unlike a request to lift it that is sent twice.
     for _ in 0..2 {
-        scene.vault.unfreeze(&scene.asha, &proof, &origin).await.unwrap();
+        scene.world.vault.unfreeze(&scene.asha.caller, &proof, &origin).await.unwrap();
     }
     let trail = scene.trail(&scene.asha).await;
     assert_eq!(trail.iter().filter(|kind| *kind == "credentials_unfrozen").count(), 1, "{trail:?}");
-    assert!(scene.vault.verify(&scene.asha, account.id, &origin).await.unwrap().login_url.is_some());
+    assert!(
+        scene.world.vault.verify(&scene.asha.caller, account.id, &origin).await.unwrap().login_url.is_some()
+    );
 }
 
 #[tokio::test]
 async fn who_has_a_second_factor_unfreezes_with_it_alone() {
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     let account = scene.link(&scene.asha, "kite").await;
     let origin = Origin::default();
-    let identity = Arc::clone(&scene.world.identity);
-    let now = || u64::try_from(scene.world.clock.now().as_second()).unwrap();
-    let enrolment = identity.set_up_mfa(&scene.asha, None, &origin).await.unwrap();
-    let app = Authenticator::scan(enrolment.uri.expose_secret());
-    let code = |text: &str| PresentedCode::new(&text.into());
-    identity.enable_mfa(&scene.asha, &code(&app.code_at(now())), &origin).await.unwrap();
-    scene.asha.account.mfa_enabled = true;
+    let Scene { world, asha, .. } = scene;
+    let asha = asha.enrol().await;
+    let mut caller = asha.caller.clone();
+    caller.account.mfa_enabled = true;
+    let (world, vault) = (&world, &world.vault);
 
-    scene.world.clock.advance(Duration::from_secs(30));
-    let shown = app.code_at(now());
-    let wrong = StepUp::Code(code(&app.wrong_code_at(now())));
-    let refused = scene.vault.freeze(&scene.asha, &wrong, &origin).await;
+    let shown = asha.code();
+    let wrong = StepUp::Code(code(&asha.wrong_code()));
+    let refused = vault.freeze(&caller, &wrong, &origin).await;
     assert!(matches!(refused, Err(Error::Identity(WrongCode))), "{refused:?}");
-    scene.vault.freeze(&scene.asha, &StepUp::Code(code(&shown)), &origin).await.unwrap();
+    vault.freeze(&caller, &StepUp::Code(code(&shown)), &origin).await.unwrap();
     let by_password = StepUp::Password(password(PASSWORD));
-    let refused = scene.vault.unfreeze(&scene.asha, &by_password, &origin).await;
+    let refused = vault.unfreeze(&caller, &by_password, &origin).await;
     assert!(matches!(refused, Err(Error::Identity(Invalid(_)))), "{refused:?}");
     // The code that froze is spent.
-    let spent = scene.vault.unfreeze(&scene.asha, &StepUp::Code(code(&shown)), &origin).await;
+    let spent = vault.unfreeze(&caller, &StepUp::Code(code(&shown)), &origin).await;
     assert!(matches!(spent, Err(Error::Identity(WrongCode))), "{spent:?}");
-    assert!(matches!(scene.read(&account).await, Err(Error::Frozen)));
-    scene.world.clock.advance(Duration::from_secs(30));
-    scene.vault.unfreeze(&scene.asha, &StepUp::Code(code(&app.code_at(now()))), &origin).await.unwrap();
-    assert!(scene.read(&account).await.is_ok());
+    assert!(matches!(read(world, "ticker", &account).await, Err(Error::Frozen)));
+    world.clock.advance(Duration::from_secs(30));
+    vault.unfreeze(&caller, &StepUp::Code(code(&asha.code())), &origin).await.unwrap();
+    assert!(read(world, "ticker", &account).await.is_ok());
 }
 
 #[tokio::test]
@@ -399,7 +400,13 @@ async fn an_account_that_is_off_and_one_whose_owner_is_are_not_read() {
     let account = scene.link(&scene.asha, "kite").await;
     let switch = async |enabled| {
         let change = AccountChange { label: None, enabled: Some(enabled) };
-        scene.vault.change(&scene.asha, account.id, &change, &Origin::default()).await.unwrap().status
+        scene
+            .world
+            .vault
+            .change(&scene.asha.caller, account.id, &change, &Origin::default())
+            .await
+            .unwrap()
+            .status
     };
     assert_eq!(switch(false).await, TradingAccountStatus::Disabled);
     assert!(matches!(scene.read(&account).await, Err(Error::Disabled)));
@@ -411,12 +418,15 @@ async fn an_account_that_is_off_and_one_whose_owner_is_are_not_read() {
 
 #[tokio::test]
 async fn a_service_reads_what_its_entry_says_and_no_more_often() {
-    let scene = Scene::with_services(&json!({
-        "one": {"credentials": {"brokers": ["alpaca"], "kind": "long_lived"}},
-        "day": {"credentials": {"brokers": ["kite"], "kind": "session"}},
-        "none": ["api-key:verify"],
-        "few": {"credentials": {"brokers": ["kite"], "kind": "long_lived", "per_minute": 2}},
-    }))
+    let scene = Scene::with(
+        &json!({
+            "one": {"credentials": {"brokers": ["alpaca"], "kind": "long_lived"}},
+            "day": {"credentials": {"brokers": ["kite"], "kind": "session"}},
+            "none": ["api-key:verify"],
+            "few": {"credentials": {"brokers": ["kite"], "kind": "long_lived", "per_minute": 2}},
+        }),
+        &[],
+    )
     .await;
     let account = scene.link(&scene.asha, "kite").await;
 
@@ -438,7 +448,7 @@ async fn a_service_reads_what_its_entry_says_and_no_more_often() {
 #[tokio::test]
 async fn a_request_to_link_that_is_sent_again_links_once() {
     let scene = Scene::new().await;
-    let link = async |request| scene.vault.link(&scene.asha, request, &Origin::default()).await;
+    let link = async |request| scene.world.vault.link(&scene.asha.caller, request, &Origin::default()).await;
     let first = link(wanted("kite", Some("one"))).await.unwrap();
     scene.world.clock.advance(Duration::from_hours(23));
     assert_eq!(link(wanted("kite", Some("one"))).await.unwrap(), first);
@@ -447,7 +457,7 @@ async fn a_request_to_link_that_is_sent_again_links_once() {
         ..wanted("kite", Some("one"))
     };
     assert!(matches!(link(other).await, Err(Error::Identity(IdempotencyKeyReused))));
-    assert_eq!(scene.vault.list(&scene.asha).await.unwrap().len(), 1);
+    assert_eq!(scene.world.vault.list(&scene.asha.caller).await.unwrap().len(), 1);
     assert!(matches!(link(wanted("robinhood", None)).await, Err(Error::Identity(_))));
 }
 
@@ -455,13 +465,18 @@ async fn a_request_to_link_that_is_sent_again_links_once() {
 async fn unlinking_leaves_no_ciphertext_and_no_owner() {
     let scene = Scene::new().await;
     let account = scene.link(&scene.asha, "kite").await;
-    scene.vault.unlink(&scene.asha, account.id, &Origin::default()).await.unwrap();
+    scene.world.vault.unlink(&scene.asha.caller, account.id, &Origin::default()).await.unwrap();
     assert!(scene.world.rows(&format!("USER#{}", account.owner), "ACC#").await.is_empty());
     assert!(scene.world.truth.trading_account_owner(account.id).await.unwrap().is_none());
     assert!(scene.read(&account).await.is_err());
 
     let again = scene.link(&scene.asha, "kite").await;
-    scene.world.identity.erase_account(&scene.asha, &password(PASSWORD), &Origin::default()).await.unwrap();
+    scene
+        .world
+        .identity
+        .erase_account(&scene.asha.caller, &password(PASSWORD), &Origin::default())
+        .await
+        .unwrap();
     assert!(scene.world.rows(&format!("USER#{}", again.owner), "ACC#").await.is_empty());
     assert!(scene.world.truth.trading_account_owner(again.id).await.unwrap().is_none());
 }
@@ -475,15 +490,18 @@ async fn sealing_anew_changes_every_byte_and_nothing_else_and_goes_on_where_it_e
     }
     scene.world.clock.advance(Duration::from_secs(1));
     let before = scene.world.clock.now();
-    assert_eq!(scene.vault.reseal(accounts[0].owner, accounts[0].id, before).await.unwrap(), Resealed::Done);
+    assert_eq!(
+        scene.world.vault.reseal(accounts[0].owner, accounts[0].id, before).await.unwrap(),
+        Resealed::Done
+    );
     // The table goes away on the way; whoever comes back does what is left.
     scene.world.faults.go_down_after(300);
-    let interrupted = scene.vault.reseal_all(before).await;
+    let interrupted = scene.world.vault.reseal_all(before).await;
     scene.world.faults.come_back();
-    let all = scene.vault.reseal_all(before).await.unwrap();
+    let all = scene.world.vault.reseal_all(before).await.unwrap();
     assert_eq!((all.done + all.recent, all.gone, all.unreadable), (8, 0, 0), "{interrupted:?}");
     assert!(all.recent >= 1);
-    assert_eq!(scene.vault.reseal_all(before).await.unwrap().recent, 8);
+    assert_eq!(scene.world.vault.reseal_all(before).await.unwrap().recent, 8);
     for account in &accounts {
         let row = scene.row(account).await;
         assert_ne!(row.credentials.wrapped_key, account.credentials.wrapped_key);
@@ -523,7 +541,7 @@ async fn while_credentials_are_sealed_anew_every_reading_gets_them() {
     for _ in 0..3 {
         // Turns are counted by the minute.
         scene.world.clock.advance(Duration::from_mins(1));
-        let resealed = scene.vault.reseal_all(scene.world.clock.now()).await.unwrap();
+        let resealed = scene.world.vault.reseal_all(scene.world.clock.now()).await.unwrap();
         assert_eq!((resealed.done, resealed.unreadable), (6, 0));
     }
     is_over.store(true, Ordering::SeqCst);
@@ -535,21 +553,15 @@ async fn while_credentials_are_sealed_anew_every_reading_gets_them() {
     assert!(times > 6);
 }
 
-/// Decides how the brokers are from now on.
-async fn tell(brokers: &FakeBrokers, state: Value) {
-    let url = format!("{}/_control", brokers.url);
-    reqwest::Client::new().post(url).json(&state).send().await.unwrap();
-}
-
 #[tokio::test]
 async fn a_session_is_over_at_six_in_the_morning_whoever_asks() {
     let brokers = FakeBrokers::start().unwrap();
     let variables = brokers.variables();
-    let environment: Environment = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let mut scene = Scene::new().await;
-    scene.vault = vault_with(&environment, Arc::clone(&scene.world.identity));
+    let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let services = json!({"ticker": {"credentials": {"brokers": ["kite"], "kind": "long_lived"}}});
+    let scene = Scene::with(&services, &variables).await;
     let now = || scene.world.clock.now().as_second();
-    tell(&brokers, json!({"now": now()})).await;
+    brokers.are(json!({"now": now()})).await;
 
     let (key, secret, user) = KITE;
     let request = LinkRequest {
@@ -558,14 +570,14 @@ async fn a_session_is_over_at_six_in_the_morning_whoever_asks() {
         ..wanted("kite", None)
     };
     let origin = Origin::default();
-    let account = scene.vault.link(&scene.asha, request, &origin).await.unwrap();
-    let login = scene.vault.verify(&scene.asha, account.id, &origin).await.unwrap().login_url.unwrap();
-    let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-    let led = browser.get(login).send().await.unwrap();
-    let request_token = led.headers()["location"].to_str().unwrap().rsplit_once('=').unwrap().1.to_owned();
+    let account = scene.world.vault.link(&scene.asha.caller, request, &origin).await.unwrap();
+    let login =
+        scene.world.vault.verify(&scene.asha.caller, account.id, &origin).await.unwrap().login_url.unwrap();
+    let request_token = brokers.log_in(&login).await;
     let begun = scene
+        .world
         .vault
-        .begin_session(&scene.asha, account.id, &broker_token(&request_token), &origin)
+        .begin_session(&scene.asha.caller, account.id, &broker_token(&request_token), &origin)
         .await
         .unwrap();
     assert_eq!(begun.status, TradingAccountStatus::Active);
@@ -575,27 +587,27 @@ async fn a_session_is_over_at_six_in_the_morning_whoever_asks() {
     assert!(ends.to_string().ends_with("T00:30:00Z"), "{ends}");
     let left = ends.duration_since(scene.world.clock.now()).unsigned_abs();
     scene.world.clock.advance(left.saturating_sub(Duration::from_secs(1)));
-    tell(&brokers, json!({"now": now()})).await;
+    brokers.are(json!({"now": now()})).await;
     assert_eq!(
-        scene.vault.verify(&scene.asha, account.id, &origin).await.unwrap().status,
+        scene.world.vault.verify(&scene.asha.caller, account.id, &origin).await.unwrap().status,
         TradingAccountStatus::Active
     );
     assert!(scene.read(&stored).await.unwrap().access_token.is_some());
     // Sealed anew it is the same session.
     assert_eq!(
-        scene.vault.reseal(stored.owner, stored.id, scene.world.clock.now()).await.unwrap(),
+        scene.world.vault.reseal(stored.owner, stored.id, scene.world.clock.now()).await.unwrap(),
         Resealed::Done
     );
     assert!(scene.read(&stored).await.unwrap().access_token.is_some());
 
     scene.world.clock.advance(Duration::from_secs(1));
-    tell(&brokers, json!({"now": now()})).await;
+    brokers.are(json!({"now": now()})).await;
     assert!(scene.read(&stored).await.unwrap().access_token.is_none());
     assert_eq!(
-        scene.vault.account(&scene.asha, account.id).await.unwrap().status,
+        scene.world.vault.account(&scene.asha.caller, account.id).await.unwrap().status,
         TradingAccountStatus::Expired
     );
-    let asked = scene.vault.verify(&scene.asha, account.id, &origin).await.unwrap();
+    let asked = scene.world.vault.verify(&scene.asha.caller, account.id, &origin).await.unwrap();
     assert!(asked.status == TradingAccountStatus::Expired && asked.login_url.is_some(), "{asked:?}");
 }
 

@@ -10,12 +10,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use axum::response::IntoResponse;
 use portcullis_harness::in_process::{PASSWORD, World, password};
+use portcullis_harness::service::{service_token, service_tokens};
 use portcullis_http::Problem;
 use portcullis_identity::{Caller, Origin, StepUp, StoreError};
-use portcullis_platform::{BrokerHttp, BrokerRequest, BrokerResponse, BrokerUnreachable, Clock, Environment};
+use portcullis_platform::{BrokerHttp, BrokerRequest, BrokerResponse, BrokerUnreachable, Clock};
 use portcullis_vault::{
     BrokerToken, BrokerUser, Credentials, Error, LinkRequest, Purpose, ReleasedCredentials, TradingAccountId,
-    TradingAccountStatus, Vault, VaultSettings,
+    TradingAccountStatus,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -45,9 +46,9 @@ impl BrokerHttp for Accepting {
     }
 }
 
+/// Asha, and a service that may read her credentials.
 struct Scene {
     world: World,
-    vault: Vault,
     asha: Caller,
 }
 
@@ -57,17 +58,11 @@ impl Scene {
         let services = json!({"ticker": {
             "credentials": {"brokers": ["alpaca"], "kind": "long_lived", "per_minute": 1_000_000},
         }});
-        let tokens = json!({"ticker": token()});
-        let variables = [("SERVICES", services.to_string()), ("SERVICE_TOKENS", tokens.to_string())];
-        let variables: Vec<(&str, &str)> =
-            variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let world = World::with_variables(seed, &variables).await;
-        let settings = VaultSettings::read(&Environment::default()).unwrap();
-        let (identity, key_wrap) = (Arc::clone(&world.identity), world.key_wrap.clone());
-        let vault = Vault::new(identity, key_wrap, Arc::new(Accepting), &settings);
-        let signed_in = world.person("asha@example.com").await;
-        let asha = world.identity.authenticate(&signed_in.access_token).await.unwrap();
-        Self { world, vault, asha }
+        let (services, tokens) = (services.to_string(), service_tokens(&["ticker"]));
+        let variables = [("SERVICES", services.as_str()), ("SERVICE_TOKENS", &tokens)];
+        let world = World::with_broker(seed, &variables, Arc::new(Accepting)).await;
+        let asha = world.person("asha@example.com").await.caller;
+        Self { world, asha }
     }
 
     async fn link(&self, number: usize) -> Result<TradingAccountId, Error> {
@@ -78,13 +73,13 @@ impl Scene {
             label: None,
             idempotency_key: Some(format!("request-{number}")),
         };
-        Ok(self.vault.link(&self.asha, wanted, &Origin::default()).await?.id)
+        Ok(self.world.vault.link(&self.asha, wanted, &Origin::default()).await?.id)
     }
 
     async fn read(&self, id: TradingAccountId) -> Result<ReleasedCredentials, Error> {
-        let service = self.world.identity.authenticate_service(&token().into()).unwrap();
+        let service = self.world.identity.authenticate_service(&service_token("ticker").into()).unwrap();
         let purpose = Purpose::parse("market-stream").unwrap();
-        self.vault.read_credentials(&service, id, &purpose, &Origin::default()).await
+        self.world.vault.read_credentials(&service, id, &purpose, &Origin::default()).await
     }
 
     /// What a request comes to that is sent again for as long as it is answered with 503.
@@ -120,10 +115,6 @@ fn passes(error: &Error) -> bool {
     use portcullis_identity::Error::{Contended, Overloaded, Store};
     let Error::Identity(error) = error else { return false };
     matches!(error, Contended | Overloaded | Store(StoreError::Unavailable { .. }))
-}
-
-fn token() -> String {
-    "t".repeat(40)
 }
 
 fn linked_with(number: usize) -> String {
@@ -169,7 +160,7 @@ async fn check(scene: &Scene, model: &mut Model, what: &str) {
         rows.into_iter().partition(|row| row["pk"]["S"].as_str().unwrap().starts_with("USER#"));
     let ids: BTreeSet<_> = accounts.iter().map(id).collect();
     assert_eq!(ids, owners.iter().map(id).collect(), "{what}: half an account");
-    let listed = scene.vault.list(&scene.asha).await.unwrap();
+    let listed = scene.world.vault.list(&scene.asha).await.unwrap();
     assert_eq!(ids, listed.iter().map(|account| account.id).collect(), "{what}");
     assert!(ids.iter().all(|id| model.accounts.contains_key(id)), "{what}: nobody was told of this account");
     let gone: Vec<_> = model.accounts.keys().copied().filter(|id| !ids.contains(id)).collect();
@@ -197,7 +188,7 @@ async fn check(scene: &Scene, model: &mut Model, what: &str) {
 
 /// One request of chance, sent until it is answered or given up, and what is known after it.
 async fn step(scene: &Scene, model: &mut Model, random: &mut StdRng, number: usize) -> &'static str {
-    let (vault, asha, origin) = (&scene.vault, &scene.asha, Origin::default());
+    let (vault, asha, origin) = (&scene.world.vault, &scene.asha, Origin::default());
     let ids: Vec<_> = model.accounts.keys().copied().collect();
     let kind = match ids.len() {
         0..FEWEST => 0,
@@ -336,10 +327,10 @@ async fn a_request_to_unfreeze_that_arrives_late_lifts_no_later_freeze() {
     let (owner, truth) = (scene.asha.account.id, &scene.world.truth);
     let proof = || StepUp::Password(password(PASSWORD));
     let origin = Origin::default();
-    scene.vault.freeze(&scene.asha, &proof(), &origin).await.unwrap();
+    scene.world.vault.freeze(&scene.asha, &proof(), &origin).await.unwrap();
     let first = truth.freeze(owner).await.unwrap().unwrap();
     // Somebody was about to lift this one, and is held up.
-    scene.vault.freeze(&scene.asha, &proof(), &origin).await.unwrap();
+    scene.world.vault.freeze(&scene.asha, &proof(), &origin).await.unwrap();
     let kind = portcullis_store::AuditKind::CredentialsUnfrozen;
     let event = scene.world.identity.audit_event(kind, owner, &origin).unwrap();
     assert!(!truth.lift_freeze(first, &event).await.unwrap());
@@ -355,7 +346,7 @@ fn answered<T: std::fmt::Debug>(result: Result<T, Error>) -> (u16, bool) {
 #[tokio::test]
 async fn without_the_keeper_of_the_master_key_every_answer_is_503_and_nothing_changes() {
     let scene = Scene::new(SEED).await;
-    let (vault, asha, origin) = (&scene.vault, &scene.asha, Origin::default());
+    let (vault, asha, origin) = (&scene.world.vault, &scene.asha, Origin::default());
     let id = scene.link(0).await.unwrap();
     scene.world.clock.advance(Duration::from_secs(1));
     let before = scene.world.items("ACC#").await;
@@ -373,7 +364,9 @@ async fn without_the_keeper_of_the_master_key_every_answer_is_503_and_nothing_ch
     assert_eq!(answers, [(503, true); 6]);
     assert_eq!(scene.world.items("ACC#").await, before);
     assert_eq!(scene.told().await, events, "nothing was opened, and nothing is said to have been");
-    assert!(scene.world.items("IDEM#").await.is_empty() || scene.vault.list(asha).await.unwrap().len() == 1);
+    assert!(
+        scene.world.items("IDEM#").await.is_empty() || scene.world.vault.list(asha).await.unwrap().len() == 1
+    );
     // The kill switch and the end of an account need no key.
     let proof = || StepUp::Password(password(PASSWORD));
     vault.freeze(asha, &proof(), &origin).await.unwrap();
@@ -389,7 +382,7 @@ async fn without_the_keeper_of_the_master_key_every_answer_is_503_and_nothing_ch
 #[tokio::test]
 async fn without_the_store_every_answer_is_503_and_nothing_changes() {
     let scene = Scene::new(SEED).await;
-    let (vault, asha, origin) = (&scene.vault, &scene.asha, Origin::default());
+    let (vault, asha, origin) = (&scene.world.vault, &scene.asha, Origin::default());
     let id = scene.link(0).await.unwrap();
     tokio::time::pause();
     let before = scene.world.items("").await;

@@ -8,11 +8,12 @@ use aws_sdk_secretsmanager::config::Builder;
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
 use aws_smithy_types::timeout::TimeoutConfig;
 use portcullis_functions::key_rotation::{NotRotated, rotated};
-use portcullis_platform::{Clock, Environment, SystemClock, SystemEntropy};
+use portcullis_platform::{Clock, Environment, SecretName, SystemClock, SystemEntropy};
 use portcullis_platform_aws::AwsConnection;
-use portcullis_platform_aws::secrets::Document;
+use portcullis_platform_aws::secrets::{Document, SecretsManager, Source};
 use portcullis_store::{Store, StoreError, client_config};
 use secrecy::ExposeSecret;
+use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -81,6 +82,16 @@ impl Cloud {
         let Self { table, secret, key, sender } = self;
         [("TABLE_NAME", table), ("AWS_SECRET_NAME", secret), ("KMS_KEY_ID", key), ("MAIL_FROM", sender)]
             .map(|(name, value)| (name.to_owned(), value.clone()))
+    }
+
+    /// Returns the tokens of services by their names, as the secret has them; fails when it cannot be read.
+    pub async fn service_tokens(&self) -> Result<Value, Unprepared> {
+        let source = SecretsManager::new(&AwsConnection::of_process().await, &self.secret);
+        let kept = source.read().await.map_err(|error| Unprepared::Secret(error.into()))?;
+        let tokens = kept.current.versions(SecretName::ServiceTokens, None);
+        let tokens = tokens.ok_or_else(|| Unprepared::Secret("it has no tokens of services".into()))?;
+        serde_json::from_slice(tokens.current.expose_secret())
+            .map_err(|error| Unprepared::Secret(error.into()))
     }
 
     async fn make_key(&self, connection: &AwsConnection) -> Result<(), Unprepared> {

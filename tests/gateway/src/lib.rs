@@ -10,7 +10,6 @@ mod event;
 mod front;
 mod function;
 mod guard;
-
 mod notifications;
 pub mod storm;
 pub mod template;

@@ -14,17 +14,17 @@ use aws_smithy_types::body::SdkBody;
 use portcullis_gateway::Cloud;
 use portcullis_gateway::template::{self, Template};
 use portcullis_gateway::wire::{State, Wire};
-use portcullis_harness::authenticator::Authenticator;
-use portcullis_harness::process::{Running, Target};
-use portcullis_platform::{Clock, Environment, SecretName, SystemClock};
-use portcullis_platform_aws::AwsConnection;
-use portcullis_platform_aws::secrets::{SecretsManager, Source};
+use portcullis_harness::app::App;
+use portcullis_harness::call::Call;
+use portcullis_harness::in_process::PASSWORD;
+use portcullis_harness::person::{Person, unix_now};
+use portcullis_harness::process::Target;
+use portcullis_harness::service::Service;
+use portcullis_platform::Environment;
 use portcullis_platform_embedded::EmbeddedDynamoDb;
-use reqwest::{Client, Method};
-use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-const PASSWORD: &str = "copper lantern drifts upstream";
+const ASHA: &str = "asha@example.com";
 /// After so many requests every process of a function is running.
 const WARM: usize = 6;
 const TABLE_BEGINS: &str = "<!-- measured -->\n";
@@ -39,7 +39,7 @@ mod price {
     /// Of an arm64 function.
     pub(crate) const GIGABYTE_SECOND: f64 = 0.000_013_333_4;
     pub(crate) const MILLION_KEY_CALLS: f64 = 3.00;
-    pub(crate) const MILLION_LETTERS: f64 = 100.00;
+    pub(crate) const MILLION_NOTIFICATIONS: f64 = 100.00;
 }
 
 /// What a client wants, and what is assumed and known of it.
@@ -51,7 +51,7 @@ struct Case {
     asks: &'static [(&'static str, u32)],
     /// Calls of KMS: a data key is made when something is sealed and opened when it is read, and never kept.
     key_calls: u32,
-    letters: u32,
+    notifications: u32,
 }
 
 /// What it took of the table.
@@ -62,133 +62,96 @@ struct Measured {
     writes: f64,
 }
 
+/// The functions, and what is between them and the providers of keys and secrets.
 struct World {
-    _folder: tempfile::TempDir,
-    log: std::path::PathBuf,
-    gateway: Running,
+    app: App,
     keepers: Wire,
-    client: Client,
     people: u32,
-    /// The token of the ticker service.
-    ticker: String,
+    ticker: Service,
+}
+
+/// What a case needs: a new address, somebody who is signed in, a code, an account.
+#[derive(Default)]
+struct Prepared {
+    email: String,
+    person: Option<Person>,
+    code: String,
+    account: String,
+}
+
+impl Prepared {
+    fn person(&self) -> &Person {
+        self.person.as_ref().expect("somebody who is signed in")
+    }
 }
 
 impl World {
     /// A deployment whose table is in the engine behind this URL.
     async fn new(engine: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
         let keepers = Environment::of_process().raw("AWS_ENDPOINT_URL").expect("tests/with-cloud").to_owned();
         let keepers = Wire::to(&keepers, State::Whole).await.unwrap();
         let url = keepers.url();
         let variables =
             [("AWS_ENDPOINT_URL", url.as_str()), ("AWS_ENDPOINT_URL_DYNAMODB", engine), ("RUST_LOG", "info")];
-        let gateway = Running::start_target(Target::Functions, folder.path(), &variables).unwrap();
-        let log = folder.path().join("functions.log");
-        let ticker = ticker_token(folder.path()).await;
-        let world = Self { _folder: folder, log, gateway, keepers, client: Client::new(), people: 0, ticker };
-        world.post("/v1/auth/register", Self::registration("asha@example.com")).await;
-        world
+        let app = App::on(Target::Functions, &variables);
+        let cloud = Cloud::of_folder(app.folder(), &Environment::of_process()).await.unwrap();
+        let tokens = cloud.service_tokens().await.unwrap();
+        let ticker = app.service(tokens["ticker"][0].as_str().unwrap());
+        app.register(ASHA).await.assert_status(201);
+        Self { app, keepers, people: 0, ticker }
     }
 
-    async fn send(&self, method: Method, path: &str, token: Option<&Value>, body: Option<Value>) -> Value {
-        let mut request = self.client.request(method, format!("{}{path}", self.gateway.url));
-        if let Some(token) = token {
-            request = request.bearer_auth(token.as_str().unwrap());
-        }
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let answer = request.send().await.unwrap();
-        assert!(answer.status().is_success(), "{path}: {}", answer.status());
-        answer.json().await.unwrap_or_default()
-    }
-
-    async fn post(&self, path: &str, body: Value) -> Value {
-        self.send(Method::POST, path, None, Some(body)).await
-    }
-
-    async fn link(&self, session: &Value) -> Value {
+    fn link(person: &Person) -> Call {
         let body = json!({"broker": "kite", "user_id_broker": "AB1234", "api_key": "kitekey-9f3c", "api_secret": "s"});
-        let path = "/v1/trading-accounts";
-        self.send(Method::POST, path, Some(&session["access_token"]), Some(body)).await
-    }
-
-    async fn login(&self) -> Value {
-        self.login_of("asha@example.com").await
-    }
-
-    async fn login_of(&self, email: &str) -> Value {
-        let body = json!({"email": email, "password": PASSWORD, "token_delivery": "body"});
-        self.post("/v1/auth/login", body).await
-    }
-
-    fn registration(email: &str) -> Value {
-        json!({"email": email, "password": PASSWORD, "name": "Asha"})
-    }
-
-    /// Somebody whose second factor was proved with the code before the present one.
-    async fn enrolled(&self, email: &str) -> Value {
-        self.post("/v1/auth/register", Self::registration(email)).await;
-        let session = self.login_of(email).await;
-        let access = Some(&session["access_token"]);
-        let enrolment = self.send(Method::POST, "/v1/mfa/totp/setup", access, None).await;
-        let app = Authenticator::scan(enrolment["otpauth_uri"].as_str().unwrap());
-        let now = u64::try_from(SystemClock.now().as_second()).unwrap();
-        let proof = json!({"code": app.code_at(now - 30)});
-        self.send(Method::POST, "/v1/mfa/totp/enable", access, Some(proof)).await;
-        json!({"email": email, "code": app.code_at(now)})
+        person.post("/v1/trading-accounts", body)
     }
 
     /// What has to be there before, made anew each time.
-    async fn prepare(&mut self, name: &str) -> Value {
+    async fn prepare(&mut self, name: &str) -> Prepared {
         self.people += 1;
-        let email = format!("p{}@example.com", self.people);
+        let mut prepared = Prepared { email: format!("p{}@example.com", self.people), ..Prepared::default() };
         match name {
-            "register" => Self::registration(&email),
-            "login with MFA" => self.enrolled(&email).await,
-            "login" | "jwks.json" => Value::Null,
-            "read credentials" => self.link(&self.login().await).await,
-            _ => self.login().await,
+            "register" | "login" | "jwks.json" => {}
+            "login with MFA" => {
+                let app = self.app.person(&prepared.email).await.enable_factor().await;
+                prepared.code = app.code_at(unix_now());
+            }
+            _ => prepared.person = Some(self.app.sign_in(ASHA).await),
         }
+        if name == "read credentials" {
+            let linked = Self::link(prepared.person()).await.assert_status(201);
+            prepared.account = linked.text("account_id").to_owned();
+        }
+        prepared
     }
 
     /// Does it once.
-    async fn perform(&self, name: &str, prepared: &Value) {
-        let token = json!({"refresh_token": prepared["refresh_token"]});
-        let access = Some(&prepared["access_token"]);
-        match name {
-            "register" => drop(self.post("/v1/auth/register", prepared.clone()).await),
-            "login" => drop(self.login().await),
+    async fn perform(&self, name: &str, prepared: &Prepared) {
+        let sign_out = || json!({"refresh_token": prepared.person().refresh_token()});
+        let call = match name {
+            "register" => self.app.register(&prepared.email),
+            "login" => self.app.login(ASHA, PASSWORD),
             "login with MFA" => {
-                let asked = self.login_of(prepared["email"].as_str().unwrap()).await;
-                let body = json!({"session_token": asked["session_token"], "code": prepared["code"]});
-                self.post("/v1/auth/mfa/verify", body).await;
+                let asked = self.app.login(&prepared.email, PASSWORD).await;
+                let body = json!({"session_token": asked["session_token"], "code": prepared.code});
+                self.app.post("/v1/auth/mfa/verify", body)
             }
-            "refresh" => drop(self.post("/v1/auth/refresh", token).await),
-            "logout" => drop(self.post("/v1/auth/logout", token).await),
-            "users/me" => drop(self.send(Method::GET, "/v1/users/me", access, None).await),
-            "auth/status" => drop(self.send(Method::GET, "/v1/auth/status", access, None).await),
-            "link account" => drop(self.link(prepared).await),
-            "read credentials" => {
-                let path = format!(
-                    "/v1/internal/trading-accounts/{}/credentials",
-                    prepared["account_id"].as_str().unwrap()
-                );
-                let request = self.client.post(format!("{}{path}", self.gateway.url));
-                let request = request.header("x-service-token", &self.ticker);
-                let answer = request.json(&json!({"purpose": "market-stream"})).send().await.unwrap();
-                assert!(answer.status().is_success(), "{}", answer.status());
-            }
-            "jwks.json" => {
-                self.send(Method::GET, "/v1/auth/.well-known/jwks.json", None, None).await;
-            }
+            "refresh" => self.app.refresh(prepared.person().refresh_token()),
+            "logout" => self.app.post("/v1/auth/logout", sign_out()),
+            "users/me" => prepared.person().me(),
+            "auth/status" => prepared.person().get("/v1/auth/status"),
+            "link account" => Self::link(prepared.person()),
+            "read credentials" => self.ticker.read_credentials(&prepared.account),
+            "jwks.json" => self.app.get("/v1/auth/.well-known/jwks.json"),
             other => panic!("{other}"),
-        }
+        };
+        let reply = call.await;
+        assert!((200..300).contains(&reply.status), "{reply}");
     }
 
     /// What the last lines of the functions say it took.
     fn last(&self, case: &Case) -> Measured {
-        let text = std::fs::read_to_string(&self.log).unwrap();
+        let text = std::fs::read_to_string(self.app.folder().join("functions.log")).unwrap();
         let mut sum = Measured::default();
         for (service, _) in case.asks {
             let mut lines = text.lines().rev().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -200,15 +163,6 @@ impl World {
         }
         sum
     }
-}
-
-/// The token of the ticker service in a deployment's secret.
-async fn ticker_token(folder: &Path) -> String {
-    let cloud = Cloud::of_folder(folder, &Environment::of_process()).await.unwrap();
-    let source = SecretsManager::new(&AwsConnection::of_process().await, &cloud.secret);
-    let tokens = source.read().await.unwrap().current.versions(SecretName::ServiceTokens, None).unwrap();
-    let tokens: Value = serde_json::from_slice(tokens.current.expose_secret()).unwrap();
-    tokens["ticker"][0].as_str().unwrap().to_owned()
 }
 
 /// The embedded engine behind a port, and where.
@@ -241,12 +195,12 @@ fn dollars(case: &Case, measured: &Measured) -> [f64; 5] {
     let requests = f64::from(u32::try_from(case.asks.len()).unwrap());
     let api = requests * price::MILLION_API_CALLS;
     let keepers = f64::from(case.key_calls) * price::MILLION_KEY_CALLS
-        + f64::from(case.letters) * price::MILLION_LETTERS;
+        + f64::from(case.notifications) * price::MILLION_NOTIFICATIONS;
     [table, lambda, api, keepers, table + lambda + api + keepers]
 }
 
 fn cases() -> [Case; 10] {
-    let case = |name, transacts, asks| Case { name, transacts, asks, key_calls: 0, letters: 0 };
+    let case = |name, transacts, asks| Case { name, transacts, asks, key_calls: 0, notifications: 0 };
     [
         case("register", true, &[("register", 60)]),
         case("login", false, &[("login", 60)]),
@@ -255,9 +209,9 @@ fn cases() -> [Case; 10] {
         case("logout", true, &[("logout", 15)]),
         case("users/me", false, &[("users", 10)]),
         case("auth/status", false, &[("sessions", 10)]),
-        Case { key_calls: 1, letters: 1, ..case("link account", true, &[("trading-accounts", 20)]) },
-        Case { key_calls: 1, ..case("read credentials", false, &[("credentials", 20)]) },
-        case("jwks.json", false, &[("keys", 2)]),
+        Case { key_calls: 1, notifications: 1, ..case("link account", true, &[("trading-accounts", 20)]) },
+        Case { key_calls: 1, ..case("read credentials", false, &[("broker-credentials", 20)]) },
+        case("jwks.json", false, &[("jwks", 2)]),
     ]
 }
 
@@ -272,7 +226,7 @@ async fn what_a_request_costs_is_what_the_page_says() {
          table | Lambda | API | KMS and SES | per million |\n|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for case in &cases() {
-        let needed = u64::from(case.key_calls + case.letters);
+        let needed = u64::from(case.key_calls + case.notifications);
         let mut calls = u64::MAX;
         // A function that is still busy with its last answer is started once more, which is not what is counted here.
         for _ in 0..WARM {

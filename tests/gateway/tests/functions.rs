@@ -9,13 +9,12 @@ use std::time::Duration;
 use portcullis_gateway::template::{self, Template};
 use portcullis_gateway::wire::{State, Wire};
 use portcullis_gateway::{Cloud, Function, notifications_to, token_in};
-use portcullis_harness::process::{Running, Target};
+use portcullis_harness::app::App;
+use portcullis_harness::in_process::PASSWORD;
+use portcullis_harness::process::Target;
 use portcullis_platform::Environment;
-use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::time::timeout;
-
-const PASSWORD: &str = "copper lantern drifts upstream";
 
 fn binaries() -> PathBuf {
     let test = std::env::current_exe().unwrap();
@@ -27,12 +26,12 @@ fn endpoint(name: &str) -> String {
 }
 
 /// A deployment of its own, and functions of it one by one.
-struct World {
+struct Deployment {
     folder: tempfile::TempDir,
     cloud: Cloud,
 }
 
-impl World {
+impl Deployment {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let cloud = Cloud::of_folder(folder.path(), &Environment::of_process()).await.unwrap();
@@ -106,10 +105,10 @@ fn last_line(variables: &[(&str, &str)]) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_secret_table_or_setting_stops_the_start_with_a_line_that_names_it() {
-    let world = World::new().await;
-    let (table, secret) = (world.cloud.table.as_str(), world.cloud.secret.as_str());
-    let key = ("KMS_KEY_ID", world.cloud.key.as_str());
-    let sender = ("MAIL_FROM", world.cloud.sender.as_str());
+    let deployment = Deployment::new().await;
+    let (table, secret) = (deployment.cloud.table.as_str(), deployment.cloud.secret.as_str());
+    let key = ("KMS_KEY_ID", deployment.cloud.key.as_str());
+    let sender = ("MAIL_FROM", deployment.cloud.sender.as_str());
     for (variables, named) in [
         ([("TABLE_NAME", "no-such-table"), ("AWS_SECRET_NAME", secret), key, sender], "no-such-table"),
         ([("TABLE_NAME", table), ("AWS_SECRET_NAME", "no-such-secret"), key, sender], "no-such-secret"),
@@ -129,11 +128,11 @@ async fn a_missing_secret_table_or_setting_stops_the_start_with_a_line_that_name
 
 #[tokio::test(flavor = "multi_thread")]
 async fn secrets_that_are_away_at_the_start_are_503_until_they_are_back() {
-    let world = World::new().await;
-    world.register().await;
+    let deployment = Deployment::new().await;
+    deployment.register().await;
     for state in [State::Cut, State::Silent] {
         let wire = Wire::to(&endpoint("AWS_ENDPOINT_URL"), state).await.unwrap();
-        let function = world.function("login", &[("AWS_ENDPOINT_URL", wire.url())]).await;
+        let function = deployment.function("login", &[("AWS_ENDPOINT_URL", wire.url())]).await;
         assert_unavailable(&login(&function).await);
         wire.set(State::Whole);
         assert_eq!(login(&function).await["statusCode"], 200, "{state:?}");
@@ -144,12 +143,12 @@ async fn secrets_that_are_away_at_the_start_are_503_until_they_are_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_is_away_is_503_inside_the_deadline_and_a_retry_finds_nothing_half_done() {
-    let world = World::new().await;
-    world.register().await;
+    let deployment = Deployment::new().await;
+    deployment.register().await;
     let wire = Wire::to(&endpoint("AWS_ENDPOINT_URL_DYNAMODB"), State::Whole).await.unwrap();
     let variables = [("AWS_ENDPOINT_URL_DYNAMODB", wire.url())];
     let (signs_in, refreshing) =
-        tokio::join!(world.function("login", &variables), world.function("refresh", &variables));
+        tokio::join!(deployment.function("login", &variables), deployment.function("refresh", &variables));
     let session = body(&login(&signs_in).await);
     let token = json!({"refresh_token": session["refresh_token"]});
     for state in [State::Cut, State::Silent] {
@@ -168,16 +167,16 @@ async fn a_table_that_is_away_is_503_inside_the_deadline_and_a_retry_finds_nothi
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_comes_twice_has_one_effect() {
-    let world = World::new().await;
-    let register = world.function("register", &[]).await;
+    let deployment = Deployment::new().await;
+    let register = deployment.function("register", &[]).await;
     let person = json!({"email": "asha@example.com", "password": PASSWORD, "name": "Asha"});
     let key = [("idempotency-key", "form-7")];
     let first = post(&register, "/v1/auth/register", &person, &key).await;
     let again = post(&register, "/v1/auth/register", &person, &key).await;
     assert_eq!((&first["statusCode"], body(&first)), (&json!(201), body(&again)));
 
-    let session = body(&login(&world.function("login", &[]).await).await);
-    let refresh = world.function("refresh", &[]).await;
+    let session = body(&login(&deployment.function("login", &[]).await).await);
+    let refresh = deployment.function("refresh", &[]).await;
     let token = json!({"refresh_token": session["refresh_token"]});
     let first = body(&post(&refresh, "/v1/auth/refresh", &token, &[]).await);
     let again = body(&post(&refresh, "/v1/auth/refresh", &token, &[]).await);
@@ -186,15 +185,15 @@ async fn an_event_that_comes_twice_has_one_effect() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_address_is_the_gateways_and_nothing_a_client_sends() {
-    let world = World::new().await;
-    world.register().await;
+    let deployment = Deployment::new().await;
+    deployment.register().await;
     let lies = [("x-forwarded-for", "6.6.6.6"), ("forwarded", "for=6.6.6.6"), ("host", "a b")];
     let credentials = json!({"email": "asha@example.com", "password": PASSWORD});
-    let function = world.function("login", &[]).await;
+    let function = deployment.function("login", &[]).await;
     let answer = post(&function, "/v1/auth/login", &credentials, &lies).await;
     assert_eq!(answer["statusCode"], 200, "{answer}");
     let token = body(&answer)["access_token"].as_str().unwrap().to_owned();
-    let sessions = world.function("sessions", &[]).await;
+    let sessions = deployment.function("sessions", &[]).await;
     let mut list = event("/v1/sessions", &json!({}), &[("authorization", &format!("Bearer {token}"))]);
     list["requestContext"]["http"]["method"] = "GET".into();
     let list: Value = serde_json::from_slice(&sessions.invoke(&list).await.unwrap()).unwrap();
@@ -225,9 +224,10 @@ fn in_other_forms(path: &str, body: &Value) -> [(&'static str, Value); 3] {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rest_api_a_function_url_and_a_load_balancer_are_served_alike() {
-    let world = World::new().await;
-    world.register().await;
-    let (login, sessions) = (world.function("login", &[]).await, world.function("sessions", &[]).await);
+    let deployment = Deployment::new().await;
+    deployment.register().await;
+    let (login, sessions) =
+        (deployment.function("login", &[]).await, deployment.function("sessions", &[]).await);
     let credentials = json!({"email": "asha@example.com", "password": PASSWORD});
     for (sender, event) in in_other_forms("/v1/auth/login", &credentials) {
         let answer: Value = serde_json::from_slice(&login.invoke(&event).await.unwrap()).unwrap();
@@ -260,8 +260,8 @@ fn a_handler_that_is_no_function_ends_the_start_with_one_line() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_serves_the_routes_of_its_own_row_and_no_others() {
-    let world = World::new().await;
-    let refresh = world.function("refresh", &[]).await;
+    let deployment = Deployment::new().await;
+    let refresh = deployment.function("refresh", &[]).await;
     let credentials = json!({"email": "asha@example.com", "password": PASSWORD});
     let answer = post(&refresh, "/v1/auth/login", &credentials, &[]).await;
     assert_eq!((&answer["statusCode"], &body(&answer)["code"]), (&json!(404), &json!("not_found")));
@@ -269,8 +269,8 @@ async fn a_function_serves_the_routes_of_its_own_row_and_no_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_route_after_decoding_meets_none() {
-    let world = World::new().await;
-    let function = world.function("jwks", &[]).await;
+    let deployment = Deployment::new().await;
+    let function = deployment.function("jwks", &[]).await;
     for path in ["/v1/%2e%2e/healthz", "/v1/../healthz", "//healthz", "/healthz/", "/HEALTHZ", "/\u{fffd}"] {
         let answer = post(&function, path, &json!({}), &[]).await;
         assert_eq!(
@@ -291,32 +291,23 @@ async fn what_is_no_route_after_decoding_meets_none() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_has_ids_and_metrics_and_nothing_that_opens_a_door() {
-    let folder = tempfile::tempdir().unwrap();
-    let gateway = Running::start_target(Target::Functions, folder.path(), &[("RUST_LOG", "info")]).unwrap();
-    let client = Client::new();
-    let post = async |path: &str, body: Value| -> Value {
-        client.post(format!("{}{path}", gateway.url)).json(&body).send().await.unwrap().json().await.unwrap()
-    };
+    let app = App::on(Target::Functions, &[("RUST_LOG", "info")]);
     let email = "asha.hunter2@example.com";
-    post("/v1/auth/register", json!({"email": email, "password": PASSWORD, "name": "Asha"})).await;
-    let credentials = json!({"email": email, "password": PASSWORD, "token_delivery": "body"});
-    let session = post("/v1/auth/login", credentials).await;
-    post("/v1/auth/login", json!({"email": email, "password": "hunter2hunter2"})).await;
-    let token = json!({"refresh_token": session["refresh_token"]});
-    let refreshed = post("/v1/auth/refresh", token.clone()).await;
-    let next = post("/v1/auth/refresh", json!({"refresh_token": refreshed["refresh_token"]})).await;
-    let stolen = post("/v1/auth/refresh", token).await;
-    assert_eq!(stolen["code"], "session_revoked");
-    let me = client.get(format!("{}/v1/users/me?token=hunter2", gateway.url));
-    me.bearer_auth(session["access_token"].as_str().unwrap()).send().await.unwrap();
+    let mut asha = app.person(email).await;
+    let stolen = asha.clone();
+    app.login(email, "hunter2hunter2").await;
+    let refreshed = asha.refresh().await;
+    let next = asha.refresh().await;
+    app.refresh(stolen.refresh_token()).await.assert_problem(401, "session_revoked");
+    stolen.get("/v1/users/me?token=hunter2").await;
 
-    let text = std::fs::read_to_string(folder.path().join("functions.log")).unwrap();
+    let text = std::fs::read_to_string(app.folder().join("functions.log")).unwrap();
     let secrets = [PASSWORD, "hunter2", "BEGIN PRIVATE", "eyJ", "rt_usr", "$argon2"];
     for secret in secrets {
         assert!(!text.contains(secret), "{secret} is in the log");
     }
-    for answer in [&session, &refreshed, &next] {
-        for part in answer["refresh_token"].as_str().unwrap().split('.').skip(3) {
+    for token in [stolen.refresh_token(), refreshed.text("refresh_token"), next.text("refresh_token")] {
+        for part in token.split('.').skip(3) {
             assert!(!text.contains(part));
         }
     }
@@ -344,50 +335,41 @@ async fn the_log_has_ids_and_metrics_and_nothing_that_opens_a_door() {
 /// The rights of the template stand in front of the table here.
 #[tokio::test(flavor = "multi_thread")]
 async fn mail_leads_from_a_registration_to_a_password_that_was_chosen_anew() {
-    let folder = tempfile::tempdir().unwrap();
-    let variables = [("EMAIL_VERIFICATION", "required"), ("ARGON2_MEMORY_KIB", "64")];
-    let gateway = Running::start_target(Target::Functions, folder.path(), &variables).unwrap();
-    let client = Client::new();
+    let app = App::on(Target::Functions, &[("EMAIL_VERIFICATION", "required"), ("ARGON2_MEMORY_KIB", "64")]);
     let address = "asha@functions.example.com";
-    let send = async |path: &str, token: Option<&Value>, body: Value| -> (u16, Value) {
-        let mut request = client.post(format!("{}{path}", gateway.url)).json(&body);
-        if let Some(token) = token {
-            request = request.bearer_auth(token.as_str().unwrap());
-        }
-        let answer = request.send().await.unwrap();
-        (answer.status().as_u16(), answer.json().await.unwrap())
+    let sent = async || notifications_to(&endpoint("AWS_ENDPOINT_URL"), address).await.unwrap();
+    let register = |name: &str, username: &str| {
+        let person = json!({"email": address, "password": PASSWORD, "name": name, "username": username});
+        app.post("/v1/auth/register", person)
     };
-    let letters = async || notifications_to(&endpoint("AWS_ENDPOINT_URL"), address).await.unwrap();
-    let credentials =
-        |password: &str| json!({"email": address, "password": password, "token_delivery": "body"});
-    let person = json!({"email": address, "password": PASSWORD, "name": "Asha", "username": "asha"});
-    let pending = (202, json!({"status": "verification_required"}));
-    assert_eq!(send("/v1/auth/register", None, person.clone()).await, pending);
-    let again = json!({"email": address, "password": PASSWORD, "name": "Mallory", "username": "mallory"});
-    assert_eq!(send("/v1/auth/register", None, again).await, pending);
-    assert_eq!(send("/v1/auth/email/resend", None, json!({"email": address})).await, pending);
-    assert_eq!(send("/v1/auth/login", None, credentials(PASSWORD)).await.1["code"], "email_not_verified");
-    let token = token_in(letters().await.last().unwrap()).unwrap();
-    let (status, user) = send("/v1/auth/email/verify", None, json!({"token": token})).await;
-    assert_eq!((status, &user["email_verified"]), (200, &json!(true)), "{user}");
-    assert_eq!(send("/v1/auth/login", None, credentials("wrong")).await.0, 401);
-    assert_eq!(send("/v1/auth/login", None, credentials(PASSWORD)).await.0, 200);
+    let pending = json!({"status": "verification_required"});
+    assert_eq!(register("Asha", "asha").await.assert_status(202).body, pending);
+    assert_eq!(register("Mallory", "mallory").await.assert_status(202).body, pending);
+    let resend = app.post("/v1/auth/email/resend", json!({"email": address}));
+    assert_eq!(resend.await.assert_status(202).body, pending);
+    assert_eq!(app.login(address, PASSWORD).await["code"], "email_not_verified");
+    let token = token_in(sent().await.last().unwrap()).unwrap();
+    let user = app.post("/v1/auth/email/verify", json!({"token": token})).await.assert_status(200);
+    assert_eq!(user["email_verified"], true, "{user}");
+    app.login(address, "wrong").await.assert_status(401);
+    app.login(address, PASSWORD).await.assert_status(200);
 
     for email in [address, "nobody@functions.example.com"] {
-        let (status, answer) = send("/v1/auth/password/forgot", None, json!({"email": email})).await;
-        assert_eq!((status, &answer["status"]), (202, &json!("mail_sent_if_known")));
+        let forgot = app.post("/v1/auth/password/forgot", json!({"email": email}));
+        assert_eq!(forgot.await.assert_status(202)["status"], "mail_sent_if_known");
     }
-    let token = token_in(letters().await.last().unwrap()).unwrap();
+    let token = token_in(sent().await.last().unwrap()).unwrap();
     let (one, other) = ("marble orchard whispers northward", "velvet harbour counts seventeen");
-    let reset = json!({"token": token, "new_password": one});
-    assert_eq!(send("/v1/auth/password/reset", None, reset.clone()).await.0, 200);
-    assert_eq!(send("/v1/auth/password/reset", None, reset).await.1["code"], "invalid_mail_token");
-    let (status, session) = send("/v1/auth/login", None, credentials(one)).await;
-    assert_eq!(status, 200, "{session}");
-    let change = |current: &str| json!({"current_password": current, "new_password": other});
-    let access = Some(&session["access_token"]);
-    assert_eq!(send("/v1/auth/password/change", access, change("wrong")).await.0, 403);
-    assert_eq!(send("/v1/auth/password/change", access, change(one)).await.0, 200);
-    assert_eq!(send("/v1/auth/login", None, credentials(other)).await.0, 200);
-    assert_eq!(letters().await.len(), 6, "{:?}", letters().await);
+    let reset = app.post("/v1/auth/password/reset", json!({"token": token, "new_password": one}));
+    reset.clone().await.assert_status(200);
+    assert_eq!(reset.await["code"], "invalid_mail_token");
+    let session = app.login(address, one).await.assert_status(200);
+    let change = |current: &str| {
+        app.post("/v1/auth/password/change", json!({"current_password": current, "new_password": other}))
+            .bearer(session.text("access_token"))
+    };
+    change("wrong").await.assert_status(403);
+    change(one).await.assert_status(200);
+    app.login(address, other).await.assert_status(200);
+    assert_eq!(sent().await.len(), 6, "{:?}", sent().await);
 }

@@ -75,7 +75,7 @@ async fn the_version_before_is_accepted_beside_the_current_one() {
     assert!(matches!(error, SourceError::Malformed(..)) && !format!("{error:?}").contains("hunter2"));
 }
 
-fn letter(to: &str) -> Mail {
+fn mail(to: &str) -> Mail {
     Mail { to: to.to_owned(), subject: "Choose a new password", body: "Grüße\n#token=rst_x\n".into() }
 }
 
@@ -90,13 +90,13 @@ async fn a_letter_arrives_from_a_sender_of_ours_and_from_nobody_else() {
     let client = aws_sdk_sesv2::Client::new(connection.config());
     client.create_email_identity().email_identity("auth@post.example.com").send().await.unwrap();
     let mailer = SesMailer::new(&connection, "auth@post.example.com");
-    mailer.send(&letter("asha@post.example.com")).await.unwrap();
-    let [message] = received("asha@post.example.com").await.try_into().expect("one letter");
+    mailer.send(&mail("asha@post.example.com")).await.unwrap();
+    let [message] = received("asha@post.example.com").await.try_into().expect("one message");
     let text = message.to_string();
     assert!(text.contains("auth@post.example.com") && text.contains("#token=rst_x"), "{text}");
 
     let stranger = SesMailer::new(&connection, "stranger@elsewhere.example.com");
-    let refused = stranger.send(&letter("asha@elsewhere.example.com")).await;
+    let refused = stranger.send(&mail("asha@elsewhere.example.com")).await;
     assert!(matches!(refused, Err(MailerError::Refused(_))), "{refused:?}");
     assert_eq!(received("asha@elsewhere.example.com").await.len(), 0);
 }

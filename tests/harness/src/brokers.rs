@@ -4,6 +4,10 @@ use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use serde_json::Value;
+
+use crate::endpoint::{Endpoint, client};
+
 /// What is put into an API key and its secret, so that they can be looked for.
 pub const KITE: (&str, &str, &str) = ("kitekeyofasha9f3c", "kitesecretofasha-hunter2", "AB1234");
 /// The same for Alpaca.
@@ -36,6 +40,28 @@ impl FakeBrokers {
             ("ALPACA_API_URL", self.url.clone()),
             ("ALPACA_PAPER_API_URL", self.url.clone()),
         ]
+    }
+
+    /// Decides how the brokers behave from now on.
+    pub async fn are(&self, state: Value) {
+        Endpoint::at(&self.url).post("/_control", state).await;
+    }
+
+    /// Returns the requests that the brokers have seen.
+    pub async fn log(&self) -> Value {
+        Endpoint::at(&self.url).get("/_log").await.body
+    }
+
+    /// Logs in at Kite, as the owner's browser does, and returns the request token that comes back.
+    ///
+    /// # Panics
+    /// When it is refused.
+    #[expect(clippy::expect_used, reason = "a test that cannot go on says so")]
+    pub async fn log_in(&self, login_url: &str) -> String {
+        let redirect = client().get(login_url).send().await.expect("a response");
+        let location =
+            redirect.headers().get("location").and_then(|to| to.to_str().ok()).expect("a way back");
+        location.rsplit_once("request_token=").expect("a request token").1.to_owned()
     }
 }
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use portcullis_platform::{Mail, Mailer, MailerError};
 use secrecy::ExposeSecret;
 
-/// One letter.
+/// One notification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
     /// The address.
@@ -25,27 +25,27 @@ impl Sent {
     }
 }
 
-/// The letters so far.
+/// The notifications so far.
 #[derive(Debug, Default)]
-pub struct Letters {
+pub struct Notifications {
     sent: Mutex<Vec<Sent>>,
     failing: AtomicBool,
 }
 
-impl Letters {
+impl Notifications {
     /// Takes what was sent since this was last asked.
     pub fn take(&self) -> Vec<Sent> {
         std::mem::take(&mut *self.sent.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Refuses letters, or takes them again.
+    /// Refuses notifications, or takes them again.
     pub fn set_failing(&self, failing: bool) {
         self.failing.store(failing, Ordering::SeqCst);
     }
 }
 
 #[async_trait]
-impl Mailer for Letters {
+impl Mailer for Notifications {
     async fn send(&self, mail: &Mail) -> Result<(), MailerError> {
         if self.failing.load(Ordering::SeqCst) {
             return Err(MailerError::Unavailable("the post is on strike".into()));

@@ -8,7 +8,7 @@ use aws_smithy_types::body::SdkBody;
 use portcullis_platform_embedded::EmbeddedDynamoDb;
 use serde_json::{Value, json};
 
-use crate::in_process::{TABLE, World};
+use crate::in_process::world::{TABLE, World};
 
 impl World {
     /// One operation of DynamoDB, and its answer.

@@ -1,0 +1,17 @@
+//! The operations on an engine in memory, with a clock that is moved by hand, and the people who use them.
+
+mod clock;
+mod enrolled;
+mod key_wrap;
+mod operations;
+mod person;
+mod rows;
+pub mod table;
+mod world;
+
+pub use clock::MovableClock;
+pub use enrolled::{Enrolled, code};
+pub use key_wrap::FaultyKeyWrap;
+pub use operations::{CHEAP_HASHES, operations, operations_on, platform};
+pub use person::{Person, newcomer};
+pub use world::{PASSWORD, TABLE, World, password};

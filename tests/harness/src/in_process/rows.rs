@@ -1,0 +1,54 @@
+//! What stands in the table about a person, and what an administrator does to them.
+
+use aws_smithy_runtime_api::client::http::HttpConnector;
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::body::SdkBody;
+use portcullis_platform::{Clock, SystemEntropy};
+use portcullis_store::{Account, AccountStatus, AuditEvent, AuditKind, Standing, StandingChange};
+
+use crate::in_process::world::{TABLE, World};
+
+impl World {
+    /// All rows that begin with this sort key in a partition, as DynamoDB writes them.
+    ///
+    /// # Panics
+    /// When the engine does not answer.
+    #[expect(clippy::expect_used, reason = "there is no test without it")]
+    pub async fn rows(&self, partition: &str, sort: &str) -> Vec<serde_json::Value> {
+        let body = serde_json::json!({
+            "TableName": TABLE,
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :sk)",
+            "ExpressionAttributeValues": {":pk": {"S": partition}, ":sk": {"S": sort}},
+        });
+        let mut request = HttpRequest::new(SdkBody::from(body.to_string()));
+        request.headers_mut().insert("x-amz-target", "DynamoDB_20120810.Query");
+        let answer = self.engine.call(request).await.expect("an answer");
+        let answer: serde_json::Value =
+            serde_json::from_slice(answer.body().bytes().unwrap_or_default()).expect("JSON");
+        answer.get("Items").and_then(serde_json::Value::as_array).cloned().unwrap_or_default()
+    }
+
+    /// Kinds of the events in somebody's trail, oldest first.
+    pub async fn trail(&self, account: &Account) -> Vec<String> {
+        let rows = self.rows(&format!("USER#{}", account.id), "AUD#").await;
+        let kind = |row: &serde_json::Value| {
+            row.pointer("/kind/S").and_then(|kind| kind.as_str().map(str::to_owned))
+        };
+        rows.iter().filter_map(kind).collect()
+    }
+
+    /// Switches an account off, as an administrator does.
+    ///
+    /// # Panics
+    /// When it is not there.
+    #[expect(clippy::expect_used, reason = "there is no test without it")]
+    pub async fn disable(&self, account: &Account) {
+        let seal = self.identity.audit_seal();
+        let kind = AuditKind::AccountDisabled;
+        let event = AuditEvent::new(kind, account.id, self.clock.now(), &seal, &SystemEntropy);
+        let event = event.expect("randomness");
+        let next = Standing { roles: account.roles.clone(), status: AccountStatus::Disabled };
+        let changed = self.truth.change_standing(account, &next, &event).await;
+        assert_eq!(changed.expect("the engine answers"), StandingChange::Changed);
+    }
+}
