@@ -18,10 +18,6 @@ mod broker_credentials;
 mod broker_sessions;
 mod introspection;
 mod jwks;
-#[cfg(feature = "lambda")]
-pub mod key_rotation;
-#[cfg(feature = "lambda")]
-pub mod lambda;
 mod login;
 mod logout;
 mod mfa;

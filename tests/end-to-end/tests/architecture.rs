@@ -36,7 +36,12 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ),
     (
         "portcullis-functions",
+        &["portcullis-http", "portcullis-identity", "portcullis-vault"],
+    ),
+    (
+        "portcullis-bootstrap",
         &[
+            "portcullis-functions",
             "portcullis-http",
             "portcullis-identity",
             "portcullis-platform",
@@ -77,8 +82,8 @@ const NAMED_BY: &[(&str, &[&str])] = &[
     ("aws-sdk-dynamodb", &["portcullis-store"]),
     ("dynoxide-rs", &["portcullis-platform-embedded"]),
     ("aws-sdk-kms", &["portcullis-platform-aws"]),
-    ("aws-sdk-secretsmanager", &["portcullis-platform-aws", "portcullis-functions"]),
-    ("axum", &["portcullis-http", "portcullis-functions", "portcullis-local"]),
+    ("aws-sdk-secretsmanager", &["portcullis-platform-aws", "portcullis-bootstrap"]),
+    ("axum", &["portcullis-http", "portcullis-functions", "portcullis-bootstrap", "portcullis-local"]),
     ("argon2", &["portcullis-identity"]),
 ];
 

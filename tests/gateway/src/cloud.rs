@@ -7,7 +7,7 @@ use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::Builder;
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
 use aws_smithy_types::timeout::TimeoutConfig;
-use portcullis_functions::key_rotation::{NotRotated, rotated};
+use portcullis_bootstrap::key_rotation::{NotRotated, rotated};
 use portcullis_platform::{Clock, Environment, SecretName, SystemClock, SystemEntropy};
 use portcullis_platform_aws::AwsConnection;
 use portcullis_platform_aws::secrets::{Document, SecretsManager, Source};

@@ -100,7 +100,7 @@ fn the_bootstrap_is_linked_at_level_three() {
     let manifest = std::fs::read_to_string(template::path().with_file_name("../Cargo.toml")).unwrap();
     let (_, profile) = manifest.split_once("[profile.function.package]\n").unwrap();
     let (profile, _) = profile.split_once("\n\n").unwrap();
-    assert!(profile.lines().any(|line| line == "portcullis-functions = { opt-level = 3 }"));
+    assert!(profile.lines().any(|line| line == "portcullis-bootstrap = { opt-level = 3 }"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Starts the log of the function `name`; events that `filter` lets through are written from here on.
-pub(super) fn start(
+pub(crate) fn start(
     name: &str,
     environment: &Environment,
     clock: Arc<dyn Clock>,
@@ -23,6 +23,6 @@ pub(super) fn start(
 }
 
 /// Logs the error and its causes on one line.
-pub(super) fn error(message: &str, error: &dyn std::error::Error) {
+pub(crate) fn error(message: &str, error: &dyn std::error::Error) {
     tracing::error!(error = with_causes(error), "{message}");
 }

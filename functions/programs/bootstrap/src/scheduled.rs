@@ -5,9 +5,9 @@ use portcullis_platform_aws::serve_events;
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::function::{Function, NotReady};
-use super::start::{Ended, started};
-use crate::ScheduledJob;
+use crate::function::{Function, NotReady};
+use crate::start::{Ended, started};
+use portcullis_functions::ScheduledJob;
 
 /// The event of the scheduler; none of its fields is read.
 #[derive(Debug, Deserialize)]
@@ -23,7 +23,7 @@ enum JobError {
 }
 
 /// Does the job as the function `name` at each event, until Lambda ends the process.
-pub(super) async fn serve_schedule(
+pub(crate) async fn serve_schedule(
     name: &str,
     job: ScheduledJob,
     environment: Environment,

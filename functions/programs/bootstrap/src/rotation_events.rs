@@ -6,8 +6,8 @@ use portcullis_platform::{Clock, Environment, SystemClock, SystemEntropy, Variab
 use portcullis_platform_aws::{AwsConnection, NothingMeasured, serve_events};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use super::log;
-use super::start::Ended;
+use crate::log;
+use crate::start::Ended;
 use crate::key_rotation::{Event, Rotation};
 
 const ROTATION_MIN_INTERVAL: Variable = Variable {
@@ -19,7 +19,7 @@ const ROTATION_MIN_INTERVAL: Variable = Variable {
 const YEAR: u64 = 366 * 24 * 60 * 60;
 
 /// Performs the steps of rotations as the function `name` until Lambda ends the process.
-pub(super) async fn serve_rotations(name: &str, environment: Environment) -> Result<(), Ended> {
+pub(crate) async fn serve_rotations(name: &str, environment: Environment) -> Result<(), Ended> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let filter = Targets::new().with_default(LevelFilter::WARN);
     log::start(name, &environment, Arc::clone(&clock), Arc::new(NothingMeasured), filter);

@@ -11,12 +11,12 @@ use portcullis_store::{Meter, StoreError};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use utoipa_axum::router::OpenApiRouter;
 
-use super::function::{Function, NotReady};
-use super::log;
+use crate::function::{Function, NotReady};
+use crate::log;
 
 /// Why a function ended.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Ended {
+pub(crate) enum Ended {
     #[error(transparent)]
     Misconfigured(#[from] Misconfigured),
     #[error(transparent)]
@@ -32,7 +32,7 @@ pub(super) enum Ended {
 }
 
 /// Returns the function with its log started; fails when waiting cannot help.
-pub(super) async fn started(
+pub(crate) async fn started(
     name: &str,
     environment: Environment,
     routes: OpenApiRouter<AppState>,

@@ -5,10 +5,10 @@ use portcullis_platform::Environment;
 use portcullis_platform_aws::serve;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::start::{Ended, started};
+use crate::start::{Ended, started};
 
 /// Serves these routes as the function `name` until Lambda ends the process.
-pub(super) async fn serve_requests(
+pub(crate) async fn serve_requests(
     name: &str,
     routes: OpenApiRouter<AppState>,
     environment: Environment,

@@ -12,5 +12,5 @@ static WIPED: ZeroAlloc<System> = ZeroAlloc(System);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    portcullis_functions::lambda::run().await
+    portcullis_bootstrap::serve().await
 }

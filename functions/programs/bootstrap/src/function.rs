@@ -15,7 +15,7 @@ use portcullis_service::{AwsPlatform, Operations, Platform, Settings};
 use portcullis_vault::Vault;
 use tower::ServiceExt;
 
-use super::log;
+use crate::log;
 
 /// A function between its start and its end.
 #[derive(Debug)]
