@@ -51,15 +51,15 @@ fn input(random: &mut StdRng) -> Input {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "how many hashes is no setting of the product")]
 fn both_crates_compute_the_same() {
-    let hashes = std::env::var("ARGON2_HASHES").map_or(HASHES, |text| text.parse().unwrap());
+    let count = std::env::var("ARGON2_HASHES").map_or(HASHES, |text| text.parse().unwrap());
     let mut random = StdRng::seed_from_u64(9_106);
     // One for the whole run: what a hash leaves behind in its memory would show in the next.
     let mut hasher = hasher();
-    for number in 0..hashes {
+    for number in 0..count {
         let input = input(&mut random);
         assert_eq!(input.accelerated(&mut hasher), input.portable(), "hash {number}: {input:?}");
     }
-    println!("{hashes} hashes by {} and by the portable code", argon2_rust::detected_backend());
+    println!("{count} hashes by {} and by the portable code", argon2_rust::detected_backend());
 }
 
 #[test]

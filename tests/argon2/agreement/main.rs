@@ -3,6 +3,8 @@
 //!
 //! `tests/argon2/run` repeats these tests on every instruction set and under the tools that watch unsafe code.
 
+#![cfg(test)]
+
 mod both;
 mod differential;
 mod libargon2;

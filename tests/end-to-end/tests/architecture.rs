@@ -34,10 +34,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "portcullis-vault",
         ],
     ),
-    (
-        "portcullis-functions",
-        &["portcullis-http", "portcullis-identity", "portcullis-vault"],
-    ),
+    ("portcullis-functions", &["portcullis-http", "portcullis-identity", "portcullis-vault"]),
     (
         "portcullis-bootstrap",
         &[

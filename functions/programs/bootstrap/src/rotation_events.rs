@@ -6,9 +6,9 @@ use portcullis_platform::{Clock, Environment, SystemClock, SystemEntropy, Variab
 use portcullis_platform_aws::{AwsConnection, NothingMeasured, serve_events};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
+use crate::key_rotation::{Event, Rotation};
 use crate::log;
 use crate::start::Ended;
-use crate::key_rotation::{Event, Rotation};
 
 const ROTATION_MIN_INTERVAL: Variable = Variable {
     name: "ROTATION_MIN_INTERVAL",

@@ -117,6 +117,10 @@ fn find_parsed(encoded: &EncodingKey) -> Option<Arc<PrivateKey>> {
 }
 
 /// The signer of a kept key; for any other key, or another algorithm than the key's own, what `aws_lc` makes of it.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the provider has a pointer to a function of this form"
+)]
 fn signer(algorithm: &Algorithm, encoded: &EncodingKey) -> jsonwebtoken::errors::Result<Box<dyn JwtSigner>> {
     match find_parsed(encoded).filter(|key| key.algorithm() == *algorithm) {
         Some(key) => Ok(Box::new(ParsedSigner(key))),

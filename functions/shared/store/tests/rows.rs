@@ -193,21 +193,6 @@ impl Story {
         }
     }
 
-    fn challenge(&self, kind: ChallengeKind, account: &Account, letter: u8) -> Challenge {
-        Challenge {
-            kind,
-            digest: digest(letter),
-            account: account.id,
-            email: account.email.clone(),
-            epoch: account.epoch,
-            methods: words(&["pwd"]),
-            persistent: true,
-            token_in_body: false,
-            device_name: letter.is_multiple_of(2).then(|| "Laptop".to_owned()),
-            expires_at: at(5 * MINUTE),
-        }
-    }
-
     async fn sign_in(&self, account: &Account, seconds: i64, letter: u8, named: bool) -> NewSession {
         let session = self.session(account, seconds, letter, named);
         let step = SignInStep::SignedIn { guesser: Guesser::Stranger, seen_as: vec![letter; 8] };
@@ -227,6 +212,21 @@ impl Story {
     }
 }
 
+fn new_challenge(kind: ChallengeKind, account: &Account, letter: u8) -> Challenge {
+    Challenge {
+        kind,
+        digest: digest(letter),
+        account: account.id,
+        email: account.email.clone(),
+        epoch: account.epoch,
+        methods: words(&["pwd"]),
+        persistent: true,
+        token_in_body: false,
+        device_name: letter.is_multiple_of(2).then(|| "Laptop".to_owned()),
+        expires_at: at(5 * MINUTE),
+    }
+}
+
 fn text_of(row: &BTreeMap<String, AttributeValue>, name: &str) -> String {
     row.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default()
 }
@@ -238,8 +238,7 @@ fn shown(value: &AttributeValue) -> String {
         AttributeValue::N(digits) => format!("N {digits}"),
         AttributeValue::Bool(flag) => format!("BOOL {flag}"),
         AttributeValue::B(bytes) => {
-            let digits: String = bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("B {digits}")
+            format!("B {}", hex::encode(bytes))
         }
         AttributeValue::L(values) => {
             format!("L [{}]", values.iter().map(shown).collect::<Vec<_>>().join(", "))
@@ -295,14 +294,14 @@ async fn accounts_and_passwords() {
     story.cost("change a password");
 
     let asha = story.now(&asha).await;
-    let challenge = story.challenge(ChallengeKind::EmailVerification, &asha, 11);
+    let challenge = new_challenge(ChallengeKind::EmailVerification, &asha, 11);
     story.begin_challenge(&challenge, AuditKind::VerificationRequested).await;
     story.cost("begin a challenge");
     let event = story.event(AuditKind::EmailVerified, asha.id, 40);
     assert_eq!(story.store.confirm_address(&challenge, &asha, &event).await.unwrap(), Finished::Done);
     story.cost("confirm an address");
 
-    let challenge = story.challenge(ChallengeKind::PasswordReset, &asha, 12);
+    let challenge = new_challenge(ChallengeKind::PasswordReset, &asha, 12);
     story.begin_challenge(&challenge, AuditKind::PasswordResetRequested).await;
     story.meter.take();
     let event = story.event(AuditKind::PasswordReset, asha.id, 50);
@@ -311,7 +310,7 @@ async fn accounts_and_passwords() {
     story.cost("reset a password");
 
     let asha = story.now(&asha).await;
-    let challenge = story.challenge(ChallengeKind::PasswordRotation, &asha, 13);
+    let challenge = new_challenge(ChallengeKind::PasswordRotation, &asha, 13);
     story.begin_challenge(&challenge, AuditKind::PasswordExpired).await;
     story.meter.take();
     let session = story.session(&asha, 60, 4, false);
@@ -493,7 +492,7 @@ async fn factors() {
     assert_eq!(story.store.switch_factor(&asha, &next, &event).await.unwrap(), FactorSwap::Swapped);
     story.cost("switch a factor on");
 
-    let challenge = story.challenge(ChallengeKind::Mfa, &asha, 14);
+    let challenge = new_challenge(ChallengeKind::Mfa, &asha, 14);
     story.begin_challenge(&challenge, AuditKind::MfaRequired).await;
     story.meter.take();
     let session = story.session(&asha, 30, 5, false);
@@ -510,10 +509,10 @@ async fn factors() {
     assert_eq!(signed_in, FactorSignIn::ChallengeSpent);
     story.cost("sign in twice");
 
-    let challenge = story.challenge(ChallengeKind::Mfa, &asha, 16);
+    let challenge = new_challenge(ChallengeKind::Mfa, &asha, 16);
     story.begin_challenge(&challenge, AuditKind::MfaRequired).await;
     story.meter.take();
-    let continued = story.challenge(ChallengeKind::PasswordRotation, &asha, 17);
+    let continued = new_challenge(ChallengeKind::PasswordRotation, &asha, 17);
     let event = story.event(AuditKind::PasswordExpired, asha.id, 40);
     let next = Factor {
         version: 3,
