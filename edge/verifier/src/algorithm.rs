@@ -14,7 +14,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// Every algorithm.
+    /// Every algorithm a token may be signed with (RFC 7518 section 3.1, RFC 8037 section 3.1).
     pub const ALL: [Self; 3] = [Self::Rs256, Self::Es256, Self::EdDSA];
 
     /// The algorithm of this `alg` value. Names are case-sensitive (RFC 7515 section 4.1.1).
