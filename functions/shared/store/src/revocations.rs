@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::account::{Account, read_account};
+use crate::account::Account;
 use crate::backoff::Rounds;
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::expression::{Condition, Update};
 use crate::id::SessionId;
-use crate::item::{Attributes, ItemReader, number, text};
+use crate::item::{Attributes, number, text};
 use crate::keys;
 use crate::revocation_entry::{RevocationEntry, SLACK};
 use crate::transaction::{Refused, Transaction};
@@ -57,8 +57,8 @@ impl Store {
     }
 
     /// Commits what [`Transaction::raise_epoch`] begins. The profile row decides the race: where another writer raised the
-    /// session epoch meanwhile, the transaction is made anew for the account as that row says it is now, so that the
-    /// feed names the epoch that really began.
+    /// session epoch meanwhile, the transaction is made anew for the account as it is after a pause, so that the feed
+    /// names the epoch that really began.
     pub(crate) async fn commit_raise<'a>(
         &'a self,
         account: &Account,
@@ -70,14 +70,15 @@ impl Store {
         loop {
             match make(&account).commit(operation).await? {
                 Ok(()) => return Ok(Ok(())),
-                Err(Refused { by: Raise::AccountChanged, row }) if !row.is_empty() => {
-                    account = read_account(&mut ItemReader::new("account", row))?;
-                }
+                Err(Refused { by: Raise::AccountChanged, row }) if !row.is_empty() => {}
                 Err(refused) => return Ok(Err(refused.by)),
             }
             if !rounds.again().await {
                 return Err(StoreError::contended(operation));
             }
+            // Not the row that was in the way: it is as old as the pause by now.
+            let Some(now) = self.account(account.id).await? else { return Ok(Err(Raise::AccountChanged)) };
+            account = now;
         }
     }
 }

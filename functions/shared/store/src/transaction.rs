@@ -172,15 +172,18 @@ impl<'a, R> Transaction<'a, R> {
                 let cause = "an action without a condition failed for one".into();
                 return Err(StoreError::Refused { operation, cause });
             }
-            // Another event took the number of ours in its chain. The chain is read anew, and ours queues up behind;
-            // unless what stands there is ours, written by an attempt whose response was lost.
+            // Another event took the number of ours in its chain. The pause comes before the chain is read anew, and not
+            // after: in a busy chain, an end that was read before a pause is never the end any more.
+            let may_go_on = rounds.again().await;
+            // Ours queues up behind what stands there now; unless that is ours, written by an attempt whose response was
+            // lost.
             for (end, event) in ends.iter_mut().zip(&events) {
                 *end = store.chain_end(&event.chain()).await?;
             }
             if ends.iter().zip(&events).all(|(end, event)| end.is(event)) {
                 return Ok(Ok(()));
             }
-            if !rounds.again().await {
+            if !may_go_on {
                 return Err(StoreError::contended(operation));
             }
         }

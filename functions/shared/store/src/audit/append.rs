@@ -122,15 +122,16 @@ impl Store {
                 tokio::try_join!(record, self.bring_up(link.head, OPERATION))?.0
             };
             let Err(in_the_way) = put else { return Ok(Ok(())) };
-            // Another event took the number, and says where the chain ends now; or this one did, in an attempt whose
-            // response was lost.
-            end = ChainEnd::after(in_the_way)?;
-            if end.is(event) {
+            // Another event took the number; or this one did, in an attempt whose response was lost.
+            if ChainEnd::after(in_the_way)?.is(event) {
                 return Ok(Ok(()));
             }
             if !rounds.again().await {
                 return Err(StoreError::contended(OPERATION));
             }
+            // Read behind the pause: what was in the way before it is not the end of a busy chain any more, and an event
+            // that went on from there would be overtaken once for each record it is behind.
+            end = Box::pin(self.chain_end(&event.chain())).await?;
         }
     }
 
