@@ -1,4 +1,4 @@
-//! `/v1/admin`: accounts of others, for whoever has the role `admin`. `identity::administration` decides.
+//! `/v1/admin`: the accounts of all people, for callers with the role `admin`. `identity::administration` decides.
 
 use std::str::FromStr;
 
@@ -29,13 +29,13 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(audit))
 }
 
-/// What an account may be told to be.
+/// The status that an administrator can set.
 #[derive(Debug, Clone, Copy, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Status {
-    /// It may be used.
+    /// The account may be used.
     Active,
-    /// It may not.
+    /// The account may not be used.
     Disabled,
 }
 
@@ -48,44 +48,44 @@ impl From<Status> for AccountStatus {
     }
 }
 
-/// An account to be made.
+/// An account to be created.
 #[derive(Debug, Deserialize, ToSchema)]
 struct CreateRequest {
-    /// Address to sign in with.
+    /// The e-mail address to sign in with.
     #[schema(value_type = String)]
     email: Email,
     /// The first password.
     #[schema(value_type = String, format = Password)]
     password: Password,
-    /// What the person is called.
+    /// The person's name.
     #[schema(value_type = String)]
     name: PersonName,
-    /// Second name to sign in with.
+    /// A username to sign in with, beside the e-mail address.
     #[schema(value_type = Option<String>)]
     username: Option<Username>,
-    /// Telephone number.
+    /// The telephone number.
     #[schema(value_type = Option<String>)]
     phone: Option<PhoneNumber>,
-    /// Names of roles in the policy; `user` when left out.
+    /// The names of roles in the policy; `user` when absent.
     roles: Option<Vec<String>>,
-    /// `active` when left out.
+    /// The status; `active` when absent.
     status: Option<Status>,
 }
 
-/// What changes; what is not named stays.
+/// The changes to an account. Members that are absent stay as they are.
 #[derive(Debug, Deserialize, ToSchema)]
 struct ChangeRequest {
-    /// All the roles the account shall have. They count from its next refresh on.
+    /// All roles of the account, which replace the present ones. Tokens contain them from the next refresh on.
     roles: Option<Vec<String>>,
-    /// Switching an account off ends its sessions at once.
+    /// The new status. Disabling an account ends its sessions at once.
     status: Option<Status>,
 }
 
-/// The account whose trail is wanted: `?user_id=`.
+/// The account to search the audit trail of: `?user_id=`.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Subject {
-    /// Of this account alone.
+    /// The id of an account: only its events are returned.
     #[serde(default, with = "As::<NoneAsEmptyString>")]
     #[param(value_type = Option<String>)]
     user_id: Option<SubjectId>,
@@ -103,6 +103,7 @@ impl FromStr for SubjectId {
     }
 }
 
+/// Returns an account as administrators see it; fails when the store does.
 async fn shown(state: &AppState, account: Account) -> Result<Json<User>, Problem> {
     let last_login = state.identity.last_login(&account).await?;
     Ok(Json(User::of(state, account, last_login)))
@@ -110,7 +111,7 @@ async fn shown(state: &AppState, account: Account) -> Result<Json<User>, Problem
 
 /// List accounts
 ///
-/// Newest first. The list may be a moment behind: it is read from an index.
+/// Returns one page of the accounts, newest first. They are read from an index, which may be a moment behind.
 #[utoipa::path(
     get, path = "/v1/admin/users", tag = "admin", security(("access_token" = [])), params(Page),
     responses(
@@ -131,7 +132,9 @@ async fn list(
     }))
 }
 
-/// Make an account
+/// Create an account
+///
+/// Returns the account.
 #[utoipa::path(
     post, path = "/v1/admin/users", tag = "admin", security(("access_token" = [])), request_body = CreateRequest,
     responses(
@@ -159,6 +162,8 @@ async fn create(
 }
 
 /// Read an account
+///
+/// Returns the account, and when its owner last signed in.
 #[utoipa::path(
     get, path = "/v1/admin/users/{id}", tag = "admin", security(("access_token" = [])),
     params(("id" = String, Path, description = "id of the account")),
@@ -178,7 +183,7 @@ async fn show(
 
 /// Change an account's roles or status
 ///
-/// The last administrator can neither lose the role nor be switched off.
+/// Returns the account. The last active administrator can neither lose the role nor be disabled.
 #[utoipa::path(
     patch, path = "/v1/admin/users/{id}", tag = "admin", security(("access_token" = [])),
     request_body = ChangeRequest, params(("id" = String, Path, description = "id of the account")),
@@ -200,7 +205,9 @@ async fn change(
     shown(&state, account).await
 }
 
-/// Forget failed tries to sign in
+/// Lift the lockout of an account
+///
+/// Resets its counters of failed sign-in attempts.
 #[utoipa::path(
     post, path = "/v1/admin/users/{id}/unlock", tag = "admin", security(("access_token" = [])),
     params(("id" = String, Path, description = "id of the account")),
@@ -220,9 +227,9 @@ async fn unlock(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Take the second factor away
+/// Remove the second factor of an account
 ///
-/// For an owner who lost it: the next sign-in asks for the password alone.
+/// For an owner who lost it: the next sign-in requires the password alone.
 #[utoipa::path(
     post, path = "/v1/admin/users/{id}/reset-mfa", tag = "admin", security(("access_token" = [])),
     params(("id" = String, Path, description = "id of the account")),
@@ -243,6 +250,8 @@ async fn reset_mfa(
 }
 
 /// End every session of an account
+///
+/// Their tokens are revoked.
 #[utoipa::path(
     post, path = "/v1/admin/users/{id}/revoke-sessions", tag = "admin", security(("access_token" = [])),
     params(("id" = String, Path, description = "id of the account")),
@@ -264,8 +273,9 @@ async fn revoke_sessions(
 
 /// Search the audit trail
 ///
-/// Newest first, of everybody or of one account. Without `user_id` it is read from an index, which may be a moment
-/// behind. A page may be shorter than `limit`, or empty, and still not be the last: only `next_cursor` says so.
+/// Returns one page of events, newest first, of all accounts or of one. Without `user_id` they are read from an index, which
+/// may be a moment behind. A page may be shorter than `limit`, or empty, and still not be the last: only a `next_cursor` of
+/// `null` marks the last page.
 #[utoipa::path(
     get, path = "/v1/admin/audit", tag = "admin", security(("access_token" = [])),
     params(Subject, AuditQuery, Page),

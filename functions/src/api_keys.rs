@@ -1,4 +1,4 @@
-//! `/v1/api-keys`: keys for programs. Only a person with a session manages them; `identity::api_keys` decides.
+//! `/v1/api-keys`: keys for programs. Only a signed-in person can manage them; `identity::api_keys` decides.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -20,39 +20,39 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(rotate)).routes(routes!(remove))
 }
 
-/// A key somebody wants.
+/// An API key to be created.
 #[derive(Debug, Deserialize, ToSchema)]
 struct CreateRequest {
-    /// What it is called: 1 to 100 characters.
+    /// The name of the key: 1 to 100 characters.
     #[schema(value_type = String, example = "nightly rebalancing")]
     name: ApiKeyName,
-    /// What it may do at most, as `resource:action`; all that the owner may do now, when left out. Keys, factors,
-    /// passwords and sessions are never for a key.
+    /// The scopes of the key, as `resource:action`; when absent, all of the owner's present permissions. No scope allows a key
+    /// to manage API keys, second factors, passwords or sessions.
     #[schema(example = json!(["portfolio:read"]))]
     scopes: Option<Vec<String>>,
-    /// RFC 3339: when it ends; never, when left out.
+    /// When the key expires (RFC 3339); when absent, it does not.
     #[schema(value_type = Option<String>, example = "2027-06-30T00:00:00Z")]
     expires_at: Option<Timestamp>,
 }
 
-/// A key, without what is secret about it.
+/// An API key, without its clear text.
 #[derive(Debug, Serialize, ToSchema)]
 struct ApiKeyItem {
-    /// Opaque id.
+    /// The id of the key, opaque.
     #[schema(example = "key_0199f3c2a6e47d0c8f21b7e5d4a39c10")]
     key_id: String,
-    /// What it is called.
+    /// The name of the key.
     name: String,
-    /// What the clear key begins with.
+    /// The first characters of the clear text, by which its owner recognises it.
     #[schema(example = "pk_0199f3c2a6e47d0c8f21b7e5d4a39c10")]
     prefix: String,
-    /// What it may do at most.
+    /// The scopes of the key, as `resource:action`.
     scopes: Vec<String>,
-    /// RFC 3339, UTC.
+    /// When the key was created (RFC 3339, UTC).
     created_at: String,
-    /// RFC 3339, UTC; null if it does not end.
+    /// When the key expires (RFC 3339, UTC); `null` if it does not.
     expires_at: Option<String>,
-    /// RFC 3339, UTC, give or take a minute; null before its first use.
+    /// When the key was last used (RFC 3339, UTC), within a minute; `null` before its first use.
     last_used_at: Option<String>,
 }
 
@@ -70,12 +70,12 @@ impl From<ApiKey> for ApiKeyItem {
     }
 }
 
-/// A key with its clear text.
+/// An API key with its clear text.
 #[derive(Debug, Serialize, ToSchema)]
 struct IssuedResponse {
-    /// The clear key, to be sent as `X-API-Key`. It is never shown again.
+    /// The clear text of the key, to be sent as `X-API-Key`. No other response contains it.
     api_key: String,
-    /// The rest.
+    /// The key's other members.
     #[serde(flatten)]
     key: ApiKeyItem,
 }
@@ -88,7 +88,7 @@ impl From<IssuedApiKey> for IssuedResponse {
 
 /// List the own API keys
 ///
-/// Newest first.
+/// Returns one page of the keys, newest first, without their clear text.
 #[utoipa::path(
     get, path = "/v1/api-keys", tag = "api-keys", security(("access_token" = [])), params(Page),
     responses(
@@ -108,10 +108,10 @@ async fn list(
     }))
 }
 
-/// Make an API key
+/// Create an API key
 ///
-/// The clear key is in this answer and in no other. With an `Idempotency-Key` the same request may be sent again within
-/// 24 hours and gets the same key.
+/// Returns the key with its clear text, which no later response contains. A request with an `Idempotency-Key` can be sent
+/// again within 24 hours and gets the same key.
 #[utoipa::path(
     post, path = "/v1/api-keys", tag = "api-keys", security(("access_token" = [])), request_body = CreateRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
@@ -137,9 +137,9 @@ async fn create(
     Ok((StatusCode::CREATED, Json(issued.into())))
 }
 
-/// Give an API key another secret
+/// Rotate an API key
 ///
-/// The old clear key is worth nothing from then on; name, scopes and end stay.
+/// Returns the key with a new clear text; name, scopes and expiry stay. The old clear text is refused from then on.
 #[utoipa::path(
     post, path = "/v1/api-keys/{id}/rotate", tag = "api-keys", security(("access_token" = [])),
     params(("id" = String, Path, description = "id of the key")),
@@ -158,6 +158,8 @@ async fn rotate(
 }
 
 /// Delete an API key
+///
+/// The key is refused from then on.
 #[utoipa::path(
     delete, path = "/v1/api-keys/{id}", tag = "api-keys", security(("access_token" = [])),
     params(("id" = String, Path, description = "id of the key")),

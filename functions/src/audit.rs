@@ -1,4 +1,4 @@
-//! `GET /v1/audit`: what happened to a person's own account.
+//! `GET /v1/audit`: the audit trail of a person's own account.
 
 use axum::extract::State;
 use portcullis_http::responses::{Unauthorized, Unprocessable};
@@ -15,7 +15,8 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 
 /// List the own audit trail
 ///
-/// Newest first. A page may be shorter than `limit`, or empty, and still not be the last: only `next_cursor` says so.
+/// Returns one page of events, newest first. A page may be shorter than `limit`, or empty, and still not be the last: only a
+/// `next_cursor` of `null` marks the last page.
 #[utoipa::path(
     get, path = "/v1/audit", tag = "audit", security(("access_token" = [])), params(AuditQuery, Page),
     responses(

@@ -14,15 +14,15 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(check)).routes(routes!(permissions))
 }
 
-/// Something the caller may want to do.
+/// The permission to check.
 #[derive(Debug, Deserialize, ToSchema)]
 struct CheckRequest {
-    /// `resource:action`; or give both halves.
+    /// The permission as `resource:action`; either this, or both `resource` and `action`.
     #[schema(example = "portfolio:read")]
     permission: Option<String>,
-    /// What is acted on, in place of `permission`.
+    /// The resource, in place of `permission`.
     resource: Option<String>,
-    /// What is done to it.
+    /// The action on the resource, in place of `permission`.
     action: Option<String>,
 }
 
@@ -44,31 +44,31 @@ impl CheckRequest {
     }
 }
 
-/// Whether the caller may do it.
+/// The decision about a permission.
 #[derive(Debug, Serialize, ToSchema)]
 struct CheckResponse {
-    /// Whether the caller may do it.
+    /// Whether the caller has the permission.
     allowed: bool,
-    /// Why: `granted`, `not_granted_by_roles`, `outside_scopes` or `never_with_api_key`.
+    /// The reason of the decision: `granted`, `not_granted_by_roles`, `outside_scopes` or `never_with_api_key`.
     reason: DecisionWord,
 }
 
-/// All that the caller may do.
+/// The caller's roles, permissions and services.
 #[derive(Debug, Serialize, ToSchema)]
 struct PermissionsResponse {
-    /// The account.
+    /// The id of the account.
     user_id: String,
-    /// Its roles as they are now.
+    /// The account's roles as they are now.
     roles: Vec<String>,
-    /// What they permit, as `resource:action`; for a program only what is within its key's scopes.
+    /// The permissions of those roles, as `resource:action`; for an API key, only those within its scopes.
     permissions: Vec<String>,
-    /// The services they open; `*` stands for all.
+    /// The services that those roles may use; `*` stands for all.
     services: Vec<String>,
 }
 
-/// Ask whether the caller may do something
+/// Check a permission of the caller
 ///
-/// Decided by the roles as they are now, which may be newer than the token's.
+/// Returns the decision, made with the roles as they are now, which may be newer than those in the token.
 #[utoipa::path(
     post, path = "/v1/authz/check", tag = "authz", security(("access_token" = []), ("api_key" = [])),
     request_body = CheckRequest,
@@ -86,7 +86,9 @@ async fn check(
     Ok(Json(CheckResponse { allowed: decision.is_allowed(), reason: Word(decision) }))
 }
 
-/// Read what the caller may do
+/// List the permissions of the caller
+///
+/// Returns them for the roles as they are now, which may be newer than those in the token.
 #[utoipa::path(
     get, path = "/v1/authz/permissions", tag = "authz", security(("access_token" = []), ("api_key" = [])),
     responses((status = 200, body = PermissionsResponse), Unauthorized),

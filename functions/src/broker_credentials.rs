@@ -1,5 +1,5 @@
-//! `/v1/internal/trading-accounts/{id}/credentials`: what services are given. A function of its own, because no other
-//! gives broker credentials away.
+//! `/v1/internal/trading-accounts/{id}/credentials`: the release of broker credentials to services. A function of its own,
+//! because no other one returns them.
 
 use axum::extract::State;
 use portcullis_http::responses::{
@@ -18,15 +18,16 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(read_credentials))
 }
 
-/// Why a service asks.
+/// The reason for which a service reads credentials.
 #[derive(Debug, Deserialize, ToSchema)]
-struct ReadBody {
-    /// One word for the owner's audit trail: 1 to 64 of `a-z 0-9 . _ : -`.
+#[schema(as = ReadBody)]
+struct ReadRequest {
+    /// The purpose, one word for the owner's audit trail: 1 to 64 of `a-z 0-9 . _ : -`.
     #[schema(value_type = String, example = "market-stream")]
     purpose: Purpose,
 }
 
-/// A secret that this one answer shows.
+/// A secret that this response contains, and no other.
 #[derive(Debug)]
 struct Shown(SecretString);
 
@@ -36,29 +37,30 @@ impl Serialize for Shown {
     }
 }
 
-/// An account's credentials.
+/// The credentials of a trading account.
 #[derive(Debug, Serialize, ToSchema)]
-struct CredentialsAnswer {
-    /// The account.
+#[schema(as = CredentialsAnswer)]
+struct CredentialsResponse {
+    /// The id of the trading account.
     account_id: String,
     /// The broker's name.
     broker: String,
-    /// What the broker calls the owner.
+    /// The owner's user id at the broker.
     user_id_broker: String,
-    /// The key.
+    /// The API key.
     #[schema(value_type = String)]
     api_key: Shown,
-    /// The secret; absent for a service that may read sessions alone.
+    /// The API secret; absent for a service that may read sessions alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     api_secret: Option<Shown>,
-    /// The token of the broker's session, if there is one.
+    /// The access token of the session at the broker; absent without a session.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     access_token: Option<Shown>,
 }
 
-impl From<ReleasedCredentials> for CredentialsAnswer {
+impl From<ReleasedCredentials> for CredentialsResponse {
     fn from(released: ReleasedCredentials) -> Self {
         Self {
             account_id: released.id.to_string(),
@@ -73,14 +75,15 @@ impl From<ReleasedCredentials> for CredentialsAnswer {
 
 /// Read a trading account's credentials
 ///
-/// For services whose entry in `SERVICES` says so. Each call is in the owner's audit trail with service, purpose and
-/// request.
+/// Returns the credentials that the service may read: the long-lived ones, or the session alone. For services with such a
+/// right in `SERVICES`. The owner's audit trail records each request, with the service, its purpose and the request id,
+/// before the response is sent.
 #[utoipa::path(
     post, path = "/v1/internal/trading-accounts/{id}/credentials", tag = "internal",
     security(("service_token" = [])), params(("id" = String, Path, description = "id of the account")),
-    request_body = ReadBody,
+    request_body = ReadRequest,
     responses(
-        (status = 200, body = CredentialsAnswer),
+        (status = 200, body = CredentialsResponse),
         Unauthorized, Forbidden, NotFound, Conflict, Unprocessable, TooManyRequests, Unavailable,
     ),
 )]
@@ -89,8 +92,8 @@ async fn read_credentials(
     ServiceCaller(service): ServiceCaller,
     client: Client,
     PathId(id): PathId<TradingAccountId>,
-    Json(body): Json<ReadBody>,
-) -> Result<Json<CredentialsAnswer>, Problem> {
+    Json(body): Json<ReadRequest>,
+) -> Result<Json<CredentialsResponse>, Problem> {
     let origin = client.into();
     let reading = Box::pin(state.vault.read_credentials(&service, id, &body.purpose, &origin));
     Ok(Json(reading.await?.into()))

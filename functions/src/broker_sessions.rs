@@ -1,5 +1,5 @@
-//! What asks brokers on the owner's behalf: verifying, the session of the day, and the kill switch. A function of its
-//! own, because it opens seals and the one that links accounts cannot.
+//! Requests to brokers on the owner's behalf: verifying credentials, opening a session, and the kill switch. A function of
+//! its own, because its role may decrypt credentials, and that of the function that links accounts may not.
 
 use axum::extract::State;
 use portcullis_http::responses::{
@@ -25,22 +25,24 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(unfreeze))
 }
 
-/// What the broker said.
+/// The outcome of a verification at the broker.
 #[derive(Debug, Serialize, ToSchema)]
-struct VerificationAnswer {
-    /// `pending`, `active`, `expired` or `rejected`.
+#[schema(as = VerificationAnswer)]
+struct VerificationResponse {
+    /// The account's status after it: `pending`, `active`, `expired` or `rejected`.
     status: TradingAccountStatusWord,
-    /// RFC 3339, UTC.
+    /// When the broker responded (RFC 3339, UTC).
     checked_at: String,
-    /// What a person can do; absent if all is well.
+    /// Advice for the owner; absent where the broker accepts the credentials.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// Where the owner logs in at the broker, if that is what is missing. It names the API key, as the broker wants it.
+    /// The broker's login page, where the owner has to log in; absent otherwise. It contains the API key, as the broker
+    /// requires.
     #[serde(skip_serializing_if = "Option::is_none")]
     login_url: Option<String>,
 }
 
-impl From<Verification> for VerificationAnswer {
+impl From<Verification> for VerificationResponse {
     fn from(said: Verification) -> Self {
         Self {
             status: Word(said.status),
@@ -51,26 +53,28 @@ impl From<Verification> for VerificationAnswer {
     }
 }
 
-/// What the broker handed over when its owner logged in.
+/// The result of the owner's login at the broker.
 #[derive(Debug, Deserialize, ToSchema)]
-struct SessionBody {
-    /// The `request_token` of the address the broker led back to.
+#[schema(as = SessionBody)]
+struct SessionRequest {
+    /// The `request_token` in the query of the address to which the broker redirected the owner.
     #[schema(value_type = String)]
     request_token: BrokerToken,
 }
 
-/// The password or a code, not both.
+/// A confirmation by the account's owner: the password or a code, not both.
 #[derive(Debug, Deserialize, ToSchema)]
-struct StepUpBody {
+#[schema(as = StepUpBody)]
+struct StepUpRequest {
     /// The account's password.
     #[schema(value_type = Option<String>)]
     password: Option<Password>,
-    /// A code of the second factor.
+    /// Six digits of the authenticator app, or a backup code.
     #[schema(value_type = Option<String>)]
     code: Option<PresentedCode>,
 }
 
-impl StepUpBody {
+impl StepUpRequest {
     fn proof(self) -> Result<StepUp, Problem> {
         match (self.password, self.code) {
             (Some(password), None) => Ok(StepUp::Password(password)),
@@ -80,42 +84,44 @@ impl StepUpBody {
     }
 }
 
-/// That no credentials are read.
+/// The status after a freeze.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum FreezeStatus {
-    /// Every reading is refused.
+    /// No credentials are released.
     Frozen,
 }
 
-/// What a freeze did.
+/// The outcome of a freeze.
 #[derive(Debug, Serialize, ToSchema)]
-struct FreezeAnswer {
-    /// `frozen`.
+#[schema(as = FreezeAnswer)]
+struct FreezeResponse {
+    /// Always `frozen`: services may not read credentials.
     status: FreezeStatus,
-    /// RFC 3339, UTC: since when no credentials are read.
+    /// Since when no credentials are released (RFC 3339, UTC).
     frozen_at: String,
-    /// What became of the sessions at brokers.
-    accounts: Vec<FrozenAccountAnswer>,
+    /// How the session at the broker ended, for each trading account.
+    accounts: Vec<FrozenAccountResponse>,
 }
 
-/// What became of one account's session.
+/// How one trading account's session at its broker ended.
 #[derive(Debug, Serialize, ToSchema)]
-struct FrozenAccountAnswer {
-    /// The account.
+#[schema(as = FrozenAccountAnswer)]
+struct FrozenAccountResponse {
+    /// The id of the trading account.
     account_id: String,
     /// The broker's name.
     broker: String,
-    /// `none`, `ended`, or `unconfirmed` where the broker did not answer.
+    /// `none` where there was no session, `ended` where the broker ended it, `unconfirmed` where it did not confirm the end.
     session: SessionEndWord,
-    /// What a person can do about a session that is `unconfirmed`.
+    /// Advice about a session that is `unconfirmed`; absent otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
 
-impl From<Frozen> for FreezeAnswer {
+impl From<Frozen> for FreezeResponse {
     fn from(frozen: Frozen) -> Self {
-        let accounts = frozen.accounts.into_iter().map(|account| FrozenAccountAnswer {
+        let accounts = frozen.accounts.into_iter().map(|account| FrozenAccountResponse {
             account_id: account.id.to_string(),
             broker: account.broker,
             session: Word(account.session),
@@ -125,29 +131,30 @@ impl From<Frozen> for FreezeAnswer {
     }
 }
 
-/// That credentials are read again.
+/// The status after a freeze is lifted.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum UnfreezeStatus {
-    /// Readings are allowed.
+    /// Services may read credentials.
     Active,
 }
 
-/// That credentials may be read again.
+/// The outcome of lifting a freeze.
 #[derive(Debug, Serialize, ToSchema)]
-struct UnfreezeAnswer {
-    /// `active`.
+#[schema(as = UnfreezeAnswer)]
+struct UnfreezeResponse {
+    /// Always `active`: services may read credentials.
     status: UnfreezeStatus,
 }
 
-/// Ask the broker whether it accepts the credentials
+/// Verify a trading account's credentials at the broker
 ///
-/// A broker that does not answer changes nothing; `reason` says so.
+/// Returns the account's status after it. A broker that does not respond leaves the status as it is, and `reason` says so.
 #[utoipa::path(
     post, path = "/v1/trading-accounts/{id}/verify", tag = "trading-accounts", security(("access_token" = [])),
     params(("id" = String, Path, description = "id of the account")),
     responses(
-        (status = 200, body = VerificationAnswer),
+        (status = 200, body = VerificationResponse),
         Unauthorized, Forbidden, NotFound, Conflict, Unavailable,
     ),
 )]
@@ -156,19 +163,20 @@ async fn verify(
     SignedInCaller(caller): SignedInCaller,
     client: Client,
     PathId(id): PathId<TradingAccountId>,
-) -> Result<Json<VerificationAnswer>, Problem> {
+) -> Result<Json<VerificationResponse>, Problem> {
     let origin = client.into();
     Ok(Json(Box::pin(state.vault.verify(&caller, id, &origin)).await?.into()))
 }
 
-/// Begin the broker's session of the day
+/// Start a session at the broker
 ///
-/// For Kite: the owner logs in there, and the `request_token` that comes back is traded for a session, which is sealed.
+/// For Kite: the owner logs in at `login_url`, and the `request_token` of that login is exchanged for a session, which is
+/// stored encrypted. Returns the account's status after it.
 #[utoipa::path(
     post, path = "/v1/trading-accounts/{id}/session", tag = "trading-accounts", security(("access_token" = [])),
-    params(("id" = String, Path, description = "id of the account")), request_body = SessionBody,
+    params(("id" = String, Path, description = "id of the account")), request_body = SessionRequest,
     responses(
-        (status = 200, body = VerificationAnswer),
+        (status = 200, body = VerificationResponse),
         Unauthorized, Forbidden, NotFound, Conflict, Unprocessable, Unavailable,
     ),
 )]
@@ -177,21 +185,21 @@ async fn begin_session(
     SignedInCaller(caller): SignedInCaller,
     client: Client,
     PathId(id): PathId<TradingAccountId>,
-    Json(body): Json<SessionBody>,
-) -> Result<Json<VerificationAnswer>, Problem> {
+    Json(body): Json<SessionRequest>,
+) -> Result<Json<VerificationResponse>, Problem> {
     let origin = client.into();
     let begun = Box::pin(state.vault.begin_session(&caller, id, &body.request_token, &origin)).await?;
     Ok(Json(begun.into()))
 }
 
-/// Stop every reading of the own credentials
+/// Freeze the own broker credentials
 ///
-/// At once, for every service; then the sessions at brokers are ended where the broker allows it.
+/// No service can read them any more, at once; then the sessions at brokers are ended. Returns how each of them ended.
 #[utoipa::path(
     post, path = "/v1/trading-accounts/freeze", tag = "trading-accounts", security(("access_token" = [])),
-    request_body = StepUpBody,
+    request_body = StepUpRequest,
     responses(
-        (status = 200, body = FreezeAnswer),
+        (status = 200, body = FreezeResponse),
         Unauthorized, Forbidden, Conflict, Unprocessable, TooManyRequests, Unavailable,
     ),
 )]
@@ -199,20 +207,20 @@ async fn freeze(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
     client: Client,
-    Json(body): Json<StepUpBody>,
-) -> Result<Json<FreezeAnswer>, Problem> {
+    Json(body): Json<StepUpRequest>,
+) -> Result<Json<FreezeResponse>, Problem> {
     let origin = client.into();
     Ok(Json(Box::pin(state.vault.freeze(&caller, &body.proof()?, &origin)).await?.into()))
 }
 
-/// Allow reading of the own credentials again
+/// Lift the freeze of the own broker credentials
 ///
-/// With a second factor it takes a code.
+/// Services can read them again. An account with a second factor needs a `code`; its password is not enough.
 #[utoipa::path(
     post, path = "/v1/trading-accounts/unfreeze", tag = "trading-accounts", security(("access_token" = [])),
-    request_body = StepUpBody,
+    request_body = StepUpRequest,
     responses(
-        (status = 200, body = UnfreezeAnswer),
+        (status = 200, body = UnfreezeResponse),
         Unauthorized, Forbidden, Conflict, Unprocessable, TooManyRequests, Unavailable,
     ),
 )]
@@ -220,9 +228,9 @@ async fn unfreeze(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
     client: Client,
-    Json(body): Json<StepUpBody>,
-) -> Result<Json<UnfreezeAnswer>, Problem> {
+    Json(body): Json<StepUpRequest>,
+) -> Result<Json<UnfreezeResponse>, Problem> {
     let origin = client.into();
     Box::pin(state.vault.unfreeze(&caller, &body.proof()?, &origin)).await?;
-    Ok(Json(UnfreezeAnswer { status: UnfreezeStatus::Active }))
+    Ok(Json(UnfreezeResponse { status: UnfreezeStatus::Active }))
 }

@@ -1,4 +1,4 @@
-//! `/v1/internal`: what services of the platform ask with a token of their own.
+//! `/v1/internal`: verification of API keys and the feed of revocations, for services with a token of their own.
 
 mod revocations;
 
@@ -17,29 +17,29 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(verify_api_key)).routes(routes!(revocations::revocations))
 }
 
-/// A key somebody showed to a service.
+/// An API key that a client sent to a service.
 #[derive(Debug, Deserialize, ToSchema)]
 struct VerifyRequest {
-    /// The clear key.
+    /// The API key, as the client sent it.
     #[schema(value_type = String)]
     api_key: SecretString,
 }
 
-/// Whose key it is and what it may do. Of a key that is not valid nothing else is told.
+/// The owner and the rights of an API key. For a key that is not valid every member but `active` is absent.
 #[derive(Debug, Default, Serialize, ToSchema)]
 struct VerifyResponse {
     /// Whether the key is valid now.
     active: bool,
-    /// The owner.
+    /// The id of the account that the key belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<String>,
     /// The owner's roles as they are now.
     #[serde(skip_serializing_if = "Option::is_none")]
     roles: Option<Vec<String>>,
-    /// What the key may do at most; what the roles do not permit it may not do either.
+    /// The scopes of the key. It may only do what both its scopes and the owner's roles permit.
     #[serde(skip_serializing_if = "Option::is_none")]
     scopes: Option<Vec<String>>,
-    /// RFC 3339, UTC; absent if it does not end.
+    /// When the key expires (RFC 3339, UTC); absent if it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<String>,
 }
@@ -58,7 +58,7 @@ impl From<KeyHolder> for VerifyResponse {
 
 /// Verify an API key
 ///
-/// For services with the right `api-key:verify`.
+/// Returns the owner and the rights of the key, or `active: false`. For services with the right `api-key:verify`.
 #[utoipa::path(
     post, path = "/v1/internal/api-keys/verify", tag = "internal", security(("service_token" = [])),
     request_body = VerifyRequest,

@@ -1,4 +1,4 @@
-//! What the world needs to verify access tokens: the JWK set and the issuer's metadata.
+//! What verifiers of access tokens need: the JWK set and the issuer's metadata.
 
 use axum::extract::State;
 use axum::http::HeaderName;
@@ -7,7 +7,8 @@ use portcullis_http::AppState;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// A key that is to sign next is published this long before it does, and so much later a cache has it.
+/// How long a client may cache the keys. The next signing key is published at least this long before it signs, so every
+/// cache has it by then.
 const CACHE: (HeaderName, &str) = (CACHE_CONTROL, "public, max-age=300");
 
 /// The function's routes.
@@ -16,6 +17,8 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 }
 
 /// Public keys (RFC 7517)
+///
+/// Returns the JWK set that access tokens are verified with.
 #[utoipa::path(
     get, path = "/v1/auth/.well-known/jwks.json", tag = "keys",
     responses((status = 200, content_type = "application/jwk-set+json", body = serde_json::Value)),
@@ -25,6 +28,8 @@ async fn jwks(State(state): State<AppState>) -> ([(HeaderName, &'static str); 2]
 }
 
 /// Issuer metadata (RFC 8414)
+///
+/// Returns the issuer's name, its endpoints and its algorithms.
 #[utoipa::path(
     get, path = "/.well-known/openid-configuration", tag = "keys",
     responses((status = 200, content_type = "application/json", body = serde_json::Value)),

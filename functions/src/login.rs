@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::HeaderMap;
 use portcullis_http::responses::{Forbidden, TooManyRequests, Unauthorized, Unavailable, Unprocessable};
-use portcullis_http::{AppState, Client, Json, Problem, SessionAnswer, TokenDelivery};
+use portcullis_http::{AppState, Client, Json, Problem, SessionResponse, TokenDelivery};
 use portcullis_identity::{
     DeviceName, Email, Login, LoginAttempt, LoginName, MfaChallenge, Password, Username,
 };
@@ -18,51 +18,51 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(login))
 }
 
-/// Who says who they are.
+/// The credentials to sign in with.
 #[derive(Debug, Deserialize, ToSchema)]
 struct LoginRequest {
-    /// The address; or give `username`.
+    /// The e-mail address; either this or `username` is required.
     #[schema(value_type = Option<String>, example = "asha@example.com")]
     email: Option<Email>,
-    /// The username, in place of the address.
+    /// The username, in place of the e-mail address.
     #[schema(value_type = Option<String>)]
     username: Option<Username>,
     /// The password.
     #[schema(value_type = String, format = Password, example = "copper lantern drifts upstream")]
     password: Password,
-    /// Whether a browser keeps the session when it is closed.
+    /// Whether the browser keeps the session after it is closed.
     #[serde(default)]
     persist_session: bool,
-    /// What the person calls the device.
+    /// A name for the device, shown in the list of sessions.
     #[schema(value_type = Option<String>)]
     device_name: Option<DeviceName>,
-    /// What an earlier sign-in from this device was answered with, of a program; browsers have a cookie for it.
+    /// The `device_token` of an earlier sign-in from this device, for programs; browsers have a cookie for it.
     #[schema(value_type = Option<String>)]
     device_token: Option<SecretString>,
-    /// `cookie` for browsers, `body` for programs.
+    /// How the refresh token is returned: `cookie` for browsers, `body` for programs.
     #[serde(default)]
     token_delivery: TokenDelivery,
 }
 
-/// What a right password leads to.
+/// The response to a correct password: a session, or the request for a code.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 enum LoginResponse {
     /// A session.
-    Authenticated(Box<SessionAnswer>),
-    /// The question for a code.
+    Authenticated(Box<SessionResponse>),
+    /// The request for a code of the second factor.
     MfaRequired(MfaRequired),
 }
 
-/// That a sign-in is not finished.
+/// The status of a sign-in that is not finished.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum LoginStatus {
-    /// A code of the second factor is needed.
+    /// A code of the second factor is required.
     MfaRequired,
 }
 
-/// A kind of code.
+/// The kind of a second factor's code.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum MfaMethod {
@@ -72,16 +72,16 @@ enum MfaMethod {
     BackupCode,
 }
 
-/// The question for a code, to be answered at `/v1/auth/mfa/verify`.
+/// The request for a code of the second factor, to be sent to `/v1/auth/mfa/verify`.
 #[derive(Debug, Serialize, ToSchema)]
 struct MfaRequired {
     /// Always `mfa_required`.
     status: LoginStatus,
-    /// What to send with the code; good for one sign-in.
+    /// The token to send with the code; valid for one sign-in.
     session_token: String,
-    /// Which codes will do.
+    /// The kinds of codes that are accepted.
     methods: [MfaMethod; 2],
-    /// How long there is time, in seconds.
+    /// How long the token is valid, in seconds.
     expires_in: u64,
 }
 
@@ -98,10 +98,10 @@ impl MfaRequired {
 
 /// Sign in
 ///
-/// Unknown address, wrong password and disabled account are answered alike. After five failures in a row each further
-/// one doubles the time nothing is tried, from a second to a quarter of an hour; devices of the owner are counted apart
-/// from strangers. Where the account has a second factor, the answer is not yet a session but asks for a code. A
-/// password that is too old is answered with `password_expired` and a `session_token` for its rotation.
+/// Returns a session, or the request for a code where the account has a second factor. The error is the same for an unknown
+/// address, a wrong password and a disabled account. After five failed attempts in a row each further one doubles the
+/// lockout, from one second to 15 minutes; attempts from the owner's known devices are counted apart from all others. An
+/// expired password gets the error `password_expired`, with a `session_token` for `/v1/auth/password/rotate`.
 #[utoipa::path(
     post, path = "/v1/auth/login", tag = "auth", request_body = LoginRequest,
     responses(
@@ -129,7 +129,7 @@ async fn login(
     let origin = client.with_device(body.device_token).into();
     match state.identity.sign_in(attempt, &origin).await? {
         Login::SignedIn(session) => {
-            let (headers, Json(answer)) = SessionAnswer::of(&state, *session)?;
+            let (headers, Json(answer)) = SessionResponse::of(&state, *session)?;
             Ok((headers, Json(LoginResponse::Authenticated(Box::new(answer)))))
         }
         Login::MfaRequired(challenge) => {

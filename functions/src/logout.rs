@@ -19,18 +19,18 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(logout))
 }
 
-/// What ends.
+/// The sessions to end.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 struct LogoutRequest {
-    /// Every session of the person, not only this one.
+    /// Whether to end every session of the account, not only this one.
     #[serde(default)]
     all_devices: bool,
-    /// The refresh token of a program; a browser sends its cookie.
+    /// The refresh token, for programs; browsers send a cookie.
     #[schema(value_type = Option<String>)]
     refresh_token: Option<SecretString>,
 }
 
-/// That there is no session any more.
+/// The status after a sign-out.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum LogoutStatus {
@@ -38,7 +38,7 @@ enum LogoutStatus {
     LoggedOut,
 }
 
-/// That it ended.
+/// The outcome of a sign-out.
 #[derive(Debug, Serialize, ToSchema)]
 struct LogoutResponse {
     /// Always `logged_out`.
@@ -47,7 +47,7 @@ struct LogoutResponse {
 
 /// Sign out
 ///
-/// Takes a refresh token or an access token. Signing out twice is fine.
+/// Ends this session, or all of the account's. Takes a refresh token or an access token; signing out twice is no error.
 #[utoipa::path(
     post, path = "/v1/auth/logout", tag = "auth", request_body = Option<LogoutRequest>,
     security(("refresh_cookie" = []), ("access_token" = []), ()),
@@ -75,7 +75,7 @@ async fn logout(
         (None, None, None) => return Err(Code::AuthenticationRequired.into()),
     };
     match ended {
-        // A cookie of no session of ours is as signed out as can be; all that is left is to forget it.
+        // A cookie that belongs to no session is signed out already; all that is left is to clear it.
         Err(Error::InvalidRefreshToken) if body.refresh_token.is_none() => {}
         ended => ended?,
     }

@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use portcullis_http::responses::{
     Conflict, Forbidden, TooManyRequests, Unauthorized, Unavailable, Unprocessable,
 };
-use portcullis_http::{AppState, Client, Json, OptionalJson, Problem, SessionAnswer, SignedInCaller};
+use portcullis_http::{AppState, Client, Json, OptionalJson, Problem, SessionResponse, SignedInCaller};
 use portcullis_identity::{MfaConfirmation, MfaSignIn, Password, PresentedCode, TotpEnrolment};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -24,24 +24,24 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(renew_backup_codes))
 }
 
-/// The second half of a sign-in.
+/// The code that completes a sign-in.
 #[derive(Debug, Deserialize, ToSchema)]
 struct VerifyRequest {
-    /// What the login was answered with.
+    /// The `session_token` of the response to the sign-in.
     #[schema(value_type = String)]
     session_token: SecretString,
     /// Six digits of the authenticator app, or a backup code.
     #[schema(value_type = String, example = "050471")]
     code: PresentedCode,
-    /// What an earlier sign-in from this device was answered with, of a program.
+    /// The `device_token` of an earlier sign-in from this device, for programs; browsers have a cookie for it.
     #[schema(value_type = Option<String>)]
     device_token: Option<SecretString>,
 }
 
-/// What a new factor wants of whoever has one.
+/// The confirmation that replaces a second factor.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 struct SetUpRequest {
-    /// A code of the present factor; needed if there is one.
+    /// A code of the present second factor; required if there is one.
     #[schema(value_type = Option<String>, example = "050471")]
     code: Option<PresentedCode>,
 }
@@ -49,11 +49,11 @@ struct SetUpRequest {
 /// A secret for an authenticator app.
 #[derive(Debug, Serialize, ToSchema)]
 struct SetUpResponse {
-    /// Base32, to be typed.
+    /// The secret in Base32, to be typed into the app.
     secret: String,
-    /// To be opened on the phone itself.
+    /// The secret as an `otpauth:` URI, to be opened on the phone.
     otpauth_uri: String,
-    /// A `data:image/png` URI for an `<img>`, to be photographed.
+    /// The `otpauth:` URI as a QR code, to be scanned: a `data:image/png` URI for an `<img>`.
     qr_code_uri: String,
 }
 
@@ -67,7 +67,7 @@ impl SetUpResponse {
     }
 }
 
-/// The proof that the app has the secret.
+/// The proof that the authenticator app has the secret.
 #[derive(Debug, Deserialize, ToSchema)]
 struct EnableRequest {
     /// Six digits of the authenticator app.
@@ -75,10 +75,10 @@ struct EnableRequest {
     code: PresentedCode,
 }
 
-/// Codes for the day the phone is gone.
+/// Backup codes, for a lost authenticator app.
 #[derive(Debug, Serialize, ToSchema)]
 struct BackupCodesResponse {
-    /// Ten, each good for one use. They are never shown again.
+    /// Ten codes, each for one use. No other response contains them.
     #[schema(example = json!(["mzxw6-ytboi"]))]
     backup_codes: Vec<String>,
 }
@@ -89,7 +89,7 @@ impl BackupCodesResponse {
     }
 }
 
-/// The proofs that a change to the factor wants.
+/// The confirmation of a change to the second factor: password and code.
 #[derive(Debug, Deserialize, ToSchema)]
 struct ConfirmRequest {
     /// The account's password.
@@ -106,20 +106,21 @@ impl From<ConfirmRequest> for MfaConfirmation {
     }
 }
 
-/// That there is no second factor any more.
+/// The outcome of disabling the second factor.
 #[derive(Debug, Serialize, ToSchema)]
 struct DisableResponse {
     /// Always `false`.
     mfa_enabled: bool,
 }
 
-/// Finish a sign-in with a code
+/// Complete a sign-in with a code
 ///
-/// A code is good once. Wrong ones are counted by account, whichever sign-in they were sent to.
+/// Returns the session. A code works once. Failed attempts are counted for the account, whichever sign-in they belong to,
+/// and lead to a lockout.
 #[utoipa::path(
     post, path = "/v1/auth/mfa/verify", tag = "auth", request_body = VerifyRequest,
     responses(
-        (status = 200, body = SessionAnswer, headers(("Set-Cookie" = String, description = "the refresh token"))),
+        (status = 200, body = SessionResponse, headers(("Set-Cookie" = String, description = "the refresh token"))),
         Unauthorized, Forbidden, TooManyRequests, Unavailable,
     ),
 )]
@@ -127,16 +128,17 @@ async fn verify(
     State(state): State<AppState>,
     client: Client,
     Json(body): Json<VerifyRequest>,
-) -> Result<(HeaderMap, Json<SessionAnswer>), Problem> {
+) -> Result<(HeaderMap, Json<SessionResponse>), Problem> {
     let sign_in = MfaSignIn { session_token: body.session_token, code: body.code };
     let origin = client.with_device(body.device_token).into();
     let session = state.identity.sign_in_with_code(&sign_in, &origin).await?;
-    SessionAnswer::of(&state, session)
+    SessionResponse::of(&state, session)
 }
 
-/// Get a secret for an authenticator app
+/// Create a secret for an authenticator app
 ///
-/// Nothing is asked for until a code of it was shown to `enable`, within 15 minutes.
+/// Returns the secret. The second factor takes effect once a code of the app is sent to `/v1/mfa/totp/enable`, within 15
+/// minutes.
 #[utoipa::path(
     post, path = "/v1/mfa/totp/setup", tag = "mfa", security(("access_token" = [])),
     request_body(content = Option<SetUpRequest>),
@@ -155,7 +157,9 @@ async fn set_up(
     Ok(Json(SetUpResponse::of(&enrolment)))
 }
 
-/// Ask for a code at every sign-in from now on
+/// Enable the second factor
+///
+/// Every sign-in requires a code from then on. Returns the backup codes.
 #[utoipa::path(
     post, path = "/v1/mfa/totp/enable", tag = "mfa", security(("access_token" = [])), request_body = EnableRequest,
     responses(
@@ -173,7 +177,9 @@ async fn enable(
     Ok(Json(BackupCodesResponse::of(&codes)))
 }
 
-/// Ask for no code any more
+/// Disable the second factor
+///
+/// Sign-in requires the password alone from then on.
 #[utoipa::path(
     post, path = "/v1/mfa/totp/disable", tag = "mfa", security(("access_token" = [])), request_body = ConfirmRequest,
     responses(
@@ -191,9 +197,9 @@ async fn disable(
     Ok(Json(DisableResponse { mfa_enabled: false }))
 }
 
-/// Get new backup codes
+/// Replace the backup codes
 ///
-/// The old ones are worth nothing from then on.
+/// Returns new ones; the old ones are refused from then on.
 #[utoipa::path(
     post, path = "/v1/mfa/backup-codes", tag = "mfa", security(("access_token" = [])), request_body = ConfirmRequest,
     responses(

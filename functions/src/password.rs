@@ -1,10 +1,10 @@
-//! `/v1/auth/password/…`: changing a password, choosing a forgotten one anew, and replacing one that is too old.
+//! `/v1/auth/password/…`: changing a password, resetting a forgotten one, and replacing an expired one.
 //! `identity::recovery` and `identity::rotation` decide.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use portcullis_http::responses::{Forbidden, TooManyRequests, Unauthorized, Unavailable, Unprocessable};
-use portcullis_http::{AppState, Client, Json, Problem, SessionAnswer, SignedInCaller, device_headers};
+use portcullis_http::{AppState, Client, Json, Problem, SessionResponse, SignedInCaller, device_headers};
 use portcullis_identity::{Email, Error, Password};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -21,73 +21,74 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(reset))
 }
 
-/// A password for another.
+/// The present and the new password.
 #[derive(Debug, Deserialize, ToSchema)]
 struct ChangeRequest {
-    /// The password as it is.
+    /// The present password.
     #[schema(value_type = String, format = Password)]
     current_password: Password,
-    /// 12 to 256 characters that are hard to guess.
+    /// The new password: 12 to 256 characters, hard to predict.
     #[schema(value_type = String, format = Password, example = "marble orchard whispers northward")]
     new_password: Password,
 }
 
-/// Another password for one that is too old.
+/// The new password in place of an expired one.
 #[derive(Debug, Deserialize, ToSchema)]
 struct RotateRequest {
-    /// What the sign-in was answered with.
+    /// The `session_token` of the error `password_expired`.
     #[schema(value_type = String)]
     session_token: SecretString,
-    /// 12 to 256 characters that are hard to guess.
+    /// The new password: 12 to 256 characters, hard to predict.
     #[schema(value_type = String, format = Password, example = "marble orchard whispers northward")]
     new_password: Password,
 }
 
-/// Whose password is forgotten.
+/// The account with the forgotten password.
 #[derive(Debug, Deserialize, ToSchema)]
 struct ForgotRequest {
-    /// The address.
+    /// The e-mail address of the account.
     #[schema(value_type = String, example = "asha@example.com")]
     email: Email,
 }
 
-/// Another password for one that is forgotten.
+/// The new password in place of a forgotten one.
 #[derive(Debug, Deserialize, ToSchema)]
 struct ResetRequest {
-    /// The token of the mail.
+    /// The token in the link of the mail.
     #[schema(value_type = String)]
     token: SecretString,
-    /// 12 to 256 characters that are hard to guess.
+    /// The new password: 12 to 256 characters, hard to predict.
     #[schema(value_type = String, format = Password, example = "marble orchard whispers northward")]
     new_password: Password,
 }
 
-/// What became of a request about a password.
+/// The status of a request about a password.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum PasswordStatus {
-    /// There is another password.
+    /// The password was changed.
     PasswordChanged,
-    /// A link is on its way, if the address has an account.
+    /// A mail with a link is sent if the address has an account.
     MailSentIfKnown,
 }
 
-/// What became of it.
+/// The outcome of a request about a password.
 #[derive(Debug, Serialize, ToSchema)]
-struct StatusAnswer {
-    /// `password_changed`, or `mail_sent_if_known` whether or not it was.
+#[schema(as = StatusAnswer)]
+struct PasswordResponse {
+    /// `password_changed`, or `mail_sent_if_known`, which does not reveal whether the address has an account.
     status: PasswordStatus,
 }
 
-const CHANGED: Json<StatusAnswer> = Json(StatusAnswer { status: PasswordStatus::PasswordChanged });
+const CHANGED: Json<PasswordResponse> = Json(PasswordResponse { status: PasswordStatus::PasswordChanged });
 
 /// Change the own password
 ///
-/// Every other session ends.
+/// Every other session of the account ends.
 #[utoipa::path(
     post, path = "/v1/auth/password/change", tag = "auth", security(("access_token" = [])), request_body = ChangeRequest,
     responses(
-        (status = 200, body = StatusAnswer),
+        (status = 200, body = PasswordResponse),
         Unauthorized, Forbidden, Unprocessable, TooManyRequests, Unavailable,
     ),
 )]
@@ -96,19 +97,19 @@ async fn change(
     SignedInCaller(caller): SignedInCaller,
     client: Client,
     Json(body): Json<ChangeRequest>,
-) -> Result<Json<StatusAnswer>, Problem> {
+) -> Result<Json<PasswordResponse>, Problem> {
     let (current, new) = (&body.current_password, &body.new_password);
     state.identity.change_password(&caller, current, new, &client.into()).await.map_err(refused)?;
     Ok(CHANGED)
 }
 
-/// Replace a password that is too old, and finish the sign-in
+/// Replace an expired password and complete the sign-in
 ///
-/// Every other session ends.
+/// Returns the session; every other session of the account ends.
 #[utoipa::path(
     post, path = "/v1/auth/password/rotate", tag = "auth", request_body = RotateRequest,
     responses(
-        (status = 200, body = SessionAnswer, headers(("Set-Cookie" = String, description = "the refresh token"))),
+        (status = 200, body = SessionResponse, headers(("Set-Cookie" = String, description = "the refresh token"))),
         Unauthorized, Unprocessable, Unavailable,
     ),
 )]
@@ -116,19 +117,19 @@ async fn rotate(
     State(state): State<AppState>,
     client: Client,
     Json(body): Json<RotateRequest>,
-) -> Result<(HeaderMap, Json<SessionAnswer>), Problem> {
+) -> Result<(HeaderMap, Json<SessionResponse>), Problem> {
     let new = &body.new_password;
     let rotated = state.identity.rotate_password(&body.session_token, new, &client.into()).await;
-    SessionAnswer::of(&state, rotated.map_err(refused)?)
+    SessionResponse::of(&state, rotated.map_err(refused)?)
 }
 
-/// Ask for a link to choose another password
+/// Request a link to reset a forgotten password
 ///
-/// Answered alike, and after the same time, whether or not the address has an account.
+/// The response is the same, and takes the same time, whether or not the address has an account.
 #[utoipa::path(
     post, path = "/v1/auth/password/forgot", tag = "auth", request_body = ForgotRequest,
     responses(
-        (status = 202, body = StatusAnswer),
+        (status = 202, body = PasswordResponse),
         Unprocessable, TooManyRequests, Unavailable,
     ),
 )]
@@ -136,19 +137,19 @@ async fn forgot(
     State(state): State<AppState>,
     client: Client,
     Json(body): Json<ForgotRequest>,
-) -> Result<(StatusCode, Json<StatusAnswer>), Problem> {
+) -> Result<(StatusCode, Json<PasswordResponse>), Problem> {
     state.identity.forgot_password(&body.email, &client.into()).await?;
-    Ok((StatusCode::ACCEPTED, Json(StatusAnswer { status: PasswordStatus::MailSentIfKnown })))
+    Ok((StatusCode::ACCEPTED, Json(PasswordResponse { status: PasswordStatus::MailSentIfKnown })))
 }
 
-/// Choose another password with the link of a mail
+/// Reset a forgotten password
 ///
-/// The link works once, for 30 minutes. Every session ends; the next sign-in asks for a code where there is a second
-/// factor.
+/// Takes the token in the link of the mail, which works once, for 30 minutes. Every session of the account ends; the next
+/// sign-in requires a code where there is a second factor.
 #[utoipa::path(
     post, path = "/v1/auth/password/reset", tag = "auth", request_body = ResetRequest,
     responses(
-        (status = 200, body = StatusAnswer, headers(("Set-Cookie" = String, description = "makes the device known"))),
+        (status = 200, body = PasswordResponse, headers(("Set-Cookie" = String, description = "the token that makes this a known device"))),
         Unauthorized, Unprocessable, Unavailable,
     ),
 )]
@@ -156,13 +157,13 @@ async fn reset(
     State(state): State<AppState>,
     client: Client,
     Json(body): Json<ResetRequest>,
-) -> Result<(HeaderMap, Json<StatusAnswer>), Problem> {
+) -> Result<(HeaderMap, Json<PasswordResponse>), Problem> {
     let new = &body.new_password;
     let device = state.identity.reset_password(&body.token, new, &client.into()).await.map_err(refused)?;
     Ok((device_headers(&state, &device)?, CHANGED))
 }
 
-/// What is called `password` elsewhere is the new one here.
+/// Returns the problem for an error. The member with the weak password is `new_password` here, and `password` elsewhere.
 fn refused(error: Error) -> Problem {
     match error {
         Error::WeakPassword(advice) => Problem::weak_password("/new_password", advice),

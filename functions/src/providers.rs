@@ -1,4 +1,4 @@
-//! `/v1/providers`: how brokers and other providers are, and what services and administrators say of them.
+//! `/v1/providers`: the health of brokers and other providers, the outcomes that services report, and administrators' marks.
 
 use std::time::Duration;
 
@@ -15,9 +15,9 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// Names in a chain at most.
+/// How many names a chain may have.
 const LONGEST_CHAIN: usize = 10;
-/// No call of a provider is awaited for longer.
+/// The longest response time that can be reported.
 const LONGEST_RESPONSE_MS: u64 = 600_000;
 
 /// The function's routes.
@@ -30,29 +30,30 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(mark, unmark))
 }
 
-/// How a provider is.
+/// The health of a provider.
 #[derive(Debug, Serialize, ToSchema)]
-struct HealthAnswer {
+#[schema(as = HealthAnswer)]
+struct HealthResponse {
     /// The provider's name.
     #[schema(example = "kite")]
     name: String,
     /// `healthy`, `degraded` or `unhealthy`.
     status: HealthStatusWord,
-    /// RFC 3339, UTC: when the last call to it ended; null if there was none in the last quarter of an hour.
+    /// When the last call to the provider ended (RFC 3339, UTC); `null` if there was none in the last 15 minutes.
     last_check: Option<String>,
-    /// Mean response time in milliseconds.
+    /// The mean response time in milliseconds over the last 15 minutes; `null` if none is known.
     response_time_ms: Option<u64>,
-    /// Calls that failed since the last one that did not.
+    /// The number of failed calls since the last successful one.
     consecutive_failures: u64,
-    /// RFC 3339, UTC: until when the status is what a person said; absent if it is what is counted.
+    /// When the administrator's mark that sets the status expires (RFC 3339, UTC); absent without such a mark.
     #[serde(skip_serializing_if = "Option::is_none")]
     marked_until: Option<String>,
-    /// Why a person said so.
+    /// The administrator's reason for the mark; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     mark_reason: Option<String>,
 }
 
-impl From<Health> for HealthAnswer {
+impl From<Health> for HealthResponse {
     fn from(health: Health) -> Self {
         let (marked_until, mark_reason) =
             health.mark.map_or((None, None), |mark| (Some(rfc3339(mark.expires_at)), mark.reason));
@@ -68,55 +69,60 @@ impl From<Health> for HealthAnswer {
     }
 }
 
-/// All providers.
+/// The health of all providers.
 #[derive(Debug, Serialize, ToSchema)]
-struct ProvidersAnswer {
-    /// In the order of their names.
-    items: Vec<HealthAnswer>,
-    /// Always null: they come all at once.
+#[schema(as = ProvidersAnswer)]
+struct ProvidersResponse {
+    /// The providers, in the order of their names.
+    items: Vec<HealthResponse>,
+    /// Always `null`: all providers are on one page.
     next_cursor: Option<String>,
 }
 
-/// Whom to try, and whom next.
+/// Providers in the order in which to try them.
 #[derive(Debug, Serialize, ToSchema)]
-struct ChainAnswer {
-    /// Whom to try first.
+#[schema(as = ChainAnswer)]
+struct ChainResponse {
+    /// The name of the provider to try first.
     recommended: Option<String>,
-    /// The healthiest first; of equals, the primary and then those named earlier.
-    chain: Vec<HealthAnswer>,
+    /// All providers of the request, the healthiest first; equals in the order of the request, the primary before its
+    /// fallbacks.
+    chain: Vec<HealthResponse>,
 }
 
-/// Whom one would like to use.
+/// The providers to choose between.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct ChainQuery {
-    /// Preferred when equal.
+    /// The name of the preferred provider.
     primary: String,
-    /// Names, separated by commas.
+    /// The names of up to nine alternatives, separated by commas.
     fallbacks: Option<String>,
 }
 
-/// What became of a call.
+/// The outcome of a call to a provider.
 #[derive(Debug, Deserialize, ToSchema)]
-struct OutcomeBody {
-    /// Whether the provider did what it should.
+#[schema(as = OutcomeBody)]
+struct OutcomeRequest {
+    /// Whether the call succeeded.
     ok: bool,
-    /// How long it took.
+    /// How long the call took, in milliseconds; at most 600,000.
     response_time_ms: Option<u64>,
-    /// What went wrong: an HTTP status, or `timeout`, `expired`, `revoked`, … What is the user's fault, such as a session
-    /// that is over, does not lower the provider's health.
+    /// The error of a failed call: an HTTP status, or a word such as `timeout`, `expired` or `revoked`. An error that is the
+    /// user's fault, such as an expired session, does not lower the provider's health.
     error: Option<String>,
 }
 
-/// What an administrator says of a provider.
+/// The health of a provider as an administrator sets it.
 #[derive(Debug, Deserialize, ToSchema)]
-struct MarkBody {
+#[schema(as = MarkBody)]
+struct MarkRequest {
     /// `healthy`, `degraded` or `unhealthy`.
     #[schema(value_type = HealthStatusWord)]
     status: HealthStatus,
-    /// Seconds until what is counted decides again; at most a week.
+    /// Seconds until the mark expires and the counted health is reported again: 1 to 604,800 (a week).
     expires_in: u64,
-    /// For whoever reads it: at most 200 characters.
+    /// The reason, shown with the provider's health: at most 200 characters.
     reason: Option<String>,
 }
 
@@ -124,29 +130,33 @@ fn may(state: &AppState, caller: &Caller, action: &str) -> Result<(), Problem> {
     Ok(caller.require(&state.identity.settings.policy, "provider", action)?)
 }
 
-/// How all providers are
+/// List the health of all providers
+///
+/// Returns every provider with the health counted over the last 15 minutes, or as an administrator marked it.
 #[utoipa::path(
     get, path = "/v1/providers", tag = "providers", security(("access_token" = [])),
     responses(
-        (status = 200, body = ProvidersAnswer),
+        (status = 200, body = ProvidersResponse),
         Unauthorized, Forbidden, Unavailable,
     ),
 )]
 async fn list(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
-) -> Result<Json<ProvidersAnswer>, Problem> {
+) -> Result<Json<ProvidersResponse>, Problem> {
     may(&state, &caller, "read")?;
-    let items = state.vault.providers.all().await?.into_iter().map(HealthAnswer::from).collect();
-    Ok(Json(ProvidersAnswer { items, next_cursor: None }))
+    let items = state.vault.providers.all().await?.into_iter().map(HealthResponse::from).collect();
+    Ok(Json(ProvidersResponse { items, next_cursor: None }))
 }
 
-/// How a provider is
+/// Read the health of a provider
+///
+/// Returns the health counted over the last 15 minutes, or as an administrator marked it.
 #[utoipa::path(
     get, path = "/v1/providers/{name}", tag = "providers", security(("access_token" = [])),
     params(("name" = String, Path, description = "the provider's name")),
     responses(
-        (status = 200, body = HealthAnswer),
+        (status = 200, body = HealthResponse),
         Unauthorized, Forbidden, NotFound, Unavailable,
     ),
 )]
@@ -154,16 +164,18 @@ async fn read(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
     Path(name): Path<String>,
-) -> Result<Json<HealthAnswer>, Problem> {
+) -> Result<Json<HealthResponse>, Problem> {
     may(&state, &caller, "read")?;
     Ok(Json(state.vault.providers.health(&name).await?.into()))
 }
 
-/// Whom to try, and whom next
+/// Order providers by health
+///
+/// Returns the primary and its fallbacks in the order in which to try them.
 #[utoipa::path(
     get, path = "/v1/providers/fallback", tag = "providers", security(("access_token" = [])), params(ChainQuery),
     responses(
-        (status = 200, body = ChainAnswer),
+        (status = 200, body = ChainResponse),
         Unauthorized, Forbidden, NotFound, Unprocessable, Unavailable,
     ),
 )]
@@ -171,7 +183,7 @@ async fn fallback(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
     Query(query): Query<ChainQuery>,
-) -> Result<Json<ChainAnswer>, Problem> {
+) -> Result<Json<ChainResponse>, Problem> {
     may(&state, &caller, "read")?;
     let fallbacks = query.fallbacks.unwrap_or_default();
     let fallbacks: Vec<&str> = fallbacks.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
@@ -179,18 +191,18 @@ async fn fallback(
         return Err(Problem::invalid("/fallbacks", "at most nine names may be given"));
     }
     let chain = state.vault.providers.chain(&query.primary, &fallbacks).await?;
-    Ok(Json(ChainAnswer {
+    Ok(Json(ChainResponse {
         recommended: chain.first().map(|health| health.provider.clone()),
-        chain: chain.into_iter().map(HealthAnswer::from).collect(),
+        chain: chain.into_iter().map(HealthResponse::from).collect(),
     }))
 }
 
-/// Report what became of a call to a provider
+/// Report the outcome of a call to a provider
 ///
-/// For services with the right `provider:report`.
+/// Counts the outcome towards the provider's health. For services with the right `provider:report`.
 #[utoipa::path(
     post, path = "/v1/internal/providers/{name}/outcomes", tag = "internal", security(("service_token" = [])),
-    params(("name" = String, Path, description = "the provider's name")), request_body = OutcomeBody,
+    params(("name" = String, Path, description = "the provider's name")), request_body = OutcomeRequest,
     responses(
         (status = 202),
         Unauthorized, Forbidden, NotFound, Unprocessable, Unavailable,
@@ -200,7 +212,7 @@ async fn report(
     State(state): State<AppState>,
     ServiceCaller(service): ServiceCaller,
     Path(name): Path<String>,
-    Json(body): Json<OutcomeBody>,
+    Json(body): Json<OutcomeRequest>,
 ) -> Result<StatusCode, Problem> {
     service.require("provider", "report")?;
     if body.response_time_ms.is_some_and(|time| time > LONGEST_RESPONSE_MS) {
@@ -212,15 +224,15 @@ async fn report(
     Ok(StatusCode::ACCEPTED)
 }
 
-/// Say how a provider is
+/// Set the health of a provider
 ///
-/// For those with the permission `provider:mark`. Until it expires, nothing that is counted changes it. Their audit trail
-/// tells of it.
+/// Overrides the counted health until the mark expires, and returns the provider's health. Needs the permission
+/// `provider:mark`; the administrator's audit trail records it.
 #[utoipa::path(
     put, path = "/v1/admin/providers/{name}/mark", tag = "providers", security(("access_token" = [])),
-    params(("name" = String, Path, description = "the provider's name")), request_body = MarkBody,
+    params(("name" = String, Path, description = "the provider's name")), request_body = MarkRequest,
     responses(
-        (status = 200, body = HealthAnswer),
+        (status = 200, body = HealthResponse),
         Unauthorized, Forbidden, NotFound, Unprocessable, Unavailable,
     ),
 )]
@@ -229,8 +241,8 @@ async fn mark(
     SignedInCaller(caller): SignedInCaller,
     client: Client,
     Path(name): Path<String>,
-    Json(body): Json<MarkBody>,
-) -> Result<Json<HealthAnswer>, Problem> {
+    Json(body): Json<MarkRequest>,
+) -> Result<Json<HealthResponse>, Problem> {
     may(&state, &caller, "mark")?;
     let is_plain = |reason: &String| reason.chars().count() <= 200 && !reason.chars().any(char::is_control);
     if !body.reason.as_ref().is_none_or(is_plain) {
@@ -241,7 +253,10 @@ async fn mark(
     Ok(Json(state.vault.providers.health(&name).await?.into()))
 }
 
-/// Let what is counted decide again
+/// Remove the mark of a provider
+///
+/// The counted health is reported again. Needs the permission `provider:mark`; the administrator's audit trail records
+/// it.
 #[utoipa::path(
     delete, path = "/v1/admin/providers/{name}/mark", tag = "providers", security(("access_token" = [])),
     params(("name" = String, Path, description = "the provider's name")),

@@ -1,4 +1,4 @@
-//! `POST /v1/auth/refresh`: trading a refresh token for its successor. `identity::refresh` decides.
+//! `POST /v1/auth/refresh`: exchanging a refresh token for the next one. `identity::refresh` decides.
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -18,32 +18,32 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(refresh))
 }
 
-/// The refresh token of a program; a browser sends its cookie and no body.
+/// The refresh token of a program; a browser sends a cookie and no body.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 struct RefreshRequest {
-    /// A refresh token.
+    /// The refresh token.
     #[schema(value_type = Option<String>)]
     refresh_token: Option<SecretString>,
 }
 
-/// A session that goes on.
+/// The new tokens of a session.
 #[derive(Debug, Serialize, ToSchema)]
 struct RefreshResponse {
-    /// A fresh JWT.
+    /// The access token, a JWT to be sent as `Authorization: Bearer`.
     access_token: String,
     /// Always `Bearer`.
     token_type: TokenType,
-    /// How long the access token lives, in seconds.
+    /// How long the access token is valid, in seconds.
     expires_in: u64,
-    /// The token to refresh with next, if this one came in the body.
+    /// The next refresh token, where this one was sent in the body; absent for browsers, which get a cookie.
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,
 }
 
 /// Refresh a session
 ///
-/// Each refresh token works once. A repetition within `REFRESH_REUSE_GRACE` gets the same successor; an older token
-/// ends the session.
+/// Returns a new access token and the next refresh token. Each refresh token works once: sent again within
+/// `REFRESH_REUSE_GRACE` it gets the same successor; any other reuse ends the session.
 #[utoipa::path(
     post, path = "/v1/auth/refresh", tag = "auth", request_body = Option<RefreshRequest>,
     security(("refresh_cookie" = []), ()),

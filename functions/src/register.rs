@@ -1,4 +1,4 @@
-//! `/v1/auth/register` and `/v1/auth/email/…`: making an account, and confirming its address. `identity::register` and
+//! `/v1/auth/register` and `/v1/auth/email/…`: creating an account, and confirming its e-mail address. `identity::register` and
 //! `identity::verification` decide.
 
 use axum::extract::State;
@@ -18,69 +18,71 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(register)).routes(routes!(verify)).routes(routes!(resend))
 }
 
-/// Who wants an account.
+/// The person to create an account for.
 #[derive(Debug, Deserialize, ToSchema)]
 struct RegisterRequest {
-    /// Address to sign in with.
+    /// The e-mail address to sign in with.
     #[schema(value_type = String, example = "asha@example.com")]
     email: Email,
-    /// 12 to 256 characters that are hard to guess.
+    /// The password: 12 to 256 characters, hard to predict.
     #[schema(value_type = String, format = Password, example = "copper lantern drifts upstream")]
     password: Password,
-    /// What the person is called.
+    /// The person's name.
     #[schema(value_type = String, example = "Asha Rao")]
     name: PersonName,
-    /// Telephone number.
+    /// The telephone number.
     #[schema(value_type = Option<String>)]
     phone: Option<PhoneNumber>,
-    /// A second name to sign in with.
+    /// A username to sign in with, beside the e-mail address.
     #[schema(value_type = Option<String>)]
     username: Option<Username>,
 }
 
-/// That an account cannot be used yet.
+/// The status of a registration that is not finished.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum PendingStatus {
-    /// The address is to be confirmed.
+    /// The e-mail address has to be confirmed.
     VerificationRequired,
 }
 
-/// What is still to be done.
+/// A registration that is not finished.
 #[derive(Debug, Serialize, ToSchema)]
-struct PendingAnswer {
-    /// `verification_required`.
+#[schema(as = PendingAnswer)]
+struct PendingResponse {
+    /// Always `verification_required`: the e-mail address has to be confirmed.
     status: PendingStatus,
 }
 
-const PENDING: (StatusCode, Json<PendingAnswer>) =
-    (StatusCode::ACCEPTED, Json(PendingAnswer { status: PendingStatus::VerificationRequired }));
+const PENDING: (StatusCode, Json<PendingResponse>) =
+    (StatusCode::ACCEPTED, Json(PendingResponse { status: PendingStatus::VerificationRequired }));
 
-/// The proof that an address is somebody's.
+/// The proof that an e-mail address belongs to the person.
 #[derive(Debug, Deserialize, ToSchema)]
 struct VerifyRequest {
-    /// The token of the mail.
+    /// The token in the link of the mail.
     #[schema(value_type = String)]
     token: SecretString,
 }
 
-/// Who wants the mail once more.
+/// The e-mail address to send the link to again.
 #[derive(Debug, Deserialize, ToSchema)]
 struct ResendRequest {
-    /// The address.
+    /// The e-mail address.
     #[schema(value_type = String, example = "asha@example.com")]
     email: Email,
 }
 
-/// Make an account
+/// Create an account
 ///
-/// Where addresses are to be confirmed, the answer is 202 whether or not the address is taken; its owner is told by mail.
-/// With an `Idempotency-Key` the same request may be sent again within 24 hours and gets the first answer.
+/// Returns the account. Where e-mail addresses have to be confirmed, the response is always 202, whether or not the address
+/// is taken, and the owner of the address is notified by mail. A request with an `Idempotency-Key` can be sent again within
+/// 24 hours and gets the first response.
 #[utoipa::path(
     post, path = "/v1/auth/register", tag = "auth", request_body = RegisterRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
     responses(
-        (status = 201, body = User), (status = 202, body = PendingAnswer),
+        (status = 201, body = User), (status = 202, body = PendingResponse),
         Conflict, Unprocessable, TooManyRequests, Unavailable,
     ),
 )]
@@ -106,9 +108,9 @@ async fn register(
     Ok((StatusCode::CREATED, Json(User::of(&state, account, None))).into_response())
 }
 
-/// Confirm an address with the link of a mail
+/// Confirm an e-mail address
 ///
-/// The link works once, for 24 hours.
+/// Takes the token in the link of the mail, which works once, for 24 hours, and returns the account.
 #[utoipa::path(
     post, path = "/v1/auth/email/verify", tag = "auth", request_body = VerifyRequest,
     responses((status = 200, body = User), Unauthorized, Unavailable),
@@ -122,13 +124,13 @@ async fn verify(
     Ok(Json(User::of(&state, account, None)))
 }
 
-/// Get the link to confirm an address once more
+/// Send the confirmation link again
 ///
-/// Answered alike, and after the same time, whether or not there is an account that waits for it.
+/// The response is the same, and takes the same time, whether or not an account with this address waits for confirmation.
 #[utoipa::path(
     post, path = "/v1/auth/email/resend", tag = "auth", request_body = ResendRequest,
     responses(
-        (status = 202, body = PendingAnswer),
+        (status = 202, body = PendingResponse),
         Unprocessable, TooManyRequests, Unavailable,
     ),
 )]
@@ -136,7 +138,7 @@ async fn resend(
     State(state): State<AppState>,
     client: Client,
     Json(body): Json<ResendRequest>,
-) -> Result<(StatusCode, Json<PendingAnswer>), Problem> {
+) -> Result<(StatusCode, Json<PendingResponse>), Problem> {
     state.identity.resend_confirmation(&body.email, &client.into()).await?;
     Ok(PENDING)
 }

@@ -1,4 +1,4 @@
-//! `/v1/sessions` and `/v1/auth/status`: where a person is signed in, and as whom.
+//! `/v1/sessions` and `/v1/auth/status`: the sessions of a person, and the one behind a request.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -17,22 +17,22 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(status)).routes(routes!(list, revoke_others)).routes(routes!(revoke))
 }
 
-/// One place where a person is signed in.
+/// A session of the account, with the device it is on.
 #[derive(Debug, Serialize, ToSchema)]
 struct SessionItem {
-    /// Opaque id.
+    /// The id of the session, opaque.
     session_id: String,
-    /// What the person calls it.
+    /// The person's name for the device.
     device_name: Option<String>,
-    /// What the client calls itself.
+    /// The `User-Agent` of the sign-in.
     user_agent: Option<String>,
-    /// Address of the sign-in.
+    /// The IP address of the sign-in.
     ip: Option<String>,
-    /// RFC 3339, UTC.
+    /// When the session started (RFC 3339, UTC).
     created_at: String,
-    /// RFC 3339, UTC: the last refresh.
+    /// When the session was last refreshed (RFC 3339, UTC).
     last_seen_at: String,
-    /// Whether this request comes from it.
+    /// Whether it is the session of this request.
     current: bool,
 }
 
@@ -55,23 +55,25 @@ impl SessionItem {
 struct StatusResponse {
     /// Always `authenticated`.
     status: SessionStatus,
-    /// The account.
+    /// The id of the account.
     user_id: String,
-    /// The session.
+    /// The id of the session.
     session_id: String,
-    /// Roles as they are now, which may be newer than the token's.
+    /// The account's roles as they are now, which may be newer than those in the token.
     roles: Vec<String>,
-    /// What those roles permit, as `resource:action`.
+    /// The permissions of those roles, as `resource:action`.
     permissions: Vec<String>,
-    /// RFC 3339, UTC: when the session ends unless it is refreshed.
+    /// When the session ends unless it is refreshed (RFC 3339, UTC).
     session_expires_at: String,
-    /// RFC 3339, UTC; null while passwords do not expire.
+    /// When the password expires (RFC 3339, UTC); `null` if it does not.
     password_expires_at: Option<String>,
-    /// Whether a second factor is asked for.
+    /// Whether sign-in requires a second factor.
     mfa_enabled: bool,
 }
 
 /// Read the own session
+///
+/// Returns the session of the access token, with the account's roles and permissions as they are now.
 #[utoipa::path(
     get, path = "/v1/auth/status", tag = "auth", security(("access_token" = [])),
     responses((status = 200, body = StatusResponse), Unauthorized),
@@ -96,7 +98,7 @@ async fn status(
 
 /// List the own sessions
 ///
-/// Newest first.
+/// Returns one page of the sessions, newest first.
 #[utoipa::path(
     get, path = "/v1/sessions", tag = "sessions", security(("access_token" = [])), params(Page),
     responses(
@@ -118,6 +120,8 @@ async fn list(
 }
 
 /// End one of the own sessions
+///
+/// Its tokens are revoked.
 #[utoipa::path(
     delete, path = "/v1/sessions/{id}", tag = "sessions", security(("access_token" = [])),
     params(("id" = String, Path, description = "id of the session")),
@@ -134,6 +138,8 @@ async fn revoke(
 }
 
 /// End all own sessions but this one
+///
+/// Their tokens are revoked.
 #[utoipa::path(
     delete, path = "/v1/sessions", tag = "sessions", security(("access_token" = [])),
     responses((status = 204), Unauthorized),

@@ -1,4 +1,4 @@
-//! The table of functions: what each is called in the cloud, and what it serves or does.
+//! The table of functions: the name of each in the cloud, and the routes or the job it serves.
 
 use portcullis_http::{AppState, healthz_routes};
 use utoipa_axum::router::OpenApiRouter;
@@ -13,11 +13,11 @@ use crate::{
 pub struct Function {
     /// The `Handler` of its resource in `infra/template.yaml`, and the field `function` of its log.
     pub name: &'static str,
-    /// What it is for.
+    /// The work it does.
     pub work: Work,
 }
 
-/// What a function is for.
+/// The work of a function.
 #[derive(Debug, Clone, Copy)]
 pub enum Work {
     /// Requests to these routes, which API Gateway forwards.
@@ -28,7 +28,7 @@ pub enum Work {
     KeyRotation,
 }
 
-/// Every function there is. The order is the order of the OpenAPI document.
+/// Every function of a deployment. The order is the order of the OpenAPI document.
 pub const FUNCTIONS: &[Function] = &[
     requests("register", register::routes),
     requests("login", login::routes),

@@ -1,4 +1,4 @@
-//! `/v1/trading-accounts`: a person's accounts at brokers, without what is secret about them; `vault::accounts` decides.
+//! `/v1/trading-accounts`: a person's accounts at brokers, without their credentials; `vault::accounts` decides.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -8,7 +8,8 @@ use portcullis_http::{
     rfc3339,
 };
 use portcullis_vault::{
-    AccountChange, BrokerToken, BrokerUser, Credentials, Label, LinkRequest, TradingAccount, TradingAccountId,
+    AccountChange, BrokerToken, BrokerUser, Credentials, Label, NewTradingAccount, TradingAccount,
+    TradingAccountId,
 };
 use serde::{Deserialize, Serialize};
 use serde_with::rust::double_option;
@@ -24,73 +25,77 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(replace_credentials))
 }
 
-/// An account somebody wants to link.
+/// A trading account to be linked.
 #[derive(Debug, Deserialize, ToSchema)]
-struct LinkBody {
-    /// One of the brokers among `GET /v1/providers`.
+#[schema(as = LinkBody)]
+struct LinkRequest {
+    /// The broker's name: one of the brokers in `GET /v1/providers`.
     #[schema(example = "kite")]
     broker: String,
-    /// What the broker calls the owner.
+    /// The owner's user id at the broker.
     #[schema(value_type = String, example = "AB1234")]
     user_id_broker: BrokerUser,
-    /// The key the broker gave out.
+    /// The API key that the broker issued.
     #[schema(value_type = String)]
     api_key: BrokerToken,
-    /// The secret that belongs to it.
+    /// The API secret that belongs to the key.
     #[schema(value_type = String)]
     api_secret: BrokerToken,
-    /// What the owner calls the account.
+    /// The owner's label for the account: 1 to 100 characters.
     #[schema(value_type = Option<String>, example = "long term")]
     label: Option<Label>,
 }
 
-/// What is changed; whatever is left out stays.
+/// The changes to a trading account. Members that are absent stay as they are.
 #[derive(Debug, Deserialize, ToSchema)]
-struct ChangeBody {
-    /// Another label; null for none.
+#[schema(as = ChangeBody)]
+struct ChangeRequest {
+    /// The new label; `null` removes it.
     #[serde(default, deserialize_with = "double_option::deserialize")]
     #[schema(value_type = Option<String>)]
     #[expect(clippy::option_option, reason = "null and absent mean different things")]
     label: Option<Option<Label>>,
-    /// Whether the account may be used. Switched on again it is `pending`.
+    /// `false` disables the account, `true` enables it: an account that was disabled is `pending` then.
     enabled: Option<bool>,
 }
 
-/// New credentials.
+/// The credentials that replace the present ones.
 #[derive(Debug, Deserialize, ToSchema)]
-struct CredentialsBody {
-    /// The key the broker gave out.
+#[schema(as = CredentialsBody)]
+struct CredentialsRequest {
+    /// The API key that the broker issued.
     #[schema(value_type = String)]
     api_key: BrokerToken,
-    /// The secret that belongs to it.
+    /// The API secret that belongs to the key.
     #[schema(value_type = String)]
     api_secret: BrokerToken,
 }
 
-/// A trading account. Its credentials never come back.
+/// A trading account, without its credentials.
 #[derive(Debug, Serialize, ToSchema)]
-struct AccountAnswer {
-    /// Opaque id.
+#[schema(as = AccountAnswer)]
+struct AccountResponse {
+    /// The id of the account, opaque.
     #[schema(example = "acc_0199f3c2a6e47d0c8f21b7e5d4a39c10")]
     account_id: String,
     /// The broker's name.
     broker: String,
-    /// What the broker calls the owner.
+    /// The owner's user id at the broker.
     user_id_broker: String,
-    /// What the owner calls it.
+    /// The owner's label for the account.
     label: Option<String>,
     /// `pending`, `active`, `expired`, `rejected` or `disabled`.
     status: TradingAccountStatusWord,
-    /// RFC 3339, UTC.
+    /// When the account was linked (RFC 3339, UTC).
     created_at: String,
-    /// RFC 3339, UTC: when the broker last accepted the credentials.
+    /// When the broker last accepted the credentials (RFC 3339, UTC); `null` before the first time.
     verified_at: Option<String>,
-    /// The end of the API key.
+    /// The last four characters of the API key, by which its owner recognises it; only `…` for a short key.
     #[schema(example = "…9f3c")]
     api_key_hint: String,
 }
 
-impl From<TradingAccount> for AccountAnswer {
+impl From<TradingAccount> for AccountResponse {
     fn from(account: TradingAccount) -> Self {
         Self {
             account_id: account.id.to_string(),
@@ -107,32 +112,32 @@ impl From<TradingAccount> for AccountAnswer {
 
 /// List the own trading accounts
 ///
-/// Oldest first, all of them: a bare array.
+/// Returns all accounts, oldest first, as an array without pages.
 #[utoipa::path(
     get, path = "/v1/trading-accounts", tag = "trading-accounts", security(("access_token" = [])),
     responses(
-        (status = 200, body = Vec<AccountAnswer>),
+        (status = 200, body = Vec<AccountResponse>),
         Unauthorized, Forbidden, Unavailable,
     ),
 )]
 async fn list(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
-) -> Result<Json<Vec<AccountAnswer>>, Problem> {
+) -> Result<Json<Vec<AccountResponse>>, Problem> {
     let accounts = state.vault.list(&caller).await?;
-    Ok(Json(accounts.into_iter().map(AccountAnswer::from).collect()))
+    Ok(Json(accounts.into_iter().map(AccountResponse::from).collect()))
 }
 
 /// Link a trading account
 ///
-/// The credentials are sealed and never shown to a person again. With an `Idempotency-Key` the same request may be sent
-/// again within 24 hours and gets the same answer.
+/// Returns the account, without its credentials: they are stored encrypted, and no response to a person contains them. A
+/// request with an `Idempotency-Key` can be sent again within 24 hours and gets the same response.
 #[utoipa::path(
     post, path = "/v1/trading-accounts", tag = "trading-accounts", security(("access_token" = [])),
-    request_body = LinkBody,
+    request_body = LinkRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
     responses(
-        (status = 201, body = AccountAnswer),
+        (status = 201, body = AccountResponse),
         Unauthorized, Forbidden, Conflict, Unprocessable, Unavailable,
     ),
 )]
@@ -141,9 +146,9 @@ async fn link(
     SignedInCaller(caller): SignedInCaller,
     client: Client,
     key: Option<IdempotencyKey>,
-    Json(body): Json<LinkBody>,
-) -> Result<(StatusCode, Json<AccountAnswer>), Problem> {
-    let wanted = LinkRequest {
+    Json(body): Json<LinkRequest>,
+) -> Result<(StatusCode, Json<AccountResponse>), Problem> {
+    let wanted = NewTradingAccount {
         broker: body.broker,
         broker_user: body.user_id_broker,
         credentials: Credentials::new(body.api_key, body.api_secret),
@@ -156,11 +161,13 @@ async fn link(
 }
 
 /// Read a trading account
+///
+/// Returns the account, without its credentials.
 #[utoipa::path(
     get, path = "/v1/trading-accounts/{id}", tag = "trading-accounts", security(("access_token" = [])),
     params(("id" = String, Path, description = "id of the account")),
     responses(
-        (status = 200, body = AccountAnswer),
+        (status = 200, body = AccountResponse),
         Unauthorized, Forbidden, NotFound,
     ),
 )]
@@ -168,16 +175,18 @@ async fn read(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
     PathId(id): PathId<TradingAccountId>,
-) -> Result<Json<AccountAnswer>, Problem> {
+) -> Result<Json<AccountResponse>, Problem> {
     Ok(Json(state.vault.account(&caller, id).await?.into()))
 }
 
 /// Change a trading account
+///
+/// Sets or removes its label, disables or enables it, and returns the account.
 #[utoipa::path(
     patch, path = "/v1/trading-accounts/{id}", tag = "trading-accounts", security(("access_token" = [])),
-    params(("id" = String, Path, description = "id of the account")), request_body = ChangeBody,
+    params(("id" = String, Path, description = "id of the account")), request_body = ChangeRequest,
     responses(
-        (status = 200, body = AccountAnswer),
+        (status = 200, body = AccountResponse),
         Unauthorized, Forbidden, NotFound, Unprocessable,
     ),
 )]
@@ -186,15 +195,15 @@ async fn change(
     SignedInCaller(caller): SignedInCaller,
     client: Client,
     PathId(id): PathId<TradingAccountId>,
-    Json(body): Json<ChangeBody>,
-) -> Result<Json<AccountAnswer>, Problem> {
+    Json(body): Json<ChangeRequest>,
+) -> Result<Json<AccountResponse>, Problem> {
     let change = AccountChange { label: body.label, enabled: body.enabled };
     Ok(Json(state.vault.change(&caller, id, &change, &client.into()).await?.into()))
 }
 
 /// Unlink a trading account
 ///
-/// Its credentials are destroyed.
+/// Removes the account and destroys its credentials.
 #[utoipa::path(
     delete, path = "/v1/trading-accounts/{id}", tag = "trading-accounts", security(("access_token" = [])),
     params(("id" = String, Path, description = "id of the account")),
@@ -215,13 +224,14 @@ async fn unlink(
 
 /// Replace a trading account's credentials
 ///
-/// The old ones, and a session begun with them, are destroyed.
+/// Returns the account, which is `pending` until it is verified, or still `disabled`. The previous credentials, and the
+/// session at the broker that belongs to them, are destroyed.
 #[utoipa::path(
     put, path = "/v1/trading-accounts/{id}/credentials", tag = "trading-accounts",
     security(("access_token" = [])), params(("id" = String, Path, description = "id of the account")),
-    request_body = CredentialsBody,
+    request_body = CredentialsRequest,
     responses(
-        (status = 200, body = AccountAnswer),
+        (status = 200, body = AccountResponse),
         Unauthorized, Forbidden, NotFound, Unprocessable, Unavailable,
     ),
 )]
@@ -230,8 +240,8 @@ async fn replace_credentials(
     SignedInCaller(caller): SignedInCaller,
     client: Client,
     PathId(id): PathId<TradingAccountId>,
-    Json(body): Json<CredentialsBody>,
-) -> Result<Json<AccountAnswer>, Problem> {
+    Json(body): Json<CredentialsRequest>,
+) -> Result<Json<AccountResponse>, Problem> {
     let credentials = Credentials::new(body.api_key, body.api_secret);
     let replaced = state.vault.replace_credentials(&caller, id, &credentials, &client.into()).await?;
     Ok(Json(replaced.into()))

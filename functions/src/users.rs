@@ -16,20 +16,20 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(me, update, erase))
 }
 
-/// What changes; what is not named stays.
-#[expect(clippy::option_option, reason = "absent, null and a number are three different wishes")]
+/// The changes to the account. Members that are absent stay as they are.
+#[expect(clippy::option_option, reason = "null and absent mean different things")]
 #[derive(Debug, Deserialize, ToSchema)]
 struct UpdateRequest {
-    /// A new name.
+    /// The new name.
     #[schema(value_type = Option<String>)]
     name: Option<PersonName>,
-    /// A new telephone number; `null` removes it.
+    /// The new telephone number; `null` removes it.
     #[serde(default, deserialize_with = "double_option::deserialize")]
     #[schema(value_type = Option<String>)]
     phone: Option<Option<PhoneNumber>>,
 }
 
-/// The confirmation that the account shall go.
+/// The confirmation that the account is to be erased.
 #[derive(Debug, Deserialize, ToSchema)]
 struct EraseRequest {
     /// The account's password.
@@ -39,7 +39,7 @@ struct EraseRequest {
 
 /// Read the own account
 ///
-/// With an API key, if its scopes have `profile:read`.
+/// Returns the caller's account. An API key needs the scope `profile:read`.
 #[utoipa::path(
     get, path = "/v1/users/me", tag = "users", security(("access_token" = []), ("api_key" = [])),
     responses(
@@ -55,6 +55,8 @@ async fn me(State(state): State<AppState>, AnyCaller(caller): AnyCaller) -> Resu
 }
 
 /// Change the own account
+///
+/// Sets the name, sets or removes the telephone number, and returns the account.
 #[utoipa::path(
     patch, path = "/v1/users/me", tag = "users", security(("access_token" = [])), request_body = UpdateRequest,
     responses(
@@ -76,7 +78,7 @@ async fn update(
 
 /// Erase the own account
 ///
-/// Every session dies with it; the address is free again.
+/// Ends every session and erases the account. Its e-mail address can be registered again.
 #[utoipa::path(
     delete, path = "/v1/users/me", tag = "users", security(("access_token" = [])), request_body = EraseRequest,
     responses((status = 204), Unauthorized, Forbidden),

@@ -17,35 +17,35 @@ use utoipa::ToSchema;
 
 const UNWRITABLE: Error = Error::Internal("the list of revocations could not be written");
 
-/// What was revoked within the lifetime of an access token. Times are Unix seconds.
+/// The revocations within the lifetime of an access token. Times are Unix seconds.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RevocationsResponse {
-    /// Sessions that are over.
+    /// The sessions that ended.
     sessions: Vec<RevokedSession>,
-    /// Users whose earlier tokens are over.
+    /// The users with tokens that are no longer valid.
     users: Vec<RevokedUser>,
 }
 
-/// A session whose every token is to be refused.
+/// A session that ended. All of its tokens are to be refused.
 #[derive(Debug, Serialize, ToSchema)]
 struct RevokedSession {
-    /// The session.
+    /// The id of the session.
     session_id: String,
-    /// When it was ended.
+    /// When the session ended.
     revoked_at: i64,
 }
 
-/// A user whose tokens with an `epoch` below this one are to be refused.
+/// A user with a new session epoch. All tokens of the user with an `epoch` below it are to be refused.
 #[derive(Debug, Serialize, ToSchema)]
 struct RevokedUser {
-    /// The user.
+    /// The id of the user.
     user_id: String,
-    /// The epoch that began.
+    /// The new session epoch.
     epoch: u64,
-    /// The session that goes on with the tokens it has.
+    /// The id of the session that keeps its tokens; absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     except_session_id: Option<String>,
-    /// When it began.
+    /// When the session epoch began.
     revoked_at: i64,
 }
 
@@ -65,16 +65,16 @@ impl From<Revocations> for RevocationsResponse {
     }
 }
 
-/// Recent revocations
+/// List recent revocations
 ///
-/// For services with the right `revocation:read`, which verify access tokens themselves. Ask every few seconds with
-/// `If-None-Match`.
+/// Returns the sessions and users with revoked tokens, for services that verify access tokens themselves. Request it every
+/// few seconds with `If-None-Match`. For services with the right `revocation:read`.
 #[utoipa::path(
     get, path = "/v1/internal/revocations", tag = "internal", security(("service_token" = [])),
-    params(("If-None-Match" = Option<String>, Header, description = "the `ETag` of the list that is known")),
+    params(("If-None-Match" = Option<String>, Header, description = "the `ETag` of the last list")),
     responses(
         (status = 200, body = RevocationsResponse, headers(("ETag" = String))),
-        (status = 304, description = "the list is the one that is known"),
+        (status = 304, description = "the list has not changed"),
         Unauthorized, Forbidden, Unavailable,
     ),
 )]

@@ -13,8 +13,8 @@ use portcullis_identity::{Origin, StepUp};
 use portcullis_platform::{Clock, SystemEntropy};
 use portcullis_store::{AuditKind, BrokerSession, Id, StoredTradingAccount};
 use portcullis_vault::{
-    AccountChange, BrokerToken, BrokerUser, Credentials, Error, LinkRequest, Purpose, ReleasedCredentials,
-    Resealed, TradingAccountStatus,
+    AccountChange, BrokerToken, BrokerUser, Credentials, Error, NewTradingAccount, Purpose, Reencrypted,
+    ReleasedCredentials, TradingAccountStatus,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -96,8 +96,8 @@ fn broker_token(text: &str) -> BrokerToken {
     BrokerToken::parse(&text.into()).unwrap()
 }
 
-fn wanted(broker: &str, idempotency_key: Option<&str>) -> LinkRequest {
-    LinkRequest {
+fn wanted(broker: &str, idempotency_key: Option<&str>) -> NewTradingAccount {
+    NewTradingAccount {
         broker: broker.to_owned(),
         broker_user: BrokerUser::parse("AB1234").unwrap(),
         credentials: Credentials::parse(&KEY.into(), &SECRET.into()).unwrap(),
@@ -452,7 +452,7 @@ async fn a_request_to_link_that_is_sent_again_links_once() {
     let first = link(wanted("kite", Some("one"))).await.unwrap();
     scene.world.clock.advance(Duration::from_hours(23));
     assert_eq!(link(wanted("kite", Some("one"))).await.unwrap(), first);
-    let other = LinkRequest {
+    let other = NewTradingAccount {
         credentials: Credentials::parse(&KEY.into(), &"other".into()).unwrap(),
         ..wanted("kite", Some("one"))
     };
@@ -491,17 +491,17 @@ async fn sealing_anew_changes_every_byte_and_nothing_else_and_goes_on_where_it_e
     scene.world.clock.advance(Duration::from_secs(1));
     let before = scene.world.clock.now();
     assert_eq!(
-        scene.world.vault.reseal(accounts[0].owner, accounts[0].id, before).await.unwrap(),
-        Resealed::Done
+        scene.world.vault.reencrypt(accounts[0].owner, accounts[0].id, before).await.unwrap(),
+        Reencrypted::Done
     );
     // The table goes away on the way; whoever comes back does what is left.
     scene.world.faults.go_down_after(300);
-    let interrupted = scene.world.vault.reseal_all(before).await;
+    let interrupted = scene.world.vault.reencrypt_all(before).await;
     scene.world.faults.come_back();
-    let all = scene.world.vault.reseal_all(before).await.unwrap();
+    let all = scene.world.vault.reencrypt_all(before).await.unwrap();
     assert_eq!((all.done + all.recent, all.gone, all.unreadable), (8, 0, 0), "{interrupted:?}");
     assert!(all.recent >= 1);
-    assert_eq!(scene.world.vault.reseal_all(before).await.unwrap().recent, 8);
+    assert_eq!(scene.world.vault.reencrypt_all(before).await.unwrap().recent, 8);
     for account in &accounts {
         let row = scene.row(account).await;
         assert_ne!(row.credentials.wrapped_key, account.credentials.wrapped_key);
@@ -541,8 +541,8 @@ async fn while_credentials_are_sealed_anew_every_reading_gets_them() {
     for _ in 0..3 {
         // Turns are counted by the minute.
         scene.world.clock.advance(Duration::from_mins(1));
-        let resealed = scene.world.vault.reseal_all(scene.world.clock.now()).await.unwrap();
-        assert_eq!((resealed.done, resealed.unreadable), (6, 0));
+        let reencrypted = scene.world.vault.reencrypt_all(scene.world.clock.now()).await.unwrap();
+        assert_eq!((reencrypted.done, reencrypted.unreadable), (6, 0));
     }
     is_over.store(true, Ordering::SeqCst);
     let mut times = 0;
@@ -564,7 +564,7 @@ async fn a_session_is_over_at_six_in_the_morning_whoever_asks() {
     brokers.are(json!({"now": now()})).await;
 
     let (key, secret, user) = KITE;
-    let request = LinkRequest {
+    let request = NewTradingAccount {
         credentials: Credentials::parse(&key.into(), &secret.into()).unwrap(),
         broker_user: BrokerUser::parse(user).unwrap(),
         ..wanted("kite", None)
@@ -595,8 +595,8 @@ async fn a_session_is_over_at_six_in_the_morning_whoever_asks() {
     assert!(scene.read(&stored).await.unwrap().access_token.is_some());
     // Sealed anew it is the same session.
     assert_eq!(
-        scene.world.vault.reseal(stored.owner, stored.id, scene.world.clock.now()).await.unwrap(),
-        Resealed::Done
+        scene.world.vault.reencrypt(stored.owner, stored.id, scene.world.clock.now()).await.unwrap(),
+        Reencrypted::Done
     );
     assert!(scene.read(&stored).await.unwrap().access_token.is_some());
 

@@ -15,8 +15,8 @@ use portcullis_http::Problem;
 use portcullis_identity::{Caller, Origin, StepUp, StoreError};
 use portcullis_platform::{BrokerHttp, BrokerRequest, BrokerResponse, BrokerUnreachable, Clock};
 use portcullis_vault::{
-    BrokerToken, BrokerUser, Credentials, Error, LinkRequest, Purpose, ReleasedCredentials, TradingAccountId,
-    TradingAccountStatus,
+    BrokerToken, BrokerUser, Credentials, Error, NewTradingAccount, Purpose, ReleasedCredentials,
+    TradingAccountId, TradingAccountStatus,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -66,7 +66,7 @@ impl Scene {
     }
 
     async fn link(&self, number: usize) -> Result<TradingAccountId, Error> {
-        let wanted = LinkRequest {
+        let wanted = NewTradingAccount {
             broker: "alpaca".to_owned(),
             broker_user: BrokerUser::parse("AB1234").unwrap(),
             credentials: credentials(&linked_with(number)),
@@ -268,7 +268,7 @@ async fn step(scene: &Scene, model: &mut Model, random: &mut StdRng, number: usi
             let before = scene.world.clock.now();
             // A hundred calls at least, and every one that fails begins them anew.
             scene.world.faults.set_per_mille(PER_MILLE / 8);
-            scene.until_answered(async || vault.reseal_all(before).await).await.unwrap();
+            scene.until_answered(async || vault.reencrypt_all(before).await).await.unwrap();
             "rotate"
         }
     }
@@ -359,7 +359,7 @@ async fn without_the_keeper_of_the_master_key_every_answer_is_503_and_nothing_ch
         answered(vault.replace_credentials(asha, id, &credentials("another"), &origin).await),
         answered(vault.verify(asha, id, &origin).await),
         answered(vault.begin_session(asha, id, &request_token, &origin).await),
-        answered(vault.reseal_all(scene.world.clock.now()).await),
+        answered(vault.reencrypt_all(scene.world.clock.now()).await),
     ];
     assert_eq!(answers, [(503, true); 6]);
     assert_eq!(scene.world.items("ACC#").await, before);

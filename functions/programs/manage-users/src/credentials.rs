@@ -9,7 +9,7 @@ use crate::tool::Tool;
 
 pub(crate) async fn rotate(tool: &Tool, output: Output, before: Option<Timestamp>) -> Result<(), Failure> {
     let before = before.unwrap_or_else(|| tool.identity.clock.now());
-    let sealed = tool.vault.reseal_all(before).await?;
+    let sealed = tool.vault.reencrypt_all(before).await?;
     let text = format!(
         "{} sealed anew, {} sealed later than {before}, {} gone meanwhile, {} not to be opened",
         sealed.done, sealed.recent, sealed.gone, sealed.unreadable

@@ -10,22 +10,22 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::rfc3339;
 
-/// No word of an event is longer.
+/// The longest type of an event, in bytes.
 const LONGEST_WORD: usize = 64;
 
-/// Which events are wanted: `?type=&from=&to=`.
+/// The filter of a search: `?type=&from=&to=`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct AuditQuery {
-    /// Events of this type alone, such as `login_succeeded`.
+    /// The type of the events to return, such as `login_succeeded`.
     #[serde(default, rename = "type", with = "As::<NoneAsEmptyString>")]
     #[param(value_type = Option<String>)]
     pub kind: Option<EventType>,
-    /// RFC 3339: no event before this.
+    /// The earliest time of the events to return (RFC 3339), included.
     #[serde(default, with = "As::<NoneAsEmptyString>")]
     #[param(value_type = Option<String>, example = "2026-11-01T00:00:00Z")]
     pub from: Option<QueryTime>,
-    /// RFC 3339: events before this.
+    /// The latest time of the events to return (RFC 3339), excluded.
     #[serde(default, with = "As::<NoneAsEmptyString>")]
     #[param(value_type = Option<String>)]
     pub to: Option<QueryTime>,
@@ -69,37 +69,37 @@ impl FromStr for QueryTime {
     }
 }
 
-/// Something that happened to an account.
+/// An event in the audit trail of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AuditEventItem {
-    /// Opaque id; ids sort by time.
+    /// The id of the event, opaque; ids sort by time.
     #[schema(example = "aud_0199f3c2a6e47d0c8f21b7e5d4a39c10")]
     pub event_id: String,
-    /// What happened.
+    /// The type of the event.
     #[serde(rename = "type")]
     #[schema(example = "login_succeeded")]
     pub kind: String,
-    /// RFC 3339, UTC.
+    /// When it happened (RFC 3339, UTC).
     pub at: String,
-    /// The account it happened to.
+    /// The id of the account that the trail belongs to.
     pub user_id: String,
-    /// Who did it: `self`, `anonymous`, `admin:<user id>`, `service:<name>` or `cli:<name>`.
+    /// The actor: `self`, `anonymous`, `admin:<user id>`, `service:<name>` or `cli:<name>`.
     pub actor: String,
-    /// `success` or `refused`.
+    /// The outcome: `success` or `refused`.
     pub outcome: String,
-    /// What it is about beside the account, such as the id of an API key.
+    /// The object of the event beside the account, such as the id of an API key.
     pub target: Option<String>,
-    /// The service that asked.
+    /// The name of the service that read credentials.
     pub service: Option<String>,
-    /// What the service said it needed it for, or what an administrator said of a provider and until when.
+    /// The purpose that the service gave, or the health that an administrator set for a provider and its end.
     pub purpose: Option<String>,
-    /// The session it happened in or to.
+    /// The id of the session that the event happened in, or that it is about.
     pub session_id: Option<String>,
-    /// Address of the client.
+    /// The IP address of the client.
     pub ip: Option<String>,
-    /// What the client calls itself.
+    /// The `User-Agent` of the client.
     pub user_agent: Option<String>,
-    /// The request that caused it.
+    /// The id of the request that caused the event.
     pub request_id: String,
 }
 
@@ -132,7 +132,7 @@ mod tests {
     use crate::Query;
     use crate::testing::{app, request, send};
 
-    async fn asked(query: &str) -> crate::testing::Answer {
+    async fn search(query: &str) -> crate::testing::TestResponse {
         let echo = async |Query(query): Query<AuditQuery>| {
             let filter = AuditFilter::from(query);
             format!("{:?} {:?}", filter.kind, filter.from)
@@ -142,8 +142,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_query_is_read_and_a_bad_one_named() {
-        assert_eq!(asked("").await.body, "None None");
-        let both = asked("?type=mfa_failed&from=2026-11-01T00:00:00Z&to=").await;
+        assert_eq!(search("").await.body, "None None");
+        let both = search("?type=mfa_failed&from=2026-11-01T00:00:00Z&to=").await;
         assert_eq!(both.body, "Some(\"mfa_failed\") Some(2026-11-01T00:00:00Z)");
         for (query, pointer) in [
             ("?type=a%23b", "/type"),
@@ -151,7 +151,7 @@ mod tests {
             ("?from=yesterday", "/from"),
             ("?to=1", "/to"),
         ] {
-            assert_eq!(asked(query).await.complaint().0, pointer, "{query}");
+            assert_eq!(search(query).await.complaint().0, pointer, "{query}");
         }
     }
 }

@@ -35,11 +35,11 @@ mod tests {
     use axum::routing::post;
     use http::HeaderName;
 
-    use crate::testing::{Answer, app, request, send};
+    use crate::testing::{TestResponse, app, request, send};
 
     const FRONTEND: &str = "http://localhost:3000";
 
-    async fn preflight(origin: &str) -> Answer {
+    async fn preflight(origin: &str) -> TestResponse {
         let headers = [
             ("origin", origin),
             ("access-control-request-method", "POST"),
@@ -49,7 +49,7 @@ mod tests {
             .await
     }
 
-    async fn posted(origin: &str) -> Answer {
+    async fn posted(origin: &str) -> TestResponse {
         let routes = Router::new().route("/login", post(|| async { "done" }));
         send(&app(routes), request("POST", "/login", &[("origin", origin)])).await
     }

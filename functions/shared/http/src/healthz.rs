@@ -8,14 +8,14 @@ use utoipa_axum::routes;
 
 use crate::Json;
 
-/// That the process responds.
+/// The health of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Health {
     /// Always `ok`.
     pub status: Liveness,
 }
 
-/// That the process runs.
+/// The status of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Liveness {
@@ -23,12 +23,14 @@ pub enum Liveness {
     Ok,
 }
 
-/// `GET /healthz`.
+/// Returns the route of `GET /healthz`.
 pub fn routes<S: Clone + Send + Sync + 'static>() -> OpenApiRouter<S> {
     OpenApiRouter::new().routes(routes!(healthz))
 }
 
-/// Liveness
+/// Check that the process is alive
+///
+/// Returns `ok` as long as the process responds to requests.
 #[utoipa::path(get, path = "/healthz", tag = "service", responses((status = 200, body = Health)))]
 async fn healthz() -> Json<Health> {
     Json(Health { status: Liveness::Ok })

@@ -48,13 +48,13 @@ mod tests {
     use axum::routing::post;
 
     use super::*;
-    use crate::testing::{Answer, app, request, send};
+    use crate::testing::{TestResponse, app, request, send};
 
     async fn create(key: Option<IdempotencyKey>) -> String {
         key.map_or_else(|| "none".to_owned(), |key| key.as_str().to_owned())
     }
 
-    async fn sent(values: &[&str]) -> Answer {
+    async fn sent(values: &[&str]) -> TestResponse {
         let headers: Vec<_> = values.iter().map(|value| (NAME, *value)).collect();
         send(&app(Router::new().route("/", post(create))), request("POST", "/", &headers)).await
     }

@@ -73,7 +73,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::testing::{Answer, app, request, send};
+    use crate::testing::{TestResponse, app, request, send};
 
     #[derive(Debug, Default, Deserialize, Serialize)]
     struct Login {
@@ -98,7 +98,7 @@ mod tests {
         request("POST", path, &[("content-type", media_type)]).map(|_| body.into())
     }
 
-    async fn posted(body: impl Into<Body>) -> Answer {
+    async fn posted(body: impl Into<Body>) -> TestResponse {
         send(&app(routes()), of_type("/login", "application/json", body)).await
     }
 

@@ -24,7 +24,7 @@ mod refresh_cookie;
 mod request_id;
 mod router;
 mod security_headers;
-mod session_answer;
+mod session_response;
 mod settings;
 mod state;
 #[cfg(test)]
@@ -47,8 +47,8 @@ pub use query::Query;
 pub use refresh_cookie::RefreshCookie;
 pub use request_id::RequestId;
 pub use router::finish;
-pub use session_answer::{
-    SessionAnswer, SessionStatus, TokenDelivery, TokenType, User, device_headers, rfc3339, session_headers,
+pub use session_response::{
+    SessionResponse, SessionStatus, TokenDelivery, TokenType, User, device_headers, rfc3339, session_headers,
 };
 pub use settings::{ALLOWED_ORIGINS, HttpSettings, PUBLIC_URL, PublicUrl, VARIABLES};
 pub use state::AppState;

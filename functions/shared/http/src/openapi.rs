@@ -45,13 +45,15 @@ fn components(cookie: RefreshCookie) -> Components {
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
-        .description(Some("An access token (RFC 9068), as sign-in and refresh hand it out"));
+        .description(Some("An access token (RFC 9068), returned by sign-in and refresh"));
     let cookie = ApiKeyValue::with_description(
         cookie.name(),
         "The refresh token of a browser. The request must come from an allowed origin.",
     );
-    let key =
-        ApiKeyValue::with_description("X-API-Key", "A key its owner made; it may do less than they may.");
+    let key = ApiKeyValue::with_description(
+        "X-API-Key",
+        "An API key of a person. It may do what both its scopes and the owner's roles permit.",
+    );
     let service = ApiKeyValue::with_description("X-Service-Token", "The token of a service of the platform.");
     let mut schemas = Vec::new();
     ProblemDocument::schemas(&mut schemas);
@@ -113,12 +115,12 @@ mod tests {
         {
           "access_token": {
             "bearerFormat": "JWT",
-            "description": "An access token (RFC 9068), as sign-in and refresh hand it out",
+            "description": "An access token (RFC 9068), returned by sign-in and refresh",
             "scheme": "bearer",
             "type": "http"
           },
           "api_key": {
-            "description": "A key its owner made; it may do less than they may.",
+            "description": "An API key of a person. It may do what both its scopes and the owner's roles permit.",
             "in": "header",
             "name": "X-API-Key",
             "type": "apiKey"

@@ -9,25 +9,25 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::Problem;
 
-/// Longer than any cursor the store hands out.
+/// The longest cursor that is parsed; those of the store are shorter.
 const MAX_CURSOR: usize = 1024;
 
-/// Which part of a list is asked for: `?limit=&cursor=`.
+/// The page of a list to return: `?limit=&cursor=`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Page {
-    /// How many items at most.
+    /// How many items to return at most.
     #[serde(default)]
     #[param(value_type = u8, required = false, minimum = 1, maximum = 100, default = 50)]
     pub limit: Limit,
-    /// Where to go on: `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page; absent for the first page.
     #[serde(default, with = "As::<NoneAsEmptyString>")]
     #[param(value_type = Option<String>)]
     pub cursor: Option<Cursor>,
 }
 
 impl Page {
-    /// Returns what the list continues after, if it does not begin; fails if the cursor is none of this list.
+    /// Returns the position that the page starts after, `None` for the first page; fails if the cursor is not of this list.
     pub fn after<C: FromStr>(&self) -> Result<Option<C>, Problem> {
         let parsed = self.cursor.as_ref().map(|cursor| cursor.0.parse()).transpose();
         parsed.map_err(|_| Problem::invalid("/cursor", "is not one that this list gave out"))
@@ -64,7 +64,7 @@ impl From<Limit> for usize {
     }
 }
 
-/// Where a list goes on, in visible ASCII; what it means is the list's own affair.
+/// The position in a list, in visible ASCII. Each list has its own form of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor(String);
 
@@ -84,7 +84,7 @@ impl FromStr for Cursor {
 pub struct List<T> {
     /// The items of this page.
     pub items: Vec<T>,
-    /// Where the next page begins; null on the last one.
+    /// The cursor of the next page; `null` on the last one.
     #[schema(required)]
     pub next_cursor: Option<String>,
 }
@@ -95,7 +95,7 @@ mod tests {
     use axum::routing::get;
 
     use super::*;
-    use crate::testing::{Answer, app, request, send};
+    use crate::testing::{TestResponse, app, request, send};
     use crate::{Json, Query};
 
     async fn list(Query(page): Query<Page>) -> Json<List<usize>> {
@@ -103,7 +103,7 @@ mod tests {
         Json(List { items: vec![page.limit.into()], next_cursor })
     }
 
-    async fn asked(query: &str) -> Answer {
+    async fn query_page(query: &str) -> TestResponse {
         send(&app(Router::new().route("/list", get(list))), request("GET", &format!("/list{query}"), &[]))
             .await
     }
@@ -116,7 +116,7 @@ mod tests {
             ("?limit=100&cursor=a%2Bb", r#"{"items":[100],"next_cursor":"a+b"}"#),
             ("?cursor=&other=1&other=2", r#"{"items":[50],"next_cursor":null}"#),
         ] {
-            assert_eq!(asked(query).await.body, body, "{query}");
+            assert_eq!(query_page(query).await.body, body, "{query}");
         }
     }
 
@@ -137,7 +137,7 @@ mod tests {
             ("?cursor=a&cursor=b", "/cursor"),
             (&long, "/cursor"),
         ] {
-            assert_eq!(asked(query).await.complaint().0, pointer, "{query}");
+            assert_eq!(query_page(query).await.complaint().0, pointer, "{query}");
         }
     }
 }

@@ -45,7 +45,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::testing::{Answer, app, request, send};
+    use crate::testing::{TestResponse, app, request, send};
 
     #[derive(Debug, Deserialize)]
     struct Wanted {
@@ -53,14 +53,14 @@ mod tests {
         second: Option<String>,
     }
 
-    async fn asked(query: &str) -> Answer {
+    async fn sent(query: &str) -> TestResponse {
         let echo = async |Query(wanted): Query<Wanted>| format!("{} {:?}", wanted.first, wanted.second);
         send(&app(Router::new().route("/", get(echo))), request("GET", &format!("/{query}"), &[])).await
     }
 
     #[tokio::test]
     async fn known_parameters_are_decoded_and_others_ignored() {
-        assert_eq!(asked("?first=a%26b+c&x=1&x=2").await.body, "a&b c None");
+        assert_eq!(sent("?first=a%26b+c&x=1&x=2").await.body, "a&b c None");
     }
 
     #[tokio::test]
@@ -71,7 +71,7 @@ mod tests {
             ("?first=a&first=b", "/first", "the query parameter must be given once"),
             ("?first=a&second=b&second=b", "/second", "the query parameter must be given once"),
         ] {
-            assert_eq!(asked(query).await.complaint(), (pointer.to_owned(), detail.to_owned()), "{query}");
+            assert_eq!(sent(query).await.complaint(), (pointer.to_owned(), detail.to_owned()), "{query}");
         }
     }
 }

@@ -68,7 +68,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
-    use crate::testing::{Answer, app, request, send};
+    use crate::testing::{TestResponse, app, request, send};
 
     const CHALLENGE: [(HeaderName, &str); 1] = [(http::header::WWW_AUTHENTICATE, "Basic")];
 
@@ -89,7 +89,7 @@ mod tests {
         (StatusCode::from_u16(status).unwrap(), CHALLENGE, "table `users` is on fire")
     }
 
-    async fn sent(method: &str, path: &str) -> Answer {
+    async fn sent(method: &str, path: &str) -> TestResponse {
         send(&app(routes()), request(method, path, &[])).await
     }
 

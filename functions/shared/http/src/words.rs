@@ -12,11 +12,11 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema};
 use utoipa::openapi::{RefOr, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-/// An enum that stands in responses as a word.
+/// An enum with variants that are words in responses.
 pub trait Words: VariantNames + Copy + Into<&'static str> {
     /// The name of its schema.
     const SCHEMA: &'static str;
-    /// What its words tell.
+    /// The description of its schema.
     const DESCRIPTION: &'static str;
 }
 
@@ -46,28 +46,28 @@ impl<E: Words> ToSchema for Word<E> {
     }
 }
 
-/// Whether an account may be used, in a response.
+/// The status of an account, in a response.
 pub type AccountStatusWord = Word<AccountStatus>;
 
 impl Words for AccountStatus {
     const SCHEMA: &'static str = "AccountStatus";
-    const DESCRIPTION: &'static str = "Whether an account may be used.";
+    const DESCRIPTION: &'static str = "The status of an account: whether it may be used.";
 }
 
-/// What is known of a trading account's credentials, in a response.
+/// The status of a trading account, in a response.
 pub type TradingAccountStatusWord = Word<TradingAccountStatus>;
 
 impl Words for TradingAccountStatus {
     const SCHEMA: &'static str = "TradingAccountStatus";
-    const DESCRIPTION: &'static str = "What is known of a trading account's credentials.";
+    const DESCRIPTION: &'static str = "The status of a trading account and its credentials.";
 }
 
-/// How a provider is, in a response.
+/// The health of a provider, in a response.
 pub type HealthStatusWord = Word<HealthStatus>;
 
 impl Words for HealthStatus {
     const SCHEMA: &'static str = "HealthStatus";
-    const DESCRIPTION: &'static str = "How a provider is.";
+    const DESCRIPTION: &'static str = "The health of a provider.";
 }
 
 /// How a session at a broker ended, in a response.
@@ -78,12 +78,12 @@ impl Words for SessionEnd {
     const DESCRIPTION: &'static str = "How a session at a broker ended.";
 }
 
-/// Why something is allowed or not, in a response.
+/// The reason why a permission is granted or not, in a response.
 pub type DecisionWord = Word<Decision>;
 
 impl Words for Decision {
     const SCHEMA: &'static str = "Decision";
-    const DESCRIPTION: &'static str = "Why something is allowed or not.";
+    const DESCRIPTION: &'static str = "The reason why a permission is granted or not.";
 }
 
 #[cfg(test)]

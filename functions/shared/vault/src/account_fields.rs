@@ -1,14 +1,14 @@
-//! What accounts and readings of them are called.
+//! Fields of trading accounts and of requests for them, checked when they are parsed.
 
 use portcullis_identity::InvalidValue;
 
-/// What the broker calls the owner: 1 to 64 visible ASCII characters.
+/// The owner's user id at the broker: 1 to 64 visible ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
 #[serde(try_from = "String")]
 pub struct BrokerUser(pub(crate) String);
 
 impl BrokerUser {
-    /// Reads what a person typed.
+    /// Returns the user id without the space around it; fails when it is not 1 to 64 visible ASCII characters.
     pub fn parse(typed: &str) -> Result<Self, InvalidValue> {
         let text = typed.trim();
         if (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -18,13 +18,13 @@ impl BrokerUser {
     }
 }
 
-/// What the owner calls the account: 1 to 100 characters.
+/// The owner's label for an account: 1 to 100 characters.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
 #[serde(try_from = "String")]
 pub struct Label(pub(crate) String);
 
 impl Label {
-    /// Reads what a person typed; space around it does not count.
+    /// Returns the label without the space around it; fails when it is not 1 to 100 printable characters.
     pub fn parse(typed: &str) -> Result<Self, InvalidValue> {
         let text = typed.trim();
         let length = text.chars().count();
@@ -35,13 +35,13 @@ impl Label {
     }
 }
 
-/// What a service needs credentials for, one word for the audit trail: 1 to 64 of `a-z 0-9 . _ : -`.
+/// The purpose for which a service reads credentials, as it is in the audit trail: 1 to 64 of `a-z 0-9 . _ : -`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
 #[serde(try_from = "String")]
 pub struct Purpose(pub(crate) String);
 
 impl Purpose {
-    /// Reads what a service says.
+    /// Returns the purpose; fails when it has other characters than those, or is too long.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         let allowed =
             |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._:-".contains(&byte);

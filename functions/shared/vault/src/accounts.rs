@@ -1,4 +1,4 @@
-//! A person's trading accounts: linking, listing, relabelling, new credentials, unlinking. Nothing here opens a seal.
+//! A person's trading accounts: linking, listing, relabelling, replacing credentials, unlinking. Nothing here decrypts.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
@@ -15,9 +15,9 @@ use crate::account_fields::{BrokerUser, Label};
 use crate::context::{Sealed, context};
 use crate::credentials::Credentials;
 use crate::error::Error;
-use crate::parts;
+use crate::length_prefixed;
 
-/// Accounts of one person.
+/// How many accounts one person may have.
 const MOST_ACCOUNTS: usize = 50;
 
 /// A trading account without anything secret.
@@ -27,11 +27,11 @@ pub struct TradingAccount {
     pub id: TradingAccountId,
     /// The broker's name.
     pub broker: String,
-    /// What the broker calls the owner.
+    /// The owner's user id at the broker.
     pub broker_user: String,
-    /// What the owner calls the account.
+    /// The owner's label for the account.
     pub label: Option<String>,
-    /// What is known of the credentials now.
+    /// Its status now.
     pub status: TradingAccountStatus,
     /// When it was linked.
     pub created_at: Timestamp,
@@ -56,7 +56,7 @@ impl TradingAccount {
     }
 }
 
-/// An account whose session has run out since it was written is expired, whatever the row says.
+/// Returns the account's status now: where the session in the row has expired, the account has, whatever the row says.
 pub(crate) fn status_at(stored: &StoredTradingAccount, now: Timestamp) -> TradingAccountStatus {
     match (&stored.session, stored.status) {
         (Some(session), TradingAccountStatus::Active) if session.expires_at <= now => {
@@ -66,18 +66,18 @@ pub(crate) fn status_at(stored: &StoredTradingAccount, now: Timestamp) -> Tradin
     }
 }
 
-/// An account somebody wants to link.
+/// A trading account to be linked.
 #[derive(Debug)]
-pub struct LinkRequest {
+pub struct NewTradingAccount {
     /// The broker's name.
     pub broker: String,
-    /// What the broker calls the owner.
+    /// The owner's user id at the broker.
     pub broker_user: BrokerUser,
     /// Key and secret.
     pub credentials: Credentials,
-    /// What the owner calls it.
+    /// The owner's label for it.
     pub label: Option<Label>,
-    /// What the client calls this request, if it may send it again.
+    /// The client's `Idempotency-Key`, where it may send the request again.
     pub idempotency_key: Option<String>,
 }
 
@@ -91,17 +91,19 @@ pub struct AccountChange {
 }
 
 impl Vault {
-    /// Links an account; its credentials are under seal before anything is stored.
+    /// Links an account and returns it; fails when the broker is unknown, or the owner has too many accounts. The
+    /// credentials are encrypted before anything is stored. A repeated request with the same key returns the first result.
     pub async fn link(
         &self,
         caller: &Caller,
-        wanted: LinkRequest,
+        wanted: NewTradingAccount,
         origin: &Origin,
     ) -> Result<TradingAccount, Error> {
         self.may(caller, "create")?;
         let (owner, now) = (caller.account.id, self.identity.clock.now());
         let broker = self.brokers().known(&wanted.broker)?.name();
-        // Two requests at once may both see room for one more: the limit is against carelessness, not an attack.
+        // Two requests at once may both pass this check and exceed the limit by one: it is there against mistakes, and no
+        // security property depends on it.
         if self.store().trading_accounts(owner, MOST_ACCOUNTS).await?.len() >= MOST_ACCOUNTS {
             return Err(Error::TooManyTradingAccounts);
         }
@@ -136,7 +138,7 @@ impl Vault {
         }
     }
 
-    /// The caller's accounts, oldest first.
+    /// Returns the caller's accounts, oldest first; fails when their roles do not permit it.
     pub async fn list(&self, caller: &Caller) -> Result<Vec<TradingAccount>, Error> {
         self.may(caller, "read")?;
         let now = self.identity.clock.now();
@@ -144,13 +146,14 @@ impl Vault {
         Ok(accounts.into_iter().map(|account| TradingAccount::of(account, now)).collect())
     }
 
-    /// One of the caller's accounts.
+    /// Returns one of the caller's accounts; fails when they have no such account.
     pub async fn account(&self, caller: &Caller, id: TradingAccountId) -> Result<TradingAccount, Error> {
         self.may(caller, "read")?;
         Ok(TradingAccount::of(self.own(caller, id).await?, self.identity.clock.now()))
     }
 
-    /// Relabels an account, or switches it off or on. Switched on, it is to be verified again.
+    /// Relabels, disables or enables an account, and returns it; fails when the caller has no such account. An enabled
+    /// account is `pending` until it is verified again.
     pub async fn change(
         &self,
         caller: &Caller,
@@ -173,7 +176,8 @@ impl Vault {
         self.replace(caller, id, AuditKind::TradingAccountChanged, origin, changed).await
     }
 
-    /// Replaces an account's credentials. The old ones, and the session begun with them, are destroyed.
+    /// Replaces an account's credentials and returns the account; fails when the caller has no such account. The old
+    /// credentials and the session that belongs to them are destroyed.
     pub async fn replace_credentials(
         &self,
         caller: &Caller,
@@ -200,7 +204,7 @@ impl Vault {
         self.replace(caller, id, AuditKind::CredentialsReplaced, origin, changed).await
     }
 
-    /// Unlinks an account and destroys its ciphertext.
+    /// Unlinks an account and destroys its ciphertext; fails when the caller has no such account.
     pub async fn unlink(&self, caller: &Caller, id: TradingAccountId, origin: &Origin) -> Result<(), Error> {
         self.may(caller, "delete")?;
         let owner = caller.account.id;
@@ -209,11 +213,13 @@ impl Vault {
         if was_there { Ok(()) } else { Err(Error::not_found()) }
     }
 
+    /// Fails unless the caller's roles permit this action on trading accounts.
     pub(crate) fn may(&self, caller: &Caller, action: &str) -> Result<(), Error> {
         Ok(caller.require(&self.identity.settings.policy, "trading-account", action)?)
     }
 
-    /// One of the caller's accounts. Somebody else's is not found: the key is made of the caller's id.
+    /// Returns one of the caller's accounts; fails with "not found" for an account of another person, because the key that
+    /// is read is made of the caller's own id.
     pub(crate) async fn own(
         &self,
         caller: &Caller,
@@ -222,6 +228,7 @@ impl Vault {
         self.store().trading_account(caller.account.id, id).await?.ok_or_else(Error::not_found)
     }
 
+    /// Changes a row and returns the account; a row that changes meanwhile is read and changed again.
     async fn replace(
         &self,
         caller: &Caller,
@@ -242,6 +249,7 @@ impl Vault {
         Ok(TradingAccount::of(changed, self.identity.clock.now()))
     }
 
+    /// Returns the credentials, encrypted for this owner, account and broker.
     pub(crate) async fn seal_credentials(
         &self,
         owner: AccountId,
@@ -249,13 +257,14 @@ impl Vault {
         broker: &str,
         credentials: &Credentials,
     ) -> Result<SealedSecret, Error> {
-        let joined = parts::join([&credentials.api_key, &credentials.api_secret]);
+        let joined = length_prefixed::join([&credentials.api_key, &credentials.api_secret]);
         let context = context(owner, id, broker, Sealed::Credentials);
         let entropy = self.identity.entropy.as_ref();
         Ok(sealing::seal(&joined, &context, self.key_wrap.as_ref(), entropy).await?)
     }
 
-    fn repeatable(&self, owner: AccountId, wanted: &LinkRequest, key: &str) -> IdempotentRequest {
+    /// Returns the digests by which a repeated request is recognised: of its key, and of everything in it.
+    fn repeatable(&self, owner: AccountId, wanted: &NewTradingAccount, key: &str) -> IdempotentRequest {
         let (keyring, owner) = (&self.identity.keyring, owner.to_string());
         let digest = keyring.fingerprint(&[b"trading-account", owner.as_bytes(), key.as_bytes()]);
         let label = wanted.label.as_ref().map(|label| label.0.as_bytes()).unwrap_or_default();

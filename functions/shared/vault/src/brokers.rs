@@ -1,10 +1,10 @@
-//! Brokers: how each is asked, and what its refusals mean. One file each, with the variables it is told its addresses by;
-//! here is the list of them.
+//! Brokers: how requests to each are made, and what its refusals mean. Each has one file, which declares the variables of
+//! its addresses; the list of them is here.
 
 mod address;
 mod alpaca;
-mod answer;
 mod kite;
+mod response;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -18,40 +18,40 @@ use secrecy::SecretString;
 use crate::credentials::{Credentials, SessionCredentials};
 use crate::error::Error;
 
-/// What a broker refused, or that it did not answer. These words are all that is learnt from an answer: what brokers
-/// write in their errors may quote what was sent to them.
+/// Why a request to a broker failed. Nothing else is taken from a broker's error response: its text may quote the
+/// credentials that were sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BrokerError {
-    /// The session of the day is over.
+    /// The session at the broker has expired.
     #[error("the broker's session is over")]
     Expired,
-    /// What a login at the broker gave is used up, too old or not the broker's.
+    /// The request token of a login at the broker is used up, too old or not the broker's.
     #[error("the login at the broker is not accepted")]
     LoginRefused,
-    /// Key or secret are not, or no longer, right.
+    /// The broker does not, or no longer, accept the key or the secret.
     #[error("the broker does not accept the credentials")]
     Revoked,
-    /// The broker keeps the account from trading.
+    /// The broker blocks the account from trading.
     #[error("the broker blocks the account")]
     Blocked,
-    /// The credentials are somebody else's.
+    /// The credentials belong to another user of the broker.
     #[error("the credentials belong to another account")]
     OtherUser,
-    /// Too many requests; nothing is known of the credentials.
-    #[error("the broker asks for patience")]
+    /// Too many requests; it says nothing about the credentials.
+    #[error("the broker limits the rate of requests")]
     RateLimited,
-    /// No usable answer; nothing is known of the credentials.
+    /// No usable response; it says nothing about the credentials.
     #[error("the broker does not answer")]
     Down,
 }
 
 impl BrokerError {
-    /// Whether it is the broker's fault: what is not leaves its health alone.
-    pub(crate) fn is_the_brokers(self) -> bool {
+    /// Returns whether the error is the broker's fault. Only those count against its health.
+    pub(crate) fn is_broker_fault(self) -> bool {
         self == Self::Down
     }
 
-    /// What a person can do about it.
+    /// Returns advice for the owner, with the broker's title in it.
     pub(crate) fn advice(self, broker: &str) -> String {
         match self {
             Self::Expired => format!("The session at {broker} is over; log in there again."),
@@ -77,29 +77,29 @@ impl BrokerError {
     }
 }
 
-/// A session that a broker just began.
+/// A session that a broker just opened.
 #[derive(Debug)]
 pub struct NewBrokerSession {
     pub(crate) access_token: SecretString,
-    /// What the broker calls the person who logged in.
+    /// The user id of the person who logged in.
     pub(crate) user: String,
     /// When the broker ends it.
     pub(crate) expires_at: Timestamp,
 }
 
-/// One broker.
+/// A broker's API, as the vault uses it.
 #[async_trait]
 pub trait Broker: Debug + Send + Sync {
-    /// The word in records and requests.
+    /// Returns the name in records and requests.
     fn name(&self) -> &'static str;
 
-    /// What people call it.
+    /// Returns the name in texts for people.
     fn title(&self) -> &'static str;
 
-    /// Where the owner logs in, for a broker that wants that every day.
+    /// Returns the address where the owner logs in; `None` for a broker without sessions.
     fn login_url(&self, credentials: &Credentials) -> Option<String>;
 
-    /// Trades what the login gave for a session.
+    /// Exchanges the request token of a login for a session; fails when the broker refuses it or does not respond.
     async fn exchange(
         &self,
         http: &dyn BrokerHttp,
@@ -108,7 +108,8 @@ pub trait Broker: Debug + Send + Sync {
         now: Timestamp,
     ) -> Result<NewBrokerSession, BrokerError>;
 
-    /// What the broker calls the owner of these credentials, if it accepts them.
+    /// Returns the user ids of the owner of these credentials; fails when the broker does not accept them or does not
+    /// respond.
     async fn verify(
         &self,
         http: &dyn BrokerHttp,
@@ -116,36 +117,36 @@ pub trait Broker: Debug + Send + Sync {
         session: Option<&SessionCredentials>,
     ) -> Result<Vec<String>, BrokerError>;
 
-    /// Ends a session.
+    /// Ends a session; fails when the broker does not confirm it. A session that is over already is no error.
     async fn logout(&self, http: &dyn BrokerHttp, session: &SessionCredentials) -> Result<(), BrokerError>;
 
-    /// Whether the broker's API answers at all, be it with a refusal.
+    /// Succeeds when the broker's API responds, be it with a refusal; fails when it does not.
     async fn probe(&self, http: &dyn BrokerHttp) -> Result<(), BrokerError>;
 }
 
-/// A broker as it comes to be known.
+/// A broker and its configuration.
 #[derive(Debug)]
 struct Entry {
-    /// What it is told.
+    /// The variables of its addresses.
     variables: &'static [Variable],
-    /// Makes it of that.
+    /// Returns the broker that these variables describe.
     read: fn(&Environment) -> Result<Arc<dyn Broker>, Misconfigured>,
 }
 
-/// Every broker there is.
+/// Every broker that is supported.
 const ENTRIES: &[Entry] = &[alpaca::LIVE, alpaca::PAPER, kite::ENTRY];
 
-/// What brokers are told.
+/// Returns the variables of all brokers.
 pub(crate) fn variables() -> impl Iterator<Item = &'static Variable> {
     ENTRIES.iter().flat_map(|entry| entry.variables)
 }
 
-/// The brokers, as they are told to be.
+/// Returns all brokers; fails with the first variable that cannot be used.
 pub(crate) fn read(environment: &Environment) -> Result<Vec<Arc<dyn Broker>>, Misconfigured> {
     ENTRIES.iter().map(|entry| (entry.read)(environment)).collect()
 }
 
-/// All brokers, and the way to them.
+/// All brokers, and the HTTP client that reaches them.
 #[derive(Debug)]
 pub struct Brokers {
     pub(crate) http: Arc<dyn BrokerHttp>,
@@ -153,27 +154,27 @@ pub struct Brokers {
 }
 
 impl Brokers {
-    /// These brokers, reached this way.
+    /// Returns these brokers, reached by this client.
     pub fn new(http: Arc<dyn BrokerHttp>, known: Vec<Arc<dyn Broker>>) -> Self {
         Self { http, known }
     }
 
-    /// All of them.
+    /// Returns every broker.
     pub(crate) fn all(&self) -> impl Iterator<Item = &dyn Broker> {
         self.known.iter().map(Arc::as_ref)
     }
 
-    /// Their names.
+    /// Returns the name of every broker.
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
         self.known.iter().map(|broker| broker.name())
     }
 
-    /// The broker of this name, if there is one.
+    /// Returns the broker of this name; `None` where there is none.
     pub(crate) fn get(&self, name: &str) -> Option<&dyn Broker> {
         self.all().find(|broker| broker.name() == name)
     }
 
-    /// The broker a person named.
+    /// Returns the broker that a request names; fails with the list of names where there is none.
     pub(crate) fn known(&self, name: &str) -> Result<&dyn Broker, Error> {
         self.get(name).ok_or_else(|| {
             let names: Vec<&str> = self.names().collect();
@@ -181,7 +182,7 @@ impl Brokers {
         })
     }
 
-    /// The broker of a record.
+    /// Returns the broker of a stored account; fails with an internal error where the deployment no longer has it.
     pub(crate) fn of_record(&self, name: &str) -> Result<&dyn Broker, Error> {
         self.get(name)
             .ok_or(Error::Identity(portcullis_identity::Error::Internal("a stored broker is unknown")))

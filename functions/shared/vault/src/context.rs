@@ -1,20 +1,20 @@
-//! What a ciphertext belongs to. Moved to another person, account or broker, or taken for something else, it does not
-//! open.
+//! The encryption context of a ciphertext. Copied to another person, account or broker, or used for another purpose, it
+//! does not decrypt.
 
 use portcullis_platform::EncryptionContext;
 use portcullis_store::{AccountId, TradingAccountId};
 
-/// What is under seal.
+/// The kind of secret that is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sealed {
     /// The long-lived key and secret.
     Credentials,
-    /// The session of the day.
+    /// The session at the broker.
     Session,
 }
 
 impl Sealed {
-    /// The word that key policies are written with.
+    /// Returns the value of `purpose` in the context, which key policies refer to.
     fn purpose(self) -> &'static str {
         match self {
             Self::Credentials => "broker-credentials",
@@ -23,6 +23,7 @@ impl Sealed {
     }
 }
 
+/// Returns the context that is authenticated with the ciphertext.
 pub(crate) fn context(
     owner: AccountId,
     account: TradingAccountId,

@@ -1,11 +1,11 @@
-//! Broker credentials in the clear: types that zeroise and do not print.
+//! Decrypted broker credentials: types that zeroise their memory and do not print their content.
 
 use portcullis_identity::InvalidValue;
 use secrecy::{ExposeSecret, SecretString};
 
 /// Brokers' keys are at most some sixty characters.
 const LONGEST: usize = 256;
-/// Of a shorter key the end would be too much of it.
+/// The shortest key whose last four characters are shown; of a shorter one they would reveal too much.
 const HINTED: usize = 12;
 
 /// The long-lived key and secret of one account.
@@ -13,22 +13,22 @@ const HINTED: usize = 12;
 pub struct Credentials {
     /// Names the application or the account at the broker.
     pub api_key: SecretString,
-    /// Proves it.
+    /// The secret that belongs to the key.
     pub api_secret: SecretString,
 }
 
 impl Credentials {
-    /// The pair of these two.
+    /// Returns the credentials made of these two.
     pub fn new(api_key: BrokerToken, api_secret: BrokerToken) -> Self {
         Self { api_key: api_key.0, api_secret: api_secret.0 }
     }
 
-    /// Reads what a person pasted; fails where one of the two is no [`BrokerToken`].
+    /// Returns the credentials as they were entered; fails where one of the two is no [`BrokerToken`].
     pub fn parse(api_key: &SecretString, api_secret: &SecretString) -> Result<Self, InvalidValue> {
         Ok(Self::new(BrokerToken::parse(api_key)?, BrokerToken::parse(api_secret)?))
     }
 
-    /// Enough of the key for its owner to recognise it by.
+    /// Returns the last four characters of the key, by which its owner recognises it; only `…` for a short key.
     pub(crate) fn hint(&self) -> String {
         let key = self.api_key.expose_secret();
         let end = key.len().checked_sub(4).filter(|_| key.len() >= HINTED);
@@ -36,12 +36,12 @@ impl Credentials {
     }
 }
 
-/// What a broker's session of the day needs.
+/// The key and the token of a session at a broker.
 #[derive(Debug, Clone)]
 pub struct SessionCredentials {
     /// Names the application.
     pub api_key: SecretString,
-    /// Proves the session.
+    /// The session's access token.
     pub access_token: SecretString,
 }
 
@@ -52,7 +52,7 @@ pub struct SessionCredentials {
 pub struct BrokerToken(SecretString);
 
 impl BrokerToken {
-    /// Reads what a person pasted; space around it does not count.
+    /// Returns the token without the space around it; fails when it is not 1 to 256 visible ASCII characters.
     pub fn parse(typed: &SecretString) -> Result<Self, InvalidValue> {
         let text = typed.expose_secret().trim();
         if text.is_empty() || text.len() > LONGEST || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -61,7 +61,7 @@ impl BrokerToken {
         Ok(Self(text.into()))
     }
 
-    /// The text, for the broker.
+    /// Returns the text, for requests to the broker.
     pub(crate) fn secret(&self) -> &SecretString {
         &self.0
     }

@@ -17,13 +17,13 @@ pub enum Error {
     /// The person has as many trading accounts as one may have.
     #[error("too many trading accounts")]
     TooManyTradingAccounts,
-    /// The owner stopped every reading of their credentials.
+    /// The owner froze their credentials.
     #[error("credentials are frozen")]
     Frozen,
-    /// The owner switched the account off, or may not use the service any more.
+    /// The trading account is disabled, or its owner's account is.
     #[error("the trading account is disabled")]
     Disabled,
-    /// What is sealed does not open where it lies. The caller learns no more than that.
+    /// A ciphertext does not decrypt where it is stored. The caller learns no more than that.
     #[error("sealed credentials do not open")]
     Unreadable,
     /// The service may read sessions alone, and there is none.
@@ -32,18 +32,18 @@ pub enum Error {
     /// The broker has no sessions of its own.
     #[error("the broker has no sessions")]
     SessionsUnknown,
-    /// The service asked more often than it may.
+    /// The service exceeded the rate at which it may read.
     #[error("a service reads too often")]
     TooManyReads {
-        /// When it may again.
+        /// How long to wait before the next request.
         retry_after: Duration,
     },
-    /// The broker refused, or did not answer.
+    /// The broker refused, or did not respond.
     #[error("the broker refused")]
     Broker {
-        /// What a person can do.
+        /// Advice for the owner.
         advice: String,
-        /// What kind of refusal it was.
+        /// The kind of refusal.
         #[source]
         cause: BrokerError,
     },

@@ -1,4 +1,4 @@
-//! The kill switch: from one moment on nobody reads a person's credentials, and their sessions at brokers are ended.
+//! The kill switch: a freeze stops every reading of a person's credentials at once, and ends their sessions at brokers.
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -7,30 +7,30 @@ use portcullis_store::{AuditKind, Round, StoredTradingAccount, TradingAccountId,
 
 use crate::Vault;
 use crate::error::Error;
-use crate::opening::Asked;
+use crate::opening::AccessRequest;
 
-/// More than a person can have.
+/// More trading accounts than a person can have.
 const ALL: usize = 100;
 
-/// What a freeze did.
+/// The outcome of a freeze.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frozen {
-    /// Since when nothing is read.
+    /// Since when no credentials are released.
     pub since: Timestamp,
-    /// What became of each account's session.
+    /// The end of each account's session.
     pub accounts: Vec<FrozenAccount>,
 }
 
-/// What became of one account's session.
+/// The end of one account's session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FrozenAccount {
     /// The account.
     pub id: TradingAccountId,
     /// The broker's name.
     pub broker: String,
-    /// How it ended.
+    /// How the session ended.
     pub session: SessionEnd,
-    /// What a person can do, where the broker did not confirm it.
+    /// Advice for the owner, where the broker did not confirm the end.
     pub advice: Option<String>,
 }
 
@@ -38,7 +38,7 @@ pub struct FrozenAccount {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum SessionEnd {
-    /// There was none.
+    /// There was no session.
     None,
     /// The broker ended it.
     Ended,
@@ -54,14 +54,16 @@ impl SessionEnd {
 }
 
 impl Vault {
-    /// Stops every reading of the caller's credentials, then ends their sessions where the broker allows it. Once the
-    /// first is done, nothing that fails after it undoes it.
+    /// Stops every reading of the caller's credentials, then ends their sessions at brokers, and returns how each ended;
+    /// fails when the proof is not accepted. Once the freeze is stored, no later failure undoes it.
     pub async fn freeze(&self, caller: &Caller, proof: &StepUp, origin: &Origin) -> Result<Frozen, Error> {
         self.may(caller, "freeze")?;
         self.identity.confirm(caller, proof, origin).await?;
         let owner = caller.account.id;
         let event = self.event(AuditKind::CredentialsFrozen, owner, None, origin)?;
         let since = event.at;
+        // The freeze is stored before anything else: every reading checks for it before it decrypts and once more before
+        // it releases, and a session that is being exchanged meanwhile is not stored beside it.
         self.store().put_freeze(&event).await?;
         self.identity.tell_of_credentials(&caller.account, CredentialNews::Frozen, origin).await;
         let accounts = self.store().trading_accounts(owner, ALL).await?;
@@ -79,7 +81,8 @@ impl Vault {
         Ok(Frozen { since, accounts: join_all(ending).await })
     }
 
-    /// Allows reading again. Whoever has a second factor has to show a code of it: a stolen password must not be enough.
+    /// Allows reading again; fails when the proof is not accepted. An account with a second factor needs a code of it: a
+    /// stolen password must not be enough.
     pub async fn unfreeze(&self, caller: &Caller, proof: &StepUp, origin: &Origin) -> Result<(), Error> {
         self.may(caller, "freeze")?;
         if caller.account.mfa_enabled && !matches!(proof, StepUp::Code(_)) {
@@ -87,9 +90,11 @@ impl Vault {
         }
         self.identity.confirm(caller, proof, origin).await?;
         let owner = caller.account.id;
-        // Nothing is to be lifted: an earlier request did, and its answer was lost.
+        // There is no freeze: an earlier request lifted it, and its response was lost.
         let Some(freeze) = self.store().freeze(owner).await? else { return Ok(()) };
         let event = self.event(AuditKind::CredentialsUnfrozen, owner, None, origin)?;
+        // Only the freeze that was read above is lifted. One that another request stored since then stays: its owner was
+        // told that it holds.
         if !self.store().lift_freeze(freeze, &event).await? {
             return Err(Error::contended());
         }
@@ -97,7 +102,7 @@ impl Vault {
         Ok(())
     }
 
-    /// Of a session that may be alive.
+    /// Returns the advice about a session that may still be alive.
     fn advice(&self, broker: &str, lives_until: Timestamp) -> String {
         let title = self.brokers().get(broker).map_or(broker, |broker| broker.title());
         format!(
@@ -106,26 +111,33 @@ impl Vault {
         )
     }
 
+    /// Ends the account's session at its broker and returns how it ended; fails when the session does not decrypt, or the
+    /// store does.
     async fn end_session_of(
         &self,
         caller: &Caller,
         account: StoredTradingAccount,
         origin: &Origin,
     ) -> Result<SessionEnd, Error> {
-        let asked = Asked { owner: caller.account.id, id: account.id, origin, service: None };
-        let Some(session) = self.open_session(asked, &account).await? else { return Ok(SessionEnd::None) };
-        self.note(AuditKind::CredentialsUsed, asked).await?;
+        let access = AccessRequest { owner: caller.account.id, id: account.id, origin, service: None };
+        let Some(session) = self.open_session(access, &account).await? else { return Ok(SessionEnd::None) };
+        self.record_event(AuditKind::CredentialsUsed, access).await?;
         let broker = self.brokers().of_record(&account.broker)?;
         if self.end_session(broker, &session).await.is_err() {
             return Ok(SessionEnd::Unconfirmed);
         }
-        self.forget_session(asked, account).await?;
+        self.forget_session(access, account).await?;
         Ok(SessionEnd::Ended)
     }
 
-    /// Removes a session that is over from its row, unless another took its place.
-    async fn forget_session(&self, asked: Asked<'_>, seen: StoredTradingAccount) -> Result<(), Error> {
-        let event = self.event(AuditKind::BrokerSessionEnded, asked.owner, Some(asked.id), asked.origin)?;
+    /// Removes an ended session from its row, unless another session is there by now.
+    async fn forget_session(
+        &self,
+        access: AccessRequest<'_>,
+        seen: StoredTradingAccount,
+    ) -> Result<(), Error> {
+        let event =
+            self.event(AuditKind::BrokerSessionEnded, access.owner, Some(access.id), access.origin)?;
         let over = seen.session.clone();
         let (over, event) = (&over, &event);
         let decide = |row: Option<StoredTradingAccount>| async move {
@@ -138,6 +150,6 @@ impl Vault {
             let swapped = self.store().swap_trading_account(&next, event).await?;
             Ok(if swapped { Round::Settled(()) } else { Round::Raced })
         };
-        self.store().change_trading_account((asked.owner, asked.id), Some(seen), decide).await
+        self.store().change_trading_account((access.owner, access.id), Some(seen), decide).await
     }
 }

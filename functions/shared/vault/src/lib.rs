@@ -1,35 +1,35 @@
-//! The vault: trading accounts, the sealed credentials in them, which services may read those, and the health of the brokers.
+//! The vault: trading accounts, their encrypted credentials, the release of those to services, and the health of brokers.
 #![doc = include_str!("../README.md")]
 
 mod account_fields;
 mod accounts;
 pub mod brokers;
 mod context;
+mod credential_verification;
 mod credentials;
 mod error;
 mod freezing;
+mod length_prefixed;
 mod marking;
 mod opening;
-mod parts;
 mod providers;
 mod reading;
-mod resealing;
+mod reencryption;
 mod settings;
 mod vault;
-mod verification;
 
 pub use account_fields::{BrokerUser, Label, Purpose};
-pub use accounts::{AccountChange, LinkRequest, TradingAccount};
+pub use accounts::{AccountChange, NewTradingAccount, TradingAccount};
 pub use brokers::{BrokerError, Brokers};
+pub use credential_verification::Verification;
 pub use credentials::{BrokerToken, Credentials, SessionCredentials};
 pub use error::Error;
 pub use freezing::{Frozen, FrozenAccount, SessionEnd};
 pub use marking::Mark;
 pub use providers::{Health, HealthStatus, Outcome, Providers};
 pub use reading::ReleasedCredentials;
-pub use resealing::{Resealed, Resealing};
+pub use reencryption::{Reencrypted, Reencryption};
 pub use settings::{VaultSettings, variables};
 pub use vault::Vault;
-pub use verification::Verification;
 
 pub use portcullis_store::{TradingAccountId, TradingAccountStatus};

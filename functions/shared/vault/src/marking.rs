@@ -1,4 +1,5 @@
-//! What administrators say of a provider: it stands above what is counted until it runs out, and their trail tells of it.
+//! Marks of administrators: a mark overrides a provider's counted health until it expires, and the administrator's trail
+//! records it.
 
 use std::time::Duration;
 
@@ -9,22 +10,23 @@ use crate::Vault;
 use crate::error::Error;
 use crate::providers::HealthStatus;
 
-/// No mark stands longer.
+/// The longest lifetime of a mark.
 const LONGEST: Duration = Duration::from_hours(7 * 24);
 
-/// What an administrator says of a provider.
+/// A provider's health as an administrator sets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
-    /// How it is.
+    /// The health to report.
     pub status: HealthStatus,
-    /// Why, for whoever reads it.
+    /// The reason, shown beside the health.
     pub reason: Option<String>,
-    /// For how long that is to count.
+    /// How long the mark overrides the counted health.
     pub lasts: Duration,
 }
 
 impl Vault {
-    /// Says how a provider is for a while, whatever is counted.
+    /// Overrides a provider's counted health for a while; fails when the provider is unknown or the mark would last longer
+    /// than a week.
     pub async fn mark_provider(
         &self,
         caller: &Caller,
@@ -45,14 +47,14 @@ impl Vault {
         Ok(self.store().mark_provider(name, &mark, &event).await?)
     }
 
-    /// Goes by what is counted again.
+    /// Removes a provider's mark, so that the counted health is reported again; fails when the provider is unknown.
     pub async fn unmark_provider(&self, caller: &Caller, name: &str, origin: &Origin) -> Result<(), Error> {
         self.providers.known(name)?;
         let event = self.event_of_provider(AuditKind::ProviderUnmarked, caller, name, origin)?;
         Ok(self.store().unmark_provider(name, &event).await?)
     }
 
-    /// Providers have no trail of their own, so it is in that of whoever does it.
+    /// Returns an event about a provider. Providers have no trail of their own, so it goes into the administrator's.
     fn event_of_provider(
         &self,
         kind: AuditKind,

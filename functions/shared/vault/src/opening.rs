@@ -1,4 +1,5 @@
-//! Opening seals. What does not open leaves one event and tells its caller nothing.
+//! Decryption of stored credentials and sessions. A ciphertext that does not decrypt where it is stored leaves one event in
+//! the owner's trail, and the caller learns no more than that.
 
 use portcullis_identity::{Origin, sealing};
 use portcullis_platform::KeyWrapError;
@@ -9,53 +10,58 @@ use crate::Vault;
 use crate::context::{Sealed, context};
 use crate::credentials::{Credentials, SessionCredentials};
 use crate::error::Error;
-use crate::parts;
+use crate::length_prefixed;
 
-/// Whose row was read, as it was asked for: what a row says of itself may have been moved along with it.
+/// The account whose credentials are wanted, and the request that wants them. Owner and id are those of the key the row
+/// was read by, and not the ones in the row: a row copied over another row carries its own ids along, and must not open.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct AccessRequest<'a> {
+    /// The owner in the key of the row.
     pub(crate) owner: AccountId,
+    /// The trading account in the key of the row.
     pub(crate) id: TradingAccountId,
+    /// The client that sent the request.
     pub(crate) origin: &'a Origin,
-    /// The service that asks, if one does, and what for.
+    /// The name and the purpose of the service that sent the request; `None` where the owner did.
     pub(crate) service: Option<(&'a str, &'a str)>,
 }
 
 impl Vault {
-    /// The long-lived credentials.
+    /// Returns the account's long-lived credentials; fails with [`Error::Unreadable`] where they do not decrypt.
     pub(crate) async fn open_credentials(
         &self,
-        asked: Asked<'_>,
+        access: AccessRequest<'_>,
         account: &StoredTradingAccount,
     ) -> Result<Credentials, Error> {
         let [api_key, api_secret] =
-            self.open(asked, account, &account.credentials, Sealed::Credentials).await?;
+            self.open(access, account, &account.credentials, Sealed::Credentials).await?;
         Ok(Credentials { api_key, api_secret })
     }
 
-    /// The session of the day, if there is one that has not run out.
+    /// Returns the account's session at the broker, `None` where there is none or it has expired; fails with
+    /// [`Error::Unreadable`] where it does not decrypt.
     pub(crate) async fn open_session(
         &self,
-        asked: Asked<'_>,
+        access: AccessRequest<'_>,
         account: &StoredTradingAccount,
     ) -> Result<Option<SessionCredentials>, Error> {
         let now = self.identity.clock.now();
         let Some(session) = account.session.as_ref().filter(|session| session.expires_at > now) else {
             return Ok(None);
         };
-        let [api_key, access_token] = self.open(asked, account, &session.sealed, Sealed::Session).await?;
+        let [api_key, access_token] = self.open(access, account, &session.sealed, Sealed::Session).await?;
         Ok(Some(SessionCredentials { api_key, access_token }))
     }
 
     async fn open<const N: usize>(
         &self,
-        asked: Asked<'_>,
+        access: AccessRequest<'_>,
         account: &StoredTradingAccount,
         sealed: &SealedSecret,
         purpose: Sealed,
     ) -> Result<[SecretString; N], Error> {
-        let is_its_own = (account.owner, account.id) == (asked.owner, asked.id);
-        let context = context(asked.owner, asked.id, &account.broker, purpose);
+        let is_its_own = (account.owner, account.id) == (access.owner, access.id);
+        let context = context(access.owner, access.id, &account.broker, purpose);
         let opened = if is_its_own {
             sealing::open(sealed, &context, self.key_wrap.as_ref()).await
         } else {
@@ -64,26 +70,28 @@ impl Vault {
         let opened: SecretSlice<u8> = match opened {
             Ok(opened) => opened,
             Err(portcullis_identity::Error::KeyWrap(KeyWrapError::Refused)) => {
-                return Err(self.unreadable(asked).await?);
+                return Err(self.unreadable(access).await?);
             }
             Err(error) => return Err(error.into()),
         };
-        match parts::split(&opened) {
+        match length_prefixed::split(&opened) {
             Some(parts) => Ok(parts),
-            None => Err(self.unreadable(asked).await?),
+            None => Err(self.unreadable(access).await?),
         }
     }
 
-    async fn unreadable(&self, asked: Asked<'_>) -> Result<Error, Error> {
-        self.note(AuditKind::CredentialsUnreadable, asked).await?;
-        tracing::error!(account = %asked.id, "sealed credentials do not open where they lie");
+    /// Returns [`Error::Unreadable`], after an event about it is written.
+    async fn unreadable(&self, access: AccessRequest<'_>) -> Result<Error, Error> {
+        self.record_event(AuditKind::CredentialsUnreadable, access).await?;
+        tracing::error!(account = %access.id, "sealed credentials do not open where they lie");
         Ok(Error::Unreadable)
     }
 
-    /// Writes an event about what was asked for. Nothing is released before it is there.
-    pub(crate) async fn note(&self, kind: AuditKind, asked: Asked<'_>) -> Result<(), Error> {
-        let mut event = self.event(kind, asked.owner, Some(asked.id), asked.origin)?;
-        if let Some((service, purpose)) = asked.service {
+    /// Writes an event about this access into the owner's trail; fails when the store does. Callers write it before they
+    /// release or use what they decrypted, so that no credentials leave the vault without a trace.
+    pub(crate) async fn record_event(&self, kind: AuditKind, access: AccessRequest<'_>) -> Result<(), Error> {
+        let mut event = self.event(kind, access.owner, Some(access.id), access.origin)?;
+        if let Some((service, purpose)) = access.service {
             event.actor = Actor::Service(service.to_owned());
             event.service = Some(service.to_owned());
             event.purpose = Some(purpose.to_owned());

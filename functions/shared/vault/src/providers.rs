@@ -1,5 +1,5 @@
-//! How brokers and other providers are: counted from what services and our own calls report, asked for by whoever has
-//! to choose one.
+//! Health of brokers and other providers, counted from the outcomes that services and the vault's own requests report.
+//! Clients that choose between providers read it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,17 +14,18 @@ use portcullis_store::{Outcomes, ProviderMark, Store};
 use crate::brokers::{BrokerError, Brokers};
 use crate::error::Error;
 
-/// Longer than two probes lie apart by default, so that there is always something to go by.
+/// How far back outcomes count: longer than the default time between two probes, so that there always are some.
 const WINDOW: Duration = Duration::from_mins(15);
-/// Failures in a row that tell of trouble.
+/// Consecutive failures after which a provider is degraded.
 const DEGRADED_AFTER: u64 = 2;
-/// Failures in a row that leave no doubt.
+/// Consecutive failures after which a provider is unhealthy.
 const UNHEALTHY_AFTER: u64 = 5;
-/// Shares of failed calls are looked at from this many calls on.
+/// The share of failed calls counts from this many calls on.
 const ENOUGH: u64 = 10;
+/// Milliseconds of mean response time above which a provider is degraded.
 const SLOW: u64 = 2_000;
 
-/// How a provider is.
+/// The health of a provider.
 #[derive(
     Debug,
     Clone,
@@ -41,11 +42,11 @@ const SLOW: u64 = 2_000;
 #[serde(try_from = "String")]
 #[strum(serialize_all = "snake_case")]
 pub enum HealthStatus {
-    /// As it should be.
+    /// Calls to it succeed.
     Healthy,
-    /// It fails now and then, or is slow.
+    /// Some calls fail, or are slow.
     Degraded,
-    /// It does not work.
+    /// Most calls fail.
     Unhealthy,
 }
 
@@ -64,65 +65,65 @@ impl TryFrom<String> for HealthStatus {
     }
 }
 
-/// How a provider is, and how one knows.
+/// The health of a provider, and what it is derived from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
     /// The provider's name.
     pub provider: String,
-    /// How it is.
+    /// The health: that of the mark where there is one, else what is counted.
     pub status: HealthStatus,
-    /// When the last call to it ended, if one did lately.
+    /// When the last call ended; `None` where there was none in the last 15 minutes.
     pub last_check: Option<Timestamp>,
     /// The mean response time in milliseconds, if any is known.
     pub response_time_ms: Option<u64>,
-    /// Calls that failed since the last one that did not.
+    /// Failed calls since the last successful one.
     pub consecutive_failures: u64,
-    /// What a person said, if it counts now.
+    /// The administrator's mark, where there is one that has not expired.
     pub mark: Option<ProviderMark>,
 }
 
-/// What became of a call to a provider.
+/// The outcome of a call to a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
-    /// Whether the provider did what it should.
+    /// Whether the provider worked.
     pub ok: bool,
-    /// How long it took.
+    /// How long the provider took to respond.
     pub response_time: Option<Duration>,
 }
 
 impl Outcome {
-    /// An outcome as a service reports it. An error that is its user's or its own fault says that the provider answers:
-    /// a session that is over, a key that was revoked, a request refused with a 4xx, too many requests.
+    /// Returns the outcome of a call that a service reports. An error that is the user's or the service's fault counts as a
+    /// success, because the provider responded: an expired session, a revoked key, a 4xx status, too many requests.
     pub fn reported(ok: bool, error: Option<&str>, response_time: Option<Duration>) -> Self {
-        Self { ok: ok || error.is_some_and(is_the_users), response_time }
+        Self { ok: ok || error.is_some_and(is_user_fault), response_time }
     }
 }
 
-fn is_the_users(error: &str) -> bool {
+fn is_user_fault(error: &str) -> bool {
     const WORDS: [&str; 7] =
         ["expired", "revoked", "blocked", "rejected", "rate_limited", "invalid_request", "user_error"];
-    // A timeout is told as 408 by some; whose it is cannot be known, and mostly it is theirs.
+    // 408 may be a timeout of either side; mostly it is the provider's, so it counts against it.
     let refused = error.parse::<u16>().is_ok_and(|status| (400..500).contains(&status) && status != 408);
     refused || WORDS.contains(&error)
 }
 
-/// The providers and what is known of them.
+/// The providers and their health.
 #[derive(Debug)]
 pub struct Providers {
-    /// Where outcomes are counted.
+    /// The store of the counters.
     pub store: Store,
-    /// What time it is.
+    /// The time of outcomes.
     pub clock: Arc<dyn Clock>,
-    /// Which counter an outcome goes to.
+    /// Chooses the shard that an outcome is counted in.
     pub entropy: Arc<dyn Entropy>,
     /// The brokers among them.
     pub brokers: Brokers,
-    /// The others.
+    /// The names of the providers that are no brokers.
     pub others: BTreeSet<String>,
 }
 
 impl Providers {
-    /// Names of all providers, in order.
+    /// Returns the names of all providers, in order.
     pub fn names(&self) -> BTreeSet<&str> {
         let mut names: BTreeSet<&str> = self.others.iter().map(String::as_str).collect();
         for name in self.brokers.names() {
@@ -131,12 +132,12 @@ impl Providers {
         names
     }
 
-    /// An error unless there is a provider of this name.
+    /// Fails with "not found" unless there is a provider of this name.
     pub(crate) fn known(&self, name: &str) -> Result<(), Error> {
         if self.names().contains(name) { Ok(()) } else { Err(Error::not_found()) }
     }
 
-    /// Counts one outcome.
+    /// Counts one outcome; fails when the provider is unknown or the store does not respond.
     pub async fn record(&self, name: &str, outcome: Outcome) -> Result<(), Error> {
         self.known(name)?;
         let mut random = [0];
@@ -147,7 +148,7 @@ impl Providers {
         Ok(self.store.count_outcome(name, shard, outcome.ok, outcome.response_time, now).await?)
     }
 
-    /// How one provider is.
+    /// Returns the health of one provider; fails when it is unknown or the store does not respond.
     pub async fn health(&self, name: &str) -> Result<Health, Error> {
         self.known(name)?;
         let now = self.clock.now();
@@ -159,12 +160,13 @@ impl Providers {
         Ok(judge(name, &outcomes, mark))
     }
 
-    /// How all providers are.
+    /// Returns the health of all providers, by name; fails when the store does not respond.
     pub async fn all(&self) -> Result<Vec<Health>, Error> {
         try_join_all(self.names().into_iter().map(|name| self.health(name))).await
     }
 
-    /// The primary and its fallbacks, the healthiest first; of equals, those named earlier.
+    /// Returns the health of the primary and its fallbacks, the healthiest first and equals in the order of the request;
+    /// fails when one is unknown.
     pub async fn chain(&self, primary: &str, fallbacks: &[&str]) -> Result<Vec<Health>, Error> {
         let mut names: Vec<&str> = Vec::new();
         for name in std::iter::once(&primary).chain(fallbacks) {
@@ -173,37 +175,39 @@ impl Providers {
             }
         }
         let mut chain = try_join_all(names.into_iter().map(|name| self.health(name))).await?;
-        // Stable: the primary comes first among equals.
+        // The sort is stable, so the primary stays first among equals.
         chain.sort_by_key(|health| health.status);
         Ok(chain)
     }
 
-    /// Asks every broker whether it answers, and counts what became of it.
+    /// Probes every broker and counts the outcomes. A broker that does not respond is an outcome and no error.
     pub async fn probe_all(&self) {
         let probes = self.brokers.all().map(async |broker| {
-            // Whether it answers is in the counters.
+            // The counters have the outcome already.
             let _ = self.timed(broker.name(), broker.probe(self.brokers.http.as_ref())).await;
         });
         join_all(probes).await;
     }
 
-    /// Waits for a call to a broker and counts what became of it. A store that fails here fails nobody's request.
+    /// Returns the result of a call to a broker, after its outcome is counted. A failure of the store is logged and does not
+    /// fail the request.
     pub(crate) async fn timed<T>(
         &self,
         name: &str,
         call: impl Future<Output = Result<T, BrokerError>>,
     ) -> Result<T, BrokerError> {
         let began = self.clock.now();
-        let answer = call.await;
+        let result = call.await;
         let taken = self.clock.now().duration_since(began).unsigned_abs();
-        let ok = !answer.as_ref().is_err_and(|error| error.is_the_brokers());
+        let ok = !result.as_ref().is_err_and(|error| error.is_broker_fault());
         if let Err(error) = self.record(name, Outcome { ok, response_time: Some(taken) }).await {
             tracing::warn!(%error, "the outcome of a call to a broker was not counted");
         }
-        answer
+        result
     }
 }
 
+/// Returns the health that these counters and this mark amount to.
 fn judge(name: &str, outcomes: &[Outcomes], mark: Option<ProviderMark>) -> Health {
     let sum = |of: fn(&Outcomes) -> u64| outcomes.iter().map(of).fold(0, u64::saturating_add);
     let (ok, failed) = (sum(|counter| counter.ok), sum(|counter| counter.failed));

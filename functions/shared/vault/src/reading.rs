@@ -1,4 +1,4 @@
-//! What services are given.
+//! Release of credentials to services.
 
 use portcullis_identity::{CredentialKind, CredentialRights, Origin, Service};
 use portcullis_store::{
@@ -9,9 +9,9 @@ use secrecy::SecretString;
 use crate::Vault;
 use crate::account_fields::Purpose;
 use crate::error::Error;
-use crate::opening::Asked;
+use crate::opening::AccessRequest;
 
-/// What the counter of a service's readings is called.
+/// The name of the counter that limits how often a service reads.
 const OPERATION: &str = "credentials";
 
 /// Credentials on their way to a service, and nowhere else.
@@ -21,19 +21,20 @@ pub struct ReleasedCredentials {
     pub id: TradingAccountId,
     /// The broker's name.
     pub broker: String,
-    /// What the broker calls the owner.
+    /// The owner's user id at the broker.
     pub broker_user: String,
-    /// The key.
+    /// The API key.
     pub api_key: SecretString,
-    /// The secret, for a service that may have it.
+    /// The API secret; `None` for a service that may read sessions alone.
     pub api_secret: Option<SecretString>,
-    /// The token of the broker's session, if there is one.
+    /// The access token of the session at the broker, where there is one.
     pub access_token: Option<SecretString>,
 }
 
 impl Vault {
-    /// The credentials of an account, for a service with a right to them. An event that names the service, its purpose
-    /// and the request is in the owner's trail before anything is released; a refusal leaves one too.
+    /// Returns an account's credentials for a service with a right to them; fails when the service has no such right or
+    /// reads too often, and when the account is unknown, frozen or disabled. An event with the service, its purpose and
+    /// the request is in the owner's trail before anything is released; a refusal leaves one too.
     pub async fn read_credentials(
         &self,
         service: &Service,
@@ -53,47 +54,49 @@ impl Vault {
             return Err(Error::TooManyReads { retry_after });
         }
         let owner = owner.ok_or_else(Error::not_found)?;
-        let asked = Asked { owner, id, origin, service: Some((&service.name, &purpose.0)) };
-        let account = Box::pin(self.admitted(asked, rights)).await?;
+        let access = AccessRequest { owner, id, origin, service: Some((&service.name, &purpose.0)) };
+        let account = Box::pin(self.admitted(access, rights)).await?;
         let released = match rights.kind {
-            CredentialKind::LongLived => self.release_all(asked, account).await?,
-            CredentialKind::Session => self.release_session(asked, account).await?,
+            CredentialKind::LongLived => self.release_all(access, account).await?,
+            CredentialKind::Session => self.release_session(access, account).await?,
         };
-        // What was stopped while seals were opened and the event was written stays here: once a freeze is answered,
-        // nothing is released any more.
-        Box::pin(self.admitted(asked, rights)).await?;
+        // A freeze may have been written since the first check, while the credentials were decrypted and the event was
+        // written. This second check comes after the event: whichever of the two is first, nothing is released whose event
+        // stands behind the freeze's in the owner's trail.
+        Box::pin(self.admitted(access, rights)).await?;
         Ok(released)
     }
 
-    /// The account, if a service with these rights may have its credentials now. A refusal leaves an event.
+    /// Returns the account; fails, and leaves an event, when a service with these rights may not read it now.
     async fn admitted(
         &self,
-        asked: Asked<'_>,
+        access: AccessRequest<'_>,
         rights: &CredentialRights,
     ) -> Result<StoredTradingAccount, Error> {
         let (account, person, freeze) = tokio::try_join!(
-            self.store().trading_account(asked.owner, asked.id),
-            self.store().account(asked.owner),
-            self.store().freeze(asked.owner),
+            self.store().trading_account(access.owner, access.id),
+            self.store().account(access.owner),
+            self.store().freeze(access.owner),
         )?;
         let account = account.ok_or_else(Error::not_found)?;
         match admit(rights, &account, person.as_ref(), freeze) {
             Ok(()) => Ok(account),
             Err(refusal) => {
-                self.note(AuditKind::CredentialsRefused, asked).await?;
+                self.record_event(AuditKind::CredentialsRefused, access).await?;
                 Err(refusal)
             }
         }
     }
 
+    /// Returns the long-lived credentials and the session, after the event is written.
     async fn release_all(
         &self,
-        asked: Asked<'_>,
+        access: AccessRequest<'_>,
         account: StoredTradingAccount,
     ) -> Result<ReleasedCredentials, Error> {
-        let credentials = self.open_credentials(asked, &account).await?;
-        let session = self.open_session(asked, &account).await?;
-        self.note(AuditKind::CredentialsRead, asked).await?;
+        let credentials = self.open_credentials(access, &account).await?;
+        let session = self.open_session(access, &account).await?;
+        self.record_event(AuditKind::CredentialsRead, access).await?;
         Ok(ReleasedCredentials {
             id: account.id,
             broker: account.broker,
@@ -104,17 +107,18 @@ impl Vault {
         })
     }
 
-    /// The long-lived secret is not even opened.
+    /// Returns the session alone, after the event is written; fails with [`Error::NoBrokerSession`] where there is none.
+    /// The long-lived secret is never decrypted for such a service.
     async fn release_session(
         &self,
-        asked: Asked<'_>,
+        access: AccessRequest<'_>,
         account: StoredTradingAccount,
     ) -> Result<ReleasedCredentials, Error> {
-        let Some(session) = self.open_session(asked, &account).await? else {
-            self.note(AuditKind::CredentialsRefused, asked).await?;
+        let Some(session) = self.open_session(access, &account).await? else {
+            self.record_event(AuditKind::CredentialsRefused, access).await?;
             return Err(Error::NoBrokerSession);
         };
-        self.note(AuditKind::CredentialsRead, asked).await?;
+        self.record_event(AuditKind::CredentialsRead, access).await?;
         Ok(ReleasedCredentials {
             id: account.id,
             broker: account.broker,
@@ -126,7 +130,7 @@ impl Vault {
     }
 }
 
-/// Whether a service with these rights may have them now.
+/// Fails when a service with these rights may not read the account now.
 fn admit(
     rights: &CredentialRights,
     account: &StoredTradingAccount,

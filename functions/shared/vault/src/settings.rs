@@ -1,4 +1,4 @@
-//! What the vault is told, the brokers apart: each says itself what it has to be told.
+//! The vault's configuration. Each broker declares and reads its own variables.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::brokers::{self, Broker};
 const PROVIDERS: Variable = Variable {
     name: "PROVIDERS",
     default: "",
-    about: "names of further providers whose health is kept, separated by commas; brokers are always among them",
+    about: "names of providers beside the brokers to keep health counters for, separated by commas",
     aliases: &[],
 };
 const PROVIDER_CHECK_INTERVAL: Variable = Variable {
@@ -23,21 +23,21 @@ const PROVIDER_CHECK_INTERVAL: Variable = Variable {
 const CREDENTIAL_MAX_AGE: Variable = Variable {
     name: "CREDENTIAL_MAX_AGE",
     default: "7776000",
-    about: "seconds after which credentials are sealed anew under another data key",
+    about: "seconds after which credentials are re-encrypted under a new data key",
     aliases: &[],
 };
 
 const OWN: &[Variable] = &[PROVIDERS, PROVIDER_CHECK_INTERVAL, CREDENTIAL_MAX_AGE];
 
-/// The variables read here and by each broker, for `--help`.
+/// Returns every variable that the vault and its brokers read, for `--help`.
 pub fn variables() -> impl Iterator<Item = &'static Variable> {
     brokers::variables().chain(OWN)
 }
 
-/// Everything the vault is told, checked.
+/// The vault's configuration, checked.
 #[derive(Debug, Clone)]
 pub struct VaultSettings {
-    /// The brokers, where they answer.
+    /// The brokers, each with its addresses.
     pub brokers: Vec<Arc<dyn Broker>>,
     /// Providers beside the brokers.
     pub providers: BTreeSet<String>,
@@ -48,7 +48,7 @@ pub struct VaultSettings {
 }
 
 impl VaultSettings {
-    /// Reads and checks every one of [`variables`].
+    /// Returns the configuration that [`variables`] hold; fails with the first variable that cannot be used.
     pub fn read(environment: &Environment) -> Result<Self, Misconfigured> {
         const DAY: u64 = 24 * 60 * 60;
         let names = environment.text(&PROVIDERS)?;

@@ -1,4 +1,4 @@
-//! What the operations of this crate work with.
+//! The value that all operations of this crate are methods of.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,14 +19,14 @@ pub struct Vault {
     pub identity: Arc<Identity>,
     /// The provider of the master key of credentials.
     pub key_wrap: Arc<dyn KeyWrap>,
-    /// The brokers and how they are.
+    /// The brokers and other providers, with their health.
     pub providers: Arc<Providers>,
-    /// How long credentials stay under one data key.
+    /// How long credentials may stay under one data key.
     pub credential_max_age: Duration,
 }
 
 impl Vault {
-    /// Returns the vault beside these operations.
+    /// Returns a vault on the store, clock and keys of these identity operations.
     pub fn new(
         identity: Arc<Identity>,
         key_wrap: Arc<dyn KeyWrap>,
@@ -52,7 +52,7 @@ impl Vault {
         &self.providers.brokers
     }
 
-    /// Returns an event of now about one trading account.
+    /// Returns an event with the time of now about one trading account; fails when there is no entropy for its id.
     pub(crate) fn event(
         &self,
         kind: AuditKind,

@@ -13,28 +13,28 @@ use super::{Code, Problem};
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct ProblemDocument<'a> {
-    /// A URI for the kind of problem. It names and does not locate: the same wherever the service runs.
+    /// The kind of problem, as a URN. It is the same in every deployment, and there is nothing to download behind it.
     #[serde(rename = "type")]
     #[schema(example = "urn:portcullis:problem:not_found")]
     pub kind: String,
     /// A short summary of the kind of problem.
     pub title: &'a str,
-    /// The status of the response, repeated.
+    /// The HTTP status of the response.
     #[schema(example = 404)]
     pub status: u16,
-    /// What went wrong this time, for people.
+    /// An explanation of this occurrence, for people.
     pub detail: &'a str,
-    /// What went wrong, for programs.
+    /// The stable code of the error, for programs.
     pub code: Code,
-    /// The same id as in the header `X-Request-Id`.
+    /// The id of the request, as in the header `X-Request-Id`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required, value_type = String)]
     pub request_id: Option<&'a str>,
-    /// What exactly cannot be used; only with status 422.
+    /// The values that cannot be used; only with status 422.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(required = false)]
     pub errors: &'a [FieldError],
-    /// What a program goes on with; only with `password_expired`.
+    /// The token for `/v1/auth/password/rotate`; only with the code `password_expired`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub session_token: Option<&'a str>,
@@ -43,16 +43,17 @@ pub struct ProblemDocument<'a> {
 /// One value that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
-    /// Where it is in the body: a JSON Pointer (RFC 6901). For a header or a query parameter, a slash and its name.
+    /// The place of the value in the body, as a JSON Pointer (RFC 6901). For a header or a query parameter, a slash and its
+    /// name.
     #[schema(example = "/email")]
     pub pointer: String,
-    /// What would do, in plain words. Never repeats the value, which may be a password.
+    /// An explanation of what is accepted. It never repeats the value, which may be a password.
     #[schema(value_type = String, example = "must be a string")]
     pub detail: Cow<'static, str>,
 }
 
 impl FieldError {
-    /// A complaint about the value at `pointer`, which is empty for the whole body.
+    /// Returns the error about the value at `pointer`, which is empty for the whole body.
     pub fn new(pointer: impl Into<String>, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { pointer: pointer.into(), detail: detail.into() }
     }

@@ -85,8 +85,9 @@ pub enum AuditKind {
     CredentialsRefused,
     /// Sealed credentials did not open where they lie: they were damaged or moved.
     CredentialsUnreadable,
-    /// Credentials were sealed anew under another data key.
-    CredentialsResealed,
+    /// Credentials were re-encrypted under a new data key.
+    #[strum(serialize = "credentials_resealed")]
+    CredentialsReencrypted,
     /// Reading of all the person's credentials was stopped.
     CredentialsFrozen,
     /// Reading of the person's credentials was allowed again.

@@ -1,9 +1,10 @@
-//! Where a broker answers.
+//! The addresses of brokers.
 
 use portcullis_platform::{Environment, Misconfigured, Variable};
 use url::{Host, Url};
 
-/// Reads an address. Credentials travel there, so it is TLS or this machine.
+/// Returns the address in this variable; fails when it is neither `https` nor on loopback, because credentials are sent
+/// there.
 pub(super) fn address(environment: &Environment, variable: &Variable) -> Result<Url, Misconfigured> {
     let text = environment.text(variable)?;
     let wanted =

@@ -1,4 +1,4 @@
-//! Alpaca's trading API, live and paper: key and secret go with every request, and there are no sessions.
+//! Alpaca's trading API, live and paper: every request carries key and secret, and there are no sessions.
 
 use std::sync::Arc;
 
@@ -11,20 +11,20 @@ use serde::Deserialize;
 use url::Url;
 
 use super::address::address;
-use super::answer::{ask, is_there, read};
+use super::response::{check_reachable, read, send};
 use super::{Broker, BrokerError, Entry, NewBrokerSession};
 use crate::credentials::{Credentials, SessionCredentials};
 
 const API_URL: Variable = Variable {
     name: "ALPACA_API_URL",
     default: "https://api.alpaca.markets",
-    about: "where Alpaca's live trading answers",
+    about: "address of Alpaca's live trading API",
     aliases: &[],
 };
 const PAPER_API_URL: Variable = Variable {
     name: "ALPACA_PAPER_API_URL",
     default: "https://paper-api.alpaca.markets",
-    about: "where Alpaca's paper trading answers",
+    about: "address of Alpaca's paper trading API",
     aliases: &[],
 };
 
@@ -107,17 +107,17 @@ impl Broker for Alpaca {
             .request("account")
             .header("apca-api-key-id", credentials.api_key.clone())
             .header("apca-api-secret-key", credentials.api_secret.clone());
-        let answer = ask(http, request).await?;
-        match answer.status {
+        let response = send(http, request).await?;
+        match response.status {
             200 => {}
             401 | 403 => return Err(BrokerError::Revoked),
             _ => return Err(BrokerError::Down),
         }
-        let account: Account = read(&answer)?;
+        let account: Account = read(&response)?;
         if account.blocked || account.trading_blocked || account.status != "ACTIVE" {
             return Err(BrokerError::Blocked);
         }
-        // People know the number; programs know the id.
+        // An owner may name either: the website shows the number, and the API works with the id.
         Ok(vec![account.number, account.id])
     }
 
@@ -126,6 +126,6 @@ impl Broker for Alpaca {
     }
 
     async fn probe(&self, http: &dyn BrokerHttp) -> Result<(), BrokerError> {
-        is_there(http, self.request("clock")).await
+        check_reachable(http, self.request("clock")).await
     }
 }

@@ -1,5 +1,5 @@
-//! Kite Connect 3 of Zerodha. The owner logs in at Kite every day; what comes back from there, the request token, is
-//! traded for an access token that dies at six in the morning, India time.
+//! Kite Connect 3 of Zerodha. The owner logs in at Kite every day. The request token that this returns is exchanged for an
+//! access token, which expires at six in the morning, India time.
 
 use std::sync::Arc;
 
@@ -17,20 +17,20 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::address::address;
-use super::answer::{ask, is_there, read};
+use super::response::{check_reachable, read, send};
 use super::{Broker, BrokerError, Entry, NewBrokerSession};
 use crate::credentials::{Credentials, SessionCredentials};
 
 const API_URL: Variable = Variable {
     name: "KITE_API_URL",
     default: "https://api.kite.trade",
-    about: "where Kite Connect answers",
+    about: "address of the Kite Connect API",
     aliases: &[],
 };
 const LOGIN_URL: Variable = Variable {
     name: "KITE_LOGIN_URL",
     default: "https://kite.zerodha.com/connect/login",
-    about: "where people log in at Kite",
+    about: "address of Kite's login page",
     aliases: &[],
 };
 
@@ -46,7 +46,7 @@ const VERSION: (&str, &str) = ("x-kite-version", "3");
 /// India has had one offset and no summer time since 1945.
 const INDIA: Offset = Offset::constant(5);
 const HALF_HOUR_MORE: i64 = 30;
-/// Kite ends every session then.
+/// When Kite ends every session.
 const END_OF_SESSIONS: Time = Time::constant(6, 0, 0, 0);
 
 #[derive(Debug)]
@@ -56,7 +56,7 @@ struct Kite {
 }
 
 #[derive(Deserialize)]
-struct Answer<T> {
+struct Envelope<T> {
     data: T,
 }
 
@@ -123,15 +123,15 @@ impl Broker for Kite {
             .form("api_key", credentials.api_key.clone())
             .form("request_token", request_token.clone())
             .form("checksum", checksum(credentials, request_token));
-        let answer = ask(http, request).await?;
-        if answer.status != 200 {
-            return Err(match refusal(&answer) {
-                // Of the login; a session there is none yet.
+        let response = send(http, request).await?;
+        if response.status != 200 {
+            return Err(match refusal(&response) {
+                // Kite has one error for both. Here it is about the login, because there is no session yet.
                 BrokerError::Expired => BrokerError::LoginRefused,
                 other => other,
             });
         }
-        let session: Answer<Session> = read(&answer)?;
+        let session: Envelope<Session> = read(&response)?;
         Ok(NewBrokerSession {
             access_token: session.data.access_token,
             user: session.data.user_id,
@@ -146,26 +146,26 @@ impl Broker for Kite {
         session: Option<&SessionCredentials>,
     ) -> Result<Vec<String>, BrokerError> {
         let session = session.ok_or(BrokerError::Expired)?;
-        let answer = ask(http, self.signed_in(Method::GET, ["user", "profile"], session)).await?;
-        if answer.status != 200 {
-            return Err(refusal(&answer));
+        let response = send(http, self.signed_in(Method::GET, ["user", "profile"], session)).await?;
+        if response.status != 200 {
+            return Err(refusal(&response));
         }
-        let profile: Answer<Profile> = read(&answer)?;
+        let profile: Envelope<Profile> = read(&response)?;
         Ok(vec![profile.data.user_id])
     }
 
-    /// Kite wants the token in the query; it travels under TLS, and no line of ours repeats it.
+    /// Kite requires the token in the query. TLS protects it, and no log line of this service contains the query.
     async fn logout(&self, http: &dyn BrokerHttp, session: &SessionCredentials) -> Result<(), BrokerError> {
         let request = self
             .signed_in(Method::DELETE, ["session", "token"], session)
             .query("api_key", session.api_key.clone())
             .query("access_token", session.access_token.clone());
-        let answer = ask(http, request).await?;
-        match answer.status {
-            // A page about maintenance has this status too.
-            200 => read::<Answer<IgnoredAny>>(&answer).map(drop),
-            _ => match refusal(&answer) {
-                // It is over already.
+        let response = send(http, request).await?;
+        match response.status {
+            // The body is parsed as well: a maintenance page has this status too.
+            200 => read::<Envelope<IgnoredAny>>(&response).map(drop),
+            _ => match refusal(&response) {
+                // The session is over already.
                 BrokerError::Expired => Ok(()),
                 other => Err(other),
             },
@@ -173,21 +173,23 @@ impl Broker for Kite {
     }
 
     async fn probe(&self, http: &dyn BrokerHttp) -> Result<(), BrokerError> {
-        is_there(http, self.request(Method::GET, ["user", "profile"])).await
+        check_reachable(http, self.request(Method::GET, ["user", "profile"])).await
     }
 }
 
-/// SHA-256 of key, request token and secret, as the exchange wants it.
+/// Returns the SHA-256 of key, request token and secret in hexadecimal, which the exchange requires.
 fn checksum(credentials: &Credentials, request_token: &SecretString) -> String {
     let parts = [&credentials.api_key, request_token, &credentials.api_secret];
     let joined = Zeroizing::new(parts.map(ExposeSecret::expose_secret).concat());
     hex::encode(digest::digest(&digest::SHA256, joined.as_bytes()))
 }
 
-fn refusal(answer: &BrokerResponse) -> BrokerError {
-    let Ok(refusal) = read::<Refusal>(answer) else { return BrokerError::Down };
+/// Returns the error that a refusal of Kite means.
+fn refusal(response: &BrokerResponse) -> BrokerError {
+    let Ok(refusal) = read::<Refusal>(response) else { return BrokerError::Down };
     match refusal.error_type.as_str() {
-        // The same type stands for a dead token and for a secret that does not fit; the checksum tells them apart.
+        // The type is the same for an expired token and for a wrong secret. Only the message about the checksum, which is
+        // made with the secret, distinguishes them.
         "TokenException" if refusal.message.contains("checksum") => BrokerError::Revoked,
         "TokenException" => BrokerError::Expired,
         "PermissionException" | "UserException" => BrokerError::Blocked,
@@ -196,7 +198,7 @@ fn refusal(answer: &BrokerResponse) -> BrokerError {
     }
 }
 
-/// The next six o'clock in India.
+/// Returns the next six o'clock in the morning in India.
 fn end_of_session(now: Timestamp) -> Timestamp {
     let india = TimeZone::fixed(INDIA.saturating_add(Span::new().minutes(HALF_HOUR_MORE)));
     let there = now.to_zoned(india.clone());

@@ -1,4 +1,4 @@
-//! Accounts, sessions and refresh tokens as clients get them.
+//! Accounts, sessions and refresh tokens in responses.
 
 use axum::http::HeaderMap;
 use http::header::SET_COOKIE;
@@ -10,33 +10,33 @@ use utoipa::ToSchema;
 
 use crate::{AccountStatusWord, AppState, Json, Problem, Word, device_cookie};
 
-/// A person, as clients see them.
+/// The account of a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct User {
-    /// Opaque id.
+    /// The id of the account, opaque.
     #[schema(example = "usr_0199f3c2a6e47d0c8f21b7e5d4a39c10")]
     pub user_id: String,
-    /// Address in its canonical form.
+    /// The e-mail address in its canonical form.
     pub email: String,
-    /// Second name to sign in with.
+    /// The username to sign in with, beside the e-mail address; `null` without one.
     pub username: Option<String>,
-    /// What the person is called.
+    /// The person's name.
     pub name: String,
-    /// Telephone number.
+    /// The telephone number; `null` without one.
     pub phone: Option<String>,
-    /// Names of roles.
+    /// The names of the account's roles.
     pub roles: Vec<String>,
     /// `active` or `disabled`.
     pub status: AccountStatusWord,
-    /// Whether a second factor is asked for.
+    /// Whether sign-in requires a second factor.
     pub mfa_enabled: bool,
-    /// Whether the address was confirmed.
+    /// Whether the e-mail address was confirmed.
     pub email_verified: bool,
-    /// RFC 3339, UTC.
+    /// When the account was created (RFC 3339, UTC).
     pub created_at: String,
-    /// RFC 3339, UTC.
+    /// When the person last signed in (RFC 3339, UTC); `null` before the first time.
     pub last_login_at: Option<String>,
-    /// RFC 3339, UTC; null while passwords do not expire.
+    /// When the password expires (RFC 3339, UTC); `null` if it does not.
     pub password_expires_at: Option<String>,
 }
 
@@ -65,7 +65,7 @@ pub fn rfc3339(time: Timestamp) -> String {
     time.to_string()
 }
 
-/// How a client gets its refresh token.
+/// How a client receives its refresh token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenDelivery {
@@ -76,7 +76,7 @@ pub enum TokenDelivery {
     Body,
 }
 
-/// That there is a session.
+/// The status of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SessionStatus {
@@ -91,29 +91,30 @@ pub enum TokenType {
     Bearer,
 }
 
-/// A session that just began.
+/// A new session.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct SessionAnswer {
+#[schema(as = SessionAnswer)]
+pub struct SessionResponse {
     /// Always `authenticated`.
     pub status: SessionStatus,
-    /// A JWT to be sent as `Authorization: Bearer`.
+    /// The access token, a JWT to be sent as `Authorization: Bearer`.
     pub access_token: String,
     /// Always `Bearer`.
     pub token_type: TokenType,
-    /// How long the access token lives, in seconds.
+    /// How long the access token is valid, in seconds.
     pub expires_in: u64,
-    /// With `token_delivery: "body"` only.
+    /// The refresh token; with `token_delivery: "body"` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<String>,
-    /// With `token_delivery: "body"` only: to be sent with the next sign-in from here, which is then known to come from
-    /// a device of its owner. It opens nothing.
+    /// The device token; with `token_delivery: "body"` only. Sent with the next sign-in from this device, it makes it a known
+    /// device of the owner. It grants no access.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_token: Option<String>,
-    /// Who signed in.
+    /// The account that signed in.
     pub user: User,
 }
 
-impl SessionAnswer {
+impl SessionResponse {
     /// Returns the response to a finished sign-in, with the headers that belong to it; fails if a token cannot be a cookie.
     pub fn of(state: &AppState, session: SignedIn) -> Result<(HeaderMap, Json<Self>), Problem> {
         let delivery = if session.token_in_body { TokenDelivery::Body } else { TokenDelivery::Cookie };

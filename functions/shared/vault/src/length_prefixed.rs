@@ -1,29 +1,30 @@
-//! Several secrets as one: each preceded by its length. Written once into memory of the right size, so that no copy is
-//! left behind where a buffer grew.
+//! Several secrets in one plaintext, each preceded by its length as four bytes, big-endian. The plaintext is written once
+//! into memory of the right size, so that no copy is left behind where a buffer grew.
 
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
-pub(crate) fn join<const N: usize>(parts: [&SecretString; N]) -> SecretSlice<u8> {
-    let length = |part: &SecretString| size_of::<u32>() + part.expose_secret().len();
-    let mut joined = Vec::with_capacity(parts.into_iter().map(length).sum());
-    for part in parts {
-        let text = part.expose_secret().as_bytes();
+/// Returns the secrets in one plaintext, in this order.
+pub(crate) fn join<const N: usize>(secrets: [&SecretString; N]) -> SecretSlice<u8> {
+    let length = |secret: &SecretString| size_of::<u32>() + secret.expose_secret().len();
+    let mut joined = Vec::with_capacity(secrets.into_iter().map(length).sum());
+    for secret in secrets {
+        let text = secret.expose_secret().as_bytes();
         joined.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
         joined.extend_from_slice(text);
     }
     joined.into()
 }
 
-/// The same parts, if it is exactly that many.
+/// Returns the secrets that [`join`] joined; `None` where the plaintext does not hold exactly `N` of them.
 pub(crate) fn split<const N: usize>(joined: &SecretSlice<u8>) -> Option<[SecretString; N]> {
     let mut rest = joined.expose_secret();
-    let mut parts = Vec::with_capacity(N);
+    let mut secrets = Vec::with_capacity(N);
     while let Some((length, after)) = rest.split_first_chunk() {
         let (text, after) = after.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
-        parts.push(SecretString::from(str::from_utf8(text).ok()?));
+        secrets.push(SecretString::from(str::from_utf8(text).ok()?));
         rest = after;
     }
-    if rest.is_empty() { parts.try_into().ok() } else { None }
+    if rest.is_empty() { secrets.try_into().ok() } else { None }
 }
 
 #[cfg(test)]
@@ -31,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_come_back_as_they_were_and_nothing_else_does() {
+    fn secrets_come_back_as_they_were_and_nothing_else_does() {
         let (a, b) = (SecretString::from("kite"), SecretString::from(""));
         let joined = join([&a, &b]);
         let [first, second] = split(&joined).unwrap();

@@ -1,4 +1,5 @@
-//! Asking the broker on the owner's behalf: whether it accepts the credentials, and for the session of the day.
+//! Requests to the broker on the owner's behalf: verifying the credentials, and exchanging the owner's login at the broker
+//! for a session.
 
 use std::time::Duration;
 
@@ -15,27 +16,28 @@ use crate::brokers::{Broker, BrokerError};
 use crate::context::{Sealed, context};
 use crate::credentials::{BrokerToken, SessionCredentials};
 use crate::error::Error;
-use crate::opening::Asked;
-use crate::parts;
+use crate::length_prefixed;
+use crate::opening::AccessRequest;
 
-/// As long as a broker may take to end a session. A freeze waits for all of them at once.
-const GOODBYE: Duration = Duration::from_millis(2_500);
+/// How long a broker may take to end a session. A freeze ends all sessions at once and waits no longer than this.
+const LOGOUT_TIMEOUT: Duration = Duration::from_millis(2_500);
 
-/// What the broker said.
+/// The outcome of a verification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verification {
-    /// The account's status from now on.
+    /// The account's status after it.
     pub status: TradingAccountStatus,
-    /// When the broker was asked.
+    /// When the broker responded.
     pub checked_at: Timestamp,
-    /// What a person can do, unless all is well.
+    /// Advice for the owner; `None` where the credentials are accepted.
     pub reason: Option<String>,
-    /// Where to log in, if that is what is missing.
+    /// The broker's login page, where a login is what is missing.
     pub login_url: Option<String>,
 }
 
 impl Vault {
-    /// Asks the broker whether it accepts the credentials. A broker that does not answer changes nothing.
+    /// Verifies the credentials at the broker and returns the outcome. A broker that does not respond changes nothing.
+    /// Fails when the account is not the caller's, is disabled or frozen, or was changed while the broker was asked.
     pub async fn verify(
         &self,
         caller: &Caller,
@@ -45,14 +47,14 @@ impl Vault {
         self.may(caller, "verify")?;
         let account = self.usable(caller, id).await?;
         let broker = self.brokers().of_record(&account.broker)?;
-        let asked = Asked { owner: caller.account.id, id, origin, service: None };
-        let credentials = self.open_credentials(asked, &account).await?;
-        let session = self.open_session(asked, &account).await?;
-        self.note(AuditKind::CredentialsUsed, asked).await?;
+        let access = AccessRequest { owner: caller.account.id, id, origin, service: None };
+        let credentials = self.open_credentials(access, &account).await?;
+        let session = self.open_session(access, &account).await?;
+        self.record_event(AuditKind::CredentialsUsed, access).await?;
 
         let login_url = broker.login_url(&credentials);
         if login_url.is_some() && session.is_none() {
-            // There is nothing the broker could be asked with.
+            // Without a session there is no request that this broker would accept.
             let checked_at = self.identity.clock.now();
             let reason = match account.session {
                 Some(_) => BrokerError::Expired.advice(broker.title()),
@@ -61,28 +63,28 @@ impl Vault {
             let status = status_at(&account, checked_at);
             return Ok(Verification { status, checked_at, reason: Some(reason), login_url });
         }
-        let answer = broker.verify(self.brokers().http.as_ref(), &credentials, session.as_ref());
-        let answer = self.providers.timed(broker.name(), answer).await;
-        let answer = answer.and_then(|users| is_the_owners(&account, &users));
+        let result = broker.verify(self.brokers().http.as_ref(), &credentials, session.as_ref());
+        let result = self.providers.timed(broker.name(), result).await;
+        let result = result.and_then(|users| check_owner(&account, &users));
         let checked_at = self.identity.clock.now();
-        let status = status_after(account.status, answer);
-        let verified_at = answer.is_ok().then_some(checked_at);
-        self.conclude(asked, &account, AuditKind::TradingAccountVerified, |next| StoredTradingAccount {
-            status,
-            verified_at: verified_at.or(next.verified_at),
-            ..next
+        let status = status_after(account.status, result);
+        let verified_at = result.is_ok().then_some(checked_at);
+        self.record_verdict(access, &account, AuditKind::TradingAccountVerified, |next| {
+            StoredTradingAccount { status, verified_at: verified_at.or(next.verified_at), ..next }
         })
         .await?;
-        let needs_login = matches!(answer, Err(BrokerError::Expired));
+        let needs_login = matches!(result, Err(BrokerError::Expired));
         Ok(Verification {
             status,
             checked_at,
-            reason: answer.err().map(|error| error.advice(broker.title())),
+            reason: result.err().map(|error| error.advice(broker.title())),
             login_url: login_url.filter(|_| needs_login),
         })
     }
 
-    /// Trades what the owner's login at the broker gave for the session of the day, and seals it.
+    /// Exchanges the request token of the owner's login at the broker for a session, stores it encrypted, and returns the
+    /// outcome. Fails when the broker refuses the token or has no sessions, when the account is not the caller's or
+    /// disabled, and with [`Error::Frozen`] when the owner freezes their credentials meanwhile.
     pub async fn begin_session(
         &self,
         caller: &Caller,
@@ -93,27 +95,27 @@ impl Vault {
         self.may(caller, "verify")?;
         let account = self.usable(caller, id).await?;
         let broker = self.brokers().of_record(&account.broker)?;
-        let asked = Asked { owner: caller.account.id, id, origin, service: None };
-        let credentials = self.open_credentials(asked, &account).await?;
+        let access = AccessRequest { owner: caller.account.id, id, origin, service: None };
+        let credentials = self.open_credentials(access, &account).await?;
         if broker.login_url(&credentials).is_none() {
             return Err(Error::SessionsUnknown);
         }
-        self.note(AuditKind::CredentialsUsed, asked).await?;
+        self.record_event(AuditKind::CredentialsUsed, access).await?;
 
         let now = self.identity.clock.now();
         let exchange =
             broker.exchange(self.brokers().http.as_ref(), &credentials, request_token.secret(), now);
         let exchanged = self.providers.timed(broker.name(), exchange).await;
-        let exchanged = exchanged.and_then(|session| {
-            is_the_owners(&account, std::slice::from_ref(&session.user)).map(|()| session)
-        });
+        let exchanged = exchanged
+            .and_then(|session| check_owner(&account, std::slice::from_ref(&session.user)).map(|()| session));
         let session = match exchanged {
             Ok(session) => session,
-            Err(cause) => return Err(self.refused(asked, &account, broker, cause).await?),
+            Err(cause) => return Err(self.refused(access, &account, broker, cause).await?),
         };
         let open = SessionCredentials { api_key: credentials.api_key, access_token: session.access_token };
-        if let Err(error) = self.keep_session(asked, &account, &open, (now, session.expires_at)).await {
-            // A store that fails may have kept it all the same. Of one that was not kept nobody would know any more.
+        if let Err(error) = self.keep_session(access, &account, &open, (now, session.expires_at)).await {
+            // The session is alive at the broker and not in the table, so no later freeze would find it: it is ended here.
+            // Only where the store itself failed the row may have been written all the same, and the session in it stays.
             if !matches!(error, Error::Identity(portcullis_identity::Error::Store(_))) {
                 let _ = self.end_session(broker, &open).await;
             }
@@ -127,27 +129,30 @@ impl Vault {
         })
     }
 
-    /// Seals the session of the day into its row, unless the owner froze their credentials while the broker was asked.
+    /// Stores the session, encrypted, in its row; fails with [`Error::Frozen`] when the owner froze their credentials
+    /// while the broker was asked. The transaction itself checks for the freeze: either this write comes first, and the
+    /// freeze finds the session and ends it, or the freeze comes first, and nothing is written.
     async fn keep_session(
         &self,
-        asked: Asked<'_>,
+        access: AccessRequest<'_>,
         seen: &StoredTradingAccount,
         open: &SessionCredentials,
         (began_at, expires_at): (Timestamp, Timestamp),
     ) -> Result<(), Error> {
-        let joined = parts::join([&open.api_key, &open.access_token]);
-        let context = context(asked.owner, asked.id, &seen.broker, Sealed::Session);
+        let joined = length_prefixed::join([&open.api_key, &open.access_token]);
+        let context = context(access.owner, access.id, &seen.broker, Sealed::Session);
         let entropy = self.identity.entropy.as_ref();
         let sealed = sealing::seal(&joined, &context, self.key_wrap.as_ref(), entropy).await?;
         let session = BrokerSession { sealed, expires_at };
-        let event = self.event(AuditKind::BrokerSessionStarted, asked.owner, Some(asked.id), asked.origin)?;
+        let event =
+            self.event(AuditKind::BrokerSessionStarted, access.owner, Some(access.id), access.origin)?;
         let (session, event) = (&session, &event);
-        let decide = |present: Option<StoredTradingAccount>| async move {
+        let decide = |current: Option<StoredTradingAccount>| async move {
             let next = StoredTradingAccount {
                 status: TradingAccountStatus::Active,
                 verified_at: Some(began_at),
                 session: Some(session.clone()),
-                ..still(present, seen)?
+                ..with_same_credentials(current, seen)?
             };
             match self.store().swap_trading_account_unless_frozen(&next, event).await? {
                 FreezableSwap::Swapped => Ok(Round::Settled(())),
@@ -155,21 +160,24 @@ impl Vault {
                 FreezableSwap::Raced => Ok(Round::Raced),
             }
         };
-        self.store().change_trading_account((asked.owner, asked.id), Some(seen.clone()), decide).await
+        self.store().change_trading_account((access.owner, access.id), Some(seen.clone()), decide).await
     }
 
-    /// Ends a session at the broker. One that hangs is given up on before the request that asked for it is.
+    /// Ends a session at the broker; fails when the broker refuses or does not respond in time, which is well before the
+    /// deadline of the request that waits for it.
     pub(crate) async fn end_session(
         &self,
         broker: &dyn Broker,
         session: &SessionCredentials,
     ) -> Result<(), BrokerError> {
-        let ended = tokio::time::timeout(GOODBYE, broker.logout(self.brokers().http.as_ref(), session));
+        let ended =
+            tokio::time::timeout(LOGOUT_TIMEOUT, broker.logout(self.brokers().http.as_ref(), session));
         let ended = async { ended.await.unwrap_or(Err(BrokerError::Down)) };
         self.providers.timed(broker.name(), ended).await
     }
 
-    /// One of the caller's accounts, if the broker may be asked about it: nothing is opened while it is frozen.
+    /// Returns one of the caller's accounts; fails when it is disabled, or the owner's credentials are frozen: nothing is
+    /// decrypted while they are.
     async fn usable(&self, caller: &Caller, id: TradingAccountId) -> Result<StoredTradingAccount, Error> {
         let (account, freeze) = tokio::try_join!(self.own(caller, id), async {
             Ok(self.store().freeze(caller.account.id).await?)
@@ -181,9 +189,10 @@ impl Vault {
         }
     }
 
+    /// Returns the error for a refused exchange, after what it says of the account is stored.
     async fn refused(
         &self,
-        asked: Asked<'_>,
+        access: AccessRequest<'_>,
         account: &StoredTradingAccount,
         broker: &dyn Broker,
         cause: BrokerError,
@@ -191,50 +200,54 @@ impl Vault {
         let status = status_after(account.status, Err(cause));
         if status != account.status {
             let kind = AuditKind::TradingAccountVerified;
-            self.conclude(asked, account, kind, |next| StoredTradingAccount { status, ..next }).await?;
+            self.record_verdict(access, account, kind, |next| StoredTradingAccount { status, ..next })
+                .await?;
         }
         Ok(Error::Broker { advice: cause.advice(broker.title()), cause })
     }
 
-    /// Writes down what the broker said of `seen`, unless the credentials it was said of are not there any more.
-    async fn conclude(
+    /// Stores what the broker's response means for the account; fails when the credentials in the row are no longer those
+    /// the broker was asked about, so that the verdict on old credentials never stands beside new ones.
+    async fn record_verdict(
         &self,
-        asked: Asked<'_>,
+        access: AccessRequest<'_>,
         seen: &StoredTradingAccount,
         kind: AuditKind,
         changed: impl Fn(StoredTradingAccount) -> StoredTradingAccount,
     ) -> Result<(), Error> {
-        let event = self.event(kind, asked.owner, Some(asked.id), asked.origin)?;
+        let event = self.event(kind, access.owner, Some(access.id), access.origin)?;
         let (changed, event) = (&changed, &event);
-        let decide = |present: Option<StoredTradingAccount>| async move {
-            let next = changed(still(present, seen)?);
+        let decide = |current: Option<StoredTradingAccount>| async move {
+            let next = changed(with_same_credentials(current, seen)?);
             let swapped = self.store().swap_trading_account(&next, event).await?;
             Ok(if swapped { Round::Settled(()) } else { Round::Raced })
         };
-        self.store().change_trading_account((asked.owner, asked.id), Some(seen.clone()), decide).await
+        self.store().change_trading_account((access.owner, access.id), Some(seen.clone()), decide).await
     }
 }
 
-/// The row as it is now, if the credentials are still in it that the broker was asked about.
-fn still(
-    present: Option<StoredTradingAccount>,
+/// Returns the row as it is now; fails when it is gone or disabled, or its credentials are not those the broker was asked
+/// about.
+fn with_same_credentials(
+    current: Option<StoredTradingAccount>,
     seen: &StoredTradingAccount,
 ) -> Result<StoredTradingAccount, Error> {
-    let row = present.ok_or_else(Error::not_found)?;
+    let row = current.ok_or_else(Error::not_found)?;
     if row.credentials != seen.credentials || row.status == TradingAccountStatus::Disabled {
         return Err(Error::contended());
     }
     Ok(row)
 }
 
-fn is_the_owners(account: &StoredTradingAccount, users: &[String]) -> Result<(), BrokerError> {
+/// Fails with [`BrokerError::OtherUser`] unless the account's owner is among the users the broker named.
+fn check_owner(account: &StoredTradingAccount, users: &[String]) -> Result<(), BrokerError> {
     let is_named = users.iter().any(|user| user.eq_ignore_ascii_case(&account.broker_user));
     if is_named { Ok(()) } else { Err(BrokerError::OtherUser) }
 }
 
-/// What an answer makes of an account.
-fn status_after(before: TradingAccountStatus, answer: Result<(), BrokerError>) -> TradingAccountStatus {
-    match answer {
+/// Returns the account's status after a response of the broker.
+fn status_after(before: TradingAccountStatus, result: Result<(), BrokerError>) -> TradingAccountStatus {
+    match result {
         Ok(()) => TradingAccountStatus::Active,
         Err(BrokerError::Expired) => TradingAccountStatus::Expired,
         Err(BrokerError::Revoked | BrokerError::Blocked | BrokerError::OtherUser) => {

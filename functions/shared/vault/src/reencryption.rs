@@ -1,0 +1,142 @@
+//! Re-encryption of credentials under new data keys, one account at a time. Each account is replaced as a whole or not at
+//! all, so nothing is unreadable in between. Every row says when it was encrypted, so a run after an interrupted one does
+//! only what is left.
+
+use jiff::Timestamp;
+use portcullis_identity::{Origin, sealing};
+use portcullis_store::{
+    AccountId, AuditKind, BrokerSession, Round, Store, StoredTradingAccount, TradingAccountId,
+};
+
+use crate::Vault;
+use crate::context::{Sealed, context};
+use crate::error::Error;
+use crate::length_prefixed;
+use crate::opening::AccessRequest;
+
+/// Accounts read in one page of the table.
+const PAGE: u16 = 100;
+
+/// The outcome for one account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reencrypted {
+    /// It is encrypted under a new data key.
+    Done,
+    /// It was encrypted recently enough before.
+    Recent,
+    /// It was unlinked meanwhile.
+    Gone,
+    /// It does not decrypt, and is left as it is for an operator to examine.
+    Unreadable,
+}
+
+/// The outcomes of a run, counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reencryption {
+    /// Accounts encrypted under a new data key.
+    pub done: u64,
+    /// Accounts that were encrypted recently enough before.
+    pub recent: u64,
+    /// Accounts that were unlinked meanwhile.
+    pub gone: u64,
+    /// Accounts that do not decrypt, left as they are.
+    pub unreadable: u64,
+}
+
+impl Reencryption {
+    fn count(&mut self, reencrypted: Reencrypted) {
+        let counter = match reencrypted {
+            Reencrypted::Done => &mut self.done,
+            Reencrypted::Recent => &mut self.recent,
+            Reencrypted::Gone => &mut self.gone,
+            Reencrypted::Unreadable => &mut self.unreadable,
+        };
+        *counter += 1;
+    }
+}
+
+impl Vault {
+    /// Encrypts one account under a new data key, unless it was encrypted at `before` or later, and returns the outcome;
+    /// fails when the store or the key service does, or when the row keeps changing.
+    pub async fn reencrypt(
+        &self,
+        owner: AccountId,
+        id: TradingAccountId,
+        before: Timestamp,
+    ) -> Result<Reencrypted, Error> {
+        let origin = Origin::default();
+        let access = AccessRequest { owner, id, origin: &origin, service: None };
+        let origin = &origin;
+        let decide = |row: Option<StoredTradingAccount>| async move {
+            let Some(account) = row else { return Ok(Round::Settled(Reencrypted::Gone)) };
+            if account.sealed_at >= before {
+                return Ok(Round::Settled(Reencrypted::Recent));
+            }
+            // The row may change while it is decrypted and encrypted. The swap below then fails, and all of this is done
+            // again with the row as it is by then: credentials replaced meanwhile are never overwritten by older ones.
+            let next = match self.reencrypted_row(access, account).await {
+                Err(Error::Unreadable) => return Ok(Round::Settled(Reencrypted::Unreadable)),
+                next => next?,
+            };
+            let event = self.event(AuditKind::CredentialsReencrypted, owner, Some(id), origin)?;
+            let swapped = self.store().swap_trading_account(&next, &event).await?;
+            Ok(if swapped { Round::Settled(Reencrypted::Done) } else { Round::Raced })
+        };
+        self.store().change_trading_account((owner, id), None, decide).await
+    }
+
+    /// Re-encrypts every account whose data key is older than the settings allow, and returns the outcomes; fails as
+    /// [`Vault::reencrypt_all`] does.
+    pub async fn reencrypt_old(&self) -> Result<Reencryption, Error> {
+        self.reencrypt_all(self.identity.clock.now() - self.credential_max_age).await
+    }
+
+    /// Re-encrypts every account that was encrypted before this time, and returns the outcomes. An error of the store or
+    /// of the key service ends the run; called again with the same time, it does what is left.
+    pub async fn reencrypt_all(&self, before: Timestamp) -> Result<Reencryption, Error> {
+        let mut all = Reencryption::default();
+        for shard in (0..Store::TRADING_ACCOUNT_SHARDS).filter_map(|shard| u8::try_from(shard).ok()) {
+            let mut after = None;
+            loop {
+                let page = self.store().trading_account_lookup(shard, PAGE, after).await?;
+                for (id, owner) in page.accounts {
+                    all.count(self.reencrypt(owner, id, before).await?);
+                }
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Returns the row with everything in it encrypted under new data keys.
+    async fn reencrypted_row(
+        &self,
+        access: AccessRequest<'_>,
+        account: StoredTradingAccount,
+    ) -> Result<StoredTradingAccount, Error> {
+        let credentials = self.open_credentials(access, &account).await?;
+        let session = self.open_session(access, &account).await?;
+        let (owner, id) = (access.owner, access.id);
+        let sealed = self.seal_credentials(owner, id, &account.broker, &credentials).await?;
+        let session = match (session, &account.session) {
+            (Some(open), Some(old)) => {
+                let joined = length_prefixed::join([&open.api_key, &open.access_token]);
+                let context = context(owner, id, &account.broker, Sealed::Session);
+                let entropy = self.identity.entropy.as_ref();
+                let sealed = sealing::seal(&joined, &context, self.key_wrap.as_ref(), entropy).await?;
+                Some(BrokerSession { sealed, expires_at: old.expires_at })
+            }
+            // An expired session is of no more use, but its presence is what makes the account's status `expired`.
+            _ => account.session.clone(),
+        };
+        Ok(StoredTradingAccount {
+            credentials: sealed,
+            session,
+            sealed_at: self.identity.clock.now(),
+            ..account
+        })
+    }
+}
