@@ -25,9 +25,9 @@ def blocks(language):
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.M | re.S)
 
 
-def start(folder):
+def start(folder, **variables):
     binary = TARGET / "debug/portcullis"
-    environment = dict(os.environ, DATA_DIR=folder, RUST_LOG="error")
+    environment = dict(os.environ, DATA_DIR=folder, RUST_LOG="error", **variables)
     service = subprocess.Popen([binary], env=environment, stdout=subprocess.PIPE, text=True)
     for line in service.stdout:
         if "Ctrl-C" in line:
@@ -69,12 +69,17 @@ def check_session(folder):
     return outputs
 
 
+ASHA = {"email": "asha@example.com", "password": "marble orchard whispers northward"}
+
+
+def post(path, body):
+    headers = {"content-type": "application/json"}
+    request = urllib.request.Request(f"http://localhost:8001{path}", json.dumps(body).encode(), headers)
+    return json.load(urllib.request.urlopen(request))
+
+
 def sign_in():
-    body = json.dumps({"email": "asha@example.com", "password": "marble orchard whispers northward"}).encode()
-    request = urllib.request.Request(
-        "http://localhost:8001/v1/auth/login", body, {"content-type": "application/json"}
-    )
-    return json.load(urllib.request.urlopen(request))["access_token"]
+    return post("/v1/auth/login", ASHA)["access_token"]
 
 
 def check_ticker():
@@ -101,14 +106,17 @@ def check_ticker():
     print("the ticker service gets its credentials")
 
 
-def check_fastapi():
-    """The dependency accepts a fresh token and refuses a damaged one."""
+def check_fastapi(algorithm):
+    """The dependency accepts a fresh token of this algorithm and refuses a damaged one."""
+    import jwt
+
     [code] = [block for block in blocks("python") if "FastAPI" in block]
     scope = {}
-    exec(compile(code, "README.md", "exec"), scope)
+    exec(compile(code.replace('["RS256"]', f'["{algorithm}"]'), "README.md", "exec"), scope)
     from fastapi.testclient import TestClient
 
     token = sign_in()
+    assert jwt.get_unverified_header(token)["alg"] == algorithm
     client = TestClient(scope["app"])
     good = client.get("/portfolio", headers={"authorization": f"Bearer {token}"})
     assert good.status_code == 200 and good.json()["owner"].startswith("usr_"), good.text
@@ -116,7 +124,7 @@ def check_fastapi():
         bad = client.get("/portfolio", headers={"authorization": f"Bearer {damaged}"})
         assert bad.status_code == 401, bad.text
     assert client.get("/portfolio").status_code in (401, 403)
-    print("the FastAPI dependency verifies tokens")
+    print(f"the FastAPI dependency verifies {algorithm} tokens")
 
 
 with tempfile.TemporaryDirectory() as folder:
@@ -126,7 +134,15 @@ with tempfile.TemporaryDirectory() as folder:
     try:
         check_session(os.path.join(folder, "data"))
         check_ticker()
-        check_fastapi()
+        check_fastapi("RS256")
     finally:
         service.terminate()
         service.wait()
+    for algorithm in ["ES256", "EdDSA"]:
+        service = start(algorithm, TOKEN_SIGNING_ALGORITHM=algorithm)
+        try:
+            post("/v1/auth/register", ASHA | {"name": "Asha"})
+            check_fastapi(algorithm)
+        finally:
+            service.terminate()
+            service.wait()

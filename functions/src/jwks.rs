@@ -45,7 +45,7 @@ async fn discovery(State(state): State<AppState>) -> ([(HeaderName, &'static str
         "response_types_supported": ["token"],
         "grant_types_supported": ["password", "refresh_token"],
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": ["RS256"],
+        "id_token_signing_alg_values_supported": state.identity.keyring.algorithms().collect::<Vec<_>>(),
         "token_endpoint_auth_methods_supported": ["none"],
         "claims_supported": [
             "iss", "aud", "sub", "iat", "exp", "jti", "email", "roles", "session_id", "token_type", "auth_time", "amr",

@@ -103,16 +103,17 @@ resource "aws_lambda_function" "this" {
 
   environment {
     variables = {
-      MAIL_FROM              = var.mail_from
-      EMAIL_VERIFICATION     = var.email_verification
-      PASSWORD_ROTATION_DAYS = tostring(var.password_rotation_days)
-      TABLE_NAME             = aws_dynamodb_table.this.name
-      AWS_SECRET_NAME        = aws_secretsmanager_secret.this.arn
-      KMS_KEY_ID             = aws_kms_key.this.arn
-      PUBLIC_URL             = var.public_url
-      ALLOWED_ORIGINS        = join(",", var.allowed_origins)
-      BROKER_KMS_KEY_ID      = aws_kms_key.broker.arn
-      AUDIT_RETENTION_DAYS   = var.audit_retention_days
+      MAIL_FROM               = var.mail_from
+      EMAIL_VERIFICATION      = var.email_verification
+      PASSWORD_ROTATION_DAYS  = tostring(var.password_rotation_days)
+      TABLE_NAME              = aws_dynamodb_table.this.name
+      AWS_SECRET_NAME         = aws_secretsmanager_secret.this.arn
+      KMS_KEY_ID              = aws_kms_key.this.arn
+      PUBLIC_URL              = var.public_url
+      ALLOWED_ORIGINS         = join(",", var.allowed_origins)
+      BROKER_KMS_KEY_ID       = aws_kms_key.broker.arn
+      AUDIT_RETENTION_DAYS    = var.audit_retention_days
+      TOKEN_SIGNING_ALGORITHM = var.token_signing_algorithm
     }
   }
   tracing_config {

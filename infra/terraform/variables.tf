@@ -78,6 +78,16 @@ variable "rotation_days" {
   }
 }
 
+variable "token_signing_algorithm" {
+  description = "Algorithm of new signing keys for access tokens: RS256, ES256 or EdDSA; existing keys keep theirs"
+  type        = string
+  default     = "RS256"
+  validation {
+    condition     = contains(["RS256", "ES256", "EdDSA"], var.token_signing_algorithm)
+    error_message = "One of RS256, ES256 and EdDSA."
+  }
+}
+
 variable "requests_per_second" {
   description = "Steady rate of requests the API lets through"
   type        = number

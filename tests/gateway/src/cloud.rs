@@ -8,7 +8,7 @@ use aws_sdk_secretsmanager::config::Builder;
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
 use aws_smithy_types::timeout::TimeoutConfig;
 use portcullis_bootstrap::key_rotation::{NotRotated, rotated};
-use portcullis_platform::{Clock, Environment, SecretName, SystemClock, SystemEntropy};
+use portcullis_platform::{Clock, Environment, SecretName, SigningAlgorithm, SystemClock, SystemEntropy};
 use portcullis_platform_aws::AwsConnection;
 use portcullis_platform_aws::secrets::{Document, SecretsManager, Source};
 use portcullis_store::{Store, StoreError, client_config};
@@ -135,7 +135,8 @@ impl Cloud {
     /// What the first rotation makes of nothing.
     async fn make_secret(&self, connection: &AwsConnection) -> Result<(), Unprepared> {
         let nothing = Document::default();
-        let made = rotated(nothing, None, SystemClock.now(), Duration::ZERO, &SystemEntropy)?.document;
+        let (now, algorithm) = (SystemClock.now(), SigningAlgorithm::Rs256);
+        let made = rotated(nothing, None, now, Duration::ZERO, algorithm, &SystemEntropy)?.document;
         let config = Builder::from(connection.config()).timeout_config(patient()).build();
         let created = Client::from_conf(config)
             .create_secret()

@@ -129,12 +129,8 @@ impl VerificationKeys {
             Some((signing.kid.clone(), VerificationKey { algorithm, key }))
         });
         let keys: HashMap<_, _> = parsed.collect();
-        let mut algorithms = Vec::new();
-        for key in keys.values() {
-            if !algorithms.contains(&key.algorithm) {
-                algorithms.push(key.algorithm);
-            }
-        }
+        let is_used = |algorithm: &_| keys.values().any(|key| key.algorithm == *algorithm);
+        let algorithms = portcullis_verifier::Algorithm::ALL.into_iter().filter(is_used).collect();
         Self { keys, algorithms }
     }
 

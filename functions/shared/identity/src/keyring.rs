@@ -105,6 +105,11 @@ impl Keyring {
         &self.jwks
     }
 
+    /// Returns the names of the algorithms of the published keys, each once (RFC 7518, section 3.1).
+    pub fn algorithms(&self) -> impl Iterator<Item = &'static str> {
+        self.verification.algorithms().iter().map(|algorithm| algorithm.as_str())
+    }
+
     /// The key under which refresh tokens are made.
     pub(crate) fn making_mac(&self) -> Result<&hmac::Key, Error> {
         self.refresh_macs.first().ok_or(Error::Internal("there is no key for refresh tokens"))

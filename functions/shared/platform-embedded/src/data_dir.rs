@@ -21,7 +21,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use portcullis_platform::{Entropy, Environment, Misconfigured};
+use portcullis_platform::{Entropy, Environment, Misconfigured, SigningAlgorithm};
 use secrecy::{ExposeSecret, SecretSlice};
 
 use self::keys::{Cause, Key};
@@ -39,6 +39,7 @@ pub struct DataDir {
 #[derive(Debug)]
 pub struct Inspected {
     dir: DataDir,
+    algorithm: SigningAlgorithm,
     entropy: Arc<dyn Entropy>,
     session_secret: Option<SecretSlice<u8>>,
     api_key_secret: Option<SecretSlice<u8>>,
@@ -126,6 +127,7 @@ impl DataDir {
             return Err(inspection::missing_beside_database(Key::Master, &dir.key(Key::Master)));
         }
         Ok(Inspected {
+            algorithm: SigningAlgorithm::read(environment)?,
             session_secret: found(Key::SessionSecret)?,
             api_key_secret: found(Key::ApiKeySecret)?,
             service_tokens: found(Key::ServiceTokens)?,
@@ -156,9 +158,14 @@ impl DataDir {
 impl Inspected {
     /// Returns the complete folder after creating what is missing; fails when a file cannot be created or a key cannot be
     /// generated. When several processes start together, each key is created by one and used by all. The call blocks,
-    /// the first time for as long as generating an RSA key takes.
+    /// the first time for as long as generating a signing key takes.
     pub fn prepare(self) -> Result<Prepared, PrepareError> {
-        let mut made = Making { dir: &self.dir, entropy: &*self.entropy, created: Vec::new() };
+        let mut made = Making {
+            dir: &self.dir,
+            algorithm: self.algorithm,
+            entropy: &*self.entropy,
+            created: Vec::new(),
+        };
         made.note("data folder", self.dir.root.clone(), private_files::create_folder)?;
         let keys = self.dir.keys();
         private_files::create_folder(&keys).map_err(|cause| refused("key folder", keys, cause))?;
@@ -182,6 +189,7 @@ impl Inspected {
 
 struct Making<'a> {
     dir: &'a DataDir,
+    algorithm: SigningAlgorithm,
     entropy: &'a dyn Entropy,
     created: Vec<Created>,
 }
@@ -192,7 +200,8 @@ impl Making<'_> {
             return Ok(found);
         }
         let (what, path) = (key.title(), self.dir.key(key));
-        let content = key.make(self.entropy).map_err(|cause| PrepareError::Make { what, cause })?;
+        let content =
+            key.make(self.algorithm, self.entropy).map_err(|cause| PrepareError::Make { what, cause })?;
         self.note(what, path.clone(), |path| private_files::create_with(path, content.expose_secret()))?;
         // Read back even by the process that created it (it may have lost the race): what this start uses is then what
         // the next one will find.

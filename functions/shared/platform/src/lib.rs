@@ -11,6 +11,7 @@ mod mailer;
 mod new_secret;
 mod secrets;
 mod service_tokens;
+mod signing_algorithm;
 
 pub use broker_http::{BrokerHttp, BrokerRequest, BrokerResponse, BrokerUnreachable};
 pub use causes::with_causes;
@@ -22,3 +23,4 @@ pub use mailer::{Mail, Mailer, MailerError};
 pub use new_secret::{NotMade, new_random_text, new_secret, new_service_tokens};
 pub use secrets::{SecretName, SecretVersions, Secrets, SecretsError};
 pub use service_tokens::{FIRST_SERVICES, MOST_SERVICE_TOKENS, parse_service_tokens};
+pub use signing_algorithm::{SigningAlgorithm, TOKEN_SIGNING_ALGORITHM};

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
-use aws_lc_rs::rsa::{KeyPair, KeySize};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use pem::{EncodeConfig, LineEnding, Pem};
 use secrecy::{ExposeSecret, ExposeSecretMut, SecretBox, SecretSlice, SecretString};
 
-use crate::{Entropy, EntropyUnavailable, FIRST_SERVICES, SecretName};
+use crate::{Entropy, EntropyUnavailable, FIRST_SERVICES, SecretName, SigningAlgorithm};
 
 /// The error when a new secret cannot be generated.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
@@ -17,17 +15,22 @@ pub enum NotMade {
     /// The random number generator failed.
     #[error(transparent)]
     Entropy(#[from] EntropyUnavailable),
-    /// The generator of RSA keys, or the encoding of its key, failed.
-    #[error("no RSA key could be generated")]
-    Rsa,
+    /// The generator of signing keys, or the encoding of its key, failed.
+    #[error("no signing key could be generated")]
+    SigningKey,
 }
 
-/// Returns a fresh secret of this name; fails when the random number generator or the RSA key generation does.
-pub fn new_secret(name: SecretName, entropy: &dyn Entropy) -> Result<SecretString, NotMade> {
+/// Returns a fresh secret of this name; a signing key is one for this algorithm. Fails when the random number generator or
+/// the generator of signing keys does.
+pub fn new_secret(
+    name: SecretName,
+    algorithm: SigningAlgorithm,
+    entropy: &dyn Entropy,
+) -> Result<SecretString, NotMade> {
     match name {
         SecretName::SessionSecretKey | SecretName::ApiKeySecret => Ok(new_random_text(entropy)?),
         SecretName::ServiceTokens => Ok(new_service_tokens(BTreeMap::default(), entropy)?),
-        SecretName::TokenSigningKey => new_signing_key(),
+        SecretName::TokenSigningKey => new_signing_key(algorithm),
     }
 }
 
@@ -59,12 +62,10 @@ pub fn new_service_tokens(
     Ok(format!("{:#}", serde_json::Value::from(services)).into())
 }
 
-/// Returns a 2048-bit RSA key as PKCS#8 in PEM. The key comes from the generator inside aws-lc, which takes no other
-/// source of randomness.
-fn new_signing_key() -> Result<SecretString, NotMade> {
-    let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| NotMade::Rsa)?;
-    let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).map_err(|_| NotMade::Rsa)?;
-    let block = Pem::new("PRIVATE KEY", der.as_ref());
+/// Returns a new private key for this algorithm as PKCS#8 in PEM.
+fn new_signing_key(algorithm: SigningAlgorithm) -> Result<SecretString, NotMade> {
+    let der = algorithm.new_key().map_err(|_| NotMade::SigningKey)?;
+    let block = Pem::new("PRIVATE KEY", der.expose_secret());
     let text = pem::encode_config(&block, EncodeConfig::new().set_line_ending(LineEnding::LF));
     // `Pem` does not wipe its copy of the key; this does.
     drop(SecretSlice::from(block.into_contents()));

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use portcullis_broker_http::HttpsBrokers;
 use portcullis_http::PUBLIC_URL;
-use portcullis_platform::{Clock, Entropy, Environment, KeyWrap, Misconfigured, Variable};
+use portcullis_platform::{
+    Clock, Entropy, Environment, KeyWrap, Misconfigured, TOKEN_SIGNING_ALGORITHM, Variable,
+};
 use portcullis_platform_embedded::{
     Created, DataDir, EmbeddedDynamoDb, EngineError, Inspected, Outbox, PrepareError, Prepared,
 };
@@ -65,7 +67,7 @@ impl LocalSettings {
 
     /// Returns every variable that is read, for `--help`.
     pub fn variables() -> impl Iterator<Item = &'static Variable> {
-        [&LISTEN_ADDR, &DATA_DIR].into_iter().chain(Settings::variables())
+        [&LISTEN_ADDR, &DATA_DIR, &TOKEN_SIGNING_ALGORITHM].into_iter().chain(Settings::variables())
     }
 }
 

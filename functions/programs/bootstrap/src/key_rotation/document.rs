@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use portcullis_platform::{
-    Entropy, NotMade, SecretName, new_secret, new_service_tokens, parse_service_tokens,
+    Entropy, NotMade, SecretName, SigningAlgorithm, new_secret, new_service_tokens, parse_service_tokens,
 };
 use portcullis_platform_aws::secrets::{Document, Entry};
 use secrecy::ExposeSecret;
@@ -42,20 +42,24 @@ impl From<NotMade> for NotRotated {
 }
 
 /// Returns the document after one rotation. A secret that has no `next` gets one and is not replaced: no key signs before
-/// it was published. A missing secret is generated. Fails when a secret cannot be generated, when the service tokens are
-/// malformed, and when the last rotation is too recent.
+/// it was published. A missing secret is generated. New signing keys are for `algorithm`; existing keys keep theirs, so a
+/// changed algorithm signs from the second rotation on, and earlier tokens are accepted until the third. Fails when a
+/// secret cannot be generated, when the service tokens are malformed, and when the last rotation is too recent.
 pub fn rotated(
     mut document: Document,
     made_at: Option<Timestamp>,
     now: Timestamp,
     least_age: Duration,
+    algorithm: SigningAlgorithm,
     entropy: &dyn Entropy,
 ) -> Result<Outcome, NotRotated> {
     let mut replaced = false;
     for name in ROTATED {
-        let fresh = new_secret(name, entropy)?;
+        let fresh = new_secret(name, algorithm, entropy)?;
         let entry = match document.0.remove(name.as_str()) {
-            None => Entry { current: new_secret(name, entropy)?, next: Some(fresh), previous: None },
+            None => {
+                Entry { current: new_secret(name, algorithm, entropy)?, next: Some(fresh), previous: None }
+            }
             Some(Entry { current, next: None, previous }) => Entry { current, next: Some(fresh), previous },
             Some(Entry { current, next: Some(next), .. }) => {
                 replaced = true;
@@ -67,7 +71,7 @@ pub fn rotated(
     let api_keys = SecretName::ApiKeySecret;
     if !document.0.contains_key(api_keys.as_str()) {
         // Never rotated: API keys digested under it are long-lived, and a third secret would refuse those of the first.
-        let made = Entry { current: new_secret(api_keys, entropy)?, next: None, previous: None };
+        let made = Entry { current: new_secret(api_keys, algorithm, entropy)?, next: None, previous: None };
         document.0.insert(api_keys.as_str().to_owned(), made);
     }
     let services = SecretName::ServiceTokens;
@@ -87,6 +91,7 @@ pub fn rotated(
 mod tests {
     use std::collections::BTreeMap;
 
+    use portcullis_identity::SigningKey;
     use portcullis_platform::SystemEntropy;
 
     use super::*;
@@ -94,7 +99,11 @@ mod tests {
     const WEEK: Duration = Duration::from_hours(7 * 24);
 
     fn once(document: Document) -> Outcome {
-        rotated(document, None, Timestamp::UNIX_EPOCH, WEEK, &SystemEntropy).unwrap()
+        once_for(SigningAlgorithm::Rs256, document)
+    }
+
+    fn once_for(algorithm: SigningAlgorithm, document: Document) -> Outcome {
+        rotated(document, None, Timestamp::UNIX_EPOCH, WEEK, algorithm, &SystemEntropy).unwrap()
     }
 
     fn values(document: &Document, name: SecretName) -> [Option<String>; 3] {
@@ -165,6 +174,25 @@ mod tests {
     }
 
     #[test]
+    fn another_algorithm_comes_into_force_while_the_keys_of_the_earlier_one_are_accepted() {
+        let algorithms = |document: &Document| {
+            values(document, SecretName::TokenSigningKey).map(|pem| {
+                let pem = pem.map(|pem| SigningKey::from_pem(pem.as_bytes()).unwrap());
+                pem.map(|key| format!("{:?}", key.algorithm()))
+            })
+        };
+        let name = |name: &str| Some(name.to_owned());
+        let before = once(once(Document::default()).document).document;
+        assert_eq!(algorithms(&before), [name("RS256"), name("RS256"), name("RS256")]);
+        let published = once_for(SigningAlgorithm::Es256, before).document;
+        assert_eq!(algorithms(&published), [name("RS256"), name("ES256"), name("RS256")]);
+        let in_force = once_for(SigningAlgorithm::Es256, published).document;
+        assert_eq!(algorithms(&in_force), [name("ES256"), name("ES256"), name("RS256")]);
+        let third = once_for(SigningAlgorithm::EdDSA, in_force).document;
+        assert_eq!(algorithms(&third), [name("ES256"), name("EdDSA"), name("ES256")]);
+    }
+
+    #[test]
     fn what_is_not_rotated_stays() {
         let entry = Entry { current: "x".into(), next: None, previous: None };
         let document = Document(BTreeMap::from([("SERVICE_TOKEN".to_owned(), entry)]));
@@ -175,7 +203,9 @@ mod tests {
     fn two_rotations_in_a_row_are_refused_because_they_would_refuse_tokens() {
         let rotate = |document, age: Duration| {
             let now = Timestamp::UNIX_EPOCH + WEEK;
-            rotated(document, Some(now - age), now, WEEK, &SystemEntropy).map(|outcome| outcome.replaced)
+            let algorithm = SigningAlgorithm::Rs256;
+            rotated(document, Some(now - age), now, WEEK, algorithm, &SystemEntropy)
+                .map(|outcome| outcome.replaced)
         };
         let document = || once(Document::default()).document;
         let day = Duration::from_hours(24);

@@ -8,7 +8,9 @@ use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
 use jiff::Timestamp;
 use portcullis_identity::{Keyring, UnusableSecret};
-use portcullis_platform::{Clock, Entropy, SecretName, SecretVersions, Secrets, SecretsError};
+use portcullis_platform::{
+    Clock, Entropy, SecretName, SecretVersions, Secrets, SecretsError, SigningAlgorithm,
+};
 use portcullis_platform_aws::AwsConnection;
 use portcullis_platform_aws::secrets::{Document, Malformed};
 use secrecy::{ExposeSecret, SecretString};
@@ -72,6 +74,7 @@ pub struct Rotation {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     least_age: Duration,
+    algorithm: SigningAlgorithm,
 }
 
 struct Version {
@@ -81,14 +84,16 @@ struct Version {
 }
 
 impl Rotation {
-    /// Returns a rotation that is refused while the current version is younger than `least_age`.
+    /// Returns a rotation that is refused while the current version is younger than `least_age`, and that generates
+    /// signing keys for `algorithm`.
     pub fn new(
         connection: &AwsConnection,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         least_age: Duration,
+        algorithm: SigningAlgorithm,
     ) -> Self {
-        Self { client: Client::new(connection.config()), clock, entropy, least_age }
+        Self { client: Client::new(connection.config()), clock, entropy, least_age, algorithm }
     }
 
     /// Performs one step; a step that was done before succeeds again. Fails when Secrets Manager does, and when a document
@@ -109,7 +114,8 @@ impl Rotation {
         let current = self.version(event, CURRENT).await?;
         let made_at = current.as_ref().and_then(|current| current.made_at);
         let document = current.map(|current| current.document).unwrap_or_default();
-        let outcome = rotated(document, made_at, self.clock.now(), self.least_age, self.entropy.as_ref())?;
+        let now = self.clock.now();
+        let outcome = rotated(document, made_at, now, self.least_age, self.algorithm, self.entropy.as_ref())?;
         self.client
             .put_secret_value()
             .secret_id(&event.secret_id)

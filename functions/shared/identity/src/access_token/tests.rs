@@ -128,8 +128,8 @@ fn parsed_keys_are_found_while_they_are_in_use() {
 
 /// A key no other test uses, because they run at once in one process.
 fn another_rsa_key() -> Vec<u8> {
-    use portcullis_platform::{SecretName, SystemEntropy, new_secret};
-    let made = new_secret(SecretName::TokenSigningKey, &SystemEntropy).unwrap();
+    use portcullis_platform::{SecretName, SigningAlgorithm, SystemEntropy, new_secret};
+    let made = new_secret(SecretName::TokenSigningKey, SigningAlgorithm::Rs256, &SystemEntropy).unwrap();
     made.expose_secret().as_bytes().to_vec()
 }
 

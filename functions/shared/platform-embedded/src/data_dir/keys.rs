@@ -1,10 +1,9 @@
 //! The keys of `DATA_DIR`: their files, their formats, and how each is made.
 
-use aws_lc_rs::rsa::KeyPair;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use pem::Pem;
-use portcullis_platform::{Entropy, SecretName, new_random_text, new_secret};
+use portcullis_platform::{Entropy, SecretName, SigningAlgorithm, new_random_text, new_secret};
 use secrecy::{ExposeSecret, SecretSlice};
 
 /// A failure to make a key; what the runner shows is its text and its path.
@@ -80,12 +79,17 @@ impl Key {
     }
 
     /// The content of a new file.
-    pub(super) fn make(self, entropy: &dyn Entropy) -> Result<SecretSlice<u8>, Cause> {
+    pub(super) fn make(
+        self,
+        algorithm: SigningAlgorithm,
+        entropy: &dyn Entropy,
+    ) -> Result<SecretSlice<u8>, Cause> {
+        let new_secret = |name| new_secret(name, algorithm, entropy);
         let text = match self {
-            Self::SessionSecret => new_secret(SecretName::SessionSecretKey, entropy)?,
-            Self::ApiKeySecret => new_secret(SecretName::ApiKeySecret, entropy)?,
-            Self::ServiceTokens => new_secret(SecretName::ServiceTokens, entropy)?,
-            Self::TokenSigning => new_secret(SecretName::TokenSigningKey, entropy)?,
+            Self::SessionSecret => new_secret(SecretName::SessionSecretKey)?,
+            Self::ApiKeySecret => new_secret(SecretName::ApiKeySecret)?,
+            Self::ServiceTokens => new_secret(SecretName::ServiceTokens)?,
+            Self::TokenSigning => new_secret(SecretName::TokenSigningKey)?,
             Self::Master => new_random_text(entropy)?,
         };
         Ok(text.expose_secret().as_bytes().to_vec().into())
@@ -123,9 +127,11 @@ fn parse_signing_key(text: &[u8]) -> Result<SecretSlice<u8>, &'static str> {
         }
         _ => return Err("is no private key in PKCS#8"),
     }
-    KeyPair::from_pkcs8(der.expose_secret()).map_err(|_| "is no RSA key of 2048 to 8192 bits")?;
+    SigningAlgorithm::of_pkcs8(der.expose_secret()).ok_or(NO_SIGNING_KEY)?;
     Ok(text.to_vec().into())
 }
+
+const NO_SIGNING_KEY: &str = "is no RSA key of 2048 to 8192 bits and no key of P-256 or Ed25519";
 
 fn parse_master_key(text: &[u8]) -> Result<SecretSlice<u8>, &'static str> {
     let key = URL_SAFE_NO_PAD.decode(text).map(SecretSlice::from);
@@ -134,6 +140,7 @@ fn parse_master_key(text: &[u8]) -> Result<SecretSlice<u8>, &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use aws_lc_rs::rsa::KeyPair;
     use portcullis_platform::SystemEntropy;
 
     use super::*;
@@ -143,11 +150,15 @@ mod tests {
         key.parse(&text).map(|key| key.expose_secret().to_vec())
     }
 
+    fn make(key: Key) -> SecretSlice<u8> {
+        key.make(SigningAlgorithm::Rs256, &SystemEntropy).unwrap()
+    }
+
     #[test]
     fn what_is_made_can_be_read_and_never_repeats() {
         for key in [Key::SessionSecret, Key::ApiKeySecret, Key::ServiceTokens, Key::TokenSigning, Key::Master]
         {
-            let (one, two) = (key.make(&SystemEntropy).unwrap(), key.make(&SystemEntropy).unwrap());
+            let (one, two) = (make(key), make(key));
             assert!(key.parse(&one).is_ok(), "{key:?}");
             assert_ne!(one.expose_secret(), two.expose_secret(), "{key:?}");
         }
@@ -155,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_signing_key_is_pkcs8_of_2048_bits_with_plain_line_ends() {
-        let made = Key::TokenSigning.make(&SystemEntropy).unwrap();
+        let made = make(Key::TokenSigning);
         let text = str::from_utf8(made.expose_secret()).unwrap();
         assert!(text.starts_with("-----BEGIN PRIVATE KEY-----\n"));
         assert!(!text.contains('\r'));
@@ -189,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_key_of_another_kind_is_refused_with_the_way_to_convert_it() {
-        let made = Key::TokenSigning.make(&SystemEntropy).unwrap();
+        let made = make(Key::TokenSigning);
         let good = String::from_utf8(made.expose_secret().to_vec()).unwrap();
         let refusal = |text: &str| parsed(Key::TokenSigning, text).unwrap_err();
         assert_eq!(refusal("garbage"), "does not hold exactly one PEM block");
@@ -200,15 +211,17 @@ mod tests {
         let elliptic = "-----BEGIN PRIVATE KEY-----\n\
              MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
              -----END PRIVATE KEY-----\n";
-        assert_eq!(refusal(elliptic), "is no RSA key of 2048 to 8192 bits");
+        // A key of Ed25519 signs tokens; one of X25519 cannot sign.
+        assert!(parsed(Key::TokenSigning, elliptic).is_ok());
+        assert_eq!(refusal(&elliptic.replace("K2VwBCIE", "K2VuBCIE")), NO_SIGNING_KEY);
         let damaged = good.replacen("MII", "MIJ", 1);
-        assert_eq!(refusal(&damaged), "is no RSA key of 2048 to 8192 bits");
+        assert_eq!(refusal(&damaged), NO_SIGNING_KEY);
     }
 
     #[test]
     fn a_short_rsa_key_is_refused() {
         // 1024 bits, made for this test with `openssl genpkey`.
-        assert_eq!(parsed(Key::TokenSigning, SHORT), Err("is no RSA key of 2048 to 8192 bits"));
+        assert_eq!(parsed(Key::TokenSigning, SHORT), Err(NO_SIGNING_KEY));
     }
 
     const SHORT: &str = "-----BEGIN PRIVATE KEY-----\n\
