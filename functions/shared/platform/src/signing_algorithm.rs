@@ -26,7 +26,7 @@ pub enum SigningAlgorithm {
     Rs256,
     /// ECDSA on P-256 with SHA-256.
     Es256,
-    /// EdDSA on Curve25519 (Ed25519, RFC 8037, section 3.1).
+    /// Signatures on the curve Ed25519 (RFC 8037, section 3.1).
     EdDSA,
 }
 
