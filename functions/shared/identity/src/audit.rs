@@ -7,7 +7,7 @@ use portcullis_store::{
 };
 
 use crate::Identity;
-use crate::access::Caller;
+use crate::access::caller::Caller;
 use crate::error::Error;
 
 impl Identity {

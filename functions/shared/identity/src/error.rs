@@ -6,7 +6,7 @@ use portcullis_platform::{EntropyUnavailable, KeyWrapError};
 use portcullis_store::{Contended, StoreError};
 
 use crate::invalid::InvalidField;
-use crate::session_token::SessionToken;
+use crate::tokens::session_token::SessionToken;
 
 /// Why an operation was refused or failed.
 #[derive(Debug, thiserror::Error)]

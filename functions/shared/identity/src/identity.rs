@@ -5,9 +5,9 @@ use std::sync::Arc;
 use portcullis_platform::{Clock, Entropy, KeyWrap, Mailer};
 use portcullis_store::Store;
 
-use crate::hashing::PasswordHasher;
-use crate::keyring::Keyring;
+use crate::passwords::hashing::PasswordHasher;
 use crate::settings::IdentitySettings;
+use crate::tokens::keyring::Keyring;
 
 /// Everything an operation needs; made once at the start and shared by all requests.
 #[derive(Debug)]

@@ -5,9 +5,9 @@ use std::time::Duration;
 use portcullis_platform::{Alias, Environment, Misconfigured, Variable};
 use portcullis_verifier::policy::Policy;
 
-use crate::argon2_backend::{self, Argon2Backend};
-use crate::hashing::{self, Argon2Settings};
-use crate::service_rights::ServiceRights;
+use crate::access::service_rights::ServiceRights;
+use crate::passwords::argon2_backend::{self, Argon2Backend};
+use crate::passwords::hashing::{self, Argon2Settings};
 
 const DAY: u64 = 24 * 60 * 60;
 /// No lifetime may be longer, so that sums of times stay far from the end of the calendar.

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::totp::TotpSecret;
 use crate::error::Error;
-use crate::key_derivation::derive;
+use crate::tokens::key_derivation::derive;
 
 const COUNT: usize = 10;
 const LETTERS: usize = 10;

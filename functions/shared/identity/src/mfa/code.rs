@@ -7,8 +7,8 @@ use secrecy::{ExposeSecret, SecretString};
 use super::backup_code;
 use super::totp::{self, TotpSecret};
 use crate::error::Error;
-use crate::guessing::Patience;
-use crate::login::unix_seconds;
+use crate::sign_in::attempts::Patience;
+use crate::sign_in::login::unix_seconds;
 
 /// One million codes, two of them right at any time: after a day and a half of this somebody has had some 50 guesses.
 const PATIENCE: Patience = Patience {

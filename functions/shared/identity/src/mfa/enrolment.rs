@@ -10,11 +10,11 @@ use super::backup_code::BackupCodes;
 use super::code::check_patience;
 use super::totp::{TotpEnrolment, TotpSecret};
 use super::{PresentedCode, context};
-use crate::access::Caller;
+use crate::access::caller::Caller;
 use crate::error::Error;
 use crate::invalid::{Field, InvalidField};
-use crate::letters::Letter;
-use crate::password::Password;
+use crate::notifications::Letter;
+use crate::passwords::password::Password;
 use crate::{Identity, Origin, sealing};
 
 /// Time to install an app and to come back.

@@ -10,9 +10,9 @@ use secrecy::SecretString;
 
 use super::{PresentedCode, Proven};
 use crate::error::Error;
-use crate::guessing::{PASSWORDS, too_early};
-use crate::login::{Answer, Beginning, SignedIn};
-use crate::session_token::{self, SessionToken};
+use crate::sign_in::attempts::{PASSWORDS, too_early};
+use crate::sign_in::login::{Answer, Beginning, SignedIn};
+use crate::tokens::session_token::{self, SessionToken};
 use crate::{Identity, Origin};
 
 /// Time to find the phone.

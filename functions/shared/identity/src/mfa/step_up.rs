@@ -3,9 +3,9 @@
 use portcullis_store::{AuditKind, Factor, Round};
 
 use super::PresentedCode;
-use crate::access::Caller;
+use crate::access::caller::Caller;
 use crate::error::Error;
-use crate::password::Password;
+use crate::passwords::password::Password;
 use crate::{Identity, Origin};
 
 /// One proof beside the session.

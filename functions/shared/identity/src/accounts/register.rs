@@ -6,10 +6,10 @@ use portcullis_store::{
     Account, AccountStatus, AuditEvent, AuditKind, Id, IdempotentRequest, NewAccount, Registration,
 };
 
-use crate::email::Email;
+use crate::accounts::email::Email;
+use crate::accounts::person::{PersonName, PhoneNumber, Username};
 use crate::error::Error;
-use crate::password::Password;
-use crate::person::{PersonName, PhoneNumber, Username};
+use crate::passwords::password::Password;
 use crate::{Identity, Origin};
 
 /// The role of everybody who registers.

@@ -5,7 +5,7 @@ use portcullis_verifier::jwks::JwkSet;
 use serde_json::Value;
 
 use super::*;
-use crate::token_provider::is_kept;
+use crate::tokens::token_provider::is_kept;
 
 const RSA: &[u8] = include_bytes!("rsa.pem");
 const P256: &[u8] = include_bytes!("p256.pem");
@@ -56,7 +56,7 @@ fn the_edge_and_this_side_verify_a_token_of_each_algorithm() {
     let keys = keys();
     let verification = VerificationKeys::of(&keys);
     let expected = expectations(&verification);
-    let published = crate::keyring::encoded_jwks(keys.iter()).unwrap();
+    let published = crate::tokens::keyring::encoded_jwks(keys.iter()).unwrap();
     let edge = JwkSet::parse(published.as_bytes()).unwrap();
     for key in &keys {
         let token = key.sign(&claims()).unwrap();

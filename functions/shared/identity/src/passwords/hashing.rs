@@ -13,10 +13,10 @@ use portcullis_platform::{Entropy, Environment, Misconfigured, Variable};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use crate::argon2_backend::{Argon2Backend, Selected, Workspace};
 use crate::error::Error;
-use crate::foreign_hash;
-use crate::password::Password;
+use crate::passwords::argon2_backend::{Argon2Backend, Selected, Workspace};
+use crate::passwords::foreign_hash;
+use crate::passwords::password::Password;
 
 pub(crate) const MEMORY: Variable = Variable {
     name: "ARGON2_MEMORY_KIB",

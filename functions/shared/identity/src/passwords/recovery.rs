@@ -8,13 +8,13 @@ use portcullis_store::{
 };
 use secrecy::SecretString;
 
-use crate::access::Caller;
-use crate::email::Email;
+use crate::access::caller::Caller;
+use crate::accounts::email::Email;
 use crate::error::Error;
-use crate::guessing::{MAILS, nobody};
-use crate::letters::{Letter, evenly};
-use crate::password::Password;
-use crate::session_token::{self, SessionToken};
+use crate::notifications::{Letter, evenly};
+use crate::passwords::password::Password;
+use crate::sign_in::attempts::{MAILS, nobody};
+use crate::tokens::session_token::{self, SessionToken};
 use crate::{Identity, Origin};
 
 /// How long a link to choose another password works.

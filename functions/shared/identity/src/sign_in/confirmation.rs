@@ -2,11 +2,11 @@
 
 use portcullis_store::{AuditKind, Credentials, SignInStep};
 
-use crate::access::Caller;
+use crate::access::caller::Caller;
 use crate::error::Error;
-use crate::guessing::{PASSWORDS, too_early};
-use crate::hashing::Verdict;
-use crate::password::Password;
+use crate::passwords::hashing::Verdict;
+use crate::passwords::password::Password;
+use crate::sign_in::attempts::{PASSWORDS, too_early};
 use crate::{Identity, Origin};
 
 impl Identity {

@@ -17,11 +17,11 @@ use portcullis_verifier::policy::Grant;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use zeroize::Zeroizing;
 
-use crate::access::Caller;
+use crate::access::caller::Caller;
+use crate::access::principal::{KeyHolder, is_for_keys};
 use crate::error::Error;
 use crate::invalid::{Field, InvalidField, InvalidValue, read_by_parsing};
-use crate::letters::Letter;
-use crate::principal::{KeyHolder, is_for_keys};
+use crate::notifications::Letter;
 use crate::{Identity, Origin, sealing};
 
 /// Keys of one account. More are a leak of keys nobody remembers.
@@ -40,7 +40,7 @@ pub struct ApiKeyName(pub(crate) String);
 impl ApiKeyName {
     /// Reads what a person typed.
     pub fn parse(typed: &str) -> Result<Self, InvalidValue> {
-        crate::person::printable(typed, 100).map(Self)
+        crate::accounts::person::printable(typed, 100).map(Self)
     }
 }
 

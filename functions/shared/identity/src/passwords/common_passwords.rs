@@ -10,7 +10,7 @@ use crate::sha256::sha256;
 
 /// Bytes of each digest.
 const LENGTH: usize = 6;
-const DIGESTS: &[u8] = include_bytes!("../common-passwords/digests.bin");
+const DIGESTS: &[u8] = include_bytes!("../../common-passwords/digests.bin");
 
 /// Whether a password is on the list, however its letters are written.
 pub(crate) fn is_common(password: &str) -> bool {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use portcullis_store::{Account, ApiKey};
 use portcullis_verifier::policy::{Grant, Permission, Policy};
 
-use crate::access::Caller;
+use crate::access::caller::Caller;
 use crate::error::Error;
 
 /// What no API key may ever do, whatever its owner may: a key must not make or widen keys, change factors or passwords,

@@ -8,10 +8,10 @@ use portcullis_platform::{SecretName, Secrets, SecretsError};
 use portcullis_store::Fingerprint;
 use secrecy::ExposeSecret;
 
-use crate::access_token::{SigningKey, VerificationKeys};
+use crate::access::services::ServiceTokens;
 use crate::error::Error;
-use crate::key_derivation::derive;
-use crate::services::ServiceTokens;
+use crate::tokens::access_token::{SigningKey, VerificationKeys};
+use crate::tokens::key_derivation::derive;
 
 /// Keys that sign and verify, and the published set.
 #[derive(Debug)]

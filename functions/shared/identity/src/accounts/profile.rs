@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use portcullis_store::{Account, AuditKind, ProfileChange};
 
-use crate::access::Caller;
+use crate::access::caller::Caller;
+use crate::accounts::person::{PersonName, PhoneNumber};
 use crate::error::Error;
-use crate::password::Password;
-use crate::person::{PersonName, PhoneNumber};
+use crate::passwords::password::Password;
 use crate::{Identity, Origin};
 
 /// What a person changes about themselves; `None` leaves a field as it is.

@@ -15,8 +15,8 @@ use portcullis_store::{AccountId, Digest, SessionId};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::error::Error;
-use crate::key_derivation::derive;
 use crate::sha256::sha256;
+use crate::tokens::key_derivation::derive;
 
 const PREFIX: &str = "rt_";
 const RANDOM_LENGTH: usize = 32;

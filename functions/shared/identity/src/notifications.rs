@@ -10,7 +10,7 @@ use portcullis_platform::{Mail, with_causes};
 use portcullis_store::Account;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::session_token::SessionToken;
+use crate::tokens::session_token::SessionToken;
 use crate::{Identity, Origin};
 
 /// Nobody waits longer for a letter to be taken.

@@ -5,11 +5,11 @@ use std::time::Duration;
 use portcullis_store::{Account, AuditKind, ChallengeKind, Finished, SignInStep};
 use secrecy::SecretString;
 
-use crate::email::Email;
+use crate::accounts::email::Email;
+use crate::accounts::register::NewPerson;
 use crate::error::Error;
-use crate::letters::{Letter, evenly};
-use crate::recovery::{Begun, Wanted};
-use crate::register::NewPerson;
+use crate::notifications::{Letter, evenly};
+use crate::passwords::recovery::{Begun, Wanted};
 use crate::{Identity, Origin};
 
 /// How long a link to confirm an address works.

@@ -7,14 +7,14 @@ use portcullis_store::{
     until_settled,
 };
 
-use crate::access::Caller;
-use crate::confirmation::confirmations;
-use crate::email::Email;
+use crate::access::caller::Caller;
+use crate::accounts::email::Email;
+use crate::accounts::person::{PersonName, PhoneNumber, Username};
 use crate::error::Error;
-use crate::foreign_hash::ImportedHash;
 use crate::invalid::{Field, InvalidField};
-use crate::password::Password;
-use crate::person::{PersonName, PhoneNumber, Username};
+use crate::passwords::foreign_hash::ImportedHash;
+use crate::passwords::password::Password;
+use crate::sign_in::confirmation::confirmations;
 use crate::{Identity, Origin};
 
 /// How often something is decided anew because the account changed meanwhile.

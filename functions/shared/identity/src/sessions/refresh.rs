@@ -7,7 +7,7 @@ use portcullis_store::{Account, AuditKind, NewSession, Rotation, RotationResult,
 use secrecy::SecretString;
 
 use crate::error::Error;
-use crate::refresh_token::{PresentedToken, RefreshToken};
+use crate::tokens::refresh_token::{PresentedToken, RefreshToken};
 use crate::{Identity, Origin};
 
 /// A refresh token for its owner, and how a cookie has to carry it.

@@ -4,8 +4,8 @@ use secrecy::{ExposeSecret, SecretString};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
-use crate::common_passwords::is_common;
 use crate::error::Error;
+use crate::passwords::common_passwords::is_common;
 
 /// In characters, as a person counts them.
 const SHORTEST: usize = 12;

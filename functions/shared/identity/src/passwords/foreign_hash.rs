@@ -15,8 +15,8 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
-use crate::argon2_backend::Workspace;
-use crate::hashing::{MOST_ITERATIONS, MOST_LANES, MOST_MEMORY_KIB};
+use crate::passwords::argon2_backend::Workspace;
+use crate::passwords::hashing::{MOST_ITERATIONS, MOST_LANES, MOST_MEMORY_KIB};
 
 /// No hash of the known kinds is longer.
 const LONGEST: usize = 512;
@@ -290,7 +290,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::argon2_backend::Selected;
+    use crate::passwords::argon2_backend::Selected;
 
     /// Made by the libraries themselves, with little work; `tests/foreign_hashes.py` makes fresh ones at full cost.
     const HASHES: [&str; 20] = [

@@ -7,8 +7,8 @@ use portcullis_verifier::policy::Permission;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 use crate::Identity;
+use crate::access::service_rights::{CredentialRights, Entry};
 use crate::error::Error;
-use crate::service_rights::{CredentialRights, Entry};
 use crate::sha256::sha256;
 
 /// A service that showed its token.
@@ -89,7 +89,7 @@ impl Identity {
 mod tests {
     use portcullis_platform::FIRST_SERVICES;
 
-    use crate::service_rights::ServiceRights;
+    use crate::access::service_rights::ServiceRights;
 
     use super::*;
 

@@ -4,7 +4,7 @@ use portcullis_store::{AccountId, AuditKind, SessionId};
 use secrecy::SecretString;
 
 use crate::error::Error;
-use crate::refresh_token::PresentedToken;
+use crate::tokens::refresh_token::PresentedToken;
 use crate::{Identity, Origin};
 
 /// Which of the sessions of whoever holds the token end.

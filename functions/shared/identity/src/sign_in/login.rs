@@ -17,18 +17,18 @@ use portcullis_verifier::Claims;
 use secrecy::SecretString;
 use tokio::task::JoinHandle;
 
-use crate::devices::looks;
-use crate::email::Email;
+use crate::accounts::email::Email;
+use crate::accounts::person::{DeviceName, Username};
 use crate::error::Error;
-use crate::guessing::{PASSWORDS, nobody, too_early};
-use crate::hashing::Verdict;
-use crate::letters::Letter;
 use crate::mfa::MfaChallenge;
-use crate::password::Password;
-use crate::person::{DeviceName, Username};
-use crate::refresh::RefreshGrant;
-use crate::refresh_token::RefreshToken;
-use crate::session_token::SessionToken;
+use crate::notifications::Letter;
+use crate::passwords::hashing::Verdict;
+use crate::passwords::password::Password;
+use crate::sessions::refresh::RefreshGrant;
+use crate::sign_in::attempts::{PASSWORDS, nobody, too_early};
+use crate::sign_in::devices::looks;
+use crate::tokens::refresh_token::RefreshToken;
+use crate::tokens::session_token::SessionToken;
 use crate::{Identity, Origin};
 
 /// RFC 8176: what stands for a password in `amr`.

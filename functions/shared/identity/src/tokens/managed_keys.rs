@@ -5,8 +5,8 @@ use portcullis_store::{Account, ApiKey, ApiKeyCreation, ApiKeyId, AuditKind, Id}
 use portcullis_verifier::api_key::UnverifiedApiKey;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::administration::Operator;
-use crate::api_keys::{IssuedApiKey, MOST_KEYS, new_text};
+use crate::access::api_keys::{IssuedApiKey, MOST_KEYS, new_text};
+use crate::accounts::administration::Operator;
 use crate::error::Error;
 use crate::invalid::{Field, InvalidField};
 use crate::{Identity, Origin};

@@ -13,7 +13,7 @@ use portcullis_verifier::{Claims, Expectations, UnverifiedToken};
 use secrecy::{ExposeSecret, SecretSlice};
 
 use crate::error::Error;
-use crate::token_provider::{self, PrivateKey};
+use crate::tokens::token_provider::{self, PrivateKey};
 
 #[cfg(test)]
 mod tests;

@@ -9,11 +9,11 @@ use portcullis_store::{
 use secrecy::SecretString;
 
 use crate::error::Error;
-use crate::hashing::Verdict;
-use crate::letters::Letter;
-use crate::login::{Beginning, SignedIn};
-use crate::password::Password;
-use crate::session_token::{self, SessionToken};
+use crate::notifications::Letter;
+use crate::passwords::hashing::Verdict;
+use crate::passwords::password::Password;
+use crate::sign_in::login::{Beginning, SignedIn};
+use crate::tokens::session_token::{self, SessionToken};
 use crate::{Identity, Origin};
 
 /// Time to think of a password.

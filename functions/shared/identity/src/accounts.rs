@@ -1,0 +1,8 @@
+//! Accounts: registration, the profile, confirmation of the email address, and administration.
+
+pub(crate) mod administration;
+pub(crate) mod email;
+pub(crate) mod email_verification;
+pub(crate) mod person;
+pub(crate) mod profile;
+pub(crate) mod register;

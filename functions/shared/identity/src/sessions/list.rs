@@ -1,0 +1,49 @@
+//! A person's own sessions.
+
+use portcullis_store::{AuditKind, Revocation, Session, SessionId};
+
+use crate::access::caller::Caller;
+use crate::error::Error;
+use crate::{Identity, Origin};
+
+/// Some of a person's live sessions, newest first.
+#[derive(Debug)]
+pub struct SessionList {
+    /// The sessions.
+    pub sessions: Vec<Session>,
+    /// Where to go on.
+    pub next: Option<SessionId>,
+}
+
+impl Identity {
+    /// The caller's live sessions after the one called `after`.
+    pub async fn list_sessions(
+        &self,
+        caller: &Caller,
+        limit: usize,
+        after: Option<SessionId>,
+    ) -> Result<SessionList, Error> {
+        let page = self.store.live_sessions(&caller.account, self.clock.now(), limit, after).await?;
+        Ok(SessionList { sessions: page.sessions, next: page.next })
+    }
+
+    /// Ends one of the caller's sessions. One that is over, or somebody else's, is [`Error::NotFound`].
+    pub async fn revoke_session(&self, caller: &Caller, id: SessionId, origin: &Origin) -> Result<(), Error> {
+        let mut event = self.audit_event(AuditKind::SessionRevoked, caller.account.id, origin)?;
+        event.session = Some(id);
+        match self.store.revoke_session(caller.account.id, id, &event).await? {
+            Revocation::Revoked => Ok(()),
+            Revocation::AlreadyEnded => Err(Error::NotFound),
+        }
+    }
+
+    /// Ends all of the caller's sessions but the one they are calling from.
+    pub async fn revoke_other_sessions(&self, caller: &Caller, origin: &Origin) -> Result<(), Error> {
+        let event = self.audit_event(AuditKind::SessionsRevoked, caller.account.id, origin)?;
+        match self.store.revoke_sessions(&caller.account, Some(caller.session.made.id), &event).await? {
+            Revocation::Revoked => Ok(()),
+            // The caller's own session was ended between its check and this write.
+            Revocation::AlreadyEnded => Err(Error::InvalidAccessToken),
+        }
+    }
+}

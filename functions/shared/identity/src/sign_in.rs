@@ -1,0 +1,8 @@
+//! Sign-in: the login itself, the gate in front of every token, throttling of failed attempts, known devices, and the
+//! confirmation of a signed-in user's password.
+
+pub(crate) mod attempts;
+pub(crate) mod confirmation;
+pub(crate) mod devices;
+pub(crate) mod gate;
+pub(crate) mod login;
