@@ -9,8 +9,8 @@ use portcullis_http::{
     AdminCaller, AppState, AuditEventItem, AuditQuery, Client, Json, List, Page, PathId, Problem, Query, User,
 };
 use portcullis_identity::{
-    Account, AccountId, AccountRequest, AccountStatus, Email, FirstPassword, InvalidValue, Listed, Operator,
-    Password, PersonName, PhoneNumber, StandingUpdate, Username,
+    Account, AccountId, AccountRequest, AccountStatus, AccountUpdate, Email, FirstPassword, InvalidValue,
+    Listed, Operator, Password, PersonName, PhoneNumber, Username,
 };
 use serde::{Deserialize, Serialize};
 use serde_with::{As, NoneAsEmptyString};
@@ -199,9 +199,9 @@ async fn change(
     PathId(id): PathId<AccountId>,
     Json(body): Json<ChangeRequest>,
 ) -> Result<Json<User>, Problem> {
-    let update = StandingUpdate { roles: body.roles, status: body.status.map(Into::into) };
+    let update = AccountUpdate { roles: body.roles, status: body.status.map(Into::into) };
     let operator = Operator::from(&admin);
-    let account = state.identity.change_standing(&operator, id, &update, &client.into()).await?;
+    let account = state.identity.update_account(&operator, id, &update, &client.into()).await?;
     shown(&state, account).await
 }
 

@@ -57,7 +57,7 @@ impl From<Revocations> for RevocationsResponse {
         });
         let users = listed.accounts.into_iter().map(|((id, except), began)| RevokedUser {
             user_id: id.to_string(),
-            epoch: began.epoch,
+            epoch: began.session_epoch,
             except_session_id: except.map(|id| id.to_string()),
             revoked_at: began.at.as_second(),
         });

@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use portcullis_harness::in_process::{PASSWORD, TABLE, operations_on, platform};
-use portcullis_identity::{Argon2Settings, Identity, Origin};
+use portcullis_identity::{Argon2Settings, ClientContext, Identity};
 use portcullis_platform::{Environment, SystemClock, SystemEntropy};
 use portcullis_service::Settings;
 use portcullis_store::Store;
@@ -85,7 +85,10 @@ impl Service {
     }
 
     pub(crate) async fn refresh_without_http(&self, token: &str) {
-        self.identity.refresh(&SecretString::from(token), &Origin::default()).await.expect("refreshed");
+        self.identity
+            .refresh(&SecretString::from(token), &ClientContext::default())
+            .await
+            .expect("refreshed");
     }
 
     pub(crate) fn unix_seconds(&self) -> u64 {

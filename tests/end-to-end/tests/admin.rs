@@ -6,8 +6,8 @@ use portcullis_harness::in_process::{PASSWORD, World, password};
 use portcullis_harness::person::Person;
 use portcullis_harness::process::{Target, tool};
 use portcullis_identity::{
-    Account, AccountRequest, AccountStatus, Email, Error, FirstPassword, Operator, Origin, PersonName,
-    StandingUpdate,
+    Account, AccountRequest, AccountStatus, AccountUpdate, ClientContext, Email, Error, FirstPassword,
+    Operator, PersonName,
 };
 use serde_json::{Value, json};
 
@@ -25,20 +25,20 @@ async fn made(world: &World, email: &str, role: &str) -> Account {
         roles: vec![role.to_owned()],
         status: AccountStatus::Active,
     };
-    world.identity.create_account(&operator(), request, &Origin::default()).await.unwrap()
+    world.identity.create_account(&operator(), request, &ClientContext::default()).await.unwrap()
 }
 
-fn roles(names: &[&str]) -> StandingUpdate {
+fn roles(names: &[&str]) -> AccountUpdate {
     let roles = names.iter().map(|name| (*name).to_owned()).collect();
-    StandingUpdate { roles: Some(roles), status: None }
+    AccountUpdate { roles: Some(roles), status: None }
 }
 
-fn off() -> StandingUpdate {
-    StandingUpdate { roles: None, status: Some(AccountStatus::Disabled) }
+fn off() -> AccountUpdate {
+    AccountUpdate { roles: None, status: Some(AccountStatus::Disabled) }
 }
 
-async fn change(world: &World, account: &Account, update: &StandingUpdate) -> Result<Account, Error> {
-    world.identity.change_standing(&operator(), account.id, update, &Origin::default()).await
+async fn change(world: &World, account: &Account, update: &AccountUpdate) -> Result<Account, Error> {
+    world.identity.update_account(&operator(), account.id, update, &ClientContext::default()).await
 }
 
 async fn admins(world: &World) -> usize {
@@ -57,16 +57,16 @@ async fn the_last_administrator_stays() {
     assert!(matches!(change(&world, &two, &off()).await, Err(Error::LastAdmin)));
     let session = world.sign_in("two@example.com").await.unwrap();
     let caller = world.caller(&session).await;
-    let erased = world.identity.erase_account(&caller, &password(PASSWORD), &Origin::default()).await;
+    let erased = world.identity.erase_account(&caller, &password(PASSWORD), &ClientContext::default()).await;
     assert!(matches!(erased, Err(Error::LastAdmin)));
     assert!(world.identity.authenticate(&session.access_token).await.is_ok(), "a refusal ends no session");
     // One who is switched off does not count, and counts again afterwards.
     change(&world, &one, &roles(&["admin", "trader"])).await.unwrap();
     change(&world, &one, &off()).await.unwrap();
     assert!(matches!(change(&world, &two, &off()).await, Err(Error::LastAdmin)));
-    let on = StandingUpdate { roles: None, status: Some(AccountStatus::Active) };
+    let on = AccountUpdate { roles: None, status: Some(AccountStatus::Active) };
     change(&world, &one, &on).await.unwrap();
-    world.identity.erase_account(&caller, &password(PASSWORD), &Origin::default()).await.unwrap();
+    world.identity.erase_account(&caller, &password(PASSWORD), &ClientContext::default()).await.unwrap();
     assert!(matches!(change(&world, &one, &off()).await, Err(Error::LastAdmin)));
     assert_eq!(world.identity.verify_audit().await.unwrap().findings, []);
 }
@@ -78,7 +78,7 @@ async fn two_administrators_who_remove_each_other_at_once_leave_one() {
         let (one, two) =
             (made(&world, "one@example.com", "admin").await, made(&world, "two@example.com", "admin").await);
         let ways = [roles(&["user"]), off()];
-        let start = |account: Account, update: StandingUpdate| {
+        let start = |account: Account, update: AccountUpdate| {
             let world = world.clone();
             tokio::spawn(async move { change(&world, &account, &update).await })
         };
@@ -90,7 +90,10 @@ async fn two_administrators_who_remove_each_other_at_once_leave_one() {
             let going = world.clone();
             let erased = tokio::spawn(async move {
                 let identity = &going.identity;
-                identity.erase_account(&caller, &password(PASSWORD), &Origin::default()).await.map(|()| two)
+                identity
+                    .erase_account(&caller, &password(PASSWORD), &ClientContext::default())
+                    .await
+                    .map(|()| two)
             });
             (start(one, way(round)), erased)
         } else {

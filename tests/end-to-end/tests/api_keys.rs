@@ -8,7 +8,7 @@ use portcullis_harness::call::Call;
 use portcullis_harness::in_process::{PASSWORD, World, password};
 use portcullis_harness::person::Person;
 use portcullis_identity::{
-    ApiKeyName, ApiKeyRequest, Caller, Decision, Error, IssuedApiKey, Origin, Principal,
+    ApiKeyName, ApiKeyRequest, Caller, ClientContext, Decision, Error, IssuedApiKey, Principal,
 };
 use portcullis_platform::Clock;
 use portcullis_store::{AuditEvent, AuditKind};
@@ -29,7 +29,7 @@ fn wanted(scopes: Option<&[&str]>) -> ApiKeyRequest {
 }
 
 async fn create(world: &World, caller: &Caller, wanted: ApiKeyRequest) -> Result<IssuedApiKey, Error> {
-    world.identity.create_api_key(caller, wanted, &Origin::default()).await
+    world.identity.create_api_key(caller, wanted, &ClientContext::default()).await
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn a_key_ends_with_its_time_its_removal_its_rotation_and_its_owner() {
     let world = World::new(SEED).await;
     let (asha, mallory) =
         (world.person("asha@example.com").await.caller, world.person("mallory@example.com").await.caller);
-    let origin = Origin::default();
+    let origin = ClientContext::default();
     let alive = async |text: &SecretString| world.identity.authenticate_key(text).await.is_ok();
 
     let hour =
@@ -157,9 +157,9 @@ async fn of_racing_rotations_one_hands_out_the_key_that_works() {
     let racing: Vec<_> = (0..16)
         .map(|_| {
             let (world, asha) = (world.clone(), asha.clone());
-            tokio::spawn(
-                async move { world.identity.rotate_api_key(&asha, key.id, &Origin::default()).await },
-            )
+            tokio::spawn(async move {
+                world.identity.rotate_api_key(&asha, key.id, &ClientContext::default()).await
+            })
         })
         .collect();
     let mut issued = Vec::new();

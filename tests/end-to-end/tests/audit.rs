@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use portcullis_harness::app::App;
 use portcullis_harness::in_process::{PASSWORD, World, password};
-use portcullis_identity::{AuditFilter, AuditRecord, Caller, Finding, Logout, Origin, ProfileUpdate, Wrong};
+use portcullis_identity::{
+    AuditFilter, AuditRecord, Caller, ClientContext, Finding, Logout, ProfileUpdate, Wrong,
+};
 use portcullis_platform::Clock;
 use serde_json::{Value, json};
 
@@ -18,7 +20,7 @@ async fn somebody(world: &World, email: &str) -> Caller {
     for name in ["One", "Two", "Three"] {
         let name = Some(portcullis_identity::PersonName::parse(name).unwrap());
         let update = ProfileUpdate { name, phone: None };
-        world.identity.update_profile(&caller, update, &Origin::default()).await.unwrap();
+        world.identity.update_profile(&caller, update, &ClientContext::default()).await.unwrap();
     }
     caller
 }
@@ -138,7 +140,7 @@ async fn the_last_record_that_was_removed_comes_back_and_a_head_that_was_removed
         world.tear_out(last).await;
         world.sign_in("asha@example.com").await.unwrap();
         let update = ProfileUpdate { name: None, phone: Some(None) };
-        world.identity.update_profile(&caller, update, &Origin::default()).await.unwrap();
+        world.identity.update_profile(&caller, update, &ClientContext::default()).await.unwrap();
         let after = chain(&world, word).await;
         assert!(after.contains(last), "{word}: the head gave it back");
         assert_eq!(findings(&world).await, [], "{word}");
@@ -197,7 +199,7 @@ async fn racing_events_all_land_in_one_line() {
                 world.sign_in("asha@example.com").await.unwrap();
                 let name = portcullis_identity::PersonName::parse(&format!("Racer {racer}")).unwrap();
                 let update = ProfileUpdate { name: Some(name), phone: None };
-                world.identity.update_profile(&caller, update, &Origin::default()).await.unwrap();
+                world.identity.update_profile(&caller, update, &ClientContext::default()).await.unwrap();
             })
         })
         .collect();
@@ -260,7 +262,7 @@ async fn pages_filters_and_owners() {
     world.sign_in("asha@example.com").await.unwrap();
     world
         .identity
-        .sign_out_by_access_token("nonsense", Logout::ThisDevice, &Origin::default())
+        .sign_out_by_access_token("nonsense", Logout::ThisDevice, &ClientContext::default())
         .await
         .unwrap_err();
     let since = AuditFilter { from, ..AuditFilter::default() };
@@ -291,7 +293,7 @@ async fn pages_filters_and_owners() {
 async fn who_takes_over_an_address_does_not_see_who_had_it_before() {
     let world = World::new(8).await;
     let asha = somebody(&world, "shared@example.com").await;
-    world.identity.erase_account(&asha, &password(PASSWORD), &Origin::default()).await.unwrap();
+    world.identity.erase_account(&asha, &password(PASSWORD), &ClientContext::default()).await.unwrap();
     let next = somebody(&world, "shared@example.com").await;
     let seen = trail(&world, &next, 100).await;
     assert_eq!(seen.len(), 7);

@@ -9,11 +9,13 @@ use portcullis_harness::call::Call;
 use portcullis_harness::in_process::{PASSWORD, World, code, newcomer, password};
 use portcullis_harness::process::Target;
 use portcullis_identity::{
-    ApiKeyName, ApiKeyRequest, Error, Login, LoginAttempt, LoginName, MfaSignIn, Origin, SignedIn, Username,
+    ApiKeyName, ApiKeyRequest, ClientContext, Error, Login, LoginAttempt, LoginName, MfaSignIn, SignedIn,
+    Username,
 };
 use portcullis_platform::{Clock, SystemEntropy};
 use portcullis_store::{
-    AuditEvent, AuditKind, Challenge, ChallengeKind, Guesser, Id, NewSession, SignInStep, TooEarly, Wait,
+    AttemptSource, AuditEvent, AuditKind, Challenge, ChallengeKind, Id, NewSession, SignInStep, Throttled,
+    Wait,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -25,7 +27,7 @@ const ASHA: &str = "asha@example.com";
 const SEED: u64 = 20_261_121;
 const WRONG: &str = "not this one, surely";
 
-async fn attempt(world: &World, address: &str, typed: &str, origin: &Origin) -> Result<Login, Error> {
+async fn attempt(world: &World, address: &str, typed: &str, origin: &ClientContext) -> Result<Login, Error> {
     world.identity.sign_in(world.attempt(address, typed), origin).await
 }
 
@@ -38,12 +40,12 @@ fn wait(result: &Result<Login, Error>) -> Option<u64> {
     }
 }
 
-fn from(ip: &str) -> Origin {
-    Origin { ip: Some(ip.to_owned()), ..Origin::default() }
+fn from(ip: &str) -> ClientContext {
+    ClientContext { ip: Some(ip.to_owned()), ..ClientContext::default() }
 }
 
-fn on(device: &SecretString) -> Origin {
-    Origin { device: Some(device.clone()), ..Origin::default() }
+fn on(device: &SecretString) -> ClientContext {
+    ClientContext { device: Some(device.clone()), ..ClientContext::default() }
 }
 
 /// Attempts at once, as many as there are passwords, and how many were right, wrong and not judged.
@@ -52,7 +54,7 @@ async fn at_once(world: &World, address: &'static str, typed: Vec<String>) -> [u
         .into_iter()
         .map(|typed| {
             let world = world.clone();
-            tokio::spawn(async move { attempt(&world, address, &typed, &Origin::default()).await })
+            tokio::spawn(async move { attempt(&world, address, &typed, &ClientContext::default()).await })
         })
         .collect();
     let (mut right, mut wrong, mut unanswered) = (0, 0, 0);
@@ -75,7 +77,7 @@ async fn of_two_hundred_guesses_at_once_five_are_answered() {
     for address in [ASHA, "nobody@example.com"] {
         let wrong = (0..200).map(|number| format!("guess {number}")).collect();
         assert_eq!(at_once(&world, address, wrong).await, [0, 5, 195], "{address}");
-        let right = attempt(&world, address, PASSWORD, &Origin::default()).await;
+        let right = attempt(&world, address, PASSWORD, &ClientContext::default()).await;
         assert_eq!(wait(&right), Some(1), "{address}: not even the right one is looked at");
     }
 }
@@ -126,21 +128,21 @@ async fn a_guess_that_comes_too_late_takes_as_long_right_or_wrong() {
         // Five wrong ones fall between what this one reads and what it writes.
         let end = store.sign_ins_end(ASHA).await.unwrap();
         for _ in 0..5 {
-            assert_eq!(wait(&attempt(&world, ASHA, WRONG, &Origin::default()).await), None);
+            assert_eq!(wait(&attempt(&world, ASHA, WRONG, &ClientContext::default()).await), None);
         }
         let event = |kind, step| {
             let seal = world.identity.audit_seal();
             let event = AuditEvent::new(kind, account.id, now, &seal, &SystemEntropy).unwrap();
             event.of_sign_in_with(ASHA, step).behind(end.clone())
         };
-        let right = event(AuditKind::MfaRequired, SignInStep::Right(Guesser::Stranger));
+        let right = event(AuditKind::MfaRequired, SignInStep::Right(AttemptSource::Stranger));
         let before = world.faults.requests();
         let answered = match becomes {
             "a session" => {
                 let session = NewSession {
                     id: Id::generate(now, &SystemEntropy).unwrap(),
                     account: account.id,
-                    epoch: account.epoch,
+                    session_epoch: account.session_epoch,
                     current: [1; 32],
                     methods: Vec::new(),
                     persistent: false,
@@ -159,7 +161,7 @@ async fn a_guess_that_comes_too_late_takes_as_long_right_or_wrong() {
                     digest: [1; 32],
                     account: account.id,
                     email: ASHA.to_owned(),
-                    epoch: account.epoch,
+                    session_epoch: account.session_epoch,
                     methods: Vec::new(),
                     persistent: false,
                     token_in_body: false,
@@ -169,11 +171,11 @@ async fn a_guess_that_comes_too_late_takes_as_long_right_or_wrong() {
                 store.begin_challenge(&challenge, &right, &waits).await
             }
             _ => {
-                let wrong = event(AuditKind::LoginFailed, SignInStep::Wrong(Guesser::Stranger));
-                store.answer_guess(&wrong, &waits).await
+                let wrong = event(AuditKind::LoginFailed, SignInStep::Wrong(AttemptSource::Stranger));
+                store.record_attempt(&wrong, &waits).await
             }
         };
-        assert_eq!(answered.unwrap(), Err(TooEarly { until: now + Duration::from_secs(1) }), "{becomes}");
+        assert_eq!(answered.unwrap(), Err(Throttled { until: now + Duration::from_secs(1) }), "{becomes}");
         asked.push(world.faults.requests() - before);
         assert!(store.challenge(ChallengeKind::Mfa, &[1; 32], now).await.unwrap().is_none());
     }
@@ -196,13 +198,16 @@ async fn the_wait_doubles_from_a_second_to_a_quarter_of_an_hour_and_is_the_same_
     for address in [ASHA, "nobody@example.com"] {
         let mut waits = Vec::new();
         for _ in 0..18 {
-            let result = attempt(&world, address, WRONG, &Origin::default()).await;
+            let result = attempt(&world, address, WRONG, &ClientContext::default()).await;
             waits.push(wait(&result));
             if let Some(seconds) = wait(&result) {
                 world.clock.advance(Duration::from_millis(seconds * 1_000 - 1));
-                assert!(wait(&attempt(&world, address, WRONG, &Origin::default()).await).is_some(), "early");
+                assert!(
+                    wait(&attempt(&world, address, WRONG, &ClientContext::default()).await).is_some(),
+                    "early"
+                );
                 world.clock.advance(Duration::from_millis(1));
-                assert_eq!(wait(&attempt(&world, address, WRONG, &Origin::default()).await), None);
+                assert_eq!(wait(&attempt(&world, address, WRONG, &ClientContext::default()).await), None);
             }
         }
         assert_eq!(waits[..5], [None; 5]);
@@ -217,7 +222,11 @@ async fn the_wait_doubles_from_a_second_to_a_quarter_of_an_hour_and_is_the_same_
     let history = world.truth.sign_ins(ASHA).await.unwrap();
     assert_eq!(history.failed_login_attempts, 0);
     assert!(history.last_failed_login_at.is_some() && history.last_login_at == Some(world.clock.now()));
-    assert_eq!(wait(&attempt(&world, ASHA, WRONG, &Origin::default()).await), None, "the count began anew");
+    assert_eq!(
+        wait(&attempt(&world, ASHA, WRONG, &ClientContext::default()).await),
+        None,
+        "the count began anew"
+    );
 }
 
 #[tokio::test]
@@ -240,7 +249,7 @@ async fn a_stranger_who_guesses_locks_no_owner_out() {
         "a stolen device guesses no more"
     );
     // Sessions go on.
-    world.identity.refresh(session.refresh.token.secret(), &Origin::default()).await.unwrap();
+    world.identity.refresh(session.refresh.token.secret(), &ClientContext::default()).await.unwrap();
     // Nobody else's token, and none that was changed, makes a device known.
     let mallory = world.person("mallory@example.com").await;
     let text = device.expose_secret();
@@ -257,12 +266,13 @@ async fn whoever_resets_the_password_signs_in_although_strangers_guess() {
     let world = World::new(4).await;
     world.person(ASHA).await;
     for _ in 0..8 {
-        let _ = attempt(&world, ASHA, WRONG, &Origin::default()).await;
+        let _ = attempt(&world, ASHA, WRONG, &ClientContext::default()).await;
     }
     let token = world.reset_token(ASHA).await;
     let another = "marble orchard whispers northward";
-    let device = world.identity.reset_password(&token, &password(another), &Origin::default()).await.unwrap();
-    assert!(wait(&attempt(&world, ASHA, another, &Origin::default()).await).is_some());
+    let device =
+        world.identity.reset_password(&token, &password(another), &ClientContext::default()).await.unwrap();
+    assert!(wait(&attempt(&world, ASHA, another, &ClientContext::default()).await).is_some());
     attempt(&world, ASHA, another, &on(&device)).await.expect("a known device");
 }
 
@@ -271,11 +281,11 @@ async fn an_administrator_unlocks_an_account() {
     let world = World::new(5).await;
     let session = world.person(ASHA).await;
     for _ in 0..8 {
-        let _ = attempt(&world, ASHA, WRONG, &Origin::default()).await;
+        let _ = attempt(&world, ASHA, WRONG, &ClientContext::default()).await;
     }
     assert_eq!(world.identity.history(&session.account).await.unwrap().failed_login_attempts, 5);
     let operator = portcullis_identity::Operator::CommandLine("somebody".to_owned());
-    world.identity.unlock_account(&operator, session.account.id, &Origin::default()).await.unwrap();
+    world.identity.unlock_account(&operator, session.account.id, &ClientContext::default()).await.unwrap();
     let history = world.identity.history(&session.account).await.unwrap();
     assert_eq!(history.failed_login_attempts, 0);
     assert!(history.last_login_at.is_some());
@@ -285,7 +295,7 @@ async fn an_administrator_unlocks_an_account() {
 #[tokio::test]
 async fn a_username_and_its_address_have_one_count() {
     let world = World::new(6).await;
-    world.identity.register(newcomer(ASHA, Some("asha")), &Origin::default()).await.unwrap();
+    world.identity.register(newcomer(ASHA, Some("asha")), &ClientContext::default()).await.unwrap();
     let by_name = |name: &str, typed: &str| LoginAttempt {
         name: LoginName::Username(Username::parse(name).unwrap()),
         ..world.attempt(ASHA, typed)
@@ -293,13 +303,13 @@ async fn a_username_and_its_address_have_one_count() {
     for name in ["asha", "nobody"] {
         for turn in 0..5 {
             let result = if turn % 2 == 0 || name == "nobody" {
-                world.identity.sign_in(by_name(name, WRONG), &Origin::default()).await
+                world.identity.sign_in(by_name(name, WRONG), &ClientContext::default()).await
             } else {
-                attempt(&world, ASHA, WRONG, &Origin::default()).await
+                attempt(&world, ASHA, WRONG, &ClientContext::default()).await
             };
             assert_eq!(wait(&result), None);
         }
-        let sixth = world.identity.sign_in(by_name(name, PASSWORD), &Origin::default()).await;
+        let sixth = world.identity.sign_in(by_name(name, PASSWORD), &ClientContext::default()).await;
         assert_eq!(wait(&sixth), Some(1), "{name}");
     }
 }
@@ -348,12 +358,12 @@ async fn a_store_that_fails_is_nobodys_failure() {
     world.person(ASHA).await;
     for _ in 0..10 {
         world.faults.go_down_after(0);
-        let failed = attempt(&world, ASHA, WRONG, &Origin::default()).await;
+        let failed = attempt(&world, ASHA, WRONG, &ClientContext::default()).await;
         assert!(matches!(failed, Err(Error::Store(_))), "{failed:?}");
         world.faults.come_back();
     }
     for _ in 0..5 {
-        assert_eq!(wait(&attempt(&world, ASHA, WRONG, &Origin::default()).await), None);
+        assert_eq!(wait(&attempt(&world, ASHA, WRONG, &ClientContext::default()).await), None);
     }
 }
 
@@ -362,12 +372,12 @@ async fn a_sign_in_from_elsewhere_is_told_of_once() {
     let world = World::new(10).await;
     let session = world.person(ASHA).await;
     assert_eq!(world.notifications.take(), [], "the first sign-in of all is no news");
-    attempt(&world, ASHA, PASSWORD, &Origin::default()).await.unwrap();
+    attempt(&world, ASHA, PASSWORD, &ClientContext::default()).await.unwrap();
     assert_eq!(world.notifications.take(), [], "neither is one that looks like the last");
     attempt(&world, ASHA, PASSWORD, &from("192.0.2.9")).await.unwrap();
     let [sent] = world.notifications.take().try_into().expect("one notification");
     assert_eq!((sent.to.as_str(), sent.subject.as_str()), (ASHA, "New sign-in to your account"));
-    let travelling = Origin { device: Some(session.device.clone()), ..from("192.0.2.10") };
+    let travelling = ClientContext { device: Some(session.device.clone()), ..from("192.0.2.10") };
     attempt(&world, ASHA, PASSWORD, &travelling).await.unwrap();
     assert_eq!(world.notifications.take(), [], "a known device may travel");
 }
@@ -382,7 +392,7 @@ struct Holdings {
 
 /// An account with every kind of thing begun.
 async fn holdings(world: &World, address: &str) -> Holdings {
-    let now = || Origin::default();
+    let now = || ClientContext::default();
     let person = world.person(address).await;
     let wanted = ApiKeyRequest {
         name: ApiKeyName::parse("nightly").unwrap(),
@@ -405,7 +415,7 @@ async fn holdings(world: &World, address: &str) -> Holdings {
 
 /// On which paths the account still gets somewhere.
 async fn open_paths(world: &World, address: &str, held: &Holdings) -> Vec<&'static str> {
-    let origin = Origin::default();
+    let origin = ClientContext::default();
     let another = password("marble orchard whispers northward");
     let identity = &world.identity;
     let mut open = Vec::new();
@@ -435,7 +445,7 @@ async fn every_path_asks_the_gate() {
     let world = World::new(12).await;
     let held = Box::pin(holdings(&world, ASHA)).await;
     for _ in 0..8 {
-        let _ = attempt(&world, ASHA, WRONG, &Origin::default()).await;
+        let _ = attempt(&world, ASHA, WRONG, &ClientContext::default()).await;
     }
     assert_eq!(Box::pin(open_paths(&world, ASHA, &held)).await, ALL[1..], "a locked account");
 
@@ -447,7 +457,7 @@ async fn every_path_asks_the_gate() {
     let world = World::new(14).await;
     let held = Box::pin(holdings(&world, ASHA)).await;
     let caller = world.caller(&held.session).await;
-    world.identity.erase_account(&caller, &password(PASSWORD), &Origin::default()).await.unwrap();
+    world.identity.erase_account(&caller, &password(PASSWORD), &ClientContext::default()).await.unwrap();
     assert_eq!(Box::pin(open_paths(&world, ASHA, &held)).await, [""; 0], "an erased account");
     // Whoever registers the address next does not inherit what was begun.
     world.person(ASHA).await;
@@ -465,7 +475,7 @@ enum Fate {
 
 #[tokio::test]
 async fn the_rotation_of_an_old_password_asks_the_gate_as_well() {
-    let origin = Origin::default();
+    let origin = ClientContext::default();
     let another = password("marble orchard whispers northward");
     for (fate, works) in
         [(Fate::InUse, true), (Fate::Locked, true), (Fate::Disabled, false), (Fate::Erased, false)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_harness::in_process::{Enrolled, PASSWORD, World, code, password};
-use portcullis_identity::{Error, MfaConfirmation, Origin, SignedIn};
+use portcullis_identity::{ClientContext, Error, MfaConfirmation, SignedIn};
 use portcullis_platform::Clock;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -25,7 +25,7 @@ async fn a_code_turns_a_right_password_into_a_session_that_says_so() {
     assert_eq!(seen.claims.amr, ["pwd", "otp"]);
     assert!(seen.account.mfa_enabled);
     let refreshed =
-        world.identity.refresh(signed_in.refresh.token.secret(), &Origin::default()).await.unwrap();
+        world.identity.refresh(signed_in.refresh.token.secret(), &ClientContext::default()).await.unwrap();
     let seen = world.identity.authenticate(&refreshed.access_token).await.unwrap();
     assert_eq!(seen.claims.amr, ["pwd", "otp"], "a refresh forgets nothing");
 }
@@ -144,7 +144,7 @@ async fn guesses_are_counted_by_account_however_many_sign_ins_they_are_spread_ov
     assert!(matches!(asha.sign_in(&right).await, Err(Error::TooManyAttempts { .. })), "not even a right one");
     ravi.sign_in(&ravi.code()).await.expect("nobody else waits");
     // Every other place where a code is tried shares the count.
-    let origin = Origin::default();
+    let origin = ClientContext::default();
     let proof = Enrolled::proof(&right);
     let disabled = world.identity.disable_mfa(&asha.caller, &proof, &origin).await;
     assert!(matches!(disabled, Err(Error::TooManyAttempts { .. })));
@@ -174,7 +174,7 @@ async fn guesses_are_counted_by_account_however_many_sign_ins_they_are_spread_ov
 async fn a_stolen_session_cannot_replace_remove_or_go_round_the_factor() {
     let world = World::new(SEED).await;
     let asha = world.enrolled("asha@example.com").await;
-    let origin = Origin::default();
+    let origin = ClientContext::default();
     assert!(matches!(asha.set_up_factor(None).await, Err(Error::Invalid(_))));
     let wrong = code(&asha.wrong_code());
     assert!(matches!(asha.set_up_factor(Some(&wrong)).await, Err(Error::WrongCode)));
@@ -247,7 +247,7 @@ async fn a_factor_that_is_not_proven_in_time_is_none() {
 async fn new_backup_codes_end_the_old_ones_and_none_is_needed_once_it_is_disabled() {
     let world = World::new(SEED).await;
     let asha = world.enrolled("asha@example.com").await;
-    let origin = Origin::default();
+    let origin = ClientContext::default();
     let proof = Enrolled::proof(&asha.code());
     let renewed = world.identity.renew_backup_codes(&asha.caller, &proof, &origin).await.unwrap();
     assert_eq!(renewed.len(), 10);
@@ -279,7 +279,7 @@ async fn a_challenge_ends_with_its_time_its_account_and_its_epoch() {
     );
 
     let begun = asha.challenge().await;
-    world.identity.revoke_other_sessions(&asha.caller, &Origin::default()).await.unwrap();
+    world.identity.revoke_other_sessions(&asha.caller, &ClientContext::default()).await.unwrap();
     assert!(matches!(asha.finish(&begun, &asha.code()).await, Err(Error::InvalidSessionToken)));
 
     let ravi = world.enrolled("ravi@example.com").await;
@@ -288,7 +288,7 @@ async fn a_challenge_ends_with_its_time_its_account_and_its_epoch() {
     assert!(matches!(ravi.finish(&begun, &ravi.code()).await, Err(Error::InvalidSessionToken)));
 
     let begun = asha.challenge().await;
-    world.identity.erase_account(&asha.caller, &password(PASSWORD), &Origin::default()).await.unwrap();
+    world.identity.erase_account(&asha.caller, &password(PASSWORD), &ClientContext::default()).await.unwrap();
     assert!(matches!(asha.finish(&begun, &asha.code()).await, Err(Error::InvalidSessionToken)));
     assert_eq!(world.truth.factor(asha.caller.account.id).await.unwrap().version, 0, "nothing of it is left");
 }
@@ -317,7 +317,7 @@ async fn no_other_token_stands_for_a_challenge_and_no_record_is_asked() {
     assert_eq!(world.faults.requests(), before);
     // And it stands for no other token.
     assert!(world.identity.authenticate(challenge.expose_secret()).await.is_err());
-    assert!(world.identity.refresh(&challenge, &Origin::default()).await.is_err());
+    assert!(world.identity.refresh(&challenge, &ClientContext::default()).await.is_err());
 }
 
 #[tokio::test]

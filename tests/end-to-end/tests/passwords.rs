@@ -6,7 +6,7 @@ use std::time::Duration;
 use portcullis_harness::app::App;
 use portcullis_harness::in_process::{PASSWORD, World, code, newcomer, password};
 use portcullis_harness::process::Target;
-use portcullis_identity::{Email, Error, MfaSignIn, Origin};
+use portcullis_identity::{ClientContext, Email, Error, MfaSignIn};
 use portcullis_platform::Clock;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
@@ -18,8 +18,8 @@ fn email(text: &str) -> Email {
     Email::parse(text).unwrap()
 }
 
-fn origin() -> Origin {
-    Origin::default()
+fn origin() -> ClientContext {
+    ClientContext::default()
 }
 
 async fn reset(world: &World, token: &SecretString) -> Result<SecretString, Error> {
@@ -147,7 +147,7 @@ async fn a_mailer_that_fails_stops_nobody() {
     world.person("asha@example.com").await;
     world.notifications.set_failing(true);
     world.identity.forgot_password(&email("asha@example.com"), &origin()).await.unwrap();
-    let elsewhere = Origin { ip: Some("192.0.2.9".to_owned()), ..origin() };
+    let elsewhere = ClientContext { ip: Some("192.0.2.9".to_owned()), ..origin() };
     let attempt = world.attempt("asha@example.com", PASSWORD);
     world.identity.sign_in(attempt, &elsewhere).await.unwrap();
 }
@@ -329,7 +329,8 @@ async fn a_reset_confirms_the_address_as_well() {
     assert!(matches!(late, Err(Error::InvalidMailToken)), "of the time before the reset");
 }
 
-static ORIGIN: Origin = Origin { ip: None, user_agent: None, request_id: String::new(), device: None };
+static ORIGIN: ClientContext =
+    ClientContext { ip: None, user_agent: None, request_id: String::new(), device: None };
 
 #[tokio::test]
 async fn no_header_of_a_request_finds_its_way_into_a_link() {

@@ -9,7 +9,7 @@ use portcullis_harness::app::App;
 use portcullis_harness::brokers::FakeBrokers;
 use portcullis_harness::in_process::World;
 use portcullis_harness::service::{Service, service_token, service_tokens};
-use portcullis_identity::{AuditFilter, Origin};
+use portcullis_identity::{AuditFilter, ClientContext};
 use portcullis_platform::Clock;
 use portcullis_vault::{Health, HealthStatus, Mark, Outcome, Vault};
 use serde_json::{Value, json};
@@ -109,7 +109,7 @@ async fn a_chain_is_ordered_by_health_and_prefers_the_primary_among_equals() {
     let root = world.person("root@example.com").await.caller;
     let mark =
         |lasts| Mark { status: HealthStatus::Unhealthy, reason: Some("maintenance".to_owned()), lasts };
-    let origin = Origin::default();
+    let origin = ClientContext::default();
     vault.mark_provider(&root, "yahoo", mark(hour), &origin).await.unwrap();
     assert_eq!(chain("kite", &["alpaca", "yahoo"]).await, ["alpaca", "kite", "yahoo"]);
     world.clock.advance(hour);
@@ -124,7 +124,7 @@ async fn who_marks_a_provider_is_in_the_trail_with_the_mark_and_its_end() {
     let world = World::new(SEED).await;
     let vault = &world.vault;
     let root = world.person("root@example.com").await.caller;
-    let (origin, lasts) = (Origin::default(), Duration::from_mins(10));
+    let (origin, lasts) = (ClientContext::default(), Duration::from_mins(10));
     let mark = Mark { status: HealthStatus::Unhealthy, reason: None, lasts };
     vault.mark_provider(&root, "kite", mark.clone(), &origin).await.unwrap();
     vault.unmark_provider(&root, "kite", &origin).await.unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use portcullis_harness::app::App;
 use portcullis_harness::in_process::{PASSWORD, World, password};
 use portcullis_harness::service::{service_token, service_tokens};
-use portcullis_identity::{Logout, Origin, SignedIn};
+use portcullis_identity::{ClientContext, Logout, SignedIn};
 use portcullis_verifier::Claims;
 use portcullis_verifier::revocation::Revocations;
 use serde_json::json;
@@ -18,7 +18,7 @@ const ASHA: &str = "asha@example.com";
 async fn ends(world: &World, signed_in: &SignedIn) -> bool {
     let listed = world.identity.revocations().await.unwrap();
     let users = listed.accounts.iter().map(|((id, except), began)| {
-        json!({"user_id": id.to_string(), "epoch": began.epoch, "revoked_at": 0,
+        json!({"user_id": id.to_string(), "epoch": began.session_epoch, "revoked_at": 0,
             "except_session_id": except.map(|id| id.to_string())})
     });
     let sessions = listed.sessions.keys().map(|id| json!({"session_id": id.to_string(), "revoked_at": 0}));
@@ -34,7 +34,7 @@ fn claims(token: &str) -> Claims {
 
 async fn sign_out(world: &World, signed_in: &SignedIn, which: Logout) {
     let token = signed_in.refresh.token.secret();
-    world.identity.sign_out_by_refresh_token(token, which, &Origin::default()).await.unwrap();
+    world.identity.sign_out_by_refresh_token(token, which, &ClientContext::default()).await.unwrap();
 }
 
 #[tokio::test]
@@ -63,9 +63,10 @@ async fn the_session_the_others_are_ended_from_goes_on_with_the_token_it_has() {
     let world = World::new(SEED).await;
     let (other, here) = (world.person(ASHA).await, world.sign_in(ASHA).await.unwrap());
     let caller = world.caller(&here).await;
-    world.identity.revoke_other_sessions(&caller, &Origin::default()).await.unwrap();
+    world.identity.revoke_other_sessions(&caller, &ClientContext::default()).await.unwrap();
     assert!(ends(&world, &other).await && !ends(&world, &here).await);
-    let refreshed = world.identity.refresh(here.refresh.token.secret(), &Origin::default()).await.unwrap();
+    let refreshed =
+        world.identity.refresh(here.refresh.token.secret(), &ClientContext::default()).await.unwrap();
     assert_eq!(claims(&refreshed.access_token).epoch, 1);
     // Ended from elsewhere, it is over with everything else.
     let after = world.sign_in(ASHA).await.unwrap();
@@ -81,7 +82,7 @@ async fn a_stolen_refresh_token_a_disabled_and_an_erased_account_are_listed() {
     for _ in 0..2 {
         current = world
             .identity
-            .refresh(&current, &Origin::default())
+            .refresh(&current, &ClientContext::default())
             .await
             .unwrap()
             .refresh
@@ -89,7 +90,7 @@ async fn a_stolen_refresh_token_a_disabled_and_an_erased_account_are_listed() {
             .secret()
             .clone();
     }
-    assert!(world.identity.refresh(robbed.refresh.token.secret(), &Origin::default()).await.is_err());
+    assert!(world.identity.refresh(robbed.refresh.token.secret(), &ClientContext::default()).await.is_err());
     assert!(ends(&world, &robbed).await);
 
     let disabled = world.person("bob@example.com").await;
@@ -98,7 +99,7 @@ async fn a_stolen_refresh_token_a_disabled_and_an_erased_account_are_listed() {
 
     let erased = world.person("carol@example.com").await;
     let caller = world.caller(&erased).await;
-    world.identity.erase_account(&caller, &password(PASSWORD), &Origin::default()).await.unwrap();
+    world.identity.erase_account(&caller, &password(PASSWORD), &ClientContext::default()).await.unwrap();
     assert!(ends(&world, &erased).await);
     let anew = world.person("carol@example.com").await;
     assert!(!ends(&world, &anew).await, "the address belongs to another account now");
@@ -117,7 +118,7 @@ async fn of_racing_revocations_the_feed_names_the_last() {
         .map(|session| {
             let (world, token) = (world.clone(), session.refresh.token.secret().clone());
             tokio::spawn(async move {
-                let origin = Origin::default();
+                let origin = ClientContext::default();
                 world.identity.sign_out_by_refresh_token(&token, Logout::AllDevices, &origin).await
             })
         })
@@ -127,7 +128,7 @@ async fn of_racing_revocations_the_feed_names_the_last() {
     }
     let account = world.truth.account(sessions[0].account.id).await.unwrap().unwrap();
     let listed = world.identity.revocations().await.unwrap();
-    assert_eq!(listed.accounts[&(account.id, None)].epoch, account.epoch);
+    assert_eq!(listed.accounts[&(account.id, None)].session_epoch, account.session_epoch);
     assert!(!ends(&world, &world.sign_in(ASHA).await.unwrap()).await);
 }
 

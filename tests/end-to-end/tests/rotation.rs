@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use portcullis_harness::in_process::{PASSWORD, World, password};
-use portcullis_identity::{Email, Error, Logout, NewPerson, Origin, PersonName};
+use portcullis_identity::{ClientContext, Email, Error, Logout, NewPerson, PersonName};
 use secrecy::{ExposeSecret, SecretString};
 
 const SEED: u64 = 20_261_121;
 
 async fn refresh(world: &World, token: &SecretString) -> Result<SecretString, Error> {
-    Ok(world.identity.refresh(token, &Origin::default()).await?.refresh.token.secret().clone())
+    Ok(world.identity.refresh(token, &ClientContext::default()).await?.refresh.token.secret().clone())
 }
 
 /// A refresh by a client that keeps to the contract: what failed with 503 is sent again with the same token.
@@ -75,7 +75,7 @@ async fn signing_out_beats_a_racing_refresh_a_thousand_times() {
         let signed_in = world.sign_in("alice@example.com").await.unwrap();
         let first = signed_in.refresh.token.secret().clone();
         let which = if round % 2 == 0 { Logout::ThisDevice } else { Logout::AllDevices };
-        let origin = Origin::default();
+        let origin = ClientContext::default();
         let (refreshed, signed_out) = tokio::join!(
             refresh(&world, &first),
             world.identity.sign_out_by_refresh_token(&first, which, &origin)
@@ -261,7 +261,7 @@ async fn of_racing_registrations_of_one_address_one_wins() {
     let racing: Vec<_> = (0..32)
         .map(|_| {
             let (world, person) = (world.clone(), person());
-            tokio::spawn(async move { world.identity.register(person, &Origin::default()).await })
+            tokio::spawn(async move { world.identity.register(person, &ClientContext::default()).await })
         })
         .collect();
     let mut winners = 0;
@@ -291,7 +291,7 @@ async fn a_registration_whose_answer_was_lost_is_not_refused_by_its_own_row() {
             idempotency_key: Some(format!("request-{number}")),
         };
         let registered = loop {
-            match world.identity.register(person(), &Origin::default()).await {
+            match world.identity.register(person(), &ClientContext::default()).await {
                 Ok(registered) => break registered.0,
                 Err(Error::Store(_)) => {}
                 Err(refused) => panic!("number {number}: {refused}"),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use portcullis_harness::brokers::{FakeBrokers, KITE};
 use portcullis_harness::in_process::{PASSWORD, Person, World, code, password};
 use portcullis_harness::service::{service_token, service_tokens};
-use portcullis_identity::{Origin, StepUp};
+use portcullis_identity::{ClientContext, StepUp};
 use portcullis_platform::{Clock, SystemEntropy};
 use portcullis_store::{AuditKind, BrokerSession, Id, StoredTradingAccount};
 use portcullis_vault::{
@@ -51,8 +51,12 @@ impl Scene {
     }
 
     async fn link(&self, person: &Person, broker: &str) -> StoredTradingAccount {
-        let linked =
-            self.world.vault.link(&person.caller, wanted(broker, None), &Origin::default()).await.unwrap();
+        let linked = self
+            .world
+            .vault
+            .link(&person.caller, wanted(broker, None), &ClientContext::default())
+            .await
+            .unwrap();
         self.world.truth.trading_account(person.account.id, linked.id).await.unwrap().unwrap()
     }
 
@@ -89,7 +93,7 @@ async fn read(
 ) -> Result<ReleasedCredentials, Error> {
     let purpose = Purpose::parse("market-stream").unwrap();
     let service = world.identity.authenticate_service(&service_token(service).into()).unwrap();
-    Box::pin(world.vault.read_credentials(&service, account.id, &purpose, &Origin::default())).await
+    Box::pin(world.vault.read_credentials(&service, account.id, &purpose, &ClientContext::default())).await
 }
 
 fn broker_token(text: &str) -> BrokerToken {
@@ -142,8 +146,8 @@ async fn the_owner_is_written_to_when_an_account_is_linked_and_when_reading_is_s
     scene.world.notifications.take();
     scene.link(&scene.asha, "kite").await;
     let proof = StepUp::Password(password(PASSWORD));
-    scene.world.vault.freeze(&scene.asha.caller, &proof, &Origin::default()).await.unwrap();
-    scene.world.vault.unfreeze(&scene.asha.caller, &proof, &Origin::default()).await.unwrap();
+    scene.world.vault.freeze(&scene.asha.caller, &proof, &ClientContext::default()).await.unwrap();
+    scene.world.vault.unfreeze(&scene.asha.caller, &proof, &ClientContext::default()).await.unwrap();
     let sent = scene.world.notifications.take();
     assert!(sent.iter().all(|one| one.to == "asha@example.com"));
     let subjects: Vec<&str> = sent.iter().map(|one| one.subject.as_str()).collect();
@@ -182,7 +186,8 @@ async fn without_the_keeper_of_the_master_key_nothing_is_stored_and_nothing_is_r
     let scene = Scene::new().await;
     let account = scene.link(&scene.asha, "kite").await;
     scene.world.key_wrap.set_down(true);
-    let refused = scene.world.vault.link(&scene.asha.caller, wanted("kite", None), &Origin::default()).await;
+    let refused =
+        scene.world.vault.link(&scene.asha.caller, wanted("kite", None), &ClientContext::default()).await;
     assert!(matches!(refused, Err(Error::Identity(portcullis_identity::Error::KeyWrap(_)))));
     assert!(scene.read(&account).await.is_err());
     assert_eq!(scene.world.vault.list(&scene.asha.caller).await.unwrap().len(), 1);
@@ -203,7 +208,7 @@ async fn a_ciphertext_opens_only_where_it_was_sealed() {
     let put = async |row: StoredTradingAccount| {
         let version = scene.row(&row).await.version;
         let kind = AuditKind::TradingAccountVerified;
-        let event = scene.world.identity.audit_event(kind, nobody, &Origin::default()).unwrap();
+        let event = scene.world.identity.audit_event(kind, nobody, &ClientContext::default()).unwrap();
         let row = StoredTradingAccount { version, ..row };
         assert!(scene.world.truth.swap_trading_account(&row, &event).await.unwrap());
     };
@@ -258,7 +263,7 @@ async fn a_ciphertext_opens_only_where_it_was_sealed() {
 async fn nobody_elses_account_is_there_at_all() {
     let scene = Scene::new().await;
     let account = scene.link(&scene.asha, "kite").await;
-    let (vault, mallory, origin) = (&scene.world.vault, &scene.mallory.caller, Origin::default());
+    let (vault, mallory, origin) = (&scene.world.vault, &scene.mallory.caller, ClientContext::default());
     let credentials = Credentials::parse(&"another-key-1234".into(), &"another".into()).unwrap();
     let refusals = [
         vault.account(mallory, account.id).await.err(),
@@ -284,16 +289,17 @@ async fn a_frozen_person_is_read_by_nobody() {
     let (account, proof) = (scene.link(&scene.asha, "kite").await, StepUp::Password(password(PASSWORD)));
     let of_mallory = scene.link(&scene.mallory, "kite").await;
     let wrong = StepUp::Password(password("not the password at all"));
-    assert!(scene.world.vault.freeze(&scene.asha.caller, &wrong, &Origin::default()).await.is_err());
+    assert!(scene.world.vault.freeze(&scene.asha.caller, &wrong, &ClientContext::default()).await.is_err());
     assert!(scene.read(&account).await.is_ok());
 
-    let frozen = scene.world.vault.freeze(&scene.asha.caller, &proof, &Origin::default()).await.unwrap();
+    let frozen =
+        scene.world.vault.freeze(&scene.asha.caller, &proof, &ClientContext::default()).await.unwrap();
     assert_eq!(frozen.accounts.len(), 1);
     assert!(matches!(scene.read(&account).await, Err(Error::Frozen)));
     assert!(scene.read(&of_mallory).await.is_ok());
-    assert!(scene.world.vault.unfreeze(&scene.asha.caller, &wrong, &Origin::default()).await.is_err());
+    assert!(scene.world.vault.unfreeze(&scene.asha.caller, &wrong, &ClientContext::default()).await.is_err());
     assert!(matches!(scene.read(&account).await, Err(Error::Frozen)));
-    scene.world.vault.unfreeze(&scene.asha.caller, &proof, &Origin::default()).await.unwrap();
+    scene.world.vault.unfreeze(&scene.asha.caller, &proof, &ClientContext::default()).await.unwrap();
     assert!(scene.read(&account).await.is_ok());
     let trail = scene.trail(&scene.asha).await;
     for kind in ["credentials_frozen", "credentials_refused", "credentials_unfrozen"] {
@@ -316,7 +322,7 @@ async fn of_readings_that_race_a_freeze_none_is_released_behind_it() {
             })
             .collect();
         let proof = StepUp::Password(password(PASSWORD));
-        scene.world.vault.freeze(&scene.asha.caller, &proof, &Origin::default()).await.unwrap();
+        scene.world.vault.freeze(&scene.asha.caller, &proof, &ClientContext::default()).await.unwrap();
         assert!(matches!(scene.read(&account).await, Err(Error::Frozen)));
         let mut released = 0;
         for reading in readings {
@@ -333,7 +339,7 @@ async fn of_readings_that_race_a_freeze_none_is_released_behind_it() {
         );
         released_in_all += released;
         refused_in_all += 24 - released;
-        scene.world.vault.unfreeze(&scene.asha.caller, &proof, &Origin::default()).await.unwrap();
+        scene.world.vault.unfreeze(&scene.asha.caller, &proof, &ClientContext::default()).await.unwrap();
     }
     println!("{released_in_all} readings were released, {refused_in_all} were not");
     assert!(refused_in_all > 0);
@@ -343,7 +349,7 @@ async fn of_readings_that_race_a_freeze_none_is_released_behind_it() {
 async fn while_credentials_are_frozen_nobody_opens_them_to_ask_the_broker() {
     let scene = Scene::new().await;
     let (account, proof) = (scene.link(&scene.asha, "kite").await, StepUp::Password(password(PASSWORD)));
-    let origin = Origin::default();
+    let origin = ClientContext::default();
     scene.world.vault.freeze(&scene.asha.caller, &proof, &origin).await.unwrap();
     let before = scene.trail(&scene.asha).await;
     let verified = scene.world.vault.verify(&scene.asha.caller, account.id, &origin).await;
@@ -370,7 +376,7 @@ async fn while_credentials_are_frozen_nobody_opens_them_to_ask_the_broker() {
 async fn who_has_a_second_factor_unfreezes_with_it_alone() {
     let scene = Scene::new().await;
     let account = scene.link(&scene.asha, "kite").await;
-    let origin = Origin::default();
+    let origin = ClientContext::default();
     let Scene { world, asha, .. } = scene;
     let asha = asha.enrol().await;
     let mut caller = asha.caller.clone();
@@ -403,7 +409,7 @@ async fn an_account_that_is_off_and_one_whose_owner_is_are_not_read() {
         scene
             .world
             .vault
-            .change(&scene.asha.caller, account.id, &change, &Origin::default())
+            .change(&scene.asha.caller, account.id, &change, &ClientContext::default())
             .await
             .unwrap()
             .status
@@ -448,7 +454,8 @@ async fn a_service_reads_what_its_entry_says_and_no_more_often() {
 #[tokio::test]
 async fn a_request_to_link_that_is_sent_again_links_once() {
     let scene = Scene::new().await;
-    let link = async |request| scene.world.vault.link(&scene.asha.caller, request, &Origin::default()).await;
+    let link =
+        async |request| scene.world.vault.link(&scene.asha.caller, request, &ClientContext::default()).await;
     let first = link(wanted("kite", Some("one"))).await.unwrap();
     scene.world.clock.advance(Duration::from_hours(23));
     assert_eq!(link(wanted("kite", Some("one"))).await.unwrap(), first);
@@ -465,7 +472,7 @@ async fn a_request_to_link_that_is_sent_again_links_once() {
 async fn unlinking_leaves_no_ciphertext_and_no_owner() {
     let scene = Scene::new().await;
     let account = scene.link(&scene.asha, "kite").await;
-    scene.world.vault.unlink(&scene.asha.caller, account.id, &Origin::default()).await.unwrap();
+    scene.world.vault.unlink(&scene.asha.caller, account.id, &ClientContext::default()).await.unwrap();
     assert!(scene.world.rows(&format!("USER#{}", account.owner), "ACC#").await.is_empty());
     assert!(scene.world.truth.trading_account_owner(account.id).await.unwrap().is_none());
     assert!(scene.read(&account).await.is_err());
@@ -474,7 +481,7 @@ async fn unlinking_leaves_no_ciphertext_and_no_owner() {
     scene
         .world
         .identity
-        .erase_account(&scene.asha.caller, &password(PASSWORD), &Origin::default())
+        .erase_account(&scene.asha.caller, &password(PASSWORD), &ClientContext::default())
         .await
         .unwrap();
     assert!(scene.world.rows(&format!("USER#{}", again.owner), "ACC#").await.is_empty());
@@ -569,7 +576,7 @@ async fn a_session_is_over_at_six_in_the_morning_whoever_asks() {
         broker_user: BrokerUser::parse(user).unwrap(),
         ..wanted("kite", None)
     };
-    let origin = Origin::default();
+    let origin = ClientContext::default();
     let account = scene.world.vault.link(&scene.asha.caller, request, &origin).await.unwrap();
     let login =
         scene.world.vault.verify(&scene.asha.caller, account.id, &origin).await.unwrap().login_url.unwrap();

@@ -12,7 +12,7 @@ use axum::response::IntoResponse;
 use portcullis_harness::in_process::{PASSWORD, World, password};
 use portcullis_harness::service::{service_token, service_tokens};
 use portcullis_http::Problem;
-use portcullis_identity::{Caller, Origin, StepUp, StoreError};
+use portcullis_identity::{Caller, ClientContext, StepUp, StoreError};
 use portcullis_platform::{BrokerHttp, BrokerRequest, BrokerResponse, BrokerUnreachable, Clock};
 use portcullis_vault::{
     BrokerToken, BrokerUser, Credentials, Error, NewTradingAccount, Purpose, ReleasedCredentials,
@@ -73,13 +73,13 @@ impl Scene {
             label: None,
             idempotency_key: Some(format!("request-{number}")),
         };
-        Ok(self.world.vault.link(&self.asha, wanted, &Origin::default()).await?.id)
+        Ok(self.world.vault.link(&self.asha, wanted, &ClientContext::default()).await?.id)
     }
 
     async fn read(&self, id: TradingAccountId) -> Result<ReleasedCredentials, Error> {
         let service = self.world.identity.authenticate_service(&service_token("ticker").into()).unwrap();
         let purpose = Purpose::parse("market-stream").unwrap();
-        self.world.vault.read_credentials(&service, id, &purpose, &Origin::default()).await
+        self.world.vault.read_credentials(&service, id, &purpose, &ClientContext::default()).await
     }
 
     /// What a request comes to that is sent again for as long as it is answered with 503.
@@ -188,7 +188,7 @@ async fn check(scene: &Scene, model: &mut Model, what: &str) {
 
 /// One request of chance, sent until it is answered or given up, and what is known after it.
 async fn step(scene: &Scene, model: &mut Model, random: &mut StdRng, number: usize) -> &'static str {
-    let (vault, asha, origin) = (&scene.world.vault, &scene.asha, Origin::default());
+    let (vault, asha, origin) = (&scene.world.vault, &scene.asha, ClientContext::default());
     let ids: Vec<_> = model.accounts.keys().copied().collect();
     let kind = match ids.len() {
         0..FEWEST => 0,
@@ -326,7 +326,7 @@ async fn a_request_to_unfreeze_that_arrives_late_lifts_no_later_freeze() {
     let id = scene.link(0).await.unwrap();
     let (owner, truth) = (scene.asha.account.id, &scene.world.truth);
     let proof = || StepUp::Password(password(PASSWORD));
-    let origin = Origin::default();
+    let origin = ClientContext::default();
     scene.world.vault.freeze(&scene.asha, &proof(), &origin).await.unwrap();
     let first = truth.freeze(owner).await.unwrap().unwrap();
     // Somebody was about to lift this one, and is held up.
@@ -346,7 +346,7 @@ fn answered<T: std::fmt::Debug>(result: Result<T, Error>) -> (u16, bool) {
 #[tokio::test]
 async fn without_the_keeper_of_the_master_key_every_answer_is_503_and_nothing_changes() {
     let scene = Scene::new(SEED).await;
-    let (vault, asha, origin) = (&scene.world.vault, &scene.asha, Origin::default());
+    let (vault, asha, origin) = (&scene.world.vault, &scene.asha, ClientContext::default());
     let id = scene.link(0).await.unwrap();
     scene.world.clock.advance(Duration::from_secs(1));
     let before = scene.world.items("ACC#").await;
@@ -382,7 +382,7 @@ async fn without_the_keeper_of_the_master_key_every_answer_is_503_and_nothing_ch
 #[tokio::test]
 async fn without_the_store_every_answer_is_503_and_nothing_changes() {
     let scene = Scene::new(SEED).await;
-    let (vault, asha, origin) = (&scene.world.vault, &scene.asha, Origin::default());
+    let (vault, asha, origin) = (&scene.world.vault, &scene.asha, ClientContext::default());
     let id = scene.link(0).await.unwrap();
     tokio::time::pause();
     let before = scene.world.items("").await;

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use portcullis_identity::{
-    Account, AccountRequest, AccountStatus, ApiKey, Email, Field, FirstPassword, Listed, PersonName, SignIns,
-    StandingUpdate, Username,
+    Account, AccountRequest, AccountStatus, AccountUpdate, ApiKey, Email, Field, FirstPassword, Listed,
+    PersonName, SignIns, Username,
 };
 use serde_json::{Map, Value, json};
 
@@ -89,7 +89,7 @@ pub(crate) async fn set_roles(
     name: &str,
     roles: Vec<String>,
 ) -> Result<(), Failure> {
-    let update = StandingUpdate { roles: Some(roles), status: None };
+    let update = AccountUpdate { roles: Some(roles), status: None };
     change(tool, output, name, &update, "has other roles from the next refresh on").await
 }
 
@@ -99,18 +99,18 @@ pub(crate) async fn set_active(tool: &Tool, output: Output, name: &str, active: 
     } else {
         (AccountStatus::Disabled, "is switched off, and all its sessions are over")
     };
-    change(tool, output, name, &StandingUpdate { roles: None, status: Some(status) }, done).await
+    change(tool, output, name, &AccountUpdate { roles: None, status: Some(status) }, done).await
 }
 
 async fn change(
     tool: &Tool,
     output: Output,
     name: &str,
-    update: &StandingUpdate,
+    update: &AccountUpdate,
     done: &str,
 ) -> Result<(), Failure> {
     let id = tool.identity.account_by_name(name).await?.id;
-    let account = tool.identity.change_standing(&tool.operator, id, update, &tool.origin).await?;
+    let account = tool.identity.update_account(&tool.operator, id, update, &tool.origin).await?;
     output.say(&format!("{name} {done}"), account_json(&account))
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis_identity::{Identity, Operator, Origin};
+use portcullis_identity::{ClientContext, Identity, Operator};
 use portcullis_platform::{Clock, Entropy, Environment, SystemClock, SystemEntropy};
 use portcullis_platform_aws::AwsSettings;
 use portcullis_platform_embedded::EmbeddedDynamoDb;
@@ -24,7 +24,7 @@ pub(crate) struct Tool {
     engine: Option<EmbeddedDynamoDb>,
     /// The actor of the audit events.
     pub(crate) operator: Operator,
-    pub(crate) origin: Origin,
+    pub(crate) origin: ClientContext,
 }
 
 impl Tool {
@@ -40,7 +40,7 @@ impl Tool {
         let hasher = platform.hasher(&settings)?;
         let Operations { identity, vault } = Operations::new(&platform, &settings, hasher, keyring);
         let operator = operator(&environment);
-        let origin = Origin { request_id: "manage-users".to_owned(), ..Origin::default() };
+        let origin = ClientContext { request_id: "manage-users".to_owned(), ..ClientContext::default() };
         Ok(Self { identity, vault, environment, engine, operator, origin })
     }
 

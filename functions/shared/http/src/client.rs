@@ -59,7 +59,7 @@ impl<S: Sync> FromRequestParts<S> for Client {
     }
 }
 
-impl From<Client> for portcullis_identity::Origin {
+impl From<Client> for portcullis_identity::ClientContext {
     fn from(client: Client) -> Self {
         Self {
             ip: client.ip.map(|ip| ip.to_string()),

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 /// From where and in which request something was asked, for the audit trail and the list of sessions.
 #[derive(Debug, Clone, Default)]
-pub struct Origin {
+pub struct ClientContext {
     /// Address of the client.
     pub ip: Option<String>,
     /// What the client calls itself.

@@ -21,10 +21,10 @@ pub use self::sign_in::{MfaChallenge, MfaSignIn};
 pub use self::step_up::StepUp;
 pub use self::totp::TotpEnrolment;
 
-use self::code::{Worth, after_right_code, after_wrong_code, check_patience};
+use self::code::{Worth, after_right_code, after_wrong_code, check_throttle};
 use self::totp::TotpSecret;
 use crate::error::Error;
-use crate::{Identity, Origin, sealing};
+use crate::{ClientContext, Identity, sealing};
 
 /// A right code, and the factor as it shall be once it is spent.
 #[derive(Debug)]
@@ -44,14 +44,14 @@ impl Identity {
         factor: Factor,
         code: &PresentedCode,
         now: Timestamp,
-        origin: &Origin,
+        client: &ClientContext,
     ) -> Result<Round<Proven>, Error> {
         let active = factor.active.clone().ok_or(Error::MfaNotSetUp)?;
-        check_patience(&factor, now)?;
+        check_throttle(&factor, now)?;
         let secret = self.open_totp_secret(account, &active.secret).await?;
         match code.worth(&secret, &active, now)? {
             Worth::Spent => Err(Error::WrongCode),
-            Worth::Nothing if self.count_wrong_code(account, &factor, now, origin).await? => {
+            Worth::Nothing if self.count_wrong_code(account, &factor, now, client).await? => {
                 Err(Error::WrongCode)
             }
             Worth::Nothing => Ok(Round::Raced),
@@ -68,9 +68,9 @@ impl Identity {
         account: AccountId,
         factor: &Factor,
         now: Timestamp,
-        origin: &Origin,
+        client: &ClientContext,
     ) -> Result<bool, Error> {
-        let event = self.audit_event(AuditKind::MfaFailed, account, origin)?;
+        let event = self.audit_event(AuditKind::MfaFailed, account, client)?;
         let swapped = self.store.swap_factor(account, &after_wrong_code(factor, now), &event).await?;
         Ok(swapped == FactorSwap::Swapped)
     }

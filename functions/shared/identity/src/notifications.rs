@@ -11,7 +11,7 @@ use portcullis_store::Account;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::tokens::session_token::SessionToken;
-use crate::{Identity, Origin};
+use crate::{ClientContext, Identity};
 
 /// Nobody waits longer for a letter to be taken.
 const LONGEST: Duration = Duration::from_millis(800);
@@ -20,7 +20,7 @@ const EVEN: Duration = Duration::from_secs(1);
 
 /// What there is to say.
 #[derive(Debug)]
-pub(crate) enum Letter<'a> {
+pub(crate) enum Notification<'a> {
     /// Here is the link to choose another password.
     ResetPassword(&'a SessionToken),
     /// Here is the link to confirm the address.
@@ -28,22 +28,22 @@ pub(crate) enum Letter<'a> {
     /// Somebody registered with an address that has an account.
     AlreadyRegistered,
     /// Somebody signed in from where nobody did before.
-    NewDevice(&'a Origin),
+    NewDevice(&'a ClientContext),
     /// The password was replaced.
-    PasswordChanged(&'a Origin),
+    PasswordChanged(&'a ClientContext),
     /// A code is asked for from now on.
-    MfaEnabled(&'a Origin),
+    MfaEnabled(&'a ClientContext),
     /// No code is asked for any more.
-    MfaDisabled(&'a Origin),
+    MfaDisabled(&'a ClientContext),
     /// There is a new API key.
-    ApiKeyCreated(&'a Origin),
+    ApiKeyCreated(&'a ClientContext),
     /// Something happened to broker credentials.
-    Credentials(CredentialNews, &'a Origin),
+    Credentials(CredentialChange, &'a ClientContext),
 }
 
 /// What happened to somebody's broker credentials that they should know of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CredentialNews {
+pub enum CredentialChange {
     /// A trading account was linked.
     Linked,
     /// No service is given them any more.
@@ -52,7 +52,7 @@ pub enum CredentialNews {
     Unfrozen,
 }
 
-impl Letter<'_> {
+impl Notification<'_> {
     fn subject(&self) -> &'static str {
         match self {
             Self::ResetPassword(_) => "Choose a new password",
@@ -63,9 +63,9 @@ impl Letter<'_> {
             Self::MfaEnabled(_) => "A second factor was added to your account",
             Self::MfaDisabled(_) => "The second factor of your account was removed",
             Self::ApiKeyCreated(_) => "A new API key was made for your account",
-            Self::Credentials(CredentialNews::Linked, _) => "A trading account was linked to your account",
-            Self::Credentials(CredentialNews::Frozen, _) => "Your broker credentials are frozen",
-            Self::Credentials(CredentialNews::Unfrozen, _) => "Your broker credentials can be read again",
+            Self::Credentials(CredentialChange::Linked, _) => "A trading account was linked to your account",
+            Self::Credentials(CredentialChange::Frozen, _) => "Your broker credentials are frozen",
+            Self::Credentials(CredentialChange::Unfrozen, _) => "Your broker credentials can be read again",
         }
     }
 
@@ -91,21 +91,21 @@ impl Letter<'_> {
                  address, too.\n\nIf it was not you, there is nothing to do.\n"
             )
             .into(),
-            Self::NewDevice(origin) => told("Somebody signed in to your account from a new device", origin, now),
-            Self::PasswordChanged(origin) => told("The password of your account was changed", origin, now),
-            Self::MfaEnabled(origin) => told("A second factor was added to your account", origin, now),
-            Self::MfaDisabled(origin) => {
-                told("The second factor of your account was removed", origin, now)
+            Self::NewDevice(client) => told("Somebody signed in to your account from a new device", client, now),
+            Self::PasswordChanged(client) => told("The password of your account was changed", client, now),
+            Self::MfaEnabled(client) => told("A second factor was added to your account", client, now),
+            Self::MfaDisabled(client) => {
+                told("The second factor of your account was removed", client, now)
             }
-            Self::ApiKeyCreated(origin) => told("A new API key was made for your account", origin, now),
-            Self::Credentials(CredentialNews::Linked, origin) => {
-                told("A trading account was linked to your account", origin, now)
+            Self::ApiKeyCreated(client) => told("A new API key was made for your account", client, now),
+            Self::Credentials(CredentialChange::Linked, client) => {
+                told("A trading account was linked to your account", client, now)
             }
-            Self::Credentials(CredentialNews::Frozen, origin) => {
-                told("Every reading of your broker credentials was stopped", origin, now)
+            Self::Credentials(CredentialChange::Frozen, client) => {
+                told("Every reading of your broker credentials was stopped", client, now)
             }
-            Self::Credentials(CredentialNews::Unfrozen, origin) => {
-                told("Reading of your broker credentials was allowed again", origin, now)
+            Self::Credentials(CredentialChange::Unfrozen, client) => {
+                told("Reading of your broker credentials was allowed again", client, now)
             }
         }
     }
@@ -121,8 +121,8 @@ fn linked(before: &str, link: &str, token: &SessionToken, after: &str) -> Secret
     text.into()
 }
 
-fn told(what: &str, origin: &Origin, now: Timestamp) -> SecretString {
-    let from = origin.ip.as_deref().map(|ip| format!(", from the address {ip}")).unwrap_or_default();
+fn told(what: &str, client: &ClientContext, now: Timestamp) -> SecretString {
+    let from = client.ip.as_deref().map(|ip| format!(", from the address {ip}")).unwrap_or_default();
     format!(
         "{what} on {}{from}.\n\nIf it was you, there is nothing to do. If not, choose a new password at once, and end \
          the sessions and delete the API keys you do not know.\n",
@@ -133,14 +133,19 @@ fn told(what: &str, origin: &Origin, now: Timestamp) -> SecretString {
 
 impl Identity {
     /// Writes to the owner of an account about their broker credentials. A letter that cannot be sent fails nothing.
-    pub async fn tell_of_credentials(&self, owner: &Account, news: CredentialNews, origin: &Origin) {
-        self.tell(&owner.email, &Letter::Credentials(news, origin)).await;
+    pub async fn notify_of_credentials(
+        &self,
+        owner: &Account,
+        news: CredentialChange,
+        client: &ClientContext,
+    ) {
+        self.notify(&owner.email, &Notification::Credentials(news, client)).await;
     }
 
     /// Sends a letter. Where that fails somebody is paged, and whoever waits for the answer is not held up.
-    pub(crate) async fn tell(&self, to: &str, letter: &Letter<'_>) {
-        let body = letter.body(&self.public_url, self.clock.now());
-        let mail = Mail { to: to.to_owned(), subject: letter.subject(), body };
+    pub(crate) async fn notify(&self, to: &str, notification: &Notification<'_>) {
+        let body = notification.body(&self.public_url, self.clock.now());
+        let mail = Mail { to: to.to_owned(), subject: notification.subject(), body };
         let failed = match tokio::time::timeout(LONGEST, self.mailer.send(&mail)).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => with_causes(&error),
@@ -167,21 +172,24 @@ mod tests {
     #[test]
     fn a_link_leads_to_the_public_url_and_has_its_token_behind_the_hash() {
         let token = SessionToken::generate(ChallengeKind::PasswordReset, &SystemEntropy).unwrap();
-        let letter = Letter::ResetPassword(&token);
-        let body = letter.body("https://auth.example.com", Timestamp::UNIX_EPOCH);
+        let notification = Notification::ResetPassword(&token);
+        let body = notification.body("https://auth.example.com", Timestamp::UNIX_EPOCH);
         let link =
             format!("\nhttps://auth.example.com/reset-password#token={}\n", token.secret().expose_secret());
         assert!(body.expose_secret().contains(&link));
-        assert!(!format!("{letter:?} {body:?}").contains(token.secret().expose_secret()));
+        assert!(!format!("{notification:?} {body:?}").contains(token.secret().expose_secret()));
     }
 
     #[test]
     fn nothing_a_client_says_of_itself_is_in_a_letter() {
-        let origin = Origin { user_agent: Some("visit evil.example".to_owned()), ..Origin::default() };
-        for letter in
-            [Letter::NewDevice(&origin), Letter::ApiKeyCreated(&origin), Letter::PasswordChanged(&origin)]
-        {
-            let body = letter.body("https://auth.example.com", Timestamp::UNIX_EPOCH);
+        let client =
+            ClientContext { user_agent: Some("visit evil.example".to_owned()), ..ClientContext::default() };
+        for notification in [
+            Notification::NewDevice(&client),
+            Notification::ApiKeyCreated(&client),
+            Notification::PasswordChanged(&client),
+        ] {
+            let body = notification.body("https://auth.example.com", Timestamp::UNIX_EPOCH);
             assert!(body.expose_secret().contains("1 January 1970 at 00:00 UTC"));
             assert!(!body.expose_secret().contains("evil"));
         }

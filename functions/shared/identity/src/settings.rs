@@ -176,7 +176,8 @@ impl IdentitySettings {
         };
         let rotation_days = environment.number(&PASSWORD_ROTATION_DAYS, 0..=3_650)?;
         let totp_issuer = environment.text(&TOTP_ISSUER)?;
-        let shown_plainly = !totp_issuer.contains(|letter: char| letter == ':' || letter.is_control());
+        let shown_plainly =
+            !totp_issuer.contains(|character: char| character == ':' || character.is_control());
         if !shown_plainly || totp_issuer.chars().count() > 64 {
             let reason = "must be at most 64 characters, none of them a colon or a control character";
             return Err(Misconfigured::new(TOTP_ISSUER.name, reason));

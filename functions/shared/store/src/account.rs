@@ -32,7 +32,7 @@ pub struct Account {
     /// Whether the address was shown to be the person's.
     pub email_verified: bool,
     /// Sessions of an older epoch are dead.
-    pub epoch: u64,
+    pub session_epoch: u64,
     /// When the password was chosen.
     pub password_changed_at: Timestamp,
     /// When the account was made.
@@ -78,7 +78,7 @@ pub(crate) fn write_account(account: &Account, key: &Key) -> ItemWriter {
         .set("account_status", text(account.status.as_str()))
         .set("mfa_enabled", AttributeValue::Bool(account.mfa_enabled))
         .set("email_verified", AttributeValue::Bool(account.email_verified))
-        .set("epoch", number(account.epoch))
+        .set("epoch", number(account.session_epoch))
         .set("password_changed_at", time(account.password_changed_at))
         .set("created_at", time(account.created_at))
 }
@@ -95,7 +95,7 @@ pub(crate) fn read_account(reader: &mut ItemReader) -> Result<Account, StoreErro
         status: reader.parsed("account_status")?,
         mfa_enabled: reader.flag("mfa_enabled")?,
         email_verified: reader.flag("email_verified")?,
-        epoch: reader.number("epoch")?,
+        session_epoch: reader.number("epoch")?,
         // Rows of before the time of the choice was noted have the password they were made with.
         password_changed_at: reader.time_if_any("password_changed_at")?.unwrap_or(created_at),
         created_at,

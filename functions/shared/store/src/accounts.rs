@@ -18,7 +18,7 @@ use crate::transaction::{Outdated, Transaction};
 
 /// All that a sign-in needs.
 #[derive(Debug, Clone)]
-pub struct Credentials {
+pub struct LoginRecord {
     /// The account.
     pub account: Account,
     /// PHC string of the password.
@@ -134,15 +134,15 @@ impl Store {
     }
 
     /// What a sign-in under this canonical address needs.
-    pub async fn credentials_by_email(&self, email: &str) -> Result<Option<Credentials>, StoreError> {
+    pub async fn login_record_by_email(&self, email: &str) -> Result<Option<LoginRecord>, StoreError> {
         let found = self.get(&keys::credentials(email), "reading credentials").await?;
-        found.map(|found| read_credentials(ItemReader::new("credentials", found))).transpose()
+        found.map(|found| read_login_record(ItemReader::new("credentials", found))).transpose()
     }
 
     /// What a sign-in under this canonical username needs.
-    pub async fn credentials_by_username(&self, name: &str) -> Result<Option<Credentials>, StoreError> {
+    pub async fn login_record_by_username(&self, name: &str) -> Result<Option<LoginRecord>, StoreError> {
         match self.address_of_username(name).await? {
-            Some(email) => self.credentials_by_email(&email).await,
+            Some(email) => self.login_record_by_email(&email).await,
             None => Ok(None),
         }
     }
@@ -246,6 +246,6 @@ fn profile(account: &Account) -> Attributes {
         .finish()
 }
 
-fn read_credentials(mut reader: ItemReader) -> Result<Credentials, StoreError> {
-    Ok(Credentials { account: read_account(&mut reader)?, password_hash: reader.text("password_hash")? })
+fn read_login_record(mut reader: ItemReader) -> Result<LoginRecord, StoreError> {
+    Ok(LoginRecord { account: read_account(&mut reader)?, password_hash: reader.text("password_hash")? })
 }

@@ -11,11 +11,11 @@ use jiff::Timestamp;
 
 use crate::account::{Account, AccountStatus, is_admin, read_account};
 use crate::admins::{add_admin, remove_admin};
+use crate::attempts::forgiving;
 use crate::audit::{AuditEvent, ChainEnd, of_shards};
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::expression::{Condition, Update};
-use crate::guesses::forgiving;
 use crate::id::AccountId;
 use crate::item::{Attributes, ItemReader, text, texts};
 use crate::keys::{self, SHARDS};
@@ -30,7 +30,7 @@ const BATCH: usize = 100;
 const ROUNDS: usize = 8;
 /// What an account may do, as it is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct RolesAndStatus {
     /// Names of roles.
     pub roles: Vec<String>,
     /// Whether it may be used.
@@ -39,7 +39,7 @@ pub struct Standing {
 
 /// How a change of an account's standing ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StandingChange {
+pub enum RolesAndStatusChange {
     /// It is as it was to be.
     Changed,
     /// It was not any more what the change was decided on.
@@ -60,12 +60,12 @@ pub struct AccountPage {
 impl Store {
     /// Gives an account another standing, if it still has the one that was seen. Where the status changes, everything
     /// that was issued before is dead from this moment on.
-    pub async fn change_standing(
+    pub async fn change_roles_and_status(
         &self,
         seen: &Account,
-        next: &Standing,
+        next: &RolesAndStatus,
         event: &AuditEvent,
-    ) -> Result<StandingChange, StoreError> {
+    ) -> Result<RolesAndStatusChange, StoreError> {
         let set =
             Update::new().set("roles", texts(&next.roles)).set("account_status", text(next.status.as_str()));
         let as_seen = Condition::equals("roles", texts(&seen.roles))
@@ -74,17 +74,17 @@ impl Store {
         let mut transaction = Transaction::on(self);
         // That no administrator would be left is said even where the account is not what it was either.
         transaction = match (seen.is_active_admin(), is_admin(&next.roles, next.status)) {
-            (true, false) => remove_admin(transaction, seen.id, StandingChange::LastAdmin),
+            (true, false) => remove_admin(transaction, seen.id, RolesAndStatusChange::LastAdmin),
             (false, true) => add_admin(transaction, seen.id),
             _ => transaction,
         };
         transaction = if seen.status == next.status {
-            transaction.keep_epoch(seen, change, StandingChange::Outdated)
+            transaction.keep_epoch(seen, change, RolesAndStatusChange::Outdated)
         } else {
-            transaction.raise_epoch(seen, change, None, event.at, StandingChange::Outdated)
+            transaction.raise_session_epoch(seen, change, None, event.at, RolesAndStatusChange::Outdated)
         };
         let operation = "changing what an account may do";
-        transaction.record(event).commit_as(StandingChange::Changed, operation).await
+        transaction.record(event).commit_as(RolesAndStatusChange::Changed, operation).await
     }
 
     /// Accounts after the one called `after`, newest first.
@@ -184,7 +184,7 @@ impl Store {
         let make = |account: &Account| {
             let raised = Replacement::by(&new).change();
             Transaction::on(self)
-                .raise_epoch(account, raised, None, event.at, Raise::AccountChanged)
+                .raise_session_epoch(account, raised, None, event.at, Raise::AccountChanged)
                 .record(event)
         };
         Ok(self.commit_raise(account, "replacing a password", make).await?.is_ok())

@@ -11,7 +11,7 @@ use crate::expression::Condition;
 use crate::id::AccountId;
 use crate::item::{Attributes, ItemReader, ItemWriter, number, text, texts, time};
 use crate::keys;
-use crate::sign_ins::{TooEarly, Wait};
+use crate::sign_ins::{Throttled, Wait};
 use crate::transaction::Transaction;
 
 /// A challenge as the table has it.
@@ -26,7 +26,7 @@ pub struct Challenge {
     /// The address it was begun with: its token was sent there, or it was the login name.
     pub email: String,
     /// The account's epoch when it was begun; a later epoch ends it.
-    pub epoch: u64,
+    pub session_epoch: u64,
     /// How the person has proved who they are so far (RFC 8176 values).
     pub methods: Vec<String>,
     /// Whether the browser shall keep the session that comes of it.
@@ -40,13 +40,13 @@ pub struct Challenge {
 }
 
 impl Store {
-    /// Begins a challenge beside the event that tells of it, unless by now the guess that led to it comes too early.
+    /// Begins a challenge beside the event that tells of it, unless by now the attempt that led to it comes too early.
     pub async fn begin_challenge(
         &self,
         challenge: &Challenge,
         event: &AuditEvent,
         waits: &[Wait],
-    ) -> Result<Result<(), TooEarly>, StoreError> {
+    ) -> Result<Result<(), Throttled>, StoreError> {
         let over = || item(&Challenge { expires_at: event.at, ..challenge.clone() });
         self.put_beside_event(item(challenge), over, event, waits, "beginning a challenge").await
     }
@@ -77,7 +77,7 @@ pub(crate) fn item(challenge: &Challenge) -> Attributes {
     ItemWriter::new(&keys::challenge(challenge.kind, &challenge.digest))
         .set("account", text(challenge.account.to_string()))
         .set("email", text(&challenge.email))
-        .set("epoch", number(challenge.epoch))
+        .set("epoch", number(challenge.session_epoch))
         .set("methods", texts(&challenge.methods))
         .set("persistent", aws_sdk_dynamodb::types::AttributeValue::Bool(challenge.persistent))
         .set("token_in_body", aws_sdk_dynamodb::types::AttributeValue::Bool(challenge.token_in_body))
@@ -94,7 +94,7 @@ fn read(kind: ChallengeKind, digest: Digest, found: Attributes) -> Result<Challe
         digest,
         account: reader.parsed("account")?,
         email: reader.text("email")?,
-        epoch: reader.number("epoch")?,
+        session_epoch: reader.number("epoch")?,
         methods: reader.texts("methods")?,
         persistent: reader.flag("persistent")?,
         token_in_body: reader.flag("token_in_body")?,

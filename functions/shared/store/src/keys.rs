@@ -212,8 +212,8 @@ pub(crate) fn challenge(kind: ChallengeKind, digest: &Digest) -> Key {
     Key::new(format!("CHAL#{}#{}", kind.as_str(), hex::encode(digest)), "CHAL")
 }
 
-/// The count of guesses under a name, which is digested like that of a sign-in.
-pub(crate) fn guesses(name: &str) -> Key {
+/// The count of attempts under a name, which is digested like that of a sign-in.
+pub(crate) fn attempts(name: &str) -> Key {
     Key::new(format!("GUESS#{}", digested(name)), "GUESS")
 }
 
@@ -282,7 +282,7 @@ mod tests {
                 service_rate("credentials", &text, 1),
                 provider_outcomes(&text, 1, 1),
                 provider_mark(&text),
-                guesses(&text),
+                attempts(&text),
                 address_rate(&text, 1),
                 audit(&sign_ins(&text), 1),
                 audit_head(&sign_ins(&text)),

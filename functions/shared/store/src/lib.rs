@@ -6,6 +6,7 @@ mod accounts;
 mod administration;
 mod admins;
 mod api_keys;
+mod attempts;
 mod audit;
 mod backoff;
 mod challenge_kind;
@@ -15,7 +16,6 @@ mod digest;
 mod error;
 mod expression;
 mod factors;
-mod guesses;
 mod id;
 mod idempotency;
 mod item;
@@ -34,8 +34,8 @@ mod trading_accounts;
 mod transaction;
 
 pub use account::{ADMIN_ROLE, Account, AccountStatus};
-pub use accounts::{Credentials, NewAccount, ProfileChange, Registration};
-pub use administration::{AccountPage, Standing, StandingChange};
+pub use accounts::{LoginRecord, NewAccount, ProfileChange, Registration};
+pub use administration::{AccountPage, RolesAndStatus, RolesAndStatusChange};
 pub use api_keys::{ApiKey, ApiKeyCreation, ApiKeyPage, FirstApiKey, IdempotentApiKey};
 pub use audit::{
     Actor, AuditCursor, AuditEvent, AuditFilter, AuditKind, AuditPage, AuditRecord, AuditSeal, ChainEnd,
@@ -55,7 +55,7 @@ pub use passwords::{Finished, NewPassword, PasswordChange};
 pub use provider_outcomes::{Outcomes, ProviderMark};
 pub use revocation_entry::{LONGEST_ACCESS_TOKEN, RevocationEntry};
 pub use sessions::{NewSession, Revocation, Rotation, RotationResult, Session, SessionPage};
-pub use sign_ins::{Guesser, SignInStep, SignIns, TooEarly, Wait};
+pub use sign_ins::{AttemptSource, SignInStep, SignIns, Throttled, Wait};
 pub use trading_accounts::{
     BrokerSession, FirstLink, FreezableSwap, Freeze, Link, LookupPage, StoredTradingAccount,
     TradingAccountStatus,

@@ -55,7 +55,7 @@ impl Store {
     ) -> Result<PasswordChange, StoreError> {
         let change = Replacement::by(new).of(old).change();
         Transaction::on(self)
-            .raise_epoch(account, change, Some(keep), new.at, PasswordChange::Outdated)
+            .raise_session_epoch(account, change, Some(keep), new.at, PasswordChange::Outdated)
             .take_along(account, keep, PasswordChange::Outdated)
             .record(event)
             .commit_as(PasswordChange::Changed, "changing a password")
@@ -73,7 +73,7 @@ impl Store {
     ) -> Result<Finished, StoreError> {
         let change = Replacement::by(new).confirming_the_address().change();
         Transaction::on(self)
-            .raise_epoch(account, change, None, new.at, Finished::Spent)
+            .raise_session_epoch(account, change, None, new.at, Finished::Spent)
             .spend(challenge, Finished::Spent)
             .record(event)
             .commit_as(Finished::Done, "resetting a password")
@@ -93,7 +93,7 @@ impl Store {
     ) -> Result<Finished, StoreError> {
         let change = Replacement::by(new).of(old).change();
         let transaction = Transaction::on(self)
-            .raise_epoch(account, change, None, new.at, Finished::Spent)
+            .raise_session_epoch(account, change, None, new.at, Finished::Spent)
             .spend(challenge, Finished::Spent)
             .put(new_item(session));
         let transaction = events.iter().fold(transaction, Transaction::record);

@@ -15,7 +15,7 @@ const MINUTE: i64 = 60;
 impl Store {
     /// Takes one of `most` turns that a service has for an operation in the present minute. None if there was one left;
     /// else the time until the next minute. A turn is taken whether or not the operation succeeds.
-    pub async fn take_turn(
+    pub async fn reserve_request(
         &self,
         operation: &str,
         service: &str,

@@ -33,7 +33,7 @@ pub enum RevocationEntry {
         /// The account it is of.
         id: AccountId,
         /// The epoch that began.
-        epoch: u64,
+        session_epoch: u64,
         /// The session that went on.
         except: Option<SessionId>,
         /// When.
@@ -45,9 +45,9 @@ impl RevocationEntry {
     pub(crate) fn item(&self) -> Attributes {
         match self {
             Self::Session { id, at } => row(*at, &id.to_string()).set("session", text(id.to_string())),
-            Self::Account { id, epoch, except, at } => row(*at, &id.to_string())
+            Self::Account { id, session_epoch, except, at } => row(*at, &id.to_string())
                 .set("account", text(id.to_string()))
-                .set("epoch", number(*epoch))
+                .set("epoch", number(*session_epoch))
                 .set_some("kept_session", except.map(|id| text(id.to_string()))),
         }
         .finish()
@@ -55,7 +55,7 @@ impl RevocationEntry {
 
     /// The entry of an account that is erased.
     pub(crate) fn erased(id: AccountId, at: Timestamp) -> Self {
-        Self::Account { id, epoch: AFTER_ALL, except: None, at }
+        Self::Account { id, session_epoch: AFTER_ALL, except: None, at }
     }
 
     pub(crate) fn read(found: Attributes) -> Result<Self, StoreError> {
@@ -66,7 +66,7 @@ impl RevocationEntry {
         }
         Ok(Self::Account {
             id: reader.parsed("account")?,
-            epoch: reader.number("epoch")?,
+            session_epoch: reader.number("epoch")?,
             except: reader.parsed_if_any("kept_session")?,
             at,
         })
@@ -93,7 +93,7 @@ mod tests {
             RevocationEntry::erased(Id::generate(at, &SystemEntropy).unwrap(), at),
             RevocationEntry::Account {
                 id: Id::generate(at, &SystemEntropy).unwrap(),
-                epoch: 7,
+                session_epoch: 7,
                 except: Some(id()),
                 at,
             },

@@ -56,9 +56,9 @@ impl Store {
             .map_err(|error| StoreError::from_sdk("reading revocations", error))
     }
 
-    /// Commits what [`Transaction::raise_epoch`] begins. The profile row decides the race: where another writer raised the
-    /// session epoch meanwhile, the transaction is made anew for the account as it is after a pause, so that the feed
-    /// names the epoch that really began.
+    /// Commits what [`Transaction::raise_session_epoch`] begins. The profile row decides the race: where another writer
+    /// raised the session epoch meanwhile, the transaction is made anew for the account as it is after a pause, so that
+    /// the feed names the session epoch that really began.
     pub(crate) async fn commit_raise<'a>(
         &'a self,
         account: &Account,
@@ -107,7 +107,7 @@ pub(crate) struct AccountChange {
 impl<R: Clone> Transaction<'_, R> {
     /// Ends everything that was issued to an account, and tells of it. Refuses with `outdated`, and the profile's row,
     /// where the account is not of this epoch any more.
-    pub(crate) fn raise_epoch(
+    pub(crate) fn raise_session_epoch(
         self,
         account: &Account,
         change: AccountChange,
@@ -115,19 +115,25 @@ impl<R: Clone> Transaction<'_, R> {
         at: Timestamp,
         outdated: R,
     ) -> Self {
-        let epoch = account.epoch + 1;
-        let entry = RevocationEntry::Account { id: account.id, epoch, except, at };
-        self.set_epoch(account, epoch, change, outdated).put(entry.item())
+        let session_epoch = account.session_epoch + 1;
+        let entry = RevocationEntry::Account { id: account.id, session_epoch, except, at };
+        self.set_session_epoch(account, session_epoch, change, outdated).put(entry.item())
     }
 
     /// Changes both rows of an account that is still of this epoch, which goes on; refuses with `outdated` otherwise.
     pub(crate) fn keep_epoch(self, account: &Account, change: AccountChange, outdated: R) -> Self {
-        self.set_epoch(account, account.epoch, change, outdated)
+        self.set_session_epoch(account, account.session_epoch, change, outdated)
     }
 
-    fn set_epoch(self, account: &Account, epoch: u64, change: AccountChange, outdated: R) -> Self {
-        let update = Update::new().set("epoch", number(epoch)).and(change.in_both);
-        let seen = and_if_any(Condition::equals("epoch", number(account.epoch)), change.as_seen);
+    fn set_session_epoch(
+        self,
+        account: &Account,
+        session_epoch: u64,
+        change: AccountChange,
+        outdated: R,
+    ) -> Self {
+        let update = Update::new().set("epoch", number(session_epoch)).and(change.in_both);
+        let seen = and_if_any(Condition::equals("epoch", number(account.session_epoch)), change.as_seen);
         let in_credentials = update.clone().and(change.in_credentials);
         let password_seen = and_if_any(seen.clone(), change.password_as_seen);
         self.update_if(&keys::profile(account.id), update, seen, outdated.clone()).update_if(
@@ -138,11 +144,12 @@ impl<R: Clone> Transaction<'_, R> {
         )
     }
 
-    /// Takes a session of the account's present epoch along into the one that [`Transaction::raise_epoch`] begins.
+    /// Takes a session of the account's present epoch along into the one that [`Transaction::raise_session_epoch`] begins.
     /// Refuses with `over` unless it is live.
     pub(crate) fn take_along(self, account: &Account, session: SessionId, over: R) -> Self {
-        let update = Update::new().set("epoch", number(account.epoch + 1));
-        let live = Condition::equals("epoch", number(account.epoch)).and(Condition::Missing("revoked_at"));
+        let update = Update::new().set("epoch", number(account.session_epoch + 1));
+        let live =
+            Condition::equals("epoch", number(account.session_epoch)).and(Condition::Missing("revoked_at"));
         self.update_if(&keys::session(account.id, session), update, live, over)
     }
 }

@@ -22,7 +22,7 @@ use crate::item::{Attributes, ItemReader, ItemWriter, bytes, number, text, texts
 use crate::keys;
 use crate::revocation_entry::RevocationEntry;
 use crate::revocations::{AccountChange, Raise};
-use crate::sign_ins::{TooEarly, Wait};
+use crate::sign_ins::{Throttled, Wait};
 use crate::transaction::Transaction;
 
 /// DynamoDB takes this many writes in one batch.
@@ -38,7 +38,7 @@ pub struct NewSession {
     /// The account it belongs to.
     pub account: AccountId,
     /// The account's epoch when the password was checked.
-    pub epoch: u64,
+    pub session_epoch: u64,
     /// Digest of the first refresh token.
     pub current: Digest,
     /// How the person proved who they are (RFC 8176 values).
@@ -85,7 +85,7 @@ impl Session {
         self.revoked_at.is_none()
             && self.made.idle_expires_at > now
             && self.made.expires_at > now
-            && self.made.epoch >= account.epoch
+            && self.made.session_epoch >= account.session_epoch
     }
 }
 
@@ -140,13 +140,13 @@ pub struct SessionPage {
 }
 
 impl Store {
-    /// Makes a session beside the event that tells of it, unless by now the guess that led to it comes too early.
+    /// Makes a session beside the event that tells of it, unless by now the attempt that led to it comes too early.
     pub async fn start_session(
         &self,
         session: &NewSession,
         event: &AuditEvent,
         waits: &[Wait],
-    ) -> Result<Result<(), TooEarly>, StoreError> {
+    ) -> Result<Result<(), Throttled>, StoreError> {
         // Its token was never sent; it has expired, so that no list shows it either.
         let over =
             || new_item(&NewSession { idle_expires_at: event.at, expires_at: event.at, ..session.clone() });
@@ -228,7 +228,7 @@ impl Store {
         let make = |account: &Account| {
             let nothing_more = AccountChange::default();
             let transaction = Transaction::on(self)
-                .raise_epoch(account, nothing_more, keep, event.at, Raise::AccountChanged)
+                .raise_session_epoch(account, nothing_more, keep, event.at, Raise::AccountChanged)
                 .record(event);
             match keep {
                 Some(kept) => transaction.take_along(account, kept, Raise::SessionOver),
@@ -347,7 +347,7 @@ pub(crate) fn new_item(session: &NewSession) -> Attributes {
     ItemWriter::new(&keys::session(session.account, session.id))
         .set("account", text(session.account.to_string()))
         .set("session", text(session.id.to_string()))
-        .set("epoch", number(session.epoch))
+        .set("epoch", number(session.session_epoch))
         .set("gen", number(0))
         .set("cur", bytes(session.current))
         .set("methods", texts(&session.methods))
@@ -369,7 +369,7 @@ fn read(item: Attributes) -> Result<Session, StoreError> {
         made: NewSession {
             id: reader.parsed("session")?,
             account: reader.parsed("account")?,
-            epoch: reader.number("epoch")?,
+            session_epoch: reader.number("epoch")?,
             current: reader.digest("cur")?,
             methods: reader.texts("methods")?,
             persistent: reader.flag("persistent")?,

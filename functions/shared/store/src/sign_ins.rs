@@ -1,8 +1,8 @@
-//! What is known of the sign-ins under a name, and how the trail decides a guess at a password.
+//! What is known of the sign-ins under a name, and how the trail decides an attempt at a password.
 //!
-//! Each record of the chain of sign-ins carries what was known once it was written: wrong guesses in a row by who made
-//! them, the last failure, the last sign-in. A guess is answered once its record stands, and its record takes the
-//! number after the one that was read. So of guesses sent side by side each is decided on what the one before it left,
+//! Each record of the chain of sign-ins carries what was known once it was written: wrong attempts in a row by who made
+//! them, the last failure, the last sign-in. An attempt is answered once its record stands, and its record takes the
+//! number after the one that was read. So of attempts sent side by side each is decided on what the one before it left,
 //! and one that comes too late learns nothing from its response. A name without an account has such a chain as well.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use crate::error::StoreError;
 use crate::item::{Attributes, ItemReader, bytes, number, time};
 
-/// Devices whose guesses are kept apart at one time: of more, the one that guessed longest ago begins anew.
+/// Devices whose attempts are kept apart at one time: of more, the one that guessed longest ago begins anew.
 const MOST_DEVICES: usize = 4;
 
 const COUNT: &str = "guesses_";
@@ -23,14 +23,14 @@ const STRANGER: &str = "stranger";
 
 /// The source of attempts that are counted together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Guesser {
+pub enum AttemptSource {
     /// Every client that is not a known device.
     Stranger,
     /// A device the person has signed in with before, by its hexadecimal id.
     Device(String),
 }
 
-impl Guesser {
+impl AttemptSource {
     fn word(&self) -> &str {
         match self {
             Self::Stranger => STRANGER,
@@ -43,35 +43,35 @@ impl Guesser {
     }
 }
 
-/// After this many guesses the next one must come this long after the last. Of several the longest counts.
+/// After this many attempts the next one must come this long after the last. Of several the longest counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wait {
-    /// So many guesses.
+    /// So many attempts.
     pub after: u64,
     /// So long.
     pub wait: Duration,
 }
 
-/// A guess whose time has not come. It is not counted.
+/// An attempt whose time has not come. It is not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TooEarly {
+pub struct Throttled {
     /// When it has.
     pub until: Timestamp,
 }
 
-/// Guesses in a row, and when the last of them came.
+/// Attempts in a row, and when the last of them came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Count {
-    pub(crate) guesses: u64,
+    pub(crate) attempts: u64,
     pub(crate) last: Timestamp,
 }
 
 impl Count {
-    /// Whether the next guess may come; `waits` in ascending order.
-    pub(crate) fn check(self, waits: &[Wait], now: Timestamp) -> Result<(), TooEarly> {
-        let wait = waits.iter().rev().find(|wait| wait.after <= self.guesses);
+    /// Whether the next attempt may come; `waits` in ascending order.
+    pub(crate) fn check(self, waits: &[Wait], now: Timestamp) -> Result<(), Throttled> {
+        let wait = waits.iter().rev().find(|wait| wait.after <= self.attempts);
         let until = wait.map_or(self.last, |wait| self.last + wait.wait);
-        if wait.is_some() && until > now { Err(TooEarly { until }) } else { Ok(()) }
+        if wait.is_some() && until > now { Err(Throttled { until }) } else { Ok(()) }
     }
 }
 
@@ -80,16 +80,16 @@ impl Count {
 pub enum SignInStep {
     /// Nothing.
     None,
-    /// A guess was wrong.
-    Wrong(Guesser),
+    /// An attempt was wrong.
+    Wrong(AttemptSource),
     /// A password that was to confirm an operation within a session was wrong.
     WrongConfirmation,
-    /// A guess was right, and no session begins yet.
-    Right(Guesser),
+    /// An attempt was right, and no session begins yet.
+    Right(AttemptSource),
     /// A session begins.
     SignedIn {
         /// For whom.
-        guesser: Guesser,
+        source: AttemptSource,
         /// Digest of what they looked like.
         seen_as: Vec<u8>,
     },
@@ -98,9 +98,9 @@ pub enum SignInStep {
 }
 
 impl SignInStep {
-    fn guesser(&self) -> Option<&Guesser> {
+    fn source(&self) -> Option<&AttemptSource> {
         match self {
-            Self::Wrong(guesser) | Self::Right(guesser) | Self::SignedIn { guesser, .. } => Some(guesser),
+            Self::Wrong(source) | Self::Right(source) | Self::SignedIn { source, .. } => Some(source),
             Self::None | Self::WrongConfirmation | Self::Unlocked => None,
         }
     }
@@ -117,23 +117,23 @@ pub struct SignIns {
     pub last_login_at: Option<Timestamp>,
     /// Digest of what they looked like.
     pub last_seen_as: Option<Vec<u8>>,
-    guesses: BTreeMap<Guesser, Count>,
+    attempts: BTreeMap<AttemptSource, Count>,
 }
 
 impl SignIns {
-    /// Whether another guess may be looked at; `waits` in ascending order.
-    pub fn check(&self, guesser: &Guesser, waits: &[Wait], now: Timestamp) -> Result<(), TooEarly> {
-        self.guesses.get(guesser).map_or(Ok(()), |count| count.check(waits, now))
+    /// Whether another attempt may be looked at; `waits` in ascending order.
+    pub fn check(&self, source: &AttemptSource, waits: &[Wait], now: Timestamp) -> Result<(), Throttled> {
+        self.attempts.get(source).map_or(Ok(()), |count| count.check(waits, now))
     }
 
-    /// Whether the guess of this step may be answered.
+    /// Whether the attempt of this step may be answered.
     pub(crate) fn check_step(
         &self,
         step: &SignInStep,
         waits: &[Wait],
         now: Timestamp,
-    ) -> Result<(), TooEarly> {
-        step.guesser().map_or(Ok(()), |guesser| self.check(guesser, waits, now))
+    ) -> Result<(), Throttled> {
+        step.source().map_or(Ok(()), |source| self.check(source, waits, now))
     }
 
     /// The same without the logins of an earlier account that had the name.
@@ -150,10 +150,10 @@ impl SignIns {
         let mut next = self.clone();
         match step {
             SignInStep::None => {}
-            SignInStep::Wrong(guesser) => {
-                let before = next.guesses.get(guesser).map_or(0, |count| count.guesses);
-                let count = Count { guesses: before.saturating_add(1), last: at };
-                next.guesses.insert(guesser.clone(), count);
+            SignInStep::Wrong(source) => {
+                let before = next.attempts.get(source).map_or(0, |count| count.attempts);
+                let count = Count { attempts: before.saturating_add(1), last: at };
+                next.attempts.insert(source.clone(), count);
                 next.forget_devices();
                 next.failed_login_attempts += 1;
                 next.last_failed_login_at = Some(at);
@@ -162,17 +162,17 @@ impl SignIns {
                 next.failed_login_attempts += 1;
                 next.last_failed_login_at = Some(at);
             }
-            SignInStep::Right(guesser) => {
-                next.guesses.remove(guesser);
+            SignInStep::Right(source) => {
+                next.attempts.remove(source);
             }
-            SignInStep::SignedIn { guesser, seen_as } => {
-                next.guesses.remove(guesser);
+            SignInStep::SignedIn { source, seen_as } => {
+                next.attempts.remove(source);
                 next.failed_login_attempts = 0;
                 next.last_login_at = Some(at);
                 next.last_seen_as = Some(seen_as.clone());
             }
             SignInStep::Unlocked => {
-                next.guesses.clear();
+                next.attempts.clear();
                 next.failed_login_attempts = 0;
             }
         }
@@ -180,12 +180,12 @@ impl SignIns {
     }
 
     fn forget_devices(&mut self) {
-        let devices = self.guesses.iter().filter(|(guesser, _)| **guesser != Guesser::Stranger);
+        let devices = self.attempts.iter().filter(|(source, _)| **source != AttemptSource::Stranger);
         if devices.clone().count() > MOST_DEVICES
             && let Some((oldest, _)) = devices.min_by_key(|(_, count)| count.last)
         {
             let oldest = oldest.clone();
-            self.guesses.remove(&oldest);
+            self.attempts.remove(&oldest);
         }
     }
 
@@ -204,27 +204,27 @@ impl SignIns {
         if let Some(look) = &self.last_seen_as {
             set("last_seen_as".to_owned(), bytes(look.clone()));
         }
-        for (guesser, count) in &self.guesses {
-            set(format!("{COUNT}{}", guesser.word()), number(count.guesses));
-            set(format!("{LAST}{}", guesser.word()), time(count.last));
+        for (source, count) in &self.attempts {
+            set(format!("{COUNT}{}", source.word()), number(count.attempts));
+            set(format!("{LAST}{}", source.word()), time(count.last));
         }
         written
     }
 
     /// From a record of any chain; those of accounts have none of it.
     pub(crate) fn read(reader: &mut ItemReader) -> Result<Self, StoreError> {
-        let mut guesses = BTreeMap::new();
+        let mut attempts = BTreeMap::new();
         for word in reader.names_after(COUNT) {
             let count = reader.number(&format!("{COUNT}{word}"))?;
             let last = reader.time(&format!("{LAST}{word}"))?;
-            guesses.insert(Guesser::of_word(&word), Count { guesses: count, last });
+            attempts.insert(AttemptSource::of_word(&word), Count { attempts: count, last });
         }
         Ok(Self {
             failed_login_attempts: reader.number_if_any("failed_attempts")?.unwrap_or(0),
             last_failed_login_at: reader.time_if_any("last_failed_at")?,
             last_login_at: reader.time_if_any("last_login_at")?,
             last_seen_as: reader.bytes_if_any("last_seen_as")?,
-            guesses,
+            attempts,
         })
     }
 }
@@ -237,8 +237,8 @@ mod tests {
         Timestamp::from_second(seconds).unwrap()
     }
 
-    fn device(name: &str) -> Guesser {
-        Guesser::Device(name.to_owned())
+    fn device(name: &str) -> AttemptSource {
+        AttemptSource::Device(name.to_owned())
     }
 
     fn after(steps: &[(SignInStep, i64)]) -> SignIns {
@@ -250,23 +250,23 @@ mod tests {
 
     #[test]
     fn the_longest_wait_that_was_reached_counts_from_the_last_guess() {
-        let wrong = |seconds| (SignInStep::Wrong(Guesser::Stranger), seconds);
-        let check = |known: &SignIns, now| known.check(&Guesser::Stranger, &WAITS, at(now));
+        let wrong = |seconds| (SignInStep::Wrong(AttemptSource::Stranger), seconds);
+        let check = |known: &SignIns, now| known.check(&AttemptSource::Stranger, &WAITS, at(now));
         let one = after(&[wrong(1)]);
         assert_eq!(check(&one, 1), Ok(()));
         let two = after(&[wrong(1), wrong(2)]);
-        assert_eq!((check(&two, 11), check(&two, 12)), (Err(TooEarly { until: at(12) }), Ok(())));
+        assert_eq!((check(&two, 11), check(&two, 12)), (Err(Throttled { until: at(12) }), Ok(())));
         let many = after(&[wrong(1), wrong(2), wrong(3), wrong(4)]);
-        assert_eq!((check(&many, 63), check(&many, 64)), (Err(TooEarly { until: at(64) }), Ok(())));
+        assert_eq!((check(&many, 63), check(&many, 64)), (Err(Throttled { until: at(64) }), Ok(())));
         assert_eq!(many.check(&device("d"), &WAITS, at(4)), Ok(()), "somebody else's count");
-        assert_eq!(many.check(&Guesser::Stranger, &[], at(4)), Ok(()), "who does not wait");
+        assert_eq!(many.check(&AttemptSource::Stranger, &[], at(4)), Ok(()), "who does not wait");
     }
 
     #[test]
     fn what_is_written_is_read_again() {
         let known = after(&[
-            (SignInStep::Wrong(Guesser::Stranger), 1),
-            (SignInStep::SignedIn { guesser: device("a"), seen_as: vec![1, 2] }, 2),
+            (SignInStep::Wrong(AttemptSource::Stranger), 1),
+            (SignInStep::SignedIn { source: device("a"), seen_as: vec![1, 2] }, 2),
             (SignInStep::Wrong(device("a")), 3),
             (SignInStep::Wrong(device("b")), 4),
             (SignInStep::WrongConfirmation, 5),
@@ -279,12 +279,12 @@ mod tests {
 
     #[test]
     fn a_right_guess_forgives_its_guesser_and_nobody_else() {
-        let wrong = [(SignInStep::Wrong(Guesser::Stranger), 1), (SignInStep::Wrong(device("a")), 2)];
+        let wrong = [(SignInStep::Wrong(AttemptSource::Stranger), 1), (SignInStep::Wrong(device("a")), 2)];
         let known = after(&wrong).after(&SignInStep::Right(device("a")), at(3));
-        assert_eq!(known.guesses.keys().collect::<Vec<_>>(), [&Guesser::Stranger]);
+        assert_eq!(known.attempts.keys().collect::<Vec<_>>(), [&AttemptSource::Stranger]);
         assert_eq!(known.failed_login_attempts, 2);
         let unlocked = after(&wrong).after(&SignInStep::Unlocked, at(3));
-        assert_eq!((unlocked.guesses.len(), unlocked.failed_login_attempts), (0, 0));
+        assert_eq!((unlocked.attempts.len(), unlocked.failed_login_attempts), (0, 0));
     }
 
     #[test]
@@ -292,14 +292,14 @@ mod tests {
         let devices = ["a", "b", "c", "d", "e"];
         let steps: Vec<_> =
             devices.iter().zip(1..).map(|(name, at)| (SignInStep::Wrong(device(name)), at)).collect();
-        let known = after(&[vec![(SignInStep::Wrong(Guesser::Stranger), 0)], steps].concat());
-        let kept: Vec<_> = known.guesses.keys().map(Guesser::word).collect();
+        let known = after(&[vec![(SignInStep::Wrong(AttemptSource::Stranger), 0)], steps].concat());
+        let kept: Vec<_> = known.attempts.keys().map(AttemptSource::word).collect();
         assert_eq!(kept, ["stranger", "b", "c", "d", "e"]);
     }
 
     #[test]
     fn an_account_does_not_inherit_the_last_sign_in_of_its_address() {
-        let known = after(&[(SignInStep::SignedIn { guesser: Guesser::Stranger, seen_as: vec![1] }, 5)]);
+        let known = after(&[(SignInStep::SignedIn { source: AttemptSource::Stranger, seen_as: vec![1] }, 5)]);
         assert_eq!(known.clone().since(at(5)), known);
         assert_eq!(known.since(at(6)).last_login_at, None);
     }

@@ -19,12 +19,13 @@ use jiff::Timestamp;
 use portcullis_platform::{Entropy, EntropyUnavailable};
 use portcullis_platform_embedded::EmbeddedDynamoDb;
 use portcullis_store::{
-    Account, AccountId, AccountStatus, ActiveFactor, Actor, ApiKey, ApiKeyCreation, AuditEvent, AuditFilter,
-    AuditKind, AuditSeal, BrokerSession, Challenge, ChallengeKind, Digest, Factor, FactorSignIn, FactorSwap,
-    Finished, FreezableSwap, Guesser, Id, IdempotentApiKey, IdempotentRequest, Kind, Link, Meter, NewAccount,
-    NewPassword, NewSession, PasswordChange, PendingFactor, ProfileChange, ProviderMark, Registration,
-    Revocation, Rotation, RotationResult, SealedSecret, SignInStep, Standing, StandingChange, Store,
-    StoredTradingAccount, TooEarly, TradingAccountId, TradingAccountStatus, Usage, Wait, client_config,
+    Account, AccountId, AccountStatus, ActiveFactor, Actor, ApiKey, ApiKeyCreation, AttemptSource,
+    AuditEvent, AuditFilter, AuditKind, AuditSeal, BrokerSession, Challenge, ChallengeKind, Digest, Factor,
+    FactorSignIn, FactorSwap, Finished, FreezableSwap, Id, IdempotentApiKey, IdempotentRequest, Kind, Link,
+    Meter, NewAccount, NewPassword, NewSession, PasswordChange, PendingFactor, ProfileChange, ProviderMark,
+    Registration, Revocation, RolesAndStatus, RolesAndStatusChange, Rotation, RotationResult, SealedSecret,
+    SignInStep, Store, StoredTradingAccount, Throttled, TradingAccountId, TradingAccountStatus, Usage, Wait,
+    client_config,
 };
 
 const TABLE: &str = "rows";
@@ -146,7 +147,7 @@ impl Story {
             status: AccountStatus::Active,
             mfa_enabled: false,
             email_verified: false,
-            epoch: 0,
+            session_epoch: 0,
             password_changed_at: at(0),
             created_at: at(0),
         }
@@ -180,7 +181,7 @@ impl Story {
         NewSession {
             id: self.id(seconds),
             account: account.id,
-            epoch: account.epoch,
+            session_epoch: account.session_epoch,
             current: digest(letter),
             methods: words(&["pwd"]),
             persistent: letter.is_multiple_of(2),
@@ -195,7 +196,7 @@ impl Story {
 
     async fn sign_in(&self, account: &Account, seconds: i64, letter: u8, named: bool) -> NewSession {
         let session = self.session(account, seconds, letter, named);
-        let step = SignInStep::SignedIn { guesser: Guesser::Stranger, seen_as: vec![letter; 8] };
+        let step = SignInStep::SignedIn { source: AttemptSource::Stranger, seen_as: vec![letter; 8] };
         let mut event =
             self.event(AuditKind::LoginSucceeded, account.id, seconds).of_sign_in_with(&account.email, step);
         event.session = Some(session.id);
@@ -218,7 +219,7 @@ fn new_challenge(kind: ChallengeKind, account: &Account, letter: u8) -> Challeng
         digest: digest(letter),
         account: account.id,
         email: account.email.clone(),
-        epoch: account.epoch,
+        session_epoch: account.session_epoch,
         methods: words(&["pwd"]),
         persistent: true,
         token_in_body: false,
@@ -315,7 +316,7 @@ async fn accounts_and_passwords() {
     story.meter.take();
     let session = story.session(&asha, 60, 4, false);
     let new = NewPassword { hash: "$argon2id$fourth".to_owned(), at: at(60) };
-    let step = SignInStep::SignedIn { guesser: Guesser::Device("abcd".to_owned()), seen_as: vec![3; 8] };
+    let step = SignInStep::SignedIn { source: AttemptSource::Device("abcd".to_owned()), seen_as: vec![3; 8] };
     let events = [
         story.event(AuditKind::PasswordRotated, asha.id, 60),
         story.event(AuditKind::LoginSucceeded, asha.id, 60).of_sign_in_with(&asha.email, step),
@@ -338,18 +339,27 @@ async fn accounts_and_passwords() {
     story.cost("override a password behind another one");
 
     let asha = story.now(&asha).await;
-    let next = Standing { roles: words(&["user", "admin"]), status: AccountStatus::Active };
+    let next = RolesAndStatus { roles: words(&["user", "admin"]), status: AccountStatus::Active };
     let event = story.event(AuditKind::RolesChanged, asha.id, 80);
-    assert_eq!(story.store.change_standing(&asha, &next, &event).await.unwrap(), StandingChange::Changed);
+    assert_eq!(
+        story.store.change_roles_and_status(&asha, &next, &event).await.unwrap(),
+        RolesAndStatusChange::Changed
+    );
     story.cost("make somebody an administrator");
     let asha = story.now(&asha).await;
-    let next = Standing { roles: words(&["user", "admin"]), status: AccountStatus::Disabled };
+    let next = RolesAndStatus { roles: words(&["user", "admin"]), status: AccountStatus::Disabled };
     let event = story.event(AuditKind::AccountDisabled, asha.id, 81);
-    assert_eq!(story.store.change_standing(&asha, &next, &event).await.unwrap(), StandingChange::Changed);
+    assert_eq!(
+        story.store.change_roles_and_status(&asha, &next, &event).await.unwrap(),
+        RolesAndStatusChange::Changed
+    );
     story.cost("disable an administrator");
-    let last = Standing { roles: Vec::new(), status: AccountStatus::Active };
+    let last = RolesAndStatus { roles: Vec::new(), status: AccountStatus::Active };
     let event = story.event(AuditKind::RolesChanged, admin.id, 82);
-    assert_eq!(story.store.change_standing(&admin, &last, &event).await.unwrap(), StandingChange::LastAdmin);
+    assert_eq!(
+        story.store.change_roles_and_status(&admin, &last, &event).await.unwrap(),
+        RolesAndStatusChange::LastAdmin
+    );
     story.cost("refuse to demote the last administrator");
     let event = story
         .event(AuditKind::AccountUnlocked, asha.id, 83)
@@ -413,38 +423,38 @@ async fn sessions_attempts_and_revocations() {
     assert_eq!(story.store.revocations(at(33), Duration::from_mins(15)).await.unwrap().len(), 2);
     story.cost("read revocations");
 
-    let device = || Guesser::Device("abcd".to_owned());
+    let device = || AttemptSource::Device("abcd".to_owned());
     let waits = [Wait { after: 1, wait: Duration::from_secs(10) }];
-    for (guesser, seconds) in [(Guesser::Stranger, 40), (device(), 41)] {
+    for (source, seconds) in [(AttemptSource::Stranger, 40), (device(), 41)] {
         let event = story
             .event(AuditKind::LoginFailed, asha.id, seconds)
-            .of_sign_in_with(&asha.email, SignInStep::Wrong(guesser));
-        story.store.answer_guess(&event, &waits).await.unwrap().unwrap();
+            .of_sign_in_with(&asha.email, SignInStep::Wrong(source));
+        story.store.record_attempt(&event, &waits).await.unwrap().unwrap();
     }
     story.cost("two wrong passwords");
     let event = story
         .event(AuditKind::LoginFailed, asha.id, 42)
         .of_sign_in_with(&asha.email, SignInStep::Wrong(device()));
-    assert_eq!(story.store.answer_guess(&event, &waits).await.unwrap(), Err(TooEarly { until: at(51) }));
+    assert_eq!(story.store.record_attempt(&event, &waits).await.unwrap(), Err(Throttled { until: at(51) }));
     story.cost("a wrong password too early");
     let session = story.session(&asha, 43, 6, false);
     let event = story
         .event(AuditKind::LoginSucceeded, asha.id, 43)
         .of_sign_in_with(&asha.email, SignInStep::Right(device()));
     let early = story.store.start_session(&session, &event, &waits).await.unwrap();
-    assert_eq!(early, Err(TooEarly { until: at(51) }));
+    assert_eq!(early, Err(Throttled { until: at(51) }));
     story.cost("a right password too early");
 
-    story.store.reserve_guess("confirm:asha", &waits, [1; 16], at(50)).await.unwrap().unwrap();
-    let early = story.store.reserve_guess("confirm:asha", &waits, [2; 16], at(51)).await.unwrap();
-    assert_eq!(early, Err(TooEarly { until: at(60) }));
-    story.store.reserve_guess("mail:asha", &waits, [3; 16], at(52)).await.unwrap().unwrap();
-    story.store.withdraw_guess("mail:asha").await.unwrap();
-    story.store.reserve_guess("forgiven", &waits, [4; 16], at(53)).await.unwrap().unwrap();
-    story.store.forgive_guesses("forgiven").await.unwrap();
+    story.store.reserve_attempt("confirm:asha", &waits, [1; 16], at(50)).await.unwrap().unwrap();
+    let early = story.store.reserve_attempt("confirm:asha", &waits, [2; 16], at(51)).await.unwrap();
+    assert_eq!(early, Err(Throttled { until: at(60) }));
+    story.store.reserve_attempt("mail:asha", &waits, [3; 16], at(52)).await.unwrap().unwrap();
+    story.store.withdraw_attempt("mail:asha").await.unwrap();
+    story.store.reserve_attempt("forgiven", &waits, [4; 16], at(53)).await.unwrap().unwrap();
+    story.store.forgive_attempts("forgiven").await.unwrap();
     story.cost("attempts");
-    assert_eq!(story.store.take_turn("credentials", "ticker", 1, at(54)).await.unwrap(), None);
-    assert!(story.store.take_turn("credentials", "ticker", 1, at(54)).await.unwrap().is_some());
+    assert_eq!(story.store.reserve_request("credentials", "ticker", 1, at(54)).await.unwrap(), None);
+    assert!(story.store.reserve_request("credentials", "ticker", 1, at(54)).await.unwrap().is_some());
     assert!(story.store.count_failure("203.0.113.7", 3, 5, at(600)).await.unwrap());
     assert_eq!(story.store.failures_of("203.0.113.7", 3).await.unwrap(), 1);
     story.cost("rates");
@@ -496,7 +506,7 @@ async fn factors() {
     story.begin_challenge(&challenge, AuditKind::MfaRequired).await;
     story.meter.take();
     let session = story.session(&asha, 30, 5, false);
-    let step = SignInStep::SignedIn { guesser: Guesser::Stranger, seen_as: vec![3; 8] };
+    let step = SignInStep::SignedIn { source: AttemptSource::Stranger, seen_as: vec![3; 8] };
     let event = story.event(AuditKind::LoginSucceeded, asha.id, 30).of_sign_in_with(&asha.email, step);
     let active = ActiveFactor { last_step: 59_000_001, ..active };
     let next = Factor { version: 2, active: Some(active.clone()), ..Factor::default() };

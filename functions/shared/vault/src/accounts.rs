@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use jiff::Timestamp;
-use portcullis_identity::{Caller, CredentialNews, Origin, sealing};
+use portcullis_identity::{Caller, ClientContext, CredentialChange, sealing};
 use portcullis_store::{
     AccountId, AuditKind, FirstLink, Id, IdempotentRequest, Link, Round, SealedSecret, StoredTradingAccount,
     TradingAccountId, TradingAccountStatus,
@@ -97,7 +97,7 @@ impl Vault {
         &self,
         caller: &Caller,
         wanted: NewTradingAccount,
-        origin: &Origin,
+        origin: &ClientContext,
     ) -> Result<TradingAccount, Error> {
         self.may(caller, "create")?;
         let (owner, now) = (caller.account.id, self.identity.clock.now());
@@ -127,7 +127,7 @@ impl Vault {
         let event = self.event(AuditKind::TradingAccountLinked, owner, Some(id), origin)?;
         match self.store().link_trading_account(&account, request.as_ref(), &event).await? {
             Link::Linked => {
-                self.identity.tell_of_credentials(&caller.account, CredentialNews::Linked, origin).await;
+                self.identity.notify_of_credentials(&caller.account, CredentialChange::Linked, origin).await;
                 Ok(TradingAccount::of(account, now))
             }
             Link::Repeated(FirstLink { id, created_at }) => {
@@ -159,7 +159,7 @@ impl Vault {
         caller: &Caller,
         id: TradingAccountId,
         change: &AccountChange,
-        origin: &Origin,
+        origin: &ClientContext,
     ) -> Result<TradingAccount, Error> {
         self.may(caller, "update")?;
         let changed = |mut account: StoredTradingAccount| {
@@ -183,7 +183,7 @@ impl Vault {
         caller: &Caller,
         id: TradingAccountId,
         credentials: &Credentials,
-        origin: &Origin,
+        origin: &ClientContext,
     ) -> Result<TradingAccount, Error> {
         self.may(caller, "update")?;
         let (owner, now) = (caller.account.id, self.identity.clock.now());
@@ -205,7 +205,12 @@ impl Vault {
     }
 
     /// Unlinks an account and destroys its ciphertext; fails when the caller has no such account.
-    pub async fn unlink(&self, caller: &Caller, id: TradingAccountId, origin: &Origin) -> Result<(), Error> {
+    pub async fn unlink(
+        &self,
+        caller: &Caller,
+        id: TradingAccountId,
+        origin: &ClientContext,
+    ) -> Result<(), Error> {
         self.may(caller, "delete")?;
         let owner = caller.account.id;
         let event = self.event(AuditKind::TradingAccountUnlinked, owner, Some(id), origin)?;
@@ -234,7 +239,7 @@ impl Vault {
         caller: &Caller,
         id: TradingAccountId,
         kind: AuditKind,
-        origin: &Origin,
+        origin: &ClientContext,
         changed: impl Fn(StoredTradingAccount) -> StoredTradingAccount,
     ) -> Result<TradingAccount, Error> {
         let event = self.event(kind, caller.account.id, Some(id), origin)?;

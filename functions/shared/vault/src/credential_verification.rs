@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portcullis_identity::{Caller, Origin, sealing};
+use portcullis_identity::{Caller, ClientContext, sealing};
 use portcullis_store::{
     AuditKind, BrokerSession, FreezableSwap, Round, StoredTradingAccount, TradingAccountId,
     TradingAccountStatus,
@@ -42,7 +42,7 @@ impl Vault {
         &self,
         caller: &Caller,
         id: TradingAccountId,
-        origin: &Origin,
+        origin: &ClientContext,
     ) -> Result<Verification, Error> {
         self.may(caller, "verify")?;
         let account = self.usable(caller, id).await?;
@@ -90,7 +90,7 @@ impl Vault {
         caller: &Caller,
         id: TradingAccountId,
         request_token: &BrokerToken,
-        origin: &Origin,
+        origin: &ClientContext,
     ) -> Result<Verification, Error> {
         self.may(caller, "verify")?;
         let account = self.usable(caller, id).await?;

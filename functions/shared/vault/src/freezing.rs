@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use portcullis_identity::{Caller, CredentialNews, Field, Origin, StepUp};
+use portcullis_identity::{Caller, ClientContext, CredentialChange, Field, StepUp};
 use portcullis_store::{AuditKind, Round, StoredTradingAccount, TradingAccountId, TradingAccountStatus};
 
 use crate::Vault;
@@ -56,7 +56,12 @@ impl SessionEnd {
 impl Vault {
     /// Stops every reading of the caller's credentials, then ends their sessions at brokers, and returns how each ended;
     /// fails when the proof is not accepted. Once the freeze is stored, no later failure undoes it.
-    pub async fn freeze(&self, caller: &Caller, proof: &StepUp, origin: &Origin) -> Result<Frozen, Error> {
+    pub async fn freeze(
+        &self,
+        caller: &Caller,
+        proof: &StepUp,
+        origin: &ClientContext,
+    ) -> Result<Frozen, Error> {
         self.may(caller, "freeze")?;
         self.identity.confirm(caller, proof, origin).await?;
         let owner = caller.account.id;
@@ -65,7 +70,7 @@ impl Vault {
         // The freeze is stored before anything else: every reading checks for it before it decrypts and once more before
         // it releases, and a session that is being exchanged meanwhile is not stored beside it.
         self.store().put_freeze(&event).await?;
-        self.identity.tell_of_credentials(&caller.account, CredentialNews::Frozen, origin).await;
+        self.identity.notify_of_credentials(&caller.account, CredentialChange::Frozen, origin).await;
         let accounts = self.store().trading_accounts(owner, ALL).await?;
         let ending = accounts.into_iter().map(async |account| {
             let (id, broker) = (account.id, account.broker.clone());
@@ -83,7 +88,12 @@ impl Vault {
 
     /// Allows reading again; fails when the proof is not accepted. An account with a second factor needs a code of it: a
     /// stolen password must not be enough.
-    pub async fn unfreeze(&self, caller: &Caller, proof: &StepUp, origin: &Origin) -> Result<(), Error> {
+    pub async fn unfreeze(
+        &self,
+        caller: &Caller,
+        proof: &StepUp,
+        origin: &ClientContext,
+    ) -> Result<(), Error> {
         self.may(caller, "freeze")?;
         if caller.account.mfa_enabled && !matches!(proof, StepUp::Code(_)) {
             return Err(Error::invalid(Field::Code, "a code of the second factor is needed"));
@@ -98,7 +108,7 @@ impl Vault {
         if !self.store().lift_freeze(freeze, &event).await? {
             return Err(Error::contended());
         }
-        self.identity.tell_of_credentials(&caller.account, CredentialNews::Unfrozen, origin).await;
+        self.identity.notify_of_credentials(&caller.account, CredentialChange::Unfrozen, origin).await;
         Ok(())
     }
 
@@ -117,7 +127,7 @@ impl Vault {
         &self,
         caller: &Caller,
         account: StoredTradingAccount,
-        origin: &Origin,
+        origin: &ClientContext,
     ) -> Result<SessionEnd, Error> {
         let access = AccessRequest { owner: caller.account.id, id: account.id, origin, service: None };
         let Some(session) = self.open_session(access, &account).await? else { return Ok(SessionEnd::None) };

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use portcullis_identity::{Caller, Field, Origin};
+use portcullis_identity::{Caller, ClientContext, Field};
 use portcullis_store::{Actor, AuditEvent, AuditKind, ProviderMark};
 
 use crate::Vault;
@@ -32,7 +32,7 @@ impl Vault {
         caller: &Caller,
         name: &str,
         mark: Mark,
-        origin: &Origin,
+        origin: &ClientContext,
     ) -> Result<(), Error> {
         self.providers.known(name)?;
         if mark.lasts.is_zero() || mark.lasts > LONGEST {
@@ -48,7 +48,12 @@ impl Vault {
     }
 
     /// Removes a provider's mark, so that the counted health is reported again; fails when the provider is unknown.
-    pub async fn unmark_provider(&self, caller: &Caller, name: &str, origin: &Origin) -> Result<(), Error> {
+    pub async fn unmark_provider(
+        &self,
+        caller: &Caller,
+        name: &str,
+        origin: &ClientContext,
+    ) -> Result<(), Error> {
         self.providers.known(name)?;
         let event = self.event_of_provider(AuditKind::ProviderUnmarked, caller, name, origin)?;
         Ok(self.store().unmark_provider(name, &event).await?)
@@ -60,7 +65,7 @@ impl Vault {
         kind: AuditKind,
         caller: &Caller,
         name: &str,
-        origin: &Origin,
+        origin: &ClientContext,
     ) -> Result<AuditEvent, Error> {
         let mut event = self.identity.audit_event(kind, caller.account.id, origin)?;
         event.actor = Actor::Admin(caller.account.id);

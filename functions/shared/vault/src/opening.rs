@@ -1,7 +1,7 @@
 //! Decryption of stored credentials and sessions. A ciphertext that does not decrypt where it is stored leaves one event in
 //! the owner's trail, and the caller learns no more than that.
 
-use portcullis_identity::{Origin, sealing};
+use portcullis_identity::{ClientContext, sealing};
 use portcullis_platform::KeyWrapError;
 use portcullis_store::{AccountId, Actor, AuditKind, SealedSecret, StoredTradingAccount, TradingAccountId};
 use secrecy::{SecretSlice, SecretString};
@@ -21,7 +21,7 @@ pub(crate) struct AccessRequest<'a> {
     /// The trading account in the key of the row.
     pub(crate) id: TradingAccountId,
     /// The client that sent the request.
-    pub(crate) origin: &'a Origin,
+    pub(crate) origin: &'a ClientContext,
     /// The name and the purpose of the service that sent the request; `None` where the owner did.
     pub(crate) service: Option<(&'a str, &'a str)>,
 }

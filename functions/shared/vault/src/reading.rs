@@ -1,6 +1,6 @@
 //! Release of credentials to services.
 
-use portcullis_identity::{CredentialKind, CredentialRights, Origin, Service};
+use portcullis_identity::{ClientContext, CredentialKind, CredentialRights, Service};
 use portcullis_store::{
     Account, AccountStatus, AuditKind, Freeze, StoredTradingAccount, TradingAccountId, TradingAccountStatus,
 };
@@ -40,14 +40,14 @@ impl Vault {
         service: &Service,
         id: TradingAccountId,
         purpose: &Purpose,
-        origin: &Origin,
+        origin: &ClientContext,
     ) -> Result<ReleasedCredentials, Error> {
         let rights = service
             .credential_rights()
             .ok_or(portcullis_identity::Error::Forbidden("The service has no right to read credentials."))?;
         let now = self.identity.clock.now();
         let (wait, owner) = tokio::try_join!(
-            self.store().take_turn(OPERATION, &service.name, rights.per_minute, now),
+            self.store().reserve_request(OPERATION, &service.name, rights.per_minute, now),
             self.store().trading_account_owner(id),
         )?;
         if let Some(retry_after) = wait {

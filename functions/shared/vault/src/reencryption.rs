@@ -3,7 +3,7 @@
 //! only what is left.
 
 use jiff::Timestamp;
-use portcullis_identity::{Origin, sealing};
+use portcullis_identity::{ClientContext, sealing};
 use portcullis_store::{
     AccountId, AuditKind, BrokerSession, Round, Store, StoredTradingAccount, TradingAccountId,
 };
@@ -64,7 +64,7 @@ impl Vault {
         id: TradingAccountId,
         before: Timestamp,
     ) -> Result<Reencrypted, Error> {
-        let origin = Origin::default();
+        let origin = ClientContext::default();
         let access = AccessRequest { owner, id, origin: &origin, service: None };
         let origin = &origin;
         let decide = |row: Option<StoredTradingAccount>| async move {

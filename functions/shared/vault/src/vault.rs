@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_identity::{Identity, Origin};
+use portcullis_identity::{ClientContext, Identity};
 use portcullis_platform::{BrokerHttp, KeyWrap};
 use portcullis_store::{AccountId, AuditEvent, AuditKind, Store, TradingAccountId};
 
@@ -58,7 +58,7 @@ impl Vault {
         kind: AuditKind,
         owner: AccountId,
         id: Option<TradingAccountId>,
-        origin: &Origin,
+        origin: &ClientContext,
     ) -> Result<AuditEvent, Error> {
         let mut event = self.identity.audit_event(kind, owner, origin)?;
         event.target = id.map(|id| id.to_string());

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::time::Duration;
 
-use portcullis_identity::{Error, Login, MfaConfirmation, MfaSignIn, Origin, PresentedCode, SignedIn};
+use portcullis_identity::{ClientContext, Error, Login, MfaConfirmation, MfaSignIn, PresentedCode, SignedIn};
 use secrecy::SecretString;
 
 use crate::authenticator::Authenticator;
@@ -67,7 +67,7 @@ impl Enrolled {
     /// Finishes the sign-in of this token with this code.
     pub async fn finish(&self, session_token: &SecretString, text: &str) -> Result<SignedIn, Error> {
         let sign_in = MfaSignIn { session_token: session_token.clone(), code: code(text) };
-        self.world.identity.sign_in_with_code(&sign_in, &Origin::default()).await
+        self.world.identity.sign_in_with_code(&sign_in, &ClientContext::default()).await
     }
 
     /// Signs in with this code.
@@ -85,7 +85,9 @@ impl Enrolled {
         for text in texts {
             let sign_in = MfaSignIn { session_token: self.challenge().await, code: code(text) };
             let world = self.world.clone();
-            racing.push(async move { world.identity.sign_in_with_code(&sign_in, &Origin::default()).await });
+            racing.push(async move {
+                world.identity.sign_in_with_code(&sign_in, &ClientContext::default()).await
+            });
         }
         let racing: Vec<_> = racing.into_iter().map(tokio::spawn).collect();
         let mut outcomes = Vec::new();

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 
 use portcullis_identity::{
-    Caller, Email, Error, NewPerson, Origin, PersonName, PresentedCode, SignedIn, Username,
+    Caller, ClientContext, Email, Error, NewPerson, PersonName, PresentedCode, SignedIn, Username,
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -54,7 +54,7 @@ impl World {
     /// When either is refused.
     #[expect(clippy::expect_used, reason = "there is no test without it")]
     pub async fn person(&self, email: &str) -> Person {
-        self.identity.register(newcomer(email, None), &Origin::default()).await.expect("registered");
+        self.identity.register(newcomer(email, None), &ClientContext::default()).await.expect("registered");
         let session = self.sign_in(email).await.expect("signed in");
         let caller = self.caller(&session).await;
         Person { world: self.clone(), email: email.to_owned(), session, caller }
@@ -73,13 +73,13 @@ impl Person {
     /// Asks for the secret of a second factor and scans it.
     pub async fn set_up_factor(&self, proof: Option<&PresentedCode>) -> Result<Authenticator, Error> {
         let identity = &self.world.identity;
-        let enrolment = identity.set_up_mfa(&self.caller, proof, &Origin::default()).await?;
+        let enrolment = identity.set_up_mfa(&self.caller, proof, &ClientContext::default()).await?;
         Ok(Authenticator::scan(enrolment.uri.expose_secret()))
     }
 
     /// Proves the second factor with this code, and returns the backup codes.
     pub async fn enable_factor(&self, text: &str) -> Result<Vec<SecretString>, Error> {
-        self.world.identity.enable_mfa(&self.caller, &code(text), &Origin::default()).await
+        self.world.identity.enable_mfa(&self.caller, &code(text), &ClientContext::default()).await
     }
 
     /// Sets a second factor up, and lets a time step pass: the code that proved it is spent.

@@ -4,7 +4,7 @@ use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use portcullis_platform::{Clock, SystemEntropy};
-use portcullis_store::{Account, AccountStatus, AuditEvent, AuditKind, Standing, StandingChange};
+use portcullis_store::{Account, AccountStatus, AuditEvent, AuditKind, RolesAndStatus, RolesAndStatusChange};
 
 use crate::in_process::world::{TABLE, World};
 
@@ -47,8 +47,8 @@ impl World {
         let kind = AuditKind::AccountDisabled;
         let event = AuditEvent::new(kind, account.id, self.clock.now(), &seal, &SystemEntropy);
         let event = event.expect("randomness");
-        let next = Standing { roles: account.roles.clone(), status: AccountStatus::Disabled };
-        let changed = self.truth.change_standing(account, &next, &event).await;
-        assert_eq!(changed.expect("the engine answers"), StandingChange::Changed);
+        let next = RolesAndStatus { roles: account.roles.clone(), status: AccountStatus::Disabled };
+        let changed = self.truth.change_roles_and_status(account, &next, &event).await;
+        assert_eq!(changed.expect("the engine answers"), RolesAndStatusChange::Changed);
     }
 }

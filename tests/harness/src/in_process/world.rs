@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use portcullis_identity::{
-    Caller, Email, Error, Identity, Login, LoginAttempt, LoginName, Origin, Password, SignedIn,
+    Caller, ClientContext, Email, Error, Identity, Login, LoginAttempt, LoginName, Password, SignedIn,
 };
 use portcullis_platform::{BrokerHttp, Clock, Environment};
 use portcullis_platform_embedded::EmbeddedDynamoDb;
@@ -115,7 +115,7 @@ impl World {
 
     /// Shows this password.
     pub async fn login_with(&self, email: &str, typed: &str) -> Result<Login, Error> {
-        self.identity.sign_in(self.attempt(email, typed), &Origin::default()).await
+        self.identity.sign_in(self.attempt(email, typed), &ClientContext::default()).await
     }
 
     /// Returns who shows the access token of this session.
@@ -135,7 +135,7 @@ impl World {
     pub async fn reset_token(&self, email: &str) -> SecretString {
         self.notifications.take();
         let address = Email::parse(email).expect("an address");
-        self.identity.forgot_password(&address, &Origin::default()).await.expect("a link is sent");
+        self.identity.forgot_password(&address, &ClientContext::default()).await.expect("a link is sent");
         let sent = self.notifications.take();
         let [only] = sent.as_slice() else { panic!("one notification: {sent:?}") };
         assert_eq!(only.to, email);

@@ -21,8 +21,8 @@ use crate::access::caller::Caller;
 use crate::access::principal::{KeyHolder, is_for_keys};
 use crate::error::Error;
 use crate::invalid::{Field, InvalidField, InvalidValue, read_by_parsing};
-use crate::notifications::Letter;
-use crate::{Identity, Origin, sealing};
+use crate::notifications::Notification;
+use crate::{ClientContext, Identity, sealing};
 
 /// Keys of one account. More are a leak of keys nobody remembers.
 pub(crate) const MOST_KEYS: usize = 50;
@@ -74,7 +74,7 @@ impl Identity {
         &self,
         caller: &Caller,
         wanted: ApiKeyRequest,
-        origin: &Origin,
+        client: &ClientContext,
     ) -> Result<IssuedApiKey, Error> {
         self.may(caller, "create")?;
         let (account, now) = (&caller.account, self.clock.now());
@@ -100,11 +100,11 @@ impl Identity {
             Some(name) => Some(self.repeatable(&key, wanted.scopes.as_deref(), name, &text).await?),
             None => None,
         };
-        let mut event = self.audit_event(AuditKind::ApiKeyCreated, account.id, origin)?;
+        let mut event = self.audit_event(AuditKind::ApiKeyCreated, account.id, client)?;
         event.target = Some(key.id.to_string());
         match self.store.create_api_key(&key, request.as_ref(), &event).await? {
             ApiKeyCreation::Created => {
-                self.tell(&account.email, &Letter::ApiKeyCreated(origin)).await;
+                self.notify(&account.email, &Notification::ApiKeyCreated(client)).await;
                 Ok(IssuedApiKey { key, text })
             }
             ApiKeyCreation::Repeated(first) => {
@@ -136,14 +136,14 @@ impl Identity {
         &self,
         caller: &Caller,
         id: ApiKeyId,
-        origin: &Origin,
+        client: &ClientContext,
     ) -> Result<IssuedApiKey, Error> {
         self.may(caller, "rotate")?;
         let seen = self.store.api_key(caller.account.id, id).await?;
         let seen = seen.filter(|key| is_in_time(key, self.clock.now())).ok_or(Error::NotFound)?;
         let text = new_text(id, self.entropy.as_ref())?;
         let digest = self.current_digest(&text)?;
-        let mut event = self.audit_event(AuditKind::ApiKeyRotated, caller.account.id, origin)?;
+        let mut event = self.audit_event(AuditKind::ApiKeyRotated, caller.account.id, client)?;
         event.target = Some(id.to_string());
         if self.store.rotate_api_key(&seen, &digest, &event).await? {
             return Ok(IssuedApiKey { key: ApiKey { digest, ..seen }, text });
@@ -156,9 +156,14 @@ impl Identity {
     }
 
     /// Removes one of the caller's keys.
-    pub async fn delete_api_key(&self, caller: &Caller, id: ApiKeyId, origin: &Origin) -> Result<(), Error> {
+    pub async fn delete_api_key(
+        &self,
+        caller: &Caller,
+        id: ApiKeyId,
+        client: &ClientContext,
+    ) -> Result<(), Error> {
         self.may(caller, "delete")?;
-        let mut event = self.audit_event(AuditKind::ApiKeyDeleted, caller.account.id, origin)?;
+        let mut event = self.audit_event(AuditKind::ApiKeyDeleted, caller.account.id, client)?;
         event.target = Some(id.to_string());
         let removed = self.store.delete_api_key(caller.account.id, id, &event).await?;
         if removed { Ok(()) } else { Err(Error::NotFound) }

@@ -99,8 +99,8 @@ mod tests {
         ServiceTokens::parse(versions.iter())
     }
 
-    fn token(letter: char) -> String {
-        letter.to_string().repeat(40)
+    fn token(character: char) -> String {
+        character.to_string().repeat(40)
     }
 
     #[test]

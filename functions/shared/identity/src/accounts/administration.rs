@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use portcullis_store::{
     ADMIN_ROLE, Account, AccountId, AccountStatus, Actor, AuditEvent, AuditKind, Factor, FactorSwap, Id,
-    NewAccount, Registration, Revocation, Round, SignInStep, SignIns, Standing, StandingChange,
+    NewAccount, Registration, Revocation, RolesAndStatus, RolesAndStatusChange, Round, SignInStep, SignIns,
     until_settled,
 };
 
@@ -15,7 +15,7 @@ use crate::invalid::{Field, InvalidField};
 use crate::passwords::foreign_hash::ImportedHash;
 use crate::passwords::password::Password;
 use crate::sign_in::confirmation::confirmations;
-use crate::{Identity, Origin};
+use crate::{ClientContext, Identity};
 
 /// How often something is decided anew because the account changed meanwhile.
 const MOST_ROLES: usize = 20;
@@ -78,7 +78,7 @@ pub struct AccountRequest {
 
 /// What changes of an account; `None` leaves it as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct StandingUpdate {
+pub struct AccountUpdate {
     /// Other roles.
     pub roles: Option<Vec<String>>,
     /// On or off.
@@ -127,17 +127,17 @@ impl Identity {
             return self.account_by_id(id).await;
         } else if name.contains('@') {
             let email = Email::parse(name).map_err(|invalid| invalid.of(Field::Email))?;
-            self.store.credentials_by_email(email.as_str()).await?
+            self.store.login_record_by_email(email.as_str()).await?
         } else {
             let username = Username::parse(name).map_err(|invalid| invalid.of(Field::Username))?;
-            self.store.credentials_by_username(&username.0).await?
+            self.store.login_record_by_username(&username.0).await?
         };
         Ok(found.ok_or(Error::NotFound)?.account)
     }
 
     /// An account with the hash of its password, for a backup.
     pub async fn password_hash_of(&self, account: &Account) -> Result<String, Error> {
-        let credentials = self.store.credentials_by_email(&account.email).await?.ok_or(Error::NotFound)?;
+        let credentials = self.store.login_record_by_email(&account.email).await?.ok_or(Error::NotFound)?;
         Ok(credentials.password_hash)
     }
 
@@ -151,7 +151,7 @@ impl Identity {
         &self,
         operator: &Operator,
         request: AccountRequest,
-        origin: &Origin,
+        client: &ClientContext,
     ) -> Result<Account, Error> {
         self.check_roles(&request.roles)?;
         let password_hash = match request.password {
@@ -173,11 +173,11 @@ impl Identity {
             status: request.status,
             mfa_enabled: false,
             email_verified: false,
-            epoch: 0,
+            session_epoch: 0,
             password_changed_at: now,
             created_at: now,
         };
-        let event = self.event_by(operator, AuditKind::AccountRegistered, account.id, origin)?;
+        let event = self.event_by(operator, AuditKind::AccountRegistered, account.id, client)?;
         let new = NewAccount { account, password_hash };
         match self.store.register(&new, None, &event).await? {
             Registration::Created => Ok(new.account),
@@ -188,16 +188,16 @@ impl Identity {
 
     /// Changes roles and status. Roles count from the next refresh on; an account that is switched off or on again loses
     /// whatever was issued before at once.
-    pub async fn change_standing(
+    pub async fn update_account(
         &self,
         operator: &Operator,
         id: AccountId,
-        update: &StandingUpdate,
-        origin: &Origin,
+        update: &AccountUpdate,
+        client: &ClientContext,
     ) -> Result<Account, Error> {
         if let Some(roles) = &update.roles {
             self.check_roles(roles)?;
-            self.settle(operator, id, AuditKind::RolesChanged, origin, |account| Standing {
+            self.apply_update(operator, id, AuditKind::RolesChanged, client, |account| RolesAndStatus {
                 roles: roles.clone(),
                 status: account.status,
             })
@@ -208,7 +208,7 @@ impl Identity {
                 AccountStatus::Active => AuditKind::AccountEnabled,
                 AccountStatus::Disabled => AuditKind::AccountDisabled,
             };
-            self.settle(operator, id, kind, origin, |account| Standing {
+            self.apply_update(operator, id, kind, client, |account| RolesAndStatus {
                 roles: account.roles.clone(),
                 status,
             })
@@ -217,15 +217,15 @@ impl Identity {
         self.account_by_id(id).await
     }
 
-    async fn settle(
+    async fn apply_update(
         &self,
         operator: &Operator,
         id: AccountId,
         kind: AuditKind,
-        origin: &Origin,
-        next: impl Fn(&Account) -> Standing,
+        client: &ClientContext,
+        next: impl Fn(&Account) -> RolesAndStatus,
     ) -> Result<(), Error> {
-        let event = self.event_by(operator, kind, id, origin)?;
+        let event = self.event_by(operator, kind, id, client)?;
         let (next, event) = (&next, &event);
         until_settled(|| async move {
             let seen = self.account_by_id(id).await?;
@@ -233,10 +233,10 @@ impl Identity {
             if next.roles == seen.roles && next.status == seen.status {
                 return Ok(Round::Settled(()));
             }
-            match self.store.change_standing(&seen, &next, event).await? {
-                StandingChange::Changed => Ok(Round::Settled(())),
-                StandingChange::Outdated => Ok(Round::Raced),
-                StandingChange::LastAdmin => Err(Error::LastAdmin),
+            match self.store.change_roles_and_status(&seen, &next, event).await? {
+                RolesAndStatusChange::Changed => Ok(Round::Settled(())),
+                RolesAndStatusChange::Outdated => Ok(Round::Raced),
+                RolesAndStatusChange::LastAdmin => Err(Error::LastAdmin),
             }
         })
         .await
@@ -247,10 +247,10 @@ impl Identity {
         &self,
         operator: &Operator,
         id: AccountId,
-        origin: &Origin,
+        client: &ClientContext,
     ) -> Result<(), Error> {
         let account = self.account_by_id(id).await?;
-        let event = self.event_by(operator, AuditKind::SessionsRevoked, id, origin)?;
+        let event = self.event_by(operator, AuditKind::SessionsRevoked, id, client)?;
         match self.store.revoke_sessions(&account, None, &event).await? {
             Revocation::Revoked => Ok(()),
             Revocation::AlreadyEnded => Err(Error::NotFound),
@@ -258,9 +258,14 @@ impl Identity {
     }
 
     /// Takes the second factor away: its owner lost it, and signs in with the password alone until a new one is set up.
-    pub async fn reset_mfa(&self, operator: &Operator, id: AccountId, origin: &Origin) -> Result<(), Error> {
+    pub async fn reset_mfa(
+        &self,
+        operator: &Operator,
+        id: AccountId,
+        client: &ClientContext,
+    ) -> Result<(), Error> {
         let account = self.account_by_id(id).await?;
-        let event = self.event_by(operator, AuditKind::MfaReset, id, origin)?;
+        let event = self.event_by(operator, AuditKind::MfaReset, id, client)?;
         let (account, event) = (&account, &event);
         let decide = |factor: Factor| async move {
             let next = Factor { version: factor.version, ..Factor::default() };
@@ -277,17 +282,17 @@ impl Identity {
         &self,
         operator: &Operator,
         id: AccountId,
-        origin: &Origin,
+        client: &ClientContext,
     ) -> Result<(), Error> {
         let account = self.account_by_id(id).await?;
-        let event = self.event_by(operator, AuditKind::AccountUnlocked, id, origin)?;
+        let event = self.event_by(operator, AuditKind::AccountUnlocked, id, client)?;
         // Another attempt may count while this one forgives: only a row that has nothing to forgive settles it.
         let decide = |factor: Factor| async move {
             if factor.failures == 0 && factor.blocked_until.is_none() {
                 return Ok(Round::Settled(()));
             }
             let next = Factor { failures: 0, blocked_until: None, ..factor };
-            let swapped = self.event_by(operator, AuditKind::AccountUnlocked, id, origin)?;
+            let swapped = self.event_by(operator, AuditKind::AccountUnlocked, id, client)?;
             self.store.swap_factor(id, &next, &swapped).await?;
             Ok(Round::Raced)
         };
@@ -302,12 +307,12 @@ impl Identity {
         operator: &Operator,
         account: &Account,
         password: &Password,
-        origin: &Origin,
+        client: &ClientContext,
     ) -> Result<(), Error> {
         let known = [account.name.as_str(), account.email.as_str()];
         password.check_strength(&known, self.settings.password_min_score)?;
         let hash = self.hasher.hash(password, self.entropy.as_ref()).await?;
-        let event = self.event_by(operator, AuditKind::PasswordOverridden, account.id, origin)?;
+        let event = self.event_by(operator, AuditKind::PasswordOverridden, account.id, client)?;
         let found = self.store.override_password(account, &hash, &event).await?;
         if found { Ok(()) } else { Err(Error::NotFound) }
     }
@@ -333,9 +338,9 @@ impl Identity {
         operator: &Operator,
         kind: AuditKind,
         subject: AccountId,
-        origin: &Origin,
+        client: &ClientContext,
     ) -> Result<AuditEvent, Error> {
-        let mut event = self.audit_event(kind, subject, origin)?;
+        let mut event = self.audit_event(kind, subject, client)?;
         event.actor = operator.actor();
         Ok(event)
     }

@@ -33,7 +33,8 @@ fn canonical(typed: &str) -> Result<String, &'static str> {
     if !local.is_ascii() {
         return Err("the part before the @ may only have unaccented Latin letters, digits and punctuation");
     }
-    let allowed = |letter: char| letter.is_ascii_alphanumeric() || LOCAL_PUNCTUATION.contains(letter);
+    let allowed =
+        |character: char| character.is_ascii_alphanumeric() || LOCAL_PUNCTUATION.contains(character);
     if local.is_empty() || local.len() > LONGEST_LOCAL_PART || !local.chars().all(allowed) {
         return Err("the part before the @ is empty, too long or has a character that does not belong there");
     }

@@ -8,9 +8,9 @@ use secrecy::SecretString;
 use crate::accounts::email::Email;
 use crate::accounts::register::NewPerson;
 use crate::error::Error;
-use crate::notifications::{Letter, evenly};
+use crate::notifications::{Notification, evenly};
 use crate::passwords::recovery::{Begun, Wanted};
-use crate::{Identity, Origin};
+use crate::{ClientContext, Identity};
 
 /// How long a link to confirm an address works.
 const TO_CONFIRM: Duration = Duration::from_hours(24);
@@ -25,10 +25,10 @@ const CONFIRMATION: Wanted = Wanted {
 impl Identity {
     /// Makes an account that can be used once its address is confirmed. Whether the address was taken nobody learns but
     /// its owner, who is told by mail; what takes the same time for both is the answer.
-    pub async fn register_unconfirmed(&self, person: NewPerson, origin: &Origin) -> Result<(), Error> {
+    pub async fn register_unconfirmed(&self, person: NewPerson, client: &ClientContext) -> Result<(), Error> {
         let (email, username) = (person.email.clone(), person.username.clone());
         evenly(Box::pin(async {
-            let is_new = match self.register(person, origin).await {
+            let is_new = match self.register(person, client).await {
                 Ok(_) => true,
                 Err(Error::EmailTaken) => false,
                 Err(error) => return Err(error),
@@ -39,11 +39,11 @@ impl Identity {
             {
                 return Err(Error::UsernameTaken);
             }
-            match Box::pin(self.begin_by_mail(&email, &CONFIRMATION, origin)).await? {
+            match Box::pin(self.begin_by_mail(&email, &CONFIRMATION, client)).await? {
                 Some(Begun { token, account: Some(_) }) if is_new => {
-                    self.tell(email.as_str(), &Letter::ConfirmAddress(&token)).await;
+                    self.notify(email.as_str(), &Notification::ConfirmAddress(&token)).await;
                 }
-                Some(_) => self.tell(email.as_str(), &Letter::AlreadyRegistered).await,
+                Some(_) => self.notify(email.as_str(), &Notification::AlreadyRegistered).await,
                 None => {}
             }
             Ok(())
@@ -52,11 +52,11 @@ impl Identity {
     }
 
     /// Sends the link once more, if the address has an account that waits for it. Nobody learns whether.
-    pub async fn resend_confirmation(&self, email: &Email, origin: &Origin) -> Result<(), Error> {
+    pub async fn resend_confirmation(&self, email: &Email, client: &ClientContext) -> Result<(), Error> {
         evenly(Box::pin(async {
-            let begun = Box::pin(self.begin_by_mail(email, &CONFIRMATION, origin)).await?;
+            let begun = Box::pin(self.begin_by_mail(email, &CONFIRMATION, client)).await?;
             if let Some(Begun { token, account: Some(account) }) = begun {
-                self.tell(&account.email, &Letter::ConfirmAddress(&token)).await;
+                self.notify(&account.email, &Notification::ConfirmAddress(&token)).await;
             }
             Ok(())
         }))
@@ -64,9 +64,13 @@ impl Identity {
     }
 
     /// Confirms an address with the link of a mail, which works once.
-    pub async fn confirm_address(&self, token: &SecretString, origin: &Origin) -> Result<Account, Error> {
+    pub async fn confirm_address(
+        &self,
+        token: &SecretString,
+        client: &ClientContext,
+    ) -> Result<Account, Error> {
         let (challenge, account) = self.begun_by_mail(ChallengeKind::EmailVerification, token).await?;
-        let event = self.audit_event(AuditKind::EmailVerified, account.id, origin)?;
+        let event = self.audit_event(AuditKind::EmailVerified, account.id, client)?;
         let event = event.of_sign_in_with(&account.email, SignInStep::None);
         match self.store.confirm_address(&challenge, &account, &event).await? {
             Finished::Done => Ok(Account { email_verified: true, ..account }),

@@ -28,8 +28,9 @@ impl PhoneNumber {
     /// Reads what a person typed.
     pub fn parse(typed: &str) -> Result<Self, InvalidValue> {
         let number = printable(typed, 32)?;
-        let allowed = number.chars().all(|letter| letter.is_ascii_digit() || " +-().".contains(letter));
-        if allowed && number.chars().any(|letter| letter.is_ascii_digit()) {
+        let allowed =
+            number.chars().all(|character| character.is_ascii_digit() || " +-().".contains(character));
+        if allowed && number.chars().any(|character| character.is_ascii_digit()) {
             Ok(Self(number))
         } else {
             Err(InvalidValue::new("a telephone number has digits, spaces and + - ( ) . only"))
@@ -63,9 +64,10 @@ impl Username {
     /// Reads what a person typed; capitals do not count.
     pub fn parse(typed: &str) -> Result<Self, InvalidValue> {
         let name = typed.trim().to_ascii_lowercase();
-        let allowed =
-            |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "._-".contains(letter);
-        let begins_well = name.starts_with(|letter: char| letter.is_ascii_lowercase());
+        let allowed = |character: char| {
+            character.is_ascii_lowercase() || character.is_ascii_digit() || "._-".contains(character)
+        };
+        let begins_well = name.starts_with(|character: char| character.is_ascii_lowercase());
         if (3..=32).contains(&name.len()) && begins_well && name.chars().all(allowed) {
             Ok(Self(name))
         } else {

@@ -7,7 +7,7 @@ use crate::access::caller::Caller;
 use crate::accounts::person::{PersonName, PhoneNumber};
 use crate::error::Error;
 use crate::passwords::password::Password;
-use crate::{Identity, Origin};
+use crate::{ClientContext, Identity};
 
 /// What a person changes about themselves; `None` leaves a field as it is.
 #[derive(Debug, Default)]
@@ -29,13 +29,13 @@ impl Identity {
         &self,
         caller: &Caller,
         update: ProfileUpdate,
-        origin: &Origin,
+        client: &ClientContext,
     ) -> Result<Account, Error> {
         let change = ProfileChange {
             name: update.name.map(|name| name.0),
             phone: update.phone.map(|phone| phone.map(|phone| phone.0)),
         };
-        let event = self.audit_event(AuditKind::ProfileChanged, caller.account.id, origin)?;
+        let event = self.audit_event(AuditKind::ProfileChanged, caller.account.id, client)?;
         if !self.store.change_profile(&caller.account, &change, &event).await? {
             return Err(Error::InvalidAccessToken);
         }
@@ -48,10 +48,10 @@ impl Identity {
         &self,
         caller: &Caller,
         password: &Password,
-        origin: &Origin,
+        client: &ClientContext,
     ) -> Result<(), Error> {
-        self.confirm_password(caller, password, origin).await?;
-        let event = self.audit_event(AuditKind::AccountErased, caller.account.id, origin)?;
+        self.confirm_password(caller, password, client).await?;
+        let event = self.audit_event(AuditKind::AccountErased, caller.account.id, client)?;
         let erased = self.store.erase(&caller.account, caller.session.made.id, &event).await?;
         if erased { Ok(()) } else { Err(Error::LastAdmin) }
     }

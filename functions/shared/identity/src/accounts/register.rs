@@ -10,7 +10,7 @@ use crate::accounts::email::Email;
 use crate::accounts::person::{PersonName, PhoneNumber, Username};
 use crate::error::Error;
 use crate::passwords::password::Password;
-use crate::{Identity, Origin};
+use crate::{ClientContext, Identity};
 
 /// The role of everybody who registers.
 const FIRST_ROLE: &str = "user";
@@ -38,7 +38,7 @@ pub struct Registered(pub Account);
 
 impl Identity {
     /// Makes an account. One for each address, also when registrations race; none when anything is refused.
-    pub async fn register(&self, person: NewPerson, origin: &Origin) -> Result<Registered, Error> {
+    pub async fn register(&self, person: NewPerson, client: &ClientContext) -> Result<Registered, Error> {
         let known = [person.name.0.as_str(), person.email.as_str(), local_part(&person.email)];
         person.password.check_strength(&known, self.settings.password_min_score)?;
         // Hashed before the address is looked at, so that a taken one costs what a free one does.
@@ -55,11 +55,11 @@ impl Identity {
             status: AccountStatus::Active,
             mfa_enabled: false,
             email_verified: false,
-            epoch: 0,
+            session_epoch: 0,
             password_changed_at: now,
             created_at: now,
         };
-        let event = self.audit_event(AuditKind::AccountRegistered, account.id, origin)?;
+        let event = self.audit_event(AuditKind::AccountRegistered, account.id, client)?;
         let new = NewAccount { account, password_hash };
         match self.store.register(&new, request.as_ref(), &event).await? {
             Registration::Created => Ok(Registered(new.account)),
@@ -96,13 +96,13 @@ impl Identity {
         &self,
         kind: AuditKind,
         subject: portcullis_store::AccountId,
-        origin: &Origin,
+        client: &ClientContext,
     ) -> Result<AuditEvent, Error> {
         let mut event =
             AuditEvent::new(kind, subject, self.clock.now(), &self.audit_seal(), self.entropy.as_ref())?;
-        event.ip.clone_from(&origin.ip);
-        event.user_agent.clone_from(&origin.user_agent);
-        event.request_id.clone_from(&origin.request_id);
+        event.ip.clone_from(&client.ip);
+        event.user_agent.clone_from(&client.user_agent);
+        event.request_id.clone_from(&client.request_id);
         Ok(event)
     }
 }

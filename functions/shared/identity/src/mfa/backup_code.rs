@@ -32,7 +32,8 @@ impl BackupCodes {
             let mut random = Zeroizing::new([0; LETTERS]);
             entropy.fill(random.as_mut())?;
             let letters = random.iter().filter_map(|byte| ALPHABET.get(usize::from(byte % 32)));
-            let code: Zeroizing<String> = Zeroizing::new(letters.map(|letter| char::from(*letter)).collect());
+            let code: Zeroizing<String> =
+                Zeroizing::new(letters.map(|character| char::from(*character)).collect());
             kept.push(digest(secret, &code)?);
             let (left, right) = code.split_at(LETTERS / 2);
             shown.push(format!("{left}-{right}").into());
@@ -45,7 +46,7 @@ impl BackupCodes {
 pub(crate) fn canonical(typed: &SecretString) -> Option<SecretString> {
     let text = typed.expose_secret();
     let mut letters = Zeroizing::new(String::with_capacity(text.len()));
-    letters.extend(text.chars().filter(|letter| !letter.is_whitespace() && *letter != '-'));
+    letters.extend(text.chars().filter(|character| !character.is_whitespace() && *character != '-'));
     letters.make_ascii_lowercase();
     let is_code = letters.len() == LETTERS && letters.bytes().all(|byte| ALPHABET.contains(&byte));
     is_code.then(|| SecretString::from(letters.as_str()))

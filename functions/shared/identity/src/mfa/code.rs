@@ -7,11 +7,11 @@ use secrecy::{ExposeSecret, SecretString};
 use super::backup_code;
 use super::totp::{self, TotpSecret};
 use crate::error::Error;
-use crate::sign_in::attempts::Patience;
+use crate::sign_in::attempts::BackoffPolicy;
 use crate::sign_in::login::unix_seconds;
 
-/// One million codes, two of them right at any time: after a day and a half of this somebody has had some 50 guesses.
-const PATIENCE: Patience = Patience {
+/// One million codes, two of them right at any time: after a day and a half of this somebody has had some 50 attempts.
+const CODE_BACKOFF: BackoffPolicy = BackoffPolicy {
     free: 5,
     first: std::time::Duration::from_secs(1),
     longest: std::time::Duration::from_hours(1),
@@ -48,8 +48,12 @@ pub(super) enum Worth {
 impl PresentedCode {
     /// Reads what was typed; spaces do not count. Anything may be tried.
     pub fn new(typed: &SecretString) -> Self {
-        let digits: SecretString =
-            typed.expose_secret().chars().filter(|letter| !letter.is_whitespace()).collect::<String>().into();
+        let digits: SecretString = typed
+            .expose_secret()
+            .chars()
+            .filter(|character| !character.is_whitespace())
+            .collect::<String>()
+            .into();
         let text = digits.expose_secret();
         if text.len() == usize::from(totp::DIGITS) && text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Self(Kind::Totp(digits));
@@ -98,7 +102,7 @@ impl From<SecretString> for PresentedCode {
 }
 
 /// Whether codes are looked at now.
-pub(super) fn check_patience(factor: &Factor, now: Timestamp) -> Result<(), Error> {
+pub(super) fn check_throttle(factor: &Factor, now: Timestamp) -> Result<(), Error> {
     match factor.blocked_until {
         Some(until) if until > now => {
             Err(Error::TooManyAttempts { retry_after: until.duration_since(now).unsigned_abs() })
@@ -110,7 +114,7 @@ pub(super) fn check_patience(factor: &Factor, now: Timestamp) -> Result<(), Erro
 /// The factor after one more wrong code.
 pub(super) fn after_wrong_code(factor: &Factor, now: Timestamp) -> Factor {
     let failures = factor.failures.saturating_add(1);
-    let blocked_until = PATIENCE.wait_after(failures).map(|wait| now + wait);
+    let blocked_until = CODE_BACKOFF.wait_after(failures).map(|wait| now + wait);
     Factor { failures, blocked_until, ..factor.clone() }
 }
 

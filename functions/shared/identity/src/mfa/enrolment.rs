@@ -7,15 +7,15 @@ use portcullis_store::{ActiveFactor, AuditKind, Factor, FactorSwap, PendingFacto
 use secrecy::SecretString;
 
 use super::backup_code::BackupCodes;
-use super::code::check_patience;
+use super::code::check_throttle;
 use super::totp::{TotpEnrolment, TotpSecret};
 use super::{PresentedCode, context};
 use crate::access::caller::Caller;
 use crate::error::Error;
 use crate::invalid::{Field, InvalidField};
-use crate::notifications::Letter;
+use crate::notifications::Notification;
 use crate::passwords::password::Password;
-use crate::{Identity, Origin, sealing};
+use crate::{ClientContext, Identity, sealing};
 
 /// Time to install an app and to come back.
 const TO_PROVE_IT: Duration = Duration::from_mins(15);
@@ -36,7 +36,7 @@ impl Identity {
         &self,
         caller: &Caller,
         code: Option<&PresentedCode>,
-        origin: &Origin,
+        client: &ClientContext,
     ) -> Result<TotpEnrolment, Error> {
         let (account, now) = (&caller.account, self.clock.now());
         let secret = TotpSecret::generate(self.entropy.as_ref())?;
@@ -48,12 +48,12 @@ impl Identity {
         )
         .await?;
         let pending = PendingFactor { secret: sealed, expires_at: now + TO_PROVE_IT };
-        let event = self.audit_event(AuditKind::MfaSetUp, account.id, origin)?;
+        let event = self.audit_event(AuditKind::MfaSetUp, account.id, client)?;
         let (event, pending) = (&event, &pending);
         let decide = |factor: Factor| async move {
             let base = match (&factor.active, code) {
                 (None, _) => factor,
-                (Some(_), Some(code)) => match self.prove(account.id, factor, code, now, origin).await? {
+                (Some(_), Some(code)) => match self.prove(account.id, factor, code, now, client).await? {
                     Round::Settled(proven) => proven.next,
                     Round::Raced => return Ok(Round::Raced),
                 },
@@ -72,18 +72,18 @@ impl Identity {
         &self,
         caller: &Caller,
         code: &PresentedCode,
-        origin: &Origin,
+        client: &ClientContext,
     ) -> Result<Vec<SecretString>, Error> {
         let (account, now) = (&caller.account, self.clock.now());
-        let event = self.audit_event(AuditKind::MfaEnabled, account.id, origin)?;
+        let event = self.audit_event(AuditKind::MfaEnabled, account.id, client)?;
         let event = &event;
         let decide = |factor: Factor| async move {
             let pending = factor.pending.clone().filter(|pending| pending.expires_at > now);
             let pending = pending.ok_or(Error::MfaNotSetUp)?;
-            check_patience(&factor, now)?;
+            check_throttle(&factor, now)?;
             let secret = self.open_totp_secret(account.id, &pending.secret).await?;
             let Some(step) = code.step(&secret, now)? else {
-                let is_counted = self.count_wrong_code(account.id, &factor, now, origin).await?;
+                let is_counted = self.count_wrong_code(account.id, &factor, now, client).await?;
                 return if is_counted { Err(Error::WrongCode) } else { Ok(Round::Raced) };
             };
             let codes = BackupCodes::generate(&secret, self.entropy.as_ref())?;
@@ -97,7 +97,7 @@ impl Identity {
             }
         };
         let shown = self.store.change_factor(account.id, decide).await?;
-        self.tell(&account.email, &Letter::MfaEnabled(origin)).await;
+        self.notify(&account.email, &Notification::MfaEnabled(client)).await;
         Ok(shown)
     }
 
@@ -106,14 +106,14 @@ impl Identity {
         &self,
         caller: &Caller,
         proof: &MfaConfirmation,
-        origin: &Origin,
+        client: &ClientContext,
     ) -> Result<(), Error> {
         let (account, now) = (&caller.account, self.clock.now());
-        self.confirm_password(caller, &proof.password, origin).await?;
-        let event = self.audit_event(AuditKind::MfaDisabled, account.id, origin)?;
+        self.confirm_password(caller, &proof.password, client).await?;
+        let event = self.audit_event(AuditKind::MfaDisabled, account.id, client)?;
         let event = &event;
         let decide = |factor: Factor| async move {
-            let Round::Settled(proven) = self.prove(account.id, factor, &proof.code, now, origin).await?
+            let Round::Settled(proven) = self.prove(account.id, factor, &proof.code, now, client).await?
             else {
                 return Ok(Round::Raced);
             };
@@ -125,7 +125,7 @@ impl Identity {
             }
         };
         self.store.change_factor(account.id, decide).await?;
-        self.tell(&account.email, &Letter::MfaDisabled(origin)).await;
+        self.notify(&account.email, &Notification::MfaDisabled(client)).await;
         Ok(())
     }
 
@@ -134,14 +134,14 @@ impl Identity {
         &self,
         caller: &Caller,
         proof: &MfaConfirmation,
-        origin: &Origin,
+        client: &ClientContext,
     ) -> Result<Vec<SecretString>, Error> {
         let (account, now) = (&caller.account, self.clock.now());
-        self.confirm_password(caller, &proof.password, origin).await?;
-        let event = self.audit_event(AuditKind::BackupCodesRenewed, account.id, origin)?;
+        self.confirm_password(caller, &proof.password, client).await?;
+        let event = self.audit_event(AuditKind::BackupCodesRenewed, account.id, client)?;
         let event = &event;
         let decide = |factor: Factor| async move {
-            let Round::Settled(proven) = self.prove(account.id, factor, &proof.code, now, origin).await?
+            let Round::Settled(proven) = self.prove(account.id, factor, &proof.code, now, client).await?
             else {
                 return Ok(Round::Raced);
             };

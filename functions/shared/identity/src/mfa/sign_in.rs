@@ -10,10 +10,10 @@ use secrecy::SecretString;
 
 use super::{PresentedCode, Proven};
 use crate::error::Error;
-use crate::sign_in::attempts::{PASSWORDS, too_early};
-use crate::sign_in::login::{Answer, Beginning, SignedIn};
+use crate::sign_in::attempts::{PASSWORD_BACKOFF, throttled};
+use crate::sign_in::login::{PendingSession, PendingSignIn, SignedIn};
 use crate::tokens::session_token::{self, SessionToken};
-use crate::{Identity, Origin};
+use crate::{ClientContext, Identity};
 
 /// Time to find the phone.
 const TO_FINISH: Duration = Duration::from_mins(5);
@@ -43,23 +43,26 @@ impl Identity {
     pub(crate) async fn ask_for_code(
         &self,
         account: &Account,
-        beginning: Beginning,
+        pending: PendingSession,
         sign_ins: ChainEnd,
-        origin: &Origin,
+        client: &ClientContext,
     ) -> Result<MfaChallenge, Error> {
         let token = SessionToken::generate(ChallengeKind::Mfa, self.entropy.as_ref())?;
-        let challenge =
-            beginning.challenge(ChallengeKind::Mfa, &token, account, self.clock.now() + TO_FINISH);
-        let event = self.audit_event(AuditKind::MfaRequired, account.id, origin)?;
-        let step = SignInStep::Right(self.guesser(&account.email, origin));
+        let challenge = pending.challenge(ChallengeKind::Mfa, &token, account, self.clock.now() + TO_FINISH);
+        let event = self.audit_event(AuditKind::MfaRequired, account.id, client)?;
+        let step = SignInStep::Right(self.attempt_source(&account.email, client));
         let event = event.of_sign_in_with(&account.email, step).behind(sign_ins);
-        let answered = self.store.begin_challenge(&challenge, &event, &PASSWORDS.waits()).await?;
-        answered.map_err(|early| too_early(early, event.at))?;
+        let answered = self.store.begin_challenge(&challenge, &event, &PASSWORD_BACKOFF.waits()).await?;
+        answered.map_err(|refusal| throttled(refusal, event.at))?;
         Ok(MfaChallenge { token, expires_in: TO_FINISH })
     }
 
     /// Finishes a sign-in with a code. A wrong one leaves it open for another try, as long as the account has tries left.
-    pub async fn sign_in_with_code(&self, sign_in: &MfaSignIn, origin: &Origin) -> Result<SignedIn, Error> {
+    pub async fn sign_in_with_code(
+        &self,
+        sign_in: &MfaSignIn,
+        client: &ClientContext,
+    ) -> Result<SignedIn, Error> {
         let digest = session_token::presented(ChallengeKind::Mfa, &sign_in.session_token)
             .ok_or(Error::InvalidSessionToken)?;
         let now = self.clock.now();
@@ -71,11 +74,11 @@ impl Identity {
         )?;
         // Whatever ended all that was issued before ends what was begun before as well.
         let account = account
-            .filter(|account| self.admit(account).is_ok() && account.epoch <= challenge.epoch)
+            .filter(|account| self.admit(account).is_ok() && account.session_epoch <= challenge.session_epoch)
             .ok_or(Error::InvalidSessionToken)?;
         let (challenge, account, sign_ins) = (&challenge, &account, &sign_ins);
         let decide = |factor: Factor| async move {
-            let proven = match Box::pin(self.prove(account.id, factor, &sign_in.code, now, origin)).await {
+            let proven = match Box::pin(self.prove(account.id, factor, &sign_in.code, now, client)).await {
                 Err(Error::WrongCode) => return Err(Error::InvalidCode),
                 // It was switched off meanwhile; the next sign-in will not ask for it.
                 Err(Error::MfaNotSetUp) => return Err(Error::InvalidSessionToken),
@@ -84,12 +87,12 @@ impl Identity {
             match proven {
                 Round::Raced => Ok(Round::Raced),
                 Round::Settled(proven) => {
-                    self.finish_by_factor(challenge, account, sign_ins, proven, (now, origin)).await
+                    self.finish_by_factor(challenge, account, sign_ins, proven, (now, client)).await
                 }
             }
         };
         let answer = self.store.change_factor(account.id, decide).await?;
-        Box::pin(self.tell_of_new_device(account, sign_ins.sign_ins(), origin)).await;
+        Box::pin(self.notify_of_new_device(account, sign_ins.sign_ins(), client)).await;
         answer.finish().await
     }
 
@@ -101,12 +104,12 @@ impl Identity {
         account: &Account,
         sign_ins: &ChainEnd,
         proven: Proven,
-        (now, origin): (Timestamp, &Origin),
-    ) -> Result<Round<Answer>, Error> {
-        let mut beginning = Beginning::of(challenge);
-        beginning.methods.push(CODE_METHOD.to_owned());
+        (now, client): (Timestamp, &ClientContext),
+    ) -> Result<Round<PendingSignIn>, Error> {
+        let mut pending = PendingSession::of(challenge);
+        pending.methods.push(CODE_METHOD.to_owned());
         if !self.has_current_password(account, now) {
-            let ((next, expired), event) = self.rotation(account, beginning, now, origin)?;
+            let ((next, expired), event) = self.rotation(account, pending, now, client)?;
             let event = event.behind(sign_ins.clone());
             return match self.store.continue_by_factor(challenge, &proven.next, &next, &event).await? {
                 FactorSignIn::Started => Err(expired),
@@ -114,10 +117,10 @@ impl Identity {
                 FactorSignIn::ChallengeSpent => Err(Error::InvalidSessionToken),
             };
         }
-        let made = self.make_session(account.clone(), beginning, now, origin)?;
+        let made = self.make_session(account.clone(), pending, now, client)?;
         let event = made.event.behind(sign_ins.clone());
         match self.store.sign_in_by_factor(challenge, &proven.next, &made.session, &event).await? {
-            FactorSignIn::Started => Ok(Round::Settled(made.answer)),
+            FactorSignIn::Started => Ok(Round::Settled(made.sign_in)),
             FactorSignIn::Outdated => Ok(Round::Raced),
             FactorSignIn::ChallengeSpent => Err(Error::InvalidSessionToken),
         }

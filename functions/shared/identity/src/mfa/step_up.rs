@@ -6,7 +6,7 @@ use super::PresentedCode;
 use crate::access::caller::Caller;
 use crate::error::Error;
 use crate::passwords::password::Password;
-use crate::{Identity, Origin};
+use crate::{ClientContext, Identity};
 
 /// One proof beside the session.
 #[derive(Debug)]
@@ -19,18 +19,23 @@ pub enum StepUp {
 
 impl Identity {
     /// An error unless the proof is the caller's. A code is spent by it.
-    pub async fn confirm(&self, caller: &Caller, proof: &StepUp, origin: &Origin) -> Result<(), Error> {
+    pub async fn confirm(
+        &self,
+        caller: &Caller,
+        proof: &StepUp,
+        client: &ClientContext,
+    ) -> Result<(), Error> {
         let code = match proof {
             StepUp::Password(password) => {
-                return Box::pin(self.confirm_password(caller, password, origin)).await.map(drop);
+                return Box::pin(self.confirm_password(caller, password, client)).await.map(drop);
             }
             StepUp::Code(code) => code,
         };
         let (account, now) = (caller.account.id, self.clock.now());
-        let event = self.audit_event(AuditKind::Confirmed, account, origin)?;
+        let event = self.audit_event(AuditKind::Confirmed, account, client)?;
         let event = &event;
         let decide = |factor: Factor| async move {
-            let Round::Settled(proven) = self.prove(account, factor, code, now, origin).await? else {
+            let Round::Settled(proven) = self.prove(account, factor, code, now, client).await? else {
                 return Ok(Round::Raced);
             };
             Ok(self.store.swap_factor(account, &proven.next, event).await?.round())

@@ -9,12 +9,12 @@ use portcullis_store::{
 use secrecy::SecretString;
 
 use crate::error::Error;
-use crate::notifications::Letter;
+use crate::notifications::Notification;
 use crate::passwords::hashing::Verdict;
 use crate::passwords::password::Password;
-use crate::sign_in::login::{Beginning, SignedIn};
+use crate::sign_in::login::{PendingSession, SignedIn};
 use crate::tokens::session_token::{self, SessionToken};
-use crate::{Identity, Origin};
+use crate::{ClientContext, Identity};
 
 /// Time to think of a password.
 const TO_CHOOSE: Duration = Duration::from_mins(10);
@@ -24,15 +24,14 @@ impl Identity {
     pub(crate) fn rotation(
         &self,
         account: &Account,
-        beginning: Beginning,
+        pending: PendingSession,
         now: Timestamp,
-        origin: &Origin,
+        client: &ClientContext,
     ) -> Result<((Challenge, Error), AuditEvent), Error> {
         let token = SessionToken::generate(ChallengeKind::PasswordRotation, self.entropy.as_ref())?;
-        let challenge =
-            beginning.challenge(ChallengeKind::PasswordRotation, &token, account, now + TO_CHOOSE);
-        let event = self.audit_event(AuditKind::PasswordExpired, account.id, origin)?;
-        let step = SignInStep::Right(self.guesser(&account.email, origin));
+        let challenge = pending.challenge(ChallengeKind::PasswordRotation, &token, account, now + TO_CHOOSE);
+        let event = self.audit_event(AuditKind::PasswordExpired, account.id, client)?;
+        let step = SignInStep::Right(self.attempt_source(&account.email, client));
         let event = event.of_sign_in_with(&account.email, step);
         Ok(((challenge, Error::PasswordExpired(token)), event))
     }
@@ -42,7 +41,7 @@ impl Identity {
         &self,
         session_token: &SecretString,
         password: &Password,
-        origin: &Origin,
+        client: &ClientContext,
     ) -> Result<SignedIn, Error> {
         let kind = ChallengeKind::PasswordRotation;
         let digest = session_token::presented(kind, session_token).ok_or(Error::InvalidSessionToken)?;
@@ -50,24 +49,27 @@ impl Identity {
         let challenge = self.store.challenge(kind, &digest, now).await?.ok_or(Error::InvalidSessionToken)?;
         let account = self.store.account(challenge.account).await?;
         let account = account
-            .filter(|account| self.admit(account).is_ok() && account.epoch <= challenge.epoch)
+            .filter(|account| self.admit(account).is_ok() && account.session_epoch <= challenge.session_epoch)
             .ok_or(Error::InvalidSessionToken)?;
-        let credentials = self.store.credentials_by_email(&account.email).await?;
-        let old = credentials.ok_or(Error::InvalidSessionToken)?.password_hash;
+        let record = self.store.login_record_by_email(&account.email).await?;
+        let old = record.ok_or(Error::InvalidSessionToken)?.password_hash;
         let hash = self.hash_another(password, &account, &old).await?;
 
-        let next =
-            Account { epoch: account.epoch.saturating_add(1), password_changed_at: now, ..account.clone() };
-        let made = self.make_session(next, Beginning::of(&challenge), now, origin)?;
-        let events = [self.audit_event(AuditKind::PasswordRotated, account.id, origin)?, made.event];
+        let next = Account {
+            session_epoch: account.session_epoch.saturating_add(1),
+            password_changed_at: now,
+            ..account.clone()
+        };
+        let made = self.make_session(next, PendingSession::of(&challenge), now, client)?;
+        let events = [self.audit_event(AuditKind::PasswordRotated, account.id, client)?, made.event];
         let new = NewPassword { hash, at: now };
         let rotated =
             self.store.rotate_password(&challenge, &account, &old, &new, &made.session, &events).await?;
         if rotated == Finished::Spent {
             return Err(Error::InvalidSessionToken);
         }
-        self.tell(&account.email, &Letter::PasswordChanged(origin)).await;
-        made.answer.finish().await
+        self.notify(&account.email, &Notification::PasswordChanged(client)).await;
+        made.sign_in.finish().await
     }
 
     /// A hash of a password that may be chosen and is not the present one.

@@ -134,7 +134,7 @@ impl PasswordHasher {
                 .spawn(move || work(settings, &shared))
                 .map_err(|_| Error::Internal("a thread for password hashing could not be started"))?;
         }
-        Ok(Self { jobs, nobody: nobody(settings, entropy)? })
+        Ok(Self { jobs, nobody: placeholder_account(settings, entropy)? })
     }
 
     /// A PHC string of the password at the configured cost.
@@ -226,7 +226,7 @@ fn phc_string(settings: Argon2Settings, salt: &[u8], output: &[u8]) -> Option<St
 }
 
 /// A well-formed hash whose output no password will ever meet.
-fn nobody(settings: Argon2Settings, entropy: &dyn Entropy) -> Result<String, Error> {
+fn placeholder_account(settings: Argon2Settings, entropy: &dyn Entropy) -> Result<String, Error> {
     let (mut salt, mut output) = ([0; SALT_LENGTH], [0; OUTPUT_LENGTH]);
     entropy.fill(&mut salt)?;
     entropy.fill(&mut output)?;

@@ -11,7 +11,7 @@ use crate::passwords::common_passwords::is_common;
 const SHORTEST: usize = 12;
 const LONGEST: usize = 256;
 
-/// What a guesser of passwords of a trading platform tries first; no password is strong for holding one.
+/// What an attacker of a trading platform tries first; no password is strong for holding one.
 const CONTEXT: &[&str] = &[
     "portcullis",
     "trading",

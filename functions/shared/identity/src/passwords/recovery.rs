@@ -11,11 +11,11 @@ use secrecy::SecretString;
 use crate::access::caller::Caller;
 use crate::accounts::email::Email;
 use crate::error::Error;
-use crate::notifications::{Letter, evenly};
+use crate::notifications::{Notification, evenly};
 use crate::passwords::password::Password;
-use crate::sign_in::attempts::{MAILS, nobody};
+use crate::sign_in::attempts::{MAIL_BACKOFF, placeholder_account};
 use crate::tokens::session_token::{self, SessionToken};
-use crate::{Identity, Origin};
+use crate::{ClientContext, Identity};
 
 /// How long a link to choose another password works.
 const TO_RESET: Duration = Duration::from_mins(30);
@@ -41,26 +41,26 @@ impl Identity {
         caller: &Caller,
         current: &Password,
         password: &Password,
-        origin: &Origin,
+        client: &ClientContext,
     ) -> Result<(), Error> {
         self.check_choice(password, &caller.account)?;
-        let credentials = self.confirm_password(caller, current, origin).await?;
-        let hash = self.hash_another(password, &caller.account, &credentials.password_hash).await?;
+        let record = self.confirm_password(caller, current, client).await?;
+        let hash = self.hash_another(password, &caller.account, &record.password_hash).await?;
         let new = NewPassword { hash, at: self.clock.now() };
-        let event = self.audit_event(AuditKind::PasswordChanged, caller.account.id, origin)?;
-        let (old, keep) = (&credentials.password_hash, caller.session.made.id);
-        match self.store.change_password(&credentials.account, old, &new, keep, &event).await? {
+        let event = self.audit_event(AuditKind::PasswordChanged, caller.account.id, client)?;
+        let (old, keep) = (&record.password_hash, caller.session.made.id);
+        match self.store.change_password(&record.account, old, &new, keep, &event).await? {
             PasswordChange::Changed => {}
             // Somebody else replaced it first, and thereby ended this session.
             PasswordChange::Outdated => return Err(Error::InvalidAccessToken),
         }
-        self.tell(&caller.account.email, &Letter::PasswordChanged(origin)).await;
+        self.notify(&caller.account.email, &Notification::PasswordChanged(client)).await;
         Ok(())
     }
 
     /// Sends a link to choose another password, if the address has an account that may be used. Nobody learns whether:
     /// the same is done for every address, and takes the same time.
-    pub async fn forgot_password(&self, email: &Email, origin: &Origin) -> Result<(), Error> {
+    pub async fn forgot_password(&self, email: &Email, client: &ClientContext) -> Result<(), Error> {
         let wanted = Wanted {
             kind: ChallengeKind::PasswordReset,
             event: AuditKind::PasswordResetRequested,
@@ -68,9 +68,9 @@ impl Identity {
             is_for: |_| true,
         };
         evenly(Box::pin(async {
-            let begun = Box::pin(self.begin_by_mail(email, &wanted, origin)).await?;
+            let begun = Box::pin(self.begin_by_mail(email, &wanted, client)).await?;
             if let Some(Begun { token, account: Some(account) }) = begun {
-                self.tell(&account.email, &Letter::ResetPassword(&token)).await;
+                self.notify(&account.email, &Notification::ResetPassword(&token)).await;
             }
             Ok(())
         }))
@@ -84,20 +84,20 @@ impl Identity {
         &self,
         token: &SecretString,
         password: &Password,
-        origin: &Origin,
+        client: &ClientContext,
     ) -> Result<SecretString, Error> {
         let (challenge, account) = self.begun_by_mail(ChallengeKind::PasswordReset, token).await?;
         // Before the token is spent: a weak password costs nobody their link.
         self.check_choice(password, &account)?;
         let hash = self.hasher.hash(password, self.entropy.as_ref()).await?;
         let new = NewPassword { hash, at: self.clock.now() };
-        let event = self.audit_event(AuditKind::PasswordReset, account.id, origin)?;
+        let event = self.audit_event(AuditKind::PasswordReset, account.id, client)?;
         match self.store.reset_password(&challenge, &account, &new, &event).await? {
             Finished::Done => {}
             Finished::Spent => return Err(Error::InvalidMailToken),
         }
-        self.tell(&account.email, &Letter::PasswordChanged(origin)).await;
-        self.device_token(&account.email, origin)
+        self.notify(&account.email, &Notification::PasswordChanged(client)).await;
+        self.device_token(&account.email, client)
     }
 
     /// Makes a token that is to be sent by mail. For an address without such an account the same calls are made, and
@@ -106,40 +106,41 @@ impl Identity {
         &self,
         email: &Email,
         wanted: &Wanted,
-        origin: &Origin,
+        client: &ClientContext,
     ) -> Result<Option<Begun>, Error> {
         let now = self.clock.now();
         let (reserved, found, sign_ins, ()) = tokio::try_join!(
             self.reserve_mail(wanted.kind, email, now),
-            async { Ok(self.store.credentials_by_email(email.as_str()).await?) },
+            async { Ok(self.store.login_record_by_email(email.as_str()).await?) },
             async { Ok(self.store.sign_ins_end(email.as_str()).await?) },
-            self.check_rate(origin, now),
+            self.check_rate(client, now),
         )?;
-        self.count_failure(origin, now).await?;
+        self.count_failure(client, now).await?;
         if !reserved {
             return Ok(None);
         }
         let account = found
-            .map(|credentials| credentials.account)
+            .map(|record| record.account)
             .filter(|account| self.admits_by_mail(account) && (wanted.is_for)(account));
-        let subject = account.as_ref().map_or_else(|| nobody(email.as_str()), |account| Ok(account.id))?;
+        let subject =
+            account.as_ref().map_or_else(|| placeholder_account(email.as_str()), |account| Ok(account.id))?;
         let token = SessionToken::generate(wanted.kind, self.entropy.as_ref())?;
         let challenge = Challenge {
             kind: wanted.kind,
             digest: token.digest(),
             account: subject,
             email: email.as_str().to_owned(),
-            epoch: account.as_ref().map_or(0, |account| account.epoch),
+            session_epoch: account.as_ref().map_or(0, |account| account.session_epoch),
             methods: Vec::new(),
             persistent: false,
             token_in_body: false,
             device_name: None,
             expires_at: now + wanted.works_for,
         };
-        let event = self.audit_event(wanted.event, subject, origin)?;
+        let event = self.audit_event(wanted.event, subject, client)?;
         let mut event = event.of_sign_in_with(email.as_str(), SignInStep::None).behind(sign_ins);
         event.actor = Actor::Anonymous;
-        // No guess, so never too early.
+        // No attempt, so never too early.
         let _ = self.store.begin_challenge(&challenge, &event, &[]).await?;
         Ok(Some(Begun { token, account }))
     }
@@ -152,7 +153,7 @@ impl Identity {
         now: Timestamp,
     ) -> Result<bool, Error> {
         let name = format!("{}:{}", kind.as_str(), email.as_str());
-        Ok(self.reserve(&name, MAILS, now).await?.is_ok())
+        Ok(self.reserve(&name, MAIL_BACKOFF, now).await?.is_ok())
     }
 
     /// The challenge whose token came by mail, and the account it is about.
@@ -164,11 +165,13 @@ impl Identity {
         let digest = session_token::presented(kind, token).ok_or(Error::InvalidMailToken)?;
         let challenge = self.store.challenge(kind, &digest, self.clock.now()).await?;
         let challenge = challenge.ok_or(Error::InvalidMailToken)?;
-        let found = self.store.credentials_by_email(&challenge.email).await?;
+        let found = self.store.login_record_by_email(&challenge.email).await?;
         // Whoever has the address now may be somebody else.
         let account = found
-            .map(|credentials| credentials.account)
-            .filter(|account| account.id == challenge.account && account.epoch <= challenge.epoch)
+            .map(|record| record.account)
+            .filter(|account| {
+                account.id == challenge.account && account.session_epoch <= challenge.session_epoch
+            })
             .filter(|account| self.admits_by_mail(account))
             .ok_or(Error::InvalidMailToken)?;
         Ok((challenge, account))

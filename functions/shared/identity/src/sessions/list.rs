@@ -4,7 +4,7 @@ use portcullis_store::{AuditKind, Revocation, Session, SessionId};
 
 use crate::access::caller::Caller;
 use crate::error::Error;
-use crate::{Identity, Origin};
+use crate::{ClientContext, Identity};
 
 /// Some of a person's live sessions, newest first.
 #[derive(Debug)]
@@ -28,8 +28,13 @@ impl Identity {
     }
 
     /// Ends one of the caller's sessions. One that is over, or somebody else's, is [`Error::NotFound`].
-    pub async fn revoke_session(&self, caller: &Caller, id: SessionId, origin: &Origin) -> Result<(), Error> {
-        let mut event = self.audit_event(AuditKind::SessionRevoked, caller.account.id, origin)?;
+    pub async fn revoke_session(
+        &self,
+        caller: &Caller,
+        id: SessionId,
+        client: &ClientContext,
+    ) -> Result<(), Error> {
+        let mut event = self.audit_event(AuditKind::SessionRevoked, caller.account.id, client)?;
         event.session = Some(id);
         match self.store.revoke_session(caller.account.id, id, &event).await? {
             Revocation::Revoked => Ok(()),
@@ -38,8 +43,8 @@ impl Identity {
     }
 
     /// Ends all of the caller's sessions but the one they are calling from.
-    pub async fn revoke_other_sessions(&self, caller: &Caller, origin: &Origin) -> Result<(), Error> {
-        let event = self.audit_event(AuditKind::SessionsRevoked, caller.account.id, origin)?;
+    pub async fn revoke_other_sessions(&self, caller: &Caller, client: &ClientContext) -> Result<(), Error> {
+        let event = self.audit_event(AuditKind::SessionsRevoked, caller.account.id, client)?;
         match self.store.revoke_sessions(&caller.account, Some(caller.session.made.id), &event).await? {
             Revocation::Revoked => Ok(()),
             // The caller's own session was ended between its check and this write.

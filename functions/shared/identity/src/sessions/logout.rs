@@ -5,7 +5,7 @@ use secrecy::SecretString;
 
 use crate::error::Error;
 use crate::tokens::refresh_token::PresentedToken;
-use crate::{Identity, Origin};
+use crate::{ClientContext, Identity};
 
 /// Which of the sessions of whoever holds the token end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,10 +22,10 @@ impl Identity {
         &self,
         token: &SecretString,
         which: Logout,
-        origin: &Origin,
+        client: &ClientContext,
     ) -> Result<(), Error> {
         let presented = PresentedToken::parse(token, &self.keyring.refresh_macs)?;
-        self.sign_out(presented.account, presented.session, which, origin).await
+        self.sign_out(presented.account, presented.session, which, client).await
     }
 
     /// Ends what an access token may end, also when its session is over already. Doing so twice is fine.
@@ -33,10 +33,10 @@ impl Identity {
         &self,
         token: &str,
         which: Logout,
-        origin: &Origin,
+        client: &ClientContext,
     ) -> Result<(), Error> {
         let (account, session) = Self::ids(&self.claims(token)?)?;
-        self.sign_out(account, session, which, origin).await
+        self.sign_out(account, session, which, client).await
     }
 
     async fn sign_out(
@@ -44,11 +44,11 @@ impl Identity {
         account: AccountId,
         session: SessionId,
         which: Logout,
-        origin: &Origin,
+        client: &ClientContext,
     ) -> Result<(), Error> {
         match which {
             Logout::ThisDevice => {
-                let mut event = self.audit_event(AuditKind::SessionRevoked, account, origin)?;
+                let mut event = self.audit_event(AuditKind::SessionRevoked, account, client)?;
                 event.session = Some(session);
                 self.store.revoke_session(account, session, &event).await?;
             }
@@ -59,7 +59,7 @@ impl Identity {
                     tokio::try_join!(self.store.account(account), self.store.session(account, session))?;
                 let (Some(holder), Some(row)) = (holder, row) else { return Ok(()) };
                 if row.is_live(&holder, now) {
-                    let event = self.audit_event(AuditKind::SessionsRevoked, account, origin)?;
+                    let event = self.audit_event(AuditKind::SessionsRevoked, account, client)?;
                     self.store.revoke_sessions(&holder, None, &event).await?;
                 }
             }

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 use crate::error::Error;
 use crate::tokens::refresh_token::{PresentedToken, RefreshToken};
-use crate::{Identity, Origin};
+use crate::{ClientContext, Identity};
 
 /// A refresh token for its owner, and how a cookie has to carry it.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub struct Refreshed {
 }
 
 /// What a presented token is to a session whose condition refused it.
-enum Standing {
+enum TokenState {
     /// The session is over for everybody.
     Over,
     /// The predecessor of the current token, so soon after the rotation that its answer was lost or raced.
@@ -56,7 +56,7 @@ impl Identity {
     /// A lost answer or a second tab presents the predecessor once more and gets *the same* successor inside the grace
     /// period, so a session never has two live branches and nobody is signed out by a race. Any older token of ours
     /// ends the session.
-    pub async fn refresh(&self, token: &SecretString, origin: &Origin) -> Result<Refreshed, Error> {
+    pub async fn refresh(&self, token: &SecretString, client: &ClientContext) -> Result<Refreshed, Error> {
         let presented = PresentedToken::parse(token, &self.keyring.refresh_macs)?;
         let now = self.clock.now();
         let next = RefreshToken::generate(
@@ -84,10 +84,10 @@ impl Identity {
                 self.refreshed(&account, &session, next, now)
             }
             RotationResult::Refused(session) if self.may_go_on(&account, &session, now) => {
-                match self.standing(&presented, &session, now) {
-                    Standing::Replayed(current) => self.refreshed(&account, &session, current, now),
-                    Standing::Stolen => self.end_stolen(&presented, origin).await,
-                    Standing::Over => Err(Error::InvalidRefreshToken),
+                match self.token_state(&presented, &session, now) {
+                    TokenState::Replayed(current) => self.refreshed(&account, &session, current, now),
+                    TokenState::Stolen => self.end_stolen(&presented, client).await,
+                    TokenState::Over => Err(Error::InvalidRefreshToken),
                 }
             }
             _ => Err(Error::InvalidRefreshToken),
@@ -99,21 +99,25 @@ impl Identity {
         self.is_usable(account, session, now) && self.has_current_password(account, now)
     }
 
-    fn standing(&self, presented: &PresentedToken, session: &Session, now: Timestamp) -> Standing {
+    fn token_state(&self, presented: &PresentedToken, session: &Session, now: Timestamp) -> TokenState {
         let is_predecessor = session.previous.is_some_and(|previous| {
             aws_lc_rs::constant_time::verify_slices_are_equal(&previous, &presented.digest()).is_ok()
         });
         let in_grace = session.rotated_at.is_some_and(|at| now < at + self.settings.refresh_reuse_grace);
         if is_predecessor && in_grace {
             let successor = session.successor.as_deref().and_then(|sealed| presented.open(sealed));
-            return successor.map_or(Standing::Over, Standing::Replayed);
+            return successor.map_or(TokenState::Over, TokenState::Replayed);
         }
         // A token of ours that is ahead of the row can only come from a table restored from a backup.
-        if presented.generation > session.generation { Standing::Over } else { Standing::Stolen }
+        if presented.generation > session.generation { TokenState::Over } else { TokenState::Stolen }
     }
 
-    async fn end_stolen(&self, presented: &PresentedToken, origin: &Origin) -> Result<Refreshed, Error> {
-        let mut event = self.audit_event(AuditKind::RefreshTokenReuse, presented.account, origin)?;
+    async fn end_stolen(
+        &self,
+        presented: &PresentedToken,
+        client: &ClientContext,
+    ) -> Result<Refreshed, Error> {
+        let mut event = self.audit_event(AuditKind::RefreshTokenReuse, presented.account, client)?;
         event.session = Some(presented.session);
         self.store.revoke_session(presented.account, presented.session, &event).await?;
         Err(Error::SessionRevoked)

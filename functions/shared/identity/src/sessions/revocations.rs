@@ -14,14 +14,14 @@ pub struct Revocations {
     /// Sessions that were ended one by one, with the time of it.
     pub sessions: BTreeMap<SessionId, Timestamp>,
     /// Accounts whose tokens of an earlier epoch were ended; but for those of one session, if one is named.
-    pub accounts: BTreeMap<(AccountId, Option<SessionId>), EpochBegan>,
+    pub accounts: BTreeMap<(AccountId, Option<SessionId>), SessionEpochStart>,
 }
 
 /// The epoch of an account from which on tokens are good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct EpochBegan {
+pub struct SessionEpochStart {
     /// Its number.
-    pub epoch: u64,
+    pub session_epoch: u64,
     /// When it began.
     pub at: Timestamp,
 }
@@ -42,8 +42,8 @@ impl FromIterator<RevocationEntry> for Revocations {
                 RevocationEntry::Session { id, at } => {
                     listed.sessions.insert(id, at);
                 }
-                RevocationEntry::Account { id, epoch, except, at } => {
-                    let began = EpochBegan { epoch, at };
+                RevocationEntry::Account { id, session_epoch, except, at } => {
+                    let began = SessionEpochStart { session_epoch, at };
                     // The later of two ends all that the earlier ended.
                     let known = listed.accounts.entry((id, except)).or_insert(began);
                     *known = began.max(*known);
@@ -66,11 +66,16 @@ mod tests {
         let at = |second| Timestamp::from_second(second).unwrap();
         let id = Id::generate(at(0), &SystemEntropy).unwrap();
         let kept = Some(Id::generate(at(0), &SystemEntropy).unwrap());
-        let entry = |epoch, except, second| RevocationEntry::Account { id, epoch, except, at: at(second) };
+        let entry = |session_epoch, except, second| RevocationEntry::Account {
+            id,
+            session_epoch,
+            except,
+            at: at(second),
+        };
         let listed: Revocations =
             [entry(2, None, 9), entry(1, None, 10), entry(3, kept, 11)].into_iter().collect();
         assert_eq!(listed.accounts.len(), 2);
-        assert_eq!(listed.accounts[&(id, None)], EpochBegan { epoch: 2, at: at(9) });
-        assert_eq!(listed.accounts[&(id, kept)], EpochBegan { epoch: 3, at: at(11) });
+        assert_eq!(listed.accounts[&(id, None)], SessionEpochStart { session_epoch: 2, at: at(9) });
+        assert_eq!(listed.accounts[&(id, kept)], SessionEpochStart { session_epoch: 3, at: at(11) });
     }
 }

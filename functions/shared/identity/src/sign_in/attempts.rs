@@ -3,26 +3,26 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portcullis_store::{AccountId, TooEarly, Wait};
+use portcullis_store::{AccountId, Throttled, Wait};
 
 use crate::error::Error;
 use crate::sha256::sha256;
-use crate::{Identity, Origin};
+use crate::{ClientContext, Identity};
 
 /// Wrong passwords, counted by account or by whatever name was guessed at.
-pub(crate) const PASSWORDS: Patience =
-    Patience { free: 5, first: Duration::from_secs(1), longest: Duration::from_mins(15) };
+pub(crate) const PASSWORD_BACKOFF: BackoffPolicy =
+    BackoffPolicy { free: 5, first: Duration::from_secs(1), longest: Duration::from_mins(15) };
 /// Mails somebody may ask for in the name of an address.
-pub(crate) const MAILS: Patience =
-    Patience { free: 3, first: Duration::from_mins(1), longest: Duration::from_hours(1) };
+pub(crate) const MAIL_BACKOFF: BackoffPolicy =
+    BackoffPolicy { free: 3, first: Duration::from_mins(1), longest: Duration::from_hours(1) };
 
 /// Failures one client address may have in a window: enough for an office behind one address.
 const MOST_FAILURES: u64 = 100;
 const WINDOW: Duration = Duration::from_mins(15);
 
-/// How patient a kind of secret is with wrong guesses.
+/// How patient a kind of secret is with wrong attempts.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
+pub(crate) struct BackoffPolicy {
     /// Failures that cost nothing: people mistype.
     pub(crate) free: u64,
     /// The first wait.
@@ -31,7 +31,7 @@ pub(crate) struct Patience {
     pub(crate) longest: Duration,
 }
 
-impl Patience {
+impl BackoffPolicy {
     /// How long nothing is tried after this many failures in a row.
     pub(crate) fn wait_after(self, failures: u64) -> Option<Duration> {
         let doublings = failures.checked_sub(self.free)?;
@@ -55,46 +55,46 @@ impl Patience {
 }
 
 impl Identity {
-    /// Counts a guess before it is looked at, or says that it comes too early.
+    /// Counts an attempt before it is looked at, or says that it comes too early.
     pub(crate) async fn reserve(
         &self,
         name: &str,
-        patience: Patience,
+        policy: BackoffPolicy,
         now: Timestamp,
-    ) -> Result<Result<(), TooEarly>, Error> {
+    ) -> Result<Result<(), Throttled>, Error> {
         let mut attempt = [0; 16];
         self.entropy.fill(&mut attempt)?;
-        let waits = patience.waits();
+        let waits = policy.waits();
         // On the heap: several such calls side by side are much for a stack.
-        Ok(Box::pin(self.store.reserve_guess(name, &waits, attempt, now)).await?)
+        Ok(Box::pin(self.store.reserve_attempt(name, &waits, attempt, now)).await?)
     }
 
-    /// Takes a guess back that could not be looked at: a fault of ours is nobody's failure. Where that fails too, the
-    /// owner has one guess less.
+    /// Takes an attempt back that could not be looked at: a fault of ours is nobody's failure. Where that fails too, the
+    /// owner has one attempt less.
     pub(crate) async fn withdraw(&self, name: &str) {
-        if let Err(error) = self.store.withdraw_guess(name).await {
+        if let Err(error) = self.store.withdraw_attempt(name).await {
             tracing::warn!(%error, "a guess was not taken back");
         }
     }
 
     /// An error if the client address failed too often lately. Without an address, and where the limit is switched off,
     /// nothing is asked.
-    pub(crate) async fn check_rate(&self, origin: &Origin, now: Timestamp) -> Result<(), Error> {
-        let Some(address) = self.limited_address(origin) else { return Ok(()) };
+    pub(crate) async fn check_rate(&self, client: &ClientContext, now: Timestamp) -> Result<(), Error> {
+        let Some(address) = self.limited_address(client) else { return Ok(()) };
         let failures = Box::pin(self.store.failures_of(&address, window(now))).await?;
         if failures < MOST_FAILURES { Ok(()) } else { Err(too_many_from_there(now)) }
     }
 
     /// Counts a failure of the client address. Whoever is over the limit is not told anything else.
-    pub(crate) async fn count_failure(&self, origin: &Origin, now: Timestamp) -> Result<(), Error> {
-        let Some(address) = self.limited_address(origin) else { return Ok(()) };
+    pub(crate) async fn count_failure(&self, client: &ClientContext, now: Timestamp) -> Result<(), Error> {
+        let Some(address) = self.limited_address(client) else { return Ok(()) };
         let number = window(now);
         let counted = self.store.count_failure(&address, number, MOST_FAILURES, now + WINDOW).await?;
         if counted { Ok(()) } else { Err(too_many_from_there(now)) }
     }
 
-    fn limited_address(&self, origin: &Origin) -> Option<String> {
-        origin.ip.as_deref().filter(|_| self.settings.rate_limit).map(network)
+    fn limited_address(&self, client: &ClientContext) -> Option<String> {
+        client.ip.as_deref().filter(|_| self.settings.rate_limit).map(network)
     }
 }
 
@@ -112,8 +112,8 @@ fn window(now: Timestamp) -> i64 {
 }
 
 /// What somebody is told whose guess comes too early.
-pub(crate) fn too_early(early: TooEarly, now: Timestamp) -> Error {
-    Error::TooManyAttempts { retry_after: early.until.duration_since(now).unsigned_abs() }
+pub(crate) fn throttled(refusal: Throttled, now: Timestamp) -> Error {
+    Error::TooManyAttempts { retry_after: refusal.until.duration_since(now).unsigned_abs() }
 }
 
 fn too_many_from_there(now: Timestamp) -> Error {
@@ -124,7 +124,7 @@ fn too_many_from_there(now: Timestamp) -> Error {
 
 /// Whose account it would be if there were one of this name: for calls that are made for a name that is nobody's as for
 /// any other.
-pub(crate) fn nobody(name: &str) -> Result<AccountId, Error> {
+pub(crate) fn placeholder_account(name: &str) -> Result<AccountId, Error> {
     let number = sha256(name).first_chunk().map_or(0, |bytes| u128::from_be_bytes(*bytes));
     format!("usr_{number:032x}").parse().map_err(|_| Error::Internal("nobody has no id"))
 }
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn the_wait_doubles_from_the_last_free_failure_on_and_ends_growing() {
-        let seconds = |failures| PASSWORDS.wait_after(failures).map(|wait| wait.as_secs());
+        let seconds = |failures| PASSWORD_BACKOFF.wait_after(failures).map(|wait| wait.as_secs());
         assert_eq!(
             [0, 4, 5, 6, 7, 14, 15].map(seconds),
             [None, None, Some(1), Some(2), Some(4), Some(512), Some(900)]
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn the_store_is_told_every_wait_once() {
-        let waits = PASSWORDS.waits();
+        let waits = PASSWORD_BACKOFF.waits();
         assert_eq!(waits.len(), 11);
         assert_eq!(waits[0], Wait { after: 5, wait: Duration::from_secs(1) });
         assert_eq!(waits[10], Wait { after: 15, wait: Duration::from_mins(15) });
@@ -160,7 +160,13 @@ mod tests {
 
     #[test]
     fn nobody_is_the_same_for_a_name_and_another_for_another() {
-        assert_eq!(nobody("a@example.com").unwrap(), nobody("a@example.com").unwrap());
-        assert_ne!(nobody("a@example.com").unwrap(), nobody("b@example.com").unwrap());
+        assert_eq!(
+            placeholder_account("a@example.com").unwrap(),
+            placeholder_account("a@example.com").unwrap()
+        );
+        assert_ne!(
+            placeholder_account("a@example.com").unwrap(),
+            placeholder_account("b@example.com").unwrap()
+        );
     }
 }

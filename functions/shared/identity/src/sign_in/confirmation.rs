@@ -1,13 +1,13 @@
 //! The password once more, from somebody who is signed in already.
 
-use portcullis_store::{AuditKind, Credentials, SignInStep};
+use portcullis_store::{AuditKind, LoginRecord, SignInStep};
 
 use crate::access::caller::Caller;
 use crate::error::Error;
 use crate::passwords::hashing::Verdict;
 use crate::passwords::password::Password;
-use crate::sign_in::attempts::{PASSWORDS, too_early};
-use crate::{Identity, Origin};
+use crate::sign_in::attempts::{PASSWORD_BACKOFF, throttled};
+use crate::{ClientContext, Identity};
 
 impl Identity {
     /// The caller's credentials, if this is their password. Whoever stole a session may guess no more often than
@@ -16,29 +16,29 @@ impl Identity {
         &self,
         caller: &Caller,
         password: &Password,
-        origin: &Origin,
-    ) -> Result<Credentials, Error> {
+        client: &ClientContext,
+    ) -> Result<LoginRecord, Error> {
         let (email, now) = (&caller.account.email, self.clock.now());
         let name = confirmations(email);
         let (reserved, found) =
-            tokio::join!(self.reserve(&name, PASSWORDS, now), self.store.credentials_by_email(email));
-        reserved?.map_err(|early| too_early(early, now))?;
-        let judged = async {
-            let credentials = found?.ok_or(Error::InvalidAccessToken)?;
-            let verdict = self.hasher.verify(password, Some(&credentials.password_hash)).await?;
-            Ok((credentials, verdict))
+            tokio::join!(self.reserve(&name, PASSWORD_BACKOFF, now), self.store.login_record_by_email(email));
+        reserved?.map_err(|refusal| throttled(refusal, now))?;
+        let checked = async {
+            let login_record = found?.ok_or(Error::InvalidAccessToken)?;
+            let verdict = self.hasher.verify(password, Some(&login_record.password_hash)).await?;
+            Ok((login_record, verdict))
         };
-        match judged.await {
+        match checked.await {
             Ok((_, Verdict::Wrong)) => {
-                let event = self.audit_event(AuditKind::LoginFailed, caller.account.id, origin)?;
+                let event = self.audit_event(AuditKind::LoginFailed, caller.account.id, client)?;
                 let mut event = event.of_sign_in_with(email, SignInStep::WrongConfirmation);
                 event.session = Some(caller.session.made.id);
                 self.store.record(&event).await?;
                 Err(Error::WrongPassword)
             }
-            Ok((credentials, _)) => {
-                self.store.forgive_guesses(&name).await?;
-                Ok(credentials)
+            Ok((login_record, _)) => {
+                self.store.forgive_attempts(&name).await?;
+                Ok(login_record)
             }
             Err(error) => {
                 self.withdraw(&name).await;

@@ -4,26 +4,26 @@
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use portcullis_store::Guesser;
+use portcullis_store::AttemptSource;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::error::Error;
 use crate::sha256::sha256;
-use crate::{Identity, Origin};
+use crate::{ClientContext, Identity};
 
 const PREFIX: &str = "dv_";
 /// Of an id, in hexadecimal digits.
 const DIGITS: usize = 32;
 
 impl Identity {
-    /// Whose guesses at this name are counted together with those from here.
-    pub(crate) fn guesser(&self, name: &str, origin: &Origin) -> Guesser {
-        self.known_device(name, origin).map_or(Guesser::Stranger, Guesser::Device)
+    /// Whose attempts at this name are counted together with those from here.
+    pub(crate) fn attempt_source(&self, name: &str, client: &ClientContext) -> AttemptSource {
+        self.known_device(name, client).map_or(AttemptSource::Stranger, AttemptSource::Device)
     }
 
     /// The device's token, as of now. A known device keeps its id.
-    pub(crate) fn device_token(&self, name: &str, origin: &Origin) -> Result<SecretString, Error> {
-        let id = if let Some(id) = self.known_device(name, origin) {
+    pub(crate) fn device_token(&self, name: &str, client: &ClientContext) -> Result<SecretString, Error> {
+        let id = if let Some(id) = self.known_device(name, client) {
             id
         } else {
             let mut random = [0; 16];
@@ -36,8 +36,8 @@ impl Identity {
     }
 
     /// The id in the token that came along, if it is one of ours for this name.
-    pub(crate) fn known_device(&self, name: &str, origin: &Origin) -> Option<String> {
-        let (id, mac) = origin.device.as_ref()?.expose_secret().strip_prefix(PREFIX)?.split_once('.')?;
+    pub(crate) fn known_device(&self, name: &str, client: &ClientContext) -> Option<String> {
+        let (id, mac) = client.device.as_ref()?.expose_secret().strip_prefix(PREFIX)?.split_once('.')?;
         let plain = |digit: u8| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit);
         if id.len() != DIGITS || !id.bytes().all(plain) || mac.len() > 64 {
             return None;
@@ -55,8 +55,8 @@ fn signed(name: &str, id: &str) -> Vec<u8> {
 }
 
 /// What somebody looks like who shows no token.
-pub(crate) fn looks(origin: &Origin) -> Vec<u8> {
+pub(crate) fn looks(client: &ClientContext) -> Vec<u8> {
     let text = |part: &Option<String>| part.clone().unwrap_or_default();
-    let look = format!("{}\n{}", text(&origin.ip), text(&origin.user_agent));
+    let look = format!("{}\n{}", text(&client.ip), text(&client.user_agent));
     sha256(&look).iter().take(16).copied().collect()
 }

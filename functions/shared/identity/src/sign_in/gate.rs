@@ -7,8 +7,8 @@
 //!
 //! Too many wrong passwords lock the *sign-in by password* and nothing else, and for whoever is not on a device the
 //! owner has signed in with before. Sessions go on, keys work, a reset by mail works and makes the browser a known
-//! device, and a code is still asked for and counted by itself: a stranger who guesses costs the owner nothing. Who is
-//! signed in and guesses at the password to confirm something is counted apart from both.
+//! device, and a code is still asked for and counted by itself: a stranger who attempts costs the owner nothing. Who is
+//! signed in and attempts at the password to confirm something is counted apart from both.
 //!
 //! A password that is too old is no password any more: it leads to its rotation (after the code, where there is a second
 //! factor) and nowhere else, no session is refreshed and no key accepted. Access tokens that are out run their quarter

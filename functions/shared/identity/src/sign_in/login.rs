@@ -1,7 +1,7 @@
 //! Signing in with a password.
 //!
 //! Two rounds of the store: the credentials and the end of the trail are read, then the answer is recorded beside the
-//! session. The record decides whether the guess may be answered: of guesses sent side by side the trail takes one
+//! session. The record decides whether the attempt may be answered: of attempts sent side by side the trail takes one
 //! after the other (`portcullis_store::SignIns`). A name that is nobody's takes the same way, and ends as a wrong
 //! password does.
 
@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use portcullis_store::{
-    Account, AccountId, Actor, AuditEvent, AuditKind, ChainEnd, Challenge, ChallengeKind, Credentials,
-    Guesser, Id, NewSession, SignInStep, SignIns,
+    Account, AccountId, Actor, AttemptSource, AuditEvent, AuditKind, ChainEnd, Challenge, ChallengeKind, Id,
+    LoginRecord, NewSession, SignInStep, SignIns,
 };
 use portcullis_verifier::Claims;
 use secrecy::SecretString;
@@ -21,15 +21,15 @@ use crate::accounts::email::Email;
 use crate::accounts::person::{DeviceName, Username};
 use crate::error::Error;
 use crate::mfa::MfaChallenge;
-use crate::notifications::Letter;
+use crate::notifications::Notification;
 use crate::passwords::hashing::Verdict;
 use crate::passwords::password::Password;
 use crate::sessions::refresh::RefreshGrant;
-use crate::sign_in::attempts::{PASSWORDS, nobody, too_early};
+use crate::sign_in::attempts::{PASSWORD_BACKOFF, placeholder_account, throttled};
 use crate::sign_in::devices::looks;
 use crate::tokens::refresh_token::RefreshToken;
 use crate::tokens::session_token::SessionToken;
-use crate::{Identity, Origin};
+use crate::{ClientContext, Identity};
 
 /// RFC 8176: what stands for a password in `amr`.
 pub(crate) const PASSWORD_METHOD: &str = "pwd";
@@ -88,7 +88,7 @@ pub struct SignedIn {
 
 /// What is known of a session before it begins.
 #[derive(Debug)]
-pub(crate) struct Beginning {
+pub(crate) struct PendingSession {
     /// How the person proved who they are (RFC 8176 values).
     pub(crate) methods: Vec<String>,
     pub(crate) persistent: bool,
@@ -96,7 +96,7 @@ pub(crate) struct Beginning {
     pub(crate) device_name: Option<String>,
 }
 
-impl Beginning {
+impl PendingSession {
     /// What a challenge remembers of it.
     pub(crate) fn of(challenge: &Challenge) -> Self {
         Self {
@@ -120,7 +120,7 @@ impl Beginning {
             digest: token.digest(),
             account: account.id,
             email: account.email.clone(),
-            epoch: account.epoch,
+            session_epoch: account.session_epoch,
             methods: self.methods,
             persistent: self.persistent,
             token_in_body: self.token_in_body,
@@ -135,13 +135,13 @@ impl Beginning {
 pub(crate) struct MadeSession {
     pub(crate) session: NewSession,
     pub(crate) event: AuditEvent,
-    pub(crate) answer: Answer,
+    pub(crate) sign_in: PendingSignIn,
 }
 
 /// What a session is answered with. Its access token is being signed while the session is being stored: the one
 /// computes while the other waits.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct PendingSignIn {
     pub(crate) account: Account,
     at: Timestamp,
     access_token: JoinHandle<Result<String, Error>>,
@@ -151,7 +151,7 @@ pub(crate) struct Answer {
     device: SecretString,
 }
 
-impl Answer {
+impl PendingSignIn {
     /// The whole of it, for a session that is stored.
     pub(crate) async fn finish(self) -> Result<SignedIn, Error> {
         let signed = self.access_token.await;
@@ -167,17 +167,17 @@ impl Answer {
     }
 }
 
-/// A guess at a password, and how the trail ended when it came.
-struct Guess {
+/// An attempt at a password, and how the trail ended when it came.
+struct PendingAttempt {
     name: String,
-    guesser: Guesser,
+    source: AttemptSource,
     sign_ins: ChainEnd,
 }
 
-/// What became of a guess.
-enum Judged {
+/// What became of an attempt.
+enum PasswordCheck {
     /// The password is right, and the account may be given a token. Whether its hash is outdated.
-    Admitted(Box<Credentials>, bool),
+    Admitted(Box<LoginRecord>, bool),
     /// The password is right, and the address not confirmed yet: whoever knows the password may know.
     Unconfirmed(AccountId),
     /// Anything else, of an account or of nobody's.
@@ -187,30 +187,34 @@ enum Judged {
 impl Identity {
     /// Starts a session for whoever knows the password of an active account, or asks for a code where the account wants
     /// one. Everybody else gets [`Error::InvalidCredentials`] after the same work: unknown name, wrong password and
-    /// disabled account are not to be told apart. Whoever guesses too often is not looked at for a while.
-    pub async fn sign_in(&self, attempt: LoginAttempt, origin: &Origin) -> Result<Login, Error> {
+    /// disabled account are not to be told apart. Whoever attempts too often is not looked at for a while.
+    pub async fn sign_in(&self, request: LoginAttempt, client: &ClientContext) -> Result<Login, Error> {
         let now = self.clock.now();
-        let name = self.address_of(&attempt.name).await?;
+        let name = self.address_of(&request.name).await?;
         let (found, sign_ins, ()) = tokio::try_join!(
-            async { Ok(self.store.credentials_by_email(&name).await?) },
+            async { Ok(self.store.login_record_by_email(&name).await?) },
             async { Ok(self.store.sign_ins_end(&name).await?) },
-            self.check_rate(origin, now),
+            self.check_rate(client, now),
         )?;
-        let guess = Guess { guesser: self.guesser(&name, origin), name, sign_ins };
-        let known = guess.sign_ins.sign_ins();
-        known.check(&guess.guesser, &PASSWORDS.waits(), now).map_err(|early| too_early(early, now))?;
-        match self.judge(found, &attempt.password).await? {
-            Judged::Admitted(credentials, is_outdated) => {
-                let password = attempt.password.clone();
-                let entered = Box::pin(self.let_in(&credentials, attempt, guess, origin)).await;
-                // Not before: how long a guess takes that comes too early must not tell that it was right.
+        let attempt = PendingAttempt { source: self.attempt_source(&name, client), name, sign_ins };
+        let known = attempt.sign_ins.sign_ins();
+        known
+            .check(&attempt.source, &PASSWORD_BACKOFF.waits(), now)
+            .map_err(|refusal| throttled(refusal, now))?;
+        match self.check_password(found, &request.password).await? {
+            PasswordCheck::Admitted(login_record, is_outdated) => {
+                let password = request.password.clone();
+                let entered = Box::pin(self.let_in(&login_record, request, attempt, client)).await;
+                // Not before: how long an attempt takes that comes too early must not tell that it was right.
                 if is_outdated && matches!(entered, Ok(_) | Err(Error::PasswordExpired(_))) {
-                    self.upgrade_hash(&credentials, &password).await;
+                    self.upgrade_hash(&login_record, &password).await;
                 }
                 entered
             }
-            Judged::Unconfirmed(account) => Err(Box::pin(self.hold_up(account, guess, origin)).await),
-            Judged::Refused(account) => Err(Box::pin(self.refuse(account, guess, origin)).await),
+            PasswordCheck::Unconfirmed(account) => {
+                Err(Box::pin(self.refuse_unconfirmed(account, attempt, client)).await)
+            }
+            PasswordCheck::Refused(account) => Err(Box::pin(self.refuse(account, attempt, client)).await),
         }
     }
 
@@ -225,18 +229,22 @@ impl Identity {
         })
     }
 
-    async fn judge(&self, found: Option<Credentials>, password: &Password) -> Result<Judged, Error> {
-        let stored = found.as_ref().map(|credentials| credentials.password_hash.as_str());
+    async fn check_password(
+        &self,
+        found: Option<LoginRecord>,
+        password: &Password,
+    ) -> Result<PasswordCheck, Error> {
+        let stored = found.as_ref().map(|login_record| login_record.password_hash.as_str());
         let verdict = self.hasher.verify(password, stored).await?;
-        let Some(credentials) = found else { return Ok(Judged::Refused(None)) };
-        let admitted = self.admit(&credentials.account);
+        let Some(login_record) = found else { return Ok(PasswordCheck::Refused(None)) };
+        let admitted = self.admit(&login_record.account);
         match (verdict, admitted) {
             (Verdict::Wrong, _) | (_, Err(Error::InvalidCredentials)) => {
-                Ok(Judged::Refused(Some(credentials.account.id)))
+                Ok(PasswordCheck::Refused(Some(login_record.account.id)))
             }
-            (_, Err(_)) => Ok(Judged::Unconfirmed(credentials.account.id)),
+            (_, Err(_)) => Ok(PasswordCheck::Unconfirmed(login_record.account.id)),
             (verdict, Ok(())) => {
-                Ok(Judged::Admitted(Box::new(credentials), verdict == Verdict::RightButOutdated))
+                Ok(PasswordCheck::Admitted(Box::new(login_record), verdict == Verdict::RightButOutdated))
             }
         }
     }
@@ -244,98 +252,116 @@ impl Identity {
     /// What a right password leads to.
     async fn let_in(
         &self,
-        credentials: &Credentials,
-        attempt: LoginAttempt,
-        guess: Guess,
-        origin: &Origin,
+        login_record: &LoginRecord,
+        request: LoginAttempt,
+        attempt: PendingAttempt,
+        client: &ClientContext,
     ) -> Result<Login, Error> {
-        let (account, now, waits) = (credentials.account.clone(), self.clock.now(), PASSWORDS.waits());
-        let beginning = Beginning {
+        let (account, now, waits) =
+            (login_record.account.clone(), self.clock.now(), PASSWORD_BACKOFF.waits());
+        let pending = PendingSession {
             methods: vec![PASSWORD_METHOD.to_owned()],
-            persistent: attempt.persistent,
-            token_in_body: attempt.token_in_body,
-            device_name: attempt.device_name.map(|name| name.0),
+            persistent: request.persistent,
+            token_in_body: request.token_in_body,
+            device_name: request.device_name.map(|name| name.0),
         };
         // The code comes first: an old password alone must not be enough to choose a new one.
         if account.mfa_enabled {
-            let asked = self.ask_for_code(&account, beginning, guess.sign_ins, origin).await?;
+            let asked = self.ask_for_code(&account, pending, attempt.sign_ins, client).await?;
             return Ok(Login::MfaRequired(asked));
         }
         if !self.has_current_password(&account, now) {
-            let ((challenge, expired), event) = self.rotation(&account, beginning, now, origin)?;
-            let event = event.behind(guess.sign_ins);
+            let ((challenge, expired), event) = self.rotation(&account, pending, now, client)?;
+            let event = event.behind(attempt.sign_ins);
             let begun = self.store.begin_challenge(&challenge, &event, &waits).await?;
-            return Err(begun.map_or_else(|early| too_early(early, now), |()| expired));
+            return Err(begun.map_or_else(|refusal| throttled(refusal, now), |()| expired));
         }
-        let before = guess.sign_ins.sign_ins();
-        let made = self.make_session(account, beginning, now, origin)?;
-        let event = made.event.behind(guess.sign_ins);
+        let before = attempt.sign_ins.sign_ins();
+        let made = self.make_session(account, pending, now, client)?;
+        let event = made.event.behind(attempt.sign_ins);
         let started = self.store.start_session(&made.session, &event, &waits).await?;
-        started.map_err(|early| too_early(early, now))?;
-        self.tell_of_new_device(&made.answer.account, before, origin).await;
-        Ok(Login::SignedIn(Box::new(made.answer.finish().await?)))
+        started.map_err(|refusal| throttled(refusal, now))?;
+        self.notify_of_new_device(&made.sign_in.account, before, client).await;
+        Ok(Login::SignedIn(Box::new(made.sign_in.finish().await?)))
     }
 
     /// Notes a failure, in the same way whether or not the name is anybody's.
-    async fn refuse(&self, account: Option<AccountId>, guess: Guess, origin: &Origin) -> Error {
+    async fn refuse(
+        &self,
+        account: Option<AccountId>,
+        attempt: PendingAttempt,
+        client: &ClientContext,
+    ) -> Error {
         let noted = async {
             let now = self.clock.now();
-            let subject = account.map_or_else(|| nobody(&guess.name), Ok)?;
-            let step = SignInStep::Wrong(guess.guesser.clone());
+            let subject = account.map_or_else(|| placeholder_account(&attempt.name), Ok)?;
+            let step = SignInStep::Wrong(attempt.source.clone());
             // Neither is cut off by the other.
-            let (answered, counted) =
-                tokio::join!(self.answer(subject, step, guess, origin), self.count_failure(origin, now));
+            let (answered, counted) = tokio::join!(
+                self.record_refusal(subject, step, attempt, client),
+                self.count_failure(client, now)
+            );
             counted.and(answered)
         };
         Box::pin(noted).await.map_or_else(|error| error, |()| Error::InvalidCredentials)
     }
 
     /// Tells whoever knows the password that the address is not confirmed yet.
-    async fn hold_up(&self, account: AccountId, guess: Guess, origin: &Origin) -> Error {
-        let step = SignInStep::Right(guess.guesser.clone());
-        let answered = self.answer(account, step, guess, origin).await;
+    async fn refuse_unconfirmed(
+        &self,
+        account: AccountId,
+        attempt: PendingAttempt,
+        client: &ClientContext,
+    ) -> Error {
+        let step = SignInStep::Right(attempt.source.clone());
+        let answered = self.record_refusal(account, step, attempt, client).await;
         answered.map_or_else(|error| error, |()| Error::EmailNotVerified)
     }
 
-    /// Records that somebody was not let in, unless by now the guess comes too early.
-    async fn answer(
+    /// Records that somebody was not let in, unless by now the attempt comes too early.
+    async fn record_refusal(
         &self,
         subject: AccountId,
         step: SignInStep,
-        guess: Guess,
-        origin: &Origin,
+        attempt: PendingAttempt,
+        client: &ClientContext,
     ) -> Result<(), Error> {
-        let event = self.audit_event(AuditKind::LoginFailed, subject, origin)?;
-        let mut event = event.of_sign_in_with(&guess.name, step).behind(guess.sign_ins);
+        let event = self.audit_event(AuditKind::LoginFailed, subject, client)?;
+        let mut event = event.of_sign_in_with(&attempt.name, step).behind(attempt.sign_ins);
         event.actor = Actor::Anonymous;
-        let answered = self.store.answer_guess(&event, &PASSWORDS.waits()).await?;
-        answered.map_err(|early| too_early(early, event.at))
+        let answered = self.store.record_attempt(&event, &PASSWORD_BACKOFF.waits()).await?;
+        answered.map_err(|refusal| throttled(refusal, event.at))
     }
 
     /// Writes to somebody who signed in from where they never did. The first sign-in of all is no news. The session is
     /// stored by now: a store that fails here fails nobody's sign-in.
-    pub(crate) async fn tell_of_new_device(&self, account: &Account, before: SignIns, origin: &Origin) {
+    pub(crate) async fn notify_of_new_device(
+        &self,
+        account: &Account,
+        before: SignIns,
+        client: &ClientContext,
+    ) {
         let before = before.since(account.created_at);
         let is_first = before.last_login_at.is_none();
-        let is_known = self.known_device(&account.email, origin).is_some()
-            || before.last_seen_as.as_ref().is_some_and(|look| *look == looks(origin));
+        let is_known = self.known_device(&account.email, client).is_some()
+            || before.last_seen_as.as_ref().is_some_and(|look| *look == looks(client));
         if is_first || is_known {
             return;
         }
         let recorded = async {
-            let event = self.audit_event(AuditKind::NewDevice, account.id, origin)?;
+            let event = self.audit_event(AuditKind::NewDevice, account.id, client)?;
             let event = event.of_sign_in_with(&account.email, SignInStep::None);
             Ok::<_, Error>(self.store.record(&event).await?)
         };
         if let Err(error) = recorded.await {
             tracing::warn!(%error, "a sign-in from a new device was not recorded as one");
         }
-        self.tell(&account.email, &Letter::NewDevice(origin)).await;
+        self.notify(&account.email, &Notification::NewDevice(client)).await;
     }
 
     /// Replaces a hash that is outdated. Where that fails, the next sign-in tries again.
-    async fn upgrade_hash(&self, credentials: &Credentials, password: &Password) {
-        let (email, old) = (&credentials.account.email, &credentials.password_hash);
+    async fn upgrade_hash(&self, login_record: &LoginRecord, password: &Password) {
+        let (email, old) = (&login_record.account.email, &login_record.password_hash);
         let upgraded = async {
             let upgraded = self.hasher.hash(password, self.entropy.as_ref()).await?;
             // Where the old hash is gone the password was changed meanwhile, and that one stays.
@@ -350,9 +376,9 @@ impl Identity {
     pub(crate) fn make_session(
         &self,
         account: Account,
-        beginning: Beginning,
+        pending: PendingSession,
         now: Timestamp,
-        origin: &Origin,
+        client: &ClientContext,
     ) -> Result<MadeSession, Error> {
         let id = Id::generate(now, self.entropy.as_ref())?;
         let token =
@@ -360,34 +386,34 @@ impl Identity {
         let session = NewSession {
             id,
             account: account.id,
-            epoch: account.epoch,
+            session_epoch: account.session_epoch,
             current: token.digest(),
-            methods: beginning.methods,
-            persistent: beginning.persistent,
-            device_name: beginning.device_name,
-            user_agent: origin.user_agent.clone(),
-            ip: origin.ip.clone(),
+            methods: pending.methods,
+            persistent: pending.persistent,
+            device_name: pending.device_name,
+            user_agent: client.user_agent.clone(),
+            ip: client.ip.clone(),
             created_at: now,
             idle_expires_at: now + self.settings.idle_limit(),
             expires_at: now + self.settings.session_max_age,
         };
-        let event = self.audit_event(AuditKind::LoginSucceeded, account.id, origin)?;
-        let guesser = self.guesser(&account.email, origin);
-        let step = SignInStep::SignedIn { guesser, seen_as: looks(origin) };
+        let event = self.audit_event(AuditKind::LoginSucceeded, account.id, client)?;
+        let source = self.attempt_source(&account.email, client);
+        let step = SignInStep::SignedIn { source, seen_as: looks(client) };
         let mut event = event.of_sign_in_with(&account.email, step);
         event.session = Some(id);
         event.at = now;
         let (claims, key) = (self.fresh_claims(&account, &session, now)?, Arc::clone(&self.keyring.signing));
-        let answer = Answer {
+        let sign_in = PendingSignIn {
             at: now,
             access_token: tokio::task::spawn_blocking(move || key.sign(&claims)),
             expires_in: self.settings.access_token_ttl,
             refresh: RefreshGrant::of(token, &session, now),
-            token_in_body: beginning.token_in_body,
-            device: self.device_token(&account.email, origin)?,
+            token_in_body: pending.token_in_body,
+            device: self.device_token(&account.email, client)?,
             account,
         };
-        Ok(MadeSession { session, event, answer })
+        Ok(MadeSession { session, event, sign_in })
     }
 
     /// A fresh access token for a session.
@@ -415,7 +441,7 @@ impl Identity {
             email: account.email.clone(),
             roles: account.roles.clone(),
             session_id: session.id.to_string(),
-            epoch: session.epoch,
+            epoch: session.session_epoch,
             token_type: "access".to_owned(),
             auth_time: unix_seconds(session.created_at),
             amr: session.methods.clone(),

@@ -9,7 +9,7 @@ use crate::access::api_keys::{IssuedApiKey, MOST_KEYS, new_text};
 use crate::accounts::administration::Operator;
 use crate::error::Error;
 use crate::invalid::{Field, InvalidField};
-use crate::{Identity, Origin};
+use crate::{ClientContext, Identity};
 
 /// What such a key is called.
 const NAME: &str = "manage-users";
@@ -27,7 +27,7 @@ impl Identity {
         operator: &Operator,
         account: &Account,
         text: Option<SecretString>,
-        origin: &Origin,
+        client: &ClientContext,
     ) -> Result<IssuedApiKey, Error> {
         let (id, text) = if let Some(text) = text {
             (self.id_of_new_key(&text).await?, text)
@@ -47,14 +47,14 @@ impl Identity {
             expires_at: None,
             last_used_at: None,
         };
-        let mut event = self.event_by(operator, AuditKind::ApiKeyCreated, account.id, origin)?;
+        let mut event = self.event_by(operator, AuditKind::ApiKeyCreated, account.id, client)?;
         event.target = Some(id.to_string());
         match self.store.create_api_key(&key, None, &event).await? {
             ApiKeyCreation::Created => {}
             _ => return Err(Error::Internal("a key without an idempotency key was repeated")),
         }
         for old in before.iter().filter(|old| old.name == NAME) {
-            let mut event = self.event_by(operator, AuditKind::ApiKeyDeleted, account.id, origin)?;
+            let mut event = self.event_by(operator, AuditKind::ApiKeyDeleted, account.id, client)?;
             event.target = Some(old.id.to_string());
             self.store.delete_api_key(account.id, old.id, &event).await?;
         }
@@ -67,16 +67,16 @@ impl Identity {
         operator: &Operator,
         account: &Account,
         text: Option<SecretString>,
-        origin: &Origin,
+        client: &ClientContext,
     ) -> Result<IssuedApiKey, Error> {
         let seen = self.api_keys_of(account).await?.into_iter().find(|key| key.name == NAME);
         let seen = seen.ok_or(Error::NotFound)?;
         if text.is_some() {
-            return self.set_managed_key(operator, account, text, origin).await;
+            return self.set_managed_key(operator, account, text, client).await;
         }
         let text = new_text(seen.id, self.entropy.as_ref())?;
         let digest = self.current_digest(&text)?;
-        let mut event = self.event_by(operator, AuditKind::ApiKeyRotated, account.id, origin)?;
+        let mut event = self.event_by(operator, AuditKind::ApiKeyRotated, account.id, client)?;
         event.target = Some(seen.id.to_string());
         if self.store.rotate_api_key(&seen, &digest, &event).await? {
             Ok(IssuedApiKey { key: ApiKey { digest, ..seen }, text })

@@ -7,7 +7,7 @@ use crate::connection::Store;
 use crate::error::StoreError;
 use crate::item::{Attributes, text};
 use crate::keys;
-use crate::sign_ins::{SignIns, TooEarly, Wait};
+use crate::sign_ins::{SignIns, Throttled, Wait};
 
 impl Store {
     /// Where the chain of sign-ins under this name ends.
@@ -41,28 +41,28 @@ impl Store {
 
     /// Writes an event that nothing else is written with.
     pub async fn record(&self, event: &AuditEvent) -> Result<(), StoreError> {
-        // Without a wait no guess comes too early.
+        // Without a wait no attempt comes too early.
         Box::pin(self.append(event, &[])).await.map(|_| ())
     }
 
-    /// Answers a guess at a password: writes the event that tells of it, unless by now the guess comes too early.
-    pub async fn answer_guess(
+    /// Answers an attempt at a password: writes the event that tells of it, unless by now the attempt comes too early.
+    pub async fn record_attempt(
         &self,
         event: &AuditEvent,
         waits: &[Wait],
-    ) -> Result<Result<(), TooEarly>, StoreError> {
+    ) -> Result<Result<(), Throttled>, StoreError> {
         let answered = Box::pin(self.append(event, waits)).await?;
         if answered.is_err() {
-            // A right guess that came too early has a row to take back. This changes nothing, and takes as long: the time
+            // A right attempt that came too early has a row to take back. This changes nothing, and takes as long: the time
             // of the answer does not tell which one it was.
             let key = keys::audit_head(&event.chain().partition());
-            self.bring_up(HeadUpdate::to_nothing(key), "answering a guess").await?;
+            self.advance_head(HeadUpdate::to_nothing(key), "answering a guess").await?;
         }
         Ok(answered)
     }
 
     /// Writes a row that no client knows of yet, and the event that tells of it, side by side: what opens the row leaves
-    /// only after both are stored. Where the event tells of a guess that comes too early, `taken_back` is written over it.
+    /// only after both are stored. Where the event tells of an attempt that comes too early, `taken_back` is written over it.
     pub(crate) async fn put_beside_event(
         &self,
         row: Attributes,
@@ -70,7 +70,7 @@ impl Store {
         event: &AuditEvent,
         waits: &[Wait],
         operation: &'static str,
-    ) -> Result<Result<(), TooEarly>, StoreError> {
+    ) -> Result<Result<(), Throttled>, StoreError> {
         let put = async |row| {
             let put = self.client.put_item().table_name(&self.table).set_item(Some(row));
             put.send().await.map_err(|error| StoreError::from_sdk(operation, error))
@@ -87,7 +87,7 @@ impl Store {
     /// Appends an event to its chain. The record decides, by the number it takes; the head is written beside it and not
     /// after it, for which reason it holds the whole record: the next event sees whether the record is there too,
     /// and writes it where it is not.
-    async fn append(&self, event: &AuditEvent, waits: &[Wait]) -> Result<Result<(), TooEarly>, StoreError> {
+    async fn append(&self, event: &AuditEvent, waits: &[Wait]) -> Result<Result<(), Throttled>, StoreError> {
         const OPERATION: &str = "writing the audit trail";
         let mut end = match &event.end {
             Some(end) => end.clone(),
@@ -115,11 +115,11 @@ impl Store {
             }
             let put = if link.is_first {
                 // A chain without a head is one whose head was removed: there is never a record before the first head.
-                self.bring_up(link.head, OPERATION).await?;
+                self.advance_head(link.head, OPERATION).await?;
                 self.put_new(link.record, OPERATION).await?
             } else {
                 let record = self.put_new(link.record, OPERATION);
-                tokio::try_join!(record, self.bring_up(link.head, OPERATION))?.0
+                tokio::try_join!(record, self.advance_head(link.head, OPERATION))?.0
             };
             let Err(in_the_way) = put else { return Ok(Ok(())) };
             // Another event took the number; or this one did, in an attempt whose response was lost.
@@ -136,7 +136,7 @@ impl Store {
     }
 
     /// Brings a head up to a record, unless it is further already.
-    async fn bring_up(&self, head: HeadUpdate, operation: &'static str) -> Result<(), StoreError> {
+    async fn advance_head(&self, head: HeadUpdate, operation: &'static str) -> Result<(), StoreError> {
         self.update_if(&head.key, head.update, head.is_behind, operation).await.map(drop)
     }
 }

@@ -92,7 +92,7 @@ pub struct TimePage {
 
 /// Some records of one chain, newest first, each with its number.
 #[derive(Debug)]
-struct Stretch {
+struct ChainSegment {
     records: Vec<(u64, AuditRecord)>,
     /// The number of the last one read; 0 at the end of the chain.
     read_to: u64,
@@ -146,14 +146,14 @@ impl Store {
             match email {
                 Some(email) => {
                     let chain = Chain::SignIns(email.to_owned());
-                    self.stretch(&chain, account, filter, limit, start.sign_ins).await
+                    self.chain_segment(&chain, account, filter, limit, start.sign_ins).await
                 }
-                None => Ok(Stretch { records: Vec::new(), read_to: 0 }),
+                None => Ok(ChainSegment { records: Vec::new(), read_to: 0 }),
             }
         };
         let chain = Chain::Account(account);
         let (of_account, of_sign_ins) =
-            tokio::try_join!(self.stretch(&chain, account, filter, limit, start.account), sign_ins)?;
+            tokio::try_join!(self.chain_segment(&chain, account, filter, limit, start.account), sign_ins)?;
         let mut next = AuditCursor { account: of_account.read_to, sign_ins: of_sign_ins.read_to };
         let mut records = Vec::new();
         let (mut ours, mut theirs) =
@@ -282,20 +282,20 @@ impl Store {
             .map_err(|error| StoreError::from_sdk("listing by the index", error))
     }
 
-    async fn stretch(
+    async fn chain_segment(
         &self,
         chain: &Chain,
         account: AccountId,
         filter: &AuditFilter,
         limit: usize,
         before: u64,
-    ) -> Result<Stretch, StoreError> {
+    ) -> Result<ChainSegment, StoreError> {
         let partition = chain.partition();
         let (mut records, mut read_to, mut read) = (Vec::new(), before, 0);
         let mut start = None;
         loop {
             if before <= 1 {
-                return Ok(Stretch { records, read_to: 0 });
+                return Ok(ChainSegment { records, read_to: 0 });
             }
             let page = self
                 .client
@@ -319,21 +319,21 @@ impl Store {
                 read_to = number;
                 if filter.from.is_some_and(|from| record.at < from - DAY) {
                     // Older ones follow; clocks differ by less than a day.
-                    return Ok(Stretch { records, read_to: 0 });
+                    return Ok(ChainSegment { records, read_to: 0 });
                 }
                 if record.subject == account && filter.wants(&record) {
                     records.push((number, record));
                 }
                 if records.len() == limit {
-                    return Ok(Stretch { records, read_to });
+                    return Ok(ChainSegment { records, read_to });
                 }
             }
             start = page.last_evaluated_key;
             if start.is_none() {
-                return Ok(Stretch { records, read_to: 0 });
+                return Ok(ChainSegment { records, read_to: 0 });
             }
             if read >= MOST_READ {
-                return Ok(Stretch { records, read_to });
+                return Ok(ChainSegment { records, read_to });
             }
         }
     }

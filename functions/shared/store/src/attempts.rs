@@ -2,7 +2,7 @@
 //! emails asked for.
 //!
 //! The count is raised by a write on the condition that the time of the attempt has come. So attempts sent side by side
-//! are counted one by one, and no more of them are looked at than of guesses sent one after the other. Sign-ins are
+//! are counted one by one, and no more of them are looked at than of attempts sent one after the other. Sign-ins are
 //! counted by their trail instead, see `sign_ins`.
 
 use std::time::Duration;
@@ -15,22 +15,22 @@ use crate::expression::{Condition, Update};
 use crate::item::{ItemReader, bytes, number, time, ttl};
 use crate::keys;
 use crate::row::InTheWay;
-use crate::sign_ins::{Count, TooEarly, Wait};
+use crate::sign_ins::{Count, Throttled, Wait};
 use crate::transaction::Transaction;
 
-/// How long a count is kept after the last guess.
+/// How long a count is kept after the last attempt.
 const KEPT: Duration = Duration::from_hours(24);
 
 impl Store {
-    /// Counts a guess, if its time has come; `waits` in ascending order. `attempt` is a number of this guess alone: sent
+    /// Counts an attempt, if its time has come; `waits` in ascending order. `attempt` is a number of this guess alone: sent
     /// twice, because the first answer was lost, it is counted once.
-    pub async fn reserve_guess(
+    pub async fn reserve_attempt(
         &self,
         name: &str,
         waits: &[Wait],
         attempt: [u8; 16],
         now: Timestamp,
-    ) -> Result<Result<(), TooEarly>, StoreError> {
+    ) -> Result<Result<(), Throttled>, StoreError> {
         let update = Update::new()
             .set("guessed_at", time(now))
             .set("attempt", bytes(attempt))
@@ -39,27 +39,27 @@ impl Store {
         let is_another =
             Condition::Missing("attempt").or(Condition::Compare("attempt", "<>", bytes(attempt)));
         let condition = is_another.and(may_come(waits, now));
-        let counted = self.update_if(&keys::guesses(name), update, condition, "counting a guess").await?;
+        let counted = self.update_if(&keys::attempts(name), update, condition, "counting a guess").await?;
         let Err(InTheWay(found)) = counted else { return Ok(Ok(())) };
         let mut reader = ItemReader::new("guesses", found.unwrap_or_default());
         // Our own number: an earlier try of this very call was counted and its response lost.
         if reader.bytes_if_any("attempt")?.is_some_and(|last| last == attempt) {
             return Ok(Ok(()));
         }
-        let (guesses, last) = (reader.number("guesses")?, reader.time("guessed_at")?);
-        Ok(Count { guesses, last }.check(waits, now))
+        let (attempts, last) = (reader.number("guesses")?, reader.time("guessed_at")?);
+        Ok(Count { attempts, last }.check(waits, now))
     }
 
-    /// Takes a guess back that was counted and could not be looked at.
-    pub async fn withdraw_guess(&self, name: &str) -> Result<(), StoreError> {
+    /// Takes an attempt back that was counted and could not be looked at.
+    pub async fn withdraw_attempt(&self, name: &str) -> Result<(), StoreError> {
         let update = Update::new().add("guesses", number(-1));
         let is_counted = Condition::at_least("guesses", number(1));
-        self.update_if(&keys::guesses(name), update, is_counted, "withdrawing a guess").await.map(drop)
+        self.update_if(&keys::attempts(name), update, is_counted, "withdrawing a guess").await.map(drop)
     }
 
-    /// Sets the count back after a guess that was right.
-    pub async fn forgive_guesses(&self, name: &str) -> Result<(), StoreError> {
-        self.update(&keys::guesses(name), forgiven(), "forgiving guesses").await
+    /// Sets the count back after an attempt that was right.
+    pub async fn forgive_attempts(&self, name: &str) -> Result<(), StoreError> {
+        self.update(&keys::attempts(name), forgiven(), "forgiving guesses").await
     }
 }
 
@@ -74,11 +74,11 @@ pub(crate) fn forgiving<'a, R>(
     name: &str,
     now: Timestamp,
 ) -> Transaction<'a, R> {
-    transaction.update(&keys::guesses(name), forgiven().set("expires_ttl", ttl(now + KEPT)))
+    transaction.update(&keys::attempts(name), forgiven().set("expires_ttl", ttl(now + KEPT)))
 }
 
-/// The time of the next guess has come. Each range of counts has its wait: up to the next entry, and without end for the
-/// last. Because the write that counts carries this, guesses side by side are let through no faster than one by one.
+/// The time of the next attempt has come. Each range of counts has its wait: up to the next entry, and without end for the
+/// last. Because the write that counts carries this, attempts side by side are let through no faster than one by one.
 fn may_come(waits: &[Wait], now: Timestamp) -> Condition {
     let below = |wait: &Wait| Condition::below("guesses", number(wait.after));
     let mut ways = vec![Condition::Missing("guesses")];
