@@ -1,5 +1,4 @@
-//! The audit trail: what a person sees of their own, what an administrator searches, and whether it is as it was
-//! written.
+//! The audit trail: a user's own, an administrator's search, and verification that no record was altered.
 
 use jiff::Timestamp;
 use portcullis_store::{
@@ -11,13 +10,13 @@ use crate::access::caller::Caller;
 use crate::error::Error;
 
 impl Identity {
-    /// What seals records of the trail.
+    /// Returns the keys that seal records of the trail.
     pub fn audit_seal(&self) -> AuditSeal {
         let (current, accepted) = &self.keyring.audit_macs;
         AuditSeal::new(current.clone(), accepted.clone(), self.settings.audit_retention)
     }
 
-    /// The caller's own trail after the records `after` names, newest first.
+    /// Returns the caller's own trail after the records `after` names, newest first; fails when the store does.
     pub async fn own_audit(
         &self,
         caller: &Caller,
@@ -29,8 +28,8 @@ impl Identity {
         Ok(self.store.audit_of_account(account, Some(email), filter, limit, after).await?)
     }
 
-    /// The trail of one account. Of one that was erased, the sign-ins are found by time alone: nothing says any more
-    /// which address it had.
+    /// Returns the trail of one account; fails when the store does. The sign-ins of an erased account are found by time
+    /// alone, because its address is no longer known.
     pub async fn audit_of(
         &self,
         subject: AccountId,
@@ -43,7 +42,7 @@ impl Identity {
         Ok(self.store.audit_of_account(subject, email, filter, limit, after).await?)
     }
 
-    /// The trail of everybody by time, newest first.
+    /// Returns the trail of every account by time, newest first; fails when the store does.
     pub async fn audit_by_time(
         &self,
         filter: &AuditFilter,
@@ -54,12 +53,12 @@ impl Identity {
         Ok(self.store.audit_by_time(filter, range, limit, after).await?)
     }
 
-    /// Looks at every record of everybody's trail.
+    /// Verifies every record of the trail and returns the findings; fails when the store does.
     pub async fn verify_audit(&self) -> Result<Verified, Error> {
         Ok(self.store.verify_audit(&self.audit_seal(), self.clock.now()).await?)
     }
 
-    /// From when to when there may be records that are wanted. A clock that is ahead writes into the future.
+    /// Returns the period in which matching records may be, with a margin for writers whose clock is ahead.
     fn audit_range(&self, filter: &AuditFilter) -> (Timestamp, Timestamp) {
         let now = self.clock.now();
         let soon = now + std::time::Duration::from_hours(1);

@@ -1,16 +1,17 @@
-//! From where a request came.
+//! Where a request came from.
 
 use secrecy::SecretString;
 
-/// From where and in which request something was asked, for the audit trail and the list of sessions.
+/// The client and the request an operation was called from, for the audit trail, the list of sessions and the rate
+/// limit.
 #[derive(Debug, Clone, Default)]
 pub struct ClientContext {
-    /// Address of the client.
+    /// IP address of the client, if known.
     pub ip: Option<String>,
-    /// What the client calls itself.
+    /// The `User-Agent` header of the request.
     pub user_agent: Option<String>,
     /// The id of the request.
     pub request_id: String,
-    /// The device's token of an earlier sign-in, unverified.
+    /// The device token of an earlier sign-in, unverified.
     pub device: Option<SecretString>,
 }

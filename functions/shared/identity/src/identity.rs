@@ -1,4 +1,4 @@
-//! What the operations of this crate work with.
+//! The dependencies of the operations of this crate.
 
 use std::sync::Arc;
 
@@ -9,25 +9,26 @@ use crate::passwords::hashing::PasswordHasher;
 use crate::settings::IdentitySettings;
 use crate::tokens::keyring::Keyring;
 
-/// Everything an operation needs; made once at the start and shared by all requests.
+/// The operations of accounts, sessions and tokens, with their dependencies; built once at the start and shared by all
+/// requests.
 #[derive(Debug)]
 pub struct Identity {
-    /// Where records are.
+    /// The store of all records.
     pub store: Store,
-    /// What time it is.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Where random bytes come from.
+    /// The source of randomness.
     pub entropy: Arc<dyn Entropy>,
-    /// The provider of the master key of what is sealed.
+    /// The provider of the master key for envelope encryption.
     pub key_wrap: Arc<dyn KeyWrap>,
-    /// What delivers mail.
+    /// The mailer of notifications.
     pub mailer: Arc<dyn Mailer>,
-    /// Where clients reach the service, for links in mail; never what a request says it is.
+    /// The public URL for links in notifications, from the configuration and never from a request.
     pub public_url: String,
-    /// Keys of tokens.
+    /// The keys of tokens.
     pub keyring: Keyring,
-    /// The threads that hash.
+    /// The password hasher.
     pub hasher: PasswordHasher,
-    /// Lifetimes, names and rules.
+    /// The settings: lifetimes, names and rules.
     pub settings: IdentitySettings,
 }

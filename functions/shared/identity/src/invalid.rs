@@ -1,22 +1,23 @@
-//! Values that cannot be accepted: which one, and what would do.
+//! Validation errors: which value of a request cannot be accepted, and what would be.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use crate::error::Error;
 
-/// Why a text is no value of its type: what would do, in plain words. Never the text itself, which may be a password.
+/// Why a text is not a valid value of its type: what would be valid, in plain words. Never the text itself, which may
+/// be a password.
 ///
-/// As an error of serde it can be told from all others by [`InvalidValue::PREFIX`], so that a client gets these words and
-/// no others.
+/// As an error of serde it can be told from all others by [`InvalidValue::PREFIX`], so that a client gets these words
+/// and no others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidValue(Cow<'static, str>);
 
 impl InvalidValue {
-    /// What its message starts with.
+    /// The prefix of its message.
     pub const PREFIX: &'static str = "unacceptable value: ";
 
-    /// An error with these words, which must not repeat the value.
+    /// Returns an error with these words, which must not quote the value.
     pub fn new(detail: impl Into<Cow<'static, str>>) -> Self {
         Self(detail.into())
     }
@@ -41,7 +42,7 @@ impl std::error::Error for InvalidValue {}
 pub enum Field {
     /// An API key that an operator chose.
     ApiKey,
-    /// The name of a broker.
+    /// The name of the broker.
     Broker,
     /// A code of the second factor.
     Code,
@@ -49,7 +50,7 @@ pub enum Field {
     Email,
     /// When an API key ends.
     ExpiresAt,
-    /// For how long something is said.
+    /// The duration of a mark.
     ExpiresIn,
     /// The name of a person or of an API key.
     Name,

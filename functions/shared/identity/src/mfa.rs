@@ -1,8 +1,9 @@
-//! The second factor: setting it up, and signing in with it.
+//! Second factors (MFA): enrolment, sign-in with a code, and step-up inside a session.
 //!
-//! What a code is worth is decided on a copy of the factor's row; the store lets the decision stand only if the row is
-//! still what it was, and otherwise it is decided anew. The count of wrong codes lies in that row too, so it belongs to
-//! the account: neither a new sign-in nor another operation starts it afresh.
+//! A code is checked against a copy of the factor's row, and the store accepts the decision only if the row is still
+//! the one that was read (compare and swap); otherwise the code is checked again. Two requests with one code therefore
+//! spend it once. The count of wrong codes is in the same row, so it belongs to the account: neither a new sign-in nor
+//! another operation resets it.
 
 mod backup_code;
 mod code;
@@ -26,7 +27,7 @@ use self::totp::TotpSecret;
 use crate::error::Error;
 use crate::{ClientContext, Identity, sealing};
 
-/// A right code, and the factor as it shall be once it is spent.
+/// A right code, and the factor once it is spent.
 #[derive(Debug)]
 struct Proven {
     next: Factor,
@@ -35,9 +36,12 @@ struct Proven {
 }
 
 impl Identity {
-    /// Returns what a right code leads to on this copy of the factor. A wrong one is counted, with an event that tells of
-    /// it, before anyone learns that it was wrong: of codes sent side by side, no more are answered than of codes sent
-    /// one by one. Raced where another code was counted since the copy was read.
+    /// Returns the factor after a right code; `Raced` where another code was counted since this copy was read. Fails
+    /// with [`Error::WrongCode`], or [`Error::TooManyAttempts`] while throttled.
+    ///
+    /// A wrong code is counted before the client learns that it was wrong, by a swap of the copy it was checked
+    /// against: of codes sent in parallel one swap succeeds and the others are checked again, then throttled like codes
+    /// sent one by one.
     async fn prove(
         &self,
         account: AccountId,
@@ -62,7 +66,8 @@ impl Identity {
         }
     }
 
-    /// Says whether the count is what it was decided on; if not, somebody else's guess came in between.
+    /// Returns whether the wrong code was counted; `false` if another request changed the row since it was read, so
+    /// that the decision must be made again.
     async fn count_wrong_code(
         &self,
         account: AccountId,
@@ -84,7 +89,7 @@ impl Identity {
     }
 }
 
-/// What the secret of a second factor belongs to.
+/// Returns the encryption context a TOTP secret is bound to.
 fn context(account: AccountId) -> EncryptionContext {
     EncryptionContext::new([("purpose", "totp-secret".to_owned()), ("user_id", account.to_string())])
 }

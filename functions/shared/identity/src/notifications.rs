@@ -1,7 +1,7 @@
-//! What the service writes to people, and that a mail which cannot be sent stops nobody.
+//! Notifications by email. A notification that cannot be sent fails no request.
 //!
-//! Letters are plain text of ours: nothing a client said finds its way into one, or a stranger could have us deliver
-//! messages of theirs. A link has its token behind the `#`, which browsers keep to themselves.
+//! Their text is fixed: nothing a client sent is quoted, or a stranger could make the service deliver messages of
+//! theirs. A link has its token in the fragment, after the `#`, which browsers do not send to servers.
 
 use std::time::Duration;
 
@@ -13,42 +13,42 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::tokens::session_token::SessionToken;
 use crate::{ClientContext, Identity};
 
-/// Nobody waits longer for a letter to be taken.
+/// Timeout of sending one notification.
 const LONGEST: Duration = Duration::from_millis(800);
-/// Answers that must not tell whether there was a letter to be sent leave after this long, letter or not.
+/// How long a request takes whose response must not tell whether a notification was sent.
 const EVEN: Duration = Duration::from_secs(1);
 
-/// What there is to say.
+/// A notification to the owner of an account or an address.
 #[derive(Debug)]
 pub(crate) enum Notification<'a> {
-    /// Here is the link to choose another password.
+    /// The link to reset the password.
     ResetPassword(&'a SessionToken),
-    /// Here is the link to confirm the address.
+    /// The link to confirm the address.
     ConfirmAddress(&'a SessionToken),
-    /// Somebody registered with an address that has an account.
+    /// A registration was attempted with an address that has an account.
     AlreadyRegistered,
-    /// Somebody signed in from where nobody did before.
+    /// A sign-in from a device that was not known.
     NewDevice(&'a ClientContext),
     /// The password was replaced.
     PasswordChanged(&'a ClientContext),
-    /// A code is asked for from now on.
+    /// A second factor was enabled.
     MfaEnabled(&'a ClientContext),
-    /// No code is asked for any more.
+    /// The second factor was disabled.
     MfaDisabled(&'a ClientContext),
-    /// There is a new API key.
+    /// An API key was created.
     ApiKeyCreated(&'a ClientContext),
-    /// Something happened to broker credentials.
+    /// Broker credentials were linked, frozen or unfrozen.
     Credentials(CredentialChange, &'a ClientContext),
 }
 
-/// What happened to somebody's broker credentials that they should know of.
+/// A change to broker credentials that their owner is notified of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialChange {
     /// A trading account was linked.
     Linked,
-    /// No service is given them any more.
+    /// Services can no longer read them.
     Frozen,
-    /// Services are given them again.
+    /// Services can read them again.
     Unfrozen,
 }
 
@@ -111,7 +111,8 @@ impl Notification<'_> {
     }
 }
 
-/// Put together in one allocation, so that no copy of the token is left behind.
+/// Returns the text of a notification with a link. It is built in one allocation, so that no copy of the token is left
+/// in memory.
 fn linked(before: &str, link: &str, token: &SessionToken, after: &str) -> SecretString {
     let token = token.secret().expose_secret();
     let mut text = String::with_capacity(before.len() + link.len() + token.len() + after.len() + 8);
@@ -132,7 +133,8 @@ fn told(what: &str, client: &ClientContext, now: Timestamp) -> SecretString {
 }
 
 impl Identity {
-    /// Writes to the owner of an account about their broker credentials. A letter that cannot be sent fails nothing.
+    /// Notifies the owner of an account of a change to their broker credentials. Never fails; a notification that
+    /// cannot be sent is logged and counted (`MailFailures`).
     pub async fn notify_of_credentials(
         &self,
         owner: &Account,
@@ -142,7 +144,8 @@ impl Identity {
         self.notify(&owner.email, &Notification::Credentials(news, client)).await;
     }
 
-    /// Sends a letter. Where that fails somebody is paged, and whoever waits for the answer is not held up.
+    /// Sends a notification. Never fails: an error or a timeout is logged and counted (`MailFailures`), and the request
+    /// goes on.
     pub(crate) async fn notify(&self, to: &str, notification: &Notification<'_>) {
         let body = notification.body(&self.public_url, self.clock.now());
         let mail = Mail { to: to.to_owned(), subject: notification.subject(), body };
@@ -155,8 +158,8 @@ impl Identity {
     }
 }
 
-/// What `work` comes to, and not before the time that hides whether there was a letter in it: on Lambda nothing may run
-/// after the answer, so the letter must be sent before it.
+/// Returns the result of `work`, and not before [`EVEN`] has passed, so that the response time does not tell whether a
+/// notification was sent: on Lambda nothing runs after the response, so it must be sent before it.
 pub(crate) async fn evenly<T>(work: impl Future<Output = T>) -> T {
     let (done, ()) = tokio::join!(work, tokio::time::sleep(EVEN));
     done

@@ -1,5 +1,5 @@
-//! Envelope encryption of small secrets: a data key for each, wrapped by the keeper of the master key, and everything
-//! bound to what the secret belongs to.
+//! Envelope encryption of small secrets: a data key for each, wrapped by the provider of the master key, and everything
+//! bound to an encryption context.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use portcullis_platform::{EncryptionContext, Entropy, KeyWrap, KeyWrapError};
@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 
 use crate::error::Error;
 
-/// Seals a secret for this context.
+/// Returns the secret, encrypted for this context; fails when the provider of the master key does, or without
+/// randomness.
 pub async fn seal(
     secret: &SecretSlice<u8>,
     context: &EncryptionContext,
@@ -30,7 +31,8 @@ pub async fn seal(
     Ok(SealedSecret { wrapped_key: data_key.wrapped, ciphertext: sealed })
 }
 
-/// Opens what was sealed for this very context.
+/// Returns the clear text of a sealed secret; fails if it was sealed for another context or altered, or when the
+/// provider of the master key does.
 pub async fn open(
     sealed: &SealedSecret,
     context: &EncryptionContext,

@@ -1,4 +1,4 @@
-//! What an operator may decide: names, lifetimes and the strength of passwords.
+//! Settings of an operator: names, lifetimes and the strength of passwords.
 
 use std::time::Duration;
 
@@ -138,36 +138,37 @@ pub struct IdentitySettings {
     pub access_token_ttl: Duration,
     /// Lifetime of a refresh token.
     pub refresh_token_ttl: Duration,
-    /// How long a rotated token is answered with its successor.
+    /// The grace period in which a rotated refresh token gets its successor again.
     pub refresh_reuse_grace: Duration,
-    /// How long a session lives without a refresh.
+    /// The idle timeout of a session: how long it lives without a refresh.
     pub session_timeout: Duration,
-    /// How long a session lives.
+    /// The absolute lifetime of a session.
     pub session_max_age: Duration,
     /// zxcvbn score a new password needs.
     pub password_min_score: u8,
-    /// How long a password may be used, if not for ever.
+    /// The age at which passwords expire; `None` for never.
     pub password_max_age: Option<Duration>,
     /// Whether an address must be confirmed before its account can be used.
     pub email_verification: bool,
-    /// Whether failures are limited by client address.
+    /// Whether failed attempts are limited by client address.
     pub rate_limit: bool,
-    /// Cost of a password hash.
+    /// Cost parameters of a password hash.
     pub argon2: Argon2Settings,
-    /// What may compute it.
+    /// Which code may compute it.
     pub argon2_backend: Argon2Backend,
-    /// What authenticator apps call this service.
+    /// The name of this service in authenticator apps.
     pub totp_issuer: String,
     /// How long a record of the audit trail is kept.
     pub audit_retention: Duration,
-    /// Who may do what.
+    /// The policy: permissions of every role.
     pub policy: Policy,
-    /// Which service may do what.
+    /// The rights of every service.
     pub services: ServiceRights,
 }
 
 impl IdentitySettings {
-    /// Reads and checks every variable of [`VARIABLES`].
+    /// Returns the settings in the environment; fails with the first variable of [`VARIABLES`] whose value is not
+    /// valid.
     pub fn read(environment: &Environment) -> Result<Self, Misconfigured> {
         let policy = match environment.text(&ROLE_DEFINITIONS)?.as_str() {
             "" => Policy::default(),
@@ -208,13 +209,14 @@ impl IdentitySettings {
         })
     }
 
-    /// How long a session lives from its last refresh on.
+    /// Returns how long a session lives after its last refresh: the shorter of its idle timeout and the lifetime of a
+    /// refresh token.
     pub(crate) fn idle_limit(&self) -> Duration {
         self.session_timeout.min(self.refresh_token_ttl)
     }
 }
 
-/// Whether a variable of two words is the second of them.
+/// Returns whether a variable of two words is the second of them.
 fn one_of(
     environment: &Environment,
     variable: &'static Variable,

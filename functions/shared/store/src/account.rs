@@ -31,7 +31,7 @@ pub struct Account {
     pub mfa_enabled: bool,
     /// Whether the address was shown to be the person's.
     pub email_verified: bool,
-    /// Sessions of an older epoch are dead.
+    /// The session epoch: sessions of an earlier one have ended.
     pub session_epoch: u64,
     /// When the password was chosen.
     pub password_changed_at: Timestamp,

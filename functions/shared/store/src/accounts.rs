@@ -16,7 +16,7 @@ use crate::keys::{self, LIST_PARTITION, LIST_SORT, SHARDS};
 use crate::revocation_entry::RevocationEntry;
 use crate::transaction::{Outdated, Transaction};
 
-/// All that a sign-in needs.
+/// The row of a sign-in: an account and the hash of its password.
 #[derive(Debug, Clone)]
 pub struct LoginRecord {
     /// The account.
@@ -133,13 +133,13 @@ impl Store {
         }
     }
 
-    /// What a sign-in under this canonical address needs.
+    /// Returns the login record of this canonical address; `None` if no account has it.
     pub async fn login_record_by_email(&self, email: &str) -> Result<Option<LoginRecord>, StoreError> {
         let found = self.get(&keys::credentials(email), "reading credentials").await?;
         found.map(|found| read_login_record(ItemReader::new("credentials", found))).transpose()
     }
 
-    /// What a sign-in under this canonical username needs.
+    /// Returns the login record of this canonical username; `None` if no account has it.
     pub async fn login_record_by_username(&self, name: &str) -> Result<Option<LoginRecord>, StoreError> {
         match self.address_of_username(name).await? {
             Some(email) => self.login_record_by_email(&email).await,

@@ -1,7 +1,8 @@
 //! What administrators do to accounts: listing them, and changing what they may do.
 //!
 //! One row counts the administrators that may be used. Whatever makes one account less an administrator takes its name
-//! from that row in the same transaction, on the condition that another one stays: two who demote each other meet there.
+//! from that row in the same transaction, on the condition that another one stays: two who demote each other meet
+//! there.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -28,23 +29,23 @@ use crate::transaction::Transaction;
 const BATCH: usize = 100;
 /// Rounds for what a batch left over.
 const ROUNDS: usize = 8;
-/// What an account may do, as it is to be.
+/// The roles and the status an account shall have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RolesAndStatus {
     /// Names of roles.
     pub roles: Vec<String>,
-    /// Whether it may be used.
+    /// Enabled or disabled.
     pub status: AccountStatus,
 }
 
-/// How a change of an account's standing ended.
+/// The result of a change of roles and status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RolesAndStatusChange {
-    /// It is as it was to be.
+    /// The change was written.
     Changed,
-    /// It was not any more what the change was decided on.
+    /// The account was changed since it was read; decide again.
     Outdated,
-    /// It would leave no administrator.
+    /// Refused: no administrator would be left.
     LastAdmin,
 }
 
@@ -58,8 +59,8 @@ pub struct AccountPage {
 }
 
 impl Store {
-    /// Gives an account another standing, if it still has the one that was seen. Where the status changes, everything
-    /// that was issued before is dead from this moment on.
+    /// Writes other roles and status, on the condition that the account still has the ones that were read. A change of
+    /// status raises the session epoch in the same transaction, which ends everything issued before.
     pub async fn change_roles_and_status(
         &self,
         seen: &Account,
@@ -172,8 +173,8 @@ impl Store {
             .await
     }
 
-    /// Replaces a password as an administrator does: everything that was issued before is dead from this moment on. Says
-    /// whether the account was still there.
+    /// Replaces a password as an administrator does: everything that was issued before is dead from this moment on.
+    /// Says whether the account was still there.
     pub async fn override_password(
         &self,
         account: &Account,

@@ -1,9 +1,9 @@
-//! Attempts that are counted before they are looked at, and throttled: passwords that confirm something within a session,
+//! Attempts that are counted before they are checked, and throttled: passwords that confirm something within a session,
 //! emails asked for.
 //!
-//! The count is raised by a write on the condition that the time of the attempt has come. So attempts sent side by side
-//! are counted one by one, and no more of them are looked at than of attempts sent one after the other. Sign-ins are
-//! counted by their trail instead, see `sign_ins`.
+//! The count is raised by one write, on the condition that the backoff is over. So attempts sent in parallel are
+//! counted one by one, and no more of them are checked than of attempts sent one after the other. Sign-ins are counted
+//! by their trail instead, see `sign_ins`.
 
 use std::time::Duration;
 
@@ -22,8 +22,8 @@ use crate::transaction::Transaction;
 const KEPT: Duration = Duration::from_hours(24);
 
 impl Store {
-    /// Counts an attempt, if its time has come; `waits` in ascending order. `attempt` is a number of this guess alone: sent
-    /// twice, because the first answer was lost, it is counted once.
+    /// Counts an attempt. Returns `Throttled` if the backoff is not over; `waits` in ascending order. `attempt` is a
+    /// number of this attempt alone, so that one sent twice because the first response was lost is counted once.
     pub async fn reserve_attempt(
         &self,
         name: &str,
@@ -50,20 +50,20 @@ impl Store {
         Ok(Count { attempts, last }.check(waits, now))
     }
 
-    /// Takes an attempt back that was counted and could not be looked at.
+    /// Withdraws an attempt that was counted and could not be checked; fails when DynamoDB does.
     pub async fn withdraw_attempt(&self, name: &str) -> Result<(), StoreError> {
         let update = Update::new().add("guesses", number(-1));
         let is_counted = Condition::at_least("guesses", number(1));
         self.update_if(&keys::attempts(name), update, is_counted, "withdrawing a guess").await.map(drop)
     }
 
-    /// Sets the count back after an attempt that was right.
+    /// Resets the count after a right attempt; fails when DynamoDB does.
     pub async fn forgive_attempts(&self, name: &str) -> Result<(), StoreError> {
         self.update(&keys::attempts(name), forgiven(), "forgiving guesses").await
     }
 }
 
-/// What sets a count back. The row goes with its time.
+/// Returns the update that resets a count; the row expires by its TTL.
 fn forgiven() -> Update {
     Update::new().remove("guesses").remove("guessed_at")
 }
@@ -77,8 +77,9 @@ pub(crate) fn forgiving<'a, R>(
     transaction.update(&keys::attempts(name), forgiven().set("expires_ttl", ttl(now + KEPT)))
 }
 
-/// The time of the next attempt has come. Each range of counts has its wait: up to the next entry, and without end for the
-/// last. Because the write that counts carries this, attempts side by side are let through no faster than one by one.
+/// Returns the condition that the next attempt is not throttled. Each range of counts has its wait: up to the next
+/// entry, and without end for the last. Because the write that counts carries this, attempts side by side are let
+/// through no faster than one by one.
 fn may_come(waits: &[Wait], now: Timestamp) -> Condition {
     let below = |wait: &Wait| Condition::below("guesses", number(wait.after));
     let mut ways = vec![Condition::Missing("guesses")];

@@ -25,7 +25,7 @@ pub struct Challenge {
     pub account: AccountId,
     /// The address it was begun with: its token was sent there, or it was the login name.
     pub email: String,
-    /// The account's epoch when it was begun; a later epoch ends it.
+    /// The account's session epoch when it was begun; a later one ends it.
     pub session_epoch: u64,
     /// How the person has proved who they are so far (RFC 8176 values).
     pub methods: Vec<String>,
@@ -40,7 +40,7 @@ pub struct Challenge {
 }
 
 impl Store {
-    /// Begins a challenge beside the event that tells of it, unless by now the attempt that led to it comes too early.
+    /// Begins a challenge beside the event that tells of it, unless the attempt that led to it is throttled by now.
     pub async fn begin_challenge(
         &self,
         challenge: &Challenge,

@@ -81,7 +81,7 @@ pub(crate) fn person(account: AccountId) -> String {
     format!("USER#{account}")
 }
 
-/// Profile, roles and epoch.
+/// Profile, roles and session epoch.
 pub(crate) fn profile(account: AccountId) -> Key {
     Key::new(person(account), PROFILE)
 }
@@ -172,8 +172,8 @@ pub(crate) fn trading_account_shard(shard: u8) -> String {
     format!("ACC#{shard:02x}")
 }
 
-/// The owner of a trading account. The partition follows from the id, so that one account is found by its key, and all of
-/// them without a scan.
+/// The owner of a trading account. The partition follows from the id, so that one account is found by its key, and all
+/// of them without a scan.
 pub(crate) fn trading_account_owner(account: TradingAccountId) -> Key {
     Key::new(
         trading_account_shard(account.shard(LOOKUP_SHARDS)),

@@ -1,5 +1,5 @@
-//! Passwords replaced by others, and addresses shown to be their owner's. Every replacement raises the account's epoch,
-//! so that nothing issued under the old password outlives it.
+//! Passwords replaced by others, and addresses shown to be their owner's. Every replacement raises the account's
+//! session epoch, so that nothing issued under the old password outlives it.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
@@ -117,8 +117,8 @@ impl Store {
     }
 }
 
-/// Another password for an account that is still of the epoch it was read in: of two replacements that race, the epoch
-/// lets one through. Everything that was issued under the old password ends with it.
+/// Another password for an account that is still of the session epoch it was read in: of two replacements that race,
+/// the epoch lets one through. Everything that was issued under the old password ends with it.
 #[derive(Debug)]
 pub(crate) struct Replacement<'a> {
     new: &'a NewPassword,

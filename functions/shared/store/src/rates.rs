@@ -1,4 +1,4 @@
-//! How often something was done inside a window of time, where more is refused.
+//! Rate limits: how often something is allowed in a window of time.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use crate::keys::{self, Key};
 const MINUTE: i64 = 60;
 
 impl Store {
-    /// Takes one of `most` turns that a service has for an operation in the present minute. None if there was one left;
-    /// else the time until the next minute. A turn is taken whether or not the operation succeeds.
+    /// Counts a request of a service for an operation against its limit of `most` a minute. Returns `None` if it is
+    /// within the limit, else the time to retry after. A request counts whether or not the operation succeeds.
     pub async fn reserve_request(
         &self,
         operation: &str,
@@ -29,14 +29,14 @@ impl Store {
         Ok((!taken).then(|| ends.duration_since(now).unsigned_abs()))
     }
 
-    /// How often the address failed in this window so far.
+    /// Returns how many failures the address had in this window so far; fails when DynamoDB does.
     pub async fn failures_of(&self, address: &str, window: i64) -> Result<u64, StoreError> {
         let found = self.get(&keys::address_rate(address, window), "reading a rate").await?;
         found.map_or(Ok(0), |found| ItemReader::new("rate", found).number("times_done"))
     }
 
-    /// Counts one more failure of the address. Returns whether there was room for it: of failures that come side by side,
-    /// no more are let through than there is room for.
+    /// Counts one more failure of the address. Returns whether there was room for it: of failures that come side by
+    /// side, no more are let through than there is room for.
     pub async fn count_failure(
         &self,
         address: &str,

@@ -14,8 +14,8 @@ use crate::keys;
 pub const LONGEST_ACCESS_TOKEN: Duration = Duration::from_hours(24);
 /// How far the clocks of two writers may be apart, and how long a write may take.
 pub(crate) const SLACK: Duration = Duration::from_mins(1);
-/// The epoch of an account that is gone: every token is of an earlier one. The greatest number that every reader of
-/// JSON has exactly (RFC 7493, section 2.2).
+/// The session epoch of an account that was erased: every token is of an earlier one. The greatest number that every
+/// reader of JSON has exactly (RFC 7493, section 2.2).
 const AFTER_ALL: u64 = (1 << 53) - 1;
 
 /// One entry of the feed.
@@ -28,11 +28,11 @@ pub enum RevocationEntry {
         /// When.
         at: Timestamp,
     },
-    /// Everything of an account that is of an earlier epoch was ended.
+    /// Every session and token of an account that is of an earlier session epoch was revoked.
     Account {
         /// The account it is of.
         id: AccountId,
-        /// The epoch that began.
+        /// The session epoch that began.
         session_epoch: u64,
         /// The session that went on.
         except: Option<SessionId>,

@@ -57,6 +57,7 @@ impl Store {
     }
 
     /// Commits what [`Transaction::raise_session_epoch`] begins. The profile row decides the race: where another writer
+    /// Commits what [`Transaction::raise_session_epoch`] begins. The profile row decides the race: where another writer
     /// raised the session epoch meanwhile, the transaction is made anew for the account as it is after a pause, so that
     /// the feed names the session epoch that really began.
     pub(crate) async fn commit_raise<'a>(
@@ -86,7 +87,7 @@ impl Store {
 /// Why the session epoch of an account was not raised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Raise {
-    /// The account is of another epoch by now, or gone.
+    /// The account is of another session epoch by now, or gone.
     AccountChanged,
     /// The session that was to go on is over.
     SessionOver,
@@ -96,7 +97,7 @@ pub(crate) enum Raise {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AccountChange {
     pub(crate) in_both: Update,
-    /// What both rows must say besides the epoch.
+    /// What both rows must say besides the session epoch.
     pub(crate) as_seen: Option<Condition>,
     /// In the row with the password alone.
     pub(crate) in_credentials: Update,
@@ -106,7 +107,7 @@ pub(crate) struct AccountChange {
 
 impl<R: Clone> Transaction<'_, R> {
     /// Ends everything that was issued to an account, and tells of it. Refuses with `outdated`, and the profile's row,
-    /// where the account is not of this epoch any more.
+    /// where the account is not of this session epoch any more.
     pub(crate) fn raise_session_epoch(
         self,
         account: &Account,
@@ -120,7 +121,8 @@ impl<R: Clone> Transaction<'_, R> {
         self.set_session_epoch(account, session_epoch, change, outdated).put(entry.item())
     }
 
-    /// Changes both rows of an account that is still of this epoch, which goes on; refuses with `outdated` otherwise.
+    /// Changes both rows of an account that is still of this session epoch, which goes on; refuses with `outdated`
+    /// otherwise.
     pub(crate) fn keep_epoch(self, account: &Account, change: AccountChange, outdated: R) -> Self {
         self.set_session_epoch(account, account.session_epoch, change, outdated)
     }
@@ -144,8 +146,8 @@ impl<R: Clone> Transaction<'_, R> {
         )
     }
 
-    /// Takes a session of the account's present epoch along into the one that [`Transaction::raise_session_epoch`] begins.
-    /// Refuses with `over` unless it is live.
+    /// Takes a session of the account's present session epoch along into the one that
+    /// [`Transaction::raise_session_epoch`] begins. Refuses with `over` unless it is live.
     pub(crate) fn take_along(self, account: &Account, session: SessionId, over: R) -> Self {
         let update = Update::new().set("epoch", number(account.session_epoch + 1));
         let live =

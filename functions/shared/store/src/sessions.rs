@@ -37,7 +37,7 @@ pub struct NewSession {
     pub id: SessionId,
     /// The account it belongs to.
     pub account: AccountId,
-    /// The account's epoch when the password was checked.
+    /// The account's session epoch when the password was checked.
     pub session_epoch: u64,
     /// Digest of the first refresh token.
     pub current: Digest,
@@ -62,7 +62,7 @@ pub struct NewSession {
 /// A session as the table has it.
 #[derive(Debug, Clone)]
 pub struct Session {
-    /// What was said when it was made; `idle_expires_at` and `epoch` as they are now.
+    /// What was said when it was made; `idle_expires_at` and `session_epoch` as they are now.
     pub made: NewSession,
     /// How many refresh tokens came before the current one.
     pub generation: u64,
@@ -79,8 +79,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// Neither ended nor expired, and of the account's present epoch or, if the account was read a moment earlier than
-    /// this row, a later one.
+    /// Neither ended nor expired, and of the account's present session epoch or, if the account was read a moment
+    /// earlier than this row, a later one.
     pub fn is_live(&self, account: &Account, now: Timestamp) -> bool {
         self.revoked_at.is_none()
             && self.made.idle_expires_at > now
@@ -140,7 +140,7 @@ pub struct SessionPage {
 }
 
 impl Store {
-    /// Makes a session beside the event that tells of it, unless by now the attempt that led to it comes too early.
+    /// Makes a session beside the event that tells of it, unless the attempt that led to it is throttled by now.
     pub async fn start_session(
         &self,
         session: &NewSession,
@@ -164,8 +164,8 @@ impl Store {
                 "SET gen = :next_gen, cur = :next, prev = :presented, successor = :successor, rotated_at = :now, \
                  last_seen_at = :now, idle_expires_at = :idle",
             )
-            // Two requests with one token meet here. The first moves the generation on; the condition of the second fails, and
-            // the row it gets back tells a repetition, whose token is the previous one, from a theft.
+            // Two requests with one token meet here. The first moves the generation on; the condition of the second
+            // fails, and the row it gets back tells a repetition, whose token is the previous one, from a theft.
             .condition_expression(
                 "gen = :gen AND cur = :presented AND attribute_not_exists(revoked_at) \
                  AND idle_expires_at > :now AND expires_at > :now",
@@ -217,8 +217,8 @@ impl Store {
             .await
     }
 
-    /// Ends every session of an account but `keep`, however many there are, in one write: the account's epoch goes up,
-    /// and only the kept session's goes with it. The kept session must be live.
+    /// Ends every session of an account but `keep`, however many there are, in one write: the account's session epoch
+    /// goes up, and only the kept session's goes with it. The kept session must be live.
     pub async fn revoke_sessions(
         &self,
         account: &Account,

@@ -1,9 +1,10 @@
-//! What is known of the sign-ins under a name, and how the trail decides an attempt at a password.
+//! The state of the sign-ins under a name, and how the audit trail throttles attempts at a password.
 //!
 //! Each record of the chain of sign-ins carries what was known once it was written: wrong attempts in a row by who made
-//! them, the last failure, the last sign-in. An attempt is answered once its record stands, and its record takes the
-//! number after the one that was read. So of attempts sent side by side each is decided on what the one before it left,
-//! and one that comes too late learns nothing from its response. A name without an account has such a chain as well.
+//! them, the last failure, the last sign-in. The client learns the outcome of an attempt only once its record is
+//! stored, and the record takes the number after the one that was read. So of attempts sent in parallel each is decided
+//! on what the one before it left, and one that comes out throttled learns nothing from its response. A name without an
+//! account has such a chain as well.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +15,8 @@ use jiff::Timestamp;
 use crate::error::StoreError;
 use crate::item::{Attributes, ItemReader, bytes, number, time};
 
-/// Devices whose attempts are kept apart at one time: of more, the one that guessed longest ago begins anew.
+/// Devices whose attempts are counted apart at one time; of more, the count of the one that failed longest ago is
+/// dropped.
 const MOST_DEVICES: usize = 4;
 
 const COUNT: &str = "guesses_";
@@ -43,19 +45,19 @@ impl AttemptSource {
     }
 }
 
-/// After this many attempts the next one must come this long after the last. Of several the longest counts.
+/// A step of the backoff: after this many attempts the next is throttled for this long. Of several the longest counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wait {
-    /// So many attempts.
+    /// The number of failed attempts in a row.
     pub after: u64,
-    /// So long.
+    /// The wait since the last of them.
     pub wait: Duration,
 }
 
-/// An attempt whose time has not come. It is not counted.
+/// An attempt that was refused because the backoff is not over. It is not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Throttled {
-    /// When it has.
+    /// When the next attempt is checked.
     pub until: Timestamp,
 }
 
@@ -67,7 +69,7 @@ pub(crate) struct Count {
 }
 
 impl Count {
-    /// Whether the next attempt may come; `waits` in ascending order.
+    /// Returns `Throttled` while the backoff is not over; `waits` in ascending order.
     pub(crate) fn check(self, waits: &[Wait], now: Timestamp) -> Result<(), Throttled> {
         let wait = waits.iter().rev().find(|wait| wait.after <= self.attempts);
         let until = wait.map_or(self.last, |wait| self.last + wait.wait);
@@ -75,25 +77,25 @@ impl Count {
     }
 }
 
-/// What an event does to what is known of sign-ins.
+/// The effect of an event on the state of sign-ins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SignInStep {
-    /// Nothing.
+    /// No effect.
     None,
     /// An attempt was wrong.
     Wrong(AttemptSource),
     /// A password that was to confirm an operation within a session was wrong.
     WrongConfirmation,
-    /// An attempt was right, and no session begins yet.
+    /// An attempt was right, and no session begins yet: a code or a confirmation is required first.
     Right(AttemptSource),
     /// A session begins.
     SignedIn {
-        /// For whom.
+        /// The source of the attempt.
         source: AttemptSource,
-        /// Digest of what they looked like.
+        /// Digest of the client's address and user agent.
         seen_as: Vec<u8>,
     },
-    /// Everything that was wrong is forgotten.
+    /// An administrator ended the lockout: all counts start again.
     Unlocked,
 }
 
@@ -106,27 +108,27 @@ impl SignInStep {
     }
 }
 
-/// What is known of the sign-ins under a name.
+/// The state of the sign-ins under a name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SignIns {
-    /// Sign-ins that failed since the last one that did not.
+    /// Failed attempts since the last sign-in.
     pub failed_login_attempts: u64,
-    /// When the last of all failed.
+    /// When the last attempt failed.
     pub last_failed_login_at: Option<Timestamp>,
-    /// When the last login succeeded.
+    /// When the last sign-in succeeded.
     pub last_login_at: Option<Timestamp>,
-    /// Digest of what they looked like.
+    /// Digest of the address and user agent of the last sign-in.
     pub last_seen_as: Option<Vec<u8>>,
     attempts: BTreeMap<AttemptSource, Count>,
 }
 
 impl SignIns {
-    /// Whether another attempt may be looked at; `waits` in ascending order.
+    /// Returns `Throttled` while attempts of this source may not be checked; `waits` in ascending order.
     pub fn check(&self, source: &AttemptSource, waits: &[Wait], now: Timestamp) -> Result<(), Throttled> {
         self.attempts.get(source).map_or(Ok(()), |count| count.check(waits, now))
     }
 
-    /// Whether the attempt of this step may be answered.
+    /// Returns `Throttled` if the outcome of this step may not be returned to the client.
     pub(crate) fn check_step(
         &self,
         step: &SignInStep,
@@ -136,7 +138,7 @@ impl SignIns {
         step.source().map_or(Ok(()), |source| self.check(source, waits, now))
     }
 
-    /// The same without the logins of an earlier account that had the name.
+    /// Returns the state without the sign-ins of an earlier account that had the name.
     #[must_use]
     pub fn since(self, made: Timestamp) -> Self {
         match self.last_login_at {
@@ -145,7 +147,7 @@ impl SignIns {
         }
     }
 
-    /// What is known after one more event.
+    /// Returns the state after one more event.
     pub(crate) fn after(&self, step: &SignInStep, at: Timestamp) -> Self {
         let mut next = self.clone();
         match step {
@@ -189,7 +191,7 @@ impl SignIns {
         }
     }
 
-    /// As attributes of a record; nothing is written that is not known.
+    /// Returns the attributes of a record; empty fields have none.
     pub(crate) fn attributes(&self) -> Attributes {
         let mut written = Attributes::new();
         let mut set = |name: String, value: AttributeValue| written.insert(name, value);
@@ -211,7 +213,7 @@ impl SignIns {
         written
     }
 
-    /// From a record of any chain; those of accounts have none of it.
+    /// Returns the state in a record of any chain; fails if it is malformed. Records of other chains have none.
     pub(crate) fn read(reader: &mut ItemReader) -> Result<Self, StoreError> {
         let mut attempts = BTreeMap::new();
         for word in reader.names_after(COUNT) {

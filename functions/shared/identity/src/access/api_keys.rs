@@ -1,4 +1,4 @@
-//! API keys: for programs that run while their owner sleeps. A key may do less than its owner, never more, and never
+//! API keys, for programs that run without their owner. A key may do less than its owner, never more, and never
 //! anything about keys, factors, passwords or sessions.
 
 use std::time::Duration;
@@ -24,21 +24,21 @@ use crate::invalid::{Field, InvalidField, InvalidValue, read_by_parsing};
 use crate::notifications::Notification;
 use crate::{ClientContext, Identity, sealing};
 
-/// Keys of one account. More are a leak of keys nobody remembers.
+/// API keys of one account at most.
 pub(crate) const MOST_KEYS: usize = 50;
 const MOST_SCOPES: usize = 50;
-/// The use of a key is noted this often, not at every request.
+/// The last use of a key is stored at most this often.
 const NOTED_EVERY: Duration = Duration::from_mins(1);
-/// A key that outlives its owner's memory of it should not; without an end it is the owner's decision.
+/// The longest lifetime of a key that expires.
 const LONGEST_LIFE: Duration = Duration::from_hours(10 * 366 * 24);
 
-/// What a person calls a key: 1 to 100 characters.
+/// The name a user gives a key: 1 to 100 characters.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
 #[serde(try_from = "String")]
 pub struct ApiKeyName(pub(crate) String);
 
 impl ApiKeyName {
-    /// Reads what a person typed.
+    /// Returns the name without the space around it; fails if it is empty, too long or has a control character.
     pub fn parse(typed: &str) -> Result<Self, InvalidValue> {
         crate::accounts::person::printable(typed, 100).map(Self)
     }
@@ -46,30 +46,31 @@ impl ApiKeyName {
 
 read_by_parsing!(ApiKeyName);
 
-/// A key somebody wants.
+/// A request to create a key.
 #[derive(Debug)]
 pub struct ApiKeyRequest {
-    /// What it is called.
+    /// The name of the key.
     pub name: ApiKeyName,
-    /// What it may do at most; all that its owner may do now, when not said.
+    /// The scopes of the key; `None` for all that its owner may do now.
     pub scopes: Option<Vec<String>>,
-    /// When it ends.
+    /// When the key expires; `None` for never.
     pub expires_at: Option<Timestamp>,
-    /// What the client calls this request, if it may send it again.
+    /// The idempotency key of the request, if the client may retry it.
     pub idempotency_key: Option<String>,
 }
 
-/// A key with its clear text, which leaves the process once.
+/// A new key with its clear text, which is returned once.
 #[derive(Debug)]
 pub struct IssuedApiKey {
-    /// The key.
+    /// The key as it is stored.
     pub key: ApiKey,
     /// The clear text.
     pub text: SecretString,
 }
 
 impl Identity {
-    /// Makes a key for the caller.
+    /// Returns a new key of the caller. Fails with [`Error::Forbidden`], [`Error::TooManyApiKeys`], [`Error::Invalid`]
+    /// or [`Error::IdempotencyKeyReused`].
     pub async fn create_api_key(
         &self,
         caller: &Caller,
@@ -119,7 +120,7 @@ impl Identity {
         }
     }
 
-    /// The caller's keys after the one called `after`.
+    /// Returns the caller's keys after the one called `after`; fails with [`Error::Forbidden`].
     pub async fn list_api_keys(
         &self,
         caller: &Caller,
@@ -130,8 +131,8 @@ impl Identity {
         Ok(self.store.api_keys(caller.account.id, limit, after).await?)
     }
 
-    /// Gives one of the caller's keys another secret; the old one is worth nothing from then on. What it may do and when
-    /// it ends stay as they are.
+    /// Returns one of the caller's keys with a new secret; the old one is invalid at once, scopes and expiry stay.
+    /// Fails with [`Error::NotFound`], or [`Error::Contended`] if another rotation was first.
     pub async fn rotate_api_key(
         &self,
         caller: &Caller,
@@ -155,7 +156,7 @@ impl Identity {
         }
     }
 
-    /// Removes one of the caller's keys.
+    /// Deletes one of the caller's keys. Fails with [`Error::NotFound`].
     pub async fn delete_api_key(
         &self,
         caller: &Caller,
@@ -169,7 +170,8 @@ impl Identity {
         if removed { Ok(()) } else { Err(Error::NotFound) }
     }
 
-    /// Who holds this key. What cannot be a key is refused without a look at any record.
+    /// Returns the holder of an API key; fails with [`Error::InvalidApiKey`]. Text of another form or with a wrong
+    /// checksum is refused before any record is read.
     pub async fn authenticate_key(&self, presented: &SecretString) -> Result<KeyHolder, Error> {
         let text = presented.expose_secret();
         let shape = UnverifiedApiKey::parse(text).ok_or(Error::InvalidApiKey)?;
@@ -195,7 +197,7 @@ impl Identity {
         Ok(KeyHolder { account, key, scopes })
     }
 
-    /// Nothing depends on it, so a store that fails here fails nobody's request.
+    /// Stores when the key was last used. Nothing depends on it, so an error is logged and fails no request.
     async fn note_use(&self, key: &ApiKey, now: Timestamp) {
         let minute_ago = now - NOTED_EVERY;
         if key.last_used_at.is_some_and(|noted| noted > minute_ago) {
@@ -210,7 +212,7 @@ impl Identity {
         caller.require(&self.settings.policy, "api-key", action)
     }
 
-    /// Scopes that are the owner's to give.
+    /// Returns the scopes of a new key; fails with [`Error::Invalid`] for one its owner may not give.
     pub(crate) fn scopes(&self, roles: &[String], wanted: Option<&[String]>) -> Result<Vec<Grant>, Error> {
         let owned = self.settings.policy.permissions(roles);
         let Some(wanted) = wanted else {
@@ -241,7 +243,8 @@ impl Identity {
         Ok(digest)
     }
 
-    /// A request that may be sent again: its answer is kept for a day, under seal, because it shows the key.
+    /// Returns the record of a request that may be retried: its response is stored for a day, sealed, because it holds
+    /// the key.
     async fn repeatable(
         &self,
         key: &ApiKey,
@@ -279,7 +282,8 @@ fn check_expiry(wanted: Option<Timestamp>, now: Timestamp) -> Result<(), Error> 
     }
 }
 
-/// 43 letters of base62. A byte of 248 or more is drawn again: the rest of 256 by 62 would make some letters likelier.
+/// Returns the clear text of a new key: 43 letters of base62. A byte of 248 or more is drawn again: the rest of 256 by
+/// 62 would make some letters likelier.
 pub(crate) fn new_text(id: ApiKeyId, entropy: &dyn Entropy) -> Result<SecretString, Error> {
     const EVEN: u8 = 248;
     let mut letters = Zeroizing::new(String::with_capacity(api_key::SECRET_LENGTH));
@@ -295,7 +299,7 @@ pub(crate) fn new_text(id: ApiKeyId, entropy: &dyn Entropy) -> Result<SecretStri
     Ok(api_key::compose(&id.digits(), &letters).into())
 }
 
-/// What the sealed answer to a repeatable request belongs to.
+/// Returns the encryption context the sealed response of a retryable request is bound to.
 fn answer_context(account: AccountId) -> EncryptionContext {
     EncryptionContext::new([("purpose", "api-key-answer".to_owned()), ("user_id", account.to_string())])
 }

@@ -1,4 +1,4 @@
-//! Who is calling: an access token whose session and account are alive right now.
+//! Authentication by access token, checked against the session and the account as they are now.
 
 use portcullis_store::{Account, AccountId, Session, SessionId};
 use portcullis_verifier::{Claims, Expectations};
@@ -7,19 +7,20 @@ use crate::Identity;
 use crate::error::Error;
 use crate::sign_in::login::unix_seconds;
 
-/// A person with a live session.
+/// A signed-in user with a live session.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// Their account as it is now, which may be newer than what the token says.
+    /// The user's account as it is now, which may be newer than the claims.
     pub account: Account,
-    /// The session the token belongs to.
+    /// The session of the token.
     pub session: Session,
-    /// What the token says.
+    /// The verified claims of the token.
     pub claims: Claims,
 }
 
 impl Identity {
-    /// The claims of an access token of ours that has not expired. Whether its session still lives is another question.
+    /// Returns the claims of an access token; fails with [`Error::InvalidAccessToken`] unless it is signed by a key of
+    /// this service and not expired. Its session is not looked up.
     pub(crate) fn claims(&self, token: &str) -> Result<Claims, Error> {
         let expected = Expectations {
             algorithms: self.keyring.verification.algorithms().to_vec(),
@@ -29,14 +30,16 @@ impl Identity {
         self.keyring.verification.verify(token, &expected, now).ok_or(Error::InvalidAccessToken)
     }
 
-    /// Whose account and which session the claims speak of.
+    /// Returns the ids of account and session in the claims; fails with [`Error::InvalidAccessToken`].
     pub(crate) fn ids(claims: &Claims) -> Result<(AccountId, SessionId), Error> {
         let account = claims.sub.parse().map_err(|_| Error::InvalidAccessToken)?;
         let session = claims.session_id.parse().map_err(|_| Error::InvalidAccessToken)?;
         Ok((account, session))
     }
 
-    /// Who holds this access token. Here, unlike at the edge, a session that was ended is refused at once.
+    /// Returns the caller with this access token; fails with [`Error::InvalidAccessToken`] if the token is not valid,
+    /// its session has ended, or the account may not be used. Account and session are read on every call, so unlike at
+    /// the edge a revocation is effective at once.
     pub async fn authenticate(&self, token: &str) -> Result<Caller, Error> {
         let claims = self.claims(token)?;
         let (account, session) = Self::ids(&claims)?;

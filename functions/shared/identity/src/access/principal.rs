@@ -1,4 +1,4 @@
-//! Who is calling where a person and a program are both welcome, and what they may do.
+//! Callers of routes that accept both an access token and an API key, and what they are allowed to do.
 
 use std::collections::BTreeSet;
 
@@ -8,11 +8,11 @@ use portcullis_verifier::policy::{Grant, Permission, Policy};
 use crate::access::caller::Caller;
 use crate::error::Error;
 
-/// What no API key may ever do, whatever its owner may: a key must not make or widen keys, change factors or passwords,
-/// or end sessions.
+/// Resources no API key may ever act on, whatever its owner may: a key must not create or widen keys, change factors or
+/// passwords, or end sessions.
 const NEVER_WITH_A_KEY: [&str; 4] = ["api-key", "mfa", "password", "session"];
 
-/// A program with somebody's API key.
+/// A program that authenticated with an API key.
 #[derive(Debug, Clone)]
 pub struct KeyHolder {
     /// The owner's account as it is now.
@@ -40,15 +40,15 @@ pub enum Decision {
     Granted,
     /// No role of the account grants it.
     NotGrantedByRoles,
-    /// The key is not made for it.
+    /// The scopes of the key do not include it.
     OutsideScopes,
-    /// It wants a person.
+    /// It requires an access token.
     #[strum(serialize = "never_with_api_key")]
     NeverWithAKey,
 }
 
 impl Decision {
-    /// Whether it may be done.
+    /// Returns whether the request is allowed.
     pub fn is_allowed(self) -> bool {
         self == Self::Granted
     }
@@ -69,7 +69,7 @@ impl Decision {
 }
 
 impl Caller {
-    /// An error unless the person's roles permit this.
+    /// Returns [`Error::Forbidden`] unless the user's roles grant this.
     pub fn require(&self, policy: &Policy, resource: &str, action: &str) -> Result<(), Error> {
         by_roles(&self.account, policy, &named(resource, action)?).into_result()
     }
@@ -88,7 +88,7 @@ impl KeyHolder {
 }
 
 impl Principal {
-    /// Whose account it is.
+    /// Returns the account of the user or of the key's owner.
     pub fn account(&self) -> &Account {
         match self {
             Self::Person(caller) => &caller.account,
@@ -96,7 +96,7 @@ impl Principal {
         }
     }
 
-    /// Whether this may be done.
+    /// Returns the decision on a permission, with the reason of a refusal.
     pub fn decide(&self, policy: &Policy, permission: &Permission) -> Decision {
         match (by_roles(self.account(), policy, permission), self) {
             (Decision::Granted, Self::Key(holder)) => holder.by_scopes(permission),
@@ -104,13 +104,13 @@ impl Principal {
         }
     }
 
-    /// An error unless this may be done.
+    /// Returns [`Error::Forbidden`] unless this is allowed.
     pub fn require(&self, policy: &Policy, resource: &str, action: &str) -> Result<(), Error> {
         self.decide(policy, &named(resource, action)?).into_result()
     }
 
-    /// An error for a program whose key does not let it do this. A person may always do it to themselves, whatever their
-    /// roles: an account without any must still be able to look at itself.
+    /// Returns [`Error::Forbidden`] for an API key that does not allow this. A signed-in user may always do it to their
+    /// own account: one without any role must still be able to read itself.
     pub fn require_as_key(&self, policy: &Policy, resource: &str, action: &str) -> Result<(), Error> {
         match self {
             Self::Person(_) => Ok(()),
@@ -118,7 +118,7 @@ impl Principal {
         }
     }
 
-    /// Their account, for an answer.
+    /// Returns the account, by value.
     pub fn into_account(self) -> Account {
         match self {
             Self::Person(caller) => caller.account,
@@ -126,7 +126,7 @@ impl Principal {
         }
     }
 
-    /// All that may be done: what the roles grant, and for a program only as far as its scopes reach.
+    /// Returns all that is allowed: what the roles grant, limited to the scopes of an API key.
     pub fn permissions(&self, policy: &Policy) -> BTreeSet<Grant> {
         let granted = policy.permissions(&self.account().roles);
         match self {
@@ -145,13 +145,13 @@ fn by_roles(account: &Account, policy: &Policy, permission: &Permission) -> Deci
     if policy.allows(&account.roles, permission) { Decision::Granted } else { Decision::NotGrantedByRoles }
 }
 
-/// A permission that the product itself asks for.
+/// Returns a permission the product itself requires; fails only if its name is malformed.
 fn named(resource: &str, action: &str) -> Result<Permission, Error> {
     Permission::new(resource, action)
         .map_err(|_| Error::Internal("a permission of the product is no permission"))
 }
 
-/// Whether a key may have this at all.
+/// Returns whether an API key may have this grant.
 pub(crate) fn is_for_keys(grant: &Grant) -> bool {
     !NEVER_WITH_A_KEY.contains(&grant.resource())
 }

@@ -1,4 +1,4 @@
-//! `SERVICES`: which service may do what, and whose broker credentials it may read.
+//! `SERVICES`: the rights of each service, and which broker credentials it may read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,11 +8,11 @@ use serde::Deserialize;
 /// A service that connects to a market after a restart asks for some hundred accounts at once.
 const READS_PER_MINUTE: u64 = 600;
 
-/// Which service may do what.
+/// The rights of every service, by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceRights(BTreeMap<String, Entry>);
 
-/// What one service may do.
+/// The rights of one service.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) rights: BTreeSet<Permission>,
@@ -22,19 +22,19 @@ pub(crate) struct Entry {
 /// Which credentials a service may read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CredentialRights {
-    /// Of which brokers.
+    /// The brokers whose credentials it may read.
     pub brokers: BTreeSet<String>,
-    /// How much of them.
+    /// Which part of the credentials it may read.
     pub kind: CredentialKind,
-    /// How often in a minute.
+    /// Requests per minute; more are throttled.
     pub per_minute: u64,
 }
 
-/// How much of an account's credentials is shown.
+/// Which part of a trading account's credentials a service may read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CredentialKind {
-    /// All of them.
+    /// The long-lived credentials, whole.
     LongLived,
     /// What the broker's session of the day needs, and never the secret that outlives it.
     Session,
@@ -67,7 +67,7 @@ struct WrittenCredentials {
 
 impl ServiceRights {
     /// Reads a JSON object of names, each with a list of `resource:action` or an object of `rights` and `credentials`.
-    /// The error is one line for whoever wrote it.
+    /// The error is one line for the operator.
     pub(crate) fn parse(json: &str) -> Result<Self, String> {
         let written: BTreeMap<String, Written> = serde_json::from_str(json)
             .map_err(|error| format!("is no object of services and their rights: {error}"))?;

@@ -1,5 +1,5 @@
-//! Services of the platform: each has a name, rights, and one or two tokens, so that a token can be replaced without an
-//! outage.
+//! Authentication of the platform's services: each has a name, rights, and one or two tokens, so that a token can be
+//! rotated without an outage.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use portcullis_platform::{MOST_SERVICE_TOKENS, parse_service_tokens};
@@ -11,16 +11,16 @@ use crate::access::service_rights::{CredentialRights, Entry};
 use crate::error::Error;
 use crate::sha256::sha256;
 
-/// A service that showed its token.
+/// A service that authenticated with its token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
-    /// What it is called.
+    /// The name of the service.
     pub name: String,
     entry: Entry,
 }
 
 impl Service {
-    /// An error unless the service has this right.
+    /// Returns [`Error::Forbidden`] unless the service has this right.
     pub fn require(&self, resource: &str, action: &str) -> Result<(), Error> {
         let has = |right: &Permission| right.resource() == resource && right.action() == action;
         if self.entry.rights.iter().any(has) {
@@ -30,7 +30,7 @@ impl Service {
         }
     }
 
-    /// Which broker credentials the service may read, if any.
+    /// Returns which broker credentials the service may read, if any.
     pub fn credential_rights(&self) -> Option<&CredentialRights> {
         self.entry.credentials.as_ref()
     }
@@ -41,7 +41,8 @@ impl Service {
 pub(crate) struct ServiceTokens(Vec<(String, [u8; 32])>);
 
 impl ServiceTokens {
-    /// Reads the versions of the secret. Of each service no more than two tokens are valid over all of them.
+    /// Returns the tokens in all versions of the secret; fails if a service has more than two over all of them, or two
+    /// services share one.
     pub(crate) fn parse<'a>(
         versions: impl Iterator<Item = &'a SecretSlice<u8>>,
     ) -> Result<Self, &'static str> {
@@ -67,7 +68,7 @@ impl ServiceTokens {
         Ok(Self(tokens))
     }
 
-    /// Whose token this is. Every digest is compared, so that the time of an answer tells nothing.
+    /// Returns the service of a token. Every digest is compared, so that the response time tells nothing.
     fn owner(&self, token: &SecretString) -> Option<&str> {
         let presented = sha256(token.expose_secret());
         self.0.iter().fold(None, |found, (name, digest)| {
@@ -77,7 +78,8 @@ impl ServiceTokens {
 }
 
 impl Identity {
-    /// The service that shows this token. A service without an entry in `SERVICES` has no rights and is none.
+    /// Returns the service of a token; fails with [`Error::InvalidServiceToken`] if the token is unknown or its service
+    /// has no entry in `SERVICES`.
     pub fn authenticate_service(&self, token: &SecretString) -> Result<Service, Error> {
         let name = self.keyring.service_tokens.owner(token).ok_or(Error::InvalidServiceToken)?;
         let entry = self.settings.services.of(name).ok_or(Error::InvalidServiceToken)?;

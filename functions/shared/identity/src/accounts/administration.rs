@@ -1,4 +1,4 @@
-//! What administrators do, over HTTP or on the command line: the same operations, told apart in the audit trail.
+//! Operations of administrators, over HTTP or on the command line; the audit trail says which.
 
 use jiff::Timestamp;
 use portcullis_store::{
@@ -17,19 +17,19 @@ use crate::passwords::password::Password;
 use crate::sign_in::confirmation::confirmations;
 use crate::{ClientContext, Identity};
 
-/// How often something is decided anew because the account changed meanwhile.
+/// Roles of one account at most.
 const MOST_ROLES: usize = 20;
 
 /// A person with a live session whose account is an administrator's now.
 #[derive(Debug, Clone)]
 pub struct Admin(pub Caller);
 
-/// Who administers.
+/// The administrator an operation is attributed to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operator {
-    /// Somebody with the role.
+    /// An account with the role `admin`.
     Admin(AccountId),
-    /// Whoever may run the command line tool, by the name the operating system knows.
+    /// A user of the command line tool, by the name the operating system knows.
     CommandLine(String),
 }
 
@@ -48,44 +48,44 @@ impl Operator {
     }
 }
 
-/// What a new account's password is known by.
+/// The password of a new account.
 #[derive(Debug)]
 pub enum FirstPassword {
-    /// Itself.
+    /// A password in clear text, hashed here.
     Chosen(Password),
-    /// The hash an older system kept.
+    /// A hash imported from an older system.
     Imported(ImportedHash),
 }
 
-/// An account an administrator makes.
+/// An account an administrator creates.
 #[derive(Debug)]
 pub struct AccountRequest {
     /// Address to sign in with.
     pub email: Email,
-    /// What the person is called.
+    /// The person's name.
     pub name: PersonName,
     /// Second name to sign in with.
     pub username: Option<Username>,
     /// Telephone number.
     pub phone: Option<PhoneNumber>,
-    /// How the person will prove who they are.
+    /// The password to sign in with.
     pub password: FirstPassword,
     /// Names of roles.
     pub roles: Vec<String>,
-    /// Whether it may be used at once.
+    /// Whether the account is enabled.
     pub status: AccountStatus,
 }
 
-/// What changes of an account; `None` leaves it as it is.
+/// A change to the roles or the status of an account; `None` leaves a field as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccountUpdate {
-    /// Other roles.
+    /// The new roles, in place of all present ones.
     pub roles: Option<Vec<String>>,
-    /// On or off.
+    /// Enabled or disabled.
     pub status: Option<AccountStatus>,
 }
 
-/// An account and what is known of its past.
+/// An account in a list, with its last sign-in.
 #[derive(Debug)]
 pub struct Listed {
     /// The account.
@@ -95,7 +95,7 @@ pub struct Listed {
 }
 
 impl Identity {
-    /// The caller as an administrator, if they are one.
+    /// Returns the caller as an administrator; fails with [`Error::Forbidden`] without the role `admin`.
     pub fn as_admin(&self, caller: Caller) -> Result<Admin, Error> {
         if caller.account.roles.iter().any(|role| role == ADMIN_ROLE) {
             Ok(Admin(caller))
@@ -104,7 +104,8 @@ impl Identity {
         }
     }
 
-    /// Accounts after the one called `after`, newest first, and where to go on.
+    /// Returns accounts after the one called `after`, newest first, and the cursor of the next page; fails when the
+    /// store does.
     pub async fn list_accounts(
         &self,
         limit: usize,
@@ -116,12 +117,13 @@ impl Identity {
         Ok((listed.map(|(account, last_login)| Listed { account, last_login }).collect(), page.next))
     }
 
-    /// One account.
+    /// Returns an account by its id; fails with [`Error::NotFound`].
     pub async fn account_by_id(&self, id: AccountId) -> Result<Account, Error> {
         self.store.account(id).await?.ok_or(Error::NotFound)
     }
 
-    /// The account that signs in with this name: an address if it looks like one, else a username.
+    /// Returns the account with this id, address or username; fails with [`Error::NotFound`], or [`Error::Invalid`] if
+    /// it can be none of them.
     pub async fn account_by_name(&self, name: &str) -> Result<Account, Error> {
         let found = if let Ok(id) = name.parse::<AccountId>() {
             return self.account_by_id(id).await;
@@ -186,8 +188,9 @@ impl Identity {
         }
     }
 
-    /// Changes roles and status. Roles count from the next refresh on; an account that is switched off or on again loses
-    /// whatever was issued before at once.
+    /// Changes roles and status and returns the account. Roles count from the next refresh on; a change of status
+    /// raises the session epoch, which ends every session at once. Fails with [`Error::LastAdmin`] if no administrator
+    /// would be left, [`Error::NotFound`], or [`Error::Contended`].
     pub async fn update_account(
         &self,
         operator: &Operator,
@@ -217,6 +220,8 @@ impl Identity {
         self.account_by_id(id).await
     }
 
+    /// Applies a change of roles and status that is computed from the account as it was read. The write is conditional
+    /// on what was read: where another administrator changed it first, the change is computed again.
     async fn apply_update(
         &self,
         operator: &Operator,
@@ -242,7 +247,7 @@ impl Identity {
         .await
     }
 
-    /// Ends every session of an account.
+    /// Ends every session of an account by raising its session epoch. Fails with [`Error::NotFound`].
     pub async fn revoke_sessions_of(
         &self,
         operator: &Operator,
@@ -257,7 +262,8 @@ impl Identity {
         }
     }
 
-    /// Takes the second factor away: its owner lost it, and signs in with the password alone until a new one is set up.
+    /// Removes the second factor of an account whose owner lost it: the password alone signs in until a new one is
+    /// enrolled. Fails with [`Error::NotFound`].
     pub async fn reset_mfa(
         &self,
         operator: &Operator,
@@ -277,7 +283,8 @@ impl Identity {
         }
     }
 
-    /// Lets an account try again at once: wrong passwords and wrong codes are forgotten.
+    /// Ends the lockout of an account: the counts of failed passwords and codes start again. Fails with
+    /// [`Error::NotFound`].
     pub async fn unlock_account(
         &self,
         operator: &Operator,
@@ -286,7 +293,7 @@ impl Identity {
     ) -> Result<(), Error> {
         let account = self.account_by_id(id).await?;
         let event = self.event_by(operator, AuditKind::AccountUnlocked, id, client)?;
-        // Another attempt may count while this one forgives: only a row that has nothing to forgive settles it.
+        // An attempt may be counted while this runs: only a row without failures settles it.
         let decide = |factor: Factor| async move {
             if factor.failures == 0 && factor.blocked_until.is_none() {
                 return Ok(Round::Settled(()));
@@ -301,7 +308,8 @@ impl Identity {
         Ok(self.store.unlock_account(&confirmations(&account.email), &event).await?)
     }
 
-    /// Gives an account another password; every session of it is over.
+    /// Replaces the password of an account and ends every session of it. Fails with [`Error::WeakPassword`] or
+    /// [`Error::NotFound`].
     pub async fn override_password(
         &self,
         operator: &Operator,

@@ -20,7 +20,7 @@ impl Email {
         canonical(typed.trim()).map(Self).map_err(InvalidValue::new)
     }
 
-    /// The canonical form.
+    /// Returns the canonical form.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! Addresses that are confirmed by their owners before an account can be used.
+//! Confirmation of email addresses, before an account can be used where `EMAIL_VERIFICATION` requires it.
 
 use std::time::Duration;
 
@@ -23,8 +23,9 @@ const CONFIRMATION: Wanted = Wanted {
 };
 
 impl Identity {
-    /// Makes an account that can be used once its address is confirmed. Whether the address was taken nobody learns but
-    /// its owner, who is told by mail; what takes the same time for both is the answer.
+    /// Registers an account that can be used once its address is confirmed. Returns the same, after the same time,
+    /// whether or not the address was taken: only its owner learns that, by a notification. Fails with
+    /// [`Error::UsernameTaken`], or [`Error::WeakPassword`].
     pub async fn register_unconfirmed(&self, person: NewPerson, client: &ClientContext) -> Result<(), Error> {
         let (email, username) = (person.email.clone(), person.username.clone());
         evenly(Box::pin(async {
@@ -33,7 +34,7 @@ impl Identity {
                 Err(Error::EmailTaken) => false,
                 Err(error) => return Err(error),
             };
-            // A taken username is told of in any case, or a free address could be told by it.
+            // A taken username is an error for taken addresses too, or it would tell which addresses are free.
             if let (false, Some(username)) = (is_new, username)
                 && self.store.address_of_username(&username.0).await?.is_some()
             {
@@ -51,7 +52,8 @@ impl Identity {
         .await
     }
 
-    /// Sends the link once more, if the address has an account that waits for it. Nobody learns whether.
+    /// Sends the link again, if the address has an account that is not confirmed. Returns the same, after the same
+    /// time, whether or not it does.
     pub async fn resend_confirmation(&self, email: &Email, client: &ClientContext) -> Result<(), Error> {
         evenly(Box::pin(async {
             let begun = Box::pin(self.begin_by_mail(email, &CONFIRMATION, client)).await?;
@@ -63,7 +65,8 @@ impl Identity {
         .await
     }
 
-    /// Confirms an address with the link of a mail, which works once.
+    /// Confirms an address with the token of a link, which works once, and returns its account. Fails with
+    /// [`Error::InvalidMailToken`] when the token is unknown, expired, used, or behind the session epoch.
     pub async fn confirm_address(
         &self,
         token: &SecretString,

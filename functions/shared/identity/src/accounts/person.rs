@@ -1,4 +1,4 @@
-//! What people and devices are called: short, printable text.
+//! Names of people and devices, usernames and telephone numbers: short, printable text.
 
 use crate::invalid::{InvalidValue, read_by_parsing};
 
@@ -8,12 +8,12 @@ use crate::invalid::{InvalidValue, read_by_parsing};
 pub struct PersonName(pub(crate) String);
 
 impl PersonName {
-    /// Whether an account is called this.
+    /// Returns whether this is the name of an account.
     pub fn is(&self, name: &str) -> bool {
         self.0 == name
     }
 
-    /// Reads what a person typed; space around it does not count.
+    /// Returns the name without the space around it; fails if it is empty, too long or has a control character.
     pub fn parse(typed: &str) -> Result<Self, InvalidValue> {
         printable(typed, 100).map(Self)
     }
@@ -25,7 +25,7 @@ impl PersonName {
 pub struct PhoneNumber(pub(crate) String);
 
 impl PhoneNumber {
-    /// Reads what a person typed.
+    /// Returns the number; fails if it has other characters, or no digit.
     pub fn parse(typed: &str) -> Result<Self, InvalidValue> {
         let number = printable(typed, 32)?;
         let allowed =
@@ -38,13 +38,13 @@ impl PhoneNumber {
     }
 }
 
-/// What a person calls a device: 1 to 100 characters.
+/// The name a user gives a device: 1 to 100 characters.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
 #[serde(try_from = "String")]
 pub struct DeviceName(pub(crate) String);
 
 impl DeviceName {
-    /// Reads what a person typed.
+    /// Returns the name without the space around it; fails if it is empty, too long or has a control character.
     pub fn parse(typed: &str) -> Result<Self, InvalidValue> {
         printable(typed, 100).map(Self)
     }
@@ -56,12 +56,12 @@ impl DeviceName {
 pub struct Username(pub(crate) String);
 
 impl Username {
-    /// Whether an account is called this.
+    /// Returns whether this is the name of an account.
     pub fn is(&self, name: &str) -> bool {
         self.0 == name
     }
 
-    /// Reads what a person typed; capitals do not count.
+    /// Returns the username in lower case; fails if it has another form.
     pub fn parse(typed: &str) -> Result<Self, InvalidValue> {
         let name = typed.trim().to_ascii_lowercase();
         let allowed = |character: char| {

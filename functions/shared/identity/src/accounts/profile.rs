@@ -9,22 +9,23 @@ use crate::error::Error;
 use crate::passwords::password::Password;
 use crate::{ClientContext, Identity};
 
-/// What a person changes about themselves; `None` leaves a field as it is.
+/// A change to the caller's profile; `None` leaves a field as it is.
 #[derive(Debug, Default)]
 pub struct ProfileUpdate {
     /// A new name.
     pub name: Option<PersonName>,
-    /// A new telephone number, or none from now on.
+    /// A new telephone number; `Some(None)` removes it.
     pub phone: Option<Option<PhoneNumber>>,
 }
 
 impl Identity {
-    /// When the owner of an account last signed in.
+    /// Returns when the owner of an account last signed in; `None` if never, or longer ago than the trail is kept.
     pub async fn last_login(&self, account: &Account) -> Result<Option<Timestamp>, Error> {
         Ok(self.history(account).await?.last_login_at)
     }
 
-    /// Changes the caller's profile and returns the account as it is now.
+    /// Changes the caller's profile and returns the account as it is now. Fails with [`Error::InvalidAccessToken`] if
+    /// the account was erased or its session epoch raised meanwhile.
     pub async fn update_profile(
         &self,
         caller: &Caller,
@@ -42,8 +43,8 @@ impl Identity {
         Ok(change.applied_to(caller.account.clone()))
     }
 
-    /// Erases the caller's account, confirmed by its password. Nothing of it can be used from then on, and its address
-    /// may be registered anew.
+    /// Erases the caller's account, confirmed by its password; its address can be registered again. Fails with
+    /// [`Error::WrongPassword`], or [`Error::LastAdmin`] if no administrator would be left.
     pub async fn erase_account(
         &self,
         caller: &Caller,

@@ -1,4 +1,4 @@
-//! Making an account.
+//! Registration of accounts.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
@@ -12,32 +12,34 @@ use crate::error::Error;
 use crate::passwords::password::Password;
 use crate::{ClientContext, Identity};
 
-/// The role of everybody who registers.
+/// The role of every account that registers.
 const FIRST_ROLE: &str = "user";
 
-/// Who wants an account.
+/// A request to register an account.
 #[derive(Debug)]
 pub struct NewPerson {
     /// Address to sign in with.
     pub email: Email,
     /// The chosen password.
     pub password: Password,
-    /// What the person is called.
+    /// The person's name.
     pub name: PersonName,
     /// Telephone number.
     pub phone: Option<PhoneNumber>,
     /// Second name to sign in with.
     pub username: Option<Username>,
-    /// What the client calls this request, if it may send it again.
+    /// The idempotency key of the request, if the client may retry it.
     pub idempotency_key: Option<String>,
 }
 
-/// The account that was made, now or by an earlier sending of the same request.
+/// The account that was created, now or by an earlier attempt of the same request.
 #[derive(Debug)]
 pub struct Registered(pub Account);
 
 impl Identity {
-    /// Makes an account. One for each address, also when registrations race; none when anything is refused.
+    /// Returns the new account. Fails with [`Error::EmailTaken`], [`Error::UsernameTaken`], [`Error::WeakPassword`] or
+    /// [`Error::IdempotencyKeyReused`]. Uniqueness is decided by conditions of one transaction, never by a read before
+    /// it: of registrations that race for an address or a username one succeeds.
     pub async fn register(&self, person: NewPerson, client: &ClientContext) -> Result<Registered, Error> {
         let known = [person.name.0.as_str(), person.email.as_str(), local_part(&person.email)];
         person.password.check_strength(&known, self.settings.password_min_score)?;
@@ -90,8 +92,8 @@ impl Identity {
         IdempotentRequest { key_digest, fingerprint }
     }
 
-    /// An event of now, with what is known of who caused it.
-    /// An event of now in the trail of an account.
+    /// Returns an event, as of now, for the trail of an account, with the client that caused it; fails without
+    /// randomness.
     pub fn audit_event(
         &self,
         kind: AuditKind,

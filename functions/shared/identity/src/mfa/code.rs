@@ -1,4 +1,4 @@
-//! A code as somebody shows it, and what it is worth.
+//! Verification of codes: TOTP codes and backup codes, and the backoff after wrong ones.
 
 use jiff::Timestamp;
 use portcullis_store::{ActiveFactor, Digest, Factor};
@@ -17,7 +17,7 @@ const CODE_BACKOFF: BackoffPolicy = BackoffPolicy {
     longest: std::time::Duration::from_hours(1),
 };
 
-/// What somebody typed where a code belongs.
+/// A code as it was typed, unverified.
 #[derive(Debug, Clone, serde::Deserialize)]
 #[serde(from = "SecretString")]
 pub struct PresentedCode(Kind);
@@ -28,20 +28,21 @@ enum Kind {
     Totp(SecretString),
     /// A backup code in its canonical form.
     Backup(SecretString),
-    /// Something that is neither, and wrong like any other wrong code.
+    /// Neither of them; it counts as a wrong code.
     Neither,
 }
 
-/// What a code is worth.
+/// The result of checking a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Worth {
-    /// It is of this time step, which was not spent.
+    /// A TOTP code of this time step, which was not spent.
     Step(u64),
-    /// It is the backup code with this digest.
+    /// The backup code with this digest.
     Backup(Digest),
-    /// It was right once. It gains nothing, and costs nothing either: a person who presses a button twice is no attacker.
+    /// A code that was spent before. It is refused, but not counted as a failed attempt: a button pressed twice is no
+    /// attack.
     Spent,
-    /// Nothing.
+    /// A wrong code.
     Nothing,
 }
 
@@ -61,7 +62,8 @@ impl PresentedCode {
         Self(backup_code::canonical(typed).map_or(Kind::Neither, Kind::Backup))
     }
 
-    /// What the code is worth for a factor that is asked for.
+    /// Returns whether the code is right for this copy of the factor. The decision holds only if the store then swaps
+    /// the row whose copy this is.
     pub(super) fn worth(
         &self,
         secret: &TotpSecret,
@@ -78,7 +80,7 @@ impl PresentedCode {
                 let digest = backup_code::digest(secret, code.expose_secret())?;
                 let same =
                     |kept: &Digest| aws_lc_rs::constant_time::verify_slices_are_equal(kept, &digest).is_ok();
-                // No early end: the time of the answer does not tell how many codes are left.
+                // No early exit: the response time does not tell how many codes are left.
                 let found = active.backup_codes.iter().fold(false, |found, kept| found | same(kept));
                 Ok(if found { Worth::Backup(digest) } else { Worth::Nothing })
             }
@@ -86,7 +88,7 @@ impl PresentedCode {
         }
     }
 
-    /// The time step of the code, if it is one of the app.
+    /// Returns the time step of a TOTP code; `None` for a wrong code and for a backup code.
     pub(super) fn step(&self, secret: &TotpSecret, now: Timestamp) -> Result<Option<u64>, Error> {
         match &self.0 {
             Kind::Totp(code) => secret.step_of(code, unix_seconds(now)),
@@ -101,7 +103,8 @@ impl From<SecretString> for PresentedCode {
     }
 }
 
-/// Whether codes are looked at now.
+/// Returns [`Error::TooManyAttempts`] while the factor is throttled. The time is read from the same copy of the row
+/// that the next swap is conditional on, so that parallel codes cannot slip past it.
 pub(super) fn check_throttle(factor: &Factor, now: Timestamp) -> Result<(), Error> {
     match factor.blocked_until {
         Some(until) if until > now => {
@@ -111,14 +114,14 @@ pub(super) fn check_throttle(factor: &Factor, now: Timestamp) -> Result<(), Erro
     }
 }
 
-/// The factor after one more wrong code.
+/// Returns the factor after one more wrong code: one failure more, and throttled once the free ones are used up.
 pub(super) fn after_wrong_code(factor: &Factor, now: Timestamp) -> Factor {
     let failures = factor.failures.saturating_add(1);
     let blocked_until = CODE_BACKOFF.wait_after(failures).map(|wait| now + wait);
     Factor { failures, blocked_until, ..factor.clone() }
 }
 
-/// The factor after a right code: the code is spent, and what was wrong before is forgiven.
+/// Returns the factor after a right code: the code is spent and the count of failures starts again.
 pub(super) fn after_right_code(factor: &Factor, active: &ActiveFactor, worth: Worth) -> Factor {
     let mut active = active.clone();
     match worth {

@@ -1,5 +1,5 @@
-//! Setting a second factor up, switching it on and off, and new backup codes. Whoever has a factor needs it for each of
-//! these: a stolen session must not be able to replace it.
+//! Enrolment of a second factor, switching it on and off, and new backup codes. An account with a factor needs a code
+//! of it for each of these: a stolen session must not be able to replace it.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::{ClientContext, Identity, sealing};
 /// Time to install an app and to come back.
 const TO_PROVE_IT: Duration = Duration::from_mins(15);
 
-/// The proofs that a change to a factor wants.
+/// The proofs that a change to a factor requires.
 #[derive(Debug)]
 pub struct MfaConfirmation {
     /// The account's password.
@@ -30,8 +30,9 @@ pub struct MfaConfirmation {
 }
 
 impl Identity {
-    /// A new secret for the caller's app. It counts once [`Identity::enable_mfa`] has seen a code of it; until then an
-    /// earlier factor stays what is asked for, and a code of that one is needed here.
+    /// Returns a new secret for the caller's authenticator app. It becomes the factor once [`Identity::enable_mfa`]
+    /// gets a code of it; until then an earlier factor stays in use, and a code of that one is required here. Fails
+    /// with [`Error::WrongCode`], or [`Error::TooManyAttempts`] while throttled.
     pub async fn set_up_mfa(
         &self,
         caller: &Caller,
@@ -66,8 +67,8 @@ impl Identity {
         secret.enrolment(&self.settings.totp_issuer, &account.email)
     }
 
-    /// Asks for a code at every sign-in from now on, once a code of the secret that was set up is shown. Returns the
-    /// backup codes, which nobody sees again.
+    /// Enables the second factor and returns its backup codes, which are never shown again. Fails with
+    /// [`Error::MfaNotSetUp`] where no secret waits to be proven, [`Error::WrongCode`] if the code is not of it.
     pub async fn enable_mfa(
         &self,
         caller: &Caller,
@@ -101,7 +102,7 @@ impl Identity {
         Ok(shown)
     }
 
-    /// Asks for no code any more.
+    /// Disables the second factor. Fails with [`Error::WrongPassword`] or [`Error::WrongCode`].
     pub async fn disable_mfa(
         &self,
         caller: &Caller,
@@ -129,7 +130,8 @@ impl Identity {
         Ok(())
     }
 
-    /// New backup codes; the old ones are worth nothing from this moment on.
+    /// Returns new backup codes, in place of the old ones, which are invalid at once. Fails with
+    /// [`Error::WrongPassword`] or [`Error::WrongCode`].
     pub async fn renew_backup_codes(
         &self,
         caller: &Caller,

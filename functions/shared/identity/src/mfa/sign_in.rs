@@ -17,29 +17,30 @@ use crate::{ClientContext, Identity};
 
 /// Time to find the phone.
 const TO_FINISH: Duration = Duration::from_mins(5);
-/// RFC 8176: what stands for a one-time code in `amr`.
+/// The `amr` value of a one-time code (RFC 8176).
 const CODE_METHOD: &str = "otp";
 
-/// A sign-in that still wants a code.
+/// A sign-in that still requires a code.
 #[derive(Debug)]
 pub struct MfaChallenge {
-    /// What to send with the code.
+    /// The token to send with the code.
     pub token: SessionToken,
-    /// How long there is time.
+    /// Lifetime of the token.
     pub expires_in: Duration,
 }
 
-/// Somebody with a code.
+/// The second request of a sign-in: its token and a code.
 #[derive(Debug)]
 pub struct MfaSignIn {
-    /// What the first half of the sign-in was answered with.
+    /// The token of [`MfaChallenge`], unverified.
     pub session_token: SecretString,
-    /// The code.
+    /// The code, unverified.
     pub code: PresentedCode,
 }
 
 impl Identity {
-    /// Remembers that the password was right.
+    /// Stores that the password was right and returns the challenge for a code; fails with [`Error::TooManyAttempts`]
+    /// where parallel attempts throttled this one.
     pub(crate) async fn ask_for_code(
         &self,
         account: &Account,
@@ -57,7 +58,9 @@ impl Identity {
         Ok(MfaChallenge { token, expires_in: TO_FINISH })
     }
 
-    /// Finishes a sign-in with a code. A wrong one leaves it open for another try, as long as the account has tries left.
+    /// Returns the session of a sign-in that is completed with a code. Fails with [`Error::InvalidCode`] for a wrong
+    /// code, after which another may be tried; with [`Error::TooManyAttempts`] while codes are throttled; with
+    /// [`Error::InvalidSessionToken`] when the challenge is unknown, expired, spent, or behind the session epoch.
     pub async fn sign_in_with_code(
         &self,
         sign_in: &MfaSignIn,
@@ -72,7 +75,8 @@ impl Identity {
             self.store.account(challenge.account),
             self.store.sign_ins_end(&challenge.email)
         )?;
-        // Whatever ended all that was issued before ends what was begun before as well.
+        // A raised session epoch ends challenges like sessions: a password that was changed since the first half of the
+        // sign-in lets nobody in by its second half.
         let account = account
             .filter(|account| self.admit(account).is_ok() && account.session_epoch <= challenge.session_epoch)
             .ok_or(Error::InvalidSessionToken)?;
@@ -96,8 +100,9 @@ impl Identity {
         answer.finish().await
     }
 
-    /// Spends the code and the challenge, and begins the session; or, with a password that is too old, the challenge that
-    /// asks for another one.
+    /// Spends the code and the challenge and begins the session, in one transaction; or, with an expired password, the
+    /// challenge to replace it. `Raced` where the factor changed since it was read: the code is then checked again, and
+    /// nothing was spent.
     async fn finish_by_factor(
         &self,
         challenge: &Challenge,

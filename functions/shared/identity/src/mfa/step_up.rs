@@ -1,4 +1,4 @@
-//! Showing once more who one is, in the middle of a session.
+//! Step-up authentication: one more proof inside a session.
 
 use portcullis_store::{AuditKind, Factor, Round};
 
@@ -18,7 +18,8 @@ pub enum StepUp {
 }
 
 impl Identity {
-    /// An error unless the proof is the caller's. A code is spent by it.
+    /// Returns an error unless the proof is the caller's: [`Error::WrongPassword`], [`Error::WrongCode`], or
+    /// [`Error::TooManyAttempts`] while throttled. A code is spent by it.
     pub async fn confirm(
         &self,
         caller: &Caller,

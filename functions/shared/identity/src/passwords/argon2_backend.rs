@@ -1,4 +1,4 @@
-//! Which code computes an Argon2 hash, and the memory it computes in.
+//! Selection of the code that computes Argon2 hashes, and the memory it computes in.
 //!
 //! Nearly all of a sign-in's time is spent filling that memory. The `argon2` crate fills it with portable code; the
 //! `argon2-rust` crate has code for each processor (AVX-512, AVX2, SSE2, NEON), chosen when the process runs, and needs
@@ -23,7 +23,7 @@ pub(crate) const BACKEND: Variable = Variable {
     aliases: &[],
 };
 
-/// What may compute Argon2id.
+/// The setting `ARGON2_BACKEND`: which code may compute Argon2id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Argon2Backend {
     /// The fastest code this processor runs, if it passes its self-test; otherwise the portable code.

@@ -1,7 +1,7 @@
 //! Passwords that many people chose before, and that every attacker tries first.
 //!
-//! The list is looked through offline: nobody outside learns which password was thought of. What is in it and how it is
-//! made, `common-passwords/README.md` says.
+//! The list is searched offline, so that no outside service learns a password. `common-passwords/README.md` says what
+//! is in it and how it is made.
 
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
@@ -12,7 +12,7 @@ use crate::sha256::sha256;
 const LENGTH: usize = 6;
 const DIGESTS: &[u8] = include_bytes!("../../common-passwords/digests.bin");
 
-/// Whether a password is on the list, however its letters are written.
+/// Returns whether a password is on the list, in upper or lower case.
 pub(crate) fn is_common(password: &str) -> bool {
     let lowered: Zeroizing<String> = Zeroizing::new(password.nfc().collect::<String>().to_lowercase());
     let digest = sha256(&lowered);

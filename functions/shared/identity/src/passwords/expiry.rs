@@ -1,4 +1,4 @@
-//! Passwords that are too old: they lead to their replacement and nowhere else.
+//! Expired passwords: they lead to their replacement and nowhere else.
 
 use std::time::Duration;
 
@@ -16,11 +16,12 @@ use crate::sign_in::login::{PendingSession, SignedIn};
 use crate::tokens::session_token::{self, SessionToken};
 use crate::{ClientContext, Identity};
 
-/// Time to think of a password.
+/// How long the token to replace an expired password is valid.
 const TO_CHOOSE: Duration = Duration::from_mins(10);
 
 impl Identity {
-    /// What a sign-in with a password that is too old is answered with, once the challenge in it is stored.
+    /// Returns the challenge to replace an expired password, the error that carries its token (for the client once the
+    /// challenge is stored), and the event of the trail.
     pub(crate) fn rotation(
         &self,
         account: &Account,
@@ -36,7 +37,9 @@ impl Identity {
         Ok(((challenge, Error::PasswordExpired(token)), event))
     }
 
-    /// Replaces a password that is too old and finishes the sign-in. Every other session is over.
+    /// Replaces an expired password, ends every other session and returns the new one. Fails with
+    /// [`Error::InvalidSessionToken`] when the token is unknown, expired, spent or behind the session epoch, and with
+    /// [`Error::WeakPassword`].
     pub async fn rotate_password(
         &self,
         session_token: &SecretString,
@@ -55,6 +58,8 @@ impl Identity {
         let old = record.ok_or(Error::InvalidSessionToken)?.password_hash;
         let hash = self.hash_another(password, &account, &old).await?;
 
+        // The transaction raises the session epoch; the new session already carries the raised one, so that it is the
+        // only one left.
         let next = Account {
             session_epoch: account.session_epoch.saturating_add(1),
             password_changed_at: now,
@@ -72,7 +77,8 @@ impl Identity {
         made.sign_in.finish().await
     }
 
-    /// A hash of a password that may be chosen and is not the present one.
+    /// Returns the hash of a new password; fails with [`Error::WeakPassword`] if it may not be chosen or is the present
+    /// one.
     pub(crate) async fn hash_another(
         &self,
         password: &Password,
@@ -86,7 +92,7 @@ impl Identity {
         self.hasher.hash(password, self.entropy.as_ref()).await
     }
 
-    /// Whether the owner of this account may choose this password.
+    /// Returns [`Error::WeakPassword`] unless the owner of this account may choose this password.
     pub(crate) fn check_choice(&self, password: &Password, account: &Account) -> Result<(), Error> {
         let local_part = account.email.split('@').next().unwrap_or_default();
         let known = [account.name.as_str(), account.email.as_str(), local_part];

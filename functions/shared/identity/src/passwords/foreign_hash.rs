@@ -1,8 +1,8 @@
 //! Password hashes of older systems: bcrypt, PBKDF2, scrypt and Argon2 as Django, Werkzeug and passlib write them.
 //!
-//! They are read, capped and checked here and never made: the next sign-in replaces each by a hash of ours. Until then a
-//! try at that account takes as long as its old hash takes, not as long as ours: somebody who measures may learn that an
-//! address was imported and has not signed in since. That cannot be hidden without knowing the password.
+//! They are read, capped and checked here and never made: the next sign-in replaces each by a hash of ours. Until then
+//! a try at that account takes as long as its old hash takes, not as long as ours: a client that measures may learn
+//! that an address was imported and has not signed in since. That cannot be hidden without knowing the password.
 
 use std::num::NonZeroU32;
 
@@ -32,7 +32,7 @@ const MOST_PBKDF2_ITERATIONS: u32 = 2_500_000;
 const MOST_SCRYPT_MEMORY: u64 = 256 * 1024 * 1024;
 /// N·r·p, which is what the time goes by; 2^17·8·2.
 const MOST_SCRYPT_WORK: u64 = 1 << 21;
-/// Shorter outputs are met by chance, longer ones by nobody.
+/// Bounds of an output's length: shorter ones collide by chance, longer ones are written by no library.
 const OUTPUT: std::ops::RangeInclusive<usize> = 16..=128;
 
 /// A hash of an older system that can be checked, at a cost that can be borne.
@@ -45,7 +45,7 @@ impl std::fmt::Debug for ImportedHash {
     }
 }
 
-/// Why a hash cannot be taken over; the text never quotes it.
+/// Why a hash cannot be imported; the text never quotes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableHash {
     /// It is of no known kind, or is damaged.
@@ -57,7 +57,8 @@ pub enum UnusableHash {
 }
 
 impl ImportedHash {
-    /// Looks at a hash as an older system wrote it. Hashes of this product are welcome too.
+    /// Returns the hash of an older system, or of this product; fails if its kind is unknown or its cost above the
+    /// limits.
     pub fn parse(text: &str) -> Result<Self, UnusableHash> {
         Foreign::parse(text)?;
         Ok(Self(text.to_owned()))
@@ -95,7 +96,7 @@ enum Foreign {
     },
 }
 
-/// Whether this is the password of the hash; `None` for a hash that cannot be used.
+/// Returns whether this is the password of the hash; `None` for a hash that cannot be used.
 pub(crate) fn is_right(password: &[u8], stored: &str, workspace: &mut Workspace) -> Option<bool> {
     Foreign::parse(stored).ok()?.meets(password, workspace)
 }

@@ -1,8 +1,8 @@
 //! Password hashing on threads of its own: one for each core, with memory that is reused and a queue that is bounded.
 //!
-//! A hash needs 19 MiB and some 9 to 20 ms of one core. On the async threads it would hold up everybody; without a bound a
-//! burst of sign-ins would pile up until nobody is answered. Allocating the memory anew for each hash was measured to
-//! nearly double its time.
+//! A hash needs 19 MiB and some 9 to 20 ms of one core. On the async threads it would hold up everybody; without a
+//! bound a burst of sign-ins would pile up until nobody is answered. Allocating the memory anew for each hash was
+//! measured to nearly double its time.
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,7 +29,7 @@ pub(crate) const ITERATIONS: Variable =
 pub(crate) const LANES: Variable =
     Variable { name: "ARGON2_PARALLELISM", default: "1", about: "lanes of that memory", aliases: &[] };
 
-/// Stored hashes may ask for this much and no more: a planted PHC string must not be able to stop the service.
+/// Limits of the cost a stored hash may ask for: a planted PHC string must not be able to stop the service.
 pub(crate) const MOST_MEMORY_KIB: u32 = 256 * 1024;
 pub(crate) const MOST_ITERATIONS: u32 = 16;
 pub(crate) const MOST_LANES: u32 = 16;
@@ -75,14 +75,14 @@ impl Argon2Settings {
     }
 }
 
-/// What a password was compared with said.
+/// The result of verifying a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Another password.
+    /// The password is wrong.
     Wrong,
-    /// The same password.
+    /// The password is right.
     Right,
-    /// The same password, hashed at another cost than is configured now, or by an older system.
+    /// The password is right, but hashed at another cost than is configured now, or by an older system.
     RightButOutdated,
 }
 
@@ -91,7 +91,7 @@ enum Task {
     Verify { stored: String, answer: oneshot::Sender<Option<Verdict>> },
 }
 
-/// What the hashing threads share.
+/// State shared by the hashing threads.
 struct Shared {
     waiting: Mutex<Receiver<Job>>,
     backend: Selected,
@@ -109,12 +109,13 @@ struct Job {
 #[derive(Debug, Clone)]
 pub struct PasswordHasher {
     jobs: SyncSender<Job>,
-    /// A hash of nobody's password, so that an unknown address costs what a known one does.
+    /// The hash of no account, verified for unknown names so that they take as long as known ones.
     nobody: String,
 }
 
 impl PasswordHasher {
-    /// Tests the backend and starts one thread for each core. Fails when there are no threads or no randomness.
+    /// Returns a hasher with one thread for each core, after a self-test of the backend; fails when no thread can be
+    /// started or there is no randomness.
     pub fn start(
         settings: Argon2Settings,
         backend: Argon2Backend,
@@ -137,7 +138,8 @@ impl PasswordHasher {
         Ok(Self { jobs, nobody: placeholder_account(settings, entropy)? })
     }
 
-    /// A PHC string of the password at the configured cost.
+    /// Returns the PHC string of the password at the configured cost; fails with [`Error::Overloaded`] when the queue
+    /// is full.
     pub(crate) async fn hash(&self, password: &Password, entropy: &dyn Entropy) -> Result<String, Error> {
         let mut salt = [0; SALT_LENGTH];
         entropy.fill(&mut salt)?;
@@ -146,7 +148,8 @@ impl PasswordHasher {
         hashed.await.ok().flatten().ok_or(Error::Internal("a password could not be hashed"))
     }
 
-    /// Compares a password with a PHC string, or, where there is none, with nobody's, at the same cost.
+    /// Returns the verdict on a password for a stored PHC string; without one, [`Verdict::Wrong`] after the same work.
+    /// Fails with [`Error::Overloaded`] when the queue is full.
     pub(crate) async fn verify(&self, password: &Password, stored: Option<&str>) -> Result<Verdict, Error> {
         let (answer, verified) = oneshot::channel();
         let task = Task::Verify { stored: stored.unwrap_or(&self.nobody).to_owned(), answer };
@@ -225,7 +228,7 @@ fn phc_string(settings: Argon2Settings, salt: &[u8], output: &[u8]) -> Option<St
     Some(hash.to_string())
 }
 
-/// A well-formed hash whose output no password will ever meet.
+/// Returns a well-formed hash whose output is random, so that no password matches it.
 fn placeholder_account(settings: Argon2Settings, entropy: &dyn Entropy) -> Result<String, Error> {
     let (mut salt, mut output) = ([0; SALT_LENGTH], [0; OUTPUT_LENGTH]);
     entropy.fill(&mut salt)?;

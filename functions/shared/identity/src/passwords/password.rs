@@ -1,4 +1,4 @@
-//! Passwords as people type them, and whether a new one is good enough.
+//! Passwords in clear text, and the rules for new ones.
 
 use secrecy::{ExposeSecret, SecretString};
 use unicode_normalization::UnicodeNormalization;
@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use crate::error::Error;
 use crate::passwords::common_passwords::is_common;
 
-/// In characters, as a person counts them.
+/// Length limits in Unicode characters.
 const SHORTEST: usize = 12;
 const LONGEST: usize = 256;
 
@@ -34,14 +34,13 @@ const CONTEXT: &[&str] = &[
 pub struct Password(SecretString);
 
 impl Password {
-    /// Normalizes what was typed. Anything may be *tried*; what may be *chosen* is another question, see
-    /// [`Password::check_strength`].
+    /// Returns the normalized password. Any text may be tried; [`Password::check_strength`] decides what may be chosen.
     pub fn new(typed: &SecretString) -> Self {
         let normalized: Zeroizing<String> = Zeroizing::new(typed.expose_secret().nfc().collect());
         Self(SecretString::from(normalized.as_str()))
     }
 
-    /// Whether somebody typed the same twice.
+    /// Returns whether two passwords are the same, in constant time.
     pub fn is_same_as(&self, other: &Self) -> bool {
         aws_lc_rs::constant_time::verify_slices_are_equal(&self.bytes(), &other.bytes()).is_ok()
     }
@@ -50,8 +49,9 @@ impl Password {
         Zeroizing::new(self.0.expose_secret().as_bytes().to_vec())
     }
 
-    /// Whether the password may be chosen by a person of this name and address: long enough, not one that many chose
-    /// before, and hard to guess by zxcvbn. There are no rules on classes of characters (NIST SP 800-63B-4, section 3.1.1.2).
+    /// Returns [`Error::WeakPassword`] with advice unless a person with this name and address may choose the password:
+    /// long enough, not on the list of common passwords, and hard to guess by zxcvbn. There are no rules on classes of
+    /// characters (NIST SP 800-63B-4, section 3.1.1.2).
     pub(crate) fn check_strength(&self, known: &[&str], min_score: u8) -> Result<(), Error> {
         let password = self.0.expose_secret();
         let length = password.chars().count();

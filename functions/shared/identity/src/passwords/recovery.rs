@@ -1,4 +1,4 @@
-//! Passwords changed by whoever knows them, and chosen anew by whoever forgot them.
+//! Change of a known password, and reset of a forgotten one by mail.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use crate::sign_in::attempts::{MAIL_BACKOFF, placeholder_account};
 use crate::tokens::session_token::{self, SessionToken};
 use crate::{ClientContext, Identity};
 
-/// How long a link to choose another password works.
+/// How long the link of a password reset is valid.
 const TO_RESET: Duration = Duration::from_mins(30);
 
-/// A mail that is wanted in the name of an address, and for which accounts it is.
+/// A kind of notification with a link that anyone can request for an address, and the accounts it is for.
 pub(crate) struct Wanted {
     pub(crate) kind: ChallengeKind,
     pub(crate) event: AuditKind,
@@ -28,14 +28,15 @@ pub(crate) struct Wanted {
     pub(crate) is_for: fn(&Account) -> bool,
 }
 
-/// A token that was made, and whose mail it belongs into, if anybody's.
+/// A token for a link, with the account it is for; `None` where the address has no such account and nothing is sent.
 pub(crate) struct Begun {
     pub(crate) token: SessionToken,
     pub(crate) account: Option<Account>,
 }
 
 impl Identity {
-    /// Replaces the caller's password. Every other session is over; the caller's goes on.
+    /// Replaces the caller's password and ends every session but the caller's. Fails with [`Error::WrongPassword`],
+    /// [`Error::WeakPassword`], or [`Error::TooManyAttempts`] while throttled.
     pub async fn change_password(
         &self,
         caller: &Caller,
@@ -51,15 +52,17 @@ impl Identity {
         let (old, keep) = (&record.password_hash, caller.session.made.id);
         match self.store.change_password(&record.account, old, &new, keep, &event).await? {
             PasswordChange::Changed => {}
-            // Somebody else replaced it first, and thereby ended this session.
+            // The write is conditional on the old hash. Another change was first, raised the session epoch, and thereby
+            // ended this session.
             PasswordChange::Outdated => return Err(Error::InvalidAccessToken),
         }
         self.notify(&caller.account.email, &Notification::PasswordChanged(client)).await;
         Ok(())
     }
 
-    /// Sends a link to choose another password, if the address has an account that may be used. Nobody learns whether:
-    /// the same is done for every address, and takes the same time.
+    /// Sends a link to reset the password, if the address has an enabled account. Returns the same, after the same
+    /// calls and the same time, whether or not it has. Fails with [`Error::TooManyAttempts`] while the client address
+    /// is throttled.
     pub async fn forgot_password(&self, email: &Email, client: &ClientContext) -> Result<(), Error> {
         let wanted = Wanted {
             kind: ChallengeKind::PasswordReset,
@@ -77,9 +80,9 @@ impl Identity {
         .await
     }
 
-    /// Chooses another password with the link of a mail, which works once. Every session is over, and the address is
-    /// confirmed. Returns what makes the device a known one: whoever reads the owner's mail is not to be held up by
-    /// strangers who guess.
+    /// Resets the password with the token of a link, which works once, ends every session and confirms the address.
+    /// Returns a token that makes the device a known one, so that a lockout caused by strangers does not hold up the
+    /// owner. Fails with [`Error::InvalidMailToken`] or [`Error::WeakPassword`].
     pub async fn reset_password(
         &self,
         token: &SecretString,
@@ -87,7 +90,7 @@ impl Identity {
         client: &ClientContext,
     ) -> Result<SecretString, Error> {
         let (challenge, account) = self.begun_by_mail(ChallengeKind::PasswordReset, token).await?;
-        // Before the token is spent: a weak password costs nobody their link.
+        // Before the token is spent: a weak password does not use up the link.
         self.check_choice(password, &account)?;
         let hash = self.hasher.hash(password, self.entropy.as_ref()).await?;
         let new = NewPassword { hash, at: self.clock.now() };
@@ -100,8 +103,8 @@ impl Identity {
         self.device_token(&account.email, client)
     }
 
-    /// Makes a token that is to be sent by mail. For an address without such an account the same calls are made, and
-    /// the token is nobody's. `None` where so many were asked for that there are no more for a while.
+    /// Returns a token to be sent by mail; `None` where requests for the address are throttled. For an address without
+    /// such an account the same calls are made, and the token is of a placeholder account.
     pub(crate) async fn begin_by_mail(
         &self,
         email: &Email,
@@ -140,12 +143,13 @@ impl Identity {
         let event = self.audit_event(wanted.event, subject, client)?;
         let mut event = event.of_sign_in_with(email.as_str(), SignInStep::None).behind(sign_ins);
         event.actor = Actor::Anonymous;
-        // No attempt, so never too early.
+        // No attempt at a password, so never throttled here.
         let _ = self.store.begin_challenge(&challenge, &event, &[]).await?;
         Ok(Some(Begun { token, account }))
     }
 
-    /// Whether another mail of this kind may go to the address now. The count is the address's, whoever asks.
+    /// Returns whether another notification of this kind may be sent to the address now; counted by address, not by
+    /// client.
     pub(crate) async fn reserve_mail(
         &self,
         kind: ChallengeKind,
@@ -156,7 +160,9 @@ impl Identity {
         Ok(self.reserve(&name, MAIL_BACKOFF, now).await?.is_ok())
     }
 
-    /// The challenge whose token came by mail, and the account it is about.
+    /// Returns the challenge of a token that came by mail, and its account. Fails with [`Error::InvalidMailToken`] when
+    /// the token is unknown or expired, the address belongs to another account by now, or the session epoch was raised
+    /// since.
     pub(crate) async fn begun_by_mail(
         &self,
         kind: ChallengeKind,
@@ -166,7 +172,7 @@ impl Identity {
         let challenge = self.store.challenge(kind, &digest, self.clock.now()).await?;
         let challenge = challenge.ok_or(Error::InvalidMailToken)?;
         let found = self.store.login_record_by_email(&challenge.email).await?;
-        // Whoever has the address now may be somebody else.
+        // The address may belong to another account by now.
         let account = found
             .map(|record| record.account)
             .filter(|account| {
@@ -177,7 +183,8 @@ impl Identity {
         Ok((challenge, account))
     }
 
-    /// The gate, for whoever shows that the address is theirs by what they are about to do.
+    /// Returns whether the account passes the gate, leaving aside whether its address is confirmed: the link shows
+    /// that.
     fn admits_by_mail(&self, account: &Account) -> bool {
         self.admit(&Account { email_verified: true, ..account.clone() }).is_ok()
     }

@@ -1,4 +1,4 @@
-//! A person's own sessions.
+//! The list of a user's own sessions, and ending them.
 
 use portcullis_store::{AuditKind, Revocation, Session, SessionId};
 
@@ -6,17 +6,17 @@ use crate::access::caller::Caller;
 use crate::error::Error;
 use crate::{ClientContext, Identity};
 
-/// Some of a person's live sessions, newest first.
+/// One page of a user's live sessions, newest first.
 #[derive(Debug)]
 pub struct SessionList {
     /// The sessions.
     pub sessions: Vec<Session>,
-    /// Where to go on.
+    /// The cursor of the next page, if there may be more.
     pub next: Option<SessionId>,
 }
 
 impl Identity {
-    /// The caller's live sessions after the one called `after`.
+    /// Returns the caller's live sessions after the one called `after`; fails when the store does.
     pub async fn list_sessions(
         &self,
         caller: &Caller,
@@ -27,7 +27,8 @@ impl Identity {
         Ok(SessionList { sessions: page.sessions, next: page.next })
     }
 
-    /// Ends one of the caller's sessions. One that is over, or somebody else's, is [`Error::NotFound`].
+    /// Ends one of the caller's sessions. Fails with [`Error::NotFound`] for one that has ended or is another
+    /// account's.
     pub async fn revoke_session(
         &self,
         caller: &Caller,
@@ -42,7 +43,7 @@ impl Identity {
         }
     }
 
-    /// Ends all of the caller's sessions but the one they are calling from.
+    /// Ends all of the caller's sessions except the one of this request.
     pub async fn revoke_other_sessions(&self, caller: &Caller, client: &ClientContext) -> Result<(), Error> {
         let event = self.audit_event(AuditKind::SessionsRevoked, caller.account.id, client)?;
         match self.store.revoke_sessions(&caller.account, Some(caller.session.made.id), &event).await? {

@@ -7,17 +7,18 @@ use crate::error::Error;
 use crate::tokens::refresh_token::PresentedToken;
 use crate::{ClientContext, Identity};
 
-/// Which of the sessions of whoever holds the token end.
+/// Which sessions end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Logout {
-    /// The token's own.
+    /// The session of the token.
     ThisDevice,
-    /// All.
+    /// Every session of the account.
     AllDevices,
 }
 
 impl Identity {
-    /// Ends what a refresh token may end; any generation of it will do. Doing so twice is fine.
+    /// Ends the session of a refresh token, of any generation, or all of its account. Idempotent. Fails with
+    /// [`Error::InvalidRefreshToken`] for a token that was not issued here.
     pub async fn sign_out_by_refresh_token(
         &self,
         token: &SecretString,
@@ -28,7 +29,8 @@ impl Identity {
         self.sign_out(presented.account, presented.session, which, client).await
     }
 
-    /// Ends what an access token may end, also when its session is over already. Doing so twice is fine.
+    /// Ends the session of an access token, or all of its account. Idempotent. Fails with [`Error::InvalidAccessToken`]
+    /// for a token that is not valid or has expired.
     pub async fn sign_out_by_access_token(
         &self,
         token: &str,

@@ -1,4 +1,4 @@
-//! Refresh-token rotation: one live token for each session, and what a replay costs.
+//! Refresh token rotation: one valid refresh token for each session, and detection of its reuse.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use crate::error::Error;
 use crate::tokens::refresh_token::{PresentedToken, RefreshToken};
 use crate::{ClientContext, Identity};
 
-/// A refresh token for its owner, and how a cookie has to carry it.
+/// A refresh token for its owner, with the attributes of its cookie.
 #[derive(Debug)]
 pub struct RefreshGrant {
     /// The token.
     pub token: RefreshToken,
-    /// Whether the browser shall keep it when it is closed.
+    /// Whether the browser keeps it when it is closed.
     pub persistent: bool,
-    /// How long it can be used at most.
+    /// How long it is valid at most.
     pub max_age: Duration,
 }
 
@@ -29,33 +29,35 @@ impl RefreshGrant {
     }
 }
 
-/// A session that goes on.
+/// The tokens of a session that was refreshed.
 #[derive(Debug)]
 pub struct Refreshed {
     /// A fresh access token.
     pub access_token: String,
-    /// How long it lives.
+    /// Lifetime of the access token.
     pub expires_in: Duration,
     /// The token to refresh with next.
     pub refresh: RefreshGrant,
 }
 
-/// What a presented token is to a session whose condition refused it.
+/// The state of a presented token that was not the current one of its session.
 enum TokenState {
-    /// The session is over for everybody.
+    /// The session has ended, or the token is not one of its line.
     Over,
-    /// The predecessor of the current token, so soon after the rotation that its answer was lost or raced.
+    /// The predecessor of the current token, within the grace period: its response was lost, or two requests raced.
+    /// Holds the current token.
     Replayed(RefreshToken),
-    /// A token that was rotated away before: two parties hold tokens of one session.
+    /// A token that was rotated before: two parties hold tokens of one session.
     Stolen,
 }
 
 impl Identity {
-    /// Trades a refresh token for its successor and an access token.
+    /// Returns the successor of a refresh token and a new access token. Fails with [`Error::InvalidRefreshToken`] when
+    /// the token or its session is not valid, [`Error::SessionRevoked`] when the token was rotated before (reuse),
+    /// which ends the session.
     ///
-    /// A lost answer or a second tab presents the predecessor once more and gets *the same* successor inside the grace
-    /// period, so a session never has two live branches and nobody is signed out by a race. Any older token of ours
-    /// ends the session.
+    /// After a lost response or in a second tab the predecessor is presented again and gets *the same* successor within
+    /// the grace period, so a session never has two valid branches and a race signs nobody out.
     pub async fn refresh(&self, token: &SecretString, client: &ClientContext) -> Result<Refreshed, Error> {
         let presented = PresentedToken::parse(token, &self.keyring.refresh_macs)?;
         let now = self.clock.now();
@@ -76,6 +78,8 @@ impl Identity {
             now,
             idle_expires_at: now + self.settings.idle_limit(),
         };
+        // One conditional write decides the race: its condition compares generation and digest, never a time, so of two
+        // requests with the current token one rotates it and the other finds itself refused with the row as it is now.
         let (rotated, account) =
             tokio::try_join!(self.store.rotate(&step), self.store.account(presented.account))?;
         let account = account.ok_or(Error::InvalidRefreshToken)?;
@@ -94,11 +98,13 @@ impl Identity {
         }
     }
 
-    /// Whoever has a password that is too old signs in once more and replaces it.
+    /// Returns whether the session may be refreshed: it is usable, its session epoch is not behind the account's, and
+    /// the password has not expired (its owner signs in and replaces it).
     fn may_go_on(&self, account: &Account, session: &Session, now: Timestamp) -> bool {
         self.is_usable(account, session, now) && self.has_current_password(account, now)
     }
 
+    /// Returns the state of a token that the conditional write refused, from the row as that write found it.
     fn token_state(&self, presented: &PresentedToken, session: &Session, now: Timestamp) -> TokenState {
         let is_predecessor = session.previous.is_some_and(|previous| {
             aws_lc_rs::constant_time::verify_slices_are_equal(&previous, &presented.digest()).is_ok()
@@ -112,6 +118,8 @@ impl Identity {
         if presented.generation > session.generation { TokenState::Over } else { TokenState::Stolen }
     }
 
+    /// Ends the session of a reused token and returns [`Error::SessionRevoked`]. Which of the two parties is the owner
+    /// cannot be known, so both lose it.
     async fn end_stolen(
         &self,
         presented: &PresentedToken,

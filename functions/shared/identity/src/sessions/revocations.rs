@@ -1,4 +1,4 @@
-//! What was revoked while access tokens of it may still be about.
+//! The feed of revocations: sessions and accounts whose access tokens may not have expired yet.
 
 use std::collections::BTreeMap;
 
@@ -8,26 +8,27 @@ use portcullis_store::{AccountId, RevocationEntry, SessionId};
 use crate::Identity;
 use crate::error::Error;
 
-/// All of it, in an order that depends on nothing but what it holds.
+/// The revocations of the lifetime of an access token, in an order that depends on their content alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Revocations {
-    /// Sessions that were ended one by one, with the time of it.
+    /// Sessions that were ended one by one, and when.
     pub sessions: BTreeMap<SessionId, Timestamp>,
-    /// Accounts whose tokens of an earlier epoch were ended; but for those of one session, if one is named.
+    /// Accounts whose tokens of an earlier session epoch were revoked, except those of one session, if one is named.
     pub accounts: BTreeMap<(AccountId, Option<SessionId>), SessionEpochStart>,
 }
 
-/// The epoch of an account from which on tokens are good.
+/// The session epoch of an account from which on tokens are valid. Numbers decide and not times: a sign-in within the
+/// second of a revocation is not refused, and a token issued during one does not slip through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SessionEpochStart {
-    /// Its number.
+    /// The number of the session epoch.
     pub session_epoch: u64,
     /// When it began.
     pub at: Timestamp,
 }
 
 impl Identity {
-    /// Everything that was revoked within the lifetime of an access token.
+    /// Returns everything that was revoked within the lifetime of an access token; fails when the store does.
     pub async fn revocations(&self) -> Result<Revocations, Error> {
         let entries = self.store.revocations(self.clock.now(), self.settings.access_token_ttl).await?;
         Ok(entries.into_iter().collect())

@@ -1,4 +1,7 @@
-//! What guessing costs: some failures are free, then each one doubles the wait for the next try.
+//! Throttling of failed attempts: exponential backoff by account and by purpose, and a rate limit by client address.
+//!
+//! The first failures are free, each further one doubles the wait before the next attempt is checked. An attempt that
+//! is throttled gets [`Error::TooManyAttempts`] with the time to retry after.
 
 use std::time::Duration;
 
@@ -9,10 +12,10 @@ use crate::error::Error;
 use crate::sha256::sha256;
 use crate::{ClientContext, Identity};
 
-/// Wrong passwords, counted by account or by whatever name was guessed at.
+/// Backoff after wrong passwords, counted by account or, where there is no account, by the name that was tried.
 pub(crate) const PASSWORD_BACKOFF: BackoffPolicy =
     BackoffPolicy { free: 5, first: Duration::from_secs(1), longest: Duration::from_mins(15) };
-/// Mails somebody may ask for in the name of an address.
+/// Backoff between the emails that are requested for one address.
 pub(crate) const MAIL_BACKOFF: BackoffPolicy =
     BackoffPolicy { free: 3, first: Duration::from_mins(1), longest: Duration::from_hours(1) };
 
@@ -20,19 +23,19 @@ pub(crate) const MAIL_BACKOFF: BackoffPolicy =
 const MOST_FAILURES: u64 = 100;
 const WINDOW: Duration = Duration::from_mins(15);
 
-/// How patient a kind of secret is with wrong attempts.
+/// When attempts at a kind of secret are throttled: free failures first, then exponential backoff up to a limit.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BackoffPolicy {
-    /// Failures that cost nothing: people mistype.
+    /// Failures before the backoff begins: people mistype.
     pub(crate) free: u64,
-    /// The first wait.
+    /// The wait after the first failure that is not free; it doubles with each further one.
     pub(crate) first: Duration,
-    /// No wait is longer.
+    /// The limit of the backoff.
     pub(crate) longest: Duration,
 }
 
 impl BackoffPolicy {
-    /// How long nothing is tried after this many failures in a row.
+    /// Returns the wait before the next attempt after this many failures in a row; `None` while failures are free.
     pub(crate) fn wait_after(self, failures: u64) -> Option<Duration> {
         let doublings = failures.checked_sub(self.free)?;
         let factor = u32::try_from(doublings).ok().and_then(|doublings| 1_u32.checked_shl(doublings));
@@ -40,7 +43,7 @@ impl BackoffPolicy {
         Some(wait.unwrap_or(self.longest).min(self.longest))
     }
 
-    /// Every wait there is, from the first to the longest.
+    /// Returns every step of the backoff, from the first wait to the longest, in ascending order.
     pub(crate) fn waits(self) -> Vec<Wait> {
         let mut waits = Vec::new();
         for after in self.free.. {
@@ -55,7 +58,11 @@ impl BackoffPolicy {
 }
 
 impl Identity {
-    /// Counts an attempt before it is looked at, or says that it comes too early.
+    /// Counts an attempt *before* it is checked. Returns `Throttled` where the backoff is not over.
+    ///
+    /// The order decides the race: the store raises the count on the condition that the wait is over, in one write.
+    /// Were the secret compared first and the failure counted afterwards, attempts sent in parallel would all be
+    /// compared before the first of them counts.
     pub(crate) async fn reserve(
         &self,
         name: &str,
@@ -69,23 +76,24 @@ impl Identity {
         Ok(Box::pin(self.store.reserve_attempt(name, &waits, attempt, now)).await?)
     }
 
-    /// Takes an attempt back that could not be looked at: a fault of ours is nobody's failure. Where that fails too, the
-    /// owner has one attempt less.
+    /// Withdraws an attempt that was counted but could not be checked, so that an internal error does not count as a
+    /// failed attempt. Where the store fails here too, the owner has one attempt less; that is logged.
     pub(crate) async fn withdraw(&self, name: &str) {
         if let Err(error) = self.store.withdraw_attempt(name).await {
             tracing::warn!(%error, "a guess was not taken back");
         }
     }
 
-    /// An error if the client address failed too often lately. Without an address, and where the limit is switched off,
-    /// nothing is asked.
+    /// Returns [`Error::TooManyAttempts`] if the client address had too many failures in this window. Passes without a
+    /// call where the address is unknown or the rate limit is switched off.
     pub(crate) async fn check_rate(&self, client: &ClientContext, now: Timestamp) -> Result<(), Error> {
         let Some(address) = self.limited_address(client) else { return Ok(()) };
         let failures = Box::pin(self.store.failures_of(&address, window(now))).await?;
         if failures < MOST_FAILURES { Ok(()) } else { Err(too_many_from_there(now)) }
     }
 
-    /// Counts a failure of the client address. Whoever is over the limit is not told anything else.
+    /// Counts a failure of the client address. Returns [`Error::TooManyAttempts`] once the address is over the limit,
+    /// in place of any other error, so that a throttled client learns nothing about the attempt.
     pub(crate) async fn count_failure(&self, client: &ClientContext, now: Timestamp) -> Result<(), Error> {
         let Some(address) = self.limited_address(client) else { return Ok(()) };
         let number = window(now);
@@ -98,7 +106,8 @@ impl Identity {
     }
 }
 
-/// An IPv6 customer has at least a network of 64 bits to choose addresses from.
+/// Returns the key a client address is counted under: the /64 network of an IPv6 address, because a customer has at
+/// least that many to choose from; an IPv4 address as it is.
 fn network(address: &str) -> String {
     match address.parse::<std::net::Ipv6Addr>() {
         Ok(six) => format!("{:x}", six.to_bits() >> 64),
@@ -111,7 +120,7 @@ fn window(now: Timestamp) -> i64 {
     now.as_second().div_euclid(length)
 }
 
-/// What somebody is told whose guess comes too early.
+/// Returns the error for a throttled attempt, with the time to retry after.
 pub(crate) fn throttled(refusal: Throttled, now: Timestamp) -> Error {
     Error::TooManyAttempts { retry_after: refusal.until.duration_since(now).unsigned_abs() }
 }
@@ -122,8 +131,8 @@ fn too_many_from_there(now: Timestamp) -> Error {
     Error::TooManyAttempts { retry_after: Duration::from_secs(u64::try_from(left).unwrap_or(1)) }
 }
 
-/// Whose account it would be if there were one of this name: for calls that are made for a name that is nobody's as for
-/// any other.
+/// Returns the id that stands in for an account that does not exist, derived from the name: the same calls are made
+/// with it as for a real account, so that response times do not tell which names have accounts.
 pub(crate) fn placeholder_account(name: &str) -> Result<AccountId, Error> {
     let number = sha256(name).first_chunk().map_or(0, |bytes| u128::from_be_bytes(*bytes));
     format!("usr_{number:032x}").parse().map_err(|_| Error::Internal("nobody has no id"))

@@ -1,4 +1,4 @@
-//! The password once more, from somebody who is signed in already.
+//! Confirmation of an operation with the password, inside a session.
 
 use portcullis_store::{AuditKind, LoginRecord, SignInStep};
 
@@ -10,8 +10,11 @@ use crate::sign_in::attempts::{PASSWORD_BACKOFF, throttled};
 use crate::{ClientContext, Identity};
 
 impl Identity {
-    /// The caller's credentials, if this is their password. Whoever stole a session may guess no more often than
-    /// anybody else, and is counted apart: the owner can sign in all the while.
+    /// Returns the caller's login record; fails with [`Error::WrongPassword`], or [`Error::TooManyAttempts`] while
+    /// throttled. Attempts are counted apart from those of the sign-in: a stolen session is throttled like any client,
+    /// and the owner can sign in meanwhile.
+    ///
+    /// The attempt is counted before the password is compared; parallel attempts cannot outrun the count.
     pub(crate) async fn confirm_password(
         &self,
         caller: &Caller,
@@ -48,7 +51,7 @@ impl Identity {
     }
 }
 
-/// Under which name wrong passwords of somebody are counted who is signed in.
+/// Returns the name under which failed confirmations of a signed-in user are counted.
 pub(crate) fn confirmations(email: &str) -> String {
     format!("confirmation:{email}")
 }

@@ -1,5 +1,6 @@
-//! Devices somebody has signed in with: a token that says so, which a browser keeps in a cookie and a program in its
-//! state. It opens nothing. It has wrong passwords counted apart from those of strangers, and spares its owner a mail.
+//! Known devices: a token of an earlier sign-in, kept by a browser in a cookie and by a program in its state. It grants
+//! no access. Failed attempts of a known device are counted apart from those of strangers, and its sign-ins send no
+//! notification of a new device.
 
 use aws_lc_rs::hmac;
 use base64::Engine;
@@ -16,12 +17,13 @@ const PREFIX: &str = "dv_";
 const DIGITS: usize = 32;
 
 impl Identity {
-    /// Whose attempts at this name are counted together with those from here.
+    /// Returns the source that attempts of this client at this name are counted under: a known device, or strangers.
     pub(crate) fn attempt_source(&self, name: &str, client: &ClientContext) -> AttemptSource {
         self.known_device(name, client).map_or(AttemptSource::Stranger, AttemptSource::Device)
     }
 
-    /// The device's token, as of now. A known device keeps its id.
+    /// Returns the token that makes this device a known one; a known device keeps its id. Fails without a key or
+    /// randomness.
     pub(crate) fn device_token(&self, name: &str, client: &ClientContext) -> Result<SecretString, Error> {
         let id = if let Some(id) = self.known_device(name, client) {
             id
@@ -35,7 +37,8 @@ impl Identity {
         Ok(format!("{PREFIX}{id}.{mac}").into())
     }
 
-    /// The id in the token that came along, if it is one of ours for this name.
+    /// Returns the device id of the token in the request; `None` unless the token was issued by this service for this
+    /// name.
     pub(crate) fn known_device(&self, name: &str, client: &ClientContext) -> Option<String> {
         let (id, mac) = client.device.as_ref()?.expose_secret().strip_prefix(PREFIX)?.split_once('.')?;
         let plain = |digit: u8| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit);
@@ -54,7 +57,7 @@ fn signed(name: &str, id: &str) -> Vec<u8> {
     [id.as_bytes(), name.as_bytes()].concat()
 }
 
-/// What somebody looks like who shows no token.
+/// Returns a digest of the address and user agent of a client, by which it is recognised without a device token.
 pub(crate) fn looks(client: &ClientContext) -> Vec<u8> {
     let text = |part: &Option<String>| part.clone().unwrap_or_default();
     let look = format!("{}\n{}", text(&client.ip), text(&client.user_agent));

@@ -1,9 +1,9 @@
 //! Signing in with a password.
 //!
-//! Two rounds of the store: the credentials and the end of the trail are read, then the answer is recorded beside the
-//! session. The record decides whether the attempt may be answered: of attempts sent side by side the trail takes one
-//! after the other (`portcullis_store::SignIns`). A name that is nobody's takes the same way, and ends as a wrong
-//! password does.
+//! Two rounds to the store: the login record and the end of the audit trail are read, then the outcome is recorded
+//! beside the session. The record decides whether the client learns the outcome: of attempts sent in parallel the trail
+//! accepts one after the other (`portcullis_store::SignIns`). A name without an account takes the same path with the
+//! same calls, and ends like a wrong password.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,62 +31,63 @@ use crate::tokens::refresh_token::RefreshToken;
 use crate::tokens::session_token::SessionToken;
 use crate::{ClientContext, Identity};
 
-/// RFC 8176: what stands for a password in `amr`.
+/// The `amr` value of a password (RFC 8176).
 pub(crate) const PASSWORD_METHOD: &str = "pwd";
 
-/// Under which name somebody signs in.
+/// The name of a sign-in: an email address or a username.
 #[derive(Debug)]
 pub enum LoginName {
-    /// The address.
+    /// The email address.
     Email(Email),
     /// The username.
     Username(Username),
 }
 
-/// Somebody who says who they are.
+/// An attempt to sign in with a password.
 #[derive(Debug)]
 pub struct LoginAttempt {
-    /// Who.
+    /// The name to sign in with.
     pub name: LoginName,
-    /// The proof.
+    /// The password, unverified.
     pub password: Password,
-    /// Whether the browser shall keep the session when it is closed.
+    /// Whether the browser keeps the session when it is closed.
     pub persistent: bool,
-    /// What the person calls the device.
+    /// The name the user gives the device.
     pub device_name: Option<DeviceName>,
-    /// Whether a program wants its refresh token in the body: remembered until the sign-in is finished.
+    /// Whether the refresh token is returned in the response body in place of a cookie; kept until the sign-in is
+    /// finished.
     pub token_in_body: bool,
 }
 
-/// How far a right password leads.
+/// The result of a sign-in with the right password.
 #[derive(Debug)]
 pub enum Login {
-    /// To a session.
+    /// A session began.
     SignedIn(Box<SignedIn>),
-    /// To the question for a code.
+    /// A code of the second factor is required first.
     MfaRequired(MfaChallenge),
 }
 
-/// A session that just began.
+/// A session that just began, with its tokens.
 #[derive(Debug)]
 pub struct SignedIn {
-    /// Whose.
+    /// The account that signed in.
     pub account: Account,
-    /// When the person signed in, that is, now.
+    /// When the session began.
     pub at: Timestamp,
     /// A signed access token.
     pub access_token: String,
-    /// How long it lives.
+    /// Lifetime of the access token.
     pub expires_in: Duration,
     /// The session's first refresh token.
     pub refresh: RefreshGrant,
-    /// Whether a program wants it in the body.
+    /// Whether the refresh token is returned in the response body.
     pub token_in_body: bool,
-    /// What the device shows at its next sign-in, to be known again.
+    /// The token by which the device is known at its next sign-in.
     pub device: SecretString,
 }
 
-/// What is known of a session before it begins.
+/// A sign-in in progress: what is decided about its session before the session is stored.
 #[derive(Debug)]
 pub(crate) struct PendingSession {
     /// How the person proved who they are (RFC 8176 values).
@@ -97,7 +98,7 @@ pub(crate) struct PendingSession {
 }
 
 impl PendingSession {
-    /// What a challenge remembers of it.
+    /// Returns the pending session that a challenge carries from one request to the next.
     pub(crate) fn of(challenge: &Challenge) -> Self {
         Self {
             methods: challenge.methods.clone(),
@@ -107,7 +108,8 @@ impl PendingSession {
         }
     }
 
-    /// A challenge to be finished with this token before the session begins.
+    /// Returns a challenge that must be completed with this token before the session begins. It carries the account's
+    /// session epoch: a password change or a revocation in between ends it.
     pub(crate) fn challenge(
         self,
         kind: ChallengeKind,
@@ -130,7 +132,7 @@ impl PendingSession {
     }
 }
 
-/// A session that is complete but for being stored, and the answer that may leave once it is.
+/// A session that is ready to be stored, and what the client receives once it is.
 #[derive(Debug)]
 pub(crate) struct MadeSession {
     pub(crate) session: NewSession,
@@ -138,8 +140,7 @@ pub(crate) struct MadeSession {
     pub(crate) sign_in: PendingSignIn,
 }
 
-/// What a session is answered with. Its access token is being signed while the session is being stored: the one
-/// computes while the other waits.
+/// The response of a sign-in whose access token is still being signed, on another thread, while the session is stored.
 #[derive(Debug)]
 pub(crate) struct PendingSignIn {
     pub(crate) account: Account,
@@ -152,7 +153,7 @@ pub(crate) struct PendingSignIn {
 }
 
 impl PendingSignIn {
-    /// The whole of it, for a session that is stored.
+    /// Returns the finished sign-in, once the session is stored; fails when signing failed.
     pub(crate) async fn finish(self) -> Result<SignedIn, Error> {
         let signed = self.access_token.await;
         Ok(SignedIn {
@@ -167,27 +168,35 @@ impl PendingSignIn {
     }
 }
 
-/// An attempt at a password, and how the trail ended when it came.
+/// An attempt whose outcome is not recorded yet, with the end of the audit trail as it was read.
+///
+/// That end decides the race: the record of the outcome takes the number after it. If another attempt took the number
+/// first, this one is checked again against the count the other left, and may turn out throttled.
 struct PendingAttempt {
     name: String,
     source: AttemptSource,
     sign_ins: ChainEnd,
 }
 
-/// What became of an attempt.
+/// The result of comparing a password, before anything of it is recorded or returned.
 enum PasswordCheck {
-    /// The password is right, and the account may be given a token. Whether its hash is outdated.
+    /// The password is right and the account may be issued a token; the flag says whether its hash is outdated.
     Admitted(Box<LoginRecord>, bool),
-    /// The password is right, and the address not confirmed yet: whoever knows the password may know.
+    /// The password is right and the address not confirmed yet, which a client with the right password may learn.
     Unconfirmed(AccountId),
-    /// Anything else, of an account or of nobody's.
+    /// Any other outcome; `None` where the name has no account.
     Refused(Option<AccountId>),
 }
 
 impl Identity {
-    /// Starts a session for whoever knows the password of an active account, or asks for a code where the account wants
-    /// one. Everybody else gets [`Error::InvalidCredentials`] after the same work: unknown name, wrong password and
-    /// disabled account are not to be told apart. Whoever attempts too often is not looked at for a while.
+    /// Returns a session, or the challenge for a code where the account has a second factor.
+    ///
+    /// Fails with [`Error::InvalidCredentials`] for an unknown name, a wrong password and a disabled account, after the
+    /// same work and not to be told apart; with [`Error::TooManyAttempts`] while the name or the client address is
+    /// throttled; with [`Error::EmailNotVerified`] or [`Error::PasswordExpired`] where the password was right.
+    ///
+    /// Throttling is checked twice. The check here saves the work of a hash; the one that counts is made by the store
+    /// as it records the outcome, because only there are parallel attempts in an order.
     pub async fn sign_in(&self, request: LoginAttempt, client: &ClientContext) -> Result<Login, Error> {
         let now = self.clock.now();
         let name = self.address_of(&request.name).await?;
@@ -205,7 +214,8 @@ impl Identity {
             PasswordCheck::Admitted(login_record, is_outdated) => {
                 let password = request.password.clone();
                 let entered = Box::pin(self.let_in(&login_record, request, attempt, client)).await;
-                // Not before: how long an attempt takes that comes too early must not tell that it was right.
+                // Only now: were a hash upgraded before the record stands, the response time of a throttled attempt
+                // would tell that its password was right.
                 if is_outdated && matches!(entered, Ok(_) | Err(Error::PasswordExpired(_))) {
                     self.upgrade_hash(&login_record, &password).await;
                 }
@@ -218,8 +228,8 @@ impl Identity {
         }
     }
 
-    /// The canonical address behind a name. A username that is nobody's stands for itself: it is no address, so there
-    /// are no credentials under it.
+    /// Returns the canonical address behind a name. A username without an account is returned as it is: it is no
+    /// address, so no login record is found under it, and the path stays the same.
     async fn address_of(&self, name: &LoginName) -> Result<String, Error> {
         Ok(match name {
             LoginName::Email(email) => email.as_str().to_owned(),
@@ -249,7 +259,9 @@ impl Identity {
         }
     }
 
-    /// What a right password leads to.
+    /// Returns what a right password leads to: the challenge for a code, the replacement of an expired password, or a
+    /// session. Each outcome is stored beside a record of the trail; where that record comes out throttled, the row
+    /// beside it is taken back and the client gets [`Error::TooManyAttempts`] only.
     async fn let_in(
         &self,
         login_record: &LoginRecord,
@@ -285,7 +297,7 @@ impl Identity {
         Ok(Login::SignedIn(Box::new(made.sign_in.finish().await?)))
     }
 
-    /// Notes a failure, in the same way whether or not the name is anybody's.
+    /// Records a failed attempt and returns its error, with the same calls whether or not the name has an account.
     async fn refuse(
         &self,
         account: Option<AccountId>,
@@ -296,7 +308,7 @@ impl Identity {
             let now = self.clock.now();
             let subject = account.map_or_else(|| placeholder_account(&attempt.name), Ok)?;
             let step = SignInStep::Wrong(attempt.source.clone());
-            // Neither is cut off by the other.
+            // Joined, not try_joined: an error of one count must not cancel the other.
             let (answered, counted) = tokio::join!(
                 self.record_refusal(subject, step, attempt, client),
                 self.count_failure(client, now)
@@ -306,7 +318,8 @@ impl Identity {
         Box::pin(noted).await.map_or_else(|error| error, |()| Error::InvalidCredentials)
     }
 
-    /// Tells whoever knows the password that the address is not confirmed yet.
+    /// Records a right password whose address is not confirmed and returns [`Error::EmailNotVerified`], or
+    /// [`Error::TooManyAttempts`] where the record comes out throttled.
     async fn refuse_unconfirmed(
         &self,
         account: AccountId,
@@ -318,7 +331,8 @@ impl Identity {
         answered.map_or_else(|error| error, |()| Error::EmailNotVerified)
     }
 
-    /// Records that somebody was not let in, unless by now the attempt comes too early.
+    /// Records an attempt that got no session; fails with [`Error::TooManyAttempts`] where parallel attempts throttled
+    /// it meanwhile.
     async fn record_refusal(
         &self,
         subject: AccountId,
@@ -333,8 +347,8 @@ impl Identity {
         answered.map_err(|refusal| throttled(refusal, event.at))
     }
 
-    /// Writes to somebody who signed in from where they never did. The first sign-in of all is no news. The session is
-    /// stored by now: a store that fails here fails nobody's sign-in.
+    /// Notifies the owner of a sign-in from a device that is not known; the first sign-in of an account is not
+    /// notified. The session is stored by now, so an error of the store is logged and fails no sign-in.
     pub(crate) async fn notify_of_new_device(
         &self,
         account: &Account,
@@ -359,12 +373,12 @@ impl Identity {
         self.notify(&account.email, &Notification::NewDevice(client)).await;
     }
 
-    /// Replaces a hash that is outdated. Where that fails, the next sign-in tries again.
+    /// Replaces an outdated hash. An error is logged; the next sign-in retries.
     async fn upgrade_hash(&self, login_record: &LoginRecord, password: &Password) {
         let (email, old) = (&login_record.account.email, &login_record.password_hash);
         let upgraded = async {
             let upgraded = self.hasher.hash(password, self.entropy.as_ref()).await?;
-            // Where the old hash is gone the password was changed meanwhile, and that one stays.
+            // Conditional on the old hash: if the password was changed meanwhile, the new one stays.
             Ok::<_, Error>(self.store.replace_password_hash(email, old, &upgraded).await?)
         };
         if let Err(error) = upgraded.await {
@@ -372,7 +386,9 @@ impl Identity {
         }
     }
 
-    /// A session with its tokens. Nothing of it counts before it is stored.
+    /// Returns a session with its tokens, valid only once it is stored. It carries the session epoch of the account as
+    /// it was read before the password was checked: where the epoch was raised meanwhile (password changed, account
+    /// disabled), the session is behind it from its first moment and never usable.
     pub(crate) fn make_session(
         &self,
         account: Account,
@@ -416,7 +432,7 @@ impl Identity {
         Ok(MadeSession { session, event, sign_in })
     }
 
-    /// A fresh access token for a session.
+    /// Returns a signed access token for a session; fails without randomness or when signing fails.
     pub(crate) fn access_token(
         &self,
         account: &Account,

@@ -1,4 +1,4 @@
-//! Access tokens: signed JWTs of the profile of RFC 9068, made with a key that is parsed once.
+//! Access tokens: JWTs of the profile of RFC 9068, signed with keys that are parsed once.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,7 +18,7 @@ use crate::tokens::token_provider::{self, PrivateKey};
 #[cfg(test)]
 mod tests;
 
-/// A key that signs, ready for use.
+/// A parsed private key that signs access tokens.
 pub struct SigningKey {
     encoded: EncodingKey,
     parsed: Arc<PrivateKey>,
@@ -38,7 +38,7 @@ impl fmt::Debug for SigningKey {
 }
 
 impl SigningKey {
-    /// Reads a private key, PKCS#8 in PEM: RSA, P-256 or Ed25519. `None` if it is anything else.
+    /// Returns the key in a PKCS#8 document in PEM: RSA, P-256 or Ed25519. `None` if it is anything else.
     pub fn from_pem(text: &[u8]) -> Option<Self> {
         token_provider::install();
         let block = pem::parse(text).ok().filter(|block| block.tag() == "PRIVATE KEY")?;
@@ -59,22 +59,22 @@ impl SigningKey {
         Some(Self { parsed: token_provider::keep_parsed(&encoded, key), encoded, jwk, kid, header })
     }
 
-    /// RFC 7638 thumbprint of the public key.
+    /// Returns the key id: the RFC 7638 thumbprint of the public key.
     pub fn kid(&self) -> &str {
         &self.kid
     }
 
-    /// The algorithm it signs with.
+    /// Returns the algorithm the key signs with.
     pub fn algorithm(&self) -> Algorithm {
         self.parsed.algorithm()
     }
 
-    /// The public key as a JWK (RFC 7517).
+    /// Returns the public key as a JWK (RFC 7517).
     pub fn jwk(&self) -> &Jwk {
         &self.jwk
     }
 
-    /// Returns a signed token of these claims.
+    /// Returns a signed token with these claims; fails when they cannot be encoded or signing fails.
     pub(crate) fn sign(&self, claims: &Claims) -> Result<String, Error> {
         let payload =
             serde_json::to_vec(claims).map_err(|_| Error::Internal("claims could not be encoded"))?;
@@ -89,8 +89,8 @@ impl SigningKey {
     }
 }
 
-/// The first part of every token of a key, with its dot. By way of a [`serde_json::Value`] because that orders the
-/// members by name, as they have been in every token so far.
+/// Returns the encoded header of every token of a key, with its dot. By way of a [`serde_json::Value`] because that
+/// orders the members by name, as they have been in every token so far.
 fn encoded_header(algorithm: Algorithm, kid: &str) -> Option<String> {
     let header =
         Header { typ: Some("at+jwt".to_owned()), kid: Some(kid.to_owned()), ..Header::new(algorithm) };
@@ -98,7 +98,7 @@ fn encoded_header(algorithm: Algorithm, kid: &str) -> Option<String> {
     Some(BASE64URL.encode(header.to_string()) + ".")
 }
 
-/// Every public key under which tokens are accepted, by key id.
+/// The public keys that verify access tokens, by key id.
 pub struct VerificationKeys {
     keys: HashMap<String, VerificationKey>,
     algorithms: Vec<portcullis_verifier::Algorithm>,
@@ -116,7 +116,7 @@ impl fmt::Debug for VerificationKeys {
 }
 
 impl VerificationKeys {
-    /// The public halves of these keys.
+    /// Returns the public keys of these signing keys.
     pub fn of<'a>(keys: impl IntoIterator<Item = &'a SigningKey>) -> Self {
         let parsed = keys.into_iter().filter_map(|signing| {
             let algorithm = match signing.algorithm() {
@@ -134,13 +134,14 @@ impl VerificationKeys {
         Self { keys, algorithms }
     }
 
-    /// The algorithms there are keys for.
+    /// Returns the algorithms of the keys.
     pub fn algorithms(&self) -> &[portcullis_verifier::Algorithm] {
         &self.algorithms
     }
 
-    /// The claims of a token that one of the keys signed and that is what `expected` says at `now`, Unix seconds. A key
-    /// verifies tokens of its own algorithm only, whatever a token says of itself.
+    /// Returns the claims of a token; `None` unless one of the keys signed it and it meets `expected` at `now`, Unix
+    /// seconds. A key verifies tokens of its own algorithm only, whatever the header of a token says (RFC 8725, section
+    /// 3.1).
     pub fn verify(&self, token: &str, expected: &Expectations, now: u64) -> Option<Claims> {
         let token = UnverifiedToken::parse(token).ok()?;
         let key = self.keys.get(token.kid()).filter(|key| key.algorithm == token.algorithm())?;

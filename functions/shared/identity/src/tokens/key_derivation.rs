@@ -1,4 +1,4 @@
-//! One secret, many keys: each purpose gets a key of its own (HKDF-SHA-256, RFC 5869).
+//! Key derivation: a key for each purpose from one secret (HKDF-SHA-256, RFC 5869).
 
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use zeroize::Zeroizing;
@@ -14,7 +14,7 @@ impl KeyType for DerivedKey {
     }
 }
 
-/// A key for one purpose. `None` only if the library refuses a length it documents as fine.
+/// Returns the key for one purpose; `None` only if the library refuses a length it documents as fine.
 pub(crate) fn derive(secret: &[u8], purpose: &str) -> Option<Zeroizing<[u8; KEY_LENGTH]>> {
     let mut key = Zeroizing::new([0; KEY_LENGTH]);
     let pseudorandom = Salt::new(HKDF_SHA256, b"portcullis").extract(secret);

@@ -1,4 +1,4 @@
-//! The keys of tokens, read from the secret store once and ready for use.
+//! The keyring: every key of tokens, loaded from the secret store once and parsed.
 
 use std::sync::Arc;
 
@@ -13,38 +13,38 @@ use crate::error::Error;
 use crate::tokens::access_token::{SigningKey, VerificationKeys};
 use crate::tokens::key_derivation::derive;
 
-/// Keys that sign and verify, and the published set.
+/// The keys that sign, verify and authenticate tokens, and the published JWK set.
 #[derive(Debug)]
 pub struct Keyring {
-    /// Shared with the threads that sign.
+    /// The signing key, shared with the threads that sign.
     pub(crate) signing: Arc<SigningKey>,
     pub(crate) verification: VerificationKeys,
-    /// The first makes refresh tokens, all are accepted.
+    /// MAC keys of refresh tokens: the first signs, all verify.
     pub(crate) refresh_macs: Vec<hmac::Key>,
-    /// The first makes the tokens of devices, all are accepted.
+    /// MAC keys of device tokens: the first signs, all verify.
     pub(crate) device_macs: Vec<hmac::Key>,
-    /// The first digests new API keys, all are accepted.
+    /// MAC keys of API keys: the first digests new keys, all verify.
     pub(crate) api_key_macs: Vec<hmac::Key>,
     pub(crate) service_tokens: ServiceTokens,
-    /// The first seals the audit trail, all are accepted.
+    /// MAC keys of the audit trail: the first seals, all verify.
     pub(crate) audit_macs: (hmac::Key, Vec<hmac::Key>),
     fingerprints: hmac::Key,
     jwks: String,
 }
 
-/// A secret the service cannot start with.
+/// Why the service cannot start with a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum UnusableSecret {
-    /// It could not be fetched.
+    /// The secret could not be fetched.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
-    /// It is not what it should be.
+    /// The secret has another form than it should.
     #[error("secret {0} is not {1}")]
     Malformed(SecretName, &'static str),
 }
 
 impl Keyring {
-    /// Fetches and parses every key.
+    /// Returns the keyring with every key fetched and parsed; fails with the first secret that cannot be used.
     pub async fn load(secrets: &dyn Secrets) -> Result<Self, UnusableSecret> {
         let signing = secrets.fetch(SecretName::TokenSigningKey).await?;
         let parse = |pem: &secrecy::SecretSlice<u8>| {
@@ -100,7 +100,7 @@ impl Keyring {
         })
     }
 
-    /// The published keys as a JWK set (RFC 7517).
+    /// Returns the published keys as a JWK set (RFC 7517).
     pub fn jwks(&self) -> &str {
         &self.jwks
     }
@@ -110,13 +110,13 @@ impl Keyring {
         self.verification.algorithms().iter().map(|algorithm| algorithm.as_str())
     }
 
-    /// The key under which refresh tokens are made.
+    /// Returns the key that signs refresh tokens; fails if there is none.
     pub(crate) fn making_mac(&self) -> Result<&hmac::Key, Error> {
         self.refresh_macs.first().ok_or(Error::Internal("there is no key for refresh tokens"))
     }
 
-    /// A keyed digest of the parts of a request. Keyed, because a plain digest of a body with a password in it could be
-    /// guessed at far more cheaply than its Argon2 hash.
+    /// Returns a keyed digest of the parts of a request. Keyed, because a plain digest of a body with a password in it
+    /// could be brute-forced far more cheaply than its Argon2 hash.
     pub fn fingerprint(&self, parts: &[&[u8]]) -> Fingerprint {
         let mut context = hmac::Context::with_key(&self.fingerprints);
         for part in parts {
@@ -129,8 +129,8 @@ impl Keyring {
     }
 }
 
-/// The JWK set of these keys. By way of a [`serde_json::Value`] because that orders the members of each key by name, as
-/// they have always been published.
+/// Returns the JWK set of these keys. By way of a [`serde_json::Value`] because that orders the members of each key by
+/// name, as they have always been published.
 pub(crate) fn encoded_jwks<'a>(keys: impl Iterator<Item = &'a SigningKey>) -> Result<String, UnusableSecret> {
     let set = JwkSet { keys: keys.map(|key| key.jwk().clone()).collect() };
     let malformed = |_| UnusableSecret::Malformed(SecretName::TokenSigningKey, "a key that can be published");

@@ -1,5 +1,4 @@
-//! API keys that an operator gives to an account: for programs whose owner never signs in. Each account has one at most,
-//! beside those its owner makes.
+//! Managed API keys: one for each account at most, set by an operator, for programs whose owner never signs in.
 
 use portcullis_store::{Account, ApiKey, ApiKeyCreation, ApiKeyId, AuditKind, Id};
 use portcullis_verifier::api_key::UnverifiedApiKey;
@@ -11,17 +10,17 @@ use crate::error::Error;
 use crate::invalid::{Field, InvalidField};
 use crate::{ClientContext, Identity};
 
-/// What such a key is called.
+/// The name of every managed key.
 const NAME: &str = "manage-users";
 
 impl Identity {
-    /// All keys of an account.
+    /// Returns every API key of an account; fails when the store does.
     pub async fn api_keys_of(&self, account: &Account) -> Result<Vec<ApiKey>, Error> {
         Ok(self.store.api_keys(account.id, MOST_KEYS, None).await?.keys)
     }
 
-    /// Gives an account its managed key: this one, or a fresh one. The one before, if there was one, is worth nothing
-    /// once the new one works.
+    /// Sets the managed key of an account, the given one or a new one, and returns it. The previous one is invalid once
+    /// the new one is valid. Fails with [`Error::Invalid`] for a given key of another form or one that exists.
     pub async fn set_managed_key(
         &self,
         operator: &Operator,
@@ -61,7 +60,8 @@ impl Identity {
         Ok(IssuedApiKey { key, text })
     }
 
-    /// Gives the managed key of an account another secret; where another key is given, that one takes its place.
+    /// Rotates the managed key of an account and returns it: with a new secret, or replaced by the given key. Fails
+    /// with [`Error::NotFound`] where there is none.
     pub async fn rotate_managed_key(
         &self,
         operator: &Operator,
@@ -85,7 +85,7 @@ impl Identity {
         }
     }
 
-    /// The id inside a clear key, if the key has the right form and is nobody's yet.
+    /// Returns the id in the clear text of a key; fails with [`Error::Invalid`] if it has another form or exists.
     async fn id_of_new_key(&self, text: &SecretString) -> Result<ApiKeyId, Error> {
         let invalid = |detail| Error::Invalid(InvalidField::new(Field::ApiKey, detail));
         let malformed = || invalid("must have the form pk_<id>_<secret><checksum>");

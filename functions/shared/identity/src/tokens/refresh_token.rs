@@ -1,4 +1,5 @@
-//! Refresh tokens: opaque to clients, self-authenticating to us, and unreadable from a dump of the table.
+//! Refresh tokens: opaque to clients, authenticated by a MAC before any lookup, and not recoverable from a dump of the
+//! table.
 //!
 //! `rt_<account>.<session>.<generation>.<256 random bits>.<mac>`: the MAC is checked before anything is looked up, so a
 //! made-up token reaches no record and can end nobody's session. The account is part of the token because a session's
@@ -20,16 +21,16 @@ use crate::tokens::key_derivation::derive;
 
 const PREFIX: &str = "rt_";
 const RANDOM_LENGTH: usize = 32;
-/// Longer than any token of ours; nothing longer is looked at.
+/// Longer than any refresh token; longer text is refused unread.
 const MOST_BYTES: usize = 320;
 const SEALING: &str = "seal the successor of a refresh token";
 
-/// A refresh token on its way to its owner.
+/// A refresh token in clear text, to be sent to its owner.
 #[derive(Debug, Clone)]
 pub struct RefreshToken(SecretString);
 
 impl RefreshToken {
-    /// A new token of this generation of a session.
+    /// Returns a new token of this generation of a session; fails without randomness.
     pub(crate) fn generate(
         key: &hmac::Key,
         account: AccountId,
@@ -46,18 +47,18 @@ impl RefreshToken {
         Ok(Self(SecretString::from(text)))
     }
 
-    /// The text to be sent.
+    /// Returns the clear text.
     pub fn secret(&self) -> &SecretString {
         &self.0
     }
 
-    /// What the store keeps of it.
+    /// Returns the digest that is stored in place of the token.
     pub(crate) fn digest(&self) -> Digest {
         sha256(self.0.expose_secret())
     }
 }
 
-/// A token somebody presented, and whose MAC was ours.
+/// A presented refresh token whose MAC was verified.
 #[derive(Clone)]
 pub struct PresentedToken {
     text: SecretString,
@@ -76,8 +77,8 @@ impl fmt::Debug for PresentedToken {
 }
 
 impl PresentedToken {
-    /// Reads a token made under one of these keys. Anything else is [`Error::InvalidRefreshToken`], without a look at
-    /// any record.
+    /// Returns the parsed token; fails with [`Error::InvalidRefreshToken`], before any record is read, unless its MAC
+    /// is of one of these keys.
     pub(crate) fn parse(text: &SecretString, keys: &[hmac::Key]) -> Result<Self, Error> {
         Self::parse_authentic(text, keys).ok_or(Error::InvalidRefreshToken)
     }
@@ -100,12 +101,13 @@ impl PresentedToken {
         (parts.next().is_some() && parts.next().is_none()).then_some(presented)
     }
 
-    /// What the store keeps of it.
+    /// Returns the digest that is stored in place of the token.
     pub(crate) fn digest(&self) -> Digest {
         sha256(self.text.expose_secret())
     }
 
-    /// Seals the token that takes this one's place, so that only whoever has this one can read it.
+    /// Returns the successor, encrypted under a key derived from this token: only a client that holds this token can be
+    /// given it again. Fails without randomness.
     pub(crate) fn seal(&self, successor: &RefreshToken, entropy: &dyn Entropy) -> Result<Vec<u8>, Error> {
         let failed = || Error::Internal("sealing a refresh token failed");
         // Two racing requests may seal two candidates under the same key: each needs a nonce of its own.
@@ -119,7 +121,7 @@ impl PresentedToken {
         Ok(sealed)
     }
 
-    /// Opens what was sealed under this token.
+    /// Returns the successor that was sealed under this token; `None` if it was sealed under another.
     pub(crate) fn open(&self, sealed: &[u8]) -> Option<RefreshToken> {
         let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_LEN>()?;
         let mut buffer = zeroize::Zeroizing::new(ciphertext.to_vec());

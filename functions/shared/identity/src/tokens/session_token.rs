@@ -1,5 +1,5 @@
-//! Tokens of things begun and not finished: opaque, random, good for one kind of thing, and unreadable from a dump of
-//! the table.
+//! Tokens of challenges (the code of a sign-in, an expired password, the link of a mail): opaque, random, valid for one
+//! kind of challenge, and not recoverable from a dump of the table.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
@@ -13,7 +13,7 @@ use crate::sha256::sha256;
 
 const RANDOM_LENGTH: usize = 32;
 
-/// `<kind>_<256 random bits>`, on its way to whoever began it.
+/// The clear text of a token, `<kind>_<256 random bits>`.
 #[derive(Debug, Clone)]
 pub struct SessionToken(SecretString);
 
@@ -24,18 +24,18 @@ impl SessionToken {
         Ok(Self(format!("{}_{}", kind.as_str(), BASE64URL.encode(random.as_slice())).into()))
     }
 
-    /// The text to be sent.
+    /// Returns the clear text.
     pub fn secret(&self) -> &SecretString {
         &self.0
     }
 
-    /// What the store keeps of it.
+    /// Returns the digest that is stored in place of the token.
     pub(crate) fn digest(&self) -> Digest {
         sha256(self.0.expose_secret())
     }
 }
 
-/// The digest under which a challenge of this kind would lie, if the text has the form of its token.
+/// Returns the digest under which a challenge of this kind is stored; `None` if the text is no token of the kind.
 pub(crate) fn presented(kind: ChallengeKind, token: &SecretString) -> Option<Digest> {
     let text = token.expose_secret();
     // 32 bytes are 43 characters; nothing longer is even decoded.

@@ -83,7 +83,7 @@ static PARSED: LazyLock<RwLock<HashMap<[u8; 32], Weak<PrivateKey>>>> = LazyLock:
 static PROVIDER: LazyLock<CryptoProvider> =
     LazyLock::new(|| CryptoProvider { signer_factory: signer, ..aws_lc::DEFAULT_PROVIDER.clone() });
 
-/// Makes this the provider of the process, where it is not already.
+/// Installs this provider for the process, unless it is installed already.
 pub(crate) fn install() {
     let ours = LazyLock::force(&PROVIDER);
     if ours.install_default().is_err()
@@ -93,7 +93,7 @@ pub(crate) fn install() {
     }
 }
 
-/// Keeps a parsed key to be found by its encoded form for as long as the returned one lives.
+/// Returns a shared parsed key, found by its encoded form for as long as the returned one lives.
 pub(crate) fn keep_parsed(encoded: &EncodingKey, key: PrivateKey) -> Arc<PrivateKey> {
     let name = name(encoded);
     let mut parsed = PARSED.write().unwrap_or_else(PoisonError::into_inner);
@@ -116,7 +116,7 @@ fn find_parsed(encoded: &EncodingKey) -> Option<Arc<PrivateKey>> {
     PARSED.read().unwrap_or_else(PoisonError::into_inner).get(&name(encoded)).and_then(Weak::upgrade)
 }
 
-/// The signer of a kept key; for any other key, or another algorithm than the key's own, what `aws_lc` makes of it.
+/// Returns the signer of a key kept here; for any other key or algorithm, that of the crate's `aws_lc` provider.
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "the provider has a pointer to a function of this form"

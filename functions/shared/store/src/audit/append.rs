@@ -41,11 +41,12 @@ impl Store {
 
     /// Writes an event that nothing else is written with.
     pub async fn record(&self, event: &AuditEvent) -> Result<(), StoreError> {
-        // Without a wait no attempt comes too early.
+        // Without waits nothing is throttled.
         Box::pin(self.append(event, &[])).await.map(|_| ())
     }
 
-    /// Answers an attempt at a password: writes the event that tells of it, unless by now the attempt comes too early.
+    /// Records the outcome of an attempt at a password. Returns `Throttled`, and records nothing, if records that were
+    /// written since the trail was read used up the free attempts.
     pub async fn record_attempt(
         &self,
         event: &AuditEvent,
@@ -53,16 +54,17 @@ impl Store {
     ) -> Result<Result<(), Throttled>, StoreError> {
         let answered = Box::pin(self.append(event, waits)).await?;
         if answered.is_err() {
-            // A right attempt that came too early has a row to take back. This changes nothing, and takes as long: the time
-            // of the answer does not tell which one it was.
+            // A throttled attempt that was right has a row to take back. This write changes nothing and takes as long,
+            // so that the response time does not tell which one it was.
             let key = keys::audit_head(&event.chain().partition());
             self.advance_head(HeadUpdate::to_nothing(key), "answering a guess").await?;
         }
         Ok(answered)
     }
 
-    /// Writes a row that no client knows of yet, and the event that tells of it, side by side: what opens the row leaves
-    /// only after both are stored. Where the event tells of an attempt that comes too early, `taken_back` is written over it.
+    /// Writes a row that no client knows of yet, and the event that tells of it, side by side: what opens the row
+    /// leaves only after both are stored. Where the attempt of the event comes out throttled, `taken_back` is written
+    /// over the row.
     pub(crate) async fn put_beside_event(
         &self,
         row: Attributes,
@@ -135,7 +137,7 @@ impl Store {
         }
     }
 
-    /// Brings a head up to a record, unless it is further already.
+    /// Advances the head of a chain to a record, unless it is further already.
     async fn advance_head(&self, head: HeadUpdate, operation: &'static str) -> Result<(), StoreError> {
         self.update_if(&head.key, head.update, head.is_behind, operation).await.map(drop)
     }
