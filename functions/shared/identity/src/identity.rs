@@ -15,7 +15,7 @@ use crate::tokens::keyring::Keyring;
 pub struct Identity {
     /// The store of all records.
     pub store: Store,
-    /// The clock.
+    /// The clock that decides what has expired.
     pub clock: Arc<dyn Clock>,
     /// The source of randomness.
     pub entropy: Arc<dyn Entropy>,

@@ -14,9 +14,9 @@ use crate::tokens::session_token::SessionToken;
 use crate::{ClientContext, Identity};
 
 /// Timeout of sending one notification.
-const LONGEST: Duration = Duration::from_millis(800);
+const SEND_TIMEOUT: Duration = Duration::from_millis(800);
 /// How long a request takes whose response must not tell whether a notification was sent.
-const EVEN: Duration = Duration::from_secs(1);
+const FIXED_DURATION: Duration = Duration::from_secs(1);
 
 /// A notification to the owner of an account or an address.
 #[derive(Debug)]
@@ -91,21 +91,21 @@ impl Notification<'_> {
                  address, too.\n\nIf it was not you, there is nothing to do.\n"
             )
             .into(),
-            Self::NewDevice(client) => told("Somebody signed in to your account from a new device", client, now),
-            Self::PasswordChanged(client) => told("The password of your account was changed", client, now),
-            Self::MfaEnabled(client) => told("A second factor was added to your account", client, now),
+            Self::NewDevice(client) => security_notice("Somebody signed in to your account from a new device", client, now),
+            Self::PasswordChanged(client) => security_notice("The password of your account was changed", client, now),
+            Self::MfaEnabled(client) => security_notice("A second factor was added to your account", client, now),
             Self::MfaDisabled(client) => {
-                told("The second factor of your account was removed", client, now)
+                security_notice("The second factor of your account was removed", client, now)
             }
-            Self::ApiKeyCreated(client) => told("A new API key was made for your account", client, now),
+            Self::ApiKeyCreated(client) => security_notice("A new API key was made for your account", client, now),
             Self::Credentials(CredentialChange::Linked, client) => {
-                told("A trading account was linked to your account", client, now)
+                security_notice("A trading account was linked to your account", client, now)
             }
             Self::Credentials(CredentialChange::Frozen, client) => {
-                told("Every reading of your broker credentials was stopped", client, now)
+                security_notice("Every reading of your broker credentials was stopped", client, now)
             }
             Self::Credentials(CredentialChange::Unfrozen, client) => {
-                told("Reading of your broker credentials was allowed again", client, now)
+                security_notice("Reading of your broker credentials was allowed again", client, now)
             }
         }
     }
@@ -122,7 +122,7 @@ fn linked(before: &str, link: &str, token: &SessionToken, after: &str) -> Secret
     text.into()
 }
 
-fn told(what: &str, client: &ClientContext, now: Timestamp) -> SecretString {
+fn security_notice(what: &str, client: &ClientContext, now: Timestamp) -> SecretString {
     let from = client.ip.as_deref().map(|ip| format!(", from the address {ip}")).unwrap_or_default();
     format!(
         "{what} on {}{from}.\n\nIf it was you, there is nothing to do. If not, choose a new password at once, and end \
@@ -149,7 +149,7 @@ impl Identity {
     pub(crate) async fn notify(&self, to: &str, notification: &Notification<'_>) {
         let body = notification.body(&self.public_url, self.clock.now());
         let mail = Mail { to: to.to_owned(), subject: notification.subject(), body };
-        let failed = match tokio::time::timeout(LONGEST, self.mailer.send(&mail)).await {
+        let failed = match tokio::time::timeout(SEND_TIMEOUT, self.mailer.send(&mail)).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => with_causes(&error),
             Err(_) => "it took too long".to_owned(),
@@ -158,10 +158,10 @@ impl Identity {
     }
 }
 
-/// Returns the result of `work`, and not before [`EVEN`] has passed, so that the response time does not tell whether a
-/// notification was sent: on Lambda nothing runs after the response, so it must be sent before it.
-pub(crate) async fn evenly<T>(work: impl Future<Output = T>) -> T {
-    let (done, ()) = tokio::join!(work, tokio::time::sleep(EVEN));
+/// Returns the result of `work`, and not before [`FIXED_DURATION`] has passed, so that the response time does not tell
+/// whether a notification was sent: on Lambda nothing runs after the response, so it must be sent before it.
+pub(crate) async fn with_fixed_duration<T>(work: impl Future<Output = T>) -> T {
+    let (done, ()) = tokio::join!(work, tokio::time::sleep(FIXED_DURATION));
     done
 }
 
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_a_client_says_of_itself_is_in_a_letter() {
+    fn nothing_a_client_says_of_itself_is_in_a_notification() {
         let client =
             ClientContext { user_agent: Some("visit evil.example".to_owned()), ..ClientContext::default() };
         for notification in [

@@ -80,7 +80,7 @@ impl Count {
 /// The effect of an event on the state of sign-ins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SignInStep {
-    /// No effect.
+    /// The state stays as it is.
     None,
     /// An attempt was wrong.
     Wrong(AttemptSource),
@@ -251,7 +251,7 @@ mod tests {
         [Wait { after: 2, wait: Duration::from_secs(10) }, Wait { after: 3, wait: Duration::from_mins(1) }];
 
     #[test]
-    fn the_longest_wait_that_was_reached_counts_from_the_last_guess() {
+    fn the_longest_wait_that_was_reached_counts_from_the_last_attempt() {
         let wrong = |seconds| (SignInStep::Wrong(AttemptSource::Stranger), seconds);
         let check = |known: &SignIns, now| known.check(&AttemptSource::Stranger, &WAITS, at(now));
         let one = after(&[wrong(1)]);
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_right_guess_forgives_its_guesser_and_nobody_else() {
+    fn a_right_attempt_resets_the_count_of_its_source_and_no_other() {
         let wrong = [(SignInStep::Wrong(AttemptSource::Stranger), 1), (SignInStep::Wrong(device("a")), 2)];
         let known = after(&wrong).after(&SignInStep::Right(device("a")), at(3));
         assert_eq!(known.attempts.keys().collect::<Vec<_>>(), [&AttemptSource::Stranger]);
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_devices_the_one_that_guessed_longest_ago_begins_anew() {
+    fn of_many_devices_the_one_that_failed_longest_ago_begins_anew() {
         let devices = ["a", "b", "c", "d", "e"];
         let steps: Vec<_> =
             devices.iter().zip(1..).map(|(name, at)| (SignInStep::Wrong(device(name)), at)).collect();

@@ -46,7 +46,7 @@ fn canonical(typed: &str) -> Result<String, &'static str> {
 }
 
 /// The domain as A-labels (RFC 5890). A domain that is only *mapped* to a valid one (full-width letters, the Kelvin
-/// sign) is refused: whoever types such letters is pasting, or pretending.
+/// sign) is refused: such letters are pasted, or chosen to deceive.
 fn ascii_domain(domain: &str) -> Result<String, &'static str> {
     const UNUSABLE: &str = "the part after the @ is not a domain name";
     let ascii = idna::domain_to_ascii_strict(domain).map_err(|_| UNUSABLE)?;

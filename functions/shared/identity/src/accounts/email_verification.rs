@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use crate::accounts::email::Email;
 use crate::accounts::register::NewPerson;
 use crate::error::Error;
-use crate::notifications::{Notification, evenly};
+use crate::notifications::{Notification, with_fixed_duration};
 use crate::passwords::recovery::{Begun, Wanted};
 use crate::{ClientContext, Identity};
 
@@ -28,7 +28,7 @@ impl Identity {
     /// [`Error::UsernameTaken`], or [`Error::WeakPassword`].
     pub async fn register_unconfirmed(&self, person: NewPerson, client: &ClientContext) -> Result<(), Error> {
         let (email, username) = (person.email.clone(), person.username.clone());
-        evenly(Box::pin(async {
+        with_fixed_duration(Box::pin(async {
             let is_new = match self.register(person, client).await {
                 Ok(_) => true,
                 Err(Error::EmailTaken) => false,
@@ -55,7 +55,7 @@ impl Identity {
     /// Sends the link again, if the address has an account that is not confirmed. Returns the same, after the same
     /// time, whether or not it does.
     pub async fn resend_confirmation(&self, email: &Email, client: &ClientContext) -> Result<(), Error> {
-        evenly(Box::pin(async {
+        with_fixed_duration(Box::pin(async {
             let begun = Box::pin(self.begin_by_mail(email, &CONFIRMATION, client)).await?;
             if let Some(Begun { token, account: Some(account) }) = begun {
                 self.notify(&account.email, &Notification::ConfirmAddress(&token)).await;

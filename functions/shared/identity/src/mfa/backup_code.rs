@@ -1,7 +1,7 @@
 //! Backup codes: for the day the phone is gone. Ten, each good for one sign-in.
 //!
-//! A code has 50 random bits, few enough to be typed. So that a dump of the table gives none away, what is kept is a MAC
-//! under a key derived from the factor's own secret, which is sealed.
+//! A code has 50 random bits, few enough to be typed. So that a dump of the table gives none away, what is kept is a
+//! MAC under a key derived from the factor's own secret, which is sealed.
 
 use aws_lc_rs::hmac;
 use portcullis_platform::Entropy;
@@ -18,7 +18,7 @@ const LETTERS: usize = 10;
 /// Base32 (RFC 4648) in lower case: no 0, 1, 8 or 9 to be taken for a letter.
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
-/// New codes: for their owner, once, and for the table.
+/// New codes: in clear text for their owner, once, and as digests for the table.
 #[derive(Debug)]
 pub(crate) struct BackupCodes {
     pub(crate) shown: Vec<SecretString>,
@@ -42,7 +42,8 @@ impl BackupCodes {
     }
 }
 
-/// A backup code as it was before somebody typed it in capitals, with other hyphens, or with spaces.
+/// Returns the canonical form of a backup code typed in capitals, with other hyphens, or with spaces; `None` if it has
+/// another form.
 pub(crate) fn canonical(typed: &SecretString) -> Option<SecretString> {
     let text = typed.expose_secret();
     let mut letters = Zeroizing::new(String::with_capacity(text.len()));
@@ -52,7 +53,7 @@ pub(crate) fn canonical(typed: &SecretString) -> Option<SecretString> {
     is_code.then(|| SecretString::from(letters.as_str()))
 }
 
-/// What the table keeps of a code in its canonical form.
+/// Returns the digest that is stored in place of a code in its canonical form; fails if its key cannot be derived.
 pub(crate) fn digest(secret: &TotpSecret, code: &str) -> Result<Digest, Error> {
     let key = derive(secret.bytes().expose_secret(), "authenticate a backup code")
         .ok_or(Error::Internal("a key for backup codes could not be derived"))?;

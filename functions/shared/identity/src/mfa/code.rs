@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::sign_in::attempts::BackoffPolicy;
 use crate::sign_in::login::unix_seconds;
 
-/// One million codes, two of them right at any time: after a day and a half of this somebody has had some 50 attempts.
+/// One million codes, two of them right at any time: after a day and a half an attacker has had some 50 attempts.
 const CODE_BACKOFF: BackoffPolicy = BackoffPolicy {
     free: 5,
     first: std::time::Duration::from_secs(1),

@@ -76,7 +76,7 @@ impl Identity {
             self.store.sign_ins_end(&challenge.email)
         )?;
         // A raised session epoch ends challenges like sessions: a password that was changed since the first half of the
-        // sign-in lets nobody in by its second half.
+        // sign-in is not completed by its second half.
         let account = account
             .filter(|account| self.admit(account).is_ok() && account.session_epoch <= challenge.session_epoch)
             .ok_or(Error::InvalidSessionToken)?;
@@ -95,9 +95,9 @@ impl Identity {
                 }
             }
         };
-        let answer = self.store.change_factor(account.id, decide).await?;
+        let pending = self.store.change_factor(account.id, decide).await?;
         Box::pin(self.notify_of_new_device(account, sign_ins.sign_ins(), client)).await;
-        answer.finish().await
+        pending.finish().await
     }
 
     /// Spends the code and the challenge and begins the session, in one transaction; or, with an expired password, the

@@ -16,7 +16,7 @@ const SECRET_LENGTH: usize = 20;
 #[derive(Debug, Clone)]
 pub(crate) struct TotpSecret(SecretSlice<u8>);
 
-/// A secret in the forms in which a person can take it to their app. It leaves the process once, in the answer.
+/// A secret in the forms in which a user can take it to their authenticator app, returned once.
 #[derive(Debug)]
 pub struct TotpEnrolment {
     /// Base32, to be typed.
@@ -42,17 +42,17 @@ impl TotpSecret {
         &self.0
     }
 
-    /// The time step this code belongs to: the one of `now`, Unix seconds, or the one before, for people who type
-    /// slowly. Nothing of the future is accepted.
+    /// Returns the time step this code belongs to, if any: the one of `now`, Unix seconds, or the one before, for
+    /// people who type slowly. Nothing of the future is accepted.
     pub(crate) fn step_of(&self, code: &SecretString, now: u64) -> Result<Option<u64>, Error> {
         let totp = self.generator(Builder::new())?;
         let before = now.checked_sub(STEP_SECONDS);
         let steps = std::iter::once(now).chain(before).map(|time| totp.check(code.expose_secret(), time));
-        // Both are always computed, so that the time of an answer does not tell which one it was.
+        // Both are always computed, so that the response time does not tell which one it was.
         Ok(steps.fold(None, Option::or))
     }
 
-    /// What an app needs to know.
+    /// Returns what an authenticator app needs; fails if it cannot be encoded.
     pub(crate) fn enrolment(&self, issuer: &str, account: &str) -> Result<TotpEnrolment, Error> {
         let labels = Builder::new().with_issuer(Some(issuer)).with_account_name(account);
         let totp = self.generator(labels)?;

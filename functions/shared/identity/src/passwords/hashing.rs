@@ -1,8 +1,8 @@
 //! Password hashing on threads of its own: one for each core, with memory that is reused and a queue that is bounded.
 //!
 //! A hash needs 19 MiB and some 9 to 20 ms of one core. On the async threads it would hold up everybody; without a
-//! bound a burst of sign-ins would pile up until nobody is answered. Allocating the memory anew for each hash was
-//! measured to nearly double its time.
+//! bound a burst of sign-ins would pile up until no request gets a response. Allocating the memory anew for each hash
+//! was measured to nearly double its time.
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -110,7 +110,7 @@ struct Job {
 pub struct PasswordHasher {
     jobs: SyncSender<Job>,
     /// The hash of no account, verified for unknown names so that they take as long as known ones.
-    nobody: String,
+    placeholder: String,
 }
 
 impl PasswordHasher {
@@ -135,7 +135,7 @@ impl PasswordHasher {
                 .spawn(move || work(settings, &shared))
                 .map_err(|_| Error::Internal("a thread for password hashing could not be started"))?;
         }
-        Ok(Self { jobs, nobody: placeholder_account(settings, entropy)? })
+        Ok(Self { jobs, placeholder: placeholder_hash(settings, entropy)? })
     }
 
     /// Returns the PHC string of the password at the configured cost; fails with [`Error::Overloaded`] when the queue
@@ -152,7 +152,7 @@ impl PasswordHasher {
     /// Fails with [`Error::Overloaded`] when the queue is full.
     pub(crate) async fn verify(&self, password: &Password, stored: Option<&str>) -> Result<Verdict, Error> {
         let (answer, verified) = oneshot::channel();
-        let task = Task::Verify { stored: stored.unwrap_or(&self.nobody).to_owned(), answer };
+        let task = Task::Verify { stored: stored.unwrap_or(&self.placeholder).to_owned(), answer };
         self.submit(password, task)?;
         let verdict =
             verified.await.ok().flatten().ok_or(Error::Internal("a stored password hash is unusable"))?;
@@ -184,7 +184,7 @@ fn work(settings: Argon2Settings, shared: &Shared) {
     loop {
         let next = shared.waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Job { password, task }) = next else { return };
-        // Whoever asked may have gone away while the job waited; a send to nobody is no failure.
+        // The request may have been cancelled while the job waited in the queue; a send without a receiver is no error.
         match task {
             Task::Hash { answer, .. } if answer.is_closed() => {}
             Task::Verify { answer, .. } if answer.is_closed() => {}
@@ -229,7 +229,7 @@ fn phc_string(settings: Argon2Settings, salt: &[u8], output: &[u8]) -> Option<St
 }
 
 /// Returns a well-formed hash whose output is random, so that no password matches it.
-fn placeholder_account(settings: Argon2Settings, entropy: &dyn Entropy) -> Result<String, Error> {
+fn placeholder_hash(settings: Argon2Settings, entropy: &dyn Entropy) -> Result<String, Error> {
     let (mut salt, mut output) = ([0; SALT_LENGTH], [0; OUTPUT_LENGTH]);
     entropy.fill(&mut salt)?;
     entropy.fill(&mut output)?;
@@ -347,7 +347,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_refuses_instead_of_piling_up() {
         let (jobs, _waiting) = sync_channel(1);
-        let hasher = PasswordHasher { jobs, nobody: String::new() };
+        let hasher = PasswordHasher { jobs, placeholder: String::new() };
         let (answer, _kept) = oneshot::channel();
         hasher.submit(&password("first"), Task::Verify { stored: String::new(), answer }).unwrap();
         assert!(matches!(hasher.verify(&password("second"), None).await, Err(Error::Overloaded)));

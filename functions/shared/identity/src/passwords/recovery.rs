@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use crate::access::caller::Caller;
 use crate::accounts::email::Email;
 use crate::error::Error;
-use crate::notifications::{Notification, evenly};
+use crate::notifications::{Notification, with_fixed_duration};
 use crate::passwords::password::Password;
 use crate::sign_in::attempts::{MAIL_BACKOFF, placeholder_account};
 use crate::tokens::session_token::{self, SessionToken};
@@ -70,7 +70,7 @@ impl Identity {
             works_for: TO_RESET,
             is_for: |_| true,
         };
-        evenly(Box::pin(async {
+        with_fixed_duration(Box::pin(async {
             let begun = Box::pin(self.begin_by_mail(email, &wanted, client)).await?;
             if let Some(Begun { token, account: Some(account) }) = begun {
                 self.notify(&account.email, &Notification::ResetPassword(&token)).await;

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_the_same_for_a_name_and_another_for_another() {
+    fn a_placeholder_account_is_the_same_for_a_name_and_another_for_another() {
         assert_eq!(
             placeholder_account("a@example.com").unwrap(),
             placeholder_account("a@example.com").unwrap()

@@ -213,7 +213,7 @@ impl Identity {
         match self.check_password(found, &request.password).await? {
             PasswordCheck::Admitted(login_record, is_outdated) => {
                 let password = request.password.clone();
-                let entered = Box::pin(self.let_in(&login_record, request, attempt, client)).await;
+                let entered = Box::pin(self.complete_sign_in(&login_record, request, attempt, client)).await;
                 // Only now: were a hash upgraded before the record stands, the response time of a throttled attempt
                 // would tell that its password was right.
                 if is_outdated && matches!(entered, Ok(_) | Err(Error::PasswordExpired(_))) {
@@ -262,7 +262,7 @@ impl Identity {
     /// Returns what a right password leads to: the challenge for a code, the replacement of an expired password, or a
     /// session. Each outcome is stored beside a record of the trail; where that record comes out throttled, the row
     /// beside it is taken back and the client gets [`Error::TooManyAttempts`] only.
-    async fn let_in(
+    async fn complete_sign_in(
         &self,
         login_record: &LoginRecord,
         request: LoginAttempt,

@@ -2,7 +2,7 @@
 //! table.
 //!
 //! `rt_<account>.<session>.<generation>.<256 random bits>.<mac>`: the MAC is checked before anything is looked up, so a
-//! made-up token reaches no record and can end nobody's session. The account is part of the token because a session's
+//! made-up token reaches no record and can end no session. The account is part of the token because a session's
 //! row lies in its owner's partition.
 
 use std::fmt;

@@ -76,8 +76,8 @@ impl PrivateKey {
     }
 }
 
-/// Parsed keys by the digest of their encoded form. They belong to whoever parsed them; an entry whose key is gone is
-/// removed when the next key comes, so that there are never many more than keys in use.
+/// Parsed keys by the digest of their encoded form. They belong to the keyring that parsed them; an entry whose key is
+/// gone is removed when the next key comes, so that there are never many more than keys in use.
 static PARSED: LazyLock<RwLock<HashMap<[u8; 32], Weak<PrivateKey>>>> = LazyLock::new(RwLock::default);
 
 static PROVIDER: LazyLock<CryptoProvider> =
