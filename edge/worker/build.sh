@@ -11,7 +11,7 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$(cd ../.. && pwd)/target}
 tools=$CARGO_TARGET_DIR/edge-tools
 mkdir -p "$tools"
 
-version_of() { sed -n "/^name = \"$1\"\$/{n;s/^version = \"\(.*\)\"\$/\1/p}" ../../Cargo.lock; }
+version_of() { sed -n "/^name = \"$1\"\$/{n;s/^version = \"\(.*\)\"\$/\1/p;}" ../../Cargo.lock; }
 installed() { "$tools/bin/$1" --version 2>/dev/null | sed 's/.* //'; }
 # Both tools must be of the very version of their library. (Their published lock files name a version that is gone.)
 if [ "$(installed wasm-bindgen)" != "$(version_of wasm-bindgen)" ]; then

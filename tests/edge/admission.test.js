@@ -347,9 +347,12 @@ describe("headers", () => {
   }
 
   test("a header named by Connection goes no further, and cannot take one of ours away", async () => {
-    const headers = { connection: "x-user-id, x-secret-hop, close", "x-secret-hop": "1" };
-    const { json } = await edge.as({}, "/v1/portfolio", { headers });
-    assert.equal(json.headers["x-user-id"], "usr_alice");
+    for (const nominated of ["x-user-id, x-secret-hop, close", "X-User-Id, X-Secret-Hop, close"]) {
+      const headers = { connection: nominated, "x-secret-hop": "1" };
+      const { json } = await edge.as({}, "/v1/portfolio", { headers });
+      assert.equal(json.headers["x-user-id"], "usr_alice");
+      assert.equal(json.headers["x-secret-hop"], undefined, nominated);
+    }
   });
 
   test("the address of the caller is the platform's word, signed", async () => {

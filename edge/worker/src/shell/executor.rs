@@ -6,7 +6,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::collections::btree_map::OccupiedEntry;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,11 +16,15 @@ use worker::js_sys::{Function, Promise};
 use worker::wasm_bindgen::JsValue;
 use worker::web_sys::Response;
 
+use super::response;
 use super::timer::now;
-use crate::Millis;
+use crate::{Code, Millis};
 
 /// Longer than any request waits for its response. The platform may abandon a request, and its promises never settle then.
 const ABANDONED: Millis = 30 * 60 * 1000;
+/// How many requests wait at once. Clients that send a request and go away would otherwise fill the isolate's memory with
+/// what the platform never tells about.
+const MAX_WAITING: usize = 1024;
 
 type ResponseFuture = Pin<Box<dyn Future<Output = Response>>>;
 
@@ -88,17 +91,26 @@ pub(super) fn run(future: impl Future<Output = Response> + 'static) -> JsValue {
     promise.into()
 }
 
-/// Keeps a request until it is woken, and forgets those that were abandoned long ago.
+/// Keeps a request until it is woken. Ends those that were abandoned long ago, and beyond [`MAX_WAITING`] the oldest, with
+/// 503 for a client that is still there.
 fn wait(request: u64, waiting: Waiting) {
     let now = waiting.since;
-    let abandoned: Vec<_> = WAITING.with_borrow_mut(|all| {
+    let ended: Vec<_> = WAITING.with_borrow_mut(|all| {
         all.insert(request, waiting);
-        let is_abandoned = |waiting: &Waiting| now.saturating_sub(waiting.since) > ABANDONED;
+        let mut left = all.len();
         std::iter::from_fn(|| {
-            all.first_entry().filter(|first| is_abandoned(first.get())).map(OccupiedEntry::remove)
+            let first = all.first_entry()?;
+            let is_abandoned = now.saturating_sub(first.get().since) > ABANDONED;
+            let ended = (is_abandoned || left > MAX_WAITING).then(|| first.remove());
+            left -= 1;
+            ended
         })
         .collect()
     });
-    // Dropped when nothing is borrowed any more: a future may own what wakes others.
-    drop(abandoned);
+    // Ended when nothing is borrowed any more: a future may own what wakes others.
+    for Waiting { resolve, .. } in ended {
+        if let Ok(response) = response::without_gate(Code::Unavailable) {
+            drop(resolve.call1(&JsValue::UNDEFINED, &response));
+        }
+    }
 }

@@ -30,9 +30,14 @@ impl Received {
                 *field = headers.get(name)?;
             }
             if name == "connection" {
+                // Names come in lower case, but not those a client writes into a value.
                 let nominated = headers.get(name)?;
                 dropped.extend(
-                    nominated.split(',').map(str::trim).filter(|name| is_plain(name)).map(str::to_owned),
+                    nominated
+                        .split(',')
+                        .map(str::trim)
+                        .filter(|name| is_plain(name))
+                        .map(str::to_ascii_lowercase),
                 );
             }
             if is_reserved(name) {

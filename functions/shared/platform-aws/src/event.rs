@@ -7,7 +7,7 @@
 //! The host is dropped for good; nothing reads it. Methods, headers, cookies and the form of the response are
 //! `lambda_http`'s.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -108,8 +108,7 @@ fn of_rest_api(event: &mut ApiGatewayProxyRequest) -> Taken {
     let context = &mut event.request_context;
     let address = context.identity.source_ip.as_deref().and_then(|text| text.parse().ok());
     (context.stage, context.domain_name) = (None, None);
-    event.headers.remove(HOST);
-    event.multi_value_headers.remove(HOST);
+    keep_repeated(&mut event.multi_value_headers, &mut event.headers);
     let query =
         take_query(&mut event.multi_value_query_string_parameters, &mut event.query_string_parameters);
     let escaped = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
@@ -128,8 +127,7 @@ fn of_rest_api(event: &mut ApiGatewayProxyRequest) -> Taken {
 fn of_load_balancer(event: &mut AlbTargetGroupRequest) -> Taken {
     let address =
         last_forwarded_for(&event.multi_value_headers).or_else(|| last_forwarded_for(&event.headers));
-    event.headers.remove(HOST);
-    event.multi_value_headers.remove(HOST);
+    keep_repeated(&mut event.multi_value_headers, &mut event.headers);
     let query =
         take_query(&mut event.multi_value_query_string_parameters, &mut event.query_string_parameters);
     Taken {
@@ -141,9 +139,23 @@ fn of_load_balancer(event: &mut AlbTargetGroupRequest) -> Taken {
     }
 }
 
+/// The last entry alone is the balancer's, with a port where it is told to add one. What stands before it is the client's,
+/// whatever bytes it is made of, and must not make the last one unreadable.
 fn last_forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
-    let last = headers.get_all("x-forwarded-for").iter().next_back()?;
-    last.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
+    let all = headers.get_all("x-forwarded-for").iter().next_back()?;
+    let last = all.as_bytes().rsplit(|byte| *byte == b',').next()?;
+    let last = str::from_utf8(last).ok()?.trim();
+    last.parse().ok().or_else(|| last.parse().ok().map(|address: SocketAddr| address.ip()))
+}
+
+/// Leaves every value of a header in the event: of two maps that name one, `lambda_http` takes the single value, and a
+/// repetition that must be refused would not be seen.
+fn keep_repeated(multiple: &mut HeaderMap, single: &mut HeaderMap) {
+    if !multiple.is_empty() {
+        single.clear();
+    }
+    multiple.remove(HOST);
+    single.remove(HOST);
 }
 
 /// The repeated parameters where the sender names them, else the single ones; none of either stays in the event.

@@ -95,6 +95,15 @@ mod tests {
         assert!(late.iter().any(|pause| **pause > LONGEST / 2), "{late:?}");
     }
 
+    #[test]
+    fn no_two_operations_pause_alike() {
+        let pauses = || {
+            let mut rounds = Rounds::begin();
+            std::iter::from_fn(|| rounds.pause()).collect::<Vec<_>>()
+        };
+        assert_ne!(pauses(), pauses());
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_round_is_repeated_until_it_settles_and_not_without_end() {
         let mut calls = 0;

@@ -57,7 +57,6 @@ impl Store {
     }
 
     /// Commits what [`Transaction::raise_session_epoch`] begins. The profile row decides the race: where another writer
-    /// Commits what [`Transaction::raise_session_epoch`] begins. The profile row decides the race: where another writer
     /// raised the session epoch meanwhile, the transaction is made anew for the account as it is after a pause, so that
     /// the feed names the session epoch that really began.
     pub(crate) async fn commit_raise<'a>(

@@ -34,7 +34,9 @@ fn rest_api(path: &str, change: Change) -> Value {
             "content-type": "application/json", "host": "a b", "x-forwarded-for": "6.6.6.6",
             "x-forwarded-proto": "a b", "cookie": "a=1; refresh=rt_x",
         },
-        "multiValueHeaders": {"host": ["a b"], "content-type": ["application/json"]},
+        "multiValueHeaders": {
+            "host": ["a b"], "content-type": ["application/json"], "cookie": ["a=1; refresh=rt_x"],
+        },
         "queryStringParameters": {"cursor": "a/b&c=d %2F"},
         "multiValueQueryStringParameters": {"cursor": ["a/b&c=d %2F"]},
         "requestContext": {
@@ -103,6 +105,17 @@ fn repeated_parameters_stay_repeated() {
 }
 
 #[test]
+fn repeated_headers_stay_repeated() {
+    let event = rest_api("/v1", &|event| {
+        event["headers"]["authorization"] = "Bearer b".into();
+        event["multiValueHeaders"]["authorization"] = json!(["Bearer a", "Bearer b"]);
+    });
+    let request = request_of(event).unwrap();
+    let values: Vec<_> = request.headers().get_all("authorization").iter().collect();
+    assert_eq!(values, ["Bearer a", "Bearer b"], "what takes exactly one sees that there are two");
+}
+
+#[test]
 fn an_address_that_a_client_put_before_the_balancers_is_not_believed() {
     let forwarded = |text: &str| {
         let event = load_balancer("/", &|event| event["headers"]["x-forwarded-for"] = text.into());
@@ -110,6 +123,9 @@ fn an_address_that_a_client_put_before_the_balancers_is_not_believed() {
     };
     assert_eq!(forwarded("192.0.2.7").as_deref(), Some("192.0.2.7"));
     assert_eq!(forwarded("6.6.6.6,6.6.6.6, 2001:db8::1").as_deref(), Some("2001:db8::1"));
+    assert_eq!(forwarded("é\u{80}, 192.0.2.7").as_deref(), Some("192.0.2.7"), "nor do its bytes hide it");
+    assert_eq!(forwarded("6.6.6.6, 192.0.2.7:49152").as_deref(), Some("192.0.2.7"));
+    assert_eq!(forwarded("6.6.6.6, [2001:db8::1]:49152").as_deref(), Some("2001:db8::1"));
     assert_eq!(forwarded("6.6.6.6, unknown"), None);
 }
 
@@ -191,7 +207,12 @@ async fn a_query_that_is_none_is_told_and_not_guessed_at() {
 #[test]
 fn headers_of_any_bytes_a_client_may_send_are_taken() {
     for kind in KINDS {
-        let event = kind("/v1", &|event| event["headers"]["user-agent"] = "Zoë\u{80}".into());
+        let event = kind("/v1", &|event| {
+            event["headers"]["user-agent"] = "Zoë\u{80}".into();
+            if let Some(headers) = event.get_mut("multiValueHeaders") {
+                headers["user-agent"] = json!(["Zoë\u{80}"]);
+            }
+        });
         assert!(request_of(event).unwrap().headers().contains_key("user-agent"));
     }
 }
