@@ -16,15 +16,14 @@ use worker::js_sys::{Function, Promise};
 use worker::wasm_bindgen::JsValue;
 use worker::web_sys::Response;
 
-use super::response;
 use super::timer::now;
-use crate::{Code, Millis};
+use crate::Millis;
 
 /// Longer than any request waits for its response. The platform may abandon a request, and its promises never settle then.
 const ABANDONED: Millis = 30 * 60 * 1000;
 /// How many requests wait at once. Clients that send a request and go away would otherwise fill the isolate's memory with
 /// what the platform never tells about.
-const MAX_WAITING: usize = 1024;
+const MAX_WAITING: usize = 512;
 
 type ResponseFuture = Pin<Box<dyn Future<Output = Response>>>;
 
@@ -91,26 +90,17 @@ pub(super) fn run(future: impl Future<Output = Response> + 'static) -> JsValue {
     promise.into()
 }
 
-/// Keeps a request until it is woken. Ends those that were abandoned long ago, and beyond [`MAX_WAITING`] the oldest, with
-/// 503 for a client that is still there.
+/// Keeps a request until it is woken. Forgets the oldest one if it was abandoned long ago, or if more than [`MAX_WAITING`]
+/// wait: one comes and one goes.
 fn wait(request: u64, waiting: Waiting) {
     let now = waiting.since;
-    let ended: Vec<_> = WAITING.with_borrow_mut(|all| {
+    let forgotten = WAITING.with_borrow_mut(|all| {
         all.insert(request, waiting);
-        let mut left = all.len();
-        std::iter::from_fn(|| {
-            let first = all.first_entry()?;
-            let is_abandoned = now.saturating_sub(first.get().since) > ABANDONED;
-            let ended = (is_abandoned || left > MAX_WAITING).then(|| first.remove());
-            left -= 1;
-            ended
-        })
-        .collect()
+        let are_too_many = all.len() > MAX_WAITING;
+        let first = all.first_entry()?;
+        let is_abandoned = now.saturating_sub(first.get().since) > ABANDONED;
+        (is_abandoned || are_too_many).then(|| first.remove())
     });
-    // Ended when nothing is borrowed any more: a future may own what wakes others.
-    for Waiting { resolve, .. } in ended {
-        if let Ok(response) = response::without_gate(Code::Unavailable) {
-            drop(resolve.call1(&JsValue::UNDEFINED, &response));
-        }
-    }
+    // Dropped when nothing is borrowed any more: a future may own what wakes others.
+    drop(forgotten);
 }
