@@ -540,9 +540,26 @@ fn faults(operation: &str, number: usize) -> Vec<(Calls, Fault)> {
     faults
 }
 
-/// Sends the request while a fault is on, and as often as a client would when it is over. A fault that `passes` when the
-/// same call is made once more is no client's business, as long as the SDK's quota of repetitions lasts.
+/// How often a fault that has to pass unseen is tried again on a machine whose own slowness got in its way.
+const TRIES: usize = 3;
+
+/// Sends the request while a fault is on, and as often as a client would when it is over.
+///
+/// A fault that `passes` when the same call is made once more is no client's business, as long as the SDK's quota of
+/// repetitions lasts. A machine that is busy with tests may use up a call's time by itself, so 503 has to come every time
+/// before it counts; without the repetition it does.
 async fn survive(world: &World, name: &str, strike: impl Fn(), what: &str, passes: bool) {
+    for _ in 1..if passes { TRIES } else { 1 } {
+        if !Box::pin(is_disturbed(world, name, &strike, what)).await {
+            return;
+        }
+    }
+    let disturbed = Box::pin(is_disturbed(world, name, &strike, what)).await;
+    assert!(!disturbed || !passes, "{name}, {what}: 503 in each of {TRIES} tries");
+}
+
+/// Returns whether the fault was seen by the client, who in the end was served all the same.
+async fn is_disturbed(world: &World, name: &str, strike: impl Fn(), what: &str) -> bool {
     let ask = Box::pin(prepare(world, name)).await;
     strike();
     let began = tokio::time::Instant::now();
@@ -552,7 +569,6 @@ async fn survive(world: &World, name: &str, strike: impl Fn(), what: &str, passe
     world.keepers.calm();
     assert!(took < DEADLINE, "{name}, {what}: {took:?}");
     let disturbed = told.status == 503;
-    assert!(!disturbed || !passes, "{name}, {what}: {told:?}");
     if disturbed {
         assert!(told.retry_after, "{name}, {what}: {told:?}");
         told = world.insist(&ask).await;
@@ -561,6 +577,7 @@ async fn survive(world: &World, name: &str, strike: impl Fn(), what: &str, passe
     assert!(told.status == ask.expected || repeated, "{name}, {what}: {told:?}");
     println!("{name}, {what}: {}{}", if disturbed { "503, then " } else { "" }, told.status);
     Box::pin(check(world, name, &ask, &told, !disturbed)).await;
+    disturbed
 }
 
 /// Whose functions have not used up their quota with what went before.

@@ -12,6 +12,6 @@ mod world;
 pub use clock::MovableClock;
 pub use enrolled::{Enrolled, code};
 pub use key_wrap::FaultyKeyWrap;
-pub use operations::{CHEAP_HASHES, operations, operations_on, platform};
+pub use operations::{CHEAP_HASHES, operations_on, platform};
 pub use person::{Person, newcomer};
 pub use world::{PASSWORD, TABLE, World, password};

@@ -13,15 +13,6 @@ use crate::notifications::Notifications;
 /// For everything that is not about the cost of a password.
 pub const CHEAP_HASHES: Argon2Settings = Argon2Settings { memory_kib: 64, iterations: 1, lanes: 1 };
 
-/// The operations on this store, with default settings and keys made for the occasion.
-///
-/// # Panics
-/// When the keys cannot be made.
-pub async fn operations(store: Store, clock: Arc<dyn Clock>, argon2: Argon2Settings) -> Operations {
-    let environment = Environment::default();
-    operations_on(&platform(&environment, store, clock), &environment, argon2).await
-}
-
 /// The outside world of a test: this store and clock, and keys in a folder that is gone afterwards.
 ///
 /// # Panics
