@@ -50,7 +50,7 @@ impl From<Status> for AccountStatus {
 
 /// An account to be created.
 #[derive(Debug, Deserialize, ToSchema)]
-struct CreateRequest {
+struct CreateUserRequest {
     /// The e-mail address to sign in with.
     #[schema(value_type = String)]
     email: Email,
@@ -74,7 +74,7 @@ struct CreateRequest {
 
 /// The changes to an account. Members that are absent stay as they are.
 #[derive(Debug, Deserialize, ToSchema)]
-struct ChangeRequest {
+struct ChangeUserRequest {
     /// All roles of the account, which replace the present ones. Tokens contain them from the next refresh on.
     roles: Option<Vec<String>>,
     /// The new status. Disabling an account ends its sessions at once.
@@ -113,9 +113,9 @@ async fn shown(state: &AppState, account: Account) -> Result<Json<User>, Problem
 ///
 /// Returns one page of the accounts, newest first. They are read from an index, which may be a moment behind.
 #[utoipa::path(
-    get, path = "/v1/admin/users", tag = "admin", security(("access_token" = [])), params(Page),
+    get, path = "/v1/admin/users", operation_id = "list_users", tag = "admin", security(("access_token" = [])), params(Page),
     responses(
-        (status = 200, body = List<User>),
+        (status = 200, description = "One page of the accounts", body = List<User>),
         Unauthorized, Forbidden, Unprocessable,
     ),
 )]
@@ -136,9 +136,9 @@ async fn list(
 ///
 /// Returns the account.
 #[utoipa::path(
-    post, path = "/v1/admin/users", tag = "admin", security(("access_token" = [])), request_body = CreateRequest,
+    post, path = "/v1/admin/users", operation_id = "create_user", tag = "admin", security(("access_token" = [])), request_body = CreateUserRequest,
     responses(
-        (status = 201, body = User),
+        (status = 201, description = "The new account", body = User),
         Unauthorized, Forbidden, Conflict, Unprocessable,
     ),
 )]
@@ -146,7 +146,7 @@ async fn create(
     State(state): State<AppState>,
     AdminCaller(admin): AdminCaller,
     client: Client,
-    Json(body): Json<CreateRequest>,
+    Json(body): Json<CreateUserRequest>,
 ) -> Result<(StatusCode, Json<User>), Problem> {
     let request = AccountRequest {
         email: body.email,
@@ -165,10 +165,10 @@ async fn create(
 ///
 /// Returns the account, and when its owner last signed in.
 #[utoipa::path(
-    get, path = "/v1/admin/users/{id}", tag = "admin", security(("access_token" = [])),
+    get, path = "/v1/admin/users/{id}", operation_id = "get_user", tag = "admin", security(("access_token" = [])),
     params(("id" = String, Path, description = "id of the account")),
     responses(
-        (status = 200, body = User),
+        (status = 200, description = "The account", body = User),
         Unauthorized, Forbidden, NotFound,
     ),
 )]
@@ -185,10 +185,10 @@ async fn show(
 ///
 /// Returns the account. The last active administrator can neither lose the role nor be disabled.
 #[utoipa::path(
-    patch, path = "/v1/admin/users/{id}", tag = "admin", security(("access_token" = [])),
-    request_body = ChangeRequest, params(("id" = String, Path, description = "id of the account")),
+    patch, path = "/v1/admin/users/{id}", operation_id = "change_user", tag = "admin", security(("access_token" = [])),
+    request_body = ChangeUserRequest, params(("id" = String, Path, description = "id of the account")),
     responses(
-        (status = 200, body = User),
+        (status = 200, description = "The account as it is now", body = User),
         Unauthorized, Forbidden, NotFound, Conflict, Unprocessable,
     ),
 )]
@@ -197,7 +197,7 @@ async fn change(
     AdminCaller(admin): AdminCaller,
     client: Client,
     PathId(id): PathId<AccountId>,
-    Json(body): Json<ChangeRequest>,
+    Json(body): Json<ChangeUserRequest>,
 ) -> Result<Json<User>, Problem> {
     let update = AccountUpdate { roles: body.roles, status: body.status.map(Into::into) };
     let operator = Operator::from(&admin);
@@ -209,10 +209,10 @@ async fn change(
 ///
 /// Resets its counters of failed sign-in attempts.
 #[utoipa::path(
-    post, path = "/v1/admin/users/{id}/unlock", tag = "admin", security(("access_token" = [])),
+    post, path = "/v1/admin/users/{id}/unlock", operation_id = "unlock_user", tag = "admin", security(("access_token" = [])),
     params(("id" = String, Path, description = "id of the account")),
     responses(
-        (status = 204),
+        (status = 204, description = "The backoff of the account is over"),
         Unauthorized, Forbidden, NotFound,
     ),
 )]
@@ -231,10 +231,10 @@ async fn unlock(
 ///
 /// For an owner who lost it: the next sign-in requires the password alone.
 #[utoipa::path(
-    post, path = "/v1/admin/users/{id}/reset-mfa", tag = "admin", security(("access_token" = [])),
+    post, path = "/v1/admin/users/{id}/reset-mfa", operation_id = "reset_user_mfa", tag = "admin", security(("access_token" = [])),
     params(("id" = String, Path, description = "id of the account")),
     responses(
-        (status = 204),
+        (status = 204, description = "The account has no second factor any more"),
         Unauthorized, Forbidden, NotFound,
     ),
 )]
@@ -253,10 +253,10 @@ async fn reset_mfa(
 ///
 /// Their tokens are revoked.
 #[utoipa::path(
-    post, path = "/v1/admin/users/{id}/revoke-sessions", tag = "admin", security(("access_token" = [])),
+    post, path = "/v1/admin/users/{id}/revoke-sessions", operation_id = "revoke_user_sessions", tag = "admin", security(("access_token" = [])),
     params(("id" = String, Path, description = "id of the account")),
     responses(
-        (status = 204),
+        (status = 204, description = "Every session of the account has ended"),
         Unauthorized, Forbidden, NotFound,
     ),
 )]
@@ -277,10 +277,10 @@ async fn revoke_sessions(
 /// may be a moment behind. A page may be shorter than `limit`, or empty, and still not be the last: only a `next_cursor` of
 /// `null` marks the last page.
 #[utoipa::path(
-    get, path = "/v1/admin/audit", tag = "admin", security(("access_token" = [])),
+    get, path = "/v1/admin/audit", operation_id = "search_audit_trail", tag = "admin", security(("access_token" = [])),
     params(Subject, AuditQuery, Page),
     responses(
-        (status = 200, body = List<AuditEventItem>),
+        (status = 200, description = "One page of the records of all accounts, newest first", body = List<AuditEventItem>),
         Unauthorized, Forbidden, Unprocessable,
     ),
 )]

@@ -22,7 +22,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 
 /// An API key to be created.
 #[derive(Debug, Deserialize, ToSchema)]
-struct CreateRequest {
+struct CreateApiKeyRequest {
     /// The name of the key: 1 to 100 characters.
     #[schema(value_type = String, example = "nightly rebalancing")]
     name: ApiKeyName,
@@ -72,7 +72,7 @@ impl From<ApiKey> for ApiKeyItem {
 
 /// An API key with its clear text.
 #[derive(Debug, Serialize, ToSchema)]
-struct IssuedResponse {
+struct IssuedApiKeyResponse {
     /// The clear text of the key, to be sent as `X-API-Key`. No other response contains it.
     api_key: String,
     /// The key's other members.
@@ -80,7 +80,7 @@ struct IssuedResponse {
     key: ApiKeyItem,
 }
 
-impl From<IssuedApiKey> for IssuedResponse {
+impl From<IssuedApiKey> for IssuedApiKeyResponse {
     fn from(issued: IssuedApiKey) -> Self {
         Self { api_key: issued.text.expose_secret().to_owned(), key: issued.key.into() }
     }
@@ -90,9 +90,9 @@ impl From<IssuedApiKey> for IssuedResponse {
 ///
 /// Returns one page of the keys, newest first, without their clear text.
 #[utoipa::path(
-    get, path = "/v1/api-keys", tag = "api-keys", security(("access_token" = [])), params(Page),
+    get, path = "/v1/api-keys", operation_id = "list_api_keys", tag = "api-keys", security(("access_token" = [])), params(Page),
     responses(
-        (status = 200, body = List<ApiKeyItem>),
+        (status = 200, description = "One page of the caller's API keys, without the keys themselves", body = List<ApiKeyItem>),
         Unauthorized, Forbidden, Unprocessable,
     ),
 )]
@@ -113,10 +113,10 @@ async fn list(
 /// Returns the key with its clear text, which no later response contains. A request with an `Idempotency-Key` can be sent
 /// again within 24 hours and gets the same key.
 #[utoipa::path(
-    post, path = "/v1/api-keys", tag = "api-keys", security(("access_token" = [])), request_body = CreateRequest,
+    post, path = "/v1/api-keys", operation_id = "create_api_key", tag = "api-keys", security(("access_token" = [])), request_body = CreateApiKeyRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
     responses(
-        (status = 201, body = IssuedResponse),
+        (status = 201, description = "The new API key, which is shown this once", body = IssuedApiKeyResponse),
         Unauthorized, Forbidden, Conflict, Unprocessable, Unavailable,
     ),
 )]
@@ -125,8 +125,8 @@ async fn create(
     SignedInCaller(caller): SignedInCaller,
     client: Client,
     key: Option<IdempotencyKey>,
-    Json(body): Json<CreateRequest>,
-) -> Result<(StatusCode, Json<IssuedResponse>), Problem> {
+    Json(body): Json<CreateApiKeyRequest>,
+) -> Result<(StatusCode, Json<IssuedApiKeyResponse>), Problem> {
     let wanted = ApiKeyRequest {
         name: body.name,
         scopes: body.scopes,
@@ -141,10 +141,10 @@ async fn create(
 ///
 /// Returns the key with a new clear text; name, scopes and expiry stay. The old clear text is refused from then on.
 #[utoipa::path(
-    post, path = "/v1/api-keys/{id}/rotate", tag = "api-keys", security(("access_token" = [])),
+    post, path = "/v1/api-keys/{id}/rotate", operation_id = "rotate_api_key", tag = "api-keys", security(("access_token" = [])),
     params(("id" = String, Path, description = "id of the key")),
     responses(
-        (status = 200, body = IssuedResponse),
+        (status = 200, description = "The key that takes its place, which is shown this once", body = IssuedApiKeyResponse),
         Unauthorized, Forbidden, NotFound,
     ),
 )]
@@ -153,7 +153,7 @@ async fn rotate(
     SignedInCaller(caller): SignedInCaller,
     client: Client,
     PathId(id): PathId<ApiKeyId>,
-) -> Result<Json<IssuedResponse>, Problem> {
+) -> Result<Json<IssuedApiKeyResponse>, Problem> {
     Ok(Json(state.identity.rotate_api_key(&caller, id, &client.into()).await?.into()))
 }
 
@@ -161,10 +161,10 @@ async fn rotate(
 ///
 /// The key is refused from then on.
 #[utoipa::path(
-    delete, path = "/v1/api-keys/{id}", tag = "api-keys", security(("access_token" = [])),
+    delete, path = "/v1/api-keys/{id}", operation_id = "delete_api_key", tag = "api-keys", security(("access_token" = [])),
     params(("id" = String, Path, description = "id of the key")),
     responses(
-        (status = 204),
+        (status = 204, description = "The API key is not valid any more"),
         Unauthorized, Forbidden, NotFound,
     ),
 )]

@@ -18,9 +18,9 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 /// Returns one page of events, newest first. A page may be shorter than `limit`, or empty, and still not be the last: only a
 /// `next_cursor` of `null` marks the last page.
 #[utoipa::path(
-    get, path = "/v1/audit", tag = "audit", security(("access_token" = [])), params(AuditQuery, Page),
+    get, path = "/v1/audit", operation_id = "list_own_audit_trail", tag = "audit", security(("access_token" = [])), params(AuditQuery, Page),
     responses(
-        (status = 200, body = List<AuditEventItem>),
+        (status = 200, description = "One page of the records of the caller's account, newest first", body = List<AuditEventItem>),
         Unauthorized, Unprocessable,
     ),
 )]

@@ -16,7 +16,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 
 /// The permission to check.
 #[derive(Debug, Deserialize, ToSchema)]
-struct CheckRequest {
+struct CheckPermissionRequest {
     /// The permission as `resource:action`; either this, or both `resource` and `action`.
     #[schema(example = "portfolio:read")]
     permission: Option<String>,
@@ -26,7 +26,7 @@ struct CheckRequest {
     action: Option<String>,
 }
 
-impl CheckRequest {
+impl CheckPermissionRequest {
     fn permission(&self) -> Result<Permission, Problem> {
         let invalid = |pointer: &'static str| {
             move |error: PermissionError| Problem::invalid(pointer, error.to_string())
@@ -46,7 +46,7 @@ impl CheckRequest {
 
 /// The decision about a permission.
 #[derive(Debug, Serialize, ToSchema)]
-struct CheckResponse {
+struct CheckPermissionResponse {
     /// Whether the caller has the permission.
     allowed: bool,
     /// The reason of the decision: `granted`, `not_granted_by_roles`, `outside_scopes` or `never_with_api_key`.
@@ -70,28 +70,28 @@ struct PermissionsResponse {
 ///
 /// Returns the decision, made with the roles as they are now, which may be newer than those in the token.
 #[utoipa::path(
-    post, path = "/v1/authz/check", tag = "authz", security(("access_token" = []), ("api_key" = [])),
-    request_body = CheckRequest,
+    post, path = "/v1/authz/check", operation_id = "check_permission", tag = "authz", security(("access_token" = []), ("api_key" = [])),
+    request_body = CheckPermissionRequest,
     responses(
-        (status = 200, body = CheckResponse),
+        (status = 200, description = "The decision", body = CheckPermissionResponse),
         Unauthorized, Unprocessable,
     ),
 )]
 async fn check(
     State(state): State<AppState>,
     AnyCaller(caller): AnyCaller,
-    Json(body): Json<CheckRequest>,
-) -> Result<Json<CheckResponse>, Problem> {
+    Json(body): Json<CheckPermissionRequest>,
+) -> Result<Json<CheckPermissionResponse>, Problem> {
     let decision = caller.decide(&state.identity.settings.policy, &body.permission()?);
-    Ok(Json(CheckResponse { allowed: decision.is_allowed(), reason: Word(decision) }))
+    Ok(Json(CheckPermissionResponse { allowed: decision.is_allowed(), reason: Word(decision) }))
 }
 
 /// List the permissions of the caller
 ///
 /// Returns them for the roles as they are now, which may be newer than those in the token.
 #[utoipa::path(
-    get, path = "/v1/authz/permissions", tag = "authz", security(("access_token" = []), ("api_key" = [])),
-    responses((status = 200, body = PermissionsResponse), Unauthorized),
+    get, path = "/v1/authz/permissions", operation_id = "list_permissions", tag = "authz", security(("access_token" = []), ("api_key" = [])),
+    responses((status = 200, description = "The caller's roles and what they permit", body = PermissionsResponse), Unauthorized),
 )]
 async fn permissions(
     State(state): State<AppState>,

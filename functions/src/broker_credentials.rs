@@ -20,8 +20,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 
 /// The reason for which a service reads credentials.
 #[derive(Debug, Deserialize, ToSchema)]
-#[schema(as = ReadBody)]
-struct ReadRequest {
+struct ReadCredentialsRequest {
     /// The purpose, one word for the owner's audit trail: 1 to 64 of `a-z 0-9 . _ : -`.
     #[schema(value_type = String, example = "market-stream")]
     purpose: Purpose,
@@ -39,7 +38,6 @@ impl Serialize for Shown {
 
 /// The credentials of a trading account.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = CredentialsAnswer)]
 struct CredentialsResponse {
     /// The id of the trading account.
     account_id: String,
@@ -79,11 +77,11 @@ impl From<ReleasedCredentials> for CredentialsResponse {
 /// right in `SERVICES`. The owner's audit trail records each request, with the service, its purpose and the request id,
 /// before the response is sent.
 #[utoipa::path(
-    post, path = "/v1/internal/trading-accounts/{id}/credentials", tag = "internal",
+    post, path = "/v1/internal/trading-accounts/{id}/credentials", operation_id = "read_broker_credentials", tag = "internal",
     security(("service_token" = [])), params(("id" = String, Path, description = "id of the account")),
-    request_body = ReadRequest,
+    request_body = ReadCredentialsRequest,
     responses(
-        (status = 200, body = CredentialsResponse),
+        (status = 200, description = "The credentials, for this use", body = CredentialsResponse),
         Unauthorized, Forbidden, NotFound, Conflict, Unprocessable, TooManyRequests, Unavailable,
     ),
 )]
@@ -92,7 +90,7 @@ async fn read_credentials(
     ServiceCaller(service): ServiceCaller,
     client: Client,
     PathId(id): PathId<TradingAccountId>,
-    Json(body): Json<ReadRequest>,
+    Json(body): Json<ReadCredentialsRequest>,
 ) -> Result<Json<CredentialsResponse>, Problem> {
     let origin = client.into();
     let reading = Box::pin(state.vault.read_credentials(&service, id, &body.purpose, &origin));

@@ -27,8 +27,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 
 /// The outcome of a verification at the broker.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = VerificationAnswer)]
-struct VerificationResponse {
+struct CredentialVerificationResponse {
     /// The account's status after it: `pending`, `active`, `expired` or `rejected`.
     status: TradingAccountStatusWord,
     /// When the broker responded (RFC 3339, UTC).
@@ -42,7 +41,7 @@ struct VerificationResponse {
     login_url: Option<String>,
 }
 
-impl From<Verification> for VerificationResponse {
+impl From<Verification> for CredentialVerificationResponse {
     fn from(said: Verification) -> Self {
         Self {
             status: Word(said.status),
@@ -55,8 +54,7 @@ impl From<Verification> for VerificationResponse {
 
 /// The result of the owner's login at the broker.
 #[derive(Debug, Deserialize, ToSchema)]
-#[schema(as = SessionBody)]
-struct SessionRequest {
+struct BeginBrokerSessionRequest {
     /// The `request_token` in the query of the address to which the broker redirected the owner.
     #[schema(value_type = String)]
     request_token: BrokerToken,
@@ -64,7 +62,6 @@ struct SessionRequest {
 
 /// A confirmation by the account's owner: the password or a code, not both.
 #[derive(Debug, Deserialize, ToSchema)]
-#[schema(as = StepUpBody)]
 struct StepUpRequest {
     /// The account's password.
     #[schema(value_type = Option<String>)]
@@ -94,7 +91,6 @@ enum FreezeStatus {
 
 /// The outcome of a freeze.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = FreezeAnswer)]
 struct FreezeResponse {
     /// Always `frozen`: services may not read credentials.
     status: FreezeStatus,
@@ -106,7 +102,6 @@ struct FreezeResponse {
 
 /// How one trading account's session at its broker ended.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = FrozenAccountAnswer)]
 struct FrozenAccountResponse {
     /// The id of the trading account.
     account_id: String,
@@ -141,7 +136,6 @@ enum UnfreezeStatus {
 
 /// The outcome of lifting a freeze.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = UnfreezeAnswer)]
 struct UnfreezeResponse {
     /// Always `active`: services may read credentials.
     status: UnfreezeStatus,
@@ -151,10 +145,10 @@ struct UnfreezeResponse {
 ///
 /// Returns the account's status after it. A broker that does not respond leaves the status as it is, and `reason` says so.
 #[utoipa::path(
-    post, path = "/v1/trading-accounts/{id}/verify", tag = "trading-accounts", security(("access_token" = [])),
+    post, path = "/v1/trading-accounts/{id}/verify", operation_id = "verify_broker_credentials", tag = "trading-accounts", security(("access_token" = [])),
     params(("id" = String, Path, description = "id of the account")),
     responses(
-        (status = 200, body = VerificationResponse),
+        (status = 200, description = "What the broker said of the credentials", body = CredentialVerificationResponse),
         Unauthorized, Forbidden, NotFound, Conflict, Unavailable,
     ),
 )]
@@ -163,7 +157,7 @@ async fn verify(
     SignedInCaller(caller): SignedInCaller,
     client: Client,
     PathId(id): PathId<TradingAccountId>,
-) -> Result<Json<VerificationResponse>, Problem> {
+) -> Result<Json<CredentialVerificationResponse>, Problem> {
     let origin = client.into();
     Ok(Json(Box::pin(state.vault.verify(&caller, id, &origin)).await?.into()))
 }
@@ -173,10 +167,10 @@ async fn verify(
 /// For Kite: the owner logs in at `login_url`, and the `request_token` of that login is exchanged for a session, which is
 /// stored encrypted. Returns the account's status after it.
 #[utoipa::path(
-    post, path = "/v1/trading-accounts/{id}/session", tag = "trading-accounts", security(("access_token" = [])),
-    params(("id" = String, Path, description = "id of the account")), request_body = SessionRequest,
+    post, path = "/v1/trading-accounts/{id}/session", operation_id = "begin_broker_session", tag = "trading-accounts", security(("access_token" = [])),
+    params(("id" = String, Path, description = "id of the account")), request_body = BeginBrokerSessionRequest,
     responses(
-        (status = 200, body = VerificationResponse),
+        (status = 200, description = "What the broker said of the new session", body = CredentialVerificationResponse),
         Unauthorized, Forbidden, NotFound, Conflict, Unprocessable, Unavailable,
     ),
 )]
@@ -185,8 +179,8 @@ async fn begin_session(
     SignedInCaller(caller): SignedInCaller,
     client: Client,
     PathId(id): PathId<TradingAccountId>,
-    Json(body): Json<SessionRequest>,
-) -> Result<Json<VerificationResponse>, Problem> {
+    Json(body): Json<BeginBrokerSessionRequest>,
+) -> Result<Json<CredentialVerificationResponse>, Problem> {
     let origin = client.into();
     let begun = Box::pin(state.vault.begin_session(&caller, id, &body.request_token, &origin)).await?;
     Ok(Json(begun.into()))
@@ -196,10 +190,10 @@ async fn begin_session(
 ///
 /// No service can read them any more, at once; then the sessions at brokers are ended. Returns how each of them ended.
 #[utoipa::path(
-    post, path = "/v1/trading-accounts/freeze", tag = "trading-accounts", security(("access_token" = [])),
+    post, path = "/v1/trading-accounts/freeze", operation_id = "freeze_credentials", tag = "trading-accounts", security(("access_token" = [])),
     request_body = StepUpRequest,
     responses(
-        (status = 200, body = FreezeResponse),
+        (status = 200, description = "What was stopped, for each account", body = FreezeResponse),
         Unauthorized, Forbidden, Conflict, Unprocessable, TooManyRequests, Unavailable,
     ),
 )]
@@ -217,10 +211,10 @@ async fn freeze(
 ///
 /// Services can read them again. An account with a second factor needs a `code`; its password is not enough.
 #[utoipa::path(
-    post, path = "/v1/trading-accounts/unfreeze", tag = "trading-accounts", security(("access_token" = [])),
+    post, path = "/v1/trading-accounts/unfreeze", operation_id = "unfreeze_credentials", tag = "trading-accounts", security(("access_token" = [])),
     request_body = StepUpRequest,
     responses(
-        (status = 200, body = UnfreezeResponse),
+        (status = 200, description = "Services may read the credentials again", body = UnfreezeResponse),
         Unauthorized, Forbidden, Conflict, Unprocessable, TooManyRequests, Unavailable,
     ),
 )]

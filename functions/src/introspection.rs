@@ -19,7 +19,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 
 /// An API key that a client sent to a service.
 #[derive(Debug, Deserialize, ToSchema)]
-struct VerifyRequest {
+struct VerifyApiKeyRequest {
     /// The API key, as the client sent it.
     #[schema(value_type = String)]
     api_key: SecretString,
@@ -27,7 +27,7 @@ struct VerifyRequest {
 
 /// The owner and the rights of an API key. For a key that is not valid every member but `active` is absent.
 #[derive(Debug, Default, Serialize, ToSchema)]
-struct VerifyResponse {
+struct VerifyApiKeyResponse {
     /// Whether the key is valid now.
     active: bool,
     /// The id of the account that the key belongs to.
@@ -44,7 +44,7 @@ struct VerifyResponse {
     expires_at: Option<String>,
 }
 
-impl From<KeyHolder> for VerifyResponse {
+impl From<KeyHolder> for VerifyApiKeyResponse {
     fn from(holder: KeyHolder) -> Self {
         Self {
             active: true,
@@ -61,21 +61,21 @@ impl From<KeyHolder> for VerifyResponse {
 /// Returns the owner and the rights of the key, or `active: false`. For services with the right `api-key:verify`.
 #[utoipa::path(
     post, path = "/v1/internal/api-keys/verify", tag = "internal", security(("service_token" = [])),
-    request_body = VerifyRequest,
+    request_body = VerifyApiKeyRequest,
     responses(
-        (status = 200, body = VerifyResponse),
+        (status = 200, description = "Whether the key is valid, and whose it is", body = VerifyApiKeyResponse),
         Unauthorized, Forbidden, Unavailable,
     ),
 )]
 async fn verify_api_key(
     State(state): State<AppState>,
     ServiceCaller(service): ServiceCaller,
-    Json(body): Json<VerifyRequest>,
-) -> Result<Json<VerifyResponse>, Problem> {
+    Json(body): Json<VerifyApiKeyRequest>,
+) -> Result<Json<VerifyApiKeyResponse>, Problem> {
     service.require("api-key", "verify")?;
     match state.identity.authenticate_key(&body.api_key).await {
         Ok(holder) => Ok(Json(holder.into())),
-        Err(Error::InvalidApiKey) => Ok(Json(VerifyResponse::default())),
+        Err(Error::InvalidApiKey) => Ok(Json(VerifyApiKeyResponse::default())),
         Err(error) => Err(error.into()),
     }
 }

@@ -20,8 +20,8 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 ///
 /// Returns the JWK set that access tokens are verified with.
 #[utoipa::path(
-    get, path = "/v1/auth/.well-known/jwks.json", tag = "keys",
-    responses((status = 200, content_type = "application/jwk-set+json", body = serde_json::Value)),
+    get, path = "/v1/auth/.well-known/jwks.json", operation_id = "get_jwks", tag = "keys",
+    responses((status = 200, description = "The keys that verify access tokens (RFC 7517)", content_type = "application/jwk-set+json", body = serde_json::Value)),
 )]
 async fn jwks(State(state): State<AppState>) -> ([(HeaderName, &'static str); 2], String) {
     ([CACHE, (CONTENT_TYPE, "application/jwk-set+json")], state.identity.keyring.jwks().to_owned())
@@ -31,8 +31,8 @@ async fn jwks(State(state): State<AppState>) -> ([(HeaderName, &'static str); 2]
 ///
 /// Returns the issuer's name, its endpoints and its algorithms.
 #[utoipa::path(
-    get, path = "/.well-known/openid-configuration", tag = "keys",
-    responses((status = 200, content_type = "application/json", body = serde_json::Value)),
+    get, path = "/.well-known/openid-configuration", operation_id = "get_discovery_document", tag = "keys",
+    responses((status = 200, description = "Where to find what belongs to the tokens", content_type = "application/json", body = serde_json::Value)),
 )]
 async fn discovery(State(state): State<AppState>) -> ([(HeaderName, &'static str); 2], String) {
     let at = |path: &str| format!("{}{path}", state.settings.public_url.as_str());

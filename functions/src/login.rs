@@ -105,7 +105,7 @@ impl MfaRequired {
 #[utoipa::path(
     post, path = "/v1/auth/login", tag = "auth", request_body = LoginRequest,
     responses(
-        (status = 200, body = LoginResponse, headers(("Set-Cookie" = String, description = "the refresh token"))),
+        (status = 200, description = "The tokens of a new session, or the request for a code of the second factor", body = LoginResponse, headers(("Set-Cookie" = String, description = "the refresh token"))),
         Unauthorized, Forbidden, Unprocessable, TooManyRequests, Unavailable,
     ),
 )]

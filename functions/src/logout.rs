@@ -52,7 +52,7 @@ struct LogoutResponse {
     post, path = "/v1/auth/logout", tag = "auth", request_body = Option<LogoutRequest>,
     security(("refresh_cookie" = []), ("access_token" = []), ()),
     responses(
-        (status = 200, body = LogoutResponse),
+        (status = 200, description = "The session has ended", body = LogoutResponse),
         Unauthorized, Forbidden, Unavailable,
     ),
 )]

@@ -26,7 +26,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 
 /// The code that completes a sign-in.
 #[derive(Debug, Deserialize, ToSchema)]
-struct VerifyRequest {
+struct VerifyCodeRequest {
     /// The `session_token` of the response to the sign-in.
     #[schema(value_type = String)]
     session_token: SecretString,
@@ -40,7 +40,7 @@ struct VerifyRequest {
 
 /// The confirmation that replaces a second factor.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-struct SetUpRequest {
+struct SetUpTotpRequest {
     /// A code of the present second factor; required if there is one.
     #[schema(value_type = Option<String>, example = "050471")]
     code: Option<PresentedCode>,
@@ -48,7 +48,7 @@ struct SetUpRequest {
 
 /// A secret for an authenticator app.
 #[derive(Debug, Serialize, ToSchema)]
-struct SetUpResponse {
+struct SetUpTotpResponse {
     /// The secret in Base32, to be typed into the app.
     secret: String,
     /// The secret as an `otpauth:` URI, to be opened on the phone.
@@ -57,7 +57,7 @@ struct SetUpResponse {
     qr_code_uri: String,
 }
 
-impl SetUpResponse {
+impl SetUpTotpResponse {
     fn of(enrolment: &TotpEnrolment) -> Self {
         Self {
             secret: enrolment.secret.expose_secret().to_owned(),
@@ -69,7 +69,7 @@ impl SetUpResponse {
 
 /// The proof that the authenticator app has the secret.
 #[derive(Debug, Deserialize, ToSchema)]
-struct EnableRequest {
+struct EnableTotpRequest {
     /// Six digits of the authenticator app.
     #[schema(value_type = String, example = "050471")]
     code: PresentedCode,
@@ -91,7 +91,7 @@ impl BackupCodesResponse {
 
 /// The confirmation of a change to the second factor: password and code.
 #[derive(Debug, Deserialize, ToSchema)]
-struct ConfirmRequest {
+struct ConfirmFactorRequest {
     /// The account's password.
     #[schema(value_type = String, format = Password)]
     password: Password,
@@ -100,15 +100,15 @@ struct ConfirmRequest {
     code: PresentedCode,
 }
 
-impl From<ConfirmRequest> for MfaConfirmation {
-    fn from(body: ConfirmRequest) -> Self {
+impl From<ConfirmFactorRequest> for MfaConfirmation {
+    fn from(body: ConfirmFactorRequest) -> Self {
         Self { password: body.password, code: body.code }
     }
 }
 
 /// The outcome of disabling the second factor.
 #[derive(Debug, Serialize, ToSchema)]
-struct DisableResponse {
+struct DisableTotpResponse {
     /// Always `false`.
     mfa_enabled: bool,
 }
@@ -118,16 +118,16 @@ struct DisableResponse {
 /// Returns the session. A code works once. Failed attempts are counted for the account, whichever sign-in they belong to,
 /// and lead to a lockout.
 #[utoipa::path(
-    post, path = "/v1/auth/mfa/verify", tag = "auth", request_body = VerifyRequest,
+    post, path = "/v1/auth/mfa/verify", operation_id = "verify_mfa_code", tag = "auth", request_body = VerifyCodeRequest,
     responses(
-        (status = 200, body = SessionResponse, headers(("Set-Cookie" = String, description = "the refresh token"))),
+        (status = 200, description = "The tokens of the new session", body = SessionResponse, headers(("Set-Cookie" = String, description = "the refresh token"))),
         Unauthorized, Forbidden, TooManyRequests, Unavailable,
     ),
 )]
 async fn verify(
     State(state): State<AppState>,
     client: Client,
-    Json(body): Json<VerifyRequest>,
+    Json(body): Json<VerifyCodeRequest>,
 ) -> Result<(HeaderMap, Json<SessionResponse>), Problem> {
     let sign_in = MfaSignIn { session_token: body.session_token, code: body.code };
     let origin = client.with_device(body.device_token).into();
@@ -140,10 +140,10 @@ async fn verify(
 /// Returns the secret. The second factor takes effect once a code of the app is sent to `/v1/mfa/totp/enable`, within 15
 /// minutes.
 #[utoipa::path(
-    post, path = "/v1/mfa/totp/setup", tag = "mfa", security(("access_token" = [])),
-    request_body(content = Option<SetUpRequest>),
+    post, path = "/v1/mfa/totp/setup", operation_id = "set_up_totp", tag = "mfa", security(("access_token" = [])),
+    request_body(content = Option<SetUpTotpRequest>),
     responses(
-        (status = 200, body = SetUpResponse),
+        (status = 200, description = "The secret for an authenticator app, which is shown this once", body = SetUpTotpResponse),
         Unauthorized, Forbidden, Unprocessable, TooManyRequests, Unavailable,
     ),
 )]
@@ -151,19 +151,19 @@ async fn set_up(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
     client: Client,
-    OptionalJson(body): OptionalJson<SetUpRequest>,
-) -> Result<Json<SetUpResponse>, Problem> {
+    OptionalJson(body): OptionalJson<SetUpTotpRequest>,
+) -> Result<Json<SetUpTotpResponse>, Problem> {
     let enrolment = state.identity.set_up_mfa(&caller, body.code.as_ref(), &client.into()).await?;
-    Ok(Json(SetUpResponse::of(&enrolment)))
+    Ok(Json(SetUpTotpResponse::of(&enrolment)))
 }
 
 /// Enable the second factor
 ///
 /// Every sign-in requires a code from then on. Returns the backup codes.
 #[utoipa::path(
-    post, path = "/v1/mfa/totp/enable", tag = "mfa", security(("access_token" = [])), request_body = EnableRequest,
+    post, path = "/v1/mfa/totp/enable", operation_id = "enable_totp", tag = "mfa", security(("access_token" = [])), request_body = EnableTotpRequest,
     responses(
-        (status = 200, body = BackupCodesResponse),
+        (status = 200, description = "The backup codes, which are shown this once", body = BackupCodesResponse),
         Unauthorized, Forbidden, Conflict, TooManyRequests, Unavailable,
     ),
 )]
@@ -171,7 +171,7 @@ async fn enable(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
     client: Client,
-    Json(body): Json<EnableRequest>,
+    Json(body): Json<EnableTotpRequest>,
 ) -> Result<Json<BackupCodesResponse>, Problem> {
     let codes = state.identity.enable_mfa(&caller, &body.code, &client.into()).await?;
     Ok(Json(BackupCodesResponse::of(&codes)))
@@ -181,9 +181,9 @@ async fn enable(
 ///
 /// Sign-in requires the password alone from then on.
 #[utoipa::path(
-    post, path = "/v1/mfa/totp/disable", tag = "mfa", security(("access_token" = [])), request_body = ConfirmRequest,
+    post, path = "/v1/mfa/totp/disable", operation_id = "disable_totp", tag = "mfa", security(("access_token" = [])), request_body = ConfirmFactorRequest,
     responses(
-        (status = 200, body = DisableResponse),
+        (status = 200, description = "The account has no second factor any more", body = DisableTotpResponse),
         Unauthorized, Forbidden, Conflict, TooManyRequests, Unavailable,
     ),
 )]
@@ -191,19 +191,19 @@ async fn disable(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
     client: Client,
-    Json(body): Json<ConfirmRequest>,
-) -> Result<Json<DisableResponse>, Problem> {
+    Json(body): Json<ConfirmFactorRequest>,
+) -> Result<Json<DisableTotpResponse>, Problem> {
     state.identity.disable_mfa(&caller, &body.into(), &client.into()).await?;
-    Ok(Json(DisableResponse { mfa_enabled: false }))
+    Ok(Json(DisableTotpResponse { mfa_enabled: false }))
 }
 
 /// Replace the backup codes
 ///
 /// Returns new ones; the old ones are refused from then on.
 #[utoipa::path(
-    post, path = "/v1/mfa/backup-codes", tag = "mfa", security(("access_token" = [])), request_body = ConfirmRequest,
+    post, path = "/v1/mfa/backup-codes", tag = "mfa", security(("access_token" = [])), request_body = ConfirmFactorRequest,
     responses(
-        (status = 200, body = BackupCodesResponse),
+        (status = 200, description = "The new backup codes, which are shown this once", body = BackupCodesResponse),
         Unauthorized, Forbidden, Conflict, TooManyRequests, Unavailable,
     ),
 )]
@@ -211,7 +211,7 @@ async fn renew_backup_codes(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
     client: Client,
-    Json(body): Json<ConfirmRequest>,
+    Json(body): Json<ConfirmFactorRequest>,
 ) -> Result<Json<BackupCodesResponse>, Problem> {
     let codes = state.identity.renew_backup_codes(&caller, &body.into(), &client.into()).await?;
     Ok(Json(BackupCodesResponse::of(&codes)))

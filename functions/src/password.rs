@@ -23,7 +23,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 
 /// The present and the new password.
 #[derive(Debug, Deserialize, ToSchema)]
-struct ChangeRequest {
+struct ChangePasswordRequest {
     /// The present password.
     #[schema(value_type = String, format = Password)]
     current_password: Password,
@@ -34,7 +34,7 @@ struct ChangeRequest {
 
 /// The new password in place of an expired one.
 #[derive(Debug, Deserialize, ToSchema)]
-struct RotateRequest {
+struct RotatePasswordRequest {
     /// The `session_token` of the error `password_expired`.
     #[schema(value_type = String)]
     session_token: SecretString,
@@ -45,7 +45,7 @@ struct RotateRequest {
 
 /// The account with the forgotten password.
 #[derive(Debug, Deserialize, ToSchema)]
-struct ForgotRequest {
+struct ForgotPasswordRequest {
     /// The e-mail address of the account.
     #[schema(value_type = String, example = "asha@example.com")]
     email: Email,
@@ -53,7 +53,7 @@ struct ForgotRequest {
 
 /// The new password in place of a forgotten one.
 #[derive(Debug, Deserialize, ToSchema)]
-struct ResetRequest {
+struct ResetPasswordRequest {
     /// The token in the link of the mail.
     #[schema(value_type = String)]
     token: SecretString,
@@ -74,7 +74,6 @@ enum PasswordStatus {
 
 /// The outcome of a request about a password.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = StatusAnswer)]
 struct PasswordResponse {
     /// `password_changed`, or `mail_sent_if_known`, which does not reveal whether the address has an account.
     status: PasswordStatus,
@@ -86,9 +85,9 @@ const CHANGED: Json<PasswordResponse> = Json(PasswordResponse { status: Password
 ///
 /// Every other session of the account ends.
 #[utoipa::path(
-    post, path = "/v1/auth/password/change", tag = "auth", security(("access_token" = [])), request_body = ChangeRequest,
+    post, path = "/v1/auth/password/change", operation_id = "change_password", tag = "auth", security(("access_token" = [])), request_body = ChangePasswordRequest,
     responses(
-        (status = 200, body = PasswordResponse),
+        (status = 200, description = "The password is changed, and other sessions have ended", body = PasswordResponse),
         Unauthorized, Forbidden, Unprocessable, TooManyRequests, Unavailable,
     ),
 )]
@@ -96,7 +95,7 @@ async fn change(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
     client: Client,
-    Json(body): Json<ChangeRequest>,
+    Json(body): Json<ChangePasswordRequest>,
 ) -> Result<Json<PasswordResponse>, Problem> {
     let (current, new) = (&body.current_password, &body.new_password);
     state.identity.change_password(&caller, current, new, &client.into()).await.map_err(refused)?;
@@ -107,16 +106,16 @@ async fn change(
 ///
 /// Returns the session; every other session of the account ends.
 #[utoipa::path(
-    post, path = "/v1/auth/password/rotate", tag = "auth", request_body = RotateRequest,
+    post, path = "/v1/auth/password/rotate", operation_id = "rotate_password", tag = "auth", request_body = RotatePasswordRequest,
     responses(
-        (status = 200, body = SessionResponse, headers(("Set-Cookie" = String, description = "the refresh token"))),
+        (status = 200, description = "The tokens of the new session", body = SessionResponse, headers(("Set-Cookie" = String, description = "the refresh token"))),
         Unauthorized, Unprocessable, Unavailable,
     ),
 )]
 async fn rotate(
     State(state): State<AppState>,
     client: Client,
-    Json(body): Json<RotateRequest>,
+    Json(body): Json<RotatePasswordRequest>,
 ) -> Result<(HeaderMap, Json<SessionResponse>), Problem> {
     let new = &body.new_password;
     let rotated = state.identity.rotate_password(&body.session_token, new, &client.into()).await;
@@ -127,16 +126,16 @@ async fn rotate(
 ///
 /// The response is the same, and takes the same time, whether or not the address has an account.
 #[utoipa::path(
-    post, path = "/v1/auth/password/forgot", tag = "auth", request_body = ForgotRequest,
+    post, path = "/v1/auth/password/forgot", operation_id = "forgot_password", tag = "auth", request_body = ForgotPasswordRequest,
     responses(
-        (status = 202, body = PasswordResponse),
+        (status = 202, description = "A mail is on its way if the address has an account", body = PasswordResponse),
         Unprocessable, TooManyRequests, Unavailable,
     ),
 )]
 async fn forgot(
     State(state): State<AppState>,
     client: Client,
-    Json(body): Json<ForgotRequest>,
+    Json(body): Json<ForgotPasswordRequest>,
 ) -> Result<(StatusCode, Json<PasswordResponse>), Problem> {
     state.identity.forgot_password(&body.email, &client.into()).await?;
     Ok((StatusCode::ACCEPTED, Json(PasswordResponse { status: PasswordStatus::MailSentIfKnown })))
@@ -147,16 +146,16 @@ async fn forgot(
 /// Takes the token in the link of the mail, which works once, for 30 minutes. Every session of the account ends; the next
 /// sign-in requires a code where there is a second factor.
 #[utoipa::path(
-    post, path = "/v1/auth/password/reset", tag = "auth", request_body = ResetRequest,
+    post, path = "/v1/auth/password/reset", operation_id = "reset_password", tag = "auth", request_body = ResetPasswordRequest,
     responses(
-        (status = 200, body = PasswordResponse, headers(("Set-Cookie" = String, description = "the token that makes this a known device"))),
+        (status = 200, description = "The password is changed, and every session has ended", body = PasswordResponse, headers(("Set-Cookie" = String, description = "the token that makes this a known device"))),
         Unauthorized, Unprocessable, Unavailable,
     ),
 )]
 async fn reset(
     State(state): State<AppState>,
     client: Client,
-    Json(body): Json<ResetRequest>,
+    Json(body): Json<ResetPasswordRequest>,
 ) -> Result<(HeaderMap, Json<PasswordResponse>), Problem> {
     let new = &body.new_password;
     let device = state.identity.reset_password(&body.token, new, &client.into()).await.map_err(refused)?;

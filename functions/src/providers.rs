@@ -32,8 +32,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 
 /// The health of a provider.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = HealthAnswer)]
-struct HealthResponse {
+struct ProviderHealthResponse {
     /// The provider's name.
     #[schema(example = "kite")]
     name: String,
@@ -53,7 +52,7 @@ struct HealthResponse {
     mark_reason: Option<String>,
 }
 
-impl From<Health> for HealthResponse {
+impl From<Health> for ProviderHealthResponse {
     fn from(health: Health) -> Self {
         let (marked_until, mark_reason) =
             health.mark.map_or((None, None), |mark| (Some(rfc3339(mark.expires_at)), mark.reason));
@@ -71,23 +70,21 @@ impl From<Health> for HealthResponse {
 
 /// The health of all providers.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ProvidersAnswer)]
 struct ProvidersResponse {
     /// The providers, in the order of their names.
-    items: Vec<HealthResponse>,
+    items: Vec<ProviderHealthResponse>,
     /// Always `null`: all providers are on one page.
     next_cursor: Option<String>,
 }
 
 /// Providers in the order in which to try them.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ChainAnswer)]
-struct ChainResponse {
+struct FallbackResponse {
     /// The name of the provider to try first.
     recommended: Option<String>,
     /// All providers of the request, the healthiest first; equals in the order of the request, the primary before its
     /// fallbacks.
-    chain: Vec<HealthResponse>,
+    chain: Vec<ProviderHealthResponse>,
 }
 
 /// The providers to choose between.
@@ -102,8 +99,7 @@ struct ChainQuery {
 
 /// The outcome of a call to a provider.
 #[derive(Debug, Deserialize, ToSchema)]
-#[schema(as = OutcomeBody)]
-struct OutcomeRequest {
+struct ProviderOutcomeRequest {
     /// Whether the call succeeded.
     ok: bool,
     /// How long the call took, in milliseconds; at most 600,000.
@@ -115,8 +111,7 @@ struct OutcomeRequest {
 
 /// The health of a provider as an administrator sets it.
 #[derive(Debug, Deserialize, ToSchema)]
-#[schema(as = MarkBody)]
-struct MarkRequest {
+struct MarkProviderRequest {
     /// `healthy`, `degraded` or `unhealthy`.
     #[schema(value_type = HealthStatusWord)]
     status: HealthStatus,
@@ -134,9 +129,9 @@ fn may(state: &AppState, caller: &Caller, action: &str) -> Result<(), Problem> {
 ///
 /// Returns every provider with the health counted over the last 15 minutes, or as an administrator marked it.
 #[utoipa::path(
-    get, path = "/v1/providers", tag = "providers", security(("access_token" = [])),
+    get, path = "/v1/providers", operation_id = "list_providers", tag = "providers", security(("access_token" = [])),
     responses(
-        (status = 200, body = ProvidersResponse),
+        (status = 200, description = "The providers and how they do", body = ProvidersResponse),
         Unauthorized, Forbidden, Unavailable,
     ),
 )]
@@ -145,7 +140,7 @@ async fn list(
     SignedInCaller(caller): SignedInCaller,
 ) -> Result<Json<ProvidersResponse>, Problem> {
     may(&state, &caller, "read")?;
-    let items = state.vault.providers.all().await?.into_iter().map(HealthResponse::from).collect();
+    let items = state.vault.providers.all().await?.into_iter().map(ProviderHealthResponse::from).collect();
     Ok(Json(ProvidersResponse { items, next_cursor: None }))
 }
 
@@ -153,10 +148,10 @@ async fn list(
 ///
 /// Returns the health counted over the last 15 minutes, or as an administrator marked it.
 #[utoipa::path(
-    get, path = "/v1/providers/{name}", tag = "providers", security(("access_token" = [])),
+    get, path = "/v1/providers/{name}", operation_id = "get_provider", tag = "providers", security(("access_token" = [])),
     params(("name" = String, Path, description = "the provider's name")),
     responses(
-        (status = 200, body = HealthResponse),
+        (status = 200, description = "How the provider does", body = ProviderHealthResponse),
         Unauthorized, Forbidden, NotFound, Unavailable,
     ),
 )]
@@ -164,7 +159,7 @@ async fn read(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
     Path(name): Path<String>,
-) -> Result<Json<HealthResponse>, Problem> {
+) -> Result<Json<ProviderHealthResponse>, Problem> {
     may(&state, &caller, "read")?;
     Ok(Json(state.vault.providers.health(&name).await?.into()))
 }
@@ -173,9 +168,9 @@ async fn read(
 ///
 /// Returns the primary and its fallbacks in the order in which to try them.
 #[utoipa::path(
-    get, path = "/v1/providers/fallback", tag = "providers", security(("access_token" = [])), params(ChainQuery),
+    get, path = "/v1/providers/fallback", operation_id = "get_provider_fallback", tag = "providers", security(("access_token" = [])), params(ChainQuery),
     responses(
-        (status = 200, body = ChainResponse),
+        (status = 200, description = "The providers to ask, in this order", body = FallbackResponse),
         Unauthorized, Forbidden, NotFound, Unprocessable, Unavailable,
     ),
 )]
@@ -183,7 +178,7 @@ async fn fallback(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
     Query(query): Query<ChainQuery>,
-) -> Result<Json<ChainResponse>, Problem> {
+) -> Result<Json<FallbackResponse>, Problem> {
     may(&state, &caller, "read")?;
     let fallbacks = query.fallbacks.unwrap_or_default();
     let fallbacks: Vec<&str> = fallbacks.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
@@ -191,9 +186,9 @@ async fn fallback(
         return Err(Problem::invalid("/fallbacks", "at most nine names may be given"));
     }
     let chain = state.vault.providers.chain(&query.primary, &fallbacks).await?;
-    Ok(Json(ChainResponse {
+    Ok(Json(FallbackResponse {
         recommended: chain.first().map(|health| health.provider.clone()),
-        chain: chain.into_iter().map(HealthResponse::from).collect(),
+        chain: chain.into_iter().map(ProviderHealthResponse::from).collect(),
     }))
 }
 
@@ -201,10 +196,10 @@ async fn fallback(
 ///
 /// Counts the outcome towards the provider's health. For services with the right `provider:report`.
 #[utoipa::path(
-    post, path = "/v1/internal/providers/{name}/outcomes", tag = "internal", security(("service_token" = [])),
-    params(("name" = String, Path, description = "the provider's name")), request_body = OutcomeRequest,
+    post, path = "/v1/internal/providers/{name}/outcomes", operation_id = "report_provider_outcome", tag = "internal", security(("service_token" = [])),
+    params(("name" = String, Path, description = "the provider's name")), request_body = ProviderOutcomeRequest,
     responses(
-        (status = 202),
+        (status = 202, description = "The outcome counts"),
         Unauthorized, Forbidden, NotFound, Unprocessable, Unavailable,
     ),
 )]
@@ -212,7 +207,7 @@ async fn report(
     State(state): State<AppState>,
     ServiceCaller(service): ServiceCaller,
     Path(name): Path<String>,
-    Json(body): Json<OutcomeRequest>,
+    Json(body): Json<ProviderOutcomeRequest>,
 ) -> Result<StatusCode, Problem> {
     service.require("provider", "report")?;
     if body.response_time_ms.is_some_and(|time| time > LONGEST_RESPONSE_MS) {
@@ -229,10 +224,10 @@ async fn report(
 /// Overrides the counted health until the mark expires, and returns the provider's health. Needs the permission
 /// `provider:mark`; the administrator's audit trail records it.
 #[utoipa::path(
-    put, path = "/v1/admin/providers/{name}/mark", tag = "providers", security(("access_token" = [])),
-    params(("name" = String, Path, description = "the provider's name")), request_body = MarkRequest,
+    put, path = "/v1/admin/providers/{name}/mark", operation_id = "mark_provider", tag = "providers", security(("access_token" = [])),
+    params(("name" = String, Path, description = "the provider's name")), request_body = MarkProviderRequest,
     responses(
-        (status = 200, body = HealthResponse),
+        (status = 200, description = "How the provider does, with the mark", body = ProviderHealthResponse),
         Unauthorized, Forbidden, NotFound, Unprocessable, Unavailable,
     ),
 )]
@@ -241,8 +236,8 @@ async fn mark(
     SignedInCaller(caller): SignedInCaller,
     client: Client,
     Path(name): Path<String>,
-    Json(body): Json<MarkRequest>,
-) -> Result<Json<HealthResponse>, Problem> {
+    Json(body): Json<MarkProviderRequest>,
+) -> Result<Json<ProviderHealthResponse>, Problem> {
     may(&state, &caller, "mark")?;
     let is_plain = |reason: &String| reason.chars().count() <= 200 && !reason.chars().any(char::is_control);
     if !body.reason.as_ref().is_none_or(is_plain) {
@@ -258,10 +253,10 @@ async fn mark(
 /// The counted health is reported again. Needs the permission `provider:mark`; the administrator's audit trail records
 /// it.
 #[utoipa::path(
-    delete, path = "/v1/admin/providers/{name}/mark", tag = "providers", security(("access_token" = [])),
+    delete, path = "/v1/admin/providers/{name}/mark", operation_id = "unmark_provider", tag = "providers", security(("access_token" = [])),
     params(("name" = String, Path, description = "the provider's name")),
     responses(
-        (status = 204),
+        (status = 204, description = "The provider has no mark"),
         Unauthorized, Forbidden, NotFound,
     ),
 )]

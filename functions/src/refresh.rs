@@ -48,7 +48,7 @@ struct RefreshResponse {
     post, path = "/v1/auth/refresh", tag = "auth", request_body = Option<RefreshRequest>,
     security(("refresh_cookie" = []), ()),
     responses(
-        (status = 200, body = RefreshResponse, headers(("Set-Cookie" = String, description = "the next token"))),
+        (status = 200, description = "A new access token and the next refresh token", body = RefreshResponse, headers(("Set-Cookie" = String, description = "the next token"))),
         Unauthorized, Forbidden, Unavailable,
     ),
 )]

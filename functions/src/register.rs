@@ -48,18 +48,17 @@ enum PendingStatus {
 
 /// A registration that is not finished.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = PendingAnswer)]
-struct PendingResponse {
+struct PendingRegistrationResponse {
     /// Always `verification_required`: the e-mail address has to be confirmed.
     status: PendingStatus,
 }
 
-const PENDING: (StatusCode, Json<PendingResponse>) =
-    (StatusCode::ACCEPTED, Json(PendingResponse { status: PendingStatus::VerificationRequired }));
+const PENDING: (StatusCode, Json<PendingRegistrationResponse>) =
+    (StatusCode::ACCEPTED, Json(PendingRegistrationResponse { status: PendingStatus::VerificationRequired }));
 
 /// The proof that an e-mail address belongs to the person.
 #[derive(Debug, Deserialize, ToSchema)]
-struct VerifyRequest {
+struct VerifyEmailRequest {
     /// The token in the link of the mail.
     #[schema(value_type = String)]
     token: SecretString,
@@ -67,7 +66,7 @@ struct VerifyRequest {
 
 /// The e-mail address to send the link to again.
 #[derive(Debug, Deserialize, ToSchema)]
-struct ResendRequest {
+struct ResendConfirmationRequest {
     /// The e-mail address.
     #[schema(value_type = String, example = "asha@example.com")]
     email: Email,
@@ -82,7 +81,7 @@ struct ResendRequest {
     post, path = "/v1/auth/register", tag = "auth", request_body = RegisterRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
     responses(
-        (status = 201, body = User), (status = 202, body = PendingResponse),
+        (status = 201, description = "The new account", body = User), (status = 202, description = "A mail is on its way to the address", body = PendingRegistrationResponse),
         Conflict, Unprocessable, TooManyRequests, Unavailable,
     ),
 )]
@@ -112,13 +111,13 @@ async fn register(
 ///
 /// Takes the token in the link of the mail, which works once, for 24 hours, and returns the account.
 #[utoipa::path(
-    post, path = "/v1/auth/email/verify", tag = "auth", request_body = VerifyRequest,
-    responses((status = 200, body = User), Unauthorized, Unavailable),
+    post, path = "/v1/auth/email/verify", operation_id = "verify_email", tag = "auth", request_body = VerifyEmailRequest,
+    responses((status = 200, description = "The account, whose address is confirmed", body = User), Unauthorized, Unavailable),
 )]
 async fn verify(
     State(state): State<AppState>,
     client: Client,
-    Json(body): Json<VerifyRequest>,
+    Json(body): Json<VerifyEmailRequest>,
 ) -> Result<Json<User>, Problem> {
     let account = state.identity.confirm_address(&body.token, &client.into()).await?;
     Ok(Json(User::of(&state, account, None)))
@@ -128,17 +127,17 @@ async fn verify(
 ///
 /// The response is the same, and takes the same time, whether or not an account with this address waits for confirmation.
 #[utoipa::path(
-    post, path = "/v1/auth/email/resend", tag = "auth", request_body = ResendRequest,
+    post, path = "/v1/auth/email/resend", operation_id = "resend_confirmation", tag = "auth", request_body = ResendConfirmationRequest,
     responses(
-        (status = 202, body = PendingResponse),
+        (status = 202, description = "A mail is on its way if an account waits for it", body = PendingRegistrationResponse),
         Unprocessable, TooManyRequests, Unavailable,
     ),
 )]
 async fn resend(
     State(state): State<AppState>,
     client: Client,
-    Json(body): Json<ResendRequest>,
-) -> Result<(StatusCode, Json<PendingResponse>), Problem> {
+    Json(body): Json<ResendConfirmationRequest>,
+) -> Result<(StatusCode, Json<PendingRegistrationResponse>), Problem> {
     state.identity.resend_confirmation(&body.email, &client.into()).await?;
     Ok(PENDING)
 }

@@ -75,8 +75,8 @@ struct StatusResponse {
 ///
 /// Returns the session of the access token, with the account's roles and permissions as they are now.
 #[utoipa::path(
-    get, path = "/v1/auth/status", tag = "auth", security(("access_token" = [])),
-    responses((status = 200, body = StatusResponse), Unauthorized),
+    get, path = "/v1/auth/status", operation_id = "get_session_status", tag = "auth", security(("access_token" = [])),
+    responses((status = 200, description = "The session of the token, and its owner", body = StatusResponse), Unauthorized),
 )]
 async fn status(
     State(state): State<AppState>,
@@ -100,9 +100,9 @@ async fn status(
 ///
 /// Returns one page of the sessions, newest first.
 #[utoipa::path(
-    get, path = "/v1/sessions", tag = "sessions", security(("access_token" = [])), params(Page),
+    get, path = "/v1/sessions", operation_id = "list_sessions", tag = "sessions", security(("access_token" = [])), params(Page),
     responses(
-        (status = 200, body = List<SessionItem>),
+        (status = 200, description = "One page of the live sessions, newest first", body = List<SessionItem>),
         Unauthorized, Unprocessable,
     ),
 )]
@@ -123,9 +123,9 @@ async fn list(
 ///
 /// Its tokens are revoked.
 #[utoipa::path(
-    delete, path = "/v1/sessions/{id}", tag = "sessions", security(("access_token" = [])),
+    delete, path = "/v1/sessions/{id}", operation_id = "revoke_session", tag = "sessions", security(("access_token" = [])),
     params(("id" = String, Path, description = "id of the session")),
-    responses((status = 204), Unauthorized, NotFound),
+    responses((status = 204, description = "The session has ended"), Unauthorized, NotFound),
 )]
 async fn revoke(
     State(state): State<AppState>,
@@ -141,8 +141,8 @@ async fn revoke(
 ///
 /// Their tokens are revoked.
 #[utoipa::path(
-    delete, path = "/v1/sessions", tag = "sessions", security(("access_token" = [])),
-    responses((status = 204), Unauthorized),
+    delete, path = "/v1/sessions", operation_id = "revoke_other_sessions", tag = "sessions", security(("access_token" = [])),
+    responses((status = 204, description = "Every session but the caller's has ended"), Unauthorized),
 )]
 async fn revoke_others(
     State(state): State<AppState>,

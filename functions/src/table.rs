@@ -75,3 +75,44 @@ impl Function {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// What every function's document says by itself, before they are merged and one of two namesakes is lost.
+    fn documents() -> impl Iterator<Item = (&'static str, utoipa::openapi::OpenApi)> {
+        FUNCTIONS.iter().filter_map(|function| Some((function.name, function.routes()?.into_openapi())))
+    }
+
+    #[test]
+    fn no_two_schemas_have_one_name() {
+        let mut seen = BTreeMap::new();
+        for (function, document) in documents() {
+            for (name, schema) in document.components.into_iter().flat_map(|components| components.schemas) {
+                let (first, known) = seen.entry(name.clone()).or_insert_with(|| (function, schema.clone()));
+                assert!(*known == schema, "{name} of {first} and {name} of {function} are not the same");
+            }
+        }
+        assert!(seen.len() > 50, "{} schemas", seen.len());
+    }
+
+    #[test]
+    fn every_operation_has_an_id_of_its_own_and_says_what_its_responses_are() {
+        let mut ids = BTreeMap::new();
+        for (function, document) in documents() {
+            let document = serde_json::to_value(&document).unwrap();
+            let operations = document["paths"].as_object().unwrap().values();
+            for operation in operations.flat_map(|item| item.as_object().unwrap().values()) {
+                let id = operation["operationId"].as_str().unwrap().to_owned();
+                for (status, response) in operation["responses"].as_object().unwrap() {
+                    let about = response["description"].as_str().unwrap_or_default();
+                    assert!(response.get("$ref").is_some() || !about.is_empty(), "{id}: {status}");
+                }
+                assert_eq!(ids.insert(id.clone(), function), None, "{id} is the id of two operations");
+            }
+        }
+    }
+}

@@ -27,8 +27,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 
 /// A trading account to be linked.
 #[derive(Debug, Deserialize, ToSchema)]
-#[schema(as = LinkBody)]
-struct LinkRequest {
+struct LinkTradingAccountRequest {
     /// The broker's name: one of the brokers in `GET /v1/providers`.
     #[schema(example = "kite")]
     broker: String,
@@ -48,8 +47,7 @@ struct LinkRequest {
 
 /// The changes to a trading account. Members that are absent stay as they are.
 #[derive(Debug, Deserialize, ToSchema)]
-#[schema(as = ChangeBody)]
-struct ChangeRequest {
+struct ChangeTradingAccountRequest {
     /// The new label; `null` removes it.
     #[serde(default, deserialize_with = "double_option::deserialize")]
     #[schema(value_type = Option<String>)]
@@ -61,8 +59,7 @@ struct ChangeRequest {
 
 /// The credentials that replace the present ones.
 #[derive(Debug, Deserialize, ToSchema)]
-#[schema(as = CredentialsBody)]
-struct CredentialsRequest {
+struct ReplaceCredentialsRequest {
     /// The API key that the broker issued.
     #[schema(value_type = String)]
     api_key: BrokerToken,
@@ -73,8 +70,7 @@ struct CredentialsRequest {
 
 /// A trading account, without its credentials.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = AccountAnswer)]
-struct AccountResponse {
+struct TradingAccountResponse {
     /// The id of the account, opaque.
     #[schema(example = "acc_0199f3c2a6e47d0c8f21b7e5d4a39c10")]
     account_id: String,
@@ -95,7 +91,7 @@ struct AccountResponse {
     api_key_hint: String,
 }
 
-impl From<TradingAccount> for AccountResponse {
+impl From<TradingAccount> for TradingAccountResponse {
     fn from(account: TradingAccount) -> Self {
         Self {
             account_id: account.id.to_string(),
@@ -114,18 +110,18 @@ impl From<TradingAccount> for AccountResponse {
 ///
 /// Returns all accounts, oldest first, as an array without pages.
 #[utoipa::path(
-    get, path = "/v1/trading-accounts", tag = "trading-accounts", security(("access_token" = [])),
+    get, path = "/v1/trading-accounts", operation_id = "list_trading_accounts", tag = "trading-accounts", security(("access_token" = [])),
     responses(
-        (status = 200, body = Vec<AccountResponse>),
+        (status = 200, description = "The linked accounts, without their credentials", body = Vec<TradingAccountResponse>),
         Unauthorized, Forbidden, Unavailable,
     ),
 )]
 async fn list(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
-) -> Result<Json<Vec<AccountResponse>>, Problem> {
+) -> Result<Json<Vec<TradingAccountResponse>>, Problem> {
     let accounts = state.vault.list(&caller).await?;
-    Ok(Json(accounts.into_iter().map(AccountResponse::from).collect()))
+    Ok(Json(accounts.into_iter().map(TradingAccountResponse::from).collect()))
 }
 
 /// Link a trading account
@@ -133,11 +129,11 @@ async fn list(
 /// Returns the account, without its credentials: they are stored encrypted, and no response to a person contains them. A
 /// request with an `Idempotency-Key` can be sent again within 24 hours and gets the same response.
 #[utoipa::path(
-    post, path = "/v1/trading-accounts", tag = "trading-accounts", security(("access_token" = [])),
-    request_body = LinkRequest,
+    post, path = "/v1/trading-accounts", operation_id = "link_trading_account", tag = "trading-accounts", security(("access_token" = [])),
+    request_body = LinkTradingAccountRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
     responses(
-        (status = 201, body = AccountResponse),
+        (status = 201, description = "The linked account", body = TradingAccountResponse),
         Unauthorized, Forbidden, Conflict, Unprocessable, Unavailable,
     ),
 )]
@@ -146,8 +142,8 @@ async fn link(
     SignedInCaller(caller): SignedInCaller,
     client: Client,
     key: Option<IdempotencyKey>,
-    Json(body): Json<LinkRequest>,
-) -> Result<(StatusCode, Json<AccountResponse>), Problem> {
+    Json(body): Json<LinkTradingAccountRequest>,
+) -> Result<(StatusCode, Json<TradingAccountResponse>), Problem> {
     let wanted = NewTradingAccount {
         broker: body.broker,
         broker_user: body.user_id_broker,
@@ -164,10 +160,10 @@ async fn link(
 ///
 /// Returns the account, without its credentials.
 #[utoipa::path(
-    get, path = "/v1/trading-accounts/{id}", tag = "trading-accounts", security(("access_token" = [])),
+    get, path = "/v1/trading-accounts/{id}", operation_id = "get_trading_account", tag = "trading-accounts", security(("access_token" = [])),
     params(("id" = String, Path, description = "id of the account")),
     responses(
-        (status = 200, body = AccountResponse),
+        (status = 200, description = "The account, without its credentials", body = TradingAccountResponse),
         Unauthorized, Forbidden, NotFound,
     ),
 )]
@@ -175,7 +171,7 @@ async fn read(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
     PathId(id): PathId<TradingAccountId>,
-) -> Result<Json<AccountResponse>, Problem> {
+) -> Result<Json<TradingAccountResponse>, Problem> {
     Ok(Json(state.vault.account(&caller, id).await?.into()))
 }
 
@@ -183,10 +179,10 @@ async fn read(
 ///
 /// Sets or removes its label, disables or enables it, and returns the account.
 #[utoipa::path(
-    patch, path = "/v1/trading-accounts/{id}", tag = "trading-accounts", security(("access_token" = [])),
-    params(("id" = String, Path, description = "id of the account")), request_body = ChangeRequest,
+    patch, path = "/v1/trading-accounts/{id}", operation_id = "change_trading_account", tag = "trading-accounts", security(("access_token" = [])),
+    params(("id" = String, Path, description = "id of the account")), request_body = ChangeTradingAccountRequest,
     responses(
-        (status = 200, body = AccountResponse),
+        (status = 200, description = "The account as it is now", body = TradingAccountResponse),
         Unauthorized, Forbidden, NotFound, Unprocessable,
     ),
 )]
@@ -195,8 +191,8 @@ async fn change(
     SignedInCaller(caller): SignedInCaller,
     client: Client,
     PathId(id): PathId<TradingAccountId>,
-    Json(body): Json<ChangeRequest>,
-) -> Result<Json<AccountResponse>, Problem> {
+    Json(body): Json<ChangeTradingAccountRequest>,
+) -> Result<Json<TradingAccountResponse>, Problem> {
     let change = AccountChange { label: body.label, enabled: body.enabled };
     Ok(Json(state.vault.change(&caller, id, &change, &client.into()).await?.into()))
 }
@@ -205,10 +201,10 @@ async fn change(
 ///
 /// Removes the account and destroys its credentials.
 #[utoipa::path(
-    delete, path = "/v1/trading-accounts/{id}", tag = "trading-accounts", security(("access_token" = [])),
+    delete, path = "/v1/trading-accounts/{id}", operation_id = "unlink_trading_account", tag = "trading-accounts", security(("access_token" = [])),
     params(("id" = String, Path, description = "id of the account")),
     responses(
-        (status = 204),
+        (status = 204, description = "The account and its credentials are gone"),
         Unauthorized, Forbidden, NotFound,
     ),
 )]
@@ -227,11 +223,11 @@ async fn unlink(
 /// Returns the account, which is `pending` until it is verified, or still `disabled`. The previous credentials, and the
 /// session at the broker that belongs to them, are destroyed.
 #[utoipa::path(
-    put, path = "/v1/trading-accounts/{id}/credentials", tag = "trading-accounts",
+    put, path = "/v1/trading-accounts/{id}/credentials", operation_id = "replace_broker_credentials", tag = "trading-accounts",
     security(("access_token" = [])), params(("id" = String, Path, description = "id of the account")),
-    request_body = CredentialsRequest,
+    request_body = ReplaceCredentialsRequest,
     responses(
-        (status = 200, body = AccountResponse),
+        (status = 200, description = "The account with its new credentials", body = TradingAccountResponse),
         Unauthorized, Forbidden, NotFound, Unprocessable, Unavailable,
     ),
 )]
@@ -240,8 +236,8 @@ async fn replace_credentials(
     SignedInCaller(caller): SignedInCaller,
     client: Client,
     PathId(id): PathId<TradingAccountId>,
-    Json(body): Json<CredentialsRequest>,
-) -> Result<Json<AccountResponse>, Problem> {
+    Json(body): Json<ReplaceCredentialsRequest>,
+) -> Result<Json<TradingAccountResponse>, Problem> {
     let credentials = Credentials::new(body.api_key, body.api_secret);
     let replaced = state.vault.replace_credentials(&caller, id, &credentials, &client.into()).await?;
     Ok(Json(replaced.into()))

@@ -19,7 +19,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 /// The changes to the account. Members that are absent stay as they are.
 #[expect(clippy::option_option, reason = "null and absent mean different things")]
 #[derive(Debug, Deserialize, ToSchema)]
-struct UpdateRequest {
+struct UpdateProfileRequest {
     /// The new name.
     #[schema(value_type = Option<String>)]
     name: Option<PersonName>,
@@ -31,7 +31,7 @@ struct UpdateRequest {
 
 /// The confirmation that the account is to be erased.
 #[derive(Debug, Deserialize, ToSchema)]
-struct EraseRequest {
+struct EraseAccountRequest {
     /// The account's password.
     #[schema(value_type = String, format = Password)]
     password: Password,
@@ -41,9 +41,9 @@ struct EraseRequest {
 ///
 /// Returns the caller's account. An API key needs the scope `profile:read`.
 #[utoipa::path(
-    get, path = "/v1/users/me", tag = "users", security(("access_token" = []), ("api_key" = [])),
+    get, path = "/v1/users/me", operation_id = "get_own_profile", tag = "users", security(("access_token" = []), ("api_key" = [])),
     responses(
-        (status = 200, body = User),
+        (status = 200, description = "The caller's account", body = User),
         Unauthorized, Forbidden,
     ),
 )]
@@ -58,9 +58,9 @@ async fn me(State(state): State<AppState>, AnyCaller(caller): AnyCaller) -> Resu
 ///
 /// Sets the name, sets or removes the telephone number, and returns the account.
 #[utoipa::path(
-    patch, path = "/v1/users/me", tag = "users", security(("access_token" = [])), request_body = UpdateRequest,
+    patch, path = "/v1/users/me", operation_id = "update_own_profile", tag = "users", security(("access_token" = [])), request_body = UpdateProfileRequest,
     responses(
-        (status = 200, body = User),
+        (status = 200, description = "The account as it is now", body = User),
         Unauthorized, Unprocessable,
     ),
 )]
@@ -68,7 +68,7 @@ async fn update(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
     client: Client,
-    Json(body): Json<UpdateRequest>,
+    Json(body): Json<UpdateProfileRequest>,
 ) -> Result<Json<User>, Problem> {
     let update = ProfileUpdate { name: body.name, phone: body.phone };
     let last_login = state.identity.last_login(&caller.account).await?;
@@ -80,14 +80,14 @@ async fn update(
 ///
 /// Ends every session and erases the account. Its e-mail address can be registered again.
 #[utoipa::path(
-    delete, path = "/v1/users/me", tag = "users", security(("access_token" = [])), request_body = EraseRequest,
-    responses((status = 204), Unauthorized, Forbidden),
+    delete, path = "/v1/users/me", operation_id = "erase_own_account", tag = "users", security(("access_token" = [])), request_body = EraseAccountRequest,
+    responses((status = 204, description = "The account and all that belongs to it are gone"), Unauthorized, Forbidden),
 )]
 async fn erase(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
     client: Client,
-    Json(body): Json<EraseRequest>,
+    Json(body): Json<EraseAccountRequest>,
 ) -> Result<StatusCode, Problem> {
     state.identity.erase_account(&caller, &body.password, &client.into()).await?;
     Ok(StatusCode::NO_CONTENT)

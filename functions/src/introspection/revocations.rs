@@ -70,10 +70,10 @@ impl From<Revocations> for RevocationsResponse {
 /// Returns the sessions and users with revoked tokens, for services that verify access tokens themselves. Request it every
 /// few seconds with `If-None-Match`. For services with the right `revocation:read`.
 #[utoipa::path(
-    get, path = "/v1/internal/revocations", tag = "internal", security(("service_token" = [])),
+    get, path = "/v1/internal/revocations", operation_id = "list_revocations", tag = "internal", security(("service_token" = [])),
     params(("If-None-Match" = Option<String>, Header, description = "the `ETag` of the last list")),
     responses(
-        (status = 200, body = RevocationsResponse, headers(("ETag" = String))),
+        (status = 200, description = "What was revoked and is not expired yet", body = RevocationsResponse, headers(("ETag" = String))),
         (status = 304, description = "the list has not changed"),
         Unauthorized, Forbidden, Unavailable,
     ),

@@ -26,6 +26,7 @@ pub fn router(
     let base = OpenApiRouter::with_openapi(openapi::base(&settings.public_url));
     let all = FUNCTIONS.iter().filter_map(Function::routes).fold(base, OpenApiRouter::merge);
     let (routes, document) = all.split_for_parts();
+    let document = openapi::complete(document);
     let complete = routes.with_state(state).merge(openapi::routes(&document)?).merge(docs());
     Ok(finish(complete, &settings, clock, entropy))
 }

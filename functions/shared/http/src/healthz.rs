@@ -31,7 +31,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>() -> OpenApiRouter<S> {
 /// Check that the process is alive
 ///
 /// Returns `ok` as long as the process responds to requests.
-#[utoipa::path(get, path = "/healthz", tag = "service", responses((status = 200, body = Health)))]
+#[utoipa::path(get, path = "/healthz", operation_id = "get_health", tag = "service", responses((status = 200, description = "The process is alive", body = Health)))]
 async fn healthz() -> Json<Health> {
     Json(Health { status: Liveness::Ok })
 }

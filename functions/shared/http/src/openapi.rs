@@ -4,15 +4,19 @@ use axum::Router;
 use axum::routing::get;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use utoipa::PartialSchema;
-use utoipa::ToSchema;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
     Components, ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, OpenApiVersion,
     Server,
 };
+use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
-use crate::{FieldError, Problem, ProblemDocument, PublicUrl, RefreshCookie};
+use crate::problem::responses::{
+    BadRequest, InternalError, PayloadTooLarge, RequestTimeout, Unavailable, Unprocessable,
+    UnsupportedMediaType, described,
+};
+use crate::{FieldError, ProblemDocument, PublicUrl, RefreshCookie};
 
 /// The name of the security scheme of routes that want an access token: `security(("access_token" = []))`.
 pub const ACCESS_TOKEN: &str = "access_token";
@@ -61,12 +65,41 @@ fn components(cookie: RefreshCookie) -> Components {
         .schemas_from_iter(schemas)
         .schema(FieldError::name(), FieldError::schema())
         .schema(ProblemDocument::name(), ProblemDocument::schema())
-        .response_from::<Problem>()
+        .responses_from_iter(described())
         .security_scheme(ACCESS_TOKEN, SecurityScheme::Http(bearer.build()))
         .security_scheme(API_KEY, SecurityScheme::ApiKey(ApiKey::Header(key)))
         .security_scheme(SERVICE_TOKEN, SecurityScheme::ApiKey(ApiKey::Header(service)))
         .security_scheme(REFRESH_COOKIE, SecurityScheme::ApiKey(ApiKey::Cookie(cookie)))
         .build()
+}
+
+/// Adds to every operation what its route says nothing of, because it is the same for all: the errors of the layers around
+/// the routes, those of reading a body where there is one, and that no credentials are needed where none are named.
+pub fn complete(mut document: OpenApi) -> OpenApi {
+    let items = document.paths.paths.values_mut();
+    let operations = items.flat_map(|item| {
+        [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete].into_iter().flatten()
+    });
+    operations.for_each(complete_operation);
+    document
+}
+
+fn complete_operation(operation: &mut Operation) {
+    let mut add = |responses: std::collections::BTreeMap<_, _>| {
+        for (status, response) in responses {
+            operation.responses.responses.entry(status).or_insert(response);
+        }
+    };
+    add(InternalError::responses());
+    add(Unavailable::responses());
+    if operation.request_body.is_some() {
+        add(BadRequest::responses());
+        add(RequestTimeout::responses());
+        add(PayloadTooLarge::responses());
+        add(UnsupportedMediaType::responses());
+        add(Unprocessable::responses());
+    }
+    operation.security.get_or_insert_default();
 }
 
 /// `GET /openapi.json`. The document is finished when this is called, and written out once.
@@ -98,6 +131,7 @@ mod tests {
         let url = PublicUrl::parse("https://auth.example.com").unwrap();
         let router: OpenApiRouter = OpenApiRouter::with_openapi(base(&url)).routes(routes!(things));
         let (_, document) = router.merge(crate::healthz::routes()).split_for_parts();
+        let document = complete(document);
         let answer =
             send(&app(super::routes(&document).unwrap()), request("GET", "/openapi.json", &[])).await;
         assert_eq!(answer.header("content-type"), Some("application/json"));
@@ -156,11 +190,13 @@ mod tests {
           "request_id"
         ]
         "#);
-        let response = &document["components"]["responses"]["Problem"];
-        let content = &response["content"]["application/problem+json"];
-        assert_eq!(content["schema"]["$ref"], "#/components/schemas/Problem");
-        for header in ["X-Request-Id", "WWW-Authenticate", "Retry-After"] {
-            assert!(response["headers"][header].is_object(), "{header}");
+        let responses = &document["components"]["responses"];
+        for (name, header) in
+            [("NotFound", "X-Request-Id"), ("Unauthorized", "WWW-Authenticate"), ("Unavailable", "Retry-After")]
+        {
+            let content = &responses[name]["content"]["application/problem+json"];
+            assert_eq!(content["schema"]["$ref"], "#/components/schemas/Problem", "{name}");
+            assert!(responses[name]["headers"][header].is_object(), "{name}: {header}");
         }
     }
 
@@ -172,7 +208,7 @@ mod tests {
         assert_eq!((&limit["name"], &limit["required"]), (&"limit".into(), &false.into()));
         assert_eq!((&limit["schema"]["minimum"], &limit["schema"]["maximum"]), (&1.into(), &100.into()));
         assert_eq!(route["parameters"][1]["name"], "cursor");
-        assert_eq!(route["responses"]["401"]["$ref"], "#/components/responses/Problem");
+        assert_eq!(route["responses"]["401"]["$ref"], "#/components/responses/Unauthorized");
         let list = &document["components"]["schemas"]["List_String"];
         assert_eq!(list["required"], serde_json::json!(["items", "next_cursor"]));
     }

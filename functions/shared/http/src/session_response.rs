@@ -93,7 +93,6 @@ pub enum TokenType {
 
 /// A new session.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = SessionAnswer)]
 pub struct SessionResponse {
     /// Always `authenticated`.
     pub status: SessionStatus,

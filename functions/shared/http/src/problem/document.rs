@@ -3,11 +3,9 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
-use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::{ContentBuilder, Object, Ref, RefOr, Response, ResponseBuilder, Type};
-use utoipa::{ToResponse, ToSchema};
+use utoipa::ToSchema;
 
-use super::{Code, Problem};
+use super::Code;
 
 /// Problem details (RFC 9457 section 3) with the members of this product.
 #[derive(Debug, Serialize, ToSchema)]
@@ -56,27 +54,5 @@ impl FieldError {
     /// Returns the error about the value at `pointer`, which is empty for the whole body.
     pub fn new(pointer: impl Into<String>, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { pointer: pointer.into(), detail: detail.into() }
-    }
-}
-
-/// The one response every error is described by; routes name it through [`responses`](super::responses).
-impl<'r> ToResponse<'r> for Problem {
-    fn response() -> (&'r str, RefOr<Response>) {
-        let text = |about: &str| {
-            HeaderBuilder::new()
-                .schema(Some(Object::with_type(Type::String)))
-                .description(Some(about))
-                .build()
-        };
-        let response = ResponseBuilder::new()
-            .description("What went wrong (RFC 9457)")
-            .content(
-                super::MEDIA_TYPE,
-                ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build(),
-            )
-            .header("X-Request-Id", text("The id under which this request is found in the logs"))
-            .header("WWW-Authenticate", text("With status 401: the challenge of RFC 6750"))
-            .header("Retry-After", text("With status 429 and 503: seconds to wait"));
-        ("Problem", response.build().into())
     }
 }
