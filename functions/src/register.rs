@@ -75,8 +75,9 @@ struct ResendConfirmationRequest {
 /// Create an account
 ///
 /// Returns the account. Where e-mail addresses have to be confirmed, the response is always 202, whether or not the address
-/// is taken, and the owner of the address is notified by mail. A request with an `Idempotency-Key` can be sent again within
-/// 24 hours and gets the first response.
+/// is taken, the owner of the address is notified by mail, and the account gets its username once the address is confirmed.
+/// A request with an `Idempotency-Key` can be sent again within 24 hours and gets the first response, as long as the account
+/// exists. A key counts together with the address: other people may use the same.
 #[utoipa::path(
     post, path = "/v1/auth/register", tag = "auth", request_body = RegisterRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
@@ -109,7 +110,8 @@ async fn register(
 
 /// Confirm an e-mail address
 ///
-/// Takes the token in the link of the mail, which works once, for 24 hours, and returns the account.
+/// Takes the token in the link of the mail, which works once, for 24 hours, and returns the account. Its username is `null`
+/// where another account with that name was confirmed first.
 #[utoipa::path(
     post, path = "/v1/auth/email/verify", operation_id = "verify_email", tag = "auth", request_body = VerifyEmailRequest,
     responses((status = 200, description = "The account, whose address is confirmed", body = User), Unauthorized, Unavailable),

@@ -310,9 +310,17 @@ async fn an_address_is_confirmed_before_its_account_can_be_used() {
 #[tokio::test(start_paused = true)]
 async fn a_username_does_not_tell_whether_an_address_is_taken() {
     let world = World::with_variables(14, &[("EMAIL_VERIFICATION", "required")]).await;
-    world.identity.register_unconfirmed(newcomer("asha@example.com", Some("asha")), &ORIGIN).await.unwrap();
+    let register =
+        |address, name| world.identity.register_unconfirmed(newcomer(address, Some(name)), &ORIGIN);
+    register("asha@example.com", "asha").await.unwrap();
+    let token: SecretString = world.notifications.take()[0].token().unwrap().into();
     for address in ["asha@example.com", "free@example.com"] {
-        let refused = world.identity.register_unconfirmed(newcomer(address, Some("asha")), &ORIGIN).await;
+        register(address, "asha").await.expect("nobody has the name before an address is confirmed");
+    }
+    let confirmed = world.identity.confirm_address(&token, &ORIGIN).await.unwrap();
+    assert_eq!(confirmed.username.as_deref(), Some("asha"));
+    for address in ["asha@example.com", "another@example.com"] {
+        let refused = register(address, "asha").await;
         assert!(matches!(refused, Err(Error::UsernameTaken)), "{address}");
     }
 }

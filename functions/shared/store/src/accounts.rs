@@ -25,6 +25,16 @@ pub struct LoginRecord {
     pub password_hash: String,
 }
 
+/// When the username of a new account becomes its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UsernameClaim {
+    /// With the account.
+    Now,
+    /// Once the address is confirmed. Until then nothing about the username shows that the account was made; the
+    /// registration is refused all the same where another account has the name.
+    OnConfirmation,
+}
+
 /// An account to be made.
 #[derive(Debug, Clone)]
 pub struct NewAccount {
@@ -32,6 +42,20 @@ pub struct NewAccount {
     pub account: Account,
     /// PHC string of the password.
     pub password_hash: String,
+    /// When its username becomes its own.
+    pub claim: UsernameClaim,
+}
+
+impl NewAccount {
+    /// The account as it stands in the table once it is made, and the username it waits for.
+    fn split(&self) -> (Account, Option<&str>) {
+        match self.claim {
+            UsernameClaim::Now => (self.account.clone(), None),
+            UsernameClaim::OnConfirmation => {
+                (Account { username: None, ..self.account.clone() }, self.account.username.as_deref())
+            }
+        }
+    }
 }
 
 /// How a registration ended.
@@ -43,8 +67,8 @@ pub enum Registration {
     Repeated(FirstRegistration),
     /// The idempotency key was used for something else.
     KeyReused,
-    /// Another account has the address.
-    EmailTaken,
+    /// This account has the address.
+    EmailTaken(AccountId),
     /// Another account has the username.
     UsernameTaken,
 }
@@ -67,6 +91,9 @@ impl ProfileChange {
     }
 }
 
+/// In the row of a sign-in: the username of an account whose address is not confirmed.
+pub(crate) const WANTED_USERNAME: &str = "wanted_username";
+
 /// It would leave no administrator.
 #[derive(Debug, Clone, Copy)]
 struct LastAdmin;
@@ -80,24 +107,31 @@ enum Taken {
 }
 
 impl Store {
-    /// Makes an account, its address and username taken from this moment on, or says what stood in the way. Nothing
-    /// else is ever left behind.
+    /// Makes an account, its address taken from this moment on, or says what stood in the way. Nothing else is ever
+    /// left behind. A record of the same request counts for nothing where the account it tells of is `gone`.
     pub async fn register(
         &self,
         new: &NewAccount,
         request: Option<&IdempotentRequest>,
+        gone: Option<AccountId>,
         event: &AuditEvent,
     ) -> Result<Registration, StoreError> {
-        let account = &new.account;
+        let (account, wanted_username) = new.split();
+        let account = &account;
         let made = FirstRegistration { account: account.id, created_at: account.created_at };
         let by_email = write_account(account, &keys::credentials(&account.email))
             .set("password_hash", text(&new.password_hash))
+            .set_some(WANTED_USERNAME, wanted_username.map(text))
             .finish();
         let mut transaction = Transaction::on(self);
         // A repetition also meets the first one's address, so the request's own record takes precedence.
         if let Some(request) = request {
-            let unused = idempotency::unused(account.created_at);
+            let unused = idempotency::unused_but_for(gone, account.created_at);
             transaction = transaction.put_if(idempotency::item(request, made), unused, Taken::Request);
+        }
+        // Before the address: that the name is another account's is said of taken addresses, too.
+        if let Some(name) = wanted_username {
+            transaction = transaction.check(&keys::username(name), Condition::row_missing(), Taken::Username);
         }
         // The first record of the account's chain: there is no end to read.
         let event = event.clone().behind(ChainEnd::default());
@@ -106,10 +140,7 @@ impl Store {
             .put(profile(account))
             .record(&event);
         if let Some(name) = &account.username {
-            let alias = ItemWriter::new(&keys::username(name))
-                .set("email", text(&account.email))
-                .set("account", text(account.id.to_string()))
-                .finish();
+            let alias = username_row(name, account);
             transaction = transaction.put_if(alias, Condition::row_missing(), Taken::Username);
         }
         if account.is_active_admin() {
@@ -127,7 +158,10 @@ impl Store {
             (Taken::Email, _) => {
                 let found = read_account(&mut ItemReader::new("credentials", refused.row))?;
                 // Our own row: an earlier attempt of this very call was carried out and its response lost.
-                Ok(if found.id == account.id { Registration::Created } else { Registration::EmailTaken })
+                Ok(match found.id {
+                    id if id == account.id => Registration::Created,
+                    id => Registration::EmailTaken(id),
+                })
             }
             (Taken::Username, _) => Ok(Registration::UsernameTaken),
         }
@@ -166,6 +200,17 @@ impl Store {
         let replaced =
             self.update_if(&keys::credentials(email), update, seen, "replacing a password hash").await?;
         Ok(replaced.is_ok())
+    }
+
+    /// The username that the account of this address gets once the address is confirmed.
+    pub(crate) async fn wanted_username(&self, account: &Account) -> Result<Option<String>, StoreError> {
+        // A confirmed address has nothing left to wait for.
+        if account.email_verified {
+            return Ok(None);
+        }
+        let found = self.get(&keys::credentials(&account.email), "reading credentials").await?;
+        let mut reader = ItemReader::new("credentials", found.unwrap_or_default());
+        reader.text_if_any(WANTED_USERNAME)
     }
 
     /// Changes the profile. Returns whether the account was still there.
@@ -236,6 +281,14 @@ impl Store {
         // Without a head there is nothing to expire.
         self.update_if(&key, update, Condition::row_exists(), "letting sign-ins expire").await.map(drop)
     }
+}
+
+/// The alias of an account under its username.
+pub(crate) fn username_row(name: &str, account: &Account) -> Attributes {
+    ItemWriter::new(&keys::username(name))
+        .set("email", text(&account.email))
+        .set("account", text(account.id.to_string()))
+        .finish()
 }
 
 /// The row under the id, which lists the account too.

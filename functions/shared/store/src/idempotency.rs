@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::connection::Store;
 use crate::error::StoreError;
 use crate::expression::Condition;
 use crate::id::AccountId;
 use crate::item::{Attributes, ItemReader, ItemWriter, bytes, text, time};
 use crate::keys;
+use crate::transaction::Transaction;
 
 /// How long a repetition gets the first answer.
 pub(crate) const REMEMBERED: Duration = Duration::from_hours(24);
@@ -25,7 +27,7 @@ pub struct IdempotentRequest {
     pub fingerprint: Fingerprint,
 }
 
-/// What the first of several equal registrations made.
+/// What the first of several equal registrations made or, with `created_at` of its own, found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FirstRegistration {
     /// The account.
@@ -34,9 +36,38 @@ pub struct FirstRegistration {
     pub created_at: Timestamp,
 }
 
+impl Store {
+    /// Remembers a registration that made nothing because the address has the account `found`, as one that made an
+    /// account is remembered in the same transaction: whether a key was used before must not tell which it was. Returns
+    /// whether the key is this request's, from now on or since an earlier one with the same body.
+    pub async fn remember_registration(
+        &self,
+        request: &IdempotentRequest,
+        found: FirstRegistration,
+    ) -> Result<bool, StoreError> {
+        let row = item(request, found);
+        let committed = Transaction::on(self)
+            .put_if(row, unused(found.created_at), ())
+            .commit("remembering a registration")
+            .await?;
+        match committed {
+            Ok(()) => Ok(true),
+            Err(refused) => Ok(first(request, refused.row)?.is_some()),
+        }
+    }
+}
+
 /// No request of this key is remembered at this time. Of equal requests at the same time one finds the other's record.
 pub(crate) fn unused(now: Timestamp) -> Condition {
     Condition::row_missing().or(Condition::at_most("expires_at", time(now)))
+}
+
+/// The same, and no request of this key is remembered but the one that made or found this account, which is gone.
+pub(crate) fn unused_but_for(gone: Option<AccountId>, now: Timestamp) -> Condition {
+    match gone {
+        Some(gone) => unused(now).or(Condition::equals("account", text(gone.to_string()))),
+        None => unused(now),
+    }
 }
 
 pub(crate) fn item(request: &IdempotentRequest, made: FirstRegistration) -> Attributes {

@@ -34,7 +34,7 @@ mod trading_accounts;
 mod transaction;
 
 pub use account::{ADMIN_ROLE, Account, AccountStatus};
-pub use accounts::{LoginRecord, NewAccount, ProfileChange, Registration};
+pub use accounts::{LoginRecord, NewAccount, ProfileChange, Registration, UsernameClaim};
 pub use administration::{AccountPage, RolesAndStatus, RolesAndStatusChange};
 pub use api_keys::{ApiKey, ApiKeyCreation, ApiKeyPage, FirstApiKey, IdempotentApiKey};
 pub use audit::{

@@ -5,6 +5,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use crate::account::Account;
+use crate::accounts::{WANTED_USERNAME, username_row};
 use crate::audit::AuditEvent;
 use crate::challenges::Challenge;
 use crate::connection::Store;
@@ -43,6 +44,14 @@ pub enum Finished {
     Spent,
 }
 
+/// How one try to confirm an address ended.
+#[derive(Debug, Clone, Copy)]
+enum Confirmation {
+    Done,
+    Spent,
+    UsernameTaken,
+}
+
 impl Store {
     /// Replaces the password whose hash is `old`. Every session ends but `keep`, which must be live.
     pub async fn change_password(
@@ -72,12 +81,13 @@ impl Store {
         event: &AuditEvent,
     ) -> Result<Finished, StoreError> {
         let change = Replacement::by(new).confirming_the_address().change();
-        Transaction::on(self)
-            .raise_session_epoch(account, change, None, new.at, Finished::Spent)
-            .spend(challenge, Finished::Spent)
-            .record(event)
-            .commit_as(Finished::Done, "resetting a password")
-            .await
+        self.commit_confirmation(account, change, "resetting a password", |transaction, change| {
+            transaction
+                .raise_session_epoch(account, change, None, new.at, Confirmation::Spent)
+                .spend(challenge, Confirmation::Spent)
+                .record(event)
+        })
+        .await
     }
 
     /// Finishes a challenge of a sign-in with a password that is too old, whose hash is `old`: it is replaced, every
@@ -108,12 +118,43 @@ impl Store {
         event: &AuditEvent,
     ) -> Result<Finished, StoreError> {
         let in_both = Update::new().set("email_verified", AttributeValue::Bool(true));
-        Transaction::on(self)
-            .keep_epoch(account, AccountChange { in_both, ..AccountChange::default() }, Finished::Spent)
-            .spend(challenge, Finished::Spent)
-            .record(event)
-            .commit_as(Finished::Done, "confirming an address")
-            .await
+        let change = AccountChange { in_both, ..AccountChange::default() };
+        self.commit_confirmation(account, change, "confirming an address", |transaction, change| {
+            transaction
+                .keep_epoch(account, change, Confirmation::Spent)
+                .spend(challenge, Confirmation::Spent)
+                .record(event)
+        })
+        .await
+    }
+
+    /// Commits what confirms an address. The username that waited for it becomes the account's in the same transaction;
+    /// one that another account has by now is given up, so that nobody's link is worth nothing because of a name.
+    async fn commit_confirmation<'a>(
+        &'a self,
+        account: &Account,
+        change: AccountChange,
+        operation: &'static str,
+        finish: impl Fn(Transaction<'a, Confirmation>, AccountChange) -> Transaction<'a, Confirmation>,
+    ) -> Result<Finished, StoreError> {
+        let wanted = self.wanted_username(account).await?;
+        for is_free in [true, false] {
+            let (mut change, mut transaction) = (change.clone(), Transaction::on(self));
+            if let Some(name) = &wanted {
+                change.in_credentials = change.in_credentials.remove(WANTED_USERNAME);
+                if is_free {
+                    change.in_both = change.in_both.set("username", text(name));
+                    let (row, free) = (username_row(name, account), Condition::row_missing());
+                    transaction = transaction.put_if(row, free, Confirmation::UsernameTaken);
+                }
+            }
+            match finish(transaction, change).commit_as(Confirmation::Done, operation).await? {
+                Confirmation::Done => return Ok(Finished::Done),
+                Confirmation::Spent => return Ok(Finished::Spent),
+                Confirmation::UsernameTaken => {}
+            }
+        }
+        Ok(Finished::Spent)
     }
 }
 

@@ -21,11 +21,11 @@ use portcullis_platform_embedded::EmbeddedDynamoDb;
 use portcullis_store::{
     Account, AccountId, AccountStatus, ActiveFactor, Actor, ApiKey, ApiKeyCreation, AttemptSource,
     AuditEvent, AuditFilter, AuditKind, AuditSeal, BrokerSession, Challenge, ChallengeKind, Digest, Factor,
-    FactorSignIn, FactorSwap, Finished, FreezableSwap, Id, IdempotentApiKey, IdempotentRequest, Kind, Link,
-    Meter, NewAccount, NewPassword, NewSession, PasswordChange, PendingFactor, ProfileChange, ProviderMark,
-    Registration, Revocation, RolesAndStatus, RolesAndStatusChange, Rotation, RotationResult, SealedSecret,
-    SignInStep, Store, StoredTradingAccount, Throttled, TradingAccountId, TradingAccountStatus, Usage, Wait,
-    client_config,
+    FactorSignIn, FactorSwap, Finished, FirstRegistration, FreezableSwap, Id, IdempotentApiKey,
+    IdempotentRequest, Kind, Link, Meter, NewAccount, NewPassword, NewSession, PasswordChange, PendingFactor,
+    ProfileChange, ProviderMark, Registration, Revocation, RolesAndStatus, RolesAndStatusChange, Rotation,
+    RotationResult, SealedSecret, SignInStep, Store, StoredTradingAccount, Throttled, TradingAccountId,
+    TradingAccountStatus, Usage, UsernameClaim, Wait, client_config,
 };
 
 const TABLE: &str = "rows";
@@ -161,10 +161,14 @@ impl Story {
         key: Option<&str>,
     ) -> Account {
         let account = self.account(email, username, roles);
-        let new = NewAccount { account: account.clone(), password_hash: "$argon2id$first".to_owned() };
+        let new = NewAccount {
+            account: account.clone(),
+            password_hash: "$argon2id$first".to_owned(),
+            claim: UsernameClaim::Now,
+        };
         let request = key.map(|key| IdempotentRequest { key_digest: key.to_owned(), fingerprint: digest(9) });
         let event = self.event(AuditKind::AccountRegistered, account.id, 0);
-        let registered = self.store.register(&new, request.as_ref(), &event).await.unwrap();
+        let registered = self.store.register(&new, request.as_ref(), None, &event).await.unwrap();
         assert_eq!(registered, Registration::Created);
         account
     }
@@ -376,6 +380,40 @@ async fn accounts_and_passwords() {
 
     pinned("rows_of_accounts", &story.table().await);
     pinned("costs_of_accounts", &story.costs);
+}
+
+#[tokio::test]
+async fn registrations_that_wait_for_a_confirmation() {
+    let mut story = Story::begin().await;
+    let asha = story.account("asha@example.com", Some("asha"), &["user"]);
+    let request = |key: &str| IdempotentRequest { key_digest: key.to_owned(), fingerprint: digest(9) };
+    let mut new = NewAccount {
+        account: asha.clone(),
+        password_hash: "$argon2id$first".to_owned(),
+        claim: UsernameClaim::OnConfirmation,
+    };
+    let event = story.event(AuditKind::AccountRegistered, asha.id, 0);
+    let registered = story.store.register(&new, Some(&request("key-1")), None, &event).await.unwrap();
+    assert_eq!(registered, Registration::Created);
+    story.cost("register with a username that waits, and a key");
+    new.account.id = story.id(1);
+    let registered = story.store.register(&new, Some(&request("key-2")), None, &event).await.unwrap();
+    assert_eq!(registered, Registration::EmailTaken(asha.id));
+    let found = FirstRegistration { account: asha.id, created_at: at(1) };
+    assert!(story.store.remember_registration(&request("key-2"), found).await.unwrap());
+    story.cost("find the address taken, and remember the key");
+    pinned("rows_of_pending_registrations", &story.table().await);
+
+    let challenge = new_challenge(ChallengeKind::EmailVerification, &asha, 11);
+    story.begin_challenge(&challenge, AuditKind::VerificationRequested).await;
+    story.meter.take();
+    let event = story.event(AuditKind::EmailVerified, asha.id, 40);
+    let asha = story.now(&asha).await;
+    assert_eq!(story.store.confirm_address(&challenge, &asha, &event).await.unwrap(), Finished::Done);
+    story.cost("confirm the address");
+    let confirmed = story.store.login_record_by_username("asha").await.unwrap().unwrap().account;
+    assert_eq!((confirmed.id, confirmed.email_verified), (asha.id, true));
+    pinned("costs_of_pending_registrations", &story.costs);
 }
 
 #[tokio::test]

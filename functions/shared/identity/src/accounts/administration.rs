@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use portcullis_store::{
     ADMIN_ROLE, Account, AccountId, AccountStatus, Actor, AuditEvent, AuditKind, Factor, FactorSwap, Id,
     NewAccount, Registration, Revocation, RolesAndStatus, RolesAndStatusChange, Round, SignInStep, SignIns,
-    until_settled,
+    UsernameClaim, until_settled,
 };
 
 use crate::access::caller::Caller;
@@ -180,8 +180,8 @@ impl Identity {
             created_at: now,
         };
         let event = self.event_by(operator, AuditKind::AccountRegistered, account.id, client)?;
-        let new = NewAccount { account, password_hash };
-        match self.store.register(&new, None, &event).await? {
+        let new = NewAccount { account, password_hash, claim: UsernameClaim::Now };
+        match self.store.register(&new, None, None, &event).await? {
             Registration::Created => Ok(new.account),
             Registration::UsernameTaken => Err(Error::UsernameTaken),
             _ => Err(Error::EmailTaken),

@@ -6,7 +6,7 @@ use portcullis_store::{Account, AuditKind, ChallengeKind, Finished, SignInStep};
 use secrecy::SecretString;
 
 use crate::accounts::email::Email;
-use crate::accounts::register::NewPerson;
+use crate::accounts::register::{NewPerson, Outcome};
 use crate::error::Error;
 use crate::notifications::{Notification, with_fixed_duration};
 use crate::passwords::recovery::{Begun, Wanted};
@@ -23,23 +23,14 @@ const CONFIRMATION: Wanted = Wanted {
 };
 
 impl Identity {
-    /// Registers an account that can be used once its address is confirmed. Returns the same, after the same time,
-    /// whether or not the address was taken: only its owner learns that, by a notification. Fails with
-    /// [`Error::UsernameTaken`], or [`Error::WeakPassword`].
+    /// Registers an account that can be used once its address is confirmed, and gets its username then. Returns the
+    /// same, after the same time, whether or not the address was taken: only its owner learns that, by a notification.
+    /// Fails with [`Error::UsernameTaken`], [`Error::WeakPassword`] or [`Error::IdempotencyKeyReused`].
     pub async fn register_unconfirmed(&self, person: NewPerson, client: &ClientContext) -> Result<(), Error> {
-        let (email, username) = (person.email.clone(), person.username.clone());
+        let email = person.email.clone();
         with_fixed_duration(Box::pin(async {
-            let is_new = match self.register(person, client).await {
-                Ok(_) => true,
-                Err(Error::EmailTaken) => false,
-                Err(error) => return Err(error),
-            };
-            // A taken username is an error for taken addresses too, or it would tell which addresses are free.
-            if let (false, Some(username)) = (is_new, username)
-                && self.store.address_of_username(&username.0).await?.is_some()
-            {
-                return Err(Error::UsernameTaken);
-            }
+            let outcome = Box::pin(self.register_silently(person, client)).await?;
+            let is_new = matches!(outcome, Outcome::Made(_));
             match Box::pin(self.begin_by_mail(&email, &CONFIRMATION, client)).await? {
                 Some(Begun { token, account: Some(_) }) if is_new => {
                     self.notify(email.as_str(), &Notification::ConfirmAddress(&token)).await;
@@ -65,8 +56,9 @@ impl Identity {
         .await
     }
 
-    /// Confirms an address with the token of a link, which works once, and returns its account. Fails with
-    /// [`Error::InvalidMailToken`] when the token is unknown, expired, used, or behind the session epoch.
+    /// Confirms an address with the token of a link, which works once, and returns its account. It has the username
+    /// that it was registered with from then on, unless another account confirmed an address with that name first. Fails
+    /// with [`Error::InvalidMailToken`] when the token is unknown, expired, used, or behind the session epoch.
     pub async fn confirm_address(
         &self,
         token: &SecretString,
@@ -76,7 +68,11 @@ impl Identity {
         let event = self.audit_event(AuditKind::EmailVerified, account.id, client)?;
         let event = event.of_sign_in_with(&account.email, SignInStep::None);
         match self.store.confirm_address(&challenge, &account, &event).await? {
-            Finished::Done => Ok(Account { email_verified: true, ..account }),
+            Finished::Done => {
+                // The link is spent: a read that fails must not turn this into an error.
+                let now = self.store.login_record_by_email(&account.email).await.ok().flatten();
+                Ok(now.map_or(Account { email_verified: true, ..account }, |record| record.account))
+            }
             Finished::Spent => Err(Error::InvalidMailToken),
         }
     }

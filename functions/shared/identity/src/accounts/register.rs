@@ -3,7 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use portcullis_store::{
-    Account, AccountStatus, AuditEvent, AuditKind, Id, IdempotentRequest, NewAccount, Registration,
+    Account, AccountId, AccountStatus, AuditEvent, AuditKind, FirstRegistration, Id, IdempotentRequest,
+    NewAccount, Registration, UsernameClaim,
 };
 
 use crate::accounts::email::Email;
@@ -36,16 +37,53 @@ pub struct NewPerson {
 #[derive(Debug)]
 pub struct Registered(pub Account);
 
+/// What a registration that was not refused led to.
+pub(crate) enum Outcome {
+    /// This account, made now or by an earlier attempt of the same request.
+    Made(Account),
+    /// The address has this account, which another request made.
+    Taken(AccountId),
+}
+
 impl Identity {
     /// Returns the new account. Fails with [`Error::EmailTaken`], [`Error::UsernameTaken`], [`Error::WeakPassword`] or
     /// [`Error::IdempotencyKeyReused`]. Uniqueness is decided by conditions of one transaction, never by a read before
     /// it: of registrations that race for an address or a username one succeeds.
     pub async fn register(&self, person: NewPerson, client: &ClientContext) -> Result<Registered, Error> {
+        let request = self.idempotent_request(&person);
+        let new = self.new_account(person, UsernameClaim::Now).await?;
+        match self.make_account(new, request.as_ref(), client).await? {
+            Outcome::Made(account) => Ok(Registered(account)),
+            Outcome::Taken(_) => Err(Error::EmailTaken),
+        }
+    }
+
+    /// Returns what becomes of a registration whose response is the same for taken addresses: so is every refusal, and
+    /// what a later request with the same key or the same username gets. Fails like [`Identity::register`], but for
+    /// [`Error::EmailTaken`].
+    pub(crate) async fn register_silently(
+        &self,
+        person: NewPerson,
+        client: &ClientContext,
+    ) -> Result<Outcome, Error> {
+        let request = self.idempotent_request(&person);
+        let new = self.new_account(person, UsernameClaim::OnConfirmation).await?;
+        let outcome = self.make_account(new, request.as_ref(), client).await?;
+        if let (Outcome::Taken(account), Some(request)) = (&outcome, &request) {
+            let found = FirstRegistration { account: *account, created_at: self.clock.now() };
+            if !self.store.remember_registration(request, found).await? {
+                return Err(Error::IdempotencyKeyReused);
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Returns the account that a person asks for, with the hash of its password. The hash is made before anything of
+    /// the address is looked at, so that a taken one costs what a free one does.
+    async fn new_account(&self, person: NewPerson, claim: UsernameClaim) -> Result<NewAccount, Error> {
         let known = [person.name.0.as_str(), person.email.as_str(), local_part(&person.email)];
         person.password.check_strength(&known, self.settings.password_min_score)?;
-        // Hashed before the address is looked at, so that a taken one costs what a free one does.
         let password_hash = self.hasher.hash(&person.password, self.entropy.as_ref()).await?;
-        let request = person.idempotency_key.as_deref().map(|key| self.idempotent_request(key, &person));
         let now = self.clock.now();
         let account = Account {
             id: Id::generate(now, self.entropy.as_ref())?,
@@ -61,35 +99,59 @@ impl Identity {
             password_changed_at: now,
             created_at: now,
         };
-        let event = self.audit_event(AuditKind::AccountRegistered, account.id, client)?;
-        let new = NewAccount { account, password_hash };
-        match self.store.register(&new, request.as_ref(), &event).await? {
-            Registration::Created => Ok(Registered(new.account)),
-            // The body was the same, so all but these two is, too: nothing else about the person need be remembered.
-            Registration::Repeated(first) => Ok(Registered(Account {
-                id: first.account,
-                created_at: first.created_at,
-                password_changed_at: first.created_at,
-                ..new.account
-            })),
-            Registration::KeyReused => Err(Error::IdempotencyKeyReused),
-            Registration::EmailTaken => Err(Error::EmailTaken),
-            Registration::UsernameTaken => Err(Error::UsernameTaken),
+        Ok(NewAccount { account, password_hash, claim })
+    }
+
+    /// Makes an account unless this very request made one before that still exists: the response of an account that was
+    /// erased is not given as if it lived.
+    async fn make_account(
+        &self,
+        new: NewAccount,
+        request: Option<&IdempotentRequest>,
+        client: &ClientContext,
+    ) -> Result<Outcome, Error> {
+        let event = self.audit_event(AuditKind::AccountRegistered, new.account.id, client)?;
+        let mut gone = None;
+        loop {
+            let first = match self.store.register(&new, request, gone, &event).await? {
+                Registration::Created => return Ok(Outcome::Made(new.account)),
+                Registration::KeyReused => return Err(Error::IdempotencyKeyReused),
+                Registration::EmailTaken(account) => return Ok(Outcome::Taken(account)),
+                Registration::UsernameTaken => return Err(Error::UsernameTaken),
+                Registration::Repeated(first) => first,
+            };
+            let found = self.store.login_record_by_email(&new.account.email).await?;
+            match found.map(|record| record.account).filter(|account| account.id == first.account) {
+                // The body was the same, so all but these two is, too: nothing else about the person need be
+                // remembered.
+                Some(account) if account.created_at == first.created_at => {
+                    let (id, created_at) = (first.account, first.created_at);
+                    let password_changed_at = created_at;
+                    let made = Account { id, created_at, password_changed_at, ..new.account };
+                    return Ok(Outcome::Made(made));
+                }
+                Some(account) => return Ok(Outcome::Taken(account.id)),
+                // An account of this id never comes back: each round is for one more that is gone.
+                None => gone = Some(first.account),
+            }
         }
     }
 
-    fn idempotent_request(&self, key: &str, person: &NewPerson) -> IdempotentRequest {
+    /// Returns what a request that may be repeated is remembered by; `None` without a key. The address is part of the
+    /// key's digest: clients that choose equal keys for different people do not meet.
+    fn idempotent_request(&self, person: &NewPerson) -> Option<IdempotentRequest> {
+        let key = person.idempotency_key.as_deref()?;
         let or_empty = |text: Option<&str>| text.unwrap_or_default().as_bytes().to_vec();
-        let password = person.password.bytes();
+        let (email, password) = (person.email.as_str().as_bytes(), person.password.bytes());
         let fingerprint = self.keyring.fingerprint(&[
-            person.email.as_str().as_bytes(),
+            email,
             &password,
             person.name.0.as_bytes(),
             &or_empty(person.phone.as_ref().map(|phone| phone.0.as_str())),
             &or_empty(person.username.as_ref().map(|name| name.0.as_str())),
         ]);
-        let key_digest = BASE64URL.encode(self.keyring.fingerprint(&[b"register", key.as_bytes()]));
-        IdempotentRequest { key_digest, fingerprint }
+        let key_digest = BASE64URL.encode(self.keyring.fingerprint(&[b"register", email, key.as_bytes()]));
+        Some(IdempotentRequest { key_digest, fingerprint })
     }
 
     /// Returns an event, as of now, for the trail of an account, with the client that caused it; fails without
@@ -97,7 +159,7 @@ impl Identity {
     pub fn audit_event(
         &self,
         kind: AuditKind,
-        subject: portcullis_store::AccountId,
+        subject: AccountId,
         client: &ClientContext,
     ) -> Result<AuditEvent, Error> {
         let mut event =
