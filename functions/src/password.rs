@@ -83,11 +83,11 @@ const CHANGED: Json<PasswordResponse> = Json(PasswordResponse { status: Password
 
 /// Change the own password
 ///
-/// Every other session of the account ends.
+/// Every other session of the account ends, and every device but this one is a stranger's at its next sign-in.
 #[utoipa::path(
     post, path = "/v1/auth/password/change", operation_id = "change_password", tag = "auth", security(("access_token" = [])), request_body = ChangePasswordRequest,
     responses(
-        (status = 200, description = "The password is changed, and other sessions have ended", body = PasswordResponse),
+        (status = 200, description = "The password is changed, and other sessions have ended", body = PasswordResponse, headers(("Set-Cookie" = String, description = "the token that makes this a known device"))),
         Unauthorized, Forbidden, Unprocessable, TooManyRequests, Unavailable,
     ),
 )]
@@ -96,10 +96,10 @@ async fn change(
     SignedInCaller(caller): SignedInCaller,
     client: Client,
     Json(body): Json<ChangePasswordRequest>,
-) -> Result<Json<PasswordResponse>, Problem> {
+) -> Result<(HeaderMap, Json<PasswordResponse>), Problem> {
     let (current, new) = (&body.current_password, &body.new_password);
-    state.identity.change_password(&caller, current, new, &client.into()).await.map_err(refused)?;
-    Ok(CHANGED)
+    let changed = state.identity.change_password(&caller, current, new, &client.into()).await;
+    Ok((device_headers(&state, &changed.map_err(refused)?)?, CHANGED))
 }
 
 /// Replace an expired password and complete the sign-in

@@ -82,6 +82,34 @@ async fn of_two_hundred_guesses_at_once_five_are_answered() {
     }
 }
 
+/// Each from a network of its own, so that none of them has to wait for itself.
+#[tokio::test(start_paused = true)]
+async fn of_two_hundred_guesses_at_once_from_as_many_networks_forty_are_answered() {
+    let world = World::new(19).await;
+    world.person(ASHA).await;
+    for (address, network) in [(ASHA, 0), ("nobody@example.com", 1)] {
+        let mut answered = 0;
+        // As many at once as the queue of hashes takes.
+        for round in 0..8 {
+            let attempts: Vec<_> = (0..25)
+                .map(|number| {
+                    let (world, origin) = (world.clone(), from(&format!("10.{network}.{round}.{number}")));
+                    tokio::spawn(async move { attempt(&world, address, WRONG, &origin).await })
+                })
+                .collect();
+            for one in attempts {
+                answered += usize::from(wait(&one.await.unwrap()).is_none());
+            }
+        }
+        assert_eq!(answered, 40, "{address}");
+        let right = attempt(&world, address, PASSWORD, &from("192.0.2.7")).await;
+        assert_eq!(wait(&right), Some(60), "{address}: not even the right one is looked at");
+        world.clock.advance(Duration::from_mins(1));
+        let next = attempt(&world, address, WRONG, &from("192.0.2.8")).await;
+        assert_eq!(wait(&next), None, "{address}: one more a minute later");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_right_one_among_the_wrong_is_refused_once_five_were_wrong() {
     let mut refused = 0;
@@ -239,6 +267,12 @@ async fn a_stranger_who_guesses_locks_no_owner_out() {
         let _ = attempt(&world, ASHA, WRONG, &from("192.0.2.66")).await;
     }
     assert!(wait(&attempt(&world, ASHA, PASSWORD, &from("192.0.2.66")).await).is_some());
+    // With a new phone, anywhere else.
+    attempt(&world, ASHA, PASSWORD, &from("192.0.2.67")).await.expect("another network");
+    assert!(
+        wait(&attempt(&world, ASHA, PASSWORD, &from("192.0.2.66")).await).is_some(),
+        "which ends no backoff"
+    );
     // The device the owner signed in with before is counted apart, also for its own failures.
     assert_eq!(wait(&attempt(&world, ASHA, WRONG, &on(&device)).await), None);
     attempt(&world, ASHA, PASSWORD, &on(&device)).await.expect("a known device");
@@ -257,8 +291,8 @@ async fn a_stranger_who_guesses_locks_no_owner_out() {
     let (id, mac) = text.split_once('.').unwrap();
     let other_id = format!("{}{}.{mac}", &id[..id.len() - 1], if id.ends_with('0') { '1' } else { '0' });
     for token in [mallory.device.expose_secret(), &other_id, &format!("{id}."), "dv_", "", id] {
-        let refused = attempt(&world, ASHA, PASSWORD, &on(&token.into())).await;
-        assert!(wait(&refused).is_some(), "{token}");
+        let there = ClientContext { device: Some(token.into()), ..from("192.0.2.66") };
+        assert!(wait(&attempt(&world, ASHA, PASSWORD, &there).await).is_some(), "{token}");
     }
 }
 

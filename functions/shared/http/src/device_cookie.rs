@@ -1,15 +1,13 @@
 //! The cookie by which a browser is known as one its owner has signed in with. It opens nothing, so that it lives long;
-//! it only has wrong passwords counted apart from those of strangers.
-
-use std::time::Duration;
+//! it only has wrong passwords counted apart from those of strangers. It lives as long as the token in it; every sign-in
+//! begins it anew.
 
 use http::{HeaderMap, HeaderValue};
+use portcullis_identity::DEVICE_TOKEN_TTL;
 use secrecy::SecretString;
 
 use crate::{Problem, PublicUrl, refresh_cookie};
 
-/// No browser keeps a cookie longer (RFC 6265bis, section 5.5). Every sign-in begins it anew.
-const LIFETIME: Duration = Duration::from_hours(400 * 24);
 const OVER_HTTPS: &str = "__Host-device";
 const ON_LOCALHOST: &str = "device";
 
@@ -17,7 +15,7 @@ const ON_LOCALHOST: &str = "device";
 pub(crate) fn set(public_url: &PublicUrl, token: &SecretString) -> Result<HeaderValue, Problem> {
     let secure = public_url.is_https();
     let name = if secure { OVER_HTTPS } else { ON_LOCALHOST };
-    refresh_cookie::set(name, secure, token, Some(LIFETIME))
+    refresh_cookie::set(name, secure, token, Some(DEVICE_TOKEN_TTL))
 }
 
 /// Returns the token a browser sent, under either name: planting one gains an attacker nothing.
@@ -36,9 +34,9 @@ mod tests {
         for (url, cookie) in [
             (
                 "https://auth.example.com",
-                "__Host-device=dv_1.mac; HttpOnly; Secure; SameSite=Strict; Path=/; Max-Age=34560000",
+                "__Host-device=dv_1.mac; HttpOnly; Secure; SameSite=Strict; Path=/; Max-Age=31536000",
             ),
-            ("http://localhost:8001", "device=dv_1.mac; HttpOnly; SameSite=Strict; Path=/; Max-Age=34560000"),
+            ("http://localhost:8001", "device=dv_1.mac; HttpOnly; SameSite=Strict; Path=/; Max-Age=31536000"),
         ] {
             let value = set(&PublicUrl::parse(url).unwrap(), &"dv_1.mac".into()).unwrap();
             assert_eq!(value.to_str().unwrap(), cookie);

@@ -78,7 +78,9 @@ fn components(cookie: RefreshCookie) -> Components {
 pub fn complete(mut document: OpenApi) -> OpenApi {
     let items = document.paths.paths.values_mut();
     let operations = items.flat_map(|item| {
-        [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete].into_iter().flatten()
+        [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete]
+            .into_iter()
+            .flatten()
     });
     operations.for_each(complete_operation);
     document
@@ -191,9 +193,11 @@ mod tests {
         ]
         "#);
         let responses = &document["components"]["responses"];
-        for (name, header) in
-            [("NotFound", "X-Request-Id"), ("Unauthorized", "WWW-Authenticate"), ("Unavailable", "Retry-After")]
-        {
+        for (name, header) in [
+            ("NotFound", "X-Request-Id"),
+            ("Unauthorized", "WWW-Authenticate"),
+            ("Unavailable", "Retry-After"),
+        ] {
             let content = &responses[name]["content"]["application/problem+json"];
             assert_eq!(content["schema"]["$ref"], "#/components/schemas/Problem", "{name}");
             assert!(responses[name]["headers"][header].is_object(), "{name}: {header}");

@@ -43,6 +43,7 @@ pub use sessions::logout::Logout;
 pub use sessions::refresh::{RefreshGrant, Refreshed};
 pub use sessions::revocations::{Revocations, SessionEpochStart};
 pub use settings::{IdentitySettings, VARIABLES};
+pub use sign_in::devices::DEVICE_TOKEN_TTL;
 pub use sign_in::login::{Login, LoginAttempt, LoginName, SignedIn};
 pub use tokens::access_token::{SigningKey, VerificationKeys};
 pub use tokens::keyring::{Keyring, UnusableSecret};

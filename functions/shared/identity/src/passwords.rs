@@ -5,5 +5,6 @@ pub(crate) mod common_passwords;
 pub(crate) mod expiry;
 pub(crate) mod foreign_hash;
 pub(crate) mod hashing;
+pub(crate) mod mail_limits;
 pub(crate) mod password;
 pub(crate) mod recovery;

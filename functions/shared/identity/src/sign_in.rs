@@ -1,4 +1,4 @@
-//! Sign-in: the login itself, the gate in front of every token, throttling of failed attempts, known devices, and the
+//! Sign-in: the login itself, the gate in front of every token, throttling of failed attempts, who they are counted for, known devices, and the
 //! confirmation of a signed-in user's password.
 
 pub(crate) mod attempts;
@@ -6,3 +6,4 @@ pub(crate) mod confirmation;
 pub(crate) mod devices;
 pub(crate) mod gate;
 pub(crate) mod login;
+pub(crate) mod sources;

@@ -12,10 +12,11 @@ use jiff::Timestamp;
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::expression::{Condition, Update};
+use crate::guess_counts::Count;
 use crate::item::{ItemReader, bytes, number, time, ttl};
 use crate::keys;
 use crate::row::InTheWay;
-use crate::sign_ins::{Count, Throttled, Wait};
+use crate::sign_ins::{Throttled, Wait};
 use crate::transaction::Transaction;
 
 /// How long a count is kept after the last attempt.

@@ -9,6 +9,7 @@ mod api_keys;
 mod attempts;
 mod audit;
 mod backoff;
+mod cap;
 mod challenge_kind;
 mod challenges;
 mod connection;
@@ -16,6 +17,7 @@ mod digest;
 mod error;
 mod expression;
 mod factors;
+mod guess_counts;
 mod id;
 mod idempotency;
 mod item;
@@ -42,12 +44,14 @@ pub use audit::{
     Finding, Outcome, TimePage, Verified, Wrong,
 };
 pub use backoff::{Contended, Round, until_settled};
+pub use cap::Cap;
 pub use challenge_kind::ChallengeKind;
 pub use challenges::Challenge;
 pub use connection::{Store, client_config};
 pub use digest::Digest;
 pub use error::StoreError;
 pub use factors::{ActiveFactor, Factor, FactorSignIn, FactorSwap, PendingFactor, SealedSecret};
+pub use guess_counts::{AttemptSource, KnownDevice};
 pub use id::{AccountId, ApiKeyId, AuditId, Id, InvalidId, Kind, SessionId, TradingAccountId};
 pub use idempotency::{Fingerprint, FirstRegistration, IdempotentRequest};
 pub use metering::{Meter, Usage};
@@ -55,7 +59,7 @@ pub use passwords::{Finished, NewPassword, PasswordChange};
 pub use provider_outcomes::{Outcomes, ProviderMark};
 pub use revocation_entry::{LONGEST_ACCESS_TOKEN, RevocationEntry};
 pub use sessions::{NewSession, Revocation, Rotation, RotationResult, Session, SessionPage};
-pub use sign_ins::{AttemptSource, SignInStep, SignIns, Throttled, Wait};
+pub use sign_ins::{SignInStep, SignIns, Throttled, Wait};
 pub use trading_accounts::{
     BrokerSession, FirstLink, FreezableSwap, Freeze, Link, LookupPage, StoredTradingAccount,
     TradingAccountStatus,

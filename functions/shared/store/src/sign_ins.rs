@@ -6,44 +6,14 @@
 //! on what the one before it left, and one that comes out throttled learns nothing from its response. A name without an
 //! account has such a chain as well.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use crate::error::StoreError;
+use crate::guess_counts::{AttemptSource, GuessCounts};
 use crate::item::{Attributes, ItemReader, bytes, number, time};
-
-/// Devices whose attempts are counted apart at one time; of more, the count of the one that failed longest ago is
-/// dropped.
-const MOST_DEVICES: usize = 4;
-
-const COUNT: &str = "guesses_";
-const LAST: &str = "guessed_at_";
-const STRANGER: &str = "stranger";
-
-/// The source of attempts that are counted together.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum AttemptSource {
-    /// Every client that is not a known device.
-    Stranger,
-    /// A device the person has signed in with before, by its hexadecimal id.
-    Device(String),
-}
-
-impl AttemptSource {
-    fn word(&self) -> &str {
-        match self {
-            Self::Stranger => STRANGER,
-            Self::Device(id) => id,
-        }
-    }
-
-    fn of_word(word: &str) -> Self {
-        if word == STRANGER { Self::Stranger } else { Self::Device(word.to_owned()) }
-    }
-}
 
 /// A step of the backoff: after this many attempts the next is throttled for this long. Of several the longest counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,22 +29,6 @@ pub struct Wait {
 pub struct Throttled {
     /// When the next attempt is checked.
     pub until: Timestamp,
-}
-
-/// Attempts in a row, and when the last of them came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Count {
-    pub(crate) attempts: u64,
-    pub(crate) last: Timestamp,
-}
-
-impl Count {
-    /// Returns `Throttled` while the backoff is not over; `waits` in ascending order.
-    pub(crate) fn check(self, waits: &[Wait], now: Timestamp) -> Result<(), Throttled> {
-        let wait = waits.iter().rev().find(|wait| wait.after <= self.attempts);
-        let until = wait.map_or(self.last, |wait| self.last + wait.wait);
-        if wait.is_some() && until > now { Err(Throttled { until }) } else { Ok(()) }
-    }
 }
 
 /// The effect of an event on the state of sign-ins.
@@ -119,13 +73,13 @@ pub struct SignIns {
     pub last_login_at: Option<Timestamp>,
     /// Digest of the address and user agent of the last sign-in.
     pub last_seen_as: Option<Vec<u8>>,
-    attempts: BTreeMap<AttemptSource, Count>,
+    guesses: GuessCounts,
 }
 
 impl SignIns {
     /// Returns `Throttled` while attempts of this source may not be checked; `waits` in ascending order.
     pub fn check(&self, source: &AttemptSource, waits: &[Wait], now: Timestamp) -> Result<(), Throttled> {
-        self.attempts.get(source).map_or(Ok(()), |count| count.check(waits, now))
+        self.guesses.check(source, waits, now)
     }
 
     /// Returns `Throttled` if the outcome of this step may not be returned to the client.
@@ -153,10 +107,7 @@ impl SignIns {
         match step {
             SignInStep::None => {}
             SignInStep::Wrong(source) => {
-                let before = next.attempts.get(source).map_or(0, |count| count.attempts);
-                let count = Count { attempts: before.saturating_add(1), last: at };
-                next.attempts.insert(source.clone(), count);
-                next.forget_devices();
+                next.guesses.add(source, at);
                 next.failed_login_attempts += 1;
                 next.last_failed_login_at = Some(at);
             }
@@ -164,31 +115,19 @@ impl SignIns {
                 next.failed_login_attempts += 1;
                 next.last_failed_login_at = Some(at);
             }
-            SignInStep::Right(source) => {
-                next.attempts.remove(source);
-            }
+            SignInStep::Right(source) => next.guesses.reset(source),
             SignInStep::SignedIn { source, seen_as } => {
-                next.attempts.remove(source);
+                next.guesses.reset(source);
                 next.failed_login_attempts = 0;
                 next.last_login_at = Some(at);
                 next.last_seen_as = Some(seen_as.clone());
             }
             SignInStep::Unlocked => {
-                next.attempts.clear();
+                next.guesses = GuessCounts::default();
                 next.failed_login_attempts = 0;
             }
         }
         next
-    }
-
-    fn forget_devices(&mut self) {
-        let devices = self.attempts.iter().filter(|(source, _)| **source != AttemptSource::Stranger);
-        if devices.clone().count() > MOST_DEVICES
-            && let Some((oldest, _)) = devices.min_by_key(|(_, count)| count.last)
-        {
-            let oldest = oldest.clone();
-            self.attempts.remove(&oldest);
-        }
     }
 
     /// Returns the attributes of a record; empty fields have none.
@@ -206,27 +145,18 @@ impl SignIns {
         if let Some(look) = &self.last_seen_as {
             set("last_seen_as".to_owned(), bytes(look.clone()));
         }
-        for (source, count) in &self.attempts {
-            set(format!("{COUNT}{}", source.word()), number(count.attempts));
-            set(format!("{LAST}{}", source.word()), time(count.last));
-        }
+        written.extend(self.guesses.attributes());
         written
     }
 
     /// Returns the state in a record of any chain; fails if it is malformed. Records of other chains have none.
     pub(crate) fn read(reader: &mut ItemReader) -> Result<Self, StoreError> {
-        let mut attempts = BTreeMap::new();
-        for word in reader.names_after(COUNT) {
-            let count = reader.number(&format!("{COUNT}{word}"))?;
-            let last = reader.time(&format!("{LAST}{word}"))?;
-            attempts.insert(AttemptSource::of_word(&word), Count { attempts: count, last });
-        }
         Ok(Self {
             failed_login_attempts: reader.number_if_any("failed_attempts")?.unwrap_or(0),
             last_failed_login_at: reader.time_if_any("last_failed_at")?,
             last_login_at: reader.time_if_any("last_login_at")?,
             last_seen_as: reader.bytes_if_any("last_seen_as")?,
-            attempts,
+            guesses: GuessCounts::read(reader)?,
         })
     }
 }
@@ -234,34 +164,18 @@ impl SignIns {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guess_counts::KnownDevice;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(seconds).unwrap()
     }
 
-    fn device(name: &str) -> AttemptSource {
-        AttemptSource::Device(name.to_owned())
+    fn device(id: &str) -> AttemptSource {
+        AttemptSource::Device(KnownDevice { password_since: at(0), id: id.to_owned() })
     }
 
     fn after(steps: &[(SignInStep, i64)]) -> SignIns {
         steps.iter().fold(SignIns::default(), |known, (step, seconds)| known.after(step, at(*seconds)))
-    }
-
-    const WAITS: [Wait; 2] =
-        [Wait { after: 2, wait: Duration::from_secs(10) }, Wait { after: 3, wait: Duration::from_mins(1) }];
-
-    #[test]
-    fn the_longest_wait_that_was_reached_counts_from_the_last_attempt() {
-        let wrong = |seconds| (SignInStep::Wrong(AttemptSource::Stranger), seconds);
-        let check = |known: &SignIns, now| known.check(&AttemptSource::Stranger, &WAITS, at(now));
-        let one = after(&[wrong(1)]);
-        assert_eq!(check(&one, 1), Ok(()));
-        let two = after(&[wrong(1), wrong(2)]);
-        assert_eq!((check(&two, 11), check(&two, 12)), (Err(Throttled { until: at(12) }), Ok(())));
-        let many = after(&[wrong(1), wrong(2), wrong(3), wrong(4)]);
-        assert_eq!((check(&many, 63), check(&many, 64)), (Err(Throttled { until: at(64) }), Ok(())));
-        assert_eq!(many.check(&device("d"), &WAITS, at(4)), Ok(()), "somebody else's count");
-        assert_eq!(many.check(&AttemptSource::Stranger, &[], at(4)), Ok(()), "who does not wait");
     }
 
     #[test]
@@ -283,20 +197,10 @@ mod tests {
     fn a_right_attempt_resets_the_count_of_its_source_and_no_other() {
         let wrong = [(SignInStep::Wrong(AttemptSource::Stranger), 1), (SignInStep::Wrong(device("a")), 2)];
         let known = after(&wrong).after(&SignInStep::Right(device("a")), at(3));
-        assert_eq!(known.attempts.keys().collect::<Vec<_>>(), [&AttemptSource::Stranger]);
+        assert_eq!(known.guesses, after(&wrong[..1]).guesses);
         assert_eq!(known.failed_login_attempts, 2);
         let unlocked = after(&wrong).after(&SignInStep::Unlocked, at(3));
-        assert_eq!((unlocked.attempts.len(), unlocked.failed_login_attempts), (0, 0));
-    }
-
-    #[test]
-    fn of_many_devices_the_one_that_failed_longest_ago_begins_anew() {
-        let devices = ["a", "b", "c", "d", "e"];
-        let steps: Vec<_> =
-            devices.iter().zip(1..).map(|(name, at)| (SignInStep::Wrong(device(name)), at)).collect();
-        let known = after(&[vec![(SignInStep::Wrong(AttemptSource::Stranger), 0)], steps].concat());
-        let kept: Vec<_> = known.attempts.keys().map(AttemptSource::word).collect();
-        assert_eq!(kept, ["stranger", "b", "c", "d", "e"]);
+        assert_eq!((unlocked.guesses, unlocked.failed_login_attempts), (GuessCounts::default(), 0));
     }
 
     #[test]

@@ -22,10 +22,10 @@ use portcullis_store::{
     Account, AccountId, AccountStatus, ActiveFactor, Actor, ApiKey, ApiKeyCreation, AttemptSource,
     AuditEvent, AuditFilter, AuditKind, AuditSeal, BrokerSession, Challenge, ChallengeKind, Digest, Factor,
     FactorSignIn, FactorSwap, Finished, FirstRegistration, FreezableSwap, Id, IdempotentApiKey,
-    IdempotentRequest, Kind, Link, Meter, NewAccount, NewPassword, NewSession, PasswordChange, PendingFactor,
-    ProfileChange, ProviderMark, Registration, Revocation, RolesAndStatus, RolesAndStatusChange, Rotation,
-    RotationResult, SealedSecret, SignInStep, Store, StoredTradingAccount, Throttled, TradingAccountId,
-    TradingAccountStatus, Usage, UsernameClaim, Wait, client_config,
+    IdempotentRequest, Kind, KnownDevice, Link, Meter, NewAccount, NewPassword, NewSession, PasswordChange,
+    PendingFactor, ProfileChange, ProviderMark, Registration, Revocation, RolesAndStatus,
+    RolesAndStatusChange, Rotation, RotationResult, SealedSecret, SignInStep, Store, StoredTradingAccount,
+    Throttled, TradingAccountId, TradingAccountStatus, Usage, UsernameClaim, Wait, client_config,
 };
 
 const TABLE: &str = "rows";
@@ -217,6 +217,10 @@ impl Story {
     }
 }
 
+fn abcd() -> AttemptSource {
+    AttemptSource::Device(KnownDevice { password_since: at(0), id: "abcd".to_owned() })
+}
+
 fn new_challenge(kind: ChallengeKind, account: &Account, letter: u8) -> Challenge {
     Challenge {
         kind,
@@ -320,7 +324,7 @@ async fn accounts_and_passwords() {
     story.meter.take();
     let session = story.session(&asha, 60, 4, false);
     let new = NewPassword { hash: "$argon2id$fourth".to_owned(), at: at(60) };
-    let step = SignInStep::SignedIn { source: AttemptSource::Device("abcd".to_owned()), seen_as: vec![3; 8] };
+    let step = SignInStep::SignedIn { source: abcd(), seen_as: vec![3; 8] };
     let events = [
         story.event(AuditKind::PasswordRotated, asha.id, 60),
         story.event(AuditKind::LoginSucceeded, asha.id, 60).of_sign_in_with(&asha.email, step),
@@ -461,9 +465,8 @@ async fn sessions_attempts_and_revocations() {
     assert_eq!(story.store.revocations(at(33), Duration::from_mins(15)).await.unwrap().len(), 2);
     story.cost("read revocations");
 
-    let device = || AttemptSource::Device("abcd".to_owned());
     let waits = [Wait { after: 1, wait: Duration::from_secs(10) }];
-    for (source, seconds) in [(AttemptSource::Stranger, 40), (device(), 41)] {
+    for (source, seconds) in [(AttemptSource::Stranger, 40), (abcd(), 41)] {
         let event = story
             .event(AuditKind::LoginFailed, asha.id, seconds)
             .of_sign_in_with(&asha.email, SignInStep::Wrong(source));
@@ -472,13 +475,13 @@ async fn sessions_attempts_and_revocations() {
     story.cost("two wrong passwords");
     let event = story
         .event(AuditKind::LoginFailed, asha.id, 42)
-        .of_sign_in_with(&asha.email, SignInStep::Wrong(device()));
+        .of_sign_in_with(&asha.email, SignInStep::Wrong(abcd()));
     assert_eq!(story.store.record_attempt(&event, &waits).await.unwrap(), Err(Throttled { until: at(51) }));
     story.cost("a wrong password too early");
     let session = story.session(&asha, 43, 6, false);
     let event = story
         .event(AuditKind::LoginSucceeded, asha.id, 43)
-        .of_sign_in_with(&asha.email, SignInStep::Right(device()));
+        .of_sign_in_with(&asha.email, SignInStep::Right(abcd()));
     let early = story.store.start_session(&session, &event, &waits).await.unwrap();
     assert_eq!(early, Err(Throttled { until: at(51) }));
     story.cost("a right password too early");

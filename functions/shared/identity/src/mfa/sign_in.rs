@@ -51,7 +51,7 @@ impl Identity {
         let token = SessionToken::generate(ChallengeKind::Mfa, self.entropy.as_ref())?;
         let challenge = pending.challenge(ChallengeKind::Mfa, &token, account, self.clock.now() + TO_FINISH);
         let event = self.audit_event(AuditKind::MfaRequired, account.id, client)?;
-        let step = SignInStep::Right(self.attempt_source(&account.email, client));
+        let step = SignInStep::Right(self.attempt_source(Some(account), client));
         let event = event.of_sign_in_with(&account.email, step).behind(sign_ins);
         let answered = self.store.begin_challenge(&challenge, &event, &PASSWORD_BACKOFF.waits()).await?;
         answered.map_err(|refusal| throttled(refusal, event.at))?;

@@ -32,7 +32,7 @@ impl Identity {
         let token = SessionToken::generate(ChallengeKind::PasswordRotation, self.entropy.as_ref())?;
         let challenge = pending.challenge(ChallengeKind::PasswordRotation, &token, account, now + TO_CHOOSE);
         let event = self.audit_event(AuditKind::PasswordExpired, account.id, client)?;
-        let step = SignInStep::Right(self.attempt_source(&account.email, client));
+        let step = SignInStep::Right(self.attempt_source(Some(account), client));
         let event = event.of_sign_in_with(&account.email, step);
         Ok(((challenge, Error::PasswordExpired(token)), event))
     }

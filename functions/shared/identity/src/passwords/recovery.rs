@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use portcullis_store::{
     Account, Actor, AuditKind, Challenge, ChallengeKind, Finished, NewPassword, PasswordChange, SignInStep,
 };
@@ -13,7 +12,7 @@ use crate::accounts::email::Email;
 use crate::error::Error;
 use crate::notifications::{Notification, with_fixed_duration};
 use crate::passwords::password::Password;
-use crate::sign_in::attempts::{MAIL_BACKOFF, placeholder_account};
+use crate::sign_in::attempts::placeholder_account;
 use crate::tokens::session_token::{self, SessionToken};
 use crate::{ClientContext, Identity};
 
@@ -23,6 +22,8 @@ const TO_RESET: Duration = Duration::from_mins(30);
 /// A kind of notification with a link that anyone can request for an address, and the accounts it is for.
 pub(crate) struct Wanted {
     pub(crate) kind: ChallengeKind,
+    /// The name of its limits: what is sent for one purpose uses up nothing of another.
+    pub(crate) counted_as: &'static str,
     pub(crate) event: AuditKind,
     pub(crate) works_for: Duration,
     pub(crate) is_for: fn(&Account) -> bool,
@@ -35,15 +36,16 @@ pub(crate) struct Begun {
 }
 
 impl Identity {
-    /// Replaces the caller's password and ends every session but the caller's. Fails with [`Error::WrongPassword`],
-    /// [`Error::WeakPassword`], or [`Error::TooManyAttempts`] while throttled.
+    /// Replaces the caller's password and ends every session but the caller's. Returns a token that keeps the caller's
+    /// device a known one; all earlier ones are over. Fails with [`Error::WrongPassword`], [`Error::WeakPassword`], or
+    /// [`Error::TooManyAttempts`] while throttled.
     pub async fn change_password(
         &self,
         caller: &Caller,
         current: &Password,
         password: &Password,
         client: &ClientContext,
-    ) -> Result<(), Error> {
+    ) -> Result<SecretString, Error> {
         self.check_choice(password, &caller.account)?;
         let record = self.confirm_password(caller, current, client).await?;
         let hash = self.hash_another(password, &caller.account, &record.password_hash).await?;
@@ -57,7 +59,7 @@ impl Identity {
             PasswordChange::Outdated => return Err(Error::InvalidAccessToken),
         }
         self.notify(&caller.account.email, &Notification::PasswordChanged(client)).await;
-        Ok(())
+        self.device_token(&Account { password_changed_at: new.at, ..record.account }, client)
     }
 
     /// Sends a link to reset the password, if the address has an enabled account. Returns the same, after the same
@@ -66,6 +68,7 @@ impl Identity {
     pub async fn forgot_password(&self, email: &Email, client: &ClientContext) -> Result<(), Error> {
         let wanted = Wanted {
             kind: ChallengeKind::PasswordReset,
+            counted_as: "reset",
             event: AuditKind::PasswordResetRequested,
             works_for: TO_RESET,
             is_for: |_| true,
@@ -100,7 +103,8 @@ impl Identity {
             Finished::Spent => return Err(Error::InvalidMailToken),
         }
         self.notify(&account.email, &Notification::PasswordChanged(client)).await;
-        self.device_token(&account.email, client)
+        // Of the password that was just chosen: what was issued under another one is over.
+        self.device_token(&Account { password_changed_at: new.at, ..account }, client)
     }
 
     /// Returns a token to be sent by mail; `None` where requests for the address are throttled. For an address without
@@ -112,14 +116,16 @@ impl Identity {
         client: &ClientContext,
     ) -> Result<Option<Begun>, Error> {
         let now = self.clock.now();
-        let (reserved, found, sign_ins, ()) = tokio::try_join!(
-            self.reserve_mail(wanted.kind, email, now),
+        let (found, sign_ins, ()) = tokio::try_join!(
             async { Ok(self.store.login_record_by_email(email.as_str()).await?) },
             async { Ok(self.store.sign_ins_end(email.as_str()).await?) },
             self.check_rate(client, now),
         )?;
+        // Before a mail is reserved: what is reserved is sent.
         self.count_failure(client, now).await?;
-        if !reserved {
+        let known = found.as_ref().map(|record| &record.account);
+        let requester = self.attempt_source(known, client);
+        if !self.reserve_mail(wanted, (email, known), &requester, now).await? {
             return Ok(None);
         }
         let account = found
@@ -146,18 +152,6 @@ impl Identity {
         // No attempt at a password, so never throttled here.
         let _ = self.store.begin_challenge(&challenge, &event, &[]).await?;
         Ok(Some(Begun { token, account }))
-    }
-
-    /// Returns whether another notification of this kind may be sent to the address now; counted by address, not by
-    /// client.
-    pub(crate) async fn reserve_mail(
-        &self,
-        kind: ChallengeKind,
-        email: &Email,
-        now: Timestamp,
-    ) -> Result<bool, Error> {
-        let name = format!("{}:{}", kind.as_str(), email.as_str());
-        Ok(self.reserve(&name, MAIL_BACKOFF, now).await?.is_ok())
     }
 
     /// Returns the challenge of a token that came by mail, and its account. Fails with [`Error::InvalidMailToken`] when

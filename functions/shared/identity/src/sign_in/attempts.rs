@@ -12,12 +12,9 @@ use crate::error::Error;
 use crate::sha256::sha256;
 use crate::{ClientContext, Identity};
 
-/// Backoff after wrong passwords, counted by account or, where there is no account, by the name that was tried.
+/// Backoff after wrong passwords of one source under one name, whether or not the name has an account.
 pub(crate) const PASSWORD_BACKOFF: BackoffPolicy =
     BackoffPolicy { free: 5, first: Duration::from_secs(1), longest: Duration::from_mins(15) };
-/// Backoff between the emails that are requested for one address.
-pub(crate) const MAIL_BACKOFF: BackoffPolicy =
-    BackoffPolicy { free: 3, first: Duration::from_mins(1), longest: Duration::from_hours(1) };
 
 /// Failures one client address may have in a window: enough for an office behind one address.
 const MOST_FAILURES: u64 = 100;

@@ -1,60 +1,80 @@
 //! Known devices: a token of an earlier sign-in, kept by a browser in a cookie and by a program in its state. It grants
 //! no access. Failed attempts of a known device are counted apart from those of strangers, and its sign-ins send no
 //! notification of a new device.
+//!
+//! A token is for one account and one password: it ends when another password takes the place of the one it was issued
+//! under, so that a device which was known to a thief is a stranger's after a reset. It also ends after a year.
+
+use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use portcullis_store::AttemptSource;
+use jiff::Timestamp;
+use portcullis_store::{Account, KnownDevice};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::error::Error;
 use crate::sha256::sha256;
 use crate::{ClientContext, Identity};
 
+/// How long a device is known after a sign-in.
+pub const DEVICE_TOKEN_TTL: Duration = Duration::from_hours(365 * 24);
+
 const PREFIX: &str = "dv_";
 /// Of an id, in hexadecimal digits.
 const DIGITS: usize = 32;
 
 impl Identity {
-    /// Returns the source that attempts of this client at this name are counted under: a known device, or strangers.
-    pub(crate) fn attempt_source(&self, name: &str, client: &ClientContext) -> AttemptSource {
-        self.known_device(name, client).map_or(AttemptSource::Stranger, AttemptSource::Device)
-    }
-
-    /// Returns the token that makes this device a known one; a known device keeps its id. Fails without a key or
-    /// randomness.
-    pub(crate) fn device_token(&self, name: &str, client: &ClientContext) -> Result<SecretString, Error> {
-        let id = if let Some(id) = self.known_device(name, client) {
-            id
+    /// Returns the token that makes this device a known one of an account, under its present password; a known device
+    /// keeps its id. Fails without a key or randomness.
+    pub(crate) fn device_token(
+        &self,
+        account: &Account,
+        client: &ClientContext,
+    ) -> Result<SecretString, Error> {
+        let id = if let Some(device) = self.known_device(account, client) {
+            device.id
         } else {
             let mut random = [0; 16];
             self.entropy.fill(&mut random)?;
             format!("{:032x}", u128::from_be_bytes(random))
         };
         let key = self.keyring.device_macs.first().ok_or(Error::Internal("there is no key for devices"))?;
-        let mac = BASE64URL.encode(hmac::sign(key, &signed(name, &id)));
-        Ok(format!("{PREFIX}{id}.{mac}").into())
+        let issued_at = self.clock.now().as_second();
+        let mac = BASE64URL.encode(hmac::sign(key, &signed(account, &id, issued_at)));
+        Ok(format!("{PREFIX}{id}.{issued_at}.{mac}").into())
     }
 
-    /// Returns the device id of the token in the request; `None` unless the token was issued by this service for this
-    /// name.
-    pub(crate) fn known_device(&self, name: &str, client: &ClientContext) -> Option<String> {
-        let (id, mac) = client.device.as_ref()?.expose_secret().strip_prefix(PREFIX)?.split_once('.')?;
+    /// Returns the device of the token in the request; `None` unless the token was issued by this service for this
+    /// account, under its present password, within the last year.
+    pub(crate) fn known_device(&self, account: &Account, client: &ClientContext) -> Option<KnownDevice> {
+        let token = client.device.as_ref()?.expose_secret().strip_prefix(PREFIX)?;
+        let (id, rest) = token.split_once('.')?;
+        let (issued_at, mac) = rest.split_once('.')?;
         let plain = |digit: u8| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit);
         if id.len() != DIGITS || !id.bytes().all(plain) || mac.len() > 64 {
             return None;
         }
+        let issued_at: i64 = issued_at.parse().ok()?;
         let mac = BASE64URL.decode(mac).ok()?;
-        let signed = signed(name, id);
-        let is_ours = self.keyring.device_macs.iter().any(|key| hmac::verify(key, &signed, &mac).is_ok());
-        is_ours.then(|| id.to_owned())
+        let signed = signed(account, id, issued_at);
+        // What it says of itself is believed only behind the MAC.
+        if !self.keyring.device_macs.iter().any(|key| hmac::verify(key, &signed, &mac).is_ok()) {
+            return None;
+        }
+        let ends_at = Timestamp::from_second(issued_at).ok()? + DEVICE_TOKEN_TTL;
+        let device = KnownDevice { password_since: account.password_changed_at, id: id.to_owned() };
+        (ends_at > self.clock.now()).then_some(device)
     }
 }
 
-/// The id has a fixed length, so that nothing of a name can pass for part of it.
-fn signed(name: &str, id: &str) -> Vec<u8> {
-    [id.as_bytes(), name.as_bytes()].concat()
+/// Every part but the last has a fixed length, so that nothing of one can pass for part of another.
+fn signed(account: &Account, id: &str, issued_at: i64) -> Vec<u8> {
+    // As the table has it: a time that was just chosen is more precise than one that was read.
+    let password_since = account.password_changed_at.as_millisecond();
+    let owner = account.id.to_string();
+    [id.as_bytes(), &issued_at.to_be_bytes(), &password_since.to_be_bytes(), owner.as_bytes()].concat()
 }
 
 /// Returns a digest of the address and user agent of a client, by which it is recognised without a device token.

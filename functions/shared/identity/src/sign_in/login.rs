@@ -205,7 +205,8 @@ impl Identity {
             async { Ok(self.store.sign_ins_end(&name).await?) },
             self.check_rate(client, now),
         )?;
-        let attempt = PendingAttempt { source: self.attempt_source(&name, client), name, sign_ins };
+        let source = self.attempt_source(found.as_ref().map(|record| &record.account), client);
+        let attempt = PendingAttempt { name, source, sign_ins };
         let known = attempt.sign_ins.sign_ins();
         known
             .check(&attempt.source, &PASSWORD_BACKOFF.waits(), now)
@@ -357,7 +358,7 @@ impl Identity {
     ) {
         let before = before.since(account.created_at);
         let is_first = before.last_login_at.is_none();
-        let is_known = self.known_device(&account.email, client).is_some()
+        let is_known = self.known_device(account, client).is_some()
             || before.last_seen_as.as_ref().is_some_and(|look| *look == looks(client));
         if is_first || is_known {
             return;
@@ -414,7 +415,7 @@ impl Identity {
             expires_at: now + self.settings.session_max_age,
         };
         let event = self.audit_event(AuditKind::LoginSucceeded, account.id, client)?;
-        let source = self.attempt_source(&account.email, client);
+        let source = self.attempt_source(Some(&account), client);
         let step = SignInStep::SignedIn { source, seen_as: looks(client) };
         let mut event = event.of_sign_in_with(&account.email, step);
         event.session = Some(id);
@@ -426,7 +427,7 @@ impl Identity {
             expires_in: self.settings.access_token_ttl,
             refresh: RefreshGrant::of(token, &session, now),
             token_in_body: pending.token_in_body,
-            device: self.device_token(&account.email, client)?,
+            device: self.device_token(&account, client)?,
             account,
         };
         Ok(MadeSession { session, event, sign_in })
