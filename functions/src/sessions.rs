@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use portcullis_http::responses::{NotFound, Unauthorized, Unprocessable};
+use portcullis_http::responses::{NotFound, TooManyRequests, Unauthorized, Unprocessable};
 use portcullis_http::{
     AppState, Client, Json, List, Page, PathId, Problem, Query, SessionStatus, SignedInCaller, rfc3339,
 };
@@ -125,7 +125,7 @@ async fn list(
 #[utoipa::path(
     delete, path = "/v1/sessions/{id}", operation_id = "revoke_session", tag = "sessions", security(("access_token" = [])),
     params(("id" = String, Path, description = "id of the session")),
-    responses((status = 204, description = "The session has ended"), Unauthorized, NotFound),
+    responses((status = 204, description = "The session has ended"), Unauthorized, NotFound, TooManyRequests),
 )]
 async fn revoke(
     State(state): State<AppState>,
@@ -142,7 +142,7 @@ async fn revoke(
 /// Their tokens are revoked.
 #[utoipa::path(
     delete, path = "/v1/sessions", operation_id = "revoke_other_sessions", tag = "sessions", security(("access_token" = [])),
-    responses((status = 204, description = "Every session but the caller's has ended"), Unauthorized),
+    responses((status = 204, description = "Every session but the caller's has ended"), Unauthorized, TooManyRequests),
 )]
 async fn revoke_others(
     State(state): State<AppState>,

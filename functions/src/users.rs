@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use portcullis_http::responses::{Forbidden, Unauthorized, Unprocessable};
+use portcullis_http::responses::{Forbidden, TooManyRequests, Unauthorized, Unprocessable};
 use portcullis_http::{AnyCaller, AppState, Client, Json, Problem, SignedInCaller, User};
 use portcullis_identity::{Password, PersonName, PhoneNumber, ProfileUpdate};
 use serde::Deserialize;
@@ -61,7 +61,7 @@ async fn me(State(state): State<AppState>, AnyCaller(caller): AnyCaller) -> Resu
     patch, path = "/v1/users/me", operation_id = "update_own_profile", tag = "users", security(("access_token" = [])), request_body = UpdateProfileRequest,
     responses(
         (status = 200, description = "The account as it is now", body = User),
-        Unauthorized, Unprocessable,
+        Unauthorized, Unprocessable, TooManyRequests,
     ),
 )]
 async fn update(

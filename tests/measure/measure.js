@@ -21,7 +21,7 @@ const people = Array.from({ length: CLIENTS }, (_, n) => ({
 }));
 
 async function portcullis() {
-  const env = { DATA_DIR: path.join(folder, "data"), LISTEN_ADDR: "127.0.0.1:0", RUST_LOG: "error" };
+  const env = { DATA_DIR: path.join(folder, "data"), LISTEN_ADDR: "127.0.0.1:0", RUST_LOG: "error", RATE_LIMIT: "off" };
   const server = await start(PORTCULLIS, [], env);
   for (const person of people) await post(`${server.url}/v1/auth/register`, person);
   return server;

@@ -11,6 +11,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 const SEED: u64 = 20_261_121;
 const STEP: Duration = Duration::from_secs(30);
+/// For stories with more right passwords than anybody types in a quarter of an hour.
+const MANY_SIGN_INS: [(&str, &str); 1] = [("RATE_LIMIT", "off")];
 
 fn count(outcomes: &[Result<SignedIn, Error>], matching: fn(&Result<SignedIn, Error>) -> bool) -> usize {
     outcomes.iter().filter(|outcome| matching(outcome)).count()
@@ -50,7 +52,7 @@ async fn a_sign_in_costs_one_round_of_reads_and_one_of_writes_with_and_without_a
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_code_sent_by_thirty_two_at_once_signs_in_one() {
-    let world = World::new(SEED).await;
+    let world = World::with_variables(SEED, &MANY_SIGN_INS).await;
     let asha = world.enrolled("asha@example.com").await;
     for _ in 0..5 {
         let outcomes = asha.race(&vec![asha.code(); 32]).await;
@@ -130,7 +132,7 @@ async fn thirty_two_wrong_backup_codes_at_once_consume_nothing_and_answer_five()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn guesses_are_counted_by_account_however_many_sign_ins_they_are_spread_over() {
-    let world = World::new(SEED).await;
+    let world = World::with_variables(SEED, &MANY_SIGN_INS).await;
     let asha = world.enrolled("asha@example.com").await;
     let ravi = world.enrolled("ravi@example.com").await;
     let outcomes = asha.race(&vec![asha.wrong_code(); 200]).await;

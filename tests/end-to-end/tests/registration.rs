@@ -57,8 +57,8 @@ fn person(email: &str, name: &str, username: Option<&str>) -> Value {
 }
 
 /// A world in which the username `mallory` belongs to somebody, and where [`ASHA`] has an account or none.
-async fn world(asha_has_an_account: bool) -> World {
-    let world = World::with_variables(1, &[REQUIRED]).await;
+async fn world(asha_has_an_account: bool, limits: &str) -> World {
+    let world = World::with_variables(1, &[REQUIRED, ("RATE_LIMIT", limits)]).await;
     confirmed(&world, newcomer("mallory@example.com", Some("mallory"))).await;
     if asha_has_an_account {
         confirmed(&world, newcomer(ASHA, Some("asha.rao"))).await;
@@ -121,10 +121,13 @@ async fn strangers_view(world: &World) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn a_stranger_sees_the_same_of_a_taken_and_of_a_free_address() {
-    let taken = strangers_view(&world(true).await).await;
-    let free = strangers_view(&world(false).await).await;
-    for (number, (taken, free)) in taken.iter().zip(&free).enumerate() {
-        assert_eq!(taken, free, "request {number}");
+    let mut free = Vec::new();
+    for limits in ["on", "off"] {
+        let taken = strangers_view(&world(true, limits).await).await;
+        free = strangers_view(&world(false, limits).await).await;
+        for (number, (taken, free)) in taken.iter().zip(&free).enumerate() {
+            assert_eq!(taken, free, "request {number} with limits {limits}");
+        }
     }
     let statuses: Vec<_> = free.iter().map(|response| status(response)).collect();
     let of_a_round = [
@@ -140,7 +143,7 @@ async fn a_stranger_sees_the_same_of_a_taken_and_of_a_free_address() {
 async fn clicking_twice_is_never_a_conflict() {
     for taken in [true, false] {
         for key in [None, Some("form-7")] {
-            let world = world(taken).await;
+            let world = world(taken, "on").await;
             let routes = routes(&world, &["register"]);
             let body = person(ASHA, "Asha", Some("rao"));
             let clicks = (0..8).map(|_| {
@@ -244,7 +247,7 @@ async fn a_registration_is_not_answered_with_an_account_that_was_erased() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pending_registration_is_not_answered_for_an_account_that_was_erased() {
-    let world = world(true).await;
+    let world = world(true, "on").await;
     let register = || world.identity.register_unconfirmed(keyed(ASHA, "Asha"), &ORIGIN);
     register().await.unwrap();
     assert_eq!(world.notifications.take()[0].subject, "You already have an account");

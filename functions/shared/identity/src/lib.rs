@@ -8,6 +8,7 @@ mod client_context;
 mod error;
 mod identity;
 mod invalid;
+mod limits;
 mod mfa;
 mod notifications;
 mod passwords;

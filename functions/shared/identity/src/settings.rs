@@ -100,7 +100,7 @@ const PASSWORD_ROTATION_DAYS: Variable = Variable {
 const RATE_LIMIT: Variable = Variable {
     name: "RATE_LIMIT",
     default: "on",
-    about: "whether failures are limited by client address: `on` or `off`; by account they always are",
+    about: "whether failures of a client address are limited, and uses of an account and an address: `on` or `off`; failures of an account always are",
     aliases: &[],
 };
 
@@ -150,7 +150,7 @@ pub struct IdentitySettings {
     pub password_max_age: Option<Duration>,
     /// Whether an address must be confirmed before its account can be used.
     pub email_verification: bool,
-    /// Whether failed attempts are limited by client address.
+    /// Whether failed attempts are limited by client address, and what is no failure by account and by client address.
     pub rate_limit: bool,
     /// Cost parameters of a password hash.
     pub argon2: Argon2Settings,

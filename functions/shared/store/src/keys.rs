@@ -222,6 +222,11 @@ pub(crate) fn address_rate(address: &str, window: i64) -> Key {
     Key::new(format!("RATE#ADDRESS#{}#{window}", escaped(address)), "RATE")
 }
 
+/// How often somebody did something inside one window of time. Who it was is digested: it may be an email address.
+pub(crate) fn uses(what: &str, who: &str, window: i64) -> Key {
+    Key::new(format!("RATE#USE#{what}#{}#{window}", digested(who)), "RATE")
+}
+
 /// Of revocations that lie in one partition.
 const HOUR: i64 = 60 * 60;
 
@@ -284,6 +289,7 @@ mod tests {
                 provider_mark(&text),
                 attempts(&text),
                 address_rate(&text, 1),
+                uses("register", &text, 1),
                 audit(&sign_ins(&text), 1),
                 audit_head(&sign_ins(&text)),
             ];

@@ -57,6 +57,7 @@ pub use idempotency::{Fingerprint, FirstRegistration, IdempotentRequest};
 pub use metering::{Meter, Usage};
 pub use passwords::{Finished, NewPassword, PasswordChange};
 pub use provider_outcomes::{Outcomes, ProviderMark};
+pub use rates::Use;
 pub use revocation_entry::{LONGEST_ACCESS_TOKEN, RevocationEntry};
 pub use sessions::{NewSession, Revocation, Rotation, RotationResult, Session, SessionPage};
 pub use sign_ins::{SignInStep, SignIns, Throttled, Wait};

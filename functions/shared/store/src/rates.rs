@@ -12,6 +12,19 @@ use crate::keys::{self, Key};
 
 const MINUTE: i64 = 60;
 
+/// Something that somebody may do so many times in a window of time.
+#[derive(Debug, Clone, Copy)]
+pub struct Use<'a> {
+    /// What is done, in a word.
+    pub what: &'a str,
+    /// Who does it: an account, or an address.
+    pub who: &'a str,
+    /// The number of the window.
+    pub window: i64,
+    /// When the window ends.
+    pub ends: Timestamp,
+}
+
 impl Store {
     /// Counts a request of a service for an operation against its limit of `most` a minute. Returns `None` if it is
     /// within the limit, else the time to retry after. A request counts whether or not the operation succeeds.
@@ -45,6 +58,18 @@ impl Store {
         ends: Timestamp,
     ) -> Result<bool, StoreError> {
         self.count_once(&keys::address_rate(address, window), most, ends).await
+    }
+
+    /// Counts one more use. Returns whether there was room for it among `most`; fails when DynamoDB does.
+    pub async fn count_use(&self, used: Use<'_>, most: u64) -> Result<bool, StoreError> {
+        self.count_once(&keys::uses(used.what, used.who, used.window), most, used.ends).await
+    }
+
+    /// Returns how many uses were counted in this window so far; fails when DynamoDB does.
+    pub async fn uses(&self, used: Use<'_>) -> Result<u64, StoreError> {
+        let key = keys::uses(used.what, used.who, used.window);
+        let found = self.get(&key, "reading a rate").await?;
+        found.map_or(Ok(0), |found| ItemReader::new("rate", found).number("times_done"))
     }
 
     /// Counts one more time, if fewer than `most` were counted.

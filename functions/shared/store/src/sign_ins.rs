@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use crate::error::StoreError;
-use crate::guess_counts::{AttemptSource, GuessCounts};
+use crate::guess_counts::{AttemptSource, Count, GuessCounts};
 use crate::item::{Attributes, ItemReader, bytes, number, time};
 
 /// A step of the backoff: after this many attempts the next is throttled for this long. Of several the longest counts.
@@ -73,10 +73,27 @@ pub struct SignIns {
     pub last_login_at: Option<Timestamp>,
     /// Digest of the address and user agent of the last sign-in.
     pub last_seen_as: Option<Vec<u8>>,
+    /// Right attempts in a window, and when it began.
+    right: Option<Count>,
     guesses: GuessCounts,
 }
 
 impl SignIns {
+    /// How long right attempts are counted together, from the first of them on.
+    pub const RIGHT_WINDOW: Duration = Duration::from_mins(15);
+
+    /// Returns how many attempts were right in the window that is not over now, and when it ends.
+    pub fn right_attempts(&self, now: Timestamp) -> (u64, Timestamp) {
+        let ends = |count: &Count| count.last + Self::RIGHT_WINDOW;
+        let current = self.right.as_ref().filter(|count| ends(count) > now);
+        current.map_or((0, now + Self::RIGHT_WINDOW), |count| (count.attempts, ends(count)))
+    }
+
+    fn count_right(&mut self, at: Timestamp) {
+        let (before, ends) = self.right_attempts(at);
+        self.right = Some(Count { attempts: before.saturating_add(1), last: ends - Self::RIGHT_WINDOW });
+    }
+
     /// Returns `Throttled` while attempts of this source may not be checked; `waits` in ascending order.
     pub fn check(&self, source: &AttemptSource, waits: &[Wait], now: Timestamp) -> Result<(), Throttled> {
         self.guesses.check(source, waits, now)
@@ -115,9 +132,13 @@ impl SignIns {
                 next.failed_login_attempts += 1;
                 next.last_failed_login_at = Some(at);
             }
-            SignInStep::Right(source) => next.guesses.reset(source),
+            SignInStep::Right(source) => {
+                next.guesses.reset(source);
+                next.count_right(at);
+            }
             SignInStep::SignedIn { source, seen_as } => {
                 next.guesses.reset(source);
+                next.count_right(at);
                 next.failed_login_attempts = 0;
                 next.last_login_at = Some(at);
                 next.last_seen_as = Some(seen_as.clone());
@@ -145,13 +166,22 @@ impl SignIns {
         if let Some(look) = &self.last_seen_as {
             set("last_seen_as".to_owned(), bytes(look.clone()));
         }
+        if let Some(right) = self.right {
+            set("right_attempts".to_owned(), number(right.attempts));
+            set("right_since".to_owned(), time(right.last));
+        }
         written.extend(self.guesses.attributes());
         written
     }
 
     /// Returns the state in a record of any chain; fails if it is malformed. Records of other chains have none.
     pub(crate) fn read(reader: &mut ItemReader) -> Result<Self, StoreError> {
+        let right = match reader.number_if_any("right_attempts")? {
+            Some(attempts) => Some(Count { attempts, last: reader.time("right_since")? }),
+            None => None,
+        };
         Ok(Self {
+            right,
             failed_login_attempts: reader.number_if_any("failed_attempts")?.unwrap_or(0),
             last_failed_login_at: reader.time_if_any("last_failed_at")?,
             last_login_at: reader.time_if_any("last_login_at")?,
@@ -201,6 +231,16 @@ mod tests {
         assert_eq!(known.failed_login_attempts, 2);
         let unlocked = after(&wrong).after(&SignInStep::Unlocked, at(3));
         assert_eq!((unlocked.guesses, unlocked.failed_login_attempts), (GuessCounts::default(), 0));
+    }
+
+    #[test]
+    fn right_attempts_are_counted_from_the_first_of_a_window_on() {
+        let right = |seconds| (SignInStep::Right(AttemptSource::Stranger), seconds);
+        let known = after(&[right(1), right(2), (SignInStep::Wrong(device("a")), 3), right(900)]);
+        assert_eq!(known.right_attempts(at(900)), (3, at(901)));
+        assert_eq!(known.right_attempts(at(901)), (0, at(1_801)));
+        let later = known.after(&SignInStep::Right(device("a")), at(901));
+        assert_eq!(later.right_attempts(at(902)), (1, at(1_801)));
     }
 
     #[test]

@@ -25,7 +25,7 @@ use portcullis_store::{
     IdempotentRequest, Kind, KnownDevice, Link, Meter, NewAccount, NewPassword, NewSession, PasswordChange,
     PendingFactor, ProfileChange, ProviderMark, Registration, Revocation, RolesAndStatus,
     RolesAndStatusChange, Rotation, RotationResult, SealedSecret, SignInStep, Store, StoredTradingAccount,
-    Throttled, TradingAccountId, TradingAccountStatus, Usage, UsernameClaim, Wait, client_config,
+    Throttled, TradingAccountId, TradingAccountStatus, Usage, Use, UsernameClaim, Wait, client_config,
 };
 
 const TABLE: &str = "rows";
@@ -498,6 +498,10 @@ async fn sessions_attempts_and_revocations() {
     assert!(story.store.reserve_request("credentials", "ticker", 1, at(54)).await.unwrap().is_some());
     assert!(story.store.count_failure("203.0.113.7", 3, 5, at(600)).await.unwrap());
     assert_eq!(story.store.failures_of("203.0.113.7", 3).await.unwrap(), 1);
+    let used = Use { what: "register", who: "203.0.113.7", window: 3, ends: at(600) };
+    assert!(story.store.count_use(used, 1).await.unwrap());
+    assert!(!story.store.count_use(used, 1).await.unwrap());
+    assert_eq!(story.store.uses(used).await.unwrap(), 1);
     story.cost("rates");
 
     let mut event = story.event(AuditKind::CredentialsRead, asha.id, 60);

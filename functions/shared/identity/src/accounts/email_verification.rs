@@ -36,7 +36,7 @@ impl Identity {
         with_fixed_duration(Box::pin(async {
             let outcome = Box::pin(self.register_silently(person, client)).await?;
             let is_new = matches!(outcome, Outcome::Made(_));
-            match Box::pin(self.begin_by_mail(&email, &REGISTRATION, client)).await? {
+            match Box::pin(self.begin_link(&email, &REGISTRATION, client)).await? {
                 Some(Begun { token, account: Some(_) }) if is_new => {
                     self.notify(email.as_str(), &Notification::ConfirmAddress(&token)).await;
                 }

@@ -6,6 +6,7 @@ use portcullis_store::{Account, AuditKind, ProfileChange};
 use crate::access::caller::Caller;
 use crate::accounts::person::{PersonName, PhoneNumber};
 use crate::error::Error;
+use crate::limits::PROFILE_CHANGES;
 use crate::passwords::password::Password;
 use crate::{ClientContext, Identity};
 
@@ -25,13 +26,15 @@ impl Identity {
     }
 
     /// Changes the caller's profile and returns the account as it is now. Fails with [`Error::InvalidAccessToken`] if
-    /// the account was erased or its session epoch raised meanwhile.
+    /// the account was erased or its session epoch raised meanwhile, [`Error::TooManyAttempts`] after too many changes.
     pub async fn update_profile(
         &self,
         caller: &Caller,
         update: ProfileUpdate,
         client: &ClientContext,
     ) -> Result<Account, Error> {
+        let now = self.clock.now();
+        self.limit(&PROFILE_CHANGES, &caller.account.id.to_string(), client, now).await?;
         let change = ProfileChange {
             name: update.name.map(|name| name.0),
             phone: update.phone.map(|phone| phone.map(|phone| phone.0)),

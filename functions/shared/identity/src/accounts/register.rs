@@ -10,6 +10,7 @@ use portcullis_store::{
 use crate::accounts::email::Email;
 use crate::accounts::person::{PersonName, PhoneNumber, Username};
 use crate::error::Error;
+use crate::limits::{self, REGISTRATIONS, TAKEN_USERNAMES};
 use crate::passwords::password::Password;
 use crate::{ClientContext, Identity};
 
@@ -46,13 +47,11 @@ pub(crate) enum Outcome {
 }
 
 impl Identity {
-    /// Returns the new account. Fails with [`Error::EmailTaken`], [`Error::UsernameTaken`], [`Error::WeakPassword`] or
-    /// [`Error::IdempotencyKeyReused`]. Uniqueness is decided by conditions of one transaction, never by a read before
+    /// Returns the new account. Fails with [`Error::EmailTaken`], [`Error::UsernameTaken`], [`Error::WeakPassword`],
+    /// [`Error::IdempotencyKeyReused`] or [`Error::TooManyAttempts`]. Uniqueness is decided by conditions of one transaction, never by a read before
     /// it: of registrations that race for an address or a username one succeeds.
     pub async fn register(&self, person: NewPerson, client: &ClientContext) -> Result<Registered, Error> {
-        let request = self.idempotent_request(&person);
-        let new = self.new_account(person, UsernameClaim::Now).await?;
-        match self.make_account(new, request.as_ref(), client).await? {
+        match self.register_as(person, UsernameClaim::Now, client).await?.0 {
             Outcome::Made(account) => Ok(Registered(account)),
             Outcome::Taken(_) => Err(Error::EmailTaken),
         }
@@ -66,9 +65,7 @@ impl Identity {
         person: NewPerson,
         client: &ClientContext,
     ) -> Result<Outcome, Error> {
-        let request = self.idempotent_request(&person);
-        let new = self.new_account(person, UsernameClaim::OnConfirmation).await?;
-        let outcome = self.make_account(new, request.as_ref(), client).await?;
+        let (outcome, request) = self.register_as(person, UsernameClaim::OnConfirmation, client).await?;
         if let (Outcome::Taken(account), Some(request)) = (&outcome, &request) {
             let found = FirstRegistration { account: *account, created_at: self.clock.now() };
             if !self.store.remember_registration(request, found).await? {
@@ -78,11 +75,37 @@ impl Identity {
         Ok(outcome)
     }
 
+    /// Counts a registration and carries it out. Returns what it led to, and what it may be remembered by.
+    async fn register_as(
+        &self,
+        person: NewPerson,
+        claim: UsernameClaim,
+        client: &ClientContext,
+    ) -> Result<(Outcome, Option<IdempotentRequest>), Error> {
+        let known = [person.name.0.as_str(), person.email.as_str(), local_part(&person.email)];
+        person.password.check_strength(&known, self.settings.password_min_score)?;
+        let (now, has_username) = (self.clock.now(), person.username.is_some());
+        let newcomer = limits::newcomer(person.email.as_str(), client);
+        // Before the hash, the account and the mail: a registration over the limit leaves nothing behind.
+        self.limit(&REGISTRATIONS, &newcomer, client, now).await?;
+        if has_username {
+            self.check_limit(&TAKEN_USERNAMES, client, now).await?;
+        }
+        let request = self.idempotent_request(&person);
+        let new = self.new_account(person, claim).await?;
+        match self.make_account(new, request.as_ref(), client).await {
+            // Over the limit in place of the refusal, which would say that the name is taken.
+            Err(Error::UsernameTaken) => {
+                self.limit(&TAKEN_USERNAMES, &newcomer, client, now).await?;
+                Err(Error::UsernameTaken)
+            }
+            outcome => Ok((outcome?, request)),
+        }
+    }
+
     /// Returns the account that a person asks for, with the hash of its password. The hash is made before anything of
     /// the address is looked at, so that a taken one costs what a free one does.
     async fn new_account(&self, person: NewPerson, claim: UsernameClaim) -> Result<NewAccount, Error> {
-        let known = [person.name.0.as_str(), person.email.as_str(), local_part(&person.email)];
-        person.password.check_strength(&known, self.settings.password_min_score)?;
         let password_hash = self.hasher.hash(&person.password, self.entropy.as_ref()).await?;
         let now = self.clock.now();
         let account = Account {

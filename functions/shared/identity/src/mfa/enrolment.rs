@@ -13,6 +13,7 @@ use super::{PresentedCode, context};
 use crate::access::caller::Caller;
 use crate::error::Error;
 use crate::invalid::{Field, InvalidField};
+use crate::limits::TOTP_SECRETS;
 use crate::notifications::Notification;
 use crate::passwords::password::Password;
 use crate::{ClientContext, Identity, sealing};
@@ -40,6 +41,7 @@ impl Identity {
         client: &ClientContext,
     ) -> Result<TotpEnrolment, Error> {
         let (account, now) = (&caller.account, self.clock.now());
+        self.limit(&TOTP_SECRETS, &account.id.to_string(), client, now).await?;
         let secret = TotpSecret::generate(self.entropy.as_ref())?;
         let sealed = sealing::seal(
             secret.bytes(),

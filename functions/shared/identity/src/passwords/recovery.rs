@@ -107,22 +107,32 @@ impl Identity {
         self.device_token(&Account { password_changed_at: new.at, ..account }, client)
     }
 
-    /// Returns a token to be sent by mail; `None` where requests for the address are throttled. For an address without
-    /// such an account the same calls are made, and the token is of a placeholder account.
+    /// Returns a token to be sent by mail to whoever asked for it; see [`Identity::begin_link`]. Fails with
+    /// [`Error::TooManyAttempts`] while the client address is throttled.
     pub(crate) async fn begin_by_mail(
         &self,
         email: &Email,
         wanted: &Wanted,
         client: &ClientContext,
     ) -> Result<Option<Begun>, Error> {
+        self.count_failure(client, self.clock.now()).await?;
+        self.begin_link(email, wanted, client).await
+    }
+
+    /// Returns a token to be sent by mail; `None` where requests for the address are throttled. For an address without
+    /// such an account the same calls are made, and the token is of a placeholder account.
+    pub(crate) async fn begin_link(
+        &self,
+        email: &Email,
+        wanted: &Wanted,
+        client: &ClientContext,
+    ) -> Result<Option<Begun>, Error> {
         let now = self.clock.now();
-        let (found, sign_ins, ()) = tokio::try_join!(
-            async { Ok(self.store.login_record_by_email(email.as_str()).await?) },
-            async { Ok(self.store.sign_ins_end(email.as_str()).await?) },
-            self.check_rate(client, now),
-        )?;
+        let (found, sign_ins) =
+            tokio::try_join!(async { Ok(self.store.login_record_by_email(email.as_str()).await?) }, async {
+                Ok::<_, Error>(self.store.sign_ins_end(email.as_str()).await?)
+            },)?;
         // Before a mail is reserved: what is reserved is sent.
-        self.count_failure(client, now).await?;
         let known = found.as_ref().map(|record| &record.account);
         let requester = self.attempt_source(known, client);
         if !self.reserve_mail(wanted, (email, known), &requester, now).await? {

@@ -4,6 +4,7 @@ use portcullis_store::{AuditKind, Revocation, Session, SessionId};
 
 use crate::access::caller::Caller;
 use crate::error::Error;
+use crate::limits::SESSION_DELETIONS;
 use crate::{ClientContext, Identity};
 
 /// One page of a user's live sessions, newest first.
@@ -28,13 +29,14 @@ impl Identity {
     }
 
     /// Ends one of the caller's sessions. Fails with [`Error::NotFound`] for one that has ended or is another
-    /// account's.
+    /// account's, and with [`Error::TooManyAttempts`] after too many of these.
     pub async fn revoke_session(
         &self,
         caller: &Caller,
         id: SessionId,
         client: &ClientContext,
     ) -> Result<(), Error> {
+        self.limit_deletions(caller, client).await?;
         let mut event = self.audit_event(AuditKind::SessionRevoked, caller.account.id, client)?;
         event.session = Some(id);
         match self.store.revoke_session(caller.account.id, id, &event).await? {
@@ -43,8 +45,15 @@ impl Identity {
         }
     }
 
-    /// Ends all of the caller's sessions except the one of this request.
+    async fn limit_deletions(&self, caller: &Caller, client: &ClientContext) -> Result<(), Error> {
+        let account = caller.account.id.to_string();
+        self.limit(&SESSION_DELETIONS, &account, client, self.clock.now()).await
+    }
+
+    /// Ends all of the caller's sessions except the one of this request. Fails with [`Error::TooManyAttempts`] after too
+    /// many of these.
     pub async fn revoke_other_sessions(&self, caller: &Caller, client: &ClientContext) -> Result<(), Error> {
+        self.limit_deletions(caller, client).await?;
         let event = self.audit_event(AuditKind::SessionsRevoked, caller.account.id, client)?;
         match self.store.revoke_sessions(&caller.account, Some(caller.session.made.id), &event).await? {
             Revocation::Revoked => Ok(()),

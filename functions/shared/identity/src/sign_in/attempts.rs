@@ -98,7 +98,8 @@ impl Identity {
         if counted { Ok(()) } else { Err(too_many_from_there(now)) }
     }
 
-    fn limited_address(&self, client: &ClientContext) -> Option<String> {
+    /// Returns what a client address is counted under; `None` where it is unknown or the rate limit is switched off.
+    pub(crate) fn limited_address(&self, client: &ClientContext) -> Option<String> {
         client.ip.as_deref().filter(|_| self.settings.rate_limit).map(network)
     }
 }

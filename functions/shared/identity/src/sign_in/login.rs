@@ -211,6 +211,7 @@ impl Identity {
         known
             .check(&attempt.source, &PASSWORD_BACKOFF.waits(), now)
             .map_err(|refusal| throttled(refusal, now))?;
+        self.limit_sign_ins(&known, client, now).await?;
         match self.check_password(found, &request.password).await? {
             PasswordCheck::Admitted(login_record, is_outdated) => {
                 let password = request.password.clone();

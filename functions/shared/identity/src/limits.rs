@@ -1,0 +1,172 @@
+//! How often what is no failure may be done: what makes accounts, sends mail, hashes a password or tells something, and
+//! works each time. One table of all limits; failed attempts are throttled by `sign_in::attempts`.
+//!
+//! A use is counted before anything is done, in windows of fixed length. Both counts are raised by a write that is
+//! conditional on there being room, so that uses side by side get no more of it than uses one after the other.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use portcullis_store::{SignIns, Use};
+
+use crate::error::Error;
+use crate::{ClientContext, Identity};
+
+const HOUR: Duration = Duration::from_hours(1);
+
+/// How often something may be done in a window of time. An office behind one address meets none of these numbers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limit {
+    /// Its name in the keys of the counts.
+    name: &'static str,
+    /// For one account or, where there is none yet, for one email address and client address together: what strangers
+    /// do elsewhere uses up nothing of it.
+    by_account: u64,
+    /// For one client address.
+    by_address: u64,
+    window: Duration,
+}
+
+/// Registrations, whatever becomes of them.
+pub(crate) const REGISTRATIONS: Limit =
+    Limit { name: "register", by_account: 10, by_address: 100, window: HOUR };
+/// Registrations that were refused because another account has the username.
+pub(crate) const TAKEN_USERNAMES: Limit =
+    Limit { name: "username", by_account: 10, by_address: 30, window: HOUR };
+/// Attempts to sign in at accounts into which [`FREE_SIGN_INS`] led in the window before; the count of an account is
+/// kept by its trail.
+pub(crate) const SIGN_INS: Limit =
+    Limit { name: "sign-in", by_account: 100, by_address: 600, window: SignIns::RIGHT_WINDOW };
+/// New secrets of authenticator apps.
+pub(crate) const TOTP_SECRETS: Limit = Limit { name: "totp", by_account: 20, by_address: 200, window: HOUR };
+/// Changes of a profile.
+pub(crate) const PROFILE_CHANGES: Limit =
+    Limit { name: "profile", by_account: 60, by_address: 600, window: HOUR };
+/// Sessions ended by their owner, one or all others at a time.
+pub(crate) const SESSION_DELETIONS: Limit =
+    Limit { name: "sessions", by_account: 60, by_address: 600, window: HOUR };
+
+/// Right passwords of one account in a window that are not counted for the client address, so that a sign-in writes no
+/// more than it has to.
+const FREE_SIGN_INS: u64 = 10;
+
+impl Limit {
+    fn number(&self, now: Timestamp) -> i64 {
+        now.as_second().div_euclid(self.seconds())
+    }
+
+    fn ends(&self, now: Timestamp) -> Timestamp {
+        Timestamp::from_second((self.number(now) + 1) * self.seconds()).unwrap_or(now)
+    }
+
+    fn seconds(&self) -> i64 {
+        i64::try_from(self.window.as_secs()).unwrap_or(i64::MAX)
+    }
+
+    fn used_by<'a>(&'a self, who: &'a str, now: Timestamp) -> Use<'a> {
+        Use { what: self.name, who, window: self.number(now), ends: self.ends(now) }
+    }
+
+    fn over(&self, now: Timestamp) -> Error {
+        until(self.ends(now), now)
+    }
+}
+
+fn until(end: Timestamp, now: Timestamp) -> Error {
+    Error::TooManyAttempts { retry_after: end.duration_since(now).unsigned_abs() }
+}
+
+impl Identity {
+    /// Counts one more use by an account and by the client address. Fails with [`Error::TooManyAttempts`] where either
+    /// has had as many as it may, and never with `RATE_LIMIT=off`.
+    pub(crate) async fn limit(
+        &self,
+        limit: &Limit,
+        account: &str,
+        client: &ClientContext,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        if !self.settings.rate_limit {
+            return Ok(());
+        }
+        let by_account = self.store.count_use(limit.used_by(account, now), limit.by_account);
+        let (by_account, by_address) = tokio::join!(by_account, self.limit_address(limit, client, now));
+        by_address?;
+        if by_account? { Ok(()) } else { Err(limit.over(now)) }
+    }
+
+    /// Counts one more use by the client address alone.
+    pub(crate) async fn limit_address(
+        &self,
+        limit: &Limit,
+        client: &ClientContext,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let Some(address) = self.limited_address(client) else { return Ok(()) };
+        let counted = self.store.count_use(limit.used_by(&address, now), limit.by_address).await?;
+        if counted { Ok(()) } else { Err(limit.over(now)) }
+    }
+
+    /// Returns [`Error::TooManyAttempts`] if the client address has no use left; counts nothing.
+    pub(crate) async fn check_limit(
+        &self,
+        limit: &Limit,
+        client: &ClientContext,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let Some(address) = self.limited_address(client) else { return Ok(()) };
+        let used = self.store.uses(limit.used_by(&address, now)).await?;
+        if used < limit.by_address { Ok(()) } else { Err(limit.over(now)) }
+    }
+
+    /// Limits a loop of right passwords: by what the trail knows of the account and, once there were more than anybody
+    /// types, by the client address. Fails with [`Error::TooManyAttempts`]. Of attempts side by side a few more pass.
+    pub(crate) async fn limit_sign_ins(
+        &self,
+        known: &SignIns,
+        client: &ClientContext,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let (right, ends) = known.right_attempts(now);
+        match right {
+            _ if !self.settings.rate_limit => Ok(()),
+            0..FREE_SIGN_INS => Ok(()),
+            _ if right >= SIGN_INS.by_account => Err(until(ends, now)),
+            _ => self.limit_address(&SIGN_INS, client, now).await,
+        }
+    }
+}
+
+/// Returns the name under which uses of a registration are counted, which has no account yet.
+pub(crate) fn newcomer(email: &str, client: &ClientContext) -> String {
+    format!("{email} from {}", client.ip.as_deref().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_every_limit() {
+        let page = include_str!("../README.md");
+        for (limit, about) in [
+            (REGISTRATIONS, "registrations"),
+            (TAKEN_USERNAMES, "registrations refused for a taken username"),
+            (SIGN_INS, "sign-ins with a right password"),
+            (TOTP_SECRETS, "new secrets of authenticator apps"),
+            (PROFILE_CHANGES, "changes of a profile"),
+            (SESSION_DELETIONS, "deletions of sessions"),
+        ] {
+            let minutes = limit.window.as_secs() / 60;
+            let row = format!("| {about} | {} | {} | {minutes} |", limit.by_account, limit.by_address);
+            assert!(page.contains(&row), "{row}");
+        }
+    }
+
+    #[test]
+    fn a_window_ends_where_the_next_one_begins() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        assert_eq!((REGISTRATIONS.ends(at(0)), REGISTRATIONS.ends(at(3_599))), (at(3_600), at(3_600)));
+        assert_eq!(REGISTRATIONS.number(at(3_600)), 1);
+    }
+}
