@@ -85,7 +85,7 @@ fn variables_help() -> String {
         }
     }
     help.push_str(
-        "  SESSION_SECRET_KEY, PORTFOLIO_API_KEY_SECRET, SERVICE_TOKENS, TOKEN_SIGNING_KEY\n      take the place of the keys in DATA_DIR when set\n",
+        "  SESSION_SECRET_KEY, PORTFOLIO_API_KEY_SECRET, SERVICE_TOKENS, TOKEN_SIGNING_KEY,\n  EDGE_PROOF_KEY\n      take the place of the keys in DATA_DIR when set\n",
     );
     help
 }

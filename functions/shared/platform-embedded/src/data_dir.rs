@@ -9,6 +9,7 @@
 //!     api-key-secret            0600, text of at least 32 bytes
 //!     service-tokens.json       0600, an object of service names, each with one or two tokens
 //!     token-signing-key.pem     0600, RSA in PKCS#8
+//!     edge-proof-key            0600, base64url of at least 32 bytes
 //!     master-key                0600, 32 bytes in base64url
 //!   outbox/                     0700, a file for each message
 //! ```
@@ -45,6 +46,7 @@ pub struct Inspected {
     api_key_secret: Option<SecretSlice<u8>>,
     service_tokens: Option<SecretSlice<u8>>,
     token_signing: Option<SecretSlice<u8>>,
+    edge_proof: Option<SecretSlice<u8>>,
     master: Option<SecretSlice<u8>>,
 }
 
@@ -132,6 +134,7 @@ impl DataDir {
             api_key_secret: found(Key::ApiKeySecret)?,
             service_tokens: found(Key::ServiceTokens)?,
             token_signing: found(Key::TokenSigning)?,
+            edge_proof: found(Key::EdgeProof)?,
             master,
             dir,
             entropy,
@@ -175,6 +178,7 @@ impl Inspected {
         let api_key_secret = made.key(Key::ApiKeySecret, self.api_key_secret)?;
         let service_tokens = made.key(Key::ServiceTokens, self.service_tokens)?;
         let token_signing = made.key(Key::TokenSigning, self.token_signing)?;
+        let edge_proof = made.key(Key::EdgeProof, self.edge_proof)?;
         let master = made.key(Key::Master, self.master)?;
         // The database is created last, so that it is never found beside a master key that is not its own.
         let database = self.dir.database();
@@ -182,7 +186,8 @@ impl Inspected {
         let created = made.created;
         let key_wrap = LocalMasterKey::new(&master, self.entropy)
             .map_err(|cause| PrepareError::Make { what: "key wrapping", cause: cause.into() })?;
-        let secrets = FileSecrets { session_secret, api_key_secret, service_tokens, token_signing };
+        let secrets =
+            FileSecrets { session_secret, api_key_secret, service_tokens, token_signing, edge_proof };
         Ok(Prepared { secrets, key_wrap, database, outbox, created })
     }
 }

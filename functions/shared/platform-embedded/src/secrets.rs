@@ -12,6 +12,7 @@ pub struct FileSecrets {
     pub(crate) api_key_secret: SecretSlice<u8>,
     pub(crate) service_tokens: SecretSlice<u8>,
     pub(crate) token_signing: SecretSlice<u8>,
+    pub(crate) edge_proof: SecretSlice<u8>,
 }
 
 #[async_trait]
@@ -22,6 +23,7 @@ impl Secrets for FileSecrets {
             SecretName::ApiKeySecret => &self.api_key_secret,
             SecretName::ServiceTokens => &self.service_tokens,
             SecretName::TokenSigningKey => &self.token_signing,
+            SecretName::EdgeProofKey => &self.edge_proof,
         };
         let current = SecretSlice::from(secret.expose_secret().to_vec());
         Ok(SecretVersions { current, accepted: Vec::new() })
@@ -40,12 +42,14 @@ mod tests {
             api_key_secret: secret("api keys"),
             service_tokens: secret("services"),
             token_signing: secret("signing"),
+            edge_proof: secret("edge"),
         };
         for (name, expected) in [
             (SecretName::SessionSecretKey, "session"),
             (SecretName::ApiKeySecret, "api keys"),
             (SecretName::ServiceTokens, "services"),
             (SecretName::TokenSigningKey, "signing"),
+            (SecretName::EdgeProofKey, "edge"),
         ] {
             let versions = secrets.fetch(name).await.unwrap();
             assert_eq!(versions.current.expose_secret(), expected.as_bytes());

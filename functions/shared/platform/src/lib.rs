@@ -4,6 +4,7 @@
 mod broker_http;
 mod causes;
 mod clock;
+mod edge_proof_key;
 mod entropy;
 mod environment;
 mod key_wrap;
@@ -16,6 +17,7 @@ mod signing_algorithm;
 pub use broker_http::{BrokerHttp, BrokerRequest, BrokerResponse, BrokerUnreachable};
 pub use causes::with_causes;
 pub use clock::{Clock, SystemClock};
+pub use edge_proof_key::parse_edge_proof_key;
 pub use entropy::{Entropy, EntropyUnavailable, SystemEntropy};
 pub use environment::{Alias, Environment, Misconfigured, Variable};
 pub use key_wrap::{DataKey, EncryptionContext, KeyWrap, KeyWrapError};

@@ -28,7 +28,9 @@ pub fn new_secret(
     entropy: &dyn Entropy,
 ) -> Result<SecretString, NotMade> {
     match name {
-        SecretName::SessionSecretKey | SecretName::ApiKeySecret => Ok(new_random_text(entropy)?),
+        SecretName::SessionSecretKey | SecretName::ApiKeySecret | SecretName::EdgeProofKey => {
+            Ok(new_random_text(entropy)?)
+        }
         SecretName::ServiceTokens => Ok(new_service_tokens(BTreeMap::default(), entropy)?),
         SecretName::TokenSigningKey => new_signing_key(algorithm),
     }

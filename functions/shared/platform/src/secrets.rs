@@ -26,6 +26,9 @@ pub enum SecretName {
     ServiceTokens,
     /// An RSA private key that signs access tokens, PKCS#8 in PEM.
     TokenSigningKey,
+    /// The key under which the edge proves what came through it, as the edge has it: base64url of at least 32 bytes. The
+    /// only one that may be missing, where there is no edge.
+    EdgeProofKey,
 }
 
 impl SecretName {

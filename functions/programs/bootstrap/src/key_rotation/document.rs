@@ -11,6 +11,9 @@ use secrecy::ExposeSecret;
 
 /// The secrets that are rotated. Others in the document are left as they are.
 const ROTATED: [SecretName; 2] = [SecretName::SessionSecretKey, SecretName::TokenSigningKey];
+/// The secrets that are made where they are missing and never rotated: API keys digested under the one are long-lived, and
+/// a third secret would refuse those of the first; the other is the edge's too, and changes where a person changes both.
+const MADE_ONCE: [SecretName; 2] = [SecretName::ApiKeySecret, SecretName::EdgeProofKey];
 
 /// The result of a rotation.
 #[derive(Debug)]
@@ -68,11 +71,12 @@ pub fn rotated(
         };
         document.0.insert(name.as_str().to_owned(), entry);
     }
-    let api_keys = SecretName::ApiKeySecret;
-    if !document.0.contains_key(api_keys.as_str()) {
-        // Never rotated: API keys digested under it are long-lived, and a third secret would refuse those of the first.
-        let made = Entry { current: new_secret(api_keys, algorithm, entropy)?, next: None, previous: None };
-        document.0.insert(api_keys.as_str().to_owned(), made);
+    for name in MADE_ONCE {
+        if document.0.contains_key(name.as_str()) {
+            continue;
+        }
+        let made = Entry { current: new_secret(name, algorithm, entropy)?, next: None, previous: None };
+        document.0.insert(name.as_str().to_owned(), made);
     }
     let services = SecretName::ServiceTokens;
     let before = document.0.get(services.as_str());
@@ -166,11 +170,12 @@ mod tests {
     }
 
     #[test]
-    fn what_api_keys_are_digested_under_is_made_once() {
+    fn what_api_keys_are_digested_under_and_what_the_edge_proves_with_are_made_once() {
         let first = once(Document::default()).document;
-        let before = values(&first, SecretName::ApiKeySecret);
-        assert_eq!(values(&once(first).document, SecretName::ApiKeySecret), before);
-        assert!(before[0].is_some());
+        let before = MADE_ONCE.map(|name| values(&first, name));
+        let third = once(once(first).document).document;
+        assert_eq!(MADE_ONCE.map(|name| values(&third, name)), before);
+        assert!(before.iter().all(|[current, ..]| current.is_some()));
     }
 
     #[test]

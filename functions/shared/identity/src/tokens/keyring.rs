@@ -8,6 +8,7 @@ use portcullis_platform::{SecretName, Secrets, SecretsError};
 use portcullis_store::Fingerprint;
 use secrecy::ExposeSecret;
 
+use crate::access::edge_proofs::EdgeProofKeys;
 use crate::access::services::ServiceTokens;
 use crate::error::Error;
 use crate::tokens::access_token::{SigningKey, VerificationKeys};
@@ -28,6 +29,7 @@ pub struct Keyring {
     pub(crate) service_tokens: ServiceTokens,
     /// MAC keys of the audit trail: the first seals, all verify.
     pub(crate) audit_macs: (hmac::Key, Vec<hmac::Key>),
+    edge_proofs: EdgeProofKeys,
     fingerprints: hmac::Key,
     jwks: String,
 }
@@ -86,6 +88,7 @@ impl Keyring {
         let service_tokens =
             ServiceTokens::parse(std::iter::once(&services.current).chain(&services.accepted))
                 .map_err(|reason| UnusableSecret::Malformed(SecretName::ServiceTokens, reason))?;
+        let edge_proofs = EdgeProofKeys::load(secrets).await?;
         let published = || std::iter::once(&current).chain(&others);
         Ok(Self {
             verification: VerificationKeys::of(published()),
@@ -95,6 +98,7 @@ impl Keyring {
             api_key_macs,
             audit_macs,
             service_tokens,
+            edge_proofs,
             fingerprints: key(&session.current, "fingerprint a repeatable request")?,
             signing: Arc::new(current),
         })
@@ -103,6 +107,11 @@ impl Keyring {
     /// Returns the published keys as a JWK set (RFC 7517).
     pub fn jwks(&self) -> &str {
         &self.jwks
+    }
+
+    /// Returns the keys under which the edge proves what came through it; none where the secret is missing.
+    pub fn edge_proofs(&self) -> &EdgeProofKeys {
+        &self.edge_proofs
     }
 
     /// Returns the names of the algorithms of the published keys, each once (RFC 7518, section 3.1).

@@ -16,6 +16,7 @@ pub(super) enum Key {
     ApiKeySecret,
     ServiceTokens,
     TokenSigning,
+    EdgeProof,
     Master,
 }
 
@@ -26,6 +27,7 @@ impl Key {
             Self::ApiKeySecret => "api-key-secret",
             Self::ServiceTokens => "service-tokens.json",
             Self::TokenSigning => "token-signing-key.pem",
+            Self::EdgeProof => "edge-proof-key",
             Self::Master => "master-key",
         }
     }
@@ -36,6 +38,7 @@ impl Key {
             Self::ApiKeySecret => "secret of API keys",
             Self::ServiceTokens => "tokens of services",
             Self::TokenSigning => "token signing key",
+            Self::EdgeProof => "proof key of the edge",
             Self::Master => "master key",
         }
     }
@@ -48,6 +51,7 @@ impl Key {
             Self::ApiKeySecret => Some(SecretName::ApiKeySecret.as_str()),
             Self::ServiceTokens => Some(SecretName::ServiceTokens.as_str()),
             Self::TokenSigning => Some(SecretName::TokenSigningKey.as_str()),
+            Self::EdgeProof => Some(SecretName::EdgeProofKey.as_str()),
             Self::Master => None,
         }
     }
@@ -58,6 +62,9 @@ impl Key {
             Self::SessionSecret | Self::ApiKeySecret | Self::ServiceTokens | Self::TokenSigning => {
                 "restore it from a backup, or delete it to have a new one made, \
                  which ends whatever was issued under the old one"
+            }
+            Self::EdgeProof => {
+                "restore it from a backup, or delete it to have a new one made, which the edge must then be given"
             }
             Self::Master => {
                 "restore it from a backup: what was encrypted under it can never be read with a new one"
@@ -74,6 +81,7 @@ impl Key {
             Self::SessionSecret | Self::ApiKeySecret => parse_secret_text(text),
             Self::ServiceTokens => parse_service_tokens(text),
             Self::TokenSigning => parse_signing_key(text),
+            Self::EdgeProof => portcullis_platform::parse_edge_proof_key(text).map(|_| text.to_vec().into()),
             Self::Master => parse_master_key(text),
         }
     }
@@ -90,6 +98,7 @@ impl Key {
             Self::ApiKeySecret => new_secret(SecretName::ApiKeySecret)?,
             Self::ServiceTokens => new_secret(SecretName::ServiceTokens)?,
             Self::TokenSigning => new_secret(SecretName::TokenSigningKey)?,
+            Self::EdgeProof => new_secret(SecretName::EdgeProofKey)?,
             Self::Master => new_random_text(entropy)?,
         };
         Ok(text.expose_secret().as_bytes().to_vec().into())
@@ -156,8 +165,14 @@ mod tests {
 
     #[test]
     fn what_is_made_can_be_read_and_never_repeats() {
-        for key in [Key::SessionSecret, Key::ApiKeySecret, Key::ServiceTokens, Key::TokenSigning, Key::Master]
-        {
+        for key in [
+            Key::SessionSecret,
+            Key::ApiKeySecret,
+            Key::ServiceTokens,
+            Key::TokenSigning,
+            Key::EdgeProof,
+            Key::Master,
+        ] {
             let (one, two) = (make(key), make(key));
             assert!(key.parse(&one).is_ok(), "{key:?}");
             assert_ne!(one.expose_secret(), two.expose_secret(), "{key:?}");

@@ -67,6 +67,7 @@ fn assert_private(home: &Path) {
         ("data", "700"),
         ("data/keys", "700"),
         ("data/keys/api-key-secret", "600"),
+        ("data/keys/edge-proof-key", "600"),
         ("data/keys/master-key", "600"),
         ("data/keys/service-tokens.json", "600"),
         ("data/keys/session-secret-key", "600"),
@@ -96,6 +97,7 @@ fn a_first_start_makes_everything_private_and_says_so() {
             line("secret of API keys", "keys/api-key-secret"),
             line("tokens of services", "keys/service-tokens.json"),
             line("token signing key", "keys/token-signing-key.pem"),
+            line("proof key of the edge", "keys/edge-proof-key"),
             line("master key", "keys/master-key"),
             line("database", "portcullis.db"),
         ]
@@ -120,7 +122,7 @@ fn even_where_new_files_are_open_to_everybody() {
     // Closing the database removed what SQLite keeps beside it while it is open; the other test looks at that.
     let modes: BTreeMap<_, _> =
         listing(home.path()).into_iter().map(|(path, (mode, _))| (path, mode)).collect();
-    assert_eq!(modes.len(), 9);
+    assert_eq!(modes.len(), 10);
     assert!(modes.iter().all(|(path, mode)| *mode == if path.is_dir() { 0o700 } else { 0o600 }), "{modes:?}");
 }
 
@@ -152,13 +154,14 @@ async fn a_second_start_creates_nothing_and_finds_the_same_keys() {
     assert_eq!(opened.expose_secret(), made.plaintext.expose_secret());
 }
 
-async fn secrets(prepared: &Prepared) -> [Vec<u8>; 4] {
+async fn secrets(prepared: &Prepared) -> [Vec<u8>; 5] {
     let fetch = async |name| prepared.secrets.fetch(name).await.unwrap().current.expose_secret().to_vec();
     [
         fetch(SecretName::SessionSecretKey).await,
         fetch(SecretName::TokenSigningKey).await,
         fetch(SecretName::ApiKeySecret).await,
         fetch(SecretName::ServiceTokens).await,
+        fetch(SecretName::EdgeProofKey).await,
     ]
 }
 
@@ -173,6 +176,7 @@ fn inspecting_alone_writes_nothing() {
 fn a_garbage_key_is_refused_and_nothing_is_written() {
     for (file, says) in [
         ("session-secret-key", "is shorter than 32 bytes"),
+        ("edge-proof-key", "is not base64url of at least 32 bytes"),
         ("token-signing-key.pem", "does not hold exactly one PEM block"),
         ("master-key", "is not 32 bytes in base64url"),
     ] {
@@ -274,16 +278,18 @@ async fn the_environment_takes_the_place_of_files() {
     let secret = "a secret of more than thirty-two bytes";
     let api_keys = "another secret of more than thirty-two bytes";
     let services = r#"{"edge":"svc_of_no_less_than_thirty_two_characters"}"#;
+    let edge = "A".repeat(43);
     let environment = [
         ("SESSION_SECRET_KEY", secret),
         ("TOKEN_SIGNING_KEY", pem.as_str()),
         ("PORTFOLIO_API_KEY_SECRET", api_keys),
         ("SERVICE_TOKENS", services),
+        ("EDGE_PROOF_KEY", edge.as_str()),
     ];
     let prepared = inspect(&data, &environment).unwrap().prepare().unwrap();
     assert_eq!(
         secrets(&prepared).await,
-        [secret, pem.trim(), api_keys, services].map(|text| text.as_bytes().to_vec())
+        [secret, pem.trim(), api_keys, services, edge.as_str()].map(|text| text.as_bytes().to_vec())
     );
     let keys: Vec<_> = fs::read_dir(data.join("keys")).unwrap().map(|key| key.unwrap().file_name()).collect();
     assert_eq!(keys, ["master-key"], "what the environment sets is not made");
@@ -292,8 +298,13 @@ async fn the_environment_takes_the_place_of_files() {
 #[test]
 fn a_bad_value_of_the_environment_is_named_but_not_quoted() {
     let home = tempfile::tempdir().unwrap();
-    for variable in ["SESSION_SECRET_KEY", "TOKEN_SIGNING_KEY", "PORTFOLIO_API_KEY_SECRET", "SERVICE_TOKENS"]
-    {
+    for variable in [
+        "SESSION_SECRET_KEY",
+        "TOKEN_SIGNING_KEY",
+        "PORTFOLIO_API_KEY_SECRET",
+        "SERVICE_TOKENS",
+        "EDGE_PROOF_KEY",
+    ] {
         assert_refused(home.path(), &[(variable, "hunter2")], variable, "the value ");
         let error = inspect(&home.path().join("data"), &[(variable, "hunter2")]).unwrap_err();
         assert!(!error.contains("hunter2"), "{error}");
@@ -317,8 +328,8 @@ async fn first_starts_at_the_same_moment_agree_on_their_keys() {
     }
     let mut created: Vec<_> = prepared.iter().flat_map(|one| &one.created).map(|made| &made.path).collect();
     created.sort_unstable();
-    assert_eq!(created.len(), 7, "each thing is made once, and by one of them: {created:?}");
-    assert_eq!(listing(home.path()).len(), 9, "no temporary file stays behind");
+    assert_eq!(created.len(), 8, "each thing is made once, and by one of them: {created:?}");
+    assert_eq!(listing(home.path()).len(), 10, "no temporary file stays behind");
 }
 
 #[test]
@@ -341,7 +352,7 @@ fn without_entropy_there_is_no_key() {
 fn nothing_secret_is_printed() {
     let (_home, data) = started();
     let printed = [format!("{:?}", inspect(&data, &[]).unwrap()), format!("{:?}", start(&data))].concat();
-    for file in ["session-secret-key", "token-signing-key.pem", "master-key"] {
+    for file in ["session-secret-key", "token-signing-key.pem", "edge-proof-key", "master-key"] {
         let content = fs::read(data.join("keys").join(file)).unwrap();
         let text = str::from_utf8(&content).unwrap().lines().max_by_key(|line| line.len()).unwrap();
         assert!(!printed.contains(text), "{file}");
