@@ -3,6 +3,7 @@
 pub(crate) mod argon2_backend;
 pub(crate) mod common_passwords;
 pub(crate) mod expiry;
+pub(crate) mod fair_queue;
 pub(crate) mod foreign_hash;
 pub(crate) mod hashing;
 pub(crate) mod mail_limits;

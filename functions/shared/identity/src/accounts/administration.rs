@@ -160,7 +160,7 @@ impl Identity {
             FirstPassword::Chosen(password) => {
                 let known = [request.name.0.as_str(), request.email.as_str()];
                 password.check_strength(&known, self.settings.password_min_score)?;
-                self.hasher.hash(&password, self.entropy.as_ref()).await?
+                self.hasher.of(client).hash(&password, self.entropy.as_ref()).await?
             }
             FirstPassword::Imported(hash) => hash.into_stored(),
         };
@@ -319,7 +319,7 @@ impl Identity {
     ) -> Result<(), Error> {
         let known = [account.name.as_str(), account.email.as_str()];
         password.check_strength(&known, self.settings.password_min_score)?;
-        let hash = self.hasher.hash(password, self.entropy.as_ref()).await?;
+        let hash = self.hasher.of(client).hash(password, self.entropy.as_ref()).await?;
         let event = self.event_by(operator, AuditKind::PasswordOverridden, account.id, client)?;
         let found = self.store.override_password(account, &hash, &event).await?;
         if found { Ok(()) } else { Err(Error::NotFound) }

@@ -92,7 +92,7 @@ impl Identity {
             self.check_limit(&TAKEN_USERNAMES, client, now).await?;
         }
         let request = self.idempotent_request(&person);
-        let new = self.new_account(person, claim).await?;
+        let new = self.new_account(person, claim, client).await?;
         match self.make_account(new, request.as_ref(), client).await {
             // Over the limit in place of the refusal, which would say that the name is taken.
             Err(Error::UsernameTaken) => {
@@ -105,8 +105,13 @@ impl Identity {
 
     /// Returns the account that a person asks for, with the hash of its password. The hash is made before anything of
     /// the address is looked at, so that a taken one costs what a free one does.
-    async fn new_account(&self, person: NewPerson, claim: UsernameClaim) -> Result<NewAccount, Error> {
-        let password_hash = self.hasher.hash(&person.password, self.entropy.as_ref()).await?;
+    async fn new_account(
+        &self,
+        person: NewPerson,
+        claim: UsernameClaim,
+        client: &ClientContext,
+    ) -> Result<NewAccount, Error> {
+        let password_hash = self.hasher.of(client).hash(&person.password, self.entropy.as_ref()).await?;
         let now = self.clock.now();
         let account = Account {
             id: Id::generate(now, self.entropy.as_ref())?,

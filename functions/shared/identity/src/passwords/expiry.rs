@@ -56,7 +56,7 @@ impl Identity {
             .ok_or(Error::InvalidSessionToken)?;
         let record = self.store.login_record_by_email(&account.email).await?;
         let old = record.ok_or(Error::InvalidSessionToken)?.password_hash;
-        let hash = self.hash_another(password, &account, &old).await?;
+        let hash = self.hash_another(password, &account, &old, client).await?;
 
         // The transaction raises the session epoch; the new session already carries the raised one, so that it is the
         // only one left.
@@ -84,12 +84,14 @@ impl Identity {
         password: &Password,
         account: &Account,
         old: &str,
+        client: &ClientContext,
     ) -> Result<String, Error> {
         self.check_choice(password, account)?;
-        if self.hasher.verify(password, Some(old)).await? != Verdict::Wrong {
+        let hasher = self.hasher.of(client);
+        if hasher.verify(password, Some(old)).await? != Verdict::Wrong {
             return Err(Error::WeakPassword("Choose another password than the present one.".to_owned()));
         }
-        self.hasher.hash(password, self.entropy.as_ref()).await
+        hasher.hash(password, self.entropy.as_ref()).await
     }
 
     /// Returns [`Error::WeakPassword`] unless the owner of this account may choose this password.

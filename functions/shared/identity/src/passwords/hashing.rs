@@ -1,10 +1,11 @@
-//! Password hashing on threads of its own: one for each core, with memory that is reused and a queue that is bounded.
+//! Password hashing on threads of its own: one for each core, with memory that is reused and a queue that is bounded and
+//! fair by client network.
 //!
 //! A hash needs 19 MiB and some 9 to 20 ms of one core. On the async threads it would hold up everybody; without a
 //! bound a burst of sign-ins would pile up until no request gets a response. Allocating the memory anew for each hash
 //! was measured to nearly double its time.
 
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
@@ -13,8 +14,10 @@ use portcullis_platform::{Entropy, Environment, Misconfigured, Variable};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
+use crate::ClientContext;
 use crate::error::Error;
 use crate::passwords::argon2_backend::{Argon2Backend, Selected, Workspace};
+use crate::passwords::fair_queue::{FairQueue, Full};
 use crate::passwords::foreign_hash;
 use crate::passwords::password::Password;
 
@@ -93,7 +96,7 @@ enum Task {
 
 /// State shared by the hashing threads.
 struct Shared {
-    waiting: Mutex<Receiver<Job>>,
+    waiting: FairQueue<Network, Job>,
     backend: Selected,
     /// Memory between two hashes. The one last used is taken first, whichever thread used it: it is the one still in
     /// the processor's caches, and as many are made as hashes ever ran at once.
@@ -105,12 +108,48 @@ struct Job {
     task: Task,
 }
 
+/// Whose turn it is in the queue: an IPv4 address, the /48 of an IPv6 address, or all clients without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Network(Option<IpAddr>);
+
+impl Network {
+    fn of(client: &ClientContext) -> Self {
+        let address = client.ip.as_deref().and_then(|ip| ip.parse().ok());
+        Self(address.map(|address| match address {
+            IpAddr::V6(six) => IpAddr::V6((six.to_bits() >> 80 << 80).into()),
+            four @ IpAddr::V4(_) => four,
+        }))
+    }
+}
+
+/// Ends the hashing threads when it is dropped.
+struct Threads(Arc<Shared>);
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.0.waiting.close();
+    }
+}
+
 /// The queue in front of the hashing threads, shared by clones. They end when the last is dropped.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PasswordHasher {
-    jobs: SyncSender<Job>,
+    threads: Arc<Threads>,
     /// The hash of no account, verified for unknown names so that they take as long as known ones.
     placeholder: String,
+}
+
+impl std::fmt::Debug for PasswordHasher {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("PasswordHasher").finish_non_exhaustive()
+    }
+}
+
+/// The hasher as one client uses it.
+#[derive(Debug)]
+pub(crate) struct ClientHasher<'a> {
+    hasher: &'a PasswordHasher,
+    network: Network,
 }
 
 impl PasswordHasher {
@@ -122,48 +161,64 @@ impl PasswordHasher {
         entropy: &dyn Entropy,
     ) -> Result<Self, Error> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let (jobs, waiting) = sync_channel(threads * WAITING_PER_THREAD);
+        let hasher = Self::without_threads(settings, backend, entropy, threads * WAITING_PER_THREAD)?;
+        for number in 0..threads {
+            let shared = Arc::clone(&hasher.threads.0);
+            std::thread::Builder::new()
+                .name(format!("password-hash-{number}"))
+                .spawn(move || while shared.work(settings).is_some() {})
+                .map_err(|_| Error::Internal("a thread for password hashing could not be started"))?;
+        }
+        Ok(hasher)
+    }
+
+    fn without_threads(
+        settings: Argon2Settings,
+        backend: Argon2Backend,
+        entropy: &dyn Entropy,
+        capacity: usize,
+    ) -> Result<Self, Error> {
         let shared = Arc::new(Shared {
-            waiting: Mutex::new(waiting),
+            waiting: FairQueue::new(capacity),
             backend: backend.select(),
             workspaces: Mutex::default(),
         });
-        for number in 0..threads {
-            let shared = Arc::clone(&shared);
-            std::thread::Builder::new()
-                .name(format!("password-hash-{number}"))
-                .spawn(move || work(settings, &shared))
-                .map_err(|_| Error::Internal("a thread for password hashing could not be started"))?;
-        }
-        Ok(Self { jobs, placeholder: placeholder_hash(settings, entropy)? })
+        Ok(Self { threads: Arc::new(Threads(shared)), placeholder: placeholder_hash(settings, entropy)? })
     }
 
+    /// Returns the hasher for this client: clients that wait take turns.
+    pub(crate) fn of(&self, client: &ClientContext) -> ClientHasher<'_> {
+        ClientHasher { hasher: self, network: Network::of(client) }
+    }
+}
+
+impl ClientHasher<'_> {
     /// Returns the PHC string of the password at the configured cost; fails with [`Error::Overloaded`] when the queue
-    /// is full.
+    /// is full, or had to make room for clients with fewer passwords in it.
     pub(crate) async fn hash(&self, password: &Password, entropy: &dyn Entropy) -> Result<String, Error> {
         let mut salt = [0; SALT_LENGTH];
         entropy.fill(&mut salt)?;
         let (answer, hashed) = oneshot::channel();
         self.submit(password, Task::Hash { salt, answer })?;
-        hashed.await.ok().flatten().ok_or(Error::Internal("a password could not be hashed"))
+        // Dropped without an answer: the job made room for another client's.
+        let hashed = hashed.await.map_err(|_| Error::Overloaded)?;
+        hashed.ok_or(Error::Internal("a password could not be hashed"))
     }
 
     /// Returns the verdict on a password for a stored PHC string; without one, [`Verdict::Wrong`] after the same work.
-    /// Fails with [`Error::Overloaded`] when the queue is full.
+    /// Fails with [`Error::Overloaded`] when the queue is full, or had to make room for clients with fewer passwords in it.
     pub(crate) async fn verify(&self, password: &Password, stored: Option<&str>) -> Result<Verdict, Error> {
         let (answer, verified) = oneshot::channel();
-        let task = Task::Verify { stored: stored.unwrap_or(&self.placeholder).to_owned(), answer };
+        let task = Task::Verify { stored: stored.unwrap_or(&self.hasher.placeholder).to_owned(), answer };
         self.submit(password, task)?;
-        let verdict =
-            verified.await.ok().flatten().ok_or(Error::Internal("a stored password hash is unusable"))?;
+        let verdict = verified.await.map_err(|_| Error::Overloaded)?;
+        let verdict = verdict.ok_or(Error::Internal("a stored password hash is unusable"))?;
         Ok(if stored.is_some() { verdict } else { Verdict::Wrong })
     }
 
     fn submit(&self, password: &Password, task: Task) -> Result<(), Error> {
-        self.jobs.try_send(Job { password: password.bytes(), task }).map_err(|error| match error {
-            TrySendError::Full(_) => Error::Overloaded,
-            TrySendError::Disconnected(_) => Error::Internal("the password hashing threads are gone"),
-        })
+        let job = Job { password: password.bytes(), task };
+        self.hasher.threads.0.waiting.push(self.network, job).map_err(|Full| Error::Overloaded)
     }
 }
 
@@ -178,26 +233,25 @@ impl Shared {
         workspaces().push(workspace);
         hashed
     }
-}
 
-fn work(settings: Argon2Settings, shared: &Shared) {
-    loop {
-        let next = shared.waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { password, task }) = next else { return };
+    /// Waits for a job and does it. Returns `None` once there will be no more.
+    fn work(&self, settings: Argon2Settings) -> Option<()> {
+        let Job { password, task } = self.waiting.pop()?;
         // The request may have been cancelled while the job waited in the queue; a send without a receiver is no error.
         match task {
             Task::Hash { answer, .. } if answer.is_closed() => {}
             Task::Verify { answer, .. } if answer.is_closed() => {}
             Task::Hash { salt, answer } => {
-                let hashed = shared.with_workspace(|workspace| hash(settings, &password, &salt, workspace));
+                let hashed = self.with_workspace(|workspace| hash(settings, &password, &salt, workspace));
                 let _ = answer.send(hashed);
             }
             Task::Verify { stored, answer } => {
                 let verdict =
-                    shared.with_workspace(|workspace| verify(settings, &password, &stored, workspace));
+                    self.with_workspace(|workspace| verify(settings, &password, &stored, workspace));
                 let _ = answer.send(verdict);
             }
         }
+        Some(())
     }
 }
 
@@ -284,6 +338,10 @@ mod tests {
 
     const CHEAP: Argon2Settings = Argon2Settings { memory_kib: 64, iterations: 1, lanes: 1 };
 
+    fn nobody() -> ClientContext {
+        ClientContext::default()
+    }
+
     fn password(text: &str) -> Password {
         Password::new(&SecretString::from(text))
     }
@@ -291,13 +349,19 @@ mod tests {
     #[tokio::test]
     async fn a_password_meets_its_own_hash_only() {
         let hasher = PasswordHasher::start(CHEAP, Argon2Backend::Auto, &SystemEntropy).unwrap();
-        let stored = hasher.hash(&password("right"), &SystemEntropy).await.unwrap();
+        let stored = hasher.of(&nobody()).hash(&password("right"), &SystemEntropy).await.unwrap();
         assert!(stored.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{stored}");
-        assert_eq!(hasher.verify(&password("right"), Some(&stored)).await.unwrap(), Verdict::Right);
-        assert_eq!(hasher.verify(&password("wrong"), Some(&stored)).await.unwrap(), Verdict::Wrong);
-        assert_eq!(hasher.verify(&password(""), Some(&stored)).await.unwrap(), Verdict::Wrong);
-        assert_eq!(hasher.verify(&password("right"), None).await.unwrap(), Verdict::Wrong);
-        assert_ne!(hasher.hash(&password("right"), &SystemEntropy).await.unwrap(), stored);
+        assert_eq!(
+            hasher.of(&nobody()).verify(&password("right"), Some(&stored)).await.unwrap(),
+            Verdict::Right
+        );
+        assert_eq!(
+            hasher.of(&nobody()).verify(&password("wrong"), Some(&stored)).await.unwrap(),
+            Verdict::Wrong
+        );
+        assert_eq!(hasher.of(&nobody()).verify(&password(""), Some(&stored)).await.unwrap(), Verdict::Wrong);
+        assert_eq!(hasher.of(&nobody()).verify(&password("right"), None).await.unwrap(), Verdict::Wrong);
+        assert_ne!(hasher.of(&nobody()).hash(&password("right"), &SystemEntropy).await.unwrap(), stored);
     }
 
     #[tokio::test]
@@ -308,10 +372,16 @@ mod tests {
             &SystemEntropy,
         )
         .unwrap();
-        let stored = before.hash(&password("right"), &SystemEntropy).await.unwrap();
+        let stored = before.of(&nobody()).hash(&password("right"), &SystemEntropy).await.unwrap();
         let now = PasswordHasher::start(CHEAP, Argon2Backend::Auto, &SystemEntropy).unwrap();
-        assert_eq!(now.verify(&password("right"), Some(&stored)).await.unwrap(), Verdict::RightButOutdated);
-        assert_eq!(now.verify(&password("wrong"), Some(&stored)).await.unwrap(), Verdict::Wrong);
+        assert_eq!(
+            now.of(&nobody()).verify(&password("right"), Some(&stored)).await.unwrap(),
+            Verdict::RightButOutdated
+        );
+        assert_eq!(
+            now.of(&nobody()).verify(&password("wrong"), Some(&stored)).await.unwrap(),
+            Verdict::Wrong
+        );
     }
 
     #[test]
@@ -344,12 +414,60 @@ mod tests {
         assert_eq!(settings, Argon2Settings { memory_kib: 19_456, iterations: 2, lanes: 1 });
     }
 
+    fn from(ip: &str) -> ClientContext {
+        ClientContext { ip: Some(ip.to_owned()), ..ClientContext::default() }
+    }
+
+    /// Puts a password into the queue; the answer is yet to come.
+    fn waiting(hasher: &PasswordHasher, client: &ClientContext) -> oneshot::Receiver<Option<Verdict>> {
+        let (answer, verified) = oneshot::channel();
+        let task = Task::Verify { stored: hasher.placeholder.clone(), answer };
+        hasher.of(client).submit(&password("any"), task).unwrap();
+        verified
+    }
+
+    /// A hasher whose threads are this test, which takes its time.
+    fn slow(capacity: usize) -> PasswordHasher {
+        PasswordHasher::without_threads(CHEAP, Argon2Backend::Auto, &SystemEntropy, capacity).unwrap()
+    }
+
     #[tokio::test]
     async fn a_full_queue_refuses_instead_of_piling_up() {
-        let (jobs, _waiting) = sync_channel(1);
-        let hasher = PasswordHasher { jobs, placeholder: String::new() };
-        let (answer, _kept) = oneshot::channel();
-        hasher.submit(&password("first"), Task::Verify { stored: String::new(), answer }).unwrap();
-        assert!(matches!(hasher.verify(&password("second"), None).await, Err(Error::Overloaded)));
+        let hasher = slow(1);
+        let _kept = waiting(&hasher, &from("192.0.2.66"));
+        for client in ["192.0.2.66", "192.0.2.7"] {
+            let second = hasher.of(&from(client)).verify(&password("second"), None).await;
+            assert!(matches!(second, Err(Error::Overloaded)), "{client}");
+        }
+    }
+
+    #[tokio::test]
+    async fn one_client_fills_the_queue_for_itself_alone() {
+        let hasher = slow(32);
+        let mut flood: Vec<_> = (0..32).map(|_| waiting(&hasher, &from("192.0.2.66"))).collect();
+        let hash = hasher.of(&from("192.0.2.66")).hash(&password("one more"), &SystemEntropy).await;
+        assert!(matches!(hash, Err(Error::Overloaded)));
+        // Whoever comes from elsewhere finds a place and has the second turn, or the first after that.
+        let mut others: Vec<_> =
+            ["192.0.2.7", "2001:db8:1::1", "2001:db8:2::1"].map(|ip| waiting(&hasher, &from(ip))).into();
+        for _ in 0..4 {
+            hasher.threads.0.work(CHEAP).unwrap();
+        }
+        for other in &mut others {
+            assert_eq!(other.try_recv(), Ok(Some(Verdict::Wrong)));
+        }
+        assert_eq!(flood[0].try_recv(), Ok(Some(Verdict::Wrong)));
+        assert_eq!(flood[31].try_recv(), Err(oneshot::error::TryRecvError::Closed), "it made room");
+        assert_eq!(flood[28].try_recv(), Err(oneshot::error::TryRecvError::Empty));
+    }
+
+    #[test]
+    fn the_customers_of_one_network_share_a_turn() {
+        let network = |ip| Network::of(&from(ip));
+        assert_eq!(network("2001:db8:1:2::1"), network("2001:db8:1:ffff::9"));
+        assert_ne!(network("2001:db8:1::1"), network("2001:db8:2::1"));
+        assert_ne!(network("192.0.2.7"), network("192.0.2.8"));
+        assert_eq!(network("192.0.2.7"), network("192.0.2.7"));
+        assert_eq!(Network::of(&ClientContext::default()), Network(None));
     }
 }

@@ -48,7 +48,7 @@ impl Identity {
     ) -> Result<SecretString, Error> {
         self.check_choice(password, &caller.account)?;
         let record = self.confirm_password(caller, current, client).await?;
-        let hash = self.hash_another(password, &caller.account, &record.password_hash).await?;
+        let hash = self.hash_another(password, &caller.account, &record.password_hash, client).await?;
         let new = NewPassword { hash, at: self.clock.now() };
         let event = self.audit_event(AuditKind::PasswordChanged, caller.account.id, client)?;
         let (old, keep) = (&record.password_hash, caller.session.made.id);
@@ -95,7 +95,7 @@ impl Identity {
         let (challenge, account) = self.begun_by_mail(ChallengeKind::PasswordReset, token).await?;
         // Before the token is spent: a weak password does not use up the link.
         self.check_choice(password, &account)?;
-        let hash = self.hasher.hash(password, self.entropy.as_ref()).await?;
+        let hash = self.hasher.of(client).hash(password, self.entropy.as_ref()).await?;
         let new = NewPassword { hash, at: self.clock.now() };
         let event = self.audit_event(AuditKind::PasswordReset, account.id, client)?;
         match self.store.reset_password(&challenge, &account, &new, &event).await? {

@@ -212,14 +212,14 @@ impl Identity {
             .check(&attempt.source, &PASSWORD_BACKOFF.waits(), now)
             .map_err(|refusal| throttled(refusal, now))?;
         self.limit_sign_ins(&known, client, now).await?;
-        match self.check_password(found, &request.password).await? {
+        match self.check_password(found, &request.password, client).await? {
             PasswordCheck::Admitted(login_record, is_outdated) => {
                 let password = request.password.clone();
                 let entered = Box::pin(self.complete_sign_in(&login_record, request, attempt, client)).await;
                 // Only now: were a hash upgraded before the record stands, the response time of a throttled attempt
                 // would tell that its password was right.
                 if is_outdated && matches!(entered, Ok(_) | Err(Error::PasswordExpired(_))) {
-                    self.upgrade_hash(&login_record, &password).await;
+                    self.upgrade_hash(&login_record, &password, client).await;
                 }
                 entered
             }
@@ -245,9 +245,10 @@ impl Identity {
         &self,
         found: Option<LoginRecord>,
         password: &Password,
+        client: &ClientContext,
     ) -> Result<PasswordCheck, Error> {
         let stored = found.as_ref().map(|login_record| login_record.password_hash.as_str());
-        let verdict = self.hasher.verify(password, stored).await?;
+        let verdict = self.hasher.of(client).verify(password, stored).await?;
         let Some(login_record) = found else { return Ok(PasswordCheck::Refused(None)) };
         let admitted = self.admit(&login_record.account);
         match (verdict, admitted) {
@@ -376,10 +377,10 @@ impl Identity {
     }
 
     /// Replaces an outdated hash. An error is logged; the next sign-in retries.
-    async fn upgrade_hash(&self, login_record: &LoginRecord, password: &Password) {
+    async fn upgrade_hash(&self, login_record: &LoginRecord, password: &Password, client: &ClientContext) {
         let (email, old) = (&login_record.account.email, &login_record.password_hash);
         let upgraded = async {
-            let upgraded = self.hasher.hash(password, self.entropy.as_ref()).await?;
+            let upgraded = self.hasher.of(client).hash(password, self.entropy.as_ref()).await?;
             // Conditional on the old hash: if the password was changed meanwhile, the new one stays.
             Ok::<_, Error>(self.store.replace_password_hash(email, old, &upgraded).await?)
         };
