@@ -51,16 +51,16 @@ impl From<Status> for AccountStatus {
 /// An account to be created.
 #[derive(Debug, Deserialize, ToSchema)]
 struct CreateUserRequest {
-    /// The e-mail address to sign in with.
-    #[schema(value_type = String)]
-    email: Email,
+    /// The e-mail address to sign in with; an account without one needs a username.
+    #[schema(value_type = Option<String>)]
+    email: Option<Email>,
     /// The first password.
     #[schema(value_type = String, format = Password)]
     password: Password,
     /// The person's name.
     #[schema(value_type = String)]
     name: PersonName,
-    /// A username to sign in with, beside the e-mail address.
+    /// A username to sign in with, beside the e-mail address or in its place.
     #[schema(value_type = Option<String>)]
     username: Option<Username>,
     /// The telephone number.
@@ -70,6 +70,9 @@ struct CreateUserRequest {
     roles: Option<Vec<String>>,
     /// The status; `active` when absent.
     status: Option<Status>,
+    /// Whether the e-mail address counts as confirmed; `true` when absent. With `false` its owner confirms it by mail before
+    /// the account can be used, where that is required.
+    email_verified: Option<bool>,
 }
 
 /// The changes to an account. Members that are absent stay as they are.
@@ -156,6 +159,7 @@ async fn create(
         password: FirstPassword::Chosen(body.password),
         roles: body.roles.unwrap_or_else(|| vec!["user".to_owned()]),
         status: body.status.map_or(AccountStatus::Active, Into::into),
+        email_verified: body.email_verified.unwrap_or(true),
     };
     let made = state.identity.create_account(&Operator::from(&admin), request, &client.into()).await?;
     Ok((StatusCode::CREATED, Json(User::of(&state, made, None))))

@@ -32,7 +32,7 @@ const BY_DEFAULT = Object.entries({
 });
 const OPTIONS = {
   algorithms: ["RS256"], issuer: "user_service", audience: "trading_platform", typ: "at+jwt", clockTolerance: 5,
-  requiredClaims: ["sub", "iat", "exp", "jti", "email", "roles", "session_id", "token_type", "auth_time", "amr"],
+  requiredClaims: ["sub", "iat", "exp", "jti", "roles", "session_id", "token_type", "auth_time", "amr"],
 };
 const encoder = new TextEncoder();
 let started;
@@ -142,7 +142,7 @@ export default {
     for (const name of [...headers.keys()]) if (isReserved(state, name)) headers.delete(name);
     headers.delete("x-api-key");
     headers.set("x-user-id", escaped(claims.sub));
-    headers.set("x-user-email", escaped(claims.email));
+    if (claims.email !== undefined) headers.set("x-user-email", escaped(claims.email));
     headers.set("x-user-roles", claims.roles.map(escaped).join(","));
     headers.set("x-session-id", escaped(claims.session_id));
     headers.set("x-auth-method", "jwt");

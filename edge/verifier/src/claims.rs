@@ -29,8 +29,9 @@ pub struct Claims {
     pub nbf: Option<u64>,
     /// The token's own id.
     pub jti: String,
-    /// The account's address.
-    pub email: String,
+    /// The account's address; `None` for an account that has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
     /// The account's roles, for [`crate::policy::Policy`].
     pub roles: Vec<String>,
     /// The session it belongs to.
@@ -62,7 +63,7 @@ impl Claims {
             exp: present(payload.exp, "exp")?,
             nbf: payload.nbf,
             jti: non_empty(payload.jti, "jti")?,
-            email: non_empty(payload.email, "email")?,
+            email: payload.email.map(|email| non_empty(Some(email), "email")).transpose()?,
             roles: present(payload.roles, "roles")?,
             session_id: non_empty(payload.session_id, "session_id")?,
             epoch: payload.epoch.unwrap_or_default(),

@@ -54,7 +54,7 @@ fn alice() -> Claims {
         exp: NOW + 900,
         nbf: None,
         jti: "tok_1".into(),
-        email: "alice@example.com".into(),
+        email: Some("alice@example.com".into()),
         roles: vec!["user".into()],
         session_id: "ses_1".into(),
         epoch: 0,

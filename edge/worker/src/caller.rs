@@ -66,7 +66,7 @@ impl From<Claims> for Caller {
     fn from(claims: Claims) -> Self {
         let identity = IdentityHeaders {
             user_id: escaped(&claims.sub),
-            email: escaped(&claims.email),
+            email: claims.email.as_deref().map(escaped).unwrap_or_default(),
             roles: list(claims.roles.iter().map(|role| escaped(role))),
             session_id: escaped(&claims.session_id),
             auth_method: "jwt".into(),
@@ -134,5 +134,17 @@ mod tests {
             ("user,a%2Cb", "a:b,*:c", "api_key")
         );
         assert_eq!((email, session_id), (String::new(), String::new()));
+    }
+
+    #[test]
+    fn what_a_service_is_told_of_an_account_without_an_address() {
+        let claims: Claims = serde_json::from_str(
+            r#"{"iss":"i","aud":"a","sub":"usr_a","iat":0,"exp":900,"jti":"j","roles":["user"],"session_id":"ses_1",
+                "token_type":"access","auth_time":0,"amr":[]}"#,
+        )
+        .unwrap();
+        let identity = Caller::from(claims).identity;
+        assert_eq!((identity.user_id.as_str(), identity.email.as_str()), ("usr_a", ""));
+        assert_eq!((identity.session_id.as_str(), identity.auth_method.as_str()), ("ses_1", "jwt"));
     }
 }

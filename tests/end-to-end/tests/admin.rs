@@ -7,23 +7,31 @@ use portcullis_harness::person::Person;
 use portcullis_harness::process::{Target, tool};
 use portcullis_identity::{
     Account, AccountRequest, AccountStatus, AccountUpdate, ClientContext, Email, Error, FirstPassword,
-    Operator, PersonName,
+    Invitation, Operator, PersonName,
 };
 use serde_json::{Value, json};
+
+static ORIGIN: ClientContext =
+    ClientContext { ip: None, user_agent: None, request_id: String::new(), device: None };
 
 fn operator() -> Operator {
     Operator::CommandLine("tester".to_owned())
 }
 
 async fn made(world: &World, email: &str, role: &str) -> Account {
+    made_with(world, email, role, true).await
+}
+
+async fn made_with(world: &World, email: &str, role: &str, email_verified: bool) -> Account {
     let request = AccountRequest {
-        email: Email::parse(email).unwrap(),
+        email: Some(Email::parse(email).unwrap()),
         name: PersonName::parse("Somebody").unwrap(),
         username: None,
         phone: None,
         password: FirstPassword::Chosen(password(PASSWORD)),
         roles: vec![role.to_owned()],
         status: AccountStatus::Active,
+        email_verified,
     };
     world.identity.create_account(&operator(), request, &ClientContext::default()).await.unwrap()
 }
@@ -103,6 +111,113 @@ async fn two_administrators_who_remove_each_other_at_once_leave_one() {
         let refused = done.iter().filter(|done| matches!(done, Err(Error::LastAdmin))).count();
         assert_eq!((refused, admins(&world).await), (1, 1), "round {round}: {done:?}");
     }
+}
+
+#[tokio::test]
+async fn roles_and_status_change_together_or_not_at_all() {
+    let world = World::new(3).await;
+    let root = made(&world, "root@example.com", "admin").await;
+    let both = |role: &str| AccountUpdate {
+        roles: Some(vec![role.to_owned(), "trader".to_owned()]),
+        status: Some(AccountStatus::Disabled),
+    };
+    assert!(matches!(change(&world, &root, &both("admin")).await, Err(Error::LastAdmin)));
+    assert_eq!(world.identity.account_by_id(root.id).await.unwrap(), root, "nothing of it took place");
+    assert_eq!(world.trail(&root).await, ["account_registered", "administration_refused"]);
+
+    let asha = made(&world, "asha@example.com", "user").await;
+    let changed = change(&world, &asha, &both("viewer")).await.unwrap();
+    assert_eq!((changed.roles, changed.session_epoch), (vec!["viewer".to_owned(), "trader".to_owned()], 1));
+    assert_eq!(world.trail(&asha).await, ["account_registered", "roles_changed", "account_disabled"]);
+    change(&world, &asha, &both("viewer")).await.unwrap();
+    assert_eq!(world.trail(&asha).await.len(), 3, "what is so already is no change");
+    assert_eq!(world.identity.verify_audit().await.unwrap().findings, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_leaves_both_or_neither() {
+    for seed in 0..24 {
+        let world = World::new(seed).await;
+        let asha = made(&world, "asha@example.com", "user").await;
+        world.faults.set_per_mille(250);
+        let update = AccountUpdate { roles: Some(vec!["viewer".to_owned()]), ..off() };
+        let _ = change(&world, &asha, &update).await;
+        world.faults.set_per_mille(0);
+        // Requests the engine got late are carried out by now.
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        let now = world.identity.account_by_id(asha.id).await.unwrap();
+        let is_done = (now.roles == ["viewer"], now.status == AccountStatus::Disabled);
+        let told = world.trail(&asha).await;
+        if is_done.0 {
+            assert_eq!(
+                (is_done.1, told[1..].join(" ")),
+                (true, "roles_changed account_disabled".to_owned()),
+                "{seed}"
+            );
+        } else {
+            assert_eq!((now, told.len()), (asha, 1), "seed {seed}");
+        }
+        assert_eq!(world.identity.verify_audit().await.unwrap().findings, [], "seed {seed}");
+    }
+}
+
+async fn invited(world: &World, email: &str) -> Account {
+    let invitation = Invitation {
+        email: Email::parse(email).unwrap(),
+        name: PersonName::parse("Somebody").unwrap(),
+        username: None,
+        roles: vec!["admin".to_owned()],
+    };
+    world.identity.invite(&operator(), invitation, &ClientContext::default()).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_administrator_who_cannot_sign_in_keeps_nobody_from_being_the_last() {
+    let world = World::with_variables(4, &[("EMAIL_VERIFICATION", "required")]).await;
+    let root = made(&world, "root@example.com", "admin").await;
+    let pending = made_with(&world, "pending@example.com", "admin", false).await;
+    let second = invited(&world, "second@example.com").await;
+    let token = world.notifications.take()[0].token().unwrap().into();
+    for update in [roles(&["user"]), off()] {
+        assert!(matches!(change(&world, &root, &update).await, Err(Error::LastAdmin)));
+    }
+    let session = world.sign_in("root@example.com").await.unwrap();
+    let caller = world.caller(&session).await;
+    let typed = password(PASSWORD);
+    let erase = || world.identity.erase_account(&caller, &typed, &ORIGIN);
+    assert!(matches!(erase().await, Err(Error::LastAdmin)));
+    // Those who cannot sign in may go, and count once they can.
+    change(&world, &pending, &off()).await.unwrap();
+    world.identity.reset_password(&token, &password(PASSWORD), &ORIGIN).await.unwrap();
+    erase().await.unwrap();
+    assert!(matches!(change(&world, &second, &off()).await, Err(Error::LastAdmin)));
+
+    // Where no address has to be confirmed, one that is not counts.
+    let world = World::new(5).await;
+    let root = made(&world, "root@example.com", "admin").await;
+    made_with(&world, "pending@example.com", "admin", false).await;
+    change(&world, &root, &off()).await.unwrap();
+}
+
+#[tokio::test]
+async fn refused_administration_is_on_record_and_fills_no_table() {
+    let world = World::new(6).await;
+    let mallory = world.person("mallory@example.com").await;
+    for hour in 1..=2 {
+        for _ in 0..25 {
+            let request = "GET /v1/admin/users";
+            let refused = world.identity.require_admin(mallory.caller.clone(), request, &ORIGIN).await;
+            assert!(matches!(refused, Err(Error::Forbidden(_))));
+        }
+        let trail = world.trail(&mallory.caller.account).await;
+        let recorded = trail.iter().filter(|kind| *kind == "administration_refused").count();
+        assert_eq!(recorded, 20 * hour, "twenty an hour");
+        world.clock.advance(std::time::Duration::from_hours(1));
+    }
+    // What cannot be recorded is refused all the same.
+    world.faults.set_per_mille(1_000);
+    let refused = world.identity.require_admin(mallory.caller.clone(), "GET /v1/admin/users", &ORIGIN).await;
+    assert!(matches!(refused, Err(Error::Forbidden(_))));
 }
 
 #[tokio::test]
@@ -205,6 +320,49 @@ async fn an_administrator_makes_changes_and_switches_off_and_the_trail_names_the
     }
     root.get("/v1/admin/users/usr_0190f5d7a0007000800000000000000a").await.assert_status(404);
     root.get("/v1/admin/users/me").await.assert_status(404);
+}
+
+#[tokio::test]
+async fn the_trail_says_what_was_changed_and_what_was_refused() {
+    let (app, root) = with_administrator(&[]).await;
+    create(&app, "asha", "viewer");
+    let asha = app.sign_in("asha@example.com").await;
+    let path = format!("/v1/admin/users/{}", asha.user_id());
+    root.patch(&path, json!({"roles": ["trader", "user"]})).await.assert_status(200);
+    asha.get(&path).await.assert_status(403);
+    let body = json!({"roles": ["user"]});
+    root.patch(format!("/v1/admin/users/{}", root.user_id()), body).await.assert_problem(409, "last_admin");
+    let key = json!({"name": "nightly", "scopes": ["market:read"]});
+    let key = asha.post("/v1/api-keys", key).await.assert_status(201);
+    let key_path = format!("/v1/api-keys/{}", key.text("key_id"));
+    asha.post(format!("{key_path}/rotate"), Value::Null).await.assert_status(200);
+    asha.delete(&key_path).await.assert_status(204);
+
+    let found = async |query: &str| root.get(format!("/v1/admin/audit?{query}")).await.assert_status(200);
+    let changed = found("type=roles_changed").await;
+    let details = json!({"roles_before": ["viewer"], "roles_after": ["trader", "user"]});
+    assert_eq!(changed.items()[0]["details"], details);
+    for kind in ["api_key_created", "api_key_rotated", "api_key_deleted"] {
+        let of_key = found(&format!("type={kind}")).await;
+        assert_eq!(of_key.items()[0]["target"], key["key_id"]);
+        let details = json!({"key_name": "nightly", "scopes": ["market:read"]});
+        assert_eq!(of_key.items()[0]["details"], details, "{kind}");
+    }
+    let refused = found("type=administration_refused").await;
+    let [last_admin, forbidden] = refused.items() else { panic!("{refused}") };
+    let by = |item: &Value| (item["user_id"].clone(), item["actor"].clone(), item["outcome"].clone());
+    assert_eq!(by(forbidden), (asha.user_id().into(), "self".into(), "refused".into()));
+    let details = json!({"request": "GET /v1/admin/users/{id}", "reason": "forbidden"});
+    assert_eq!(forbidden["details"], details);
+    assert_eq!(by(last_admin), (root.user_id().into(), "self".into(), "refused".into()));
+    assert_eq!(
+        (&last_admin["target"], &last_admin["details"]),
+        (&root.user_id().into(), &json!({"reason": "last_admin"}))
+    );
+    let registered = found("type=account_registered&limit=1").await;
+    assert_eq!(registered.items()[0]["details"], Value::Null);
+    let (status, exported, _) = tool(app.folder(), &["audit", "export"], "");
+    assert!(status == 0 && exported.contains(r#""roles_after":["trader","user"]"#), "{exported}");
 }
 
 #[tokio::test]

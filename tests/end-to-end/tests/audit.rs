@@ -7,7 +7,8 @@ use std::time::Duration;
 use portcullis_harness::app::App;
 use portcullis_harness::in_process::{PASSWORD, World, password};
 use portcullis_identity::{
-    AuditFilter, AuditRecord, Caller, ClientContext, Finding, Logout, ProfileUpdate, Wrong,
+    AccountUpdate, AuditFilter, AuditRecord, Caller, ClientContext, Finding, Logout, Operator, ProfileUpdate,
+    Wrong,
 };
 use portcullis_platform::Clock;
 use serde_json::{Value, json};
@@ -128,6 +129,34 @@ async fn every_way_to_change_a_chain_is_found() {
         }
         assert!(findings(&world).await.contains(&(last, Wrong::Missing)), "{word}");
     }
+}
+
+#[tokio::test]
+async fn what_an_event_changed_is_under_the_mac() {
+    let world = World::new(9).await;
+    let asha = world.person("asha@example.com").await;
+    let operator = Operator::CommandLine("tester".to_owned());
+    let update = AccountUpdate { roles: Some(vec!["trader".to_owned()]), status: None };
+    let id = asha.caller.account.id;
+    world.identity.update_account(&operator, id, &update, &ClientContext::default()).await.unwrap();
+    let items = chain(&world, "USER#").await;
+    let changed = items.iter().find(|item| item["kind"]["S"] == "roles_changed").unwrap();
+    assert_eq!(changed["roles_after"], json!({"L": [{"S": "trader"}]}));
+    let forgeries = [
+        json!({"L": [{"S": "admin"}]}),
+        json!({"L": []}),
+        json!({"L": [{"S": "trader"}, {"S": ""}]}),
+        json!({"S": "trader"}),
+        json!({"L": [{"N": "1"}]}),
+    ];
+    for forgery in forgeries {
+        let mut forged = changed.clone();
+        forged["roles_after"] = forgery;
+        world.plant(&forged).await;
+        assert!(findings(&world).await.contains(&(number(changed), Wrong::Changed)), "{forged}");
+    }
+    world.plant(changed).await;
+    assert_eq!(findings(&world).await, []);
 }
 
 #[tokio::test]

@@ -5,7 +5,8 @@ use std::fmt::Write;
 
 use portcullis_harness::app::App;
 use portcullis_harness::in_process::PASSWORD;
-use portcullis_harness::process::{tool, tool_with};
+use portcullis_harness::person::unix_now;
+use portcullis_harness::process::{Target, tool, tool_with};
 use serde_json::{Value, json};
 
 const OTHER: &str = "seven green kites over the harbour";
@@ -18,6 +19,11 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         Self { app: App::local() }
+    }
+
+    /// The same where addresses must be confirmed, as on AWS unless somebody says otherwise.
+    fn that_confirms_addresses() -> Self {
+        Self { app: App::on(Target::Local, &[("EMAIL_VERIFICATION", "required")]) }
     }
 
     /// A command that is carried out, and what it answers in JSON.
@@ -71,7 +77,7 @@ async fn accounts_are_made_and_changed_while_the_service_runs() {
     assert_eq!(status, 2, "{err}");
 
     let idle = stage.done(&["create-user", "idle", "--role", "user", "--inactive"], PASSWORD);
-    assert_eq!((&idle["email"], &idle["status"]), (&json!("idle@users.invalid"), &json!("disabled")));
+    assert_eq!((&idle["email"], &idle["status"]), (&Value::Null, &json!("disabled")));
     assert_eq!(stage.login("idle", PASSWORD).await, 401);
     stage.done(&["activate", "idle"], "");
     assert_eq!(stage.login("idle", PASSWORD).await, 200);
@@ -106,6 +112,143 @@ async fn the_last_administrator_stays_on_the_command_line_too() {
     for command in [&["deactivate", "root"][..], &["set-roles", "root", "user"]] {
         let err = stage.refused(command, "", 1);
         assert!(err.contains("last administrator"), "{err}");
+    }
+}
+
+#[tokio::test]
+async fn an_account_without_an_address_signs_in_by_its_username_and_gets_no_mail() {
+    let stage = Stage::that_confirms_addresses();
+    let made = stage.done(&["create-user", "robot", "--role", "admin"], PASSWORD);
+    assert_eq!((&made["email"], &made["email_verified"]), (&Value::Null, &json!(false)));
+    let err = stage.refused(&["create-user", "robot", "--role", "user"], PASSWORD, 1);
+    assert!(err.contains("username"), "{err}");
+    stage.refused(&["create-user", "other", "--role", "user", "--unverified"], PASSWORD, 2);
+
+    let mut robot = stage.app.sign_in("robot").await;
+    let me = robot.me().await.assert_status(200);
+    assert_eq!((&me["email"], &me["username"]), (&Value::Null, &json!("robot")));
+    let claims = jsonwebtoken::dangerous::insecure_decode::<Value>(robot.access_token()).unwrap().claims;
+    assert_eq!((claims.get("email"), &claims["roles"]), (None, &json!(["admin"])));
+    robot.refresh().await.assert_status(200);
+    let listed = robot.get("/v1/admin/users").await.assert_status(200);
+    assert_eq!(listed["items"][0]["email"], Value::Null);
+    // What its login record lies under is no address that anybody could type.
+    let typed = json!({"email": "name:robot", "password": PASSWORD});
+    stage.app.post("/v1/auth/login", typed).await.assert_status(422);
+    stage.app.post("/v1/auth/password/forgot", json!({"email": "name:robot"})).await.assert_status(422);
+    let app = robot.enable_factor().await;
+    let asked = stage.app.login("robot", PASSWORD).await.assert_status(200);
+    let code = json!({"session_token": asked["session_token"], "code": app.code_at(unix_now())});
+    stage.app.post("/v1/auth/mfa/verify", code).await.assert_status(200);
+    stage.done(&["reset-mfa", "robot"], "");
+    stage.done(&["rotate-password", "robot"], OTHER);
+    assert_eq!(stage.login("robot", OTHER).await, 200);
+    assert!(stage.app.outbox().is_empty(), "there is no address to send it to");
+    let (_, exported, _) = tool(stage.app.folder(), &["export", "--with-hashes"], "");
+    let elsewhere = tempfile::tempdir().unwrap();
+    for report in ["1 imported, 0 there already, 0 refused", "0 imported, 1 there already, 0 refused"] {
+        let (status, said, err) = tool(elsewhere.path(), &["import", "-"], &exported);
+        assert_eq!((status, said.trim()), (0, report), "{err}");
+    }
+    let proof = json!({"password": OTHER});
+    let robot: Value = stage.app.login("robot", OTHER).await.body;
+    let erase = || stage.app.call(reqwest::Method::DELETE, "/v1/users/me").json(proof.clone());
+    let bearer = robot["access_token"].as_str().unwrap();
+    erase().bearer(bearer).await.assert_problem(409, "last_admin");
+    stage.done(&["create-user", "second", "--role", "admin"], PASSWORD);
+    erase().bearer(bearer).await.assert_status(204);
+    stage.done(&["create-user", "robot", "--role", "user"], PASSWORD);
+    assert_eq!(stage.done(&["audit", "verify"], "")["whole"], true);
+}
+
+#[tokio::test]
+async fn an_address_that_an_operator_gives_is_confirmed_unless_they_say_otherwise() {
+    const HASH: &str =
+        "pbkdf2_sha256$1000$0kmY64y3zMgxSiALogqXVO$70FGwJr+6gmSJMEoT04Q57zFbR1mVrFipe8EyTWERS0=";
+    let stage = Stage::that_confirms_addresses();
+    let made =
+        stage.done(&["create-user", "asha", "--role", "user", "--email", "asha@example.com"], PASSWORD);
+    assert_eq!(made["email_verified"], true);
+    assert_eq!(stage.login("asha@example.com", PASSWORD).await, 200);
+    let unverified = ["create-user", "bela", "--role", "user", "--email", "bela@example.com", "--unverified"];
+    assert_eq!(stage.done(&unverified, PASSWORD)["email_verified"], false);
+    assert_eq!(stage.app.login("bela@example.com", PASSWORD).await["code"], "email_not_verified");
+
+    let rows = format!(
+        "email,password_hash,email_verified\nc1@example.com,{HASH},\nc2@example.com,{HASH},true\n\
+         c3@example.com,{HASH},false\nc4@example.com,{HASH},perhaps\n"
+    );
+    let (status, said, _) = tool(stage.app.folder(), &["import", "-", "--format", "csv"], &rows);
+    assert!(status == 1 && said.contains("line 5: ") && said.contains("3 imported"), "{said}");
+    for (email, code) in [("c1@example.com", 200), ("c2@example.com", 200), ("c3@example.com", 403)] {
+        assert_eq!(stage.login(email, "copper lantern").await, code, "{email}");
+    }
+    let root = stage.done(&["create-user", "root", "--role", "admin"], PASSWORD);
+    let root = stage.app.sign_in(root["username"].as_str().unwrap()).await;
+    for (email, vouched, code) in
+        [("d1@example.com", Value::Null, 200), ("d2@example.com", json!(false), 403)]
+    {
+        let body = json!({"email": email, "password": PASSWORD, "name": "Dee", "email_verified": vouched});
+        root.post("/v1/admin/users", body).await.assert_status(201);
+        assert_eq!(stage.login(email, PASSWORD).await, code, "{email}");
+    }
+    let nobody = json!({"password": PASSWORD, "name": "Dee"});
+    let refused = root.post("/v1/admin/users", nobody).await.assert_status(422);
+    assert_eq!(refused["errors"][0]["pointer"], "/email");
+    let by_name = json!({"password": PASSWORD, "name": "Dee", "username": "deedee"});
+    assert_eq!(root.post("/v1/admin/users", by_name).await.assert_status(201)["email"], Value::Null);
+    assert_eq!(stage.login("deedee", PASSWORD).await, 200);
+}
+
+#[tokio::test]
+async fn who_is_invited_chooses_the_password_with_the_link_of_a_mail() {
+    let stage = Stage::that_confirms_addresses();
+    let invite = ["invite-user", "asha@example.com", "--role", "admin", "--username", "asha"];
+    let made = stage.done(&invite, "");
+    assert_eq!((&made["email_verified"], &made["name"]), (&json!(false), &json!("asha")));
+    assert_eq!(stage.login("asha@example.com", PASSWORD).await, 401, "there is no password");
+    assert_eq!(stage.login("asha", "").await, 401);
+    stage.done(&invite, "");
+    stage.refused(&["invite-user", "asha@example.com", "--role", "user"], "", 1);
+    stage.refused(&["invite-user", "nobody", "--role", "user"], "", 1);
+    let mails = stage.app.outbox();
+    assert_eq!(mails.len(), 2);
+    assert!(mails[0].0.contains("http://localhost:8001/reset-password#token"), "{:?}", mails[0]);
+    let (_, exported, _) = tool(stage.app.folder(), &["export", "--with-hashes"], "");
+    assert!(exported.contains(r#""password_hash":null"#), "{exported}");
+
+    let choose = |token: String| {
+        stage.app.post("/v1/auth/password/reset", json!({"token": token, "new_password": PASSWORD}))
+    };
+    choose(mails[0].token()).await.assert_status(200);
+    let asha = stage.app.sign_in("asha@example.com").await;
+    assert_eq!(asha.me().await["email_verified"], true);
+    asha.get("/v1/admin/users").await.assert_status(200);
+    choose(mails[1].token()).await.assert_problem(401, "invalid_mail_token");
+    let err = stage.refused(&invite, "", 1);
+    assert!(err.contains("another account has the address"), "{err}");
+    let trail = asha.get("/v1/admin/audit?type=account_invited").await.assert_status(200);
+    assert_eq!((trail.items().len(), &trail["items"][0]["actor"]), (2, &json!("cli:tester")));
+}
+
+#[tokio::test]
+async fn a_key_of_its_owner_is_no_managed_key_whatever_it_is_called() {
+    let stage = Stage::new();
+    stage.done(&["create-user", "asha", "--role", "trader", "--email", "asha@example.com"], PASSWORD);
+    let asha = stage.app.sign_in("asha@example.com").await;
+    let own = json!({"name": "manage-users", "scopes": ["profile:read"]});
+    let before = asha.post("/v1/api-keys", own.clone()).await.assert_status(201);
+    stage.refused(&["rotate-api-key", "asha"], "", 1);
+    let managed = stage.done(&["set-api-key", "asha"], "");
+    let after = asha.post("/v1/api-keys", own).await.assert_status(201);
+    let rotated = stage.done(&["rotate-api-key", "asha"], "");
+    assert_eq!(rotated["key_id"], managed["key_id"]);
+    for key in [&before["api_key"], &after["api_key"], &rotated["api_key"]] {
+        assert_eq!(stage.with_key(key).await, 200);
+    }
+    let set = stage.done(&["set-api-key", "asha"], "");
+    for (key, status) in [(&before.body, 200), (&after.body, 200), (&rotated, 401), (&set, 200)] {
+        assert_eq!(stage.with_key(&key["api_key"]).await, status);
     }
 }
 

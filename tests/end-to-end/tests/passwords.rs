@@ -6,7 +6,7 @@ use std::time::Duration;
 use portcullis_harness::app::App;
 use portcullis_harness::in_process::{PASSWORD, World, code, newcomer, password};
 use portcullis_harness::process::Target;
-use portcullis_identity::{ClientContext, Email, Error, MfaSignIn};
+use portcullis_identity::{ClientContext, Email, Error, Invitation, MfaSignIn, Operator, PersonName};
 use portcullis_platform::Clock;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
@@ -339,6 +339,40 @@ async fn a_reset_confirms_the_address_as_well() {
 
 static ORIGIN: ClientContext =
     ClientContext { ip: None, user_agent: None, request_id: String::new(), device: None };
+
+#[tokio::test]
+async fn an_invitation_works_for_three_days_once_and_not_for_a_disabled_account() {
+    let operator = Operator::CommandLine("tester".to_owned());
+    for (hours, works) in [(0, true), (71, true), (73, false)] {
+        let world = World::with_variables(16, &[("EMAIL_VERIFICATION", "required")]).await;
+        let invitation = Invitation {
+            email: Email::parse("asha@example.com").unwrap(),
+            name: PersonName::parse("Asha").unwrap(),
+            username: None,
+            roles: vec!["user".to_owned()],
+        };
+        let invited = world.identity.invite(&operator, invitation.clone(), &ORIGIN).await.unwrap();
+        let token: SecretString = world.notifications.take()[0].token().unwrap().into();
+        assert!(matches!(world.login("asha@example.com").await, Err(Error::InvalidCredentials)));
+        world.clock.advance(Duration::from_hours(hours));
+        let chosen = world.identity.reset_password(&token, &password(PASSWORD), &ORIGIN).await;
+        assert_eq!(chosen.is_ok(), works, "{hours}");
+        assert_eq!(world.login("asha@example.com").await.is_ok(), works, "{hours}");
+        if works {
+            continue;
+        }
+        // A mailer that fails is the operator's to know, and the same command sends the link again.
+        world.notifications.set_failing(true);
+        let unsent = world.identity.invite(&operator, invitation.clone(), &ORIGIN).await;
+        assert!(matches!(unsent, Err(Error::MailNotSent(_))), "{unsent:?}");
+        world.notifications.set_failing(false);
+        world.identity.invite(&operator, invitation, &ORIGIN).await.unwrap();
+        let token: SecretString = world.notifications.take()[0].token().unwrap().into();
+        world.disable(&invited).await;
+        let chosen = world.identity.reset_password(&token, &password(PASSWORD), &ORIGIN).await;
+        assert!(matches!(chosen, Err(Error::InvalidMailToken)));
+    }
+}
 
 #[tokio::test]
 async fn no_header_of_a_request_finds_its_way_into_a_link() {

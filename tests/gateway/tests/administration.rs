@@ -1,7 +1,7 @@
 //! Administration on AWS: the command line tool on a table there, and the functions with no rights but the template's.
 #![cfg(test)]
 
-use portcullis_gateway::Cloud;
+use portcullis_gateway::{Cloud, notifications_to, template, token_in};
 use portcullis_harness::app::App;
 use portcullis_harness::in_process::PASSWORD;
 use portcullis_harness::process::{Target, tool_with};
@@ -10,7 +10,11 @@ use serde_json::{Value, json};
 
 #[tokio::test]
 async fn an_administrator_made_on_the_table_uses_every_route() {
-    let app = App::on(Target::Functions, &[]);
+    // What a deployment has unless somebody says otherwise: an administrator of the command line signs in there, too.
+    let template = std::fs::read_to_string(template::path()).unwrap();
+    let (_, parameter) = template.split_once("  EmailVerification:\n").unwrap();
+    assert!(parameter.lines().take(3).any(|line| line.trim() == "Default: required"), "{parameter}");
+    let app = App::on(Target::Functions, &[("EMAIL_VERIFICATION", "required")]);
     let cloud = Cloud::of_folder(app.folder(), &Environment::of_process()).await.unwrap();
     let variables: Vec<(&str, &str)> = vec![
         ("AWS_SECRET_NAME", &cloud.secret),
@@ -25,6 +29,15 @@ async fn an_administrator_made_on_the_table_uses_every_route() {
     };
     let (status, _, err) = manage(&["create-user", "root", "--role", "admin"], PASSWORD);
     assert_eq!(status, 0, "{err}");
+    let address = "invited@administration.example.com";
+    let (status, _, err) = manage(&["invite-user", address, "--role", "user"], "");
+    assert_eq!(status, 0, "{err}");
+    let moto = Environment::of_process().raw("AWS_ENDPOINT_URL").unwrap().to_owned();
+    let sent = notifications_to(&moto, address).await.unwrap();
+    let chosen = json!({"token": token_in(&sent[0]).unwrap(), "new_password": PASSWORD});
+    app.post("/v1/auth/password/reset", chosen).await.assert_status(200);
+    let invited = app.sign_in(address).await;
+    invited.delete("/v1/users/me").json(json!({"password": PASSWORD})).await.assert_status(204);
     let (status, _, err) = manage(&["deactivate", "root"], "");
     assert_eq!(status, 1, "{err}");
     let (status, _, err) = tool_with(app.folder(), &["list-users", "--table", "nowhere"], "", &variables);

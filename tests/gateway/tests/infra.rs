@@ -294,8 +294,18 @@ fn mail_is_sent_by_the_functions_that_have_something_to_tell_and_from_one_addres
             }
         }
     }
-    let expected =
-        ["api-keys", "broker-sessions", "login", "mfa", "password", "register", "trading-accounts"];
+    let expected = [
+        "admin",
+        "api-keys",
+        "broker-sessions",
+        "login",
+        "mfa",
+        "password",
+        "refresh",
+        "register",
+        "trading-accounts",
+        "users",
+    ];
     assert_eq!(senders, expected.map(str::to_owned).into());
 }
 

@@ -2,13 +2,13 @@
 
 use jiff::Timestamp;
 use portcullis_identity::{
-    Account, AccountRequest, AccountStatus, AccountUpdate, ApiKey, Email, Field, FirstPassword, Listed,
-    PersonName, SignIns, Username,
+    Account, AccountRequest, AccountStatus, AccountUpdate, ApiKey, Email, Field, FirstPassword, Invitation,
+    Listed, PersonName, SignIns, Username,
 };
 use serde_json::{Map, Value, json};
 
 use crate::api_keys;
-use crate::arguments::CreateUser;
+use crate::arguments::{CreateUser, InviteUser};
 use crate::failure::Failure;
 use crate::output::{Output, line, members};
 use crate::secret_input::new_password;
@@ -16,20 +16,19 @@ use crate::tool::Tool;
 
 /// The number of accounts read in one page.
 const PAGE: usize = 100;
-/// A domain that receives no mail (RFC 2606, section 2).
-const NO_MAIL: &str = "users.invalid";
 
 pub(crate) async fn create(tool: &Tool, output: Output, user: CreateUser) -> Result<(), Failure> {
     let username = Username::parse(&user.name).map_err(|invalid| invalid.of(Field::Username))?;
-    let email = user.email.unwrap_or_else(|| format!("{}@{NO_MAIL}", user.name.trim()));
+    let email = user.email.as_deref().map(Email::parse).transpose();
     let request = AccountRequest {
-        email: Email::parse(&email).map_err(|invalid| invalid.of(Field::Email))?,
+        email: email.map_err(|invalid| invalid.of(Field::Email))?,
         name: PersonName::parse(&user.name).map_err(|invalid| invalid.of(Field::Name))?,
         username: Some(username),
         phone: None,
         password: FirstPassword::Chosen(new_password(&user.name)?),
         roles: user.roles,
         status: if user.inactive { AccountStatus::Disabled } else { AccountStatus::Active },
+        email_verified: !user.unverified,
     };
     let account = tool.identity.create_account(&tool.operator, request, &tool.origin).await?;
     let mut value = account_json(&account);
@@ -40,6 +39,22 @@ pub(crate) async fn create(tool: &Tool, output: Output, user: CreateUser) -> Res
         text = format!("{text} with the API key {}", issued.key.id);
     }
     output.say(&text, value)
+}
+
+pub(crate) async fn invite(tool: &Tool, output: Output, user: InviteUser) -> Result<(), Failure> {
+    let email = Email::parse(&user.email).map_err(|invalid| invalid.of(Field::Email))?;
+    let local_part = email.as_str().split('@').next().unwrap_or_default();
+    let name = user.name.as_deref().unwrap_or(local_part);
+    let username = user.username.as_deref().map(Username::parse).transpose();
+    let invitation = Invitation {
+        name: PersonName::parse(name).map_err(|invalid| invalid.of(Field::Name))?,
+        username: username.map_err(|invalid| invalid.of(Field::Username))?,
+        roles: user.roles,
+        email,
+    };
+    let account = tool.identity.invite(&tool.operator, invitation, &tool.origin).await?;
+    let text = format!("invited {} ({}): the link works for 72 hours", account.shown_name(), account.id);
+    output.say(&text, account_json(&account))
 }
 
 pub(crate) async fn list(tool: &Tool, output: Output) -> Result<(), Failure> {
@@ -141,7 +156,8 @@ pub(crate) async fn export(tool: &Tool, with_hashes: bool) -> Result<(), Failure
         let (listed, next) = tool.identity.list_accounts(PAGE, after).await?;
         for Listed { account, .. } in listed {
             let mut value = members([
-                ("email", account.email.clone().into()),
+                ("email", account.address().into()),
+                ("email_verified", account.email_verified.into()),
                 ("username", account.username.clone().into()),
                 ("name", account.name.clone().into()),
                 ("phone", account.phone.clone().into()),
@@ -168,7 +184,8 @@ fn account_json(account: &Account) -> Map<String, Value> {
     members([
         ("user_id", account.id.to_string().into()),
         ("username", account.username.clone().into()),
-        ("email", account.email.clone().into()),
+        ("email", account.address().into()),
+        ("email_verified", account.email_verified.into()),
         ("name", account.name.clone().into()),
         ("roles", account.roles.clone().into()),
         ("status", account.status.as_str().into()),

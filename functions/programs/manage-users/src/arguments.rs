@@ -34,7 +34,11 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Create an account; its password is prompted for, or read from the standard input.
     CreateUser(CreateUser),
-    /// Set the API key of an account, replacing the one that was set before.
+    /// Create an account without a password, and mail a link with which the person chooses one. Run again, it sends another
+    /// link.
+    InviteUser(InviteUser),
+    /// Set the managed API key of an account, replacing the one that was set before. The keys that its owner made are not
+    /// touched, whatever they are called.
     SetApiKey {
         /// The account that gets the key: username, email address or id.
         name: String,
@@ -42,8 +46,8 @@ pub(crate) enum Command {
         #[arg(long)]
         api_key: Option<String>,
     },
-    /// Replace the secret of an account's API key, or replace the key by that in `PORTFOLIO_NEW_API_KEY` (or
-    /// `PORTFOLIO_ROTATION_API_KEY`).
+    /// Replace the secret of an account's managed API key, which `set-api-key` made, or replace the key by that in
+    /// `PORTFOLIO_NEW_API_KEY` (or `PORTFOLIO_ROTATION_API_KEY`).
     RotateApiKey {
         /// The account that owns the key: username, email address or id.
         name: String,
@@ -117,15 +121,34 @@ pub(crate) struct CreateUser {
     /// A role of the account, by its name in the policy; may be repeated.
     #[arg(long = "role", required = true)]
     pub(crate) roles: Vec<String>,
-    /// The email address; `<name>@users.invalid`, which receives no mail, when omitted.
+    /// The email address, which then signs in too; without one the account gets no mail, and its password is forgotten for
+    /// good unless `rotate-password` sets another.
     #[arg(long)]
     pub(crate) email: Option<String>,
+    /// Have the person confirm the address before the account can be used, where `EMAIL_VERIFICATION` requires it.
+    #[arg(long, requires = "email")]
+    pub(crate) unverified: bool,
     /// An API key of the account, `pk_<id>_<secret><checksum>`; none is created when omitted.
     #[arg(long)]
     pub(crate) api_key: Option<String>,
     /// Create the account disabled.
     #[arg(long)]
     pub(crate) inactive: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InviteUser {
+    /// The email address that the link is sent to; choosing the password confirms it.
+    pub(crate) email: String,
+    /// A role of the account, by its name in the policy; may be repeated.
+    #[arg(long = "role", required = true)]
+    pub(crate) roles: Vec<String>,
+    /// What the person is called; the part of the address before the @ when omitted.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// A username to sign in with, beside the address.
+    #[arg(long)]
+    pub(crate) username: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

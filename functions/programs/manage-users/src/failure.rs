@@ -50,6 +50,7 @@ impl Failure {
                 Error::Store(StoreError::Unavailable { .. })
                 | Error::KeyWrap(KeyWrapError::Unavailable(_))
                 | Error::Overloaded
+                | Error::MailNotSent(_)
                 | Error::Contended,
             ) => UNAVAILABLE,
             Self::Refused(_) | Self::Identity(_) | Self::Io(_) => REFUSED,
@@ -70,6 +71,11 @@ pub(crate) fn explain(error: &Error) -> String {
     match error {
         Error::Invalid(field) => format!("{}: {}", field.field, field.detail),
         Error::WeakPassword(advice) => format!("the password is too weak: {advice}"),
+        Error::MailNotSent(why) => {
+            format!(
+                "the account is there, and the mail was not sent ({why}); the same command sends it again"
+            )
+        }
         Error::NotFound => "there is no such account or key".to_owned(),
         Error::EmailTaken => "another account has the address".to_owned(),
         Error::UsernameTaken => "another account has the username".to_owned(),

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use portcullis_identity::{
-    AccountRequest, AccountStatus, Email, Error, Field, FirstPassword, ImportedHash, PersonName, PhoneNumber,
-    Username,
+    Account, AccountRequest, AccountStatus, Email, Error, Field, FirstPassword, ImportedHash, PersonName,
+    PhoneNumber, Username,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -32,6 +32,8 @@ struct Row {
     password_hash: String,
     roles: Option<Roles>,
     status: Option<String>,
+    /// Whether the address counts as confirmed; it does when absent.
+    email_verified: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -149,20 +151,19 @@ async fn take_over(
 /// line is refused, or the operation fails.
 async fn one(tool: &Tool, row: Row) -> Result<bool, Failure> {
     let request = parsed(row)?;
-    let (email, name) = (request.email.as_str().to_owned(), request.name.clone());
-    let username = request.username.clone();
+    let (email, name, username) = (request.email.clone(), request.name.clone(), request.username.clone());
     match tool.identity.create_account(&tool.operator, request, &tool.origin).await {
         Ok(_) => Ok(true),
-        Err(Error::EmailTaken) => {
-            let present = tool.identity.account_by_name(&email).await?;
-            let is_same = name.is(&present.name)
-                && present
-                    .username
-                    .as_deref()
-                    .is_none_or(|present| username.as_ref().is_some_and(|username| username.is(present)));
-            if is_same { Ok(false) } else { Err(refused(&Error::EmailTaken)) }
+        Err(error @ (Error::EmailTaken | Error::UsernameTaken)) => {
+            let present = tool.identity.account_with(email.as_ref(), username.as_ref()).await?;
+            let is_same = |present: &Account| {
+                let no_username = present.username.is_none();
+                name.is(&present.name)
+                    && (no_username || username.as_ref().map(Username::as_str) == present.username.as_deref())
+            };
+            if present.as_ref().is_some_and(is_same) { Ok(false) } else { Err(refused(&error)) }
         }
-        Err(error @ (Error::Invalid(_) | Error::UsernameTaken)) => Err(refused(&error)),
+        Err(error @ Error::Invalid(_)) => Err(refused(&error)),
         Err(error) => Err(error.into()),
     }
 }
@@ -175,14 +176,10 @@ fn parsed(row: Row) -> Result<AccountRequest, Failure> {
     // An empty column counts as absent.
     let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
     let (email, username) = (given(row.email), given(row.username));
-    let email = match (email, &username) {
-        (Some(email), _) => email,
-        (None, Some(username)) => format!("{}@users.invalid", username.trim()),
-        (None, None) => return Err(Failure::Refused("has neither email nor username".to_owned())),
+    let local_part = email.as_ref().and_then(|email| email.split('@').next()).map(str::to_owned);
+    let Some(name) = given(row.name).or_else(|| username.clone()).or(local_part) else {
+        return Err(Failure::Refused("has neither email nor username".to_owned()));
     };
-    let name = given(row.name)
-        .or_else(|| username.clone())
-        .unwrap_or_else(|| email.split('@').next().unwrap_or_default().to_owned());
     let hash = ImportedHash::parse(row.password_hash.trim());
     let hash = hash.map_err(|error| Failure::Refused(format!("password_hash: {error}")))?;
     let roles = match row.roles {
@@ -199,7 +196,11 @@ fn parsed(row: Row) -> Result<AccountRequest, Failure> {
     };
     let read = || -> Result<AccountRequest, Error> {
         Ok(AccountRequest {
-            email: Email::parse(&email).map_err(|invalid| invalid.of(Field::Email))?,
+            email: email
+                .as_deref()
+                .map(Email::parse)
+                .transpose()
+                .map_err(|invalid| invalid.of(Field::Email))?,
             name: PersonName::parse(&name).map_err(|invalid| invalid.of(Field::Name))?,
             username: username
                 .as_deref()
@@ -214,6 +215,7 @@ fn parsed(row: Row) -> Result<AccountRequest, Failure> {
             password: FirstPassword::Imported(hash),
             roles,
             status,
+            email_verified: row.email_verified.unwrap_or(true),
         })
     };
     read().map_err(|error| refused(&error))

@@ -47,6 +47,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
 async fn perform(tool: &Tool, output: Output, command: Command) -> Result<(), Failure> {
     match command {
         Command::CreateUser(user) => accounts::create(tool, output, user).await,
+        Command::InviteUser(user) => accounts::invite(tool, output, user).await,
         Command::ListUsers => accounts::list(tool, output).await,
         Command::SetRoles { name, roles } => accounts::set_roles(tool, output, &name, roles).await,
         Command::Deactivate { name } => accounts::set_active(tool, output, &name, false).await,

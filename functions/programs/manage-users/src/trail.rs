@@ -1,8 +1,8 @@
 //! The commands that verify and export the audit trail.
 
 use jiff::Timestamp;
-use portcullis_identity::{AuditFilter, AuditRecord};
-use serde_json::{Value, json};
+use portcullis_identity::{AuditDetails, AuditFilter, AuditRecord};
+use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
 use crate::output::{Output, line};
@@ -78,5 +78,25 @@ fn record_json(record: &AuditRecord) -> Value {
         "ip": record.ip,
         "user_agent": record.user_agent,
         "request_id": record.request_id,
+        "details": details_json(&record.details),
     })
+}
+
+/// Returns the particulars that a record has, by their names; null for none.
+fn details_json(details: &AuditDetails) -> Value {
+    let AuditDetails { roles_before, roles_after, key_name, scopes, request, reason } = details;
+    let all = [
+        ("roles_before", json!(roles_before)),
+        ("roles_after", json!(roles_after)),
+        ("key_name", json!(key_name)),
+        ("scopes", json!(scopes)),
+        ("request", json!(request)),
+        ("reason", json!(reason)),
+    ];
+    let present: Map<String, Value> = all
+        .into_iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    if present.is_empty() { Value::Null } else { present.into() }
 }

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use portcullis_identity::{AuditFilter, AuditRecord, InvalidValue};
+use portcullis_identity::{AuditDetails, AuditFilter, AuditRecord, InvalidValue};
 use serde::{Deserialize, Serialize};
 use serde_with::{As, NoneAsEmptyString};
 use utoipa::{IntoParams, ToSchema};
@@ -101,6 +101,42 @@ pub struct AuditEventItem {
     pub user_agent: Option<String>,
     /// The id of the request that caused the event.
     pub request_id: String,
+    /// What the event changed or refused; `null` where its type says it all.
+    pub details: Option<EventDetails>,
+}
+
+/// The particulars of an event. Those that its type does not have are absent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct EventDetails {
+    /// The roles before, of `roles_changed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(["viewer"]))]
+    pub roles_before: Option<Vec<String>>,
+    /// The roles after, of `roles_changed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(["trader"]))]
+    pub roles_after: Option<Vec<String>>,
+    /// The name of the API key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_name: Option<String>,
+    /// The scopes of the API key, as `resource:action`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Vec<String>>,
+    /// The refused request: its method and the pattern of its path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+    /// Why it was refused: `forbidden` or `last_admin`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl EventDetails {
+    /// Returns the particulars of a record; `None` for a record without any.
+    fn of(details: AuditDetails) -> Option<Self> {
+        let any = details != AuditDetails::default();
+        let AuditDetails { roles_before, roles_after, key_name, scopes, request, reason } = details;
+        any.then_some(Self { roles_before, roles_after, key_name, scopes, request, reason })
+    }
 }
 
 impl From<AuditRecord> for AuditEventItem {
@@ -119,6 +155,7 @@ impl From<AuditRecord> for AuditEventItem {
             ip: record.ip,
             user_agent: record.user_agent,
             request_id: record.request_id,
+            details: EventDetails::of(record.details),
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Who is calling: a person with an access token, a program with an API key, or a service with its token.
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, MatchedPath};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use portcullis_identity::{Admin, Caller, Principal, Service};
 use secrecy::SecretString;
 
-use crate::{AppState, Code, Problem};
+use crate::{AppState, Client, Code, Problem};
 
 const API_KEY: &str = "x-api-key";
 const SERVICE_TOKEN: &str = "x-service-token";
@@ -26,7 +26,7 @@ impl FromRequestParts<AppState> for SignedInCaller {
 }
 
 /// An administrator with a live session. The role is read from the account and not from the token, so that one who was
-/// demoted is refused at once.
+/// demoted is refused at once. A refusal is recorded in the caller's audit trail.
 #[derive(Debug, Clone)]
 pub struct AdminCaller(pub Admin);
 
@@ -35,7 +35,11 @@ impl FromRequestParts<AppState> for AdminCaller {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let SignedInCaller(caller) = SignedInCaller::from_request_parts(parts, state).await?;
-        Ok(Self(state.identity.as_admin(caller)?))
+        let Ok(client) = Client::from_request_parts(parts, state).await;
+        // The pattern, not the path: what somebody else's account is called is no part of it.
+        let path = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+        let request = format!("{} {path}", parts.method);
+        Ok(Self(state.identity.require_admin(caller, &request, &client.into()).await?))
     }
 }
 

@@ -31,7 +31,7 @@ mod state;
 mod testing;
 mod words;
 
-pub use audit::{AuditEventItem, AuditQuery, EventType, QueryTime};
+pub use audit::{AuditEventItem, AuditQuery, EventDetails, EventType, QueryTime};
 pub use body::MAX_BODY;
 pub use caller::{AdminCaller, AnyCaller, ServiceCaller, SignedInCaller, bearer_token};
 pub use client::{Client, ClientAddress, address_of_socket};

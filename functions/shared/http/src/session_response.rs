@@ -16,9 +16,9 @@ pub struct User {
     /// The id of the account, opaque.
     #[schema(example = "usr_0199f3c2a6e47d0c8f21b7e5d4a39c10")]
     pub user_id: String,
-    /// The e-mail address in its canonical form.
-    pub email: String,
-    /// The username to sign in with, beside the e-mail address; `null` without one.
+    /// The e-mail address in its canonical form; `null` for an account without one, which signs in with the username alone.
+    pub email: Option<String>,
+    /// The username to sign in with, beside the e-mail address or in its place; `null` without one.
     pub username: Option<String>,
     /// The person's name.
     pub name: String,
@@ -46,7 +46,7 @@ impl User {
         Self {
             password_expires_at: state.identity.password_expires_at(&account).map(rfc3339),
             user_id: account.id.to_string(),
-            email: account.email,
+            email: account.address().map(str::to_owned),
             username: account.username,
             name: account.name,
             phone: account.phone,

@@ -3,6 +3,9 @@
 pub(crate) mod administration;
 pub(crate) mod email;
 pub(crate) mod email_verification;
+pub(crate) mod invitation;
+mod last_admin;
 pub(crate) mod person;
 pub(crate) mod profile;
+mod refused_administration;
 pub(crate) mod register;

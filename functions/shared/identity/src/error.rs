@@ -92,6 +92,9 @@ pub enum Error {
     /// Others changed the same record again and again.
     #[error("a record changed too often while it was decided on")]
     Contended,
+    /// What was to be mailed could not be: the operator reads why.
+    #[error("a mail was not sent: {0}")]
+    MailNotSent(String),
     /// The provider of the master key failed.
     #[error(transparent)]
     KeyWrap(#[from] KeyWrapError),

@@ -27,6 +27,7 @@ pub use access::service_rights::{CredentialKind, CredentialRights, ServiceRights
 pub use access::services::Service;
 pub use accounts::administration::{AccountRequest, AccountUpdate, Admin, FirstPassword, Listed, Operator};
 pub use accounts::email::Email;
+pub use accounts::invitation::Invitation;
 pub use accounts::person::{DeviceName, PersonName, PhoneNumber, Username};
 pub use accounts::profile::ProfileUpdate;
 pub use accounts::register::{NewPerson, Registered};
@@ -54,8 +55,8 @@ pub use tokens::session_token::SessionToken;
 
 /// What operations give and take of the store's records, for callers that know the operations alone.
 pub use portcullis_store::{
-    Account, AccountId, AccountStatus, ApiKey, ApiKeyId, AuditCursor, AuditFilter, AuditId, AuditPage,
-    AuditRecord, Finding, Session, SessionId, SignIns, StoreError, TimePage, Verified, Wrong,
+    Account, AccountId, AccountStatus, ApiKey, ApiKeyId, AuditCursor, AuditDetails, AuditFilter, AuditId,
+    AuditPage, AuditRecord, Finding, Session, SessionId, SignIns, StoreError, TimePage, Verified, Wrong,
 };
 /// What a policy is asked.
 pub use portcullis_verifier::policy::{Permission, PermissionError};

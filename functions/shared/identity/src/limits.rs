@@ -46,6 +46,10 @@ pub(crate) const PROFILE_CHANGES: Limit =
 pub(crate) const SESSION_DELETIONS: Limit =
     Limit { name: "sessions", by_account: 60, by_address: 600, window: HOUR };
 
+/// Refused administration that is put on record, by account alone; what is refused stays refused.
+pub(crate) const RECORDED_REFUSALS: Limit =
+    Limit { name: "refused-administration", by_account: 20, by_address: u64::MAX, window: HOUR };
+
 /// Right passwords of one account in a window that are not counted for the client address, so that a sign-in writes no
 /// more than it has to.
 const FREE_SIGN_INS: u64 = 10;
@@ -89,10 +93,15 @@ impl Identity {
         if !self.settings.rate_limit {
             return Ok(());
         }
-        let by_account = self.store.count_use(limit.used_by(account, now), limit.by_account);
+        let by_account = self.has_room(limit, account, now);
         let (by_account, by_address) = tokio::join!(by_account, self.limit_address(limit, client, now));
         by_address?;
         if by_account? { Ok(()) } else { Err(limit.over(now)) }
+    }
+
+    /// Counts one more use by an account alone. Returns whether there was room for it; fails when the store does.
+    pub(crate) async fn has_room(&self, limit: &Limit, account: &str, now: Timestamp) -> Result<bool, Error> {
+        Ok(self.store.count_use(limit.used_by(account, now), limit.by_account).await?)
     }
 
     /// Counts one more use by the client address alone.

@@ -14,7 +14,9 @@ mod totp;
 
 use jiff::Timestamp;
 use portcullis_platform::{EncryptionContext, KeyWrapError};
-use portcullis_store::{AccountId, ActiveFactor, AuditKind, Factor, FactorSwap, Round, SealedSecret};
+use portcullis_store::{
+    Account, AccountId, ActiveFactor, AuditKind, Factor, FactorSwap, Round, SealedSecret,
+};
 
 pub use self::code::PresentedCode;
 pub use self::enrolment::MfaConfirmation;
@@ -25,7 +27,11 @@ pub use self::totp::TotpEnrolment;
 use self::code::{Worth, after_right_code, after_wrong_code, check_throttle};
 use self::totp::TotpSecret;
 use crate::error::Error;
+use crate::notifications::Notification;
 use crate::{ClientContext, Identity, sealing};
+
+/// Wrong codes in a row after which the owner is notified: people mistype one or two.
+const WRONG_CODES_BEFORE_NOTICE: u64 = 3;
 
 /// A right code, and the factor once it is spent.
 #[derive(Debug)]
@@ -44,7 +50,7 @@ impl Identity {
     /// sent one by one.
     async fn prove(
         &self,
-        account: AccountId,
+        account: &Account,
         factor: Factor,
         code: &PresentedCode,
         now: Timestamp,
@@ -52,7 +58,7 @@ impl Identity {
     ) -> Result<Round<Proven>, Error> {
         let active = factor.active.clone().ok_or(Error::MfaNotSetUp)?;
         check_throttle(&factor, now)?;
-        let secret = self.open_totp_secret(account, &active.secret).await?;
+        let secret = self.open_totp_secret(account.id, &active.secret).await?;
         match code.worth(&secret, &active, now)? {
             Worth::Spent => Err(Error::WrongCode),
             Worth::Nothing if self.count_wrong_code(account, &factor, now, client).await? => {
@@ -67,17 +73,22 @@ impl Identity {
     }
 
     /// Returns whether the wrong code was counted; `false` if another request changed the row since it was read, so
-    /// that the decision must be made again.
+    /// that the decision must be made again. The owner of a factor is notified once for each row of wrong codes: the count
+    /// goes on over sign-ins until a code is right, so that whoever has the password cannot make a flood of mail.
     async fn count_wrong_code(
         &self,
-        account: AccountId,
+        account: &Account,
         factor: &Factor,
         now: Timestamp,
         client: &ClientContext,
     ) -> Result<bool, Error> {
-        let event = self.audit_event(AuditKind::MfaFailed, account, client)?;
-        let swapped = self.store.swap_factor(account, &after_wrong_code(factor, now), &event).await?;
-        Ok(swapped == FactorSwap::Swapped)
+        let event = self.audit_event(AuditKind::MfaFailed, account.id, client)?;
+        let next = after_wrong_code(factor, now);
+        let is_counted = self.store.swap_factor(account.id, &next, &event).await? == FactorSwap::Swapped;
+        if is_counted && factor.active.is_some() && next.failures == WRONG_CODES_BEFORE_NOTICE {
+            self.notify(&account.email, &Notification::WrongCodes(client)).await;
+        }
+        Ok(is_counted)
     }
 
     async fn open_totp_secret(&self, account: AccountId, sealed: &SealedSecret) -> Result<TotpSecret, Error> {

@@ -1,14 +1,15 @@
 //! Notifications by email. A notification that cannot be sent fails no request.
 //!
 //! Their text is fixed: nothing a client sent is quoted, or a stranger could make the service deliver messages of
-//! theirs. A link has its token in the fragment, after the `#`, which browsers do not send to servers.
+//! theirs. A link has its token in the fragment, after the `#`, which browsers do not send to servers. `text` has the
+//! words.
+
+mod text;
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use portcullis_platform::{Mail, with_causes};
 use portcullis_store::Account;
-use secrecy::{ExposeSecret, SecretString};
 
 use crate::tokens::session_token::SessionToken;
 use crate::{ClientContext, Identity};
@@ -25,6 +26,8 @@ pub(crate) enum Notification<'a> {
     ResetPassword(&'a SessionToken),
     /// The link to confirm the address.
     ConfirmAddress(&'a SessionToken),
+    /// The link with which somebody who was invited chooses the first password.
+    Invitation(&'a SessionToken),
     /// A registration was attempted with an address that has an account.
     AlreadyRegistered,
     /// A sign-in from a device that was not known.
@@ -35,8 +38,24 @@ pub(crate) enum Notification<'a> {
     MfaEnabled(&'a ClientContext),
     /// The second factor was disabled.
     MfaDisabled(&'a ClientContext),
+    /// New backup codes took the place of the old ones.
+    BackupCodesRenewed(&'a ClientContext),
+    /// An administrator removed the second factor.
+    MfaReset,
+    /// An administrator replaced the password.
+    PasswordOverridden,
+    /// Several codes in a row were wrong, after a right password or in a session.
+    WrongCodes(&'a ClientContext),
+    /// A refresh token that had been replaced was presented; the session was ended.
+    RefreshTokenReuse(&'a ClientContext),
     /// An API key was created.
     ApiKeyCreated(&'a ClientContext),
+    /// An API key got another secret.
+    ApiKeyRotated(&'a ClientContext),
+    /// An administrator set or rotated the API key of the account.
+    ApiKeySetByOperator,
+    /// The account was erased.
+    AccountErased(&'a ClientContext),
     /// Broker credentials were linked, frozen or unfrozen.
     Credentials(CredentialChange, &'a ClientContext),
 }
@@ -50,86 +69,6 @@ pub enum CredentialChange {
     Frozen,
     /// Services can read them again.
     Unfrozen,
-}
-
-impl Notification<'_> {
-    fn subject(&self) -> &'static str {
-        match self {
-            Self::ResetPassword(_) => "Choose a new password",
-            Self::ConfirmAddress(_) => "Confirm your e-mail address",
-            Self::AlreadyRegistered => "You already have an account",
-            Self::NewDevice(_) => "New sign-in to your account",
-            Self::PasswordChanged(_) => "Your password was changed",
-            Self::MfaEnabled(_) => "A second factor was added to your account",
-            Self::MfaDisabled(_) => "The second factor of your account was removed",
-            Self::ApiKeyCreated(_) => "A new API key was made for your account",
-            Self::Credentials(CredentialChange::Linked, _) => "A trading account was linked to your account",
-            Self::Credentials(CredentialChange::Frozen, _) => "Your broker credentials are frozen",
-            Self::Credentials(CredentialChange::Unfrozen, _) => "Your broker credentials can be read again",
-        }
-    }
-
-    fn body(&self, url: &str, now: Timestamp) -> SecretString {
-        match self {
-            Self::ResetPassword(token) => linked(
-                "Somebody, probably you, asked to choose a new password for your account. Open this link within 30 \
-                 minutes to do so; it works once, and it ends every session:",
-                &format!("{url}/reset-password#token="),
-                token,
-                "If it was not you, there is nothing to do: your password stays as it is.",
-            ),
-            Self::ConfirmAddress(token) => linked(
-                "An account was made with this e-mail address. Open this link within 24 hours to confirm that the \
-                 address is yours:",
-                &format!("{url}/verify-email#token="),
-                token,
-                "If it was not you, do not open it: without it the account cannot be used.",
-            ),
-            Self::AlreadyRegistered => format!(
-                "Somebody, probably you, tried to make an account with this e-mail address, and there is one already. \
-                 Sign in at {url}, or choose a new password there if you do not remember yours; that confirms the \
-                 address, too.\n\nIf it was not you, there is nothing to do.\n"
-            )
-            .into(),
-            Self::NewDevice(client) => security_notice("Somebody signed in to your account from a new device", client, now),
-            Self::PasswordChanged(client) => security_notice("The password of your account was changed", client, now),
-            Self::MfaEnabled(client) => security_notice("A second factor was added to your account", client, now),
-            Self::MfaDisabled(client) => {
-                security_notice("The second factor of your account was removed", client, now)
-            }
-            Self::ApiKeyCreated(client) => security_notice("A new API key was made for your account", client, now),
-            Self::Credentials(CredentialChange::Linked, client) => {
-                security_notice("A trading account was linked to your account", client, now)
-            }
-            Self::Credentials(CredentialChange::Frozen, client) => {
-                security_notice("Every reading of your broker credentials was stopped", client, now)
-            }
-            Self::Credentials(CredentialChange::Unfrozen, client) => {
-                security_notice("Reading of your broker credentials was allowed again", client, now)
-            }
-        }
-    }
-}
-
-/// Returns the text of a notification with a link. It is built in one allocation, so that no copy of the token is left
-/// in memory.
-fn linked(before: &str, link: &str, token: &SessionToken, after: &str) -> SecretString {
-    let token = token.secret().expose_secret();
-    let mut text = String::with_capacity(before.len() + link.len() + token.len() + after.len() + 8);
-    for part in [before, "\n\n", link, token, "\n\n", after, "\n"] {
-        text.push_str(part);
-    }
-    text.into()
-}
-
-fn security_notice(what: &str, client: &ClientContext, now: Timestamp) -> SecretString {
-    let from = client.ip.as_deref().map(|ip| format!(", from the address {ip}")).unwrap_or_default();
-    format!(
-        "{what} on {}{from}.\n\nIf it was you, there is nothing to do. If not, choose a new password at once, and end \
-         the sessions and delete the API keys you do not know.\n",
-        now.strftime("%-d %B %Y at %H:%M UTC")
-    )
-    .into()
 }
 
 impl Identity {
@@ -147,14 +86,24 @@ impl Identity {
     /// Sends a notification. Never fails: an error or a timeout is logged and counted (`MailFailures`), and the request
     /// goes on.
     pub(crate) async fn notify(&self, to: &str, notification: &Notification<'_>) {
+        if let Err(error) = self.send(to, notification).await {
+            tracing::error!(MailFailures = 1.0, error, "a mail was not sent");
+        }
+    }
+
+    /// Sends a notification, or returns why that failed, in words for the operator. An account without an address is
+    /// known by a name that is none, and gets no mail.
+    pub(crate) async fn send(&self, to: &str, notification: &Notification<'_>) -> Result<(), String> {
+        if !to.contains('@') {
+            return Ok(());
+        }
         let body = notification.body(&self.public_url, self.clock.now());
         let mail = Mail { to: to.to_owned(), subject: notification.subject(), body };
-        let failed = match tokio::time::timeout(SEND_TIMEOUT, self.mailer.send(&mail)).await {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => with_causes(&error),
-            Err(_) => "it took too long".to_owned(),
-        };
-        tracing::error!(MailFailures = 1.0, error = failed, "a mail was not sent");
+        match tokio::time::timeout(SEND_TIMEOUT, self.mailer.send(&mail)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(with_causes(&error)),
+            Err(_) => Err("it took too long".to_owned()),
+        }
     }
 }
 
@@ -163,38 +112,4 @@ impl Identity {
 pub(crate) async fn with_fixed_duration<T>(work: impl Future<Output = T>) -> T {
     let (done, ()) = tokio::join!(work, tokio::time::sleep(FIXED_DURATION));
     done
-}
-
-#[cfg(test)]
-mod tests {
-    use portcullis_platform::SystemEntropy;
-    use portcullis_store::ChallengeKind;
-
-    use super::*;
-
-    #[test]
-    fn a_link_leads_to_the_public_url_and_has_its_token_behind_the_hash() {
-        let token = SessionToken::generate(ChallengeKind::PasswordReset, &SystemEntropy).unwrap();
-        let notification = Notification::ResetPassword(&token);
-        let body = notification.body("https://auth.example.com", Timestamp::UNIX_EPOCH);
-        let link =
-            format!("\nhttps://auth.example.com/reset-password#token={}\n", token.secret().expose_secret());
-        assert!(body.expose_secret().contains(&link));
-        assert!(!format!("{notification:?} {body:?}").contains(token.secret().expose_secret()));
-    }
-
-    #[test]
-    fn nothing_a_client_says_of_itself_is_in_a_notification() {
-        let client =
-            ClientContext { user_agent: Some("visit evil.example".to_owned()), ..ClientContext::default() };
-        for notification in [
-            Notification::NewDevice(&client),
-            Notification::ApiKeyCreated(&client),
-            Notification::PasswordChanged(&client),
-        ] {
-            let body = notification.body("https://auth.example.com", Timestamp::UNIX_EPOCH);
-            assert!(body.expose_secret().contains("1 January 1970 at 00:00 UTC"));
-            assert!(!body.expose_secret().contains("evil"));
-        }
-    }
 }

@@ -9,13 +9,14 @@ use crate::item::{ItemReader, ItemWriter, number, text, texts, time};
 use crate::keys::Key;
 
 /// The role of administrators.
-pub const ADMIN_ROLE: &str = "admin";
+pub(crate) const ADMIN_ROLE: &str = "admin";
 /// A person's account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// The account's id.
     pub id: AccountId,
-    /// Canonical address; unique.
+    /// What the login record lies under; unique. The canonical address, or for an account without one the name that
+    /// [`Account::name_without_address`] makes of its username: ask [`Account::address`] for an address.
     pub email: String,
     /// Second login name, canonical; unique.
     pub username: Option<String>,
@@ -57,6 +58,32 @@ impl AccountStatus {
 }
 
 impl Account {
+    /// Whether it has the role of administrators.
+    pub fn is_admin(&self) -> bool {
+        self.roles.iter().any(|role| role == ADMIN_ROLE)
+    }
+
+    /// Returns what takes the place of the address in an account that has none. Neither an address nor a username is
+    /// ever spelt like it: it has no `@`, and a username has no colon.
+    pub fn name_without_address(username: &str) -> String {
+        format!("name:{username}")
+    }
+
+    /// Returns the canonical address; `None` for an account whose owner signs in with the username alone.
+    pub fn address(&self) -> Option<&str> {
+        Some(self.email.as_str()).filter(|name| name.contains('@'))
+    }
+
+    /// Returns the name its owner knows it by: the address, or else the username.
+    pub fn shown_name(&self) -> &str {
+        self.address().or(self.username.as_deref()).unwrap_or(&self.email)
+    }
+
+    /// Whether it has an address that was not shown to be its owner's yet.
+    pub fn has_unconfirmed_address(&self) -> bool {
+        self.address().is_some() && !self.email_verified
+    }
+
     /// Whether it counts as an administrator.
     pub fn is_active_admin(&self) -> bool {
         is_admin(&self.roles, self.status)

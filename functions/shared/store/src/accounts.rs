@@ -21,8 +21,8 @@ use crate::transaction::{Outdated, Transaction};
 pub struct LoginRecord {
     /// The account.
     pub account: Account,
-    /// PHC string of the password.
-    pub password_hash: String,
+    /// PHC string of the password; `None` until somebody who was invited has chosen one.
+    pub password_hash: Option<String>,
 }
 
 /// When the username of a new account becomes its own.
@@ -40,8 +40,8 @@ pub enum UsernameClaim {
 pub struct NewAccount {
     /// The account, with an id of its own.
     pub account: Account,
-    /// PHC string of the password.
-    pub password_hash: String,
+    /// PHC string of the password; `None` for one that is still to be chosen.
+    pub password_hash: Option<String>,
     /// When its username becomes its own.
     pub claim: UsernameClaim,
 }
@@ -120,7 +120,7 @@ impl Store {
         let account = &account;
         let made = FirstRegistration { account: account.id, created_at: account.created_at };
         let by_email = write_account(account, &keys::credentials(&account.email))
-            .set("password_hash", text(&new.password_hash))
+            .set_some("password_hash", new.password_hash.as_deref().map(text))
             .set_some(WANTED_USERNAME, wanted_username.map(text))
             .finish();
         let mut transaction = Transaction::on(self);
@@ -242,17 +242,15 @@ impl Store {
     }
 
     /// Removes the account and frees its address and username; every session of it is dead from this moment on. The
-    /// audit trail stays until it expires. Returns whether it did: the last administrator stays. It is asked for in the
-    /// session `asking`.
+    /// audit trail stays until it expires. Returns whether it did: an administrator goes only while `another` stays. It is
+    /// asked for in the session `asking`.
     pub async fn erase(
         &self,
         account: &Account,
         asking: SessionId,
+        another: Option<AccountId>,
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        if self.is_last_admin(account.id).await? {
-            return Ok(false);
-        }
         // Should this fail half-way, the person can ask again: their session goes with the account, and not before.
         self.delete_other_sessions(account.id, asking).await?;
         self.delete_api_keys(account.id).await?;
@@ -269,8 +267,8 @@ impl Store {
         if let Some(name) = &account.username {
             transaction = transaction.delete(&keys::username(name));
         }
-        // Another administrator may have gone meanwhile.
-        let transaction = remove_admin(transaction, account.id, LastAdmin);
+        // The other administrator may have gone meanwhile.
+        let transaction = remove_admin(transaction, account.id, another, LastAdmin);
         Ok(transaction.commit("erasing an account").await?.is_ok())
     }
 
@@ -300,5 +298,8 @@ fn profile(account: &Account) -> Attributes {
 }
 
 fn read_login_record(mut reader: ItemReader) -> Result<LoginRecord, StoreError> {
-    Ok(LoginRecord { account: read_account(&mut reader)?, password_hash: reader.text("password_hash")? })
+    Ok(LoginRecord {
+        account: read_account(&mut reader)?,
+        password_hash: reader.text_if_any("password_hash")?,
+    })
 }

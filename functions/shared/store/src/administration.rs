@@ -1,8 +1,8 @@
 //! What administrators do to accounts: listing them, and changing what they may do.
 //!
-//! One row counts the administrators that may be used. Whatever makes one account less an administrator takes its name
-//! from that row in the same transaction, on the condition that another one stays: two who demote each other meet
-//! there.
+//! One row lists the administrators that may be used (`admins`). Whatever makes one account less an administrator takes
+//! its name from that row in the same transaction, on the condition that another one stays: two who demote each other
+//! meet there.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -38,6 +38,13 @@ pub struct RolesAndStatus {
     pub status: AccountStatus,
 }
 
+impl RolesAndStatus {
+    /// Whether an account with these counts as an administrator.
+    pub fn is_active_admin(&self) -> bool {
+        is_admin(&self.roles, self.status)
+    }
+}
+
 /// The result of a change of roles and status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RolesAndStatusChange {
@@ -45,7 +52,7 @@ pub enum RolesAndStatusChange {
     Changed,
     /// The account was changed since it was read; decide again.
     Outdated,
-    /// Refused: no administrator would be left.
+    /// Refused: the administrator who was to stay is none any more, or there was none.
     LastAdmin,
 }
 
@@ -59,13 +66,15 @@ pub struct AccountPage {
 }
 
 impl Store {
-    /// Writes other roles and status, on the condition that the account still has the ones that were read. A change of
-    /// status raises the session epoch in the same transaction, which ends everything issued before.
+    /// Writes other roles and status, on the condition that the account still has the ones that were read, with the
+    /// events that tell of it. A change of status raises the session epoch in the same transaction, which ends everything
+    /// issued before. Where it makes one administrator less, `another` must be one still.
     pub async fn change_roles_and_status(
         &self,
         seen: &Account,
         next: &RolesAndStatus,
-        event: &AuditEvent,
+        another: Option<AccountId>,
+        events: &[AuditEvent],
     ) -> Result<RolesAndStatusChange, StoreError> {
         let set =
             Update::new().set("roles", texts(&next.roles)).set("account_status", text(next.status.as_str()));
@@ -74,18 +83,20 @@ impl Store {
         let change = AccountChange { in_both: set, as_seen: Some(as_seen), ..AccountChange::default() };
         let mut transaction = Transaction::on(self);
         // That no administrator would be left is said even where the account is not what it was either.
-        transaction = match (seen.is_active_admin(), is_admin(&next.roles, next.status)) {
-            (true, false) => remove_admin(transaction, seen.id, RolesAndStatusChange::LastAdmin),
+        transaction = match (seen.is_active_admin(), next.is_active_admin()) {
+            (true, false) => remove_admin(transaction, seen.id, another, RolesAndStatusChange::LastAdmin),
             (false, true) => add_admin(transaction, seen.id),
             _ => transaction,
         };
         transaction = if seen.status == next.status {
             transaction.keep_epoch(seen, change, RolesAndStatusChange::Outdated)
         } else {
-            transaction.raise_session_epoch(seen, change, None, event.at, RolesAndStatusChange::Outdated)
+            let at = events.first().map_or(seen.created_at, |event| event.at);
+            transaction.raise_session_epoch(seen, change, None, at, RolesAndStatusChange::Outdated)
         };
         let operation = "changing what an account may do";
-        transaction.record(event).commit_as(RolesAndStatusChange::Changed, operation).await
+        let transaction = events.iter().fold(transaction, Transaction::record);
+        transaction.commit_as(RolesAndStatusChange::Changed, operation).await
     }
 
     /// Accounts after the one called `after`, newest first.

@@ -1,7 +1,7 @@
 //! The one row that lists the administrators that may be used.
 //!
 //! Whatever makes one account less an administrator takes its name from that row in the same transaction, on the condition
-//! that another one stays.
+//! that another one stays who can sign in. Who can is for `portcullis-identity` to say: it knows what a sign-in needs.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -17,20 +17,19 @@ fn member(id: AccountId) -> AttributeValue {
     AttributeValue::Ss(vec![id.to_string()])
 }
 
-/// Takes an account from the administrators, if another one stays. Two who demote each other at the same time meet in
-/// this row: DynamoDB lets one of the two transactions through, and the other one's condition sees what it left.
+/// Takes an account from the administrators, if `another` one is still among them: one who was seen to be able to sign
+/// in, which an administrator never ceases to be without leaving this row. Two who demote each other at the same time
+/// meet here: DynamoDB lets one of the two transactions through, and the other one's condition misses who left.
 pub(crate) fn remove_admin<R>(
     transaction: Transaction<'_, R>,
     id: AccountId,
+    another: Option<AccountId>,
     last_admin: R,
 ) -> Transaction<'_, R> {
-    let another_stays = Condition::Any(vec![
-        Condition::Missing("members"),
-        Condition::Lacks("members", text(id.to_string())),
-        Condition::Size("members", ">", 1),
-    ]);
+    let mut ways = vec![Condition::Missing("members"), Condition::Lacks("members", text(id.to_string()))];
+    ways.extend(another.map(|another| Condition::Contains("members", text(another.to_string()))));
     let update = Update::new().delete("members", member(id));
-    transaction.update_if(&keys::admins(), update, another_stays, last_admin)
+    transaction.update_if(&keys::admins(), update, Condition::Any(ways), last_admin)
 }
 
 /// Counts an account among the administrators.
@@ -39,14 +38,14 @@ pub(crate) fn add_admin<R>(transaction: Transaction<'_, R>, id: AccountId) -> Tr
 }
 
 impl Store {
-    /// Whether this account is the only administrator left.
-    pub(crate) async fn is_last_admin(&self, id: AccountId) -> Result<bool, StoreError> {
-        let Some(found) = self.get(&keys::admins(), "counting administrators").await? else {
-            return Ok(false);
+    /// Returns every enabled account with the role `admin`, able to sign in or not; fails when the row is malformed.
+    pub async fn admins(&self) -> Result<Vec<AccountId>, StoreError> {
+        let found = self.get(&keys::admins(), "reading the administrators").await?;
+        let members = match found.and_then(|mut found| found.remove("members")) {
+            Some(AttributeValue::Ss(members)) => members,
+            _ => Vec::new(),
         };
-        Ok(match found.get("members") {
-            Some(AttributeValue::Ss(members)) => members.len() == 1 && members.contains(&id.to_string()),
-            _ => false,
-        })
+        let corrupt = |_| StoreError::Corrupt { record: "administrators", attribute: "members".to_owned() };
+        members.iter().map(|member| member.parse().map_err(corrupt)).collect()
     }
 }

@@ -1,6 +1,7 @@
 //! API keys: one row among all that is its owner's, and one that names the owner of a key.
 
 use aws_sdk_dynamodb::operation::query::QueryOutput;
+use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use crate::audit::AuditEvent;
@@ -26,6 +27,8 @@ pub struct ApiKey {
     pub digest: Digest,
     /// What its owner calls it.
     pub name: String,
+    /// Whether an operator set it and rotates it, whatever it and its owner's other keys are called.
+    pub managed: bool,
     /// What it may do at most, as `resource:action`.
     pub scopes: Vec<String>,
     /// When it was made.
@@ -234,6 +237,7 @@ fn item(key: &ApiKey) -> Attributes {
         .set("account", text(key.account.to_string()))
         .set("key_digest", bytes(key.digest))
         .set("key_name", text(&key.name))
+        .set_some("managed", key.managed.then_some(AttributeValue::Bool(true)))
         .set("scopes", texts(&key.scopes))
         .set("created_at", time(key.created_at))
         .set_some("expires_at", key.expires_at.map(time))
@@ -248,6 +252,7 @@ fn read(found: Attributes) -> Result<ApiKey, StoreError> {
         account: reader.parsed("account")?,
         digest: reader.digest("key_digest")?,
         name: reader.text("key_name")?,
+        managed: reader.flag_if_any("managed")?.unwrap_or(false),
         scopes: reader.texts("scopes")?,
         created_at: reader.time("created_at")?,
         expires_at: reader.time_if_any("expires_at")?,

@@ -4,13 +4,16 @@
 
 mod append;
 mod chain;
+mod details;
 mod event;
 mod kind;
 mod listing;
 mod seal;
 mod verification;
 
+pub(crate) use self::chain::Chain;
 pub use self::chain::ChainEnd;
+pub use self::details::AuditDetails;
 pub use self::event::{Actor, AuditEvent};
 pub use self::kind::{AuditKind, Outcome};
 pub(crate) use self::listing::of_shards;

@@ -20,6 +20,8 @@ pub(crate) enum Condition {
     Missing(&'static str),
     /// The attribute is there and compares to the value as the operator says.
     Compare(&'static str, &'static str, AttributeValue),
+    /// The set or list contains the value.
+    Contains(&'static str, AttributeValue),
     /// The set or list does not contain the value.
     Lacks(&'static str, AttributeValue),
     /// The size of a set or list compares to the number as the operator says.
@@ -77,6 +79,9 @@ impl Condition {
             Self::Missing(name) => format!("attribute_not_exists({})", beside.name(name)),
             Self::Compare(name, operator, value) => {
                 format!("{} {operator} {}", beside.name(name), beside.value(value))
+            }
+            Self::Contains(name, value) => {
+                format!("contains({}, {})", beside.name(name), beside.value(value))
             }
             Self::Lacks(name, value) => {
                 format!("NOT contains({}, {})", beside.name(name), beside.value(value))

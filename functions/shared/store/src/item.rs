@@ -162,11 +162,15 @@ impl ItemReader {
         self.required(name, value)
     }
 
-    pub(crate) fn flag(&mut self, name: &str) -> Result<bool, StoreError> {
-        let value = self.optional(name, |value| match value {
+    pub(crate) fn flag_if_any(&mut self, name: &str) -> Result<Option<bool>, StoreError> {
+        self.optional(name, |value| match value {
             AttributeValue::Bool(flag) => Some(flag),
             _ => None,
-        })?;
+        })
+    }
+
+    pub(crate) fn flag(&mut self, name: &str) -> Result<bool, StoreError> {
+        let value = self.flag_if_any(name)?;
         self.required(name, value)
     }
 
@@ -203,11 +207,15 @@ impl ItemReader {
         self.required(name, value)
     }
 
-    pub(crate) fn texts(&mut self, name: &str) -> Result<Vec<String>, StoreError> {
-        let value = self.optional(name, |value| match value {
+    pub(crate) fn texts_if_any(&mut self, name: &str) -> Result<Option<Vec<String>>, StoreError> {
+        self.optional(name, |value| match value {
             AttributeValue::L(values) => values.into_iter().map(into_text).collect(),
             _ => None,
-        })?;
+        })
+    }
+
+    pub(crate) fn texts(&mut self, name: &str) -> Result<Vec<String>, StoreError> {
+        let value = self.texts_if_any(name)?;
         self.required(name, value)
     }
 }

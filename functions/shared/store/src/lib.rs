@@ -35,13 +35,13 @@ mod table;
 mod trading_accounts;
 mod transaction;
 
-pub use account::{ADMIN_ROLE, Account, AccountStatus};
+pub use account::{Account, AccountStatus};
 pub use accounts::{LoginRecord, NewAccount, ProfileChange, Registration, UsernameClaim};
 pub use administration::{AccountPage, RolesAndStatus, RolesAndStatusChange};
 pub use api_keys::{ApiKey, ApiKeyCreation, ApiKeyPage, FirstApiKey, IdempotentApiKey};
 pub use audit::{
-    Actor, AuditCursor, AuditEvent, AuditFilter, AuditKind, AuditPage, AuditRecord, AuditSeal, ChainEnd,
-    Finding, Outcome, TimePage, Verified, Wrong,
+    Actor, AuditCursor, AuditDetails, AuditEvent, AuditFilter, AuditKind, AuditPage, AuditRecord, AuditSeal,
+    ChainEnd, Finding, Outcome, TimePage, Verified, Wrong,
 };
 pub use backoff::{Contended, Round, until_settled};
 pub use cap::Cap;

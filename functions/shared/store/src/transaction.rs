@@ -17,7 +17,7 @@ use aws_sdk_dynamodb::types::{
 };
 use backon::{ExponentialBuilder, Retryable};
 
-use crate::audit::{AuditEvent, ChainEnd};
+use crate::audit::{AuditEvent, Chain, ChainEnd};
 use crate::backoff::Rounds;
 use crate::connection::Store;
 use crate::error::StoreError;
@@ -43,7 +43,7 @@ pub(crate) struct Outdated;
 pub(crate) struct Transaction<'a, R = Infallible> {
     store: &'a Store,
     actions: Vec<Action<R>>,
-    /// The events that tell of it, each of another chain.
+    /// The events that tell of it, in the order in which those of one chain follow each other.
     events: Vec<AuditEvent>,
 }
 
@@ -146,18 +146,12 @@ impl<'a, R> Transaction<'a, R> {
             writes.push(write.map_err(not_built)?);
             refusals.push(refusal);
         }
-        let mut ends = Vec::with_capacity(events.len());
-        for event in &events {
-            ends.push(match &event.end {
-                Some(end) => end.clone(),
-                None => store.chain_end(&event.chain()).await?,
-            });
-        }
+        let mut chains = chains_of(store, events).await?;
         let mut rounds = Rounds::begin();
         loop {
             let mut sent = writes.clone();
-            for (end, event) in ends.iter().zip(&events) {
-                sent.extend(links(store, end, event).map_err(not_built)?);
+            for chain in &chains {
+                sent.extend(chain.links(store, operation)?);
             }
             let Err(mut failed) = store.transact(sent, operation).await? else { return Ok(Ok(())) };
             // The caller's own conditions come first. What they say of the rows stands even where the event raced too.
@@ -177,10 +171,10 @@ impl<'a, R> Transaction<'a, R> {
             let may_go_on = rounds.again().await;
             // Ours queues up behind what stands there now; unless that is ours, written by an attempt whose response was
             // lost.
-            for (end, event) in ends.iter_mut().zip(&events) {
-                *end = store.chain_end(&event.chain()).await?;
+            for chain in &mut chains {
+                chain.end = store.chain_end(&chain.chain).await?;
             }
-            if ends.iter().zip(&events).all(|(end, event)| end.is(event)) {
+            if chains.iter().all(ChainEvents::are_recorded) {
                 return Ok(Ok(()));
             }
             if !may_go_on {
@@ -250,19 +244,57 @@ fn delete(store: &Store, key: &Key, condition: Option<Condition>) -> Result<Tran
     Ok(TransactWriteItem::builder().delete(delete).build())
 }
 
-/// Returns what makes a chain longer by an event: its record, the head, and the record before it where only the head
-/// had that one. Each is conditional on no other event having been faster.
-fn links(store: &Store, end: &ChainEnd, event: &AuditEvent) -> Result<Vec<TransactWriteItem>, BuildError> {
-    let link = end.link(event);
-    let head = link.head;
-    let mut writes = vec![
-        put(store, link.record, Some(Condition::row_missing()))?,
-        update(store, &head.key, head.update, Some(head.is_behind))?,
-    ];
-    if let Some(restored) = link.restored {
-        writes.push(put(store, restored, Some(Condition::row_missing()))?);
+/// The events of a transaction that belong to one chain, and where that chain ended as it was read.
+#[derive(Debug)]
+struct ChainEvents {
+    chain: Chain,
+    end: ChainEnd,
+    events: Vec<AuditEvent>,
+}
+
+/// Returns the events by their chains, in the order they were given; reads where each chain ends that was not read yet.
+async fn chains_of(store: &Store, events: Vec<AuditEvent>) -> Result<Vec<ChainEvents>, StoreError> {
+    let mut chains: Vec<ChainEvents> = Vec::with_capacity(events.len());
+    for event in events {
+        let chain = event.chain();
+        if let Some(same) = chains.iter_mut().find(|other| other.chain == chain) {
+            same.events.push(event);
+            continue;
+        }
+        let end = match event.end.clone() {
+            Some(end) => end,
+            None => store.chain_end(&chain).await?,
+        };
+        chains.push(ChainEvents { chain, end, events: vec![event] });
     }
-    Ok(writes)
+    Ok(chains)
+}
+
+impl ChainEvents {
+    /// Returns what makes the chain longer by these events: their records, the head of the last one, and the record
+    /// before them where only the head had that one. Each is conditional on no other event having been faster.
+    fn links(&self, store: &Store, operation: &'static str) -> Result<Vec<TransactWriteItem>, StoreError> {
+        let not_built = |cause: BuildError| StoreError::Refused { operation, cause: cause.into() };
+        let (mut end, mut head, mut writes) = (self.end.clone(), None, Vec::new());
+        for event in &self.events {
+            let link = end.link(event);
+            let items = [Some(link.record.clone()), link.restored];
+            for item in items.into_iter().flatten() {
+                writes.push(put(store, item, Some(Condition::row_missing())).map_err(not_built)?);
+            }
+            end = ChainEnd::after(link.record)?;
+            head = Some(link.head);
+        }
+        if let Some(head) = head {
+            writes.push(update(store, &head.key, head.update, Some(head.is_behind)).map_err(not_built)?);
+        }
+        Ok(writes)
+    }
+
+    /// Whether the chain ends with the last of these events: an earlier attempt wrote them, and its response was lost.
+    fn are_recorded(&self) -> bool {
+        self.events.last().is_some_and(|event| self.end.is(event))
+    }
 }
 
 /// For each action the item in the way of its condition, or `None` where that held.

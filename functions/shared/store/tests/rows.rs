@@ -20,10 +20,10 @@ use portcullis_platform::{Entropy, EntropyUnavailable};
 use portcullis_platform_embedded::EmbeddedDynamoDb;
 use portcullis_store::{
     Account, AccountId, AccountStatus, ActiveFactor, Actor, ApiKey, ApiKeyCreation, AttemptSource,
-    AuditEvent, AuditFilter, AuditKind, AuditSeal, BrokerSession, Challenge, ChallengeKind, Digest, Factor,
-    FactorSignIn, FactorSwap, Finished, FirstRegistration, FreezableSwap, Id, IdempotentApiKey,
-    IdempotentRequest, Kind, KnownDevice, Link, Meter, NewAccount, NewPassword, NewSession, PasswordChange,
-    PendingFactor, ProfileChange, ProviderMark, Registration, Revocation, RolesAndStatus,
+    AuditDetails, AuditEvent, AuditFilter, AuditKind, AuditSeal, BrokerSession, Challenge, ChallengeKind,
+    Digest, Factor, FactorSignIn, FactorSwap, Finished, FirstRegistration, FreezableSwap, Id,
+    IdempotentApiKey, IdempotentRequest, Kind, KnownDevice, Link, Meter, NewAccount, NewPassword, NewSession,
+    PasswordChange, PendingFactor, ProfileChange, ProviderMark, Registration, Revocation, RolesAndStatus,
     RolesAndStatusChange, Rotation, RotationResult, SealedSecret, SignInStep, Store, StoredTradingAccount,
     Throttled, TradingAccountId, TradingAccountStatus, Usage, Use, UsernameClaim, Wait, client_config,
 };
@@ -163,7 +163,7 @@ impl Story {
         let account = self.account(email, username, roles);
         let new = NewAccount {
             account: account.clone(),
-            password_hash: "$argon2id$first".to_owned(),
+            password_hash: Some("$argon2id$first".to_owned()),
             claim: UsernameClaim::Now,
         };
         let request = key.map(|key| IdempotentRequest { key_digest: key.to_owned(), fingerprint: digest(9) });
@@ -348,24 +348,27 @@ async fn accounts_and_passwords() {
 
     let asha = story.now(&asha).await;
     let next = RolesAndStatus { roles: words(&["user", "admin"]), status: AccountStatus::Active };
-    let event = story.event(AuditKind::RolesChanged, asha.id, 80);
+    let mut event = story.event(AuditKind::RolesChanged, asha.id, 80);
+    event.details = AuditDetails::of_roles(&asha.roles, &next.roles);
     assert_eq!(
-        story.store.change_roles_and_status(&asha, &next, &event).await.unwrap(),
+        story.store.change_roles_and_status(&asha, &next, None, &[event]).await.unwrap(),
         RolesAndStatusChange::Changed
     );
     story.cost("make somebody an administrator");
     let asha = story.now(&asha).await;
-    let next = RolesAndStatus { roles: words(&["user", "admin"]), status: AccountStatus::Disabled };
-    let event = story.event(AuditKind::AccountDisabled, asha.id, 81);
+    let next = RolesAndStatus { roles: Vec::new(), status: AccountStatus::Disabled };
+    let mut events =
+        [AuditKind::RolesChanged, AuditKind::AccountDisabled].map(|kind| story.event(kind, asha.id, 81));
+    events[0].details = AuditDetails::of_roles(&asha.roles, &next.roles);
     assert_eq!(
-        story.store.change_roles_and_status(&asha, &next, &event).await.unwrap(),
+        story.store.change_roles_and_status(&asha, &next, Some(admin.id), &events).await.unwrap(),
         RolesAndStatusChange::Changed
     );
-    story.cost("disable an administrator");
+    story.cost("demote and disable an administrator");
     let last = RolesAndStatus { roles: Vec::new(), status: AccountStatus::Active };
     let event = story.event(AuditKind::RolesChanged, admin.id, 82);
     assert_eq!(
-        story.store.change_roles_and_status(&admin, &last, &event).await.unwrap(),
+        story.store.change_roles_and_status(&admin, &last, None, &[event]).await.unwrap(),
         RolesAndStatusChange::LastAdmin
     );
     story.cost("refuse to demote the last administrator");
@@ -393,7 +396,7 @@ async fn registrations_that_wait_for_a_confirmation() {
     let request = |key: &str| IdempotentRequest { key_digest: key.to_owned(), fingerprint: digest(9) };
     let mut new = NewAccount {
         account: asha.clone(),
-        password_hash: "$argon2id$first".to_owned(),
+        password_hash: Some("$argon2id$first".to_owned()),
         claim: UsernameClaim::OnConfirmation,
     };
     let event = story.event(AuditKind::AccountRegistered, asha.id, 0);
@@ -613,6 +616,7 @@ async fn keys_trading_accounts_and_providers() {
         account: asha.id,
         digest: digest(31),
         name: "backtest".to_owned(),
+        managed: false,
         scopes: words(&["orders:read", "orders:write"]),
         created_at: at(10),
         expires_at: Some(at(600)),
@@ -622,13 +626,14 @@ async fn keys_trading_accounts_and_providers() {
         request: IdempotentRequest { key_digest: "key-2".to_owned(), fingerprint: digest(8) },
         answer: secret(20),
     };
-    let event = story.event(AuditKind::ApiKeyCreated, asha.id, 10);
+    let mut event = story.event(AuditKind::ApiKeyCreated, asha.id, 10);
+    event.details = AuditDetails::of_key(&key);
     let created = story.store.create_api_key(&key, Some(&request), &event).await.unwrap();
     assert!(matches!(created, ApiKeyCreation::Created));
     let again = ApiKey { id: story.id(11), ..key.clone() };
     let repeated = story.store.create_api_key(&again, Some(&request), &event).await.unwrap();
     assert!(matches!(repeated, ApiKeyCreation::Repeated(first) if first.id == key.id));
-    let other = ApiKey { id: story.id(12), expires_at: None, ..key.clone() };
+    let other = ApiKey { id: story.id(12), expires_at: None, managed: true, ..key.clone() };
     let event = story.event(AuditKind::ApiKeyCreated, asha.id, 12);
     story.store.create_api_key(&other, None, &event).await.unwrap();
     story.cost("make API keys");
@@ -714,7 +719,7 @@ async fn keys_trading_accounts_and_providers() {
     assert_ne!(asking.id, asked.id);
     story.meter.take();
     let event = story.event(AuditKind::AccountErased, asha.id, 50);
-    assert!(story.store.erase(&asha, asking.id, &event).await.unwrap());
+    assert!(story.store.erase(&asha, asking.id, None, &event).await.unwrap());
     story.cost("erase an account");
     pinned("rows_after_an_erasure", &story.table().await);
     pinned("costs_of_keys_and_trading_accounts", &story.costs);

@@ -48,7 +48,7 @@ impl World {
         let event = AuditEvent::new(kind, account.id, self.clock.now(), &seal, &SystemEntropy);
         let event = event.expect("randomness");
         let next = RolesAndStatus { roles: account.roles.clone(), status: AccountStatus::Disabled };
-        let changed = self.truth.change_roles_and_status(account, &next, &event).await;
+        let changed = self.truth.change_roles_and_status(account, &next, None, &[event]).await;
         assert_eq!(changed.expect("the engine answers"), RolesAndStatusChange::Changed);
     }
 }

@@ -41,9 +41,9 @@ impl From<Error> for Problem {
             Error::LastAdmin => Code::LastAdmin,
             Error::NotFound => Code::NotFound,
             Error::Overloaded | Error::Contended => Code::Unavailable,
-            Error::Store(StoreError::Unavailable { .. }) | Error::KeyWrap(KeyWrapError::Unavailable(_)) => {
-                logged(Code::Unavailable, &error)
-            }
+            Error::MailNotSent(_)
+            | Error::Store(StoreError::Unavailable { .. })
+            | Error::KeyWrap(KeyWrapError::Unavailable(_)) => logged(Code::Unavailable, &error),
             Error::Store(_) | Error::KeyWrap(_) | Error::Entropy(_) | Error::Internal(_) => {
                 logged(Code::InternalError, &error)
             }

@@ -9,8 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use jiff::Timestamp;
 use portcullis_platform::{EncryptionContext, Entropy};
 use portcullis_store::{
-    AccountId, ApiKey, ApiKeyCreation, ApiKeyId, ApiKeyPage, AuditKind, Digest, Id, IdempotentApiKey,
-    IdempotentRequest,
+    AccountId, ApiKey, ApiKeyCreation, ApiKeyId, ApiKeyPage, AuditDetails, AuditEvent, AuditKind, Digest, Id,
+    IdempotentApiKey, IdempotentRequest,
 };
 use portcullis_verifier::api_key::{self, UnverifiedApiKey};
 use portcullis_verifier::policy::Grant;
@@ -92,6 +92,7 @@ impl Identity {
             account: account.id,
             digest: self.current_digest(&text)?,
             name: wanted.name.0,
+            managed: false,
             scopes: scopes.iter().map(ToString::to_string).collect(),
             created_at: now,
             expires_at: wanted.expires_at,
@@ -101,8 +102,7 @@ impl Identity {
             Some(name) => Some(self.repeatable(&key, wanted.scopes.as_deref(), name, &text).await?),
             None => None,
         };
-        let mut event = self.audit_event(AuditKind::ApiKeyCreated, account.id, client)?;
-        event.target = Some(key.id.to_string());
+        let event = about_key(self.audit_event(AuditKind::ApiKeyCreated, account.id, client)?, &key);
         match self.store.create_api_key(&key, request.as_ref(), &event).await? {
             ApiKeyCreation::Created => {
                 self.notify(&account.email, &Notification::ApiKeyCreated(client)).await;
@@ -144,9 +144,9 @@ impl Identity {
         let seen = seen.filter(|key| is_in_time(key, self.clock.now())).ok_or(Error::NotFound)?;
         let text = new_text(id, self.entropy.as_ref())?;
         let digest = self.current_digest(&text)?;
-        let mut event = self.audit_event(AuditKind::ApiKeyRotated, caller.account.id, client)?;
-        event.target = Some(id.to_string());
+        let event = about_key(self.audit_event(AuditKind::ApiKeyRotated, caller.account.id, client)?, &seen);
         if self.store.rotate_api_key(&seen, &digest, &event).await? {
+            self.notify(&caller.account.email, &Notification::ApiKeyRotated(client)).await;
             return Ok(IssuedApiKey { key: ApiKey { digest, ..seen }, text });
         }
         // Removed meanwhile, or another rotation was first, and its key is the one that works.
@@ -164,8 +164,9 @@ impl Identity {
         client: &ClientContext,
     ) -> Result<(), Error> {
         self.may(caller, "delete")?;
-        let mut event = self.audit_event(AuditKind::ApiKeyDeleted, caller.account.id, client)?;
-        event.target = Some(id.to_string());
+        // Read for the trail, which says what the key was allowed to do.
+        let key = self.store.api_key(caller.account.id, id).await?.ok_or(Error::NotFound)?;
+        let event = about_key(self.audit_event(AuditKind::ApiKeyDeleted, caller.account.id, client)?, &key);
         let removed = self.store.delete_api_key(caller.account.id, id, &event).await?;
         if removed { Ok(()) } else { Err(Error::NotFound) }
     }
@@ -266,6 +267,13 @@ impl Identity {
         };
         Ok(IdempotentApiKey { request, answer })
     }
+}
+
+/// Returns the event with the key it is about: its id, name and scopes.
+pub(crate) fn about_key(mut event: AuditEvent, key: &ApiKey) -> AuditEvent {
+    event.target = Some(key.id.to_string());
+    event.details = AuditDetails::of_key(key);
+    event
 }
 
 pub(crate) fn is_in_time(key: &ApiKey, now: Timestamp) -> bool {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use portcullis_store::{
-    ADMIN_ROLE, Account, AccountId, AccountStatus, Actor, AuditEvent, AuditKind, Factor, FactorSwap, Id,
+    Account, AccountId, AccountStatus, Actor, AuditDetails, AuditEvent, AuditKind, Factor, FactorSwap, Id,
     NewAccount, Registration, Revocation, RolesAndStatus, RolesAndStatusChange, Round, SignInStep, SignIns,
     UsernameClaim, until_settled,
 };
@@ -12,6 +12,7 @@ use crate::accounts::email::Email;
 use crate::accounts::person::{PersonName, PhoneNumber, Username};
 use crate::error::Error;
 use crate::invalid::{Field, InvalidField};
+use crate::notifications::Notification;
 use crate::passwords::foreign_hash::ImportedHash;
 use crate::passwords::password::Password;
 use crate::sign_in::confirmation::confirmations;
@@ -40,7 +41,7 @@ impl From<&Admin> for Operator {
 }
 
 impl Operator {
-    fn actor(&self) -> Actor {
+    pub(crate) fn actor(&self) -> Actor {
         match self {
             Self::Admin(id) => Actor::Admin(*id),
             Self::CommandLine(name) => Actor::CommandLine(name.clone()),
@@ -55,13 +56,15 @@ pub enum FirstPassword {
     Chosen(Password),
     /// A hash imported from an older system.
     Imported(ImportedHash),
+    /// None yet: the owner chooses it with the link of an invitation.
+    ToBeChosen,
 }
 
 /// An account an administrator creates.
 #[derive(Debug)]
 pub struct AccountRequest {
-    /// Address to sign in with.
-    pub email: Email,
+    /// Address to sign in with; an account without one has a username.
+    pub email: Option<Email>,
     /// The person's name.
     pub name: PersonName,
     /// Second name to sign in with.
@@ -74,6 +77,21 @@ pub struct AccountRequest {
     pub roles: Vec<String>,
     /// Whether the account is enabled.
     pub status: AccountStatus,
+    /// Whether the administrator vouches for the address, so that it need not be confirmed by mail.
+    pub email_verified: bool,
+}
+
+impl AccountRequest {
+    /// Returns what the login record will lie under; fails with neither an address nor a username.
+    fn login_name(&self) -> Result<String, Error> {
+        match (&self.email, &self.username) {
+            (Some(email), _) => Ok(email.as_str().to_owned()),
+            (None, Some(username)) => Ok(Account::name_without_address(&username.0)),
+            (None, None) => {
+                Err(Error::Invalid(InvalidField::new(Field::Email, "an address or a username is needed")))
+            }
+        }
+    }
 }
 
 /// A change to the roles or the status of an account; `None` leaves a field as it is.
@@ -95,15 +113,6 @@ pub struct Listed {
 }
 
 impl Identity {
-    /// Returns the caller as an administrator; fails with [`Error::Forbidden`] without the role `admin`.
-    pub fn as_admin(&self, caller: Caller) -> Result<Admin, Error> {
-        if caller.account.roles.iter().any(|role| role == ADMIN_ROLE) {
-            Ok(Admin(caller))
-        } else {
-            Err(Error::Forbidden("This needs the role admin."))
-        }
-    }
-
     /// Returns accounts after the one called `after`, newest first, and the cursor of the next page; fails when the
     /// store does.
     pub async fn list_accounts(
@@ -129,16 +138,31 @@ impl Identity {
             return self.account_by_id(id).await;
         } else if name.contains('@') {
             let email = Email::parse(name).map_err(|invalid| invalid.of(Field::Email))?;
-            self.store.login_record_by_email(email.as_str()).await?
+            self.account_with(Some(&email), None).await?
         } else {
             let username = Username::parse(name).map_err(|invalid| invalid.of(Field::Username))?;
-            self.store.login_record_by_username(&username.0).await?
+            self.account_with(None, Some(&username)).await?
         };
-        Ok(found.ok_or(Error::NotFound)?.account)
+        found.ok_or(Error::NotFound)
     }
 
-    /// An account with the hash of its password, for a backup.
-    pub async fn password_hash_of(&self, account: &Account) -> Result<String, Error> {
+    /// Returns the account with this address, or without one the account with this username; `None` if there is none.
+    pub async fn account_with(
+        &self,
+        email: Option<&Email>,
+        username: Option<&Username>,
+    ) -> Result<Option<Account>, Error> {
+        let found = match (email, username) {
+            (Some(email), _) => self.store.login_record_by_email(email.as_str()).await?,
+            (None, Some(username)) => self.store.login_record_by_username(&username.0).await?,
+            (None, None) => None,
+        };
+        Ok(found.map(|record| record.account))
+    }
+
+    /// Returns the hash of an account's password, for a backup; `None` while it has none. Fails with
+    /// [`Error::NotFound`].
+    pub async fn password_hash_of(&self, account: &Account) -> Result<Option<String>, Error> {
         let credentials = self.store.login_record_by_email(&account.email).await?.ok_or(Error::NotFound)?;
         Ok(credentials.password_hash)
     }
@@ -148,7 +172,8 @@ impl Identity {
         Ok(self.store.sign_ins(&account.email).await?.since(account.created_at))
     }
 
-    /// Makes an account.
+    /// Returns a new account. Fails with [`Error::EmailTaken`], [`Error::UsernameTaken`], [`Error::WeakPassword`] or
+    /// [`Error::Invalid`].
     pub async fn create_account(
         &self,
         operator: &Operator,
@@ -156,39 +181,50 @@ impl Identity {
         client: &ClientContext,
     ) -> Result<Account, Error> {
         self.check_roles(&request.roles)?;
-        let password_hash = match request.password {
-            FirstPassword::Chosen(password) => {
-                let known = [request.name.0.as_str(), request.email.as_str()];
-                password.check_strength(&known, self.settings.password_min_score)?;
-                self.hasher.of(client).hash(&password, self.entropy.as_ref()).await?
-            }
-            FirstPassword::Imported(hash) => hash.into_stored(),
-        };
-        let now = self.clock.now();
+        let (now, login_name) = (self.clock.now(), request.login_name()?);
         let account = Account {
             id: Id::generate(now, self.entropy.as_ref())?,
-            email: request.email.as_str().to_owned(),
+            email: login_name,
             username: request.username.map(|name| name.0),
             name: request.name.0,
             phone: request.phone.map(|phone| phone.0),
             roles: request.roles,
             status: request.status,
             mfa_enabled: false,
-            email_verified: false,
+            email_verified: request.email.is_some() && request.email_verified,
             session_epoch: 0,
             password_changed_at: now,
             created_at: now,
         };
+        let password_hash = self.first_hash(&account, request.password, client).await?;
         let event = self.event_by(operator, AuditKind::AccountRegistered, account.id, client)?;
         let new = NewAccount { account, password_hash, claim: UsernameClaim::Now };
         match self.store.register(&new, None, None, &event).await? {
             Registration::Created => Ok(new.account),
             Registration::UsernameTaken => Err(Error::UsernameTaken),
+            // Where there is no address, its username is in the way twice.
+            _ if new.account.address().is_none() => Err(Error::UsernameTaken),
             _ => Err(Error::EmailTaken),
         }
     }
 
-    /// Changes roles and status and returns the account. Roles count from the next refresh on; a change of status
+    async fn first_hash(
+        &self,
+        account: &Account,
+        password: FirstPassword,
+        client: &ClientContext,
+    ) -> Result<Option<String>, Error> {
+        Ok(match password {
+            FirstPassword::Chosen(password) => {
+                self.check_choice(&password, account)?;
+                Some(self.hasher.of(client).hash(&password, self.entropy.as_ref()).await?)
+            }
+            FirstPassword::Imported(hash) => Some(hash.into_stored()),
+            FirstPassword::ToBeChosen => None,
+        })
+    }
+
+    /// Changes roles and status in one transaction and returns the account. Roles count from the next refresh on; a change of status
     /// raises the session epoch, which ends every session at once. Fails with [`Error::LastAdmin`] if no administrator
     /// would be left, [`Error::NotFound`], or [`Error::Contended`].
     pub async fn update_account(
@@ -200,51 +236,53 @@ impl Identity {
     ) -> Result<Account, Error> {
         if let Some(roles) = &update.roles {
             self.check_roles(roles)?;
-            self.apply_update(operator, id, AuditKind::RolesChanged, client, |account| RolesAndStatus {
-                roles: roles.clone(),
-                status: account.status,
-            })
-            .await?;
         }
-        if let Some(status) = update.status {
-            let kind = match status {
-                AccountStatus::Active => AuditKind::AccountEnabled,
-                AccountStatus::Disabled => AuditKind::AccountDisabled,
+        let updated = until_settled(|| async move {
+            let seen = self.account_by_id(id).await?;
+            let next = RolesAndStatus {
+                roles: update.roles.clone().unwrap_or_else(|| seen.roles.clone()),
+                status: update.status.unwrap_or(seen.status),
             };
-            self.apply_update(operator, id, kind, client, |account| RolesAndStatus {
-                roles: account.roles.clone(),
-                status,
-            })
-            .await?;
-        }
+            self.apply_update(operator, &seen, &next, client).await
+        });
+        self.recorded_if_refused(operator, id, updated.await, client).await?;
         self.account_by_id(id).await
     }
 
-    /// Applies a change of roles and status that is computed from the account as it was read. The write is conditional
-    /// on what was read: where another administrator changed it first, the change is computed again.
+    /// Writes roles and status together, with an event for each that changed. The write is conditional on what was read:
+    /// `Raced` where another administrator changed it first, or the administrator who was to stay left.
     async fn apply_update(
         &self,
         operator: &Operator,
-        id: AccountId,
-        kind: AuditKind,
+        seen: &Account,
+        next: &RolesAndStatus,
         client: &ClientContext,
-        next: impl Fn(&Account) -> RolesAndStatus,
-    ) -> Result<(), Error> {
-        let event = self.event_by(operator, kind, id, client)?;
-        let (next, event) = (&next, &event);
-        until_settled(|| async move {
-            let seen = self.account_by_id(id).await?;
-            let next = next(&seen);
-            if next.roles == seen.roles && next.status == seen.status {
-                return Ok(Round::Settled(()));
-            }
-            match self.store.change_roles_and_status(&seen, &next, event).await? {
-                RolesAndStatusChange::Changed => Ok(Round::Settled(())),
-                RolesAndStatusChange::Outdated => Ok(Round::Raced),
-                RolesAndStatusChange::LastAdmin => Err(Error::LastAdmin),
-            }
-        })
-        .await
+    ) -> Result<Round<()>, Error> {
+        let mut events = Vec::new();
+        if next.roles != seen.roles {
+            let mut event = self.event_by(operator, AuditKind::RolesChanged, seen.id, client)?;
+            event.details = AuditDetails::of_roles(&seen.roles, &next.roles);
+            events.push(event);
+        }
+        if next.status != seen.status {
+            let kind = match next.status {
+                AccountStatus::Active => AuditKind::AccountEnabled,
+                AccountStatus::Disabled => AuditKind::AccountDisabled,
+            };
+            events.push(self.event_by(operator, kind, seen.id, client)?);
+        }
+        if events.is_empty() {
+            return Ok(Round::Settled(()));
+        }
+        let another = if seen.is_active_admin() && !next.is_active_admin() {
+            Some(self.another_admin(seen.id).await?)
+        } else {
+            None
+        };
+        match self.store.change_roles_and_status(seen, next, another, &events).await? {
+            RolesAndStatusChange::Changed => Ok(Round::Settled(())),
+            RolesAndStatusChange::Outdated | RolesAndStatusChange::LastAdmin => Ok(Round::Raced),
+        }
     }
 
     /// Ends every session of an account by raising its session epoch. Fails with [`Error::NotFound`].
@@ -277,10 +315,13 @@ impl Identity {
             let next = Factor { version: factor.version, ..Factor::default() };
             Ok(self.store.switch_factor(account, &next, event).await?.round())
         };
-        match self.store.change_factor::<_, Error, _>(id, decide).await? {
-            FactorSwap::AccountGone => Err(Error::NotFound),
-            _ => Ok(()),
+        if self.store.change_factor::<_, Error, _>(id, decide).await? == FactorSwap::AccountGone {
+            return Err(Error::NotFound);
         }
+        if account.mfa_enabled {
+            self.notify(&account.email, &Notification::MfaReset).await;
+        }
+        Ok(())
     }
 
     /// Ends the lockout of an account: the counts of failed passwords and codes start again. Fails with
@@ -317,12 +358,14 @@ impl Identity {
         password: &Password,
         client: &ClientContext,
     ) -> Result<(), Error> {
-        let known = [account.name.as_str(), account.email.as_str()];
-        password.check_strength(&known, self.settings.password_min_score)?;
+        self.check_choice(password, account)?;
         let hash = self.hasher.of(client).hash(password, self.entropy.as_ref()).await?;
         let event = self.event_by(operator, AuditKind::PasswordOverridden, account.id, client)?;
-        let found = self.store.override_password(account, &hash, &event).await?;
-        if found { Ok(()) } else { Err(Error::NotFound) }
+        if !self.store.override_password(account, &hash, &event).await? {
+            return Err(Error::NotFound);
+        }
+        self.notify(&account.email, &Notification::PasswordOverridden).await;
+        Ok(())
     }
 
     fn check_roles(&self, roles: &[String]) -> Result<(), Error> {

@@ -56,9 +56,9 @@ impl DeviceName {
 pub struct Username(pub(crate) String);
 
 impl Username {
-    /// Returns whether this is the name of an account.
-    pub fn is(&self, name: &str) -> bool {
-        self.0 == name
+    /// Returns the username as it is stored.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 
     /// Returns the username in lower case; fails if it has another form.

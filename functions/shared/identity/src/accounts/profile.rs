@@ -4,9 +4,11 @@ use jiff::Timestamp;
 use portcullis_store::{Account, AuditKind, ProfileChange};
 
 use crate::access::caller::Caller;
+use crate::accounts::administration::Operator;
 use crate::accounts::person::{PersonName, PhoneNumber};
 use crate::error::Error;
 use crate::limits::PROFILE_CHANGES;
+use crate::notifications::Notification;
 use crate::passwords::password::Password;
 use crate::{ClientContext, Identity};
 
@@ -55,8 +57,23 @@ impl Identity {
         client: &ClientContext,
     ) -> Result<(), Error> {
         self.confirm_password(caller, password, client).await?;
-        let event = self.audit_event(AuditKind::AccountErased, caller.account.id, client)?;
-        let erased = self.store.erase(&caller.account, caller.session.made.id, &event).await?;
-        if erased { Ok(()) } else { Err(Error::LastAdmin) }
+        let (operator, id) = (Operator::Admin(caller.account.id), caller.account.id);
+        let erased = self.erase(caller, client).await;
+        self.recorded_if_refused(&operator, id, erased, client).await?;
+        self.notify(&caller.account.email, &Notification::AccountErased(client)).await;
+        Ok(())
+    }
+
+    async fn erase(&self, caller: &Caller, client: &ClientContext) -> Result<(), Error> {
+        let (account, session) = (&caller.account, caller.session.made.id);
+        let another =
+            if account.is_active_admin() { Some(self.another_admin(account.id).await?) } else { None };
+        let event = self.audit_event(AuditKind::AccountErased, account.id, client)?;
+        if self.store.erase(account, session, another, &event).await? {
+            return Ok(());
+        }
+        // The other administrator left meanwhile; a third one may still be there.
+        self.another_admin(account.id).await?;
+        Err(Error::Contended)
     }
 }

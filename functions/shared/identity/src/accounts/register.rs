@@ -127,7 +127,7 @@ impl Identity {
             password_changed_at: now,
             created_at: now,
         };
-        Ok(NewAccount { account, password_hash, claim })
+        Ok(NewAccount { account, password_hash: Some(password_hash), claim })
     }
 
     /// Makes an account unless this very request made one before that still exists: the response of an account that was

@@ -56,7 +56,7 @@ impl Identity {
         let decide = |factor: Factor| async move {
             let base = match (&factor.active, code) {
                 (None, _) => factor,
-                (Some(_), Some(code)) => match self.prove(account.id, factor, code, now, client).await? {
+                (Some(_), Some(code)) => match self.prove(account, factor, code, now, client).await? {
                     Round::Settled(proven) => proven.next,
                     Round::Raced => return Ok(Round::Raced),
                 },
@@ -66,7 +66,7 @@ impl Identity {
             Ok(self.store.swap_factor(account.id, &next, event).await?.round())
         };
         self.store.change_factor(account.id, decide).await?;
-        secret.enrolment(&self.settings.totp_issuer, &account.email)
+        secret.enrolment(&self.settings.totp_issuer, account.shown_name())
     }
 
     /// Enables the second factor and returns its backup codes, which are never shown again. Fails with
@@ -86,7 +86,7 @@ impl Identity {
             check_throttle(&factor, now)?;
             let secret = self.open_totp_secret(account.id, &pending.secret).await?;
             let Some(step) = code.step(&secret, now)? else {
-                let is_counted = self.count_wrong_code(account.id, &factor, now, client).await?;
+                let is_counted = self.count_wrong_code(account, &factor, now, client).await?;
                 return if is_counted { Err(Error::WrongCode) } else { Ok(Round::Raced) };
             };
             let codes = BackupCodes::generate(&secret, self.entropy.as_ref())?;
@@ -116,8 +116,7 @@ impl Identity {
         let event = self.audit_event(AuditKind::MfaDisabled, account.id, client)?;
         let event = &event;
         let decide = |factor: Factor| async move {
-            let Round::Settled(proven) = self.prove(account.id, factor, &proof.code, now, client).await?
-            else {
+            let Round::Settled(proven) = self.prove(account, factor, &proof.code, now, client).await? else {
                 return Ok(Round::Raced);
             };
             let next = Factor { version: proven.next.version, ..Factor::default() };
@@ -145,8 +144,7 @@ impl Identity {
         let event = self.audit_event(AuditKind::BackupCodesRenewed, account.id, client)?;
         let event = &event;
         let decide = |factor: Factor| async move {
-            let Round::Settled(proven) = self.prove(account.id, factor, &proof.code, now, client).await?
-            else {
+            let Round::Settled(proven) = self.prove(account, factor, &proof.code, now, client).await? else {
                 return Ok(Round::Raced);
             };
             let codes = BackupCodes::generate(&proven.secret, self.entropy.as_ref())?;
@@ -158,7 +156,9 @@ impl Identity {
                 Round::Raced => Round::Raced,
             })
         };
-        self.store.change_factor(account.id, decide).await
+        let shown = self.store.change_factor::<_, Error, _>(account.id, decide).await?;
+        self.notify(&account.email, &Notification::BackupCodesRenewed(client)).await;
+        Ok(shown)
     }
 }
 

@@ -82,7 +82,7 @@ impl Identity {
             .ok_or(Error::InvalidSessionToken)?;
         let (challenge, account, sign_ins) = (&challenge, &account, &sign_ins);
         let decide = |factor: Factor| async move {
-            let proven = match Box::pin(self.prove(account.id, factor, &sign_in.code, now, client)).await {
+            let proven = match Box::pin(self.prove(account, factor, &sign_in.code, now, client)).await {
                 Err(Error::WrongCode) => return Err(Error::InvalidCode),
                 // It was switched off meanwhile; the next sign-in will not ask for it.
                 Err(Error::MfaNotSetUp) => return Err(Error::InvalidSessionToken),

@@ -32,15 +32,15 @@ impl Identity {
             }
             StepUp::Code(code) => code,
         };
-        let (account, now) = (caller.account.id, self.clock.now());
-        let event = self.audit_event(AuditKind::Confirmed, account, client)?;
+        let (account, now) = (&caller.account, self.clock.now());
+        let event = self.audit_event(AuditKind::Confirmed, account.id, client)?;
         let event = &event;
         let decide = |factor: Factor| async move {
             let Round::Settled(proven) = self.prove(account, factor, code, now, client).await? else {
                 return Ok(Round::Raced);
             };
-            Ok(self.store.swap_factor(account, &proven.next, event).await?.round())
+            Ok(self.store.swap_factor(account.id, &proven.next, event).await?.round())
         };
-        self.store.change_factor(account, decide).await.map(drop)
+        self.store.change_factor(account.id, decide).await.map(drop)
     }
 }

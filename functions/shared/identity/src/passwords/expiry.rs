@@ -55,7 +55,7 @@ impl Identity {
             .filter(|account| self.admit(account).is_ok() && account.session_epoch <= challenge.session_epoch)
             .ok_or(Error::InvalidSessionToken)?;
         let record = self.store.login_record_by_email(&account.email).await?;
-        let old = record.ok_or(Error::InvalidSessionToken)?.password_hash;
+        let old = record.and_then(|record| record.password_hash).ok_or(Error::InvalidSessionToken)?;
         let hash = self.hash_another(password, &account, &old, client).await?;
 
         // The transaction raises the session epoch; the new session already carries the raised one, so that it is the
@@ -96,8 +96,10 @@ impl Identity {
 
     /// Returns [`Error::WeakPassword`] unless the owner of this account may choose this password.
     pub(crate) fn check_choice(&self, password: &Password, account: &Account) -> Result<(), Error> {
-        let local_part = account.email.split('@').next().unwrap_or_default();
-        let known = [account.name.as_str(), account.email.as_str(), local_part];
+        let address = account.address().unwrap_or_default();
+        let local_part = address.split('@').next().unwrap_or_default();
+        let known =
+            [account.name.as_str(), address, local_part, account.username.as_deref().unwrap_or_default()];
         password.check_strength(&known, self.settings.password_min_score)
     }
 }

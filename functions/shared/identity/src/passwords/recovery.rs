@@ -48,10 +48,11 @@ impl Identity {
     ) -> Result<SecretString, Error> {
         self.check_choice(password, &caller.account)?;
         let record = self.confirm_password(caller, current, client).await?;
-        let hash = self.hash_another(password, &caller.account, &record.password_hash, client).await?;
+        let old = record.password_hash.as_deref().ok_or(Error::WrongPassword)?;
+        let hash = self.hash_another(password, &caller.account, old, client).await?;
         let new = NewPassword { hash, at: self.clock.now() };
         let event = self.audit_event(AuditKind::PasswordChanged, caller.account.id, client)?;
-        let (old, keep) = (&record.password_hash, caller.session.made.id);
+        let keep = caller.session.made.id;
         match self.store.change_password(&record.account, old, &new, keep, &event).await? {
             PasswordChange::Changed => {}
             // The write is conditional on the old hash. Another change was first, raised the session epoch, and thereby

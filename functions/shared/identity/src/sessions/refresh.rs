@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portcullis_store::{Account, AuditKind, NewSession, Rotation, RotationResult, Session};
+use portcullis_store::{Account, AuditKind, NewSession, Revocation, Rotation, RotationResult, Session};
 use secrecy::SecretString;
 
 use crate::error::Error;
+use crate::notifications::Notification;
 use crate::tokens::refresh_token::{PresentedToken, RefreshToken};
 use crate::{ClientContext, Identity};
 
@@ -90,7 +91,7 @@ impl Identity {
             RotationResult::Refused(session) if self.may_go_on(&account, &session, now) => {
                 match self.token_state(&presented, &session, now) {
                     TokenState::Replayed(current) => self.refreshed(&account, &session, current, now),
-                    TokenState::Stolen => self.end_stolen(&presented, client).await,
+                    TokenState::Stolen => Err(self.end_stolen(&account, &presented, client).await),
                     TokenState::Over => Err(Error::InvalidRefreshToken),
                 }
             }
@@ -119,16 +120,23 @@ impl Identity {
     }
 
     /// Ends the session of a reused token and returns [`Error::SessionRevoked`]. Which of the two parties is the owner
-    /// cannot be known, so both lose it.
+    /// cannot be known, so both lose it, and the owner is notified: once, by the request that ended the session.
     async fn end_stolen(
         &self,
+        account: &Account,
         presented: &PresentedToken,
         client: &ClientContext,
-    ) -> Result<Refreshed, Error> {
-        let mut event = self.audit_event(AuditKind::RefreshTokenReuse, presented.account, client)?;
-        event.session = Some(presented.session);
-        self.store.revoke_session(presented.account, presented.session, &event).await?;
-        Err(Error::SessionRevoked)
+    ) -> Error {
+        let ended = async {
+            let mut event = self.audit_event(AuditKind::RefreshTokenReuse, presented.account, client)?;
+            event.session = Some(presented.session);
+            let ended = self.store.revoke_session(presented.account, presented.session, &event).await?;
+            if ended == Revocation::Revoked {
+                self.notify(&account.email, &Notification::RefreshTokenReuse(client)).await;
+            }
+            Ok(Error::SessionRevoked)
+        };
+        Box::pin(ended).await.unwrap_or_else(|error: Error| error)
     }
 
     fn refreshed(

@@ -28,7 +28,8 @@ impl Identity {
         reserved?.map_err(|refusal| throttled(refusal, now))?;
         let checked = async {
             let login_record = found?.ok_or(Error::InvalidAccessToken)?;
-            let verdict = self.hasher.of(client).verify(password, Some(&login_record.password_hash)).await?;
+            let verdict =
+                self.hasher.of(client).verify(password, login_record.password_hash.as_deref()).await?;
             Ok((login_record, verdict))
         };
         match checked.await {

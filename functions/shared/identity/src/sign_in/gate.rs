@@ -1,6 +1,6 @@
 //! The one gate in front of every token: which account may be issued one, and what a lockout means.
 //!
-//! An account passes if it is switched on, and its address confirmed where that is asked for. Every path asks: sign-in,
+//! An account passes if it is switched on, and its address, if it has one, confirmed where that is asked for. Every path asks: sign-in,
 //! the code after it, refresh, every request with an access token, the reset and the rotation of a password, and API
 //! keys. Erasing an account, disabling it and replacing its password raise its session epoch, which ends what was
 //! issued before.
@@ -28,7 +28,9 @@ impl Identity {
     pub(crate) fn admit(&self, account: &Account) -> Result<(), Error> {
         match account.status {
             AccountStatus::Disabled => Err(Error::InvalidCredentials),
-            AccountStatus::Active if self.settings.email_verification && !account.email_verified => {
+            AccountStatus::Active
+                if self.settings.email_verification && account.has_unconfirmed_address() =>
+            {
                 Err(Error::EmailNotVerified)
             }
             AccountStatus::Active => Ok(()),

@@ -247,7 +247,7 @@ impl Identity {
         password: &Password,
         client: &ClientContext,
     ) -> Result<PasswordCheck, Error> {
-        let stored = found.as_ref().map(|login_record| login_record.password_hash.as_str());
+        let stored = found.as_ref().and_then(|login_record| login_record.password_hash.as_deref());
         let verdict = self.hasher.of(client).verify(password, stored).await?;
         let Some(login_record) = found else { return Ok(PasswordCheck::Refused(None)) };
         let admitted = self.admit(&login_record.account);
@@ -378,7 +378,8 @@ impl Identity {
 
     /// Replaces an outdated hash. An error is logged; the next sign-in retries.
     async fn upgrade_hash(&self, login_record: &LoginRecord, password: &Password, client: &ClientContext) {
-        let (email, old) = (&login_record.account.email, &login_record.password_hash);
+        let email = &login_record.account.email;
+        let Some(old) = &login_record.password_hash else { return };
         let upgraded = async {
             let upgraded = self.hasher.of(client).hash(password, self.entropy.as_ref()).await?;
             // Conditional on the old hash: if the password was changed meanwhile, the new one stays.
@@ -457,7 +458,7 @@ impl Identity {
             exp: issued_at + self.settings.access_token_ttl.as_secs(),
             nbf: None,
             jti: format!("{:032x}", u128::from_be_bytes(random)),
-            email: account.email.clone(),
+            email: account.address().map(str::to_owned),
             roles: account.roles.clone(),
             session_id: session.id.to_string(),
             epoch: session.session_epoch,

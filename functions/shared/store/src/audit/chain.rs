@@ -135,7 +135,7 @@ impl ChainEnd {
     }
 
     /// The end as a record tells it that was in the way.
-    pub(super) fn after(record: Attributes) -> Result<Self, StoreError> {
+    pub(crate) fn after(record: Attributes) -> Result<Self, StoreError> {
         let last = Placed::of(record)?;
         Ok(Self { head: Some(last.clone()), last: Some(last) })
     }
@@ -212,6 +212,7 @@ fn record(
         .expires(event.at + event.seal.retention)
         .finish();
     record.extend(sign_ins.attributes());
+    record.extend(event.details.attributes());
     let mac = event.seal.mac(&digest_of(&record));
     record.insert(MAC.to_owned(), bytes(mac));
     record

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use portcullis_platform::{Entropy, EntropyUnavailable};
 
 use super::chain::{Chain, ChainEnd};
+use super::details::AuditDetails;
 use super::kind::{AuditKind, Outcome};
 use super::seal::AuditSeal;
 use crate::id::{AccountId, AuditId, Id, SessionId};
@@ -73,6 +74,8 @@ pub struct AuditEvent {
     pub request_id: String,
     /// What the service said it needed it for.
     pub purpose: Option<String>,
+    /// What it changed, where its kind does not say it.
+    pub details: AuditDetails,
 }
 
 impl AuditEvent {
@@ -101,6 +104,7 @@ impl AuditEvent {
             user_agent: None,
             request_id: String::new(),
             purpose: None,
+            details: AuditDetails::default(),
         })
     }
 

@@ -102,6 +102,10 @@ pub enum AuditKind {
     MfaReset,
     /// An administrator gave the account another password.
     PasswordOverridden,
+    /// An administrator made an account for somebody, who was sent a link to choose its password.
+    AccountInvited,
+    /// Somebody asked for what administrators may and is none, or for what would have left no administrator.
+    AdministrationRefused,
 }
 
 impl AuditKind {
@@ -116,6 +120,7 @@ impl AuditKind {
             Self::LoginFailed
             | Self::MfaFailed
             | Self::RefreshTokenReuse
+            | Self::AdministrationRefused
             | Self::CredentialsRefused
             | Self::CredentialsUnreadable => Outcome::Refused,
             _ => Outcome::Success,
@@ -160,7 +165,8 @@ mod tests {
              trading_account_changed credentials_replaced trading_account_unlinked trading_account_verified \
              broker_session_started broker_session_ended credentials_used credentials_read credentials_refused \
              credentials_unreadable credentials_resealed credentials_frozen credentials_unfrozen provider_marked \
-             provider_unmarked roles_changed mfa_reset password_overridden"
+             provider_unmarked roles_changed mfa_reset password_overridden account_invited \
+             administration_refused"
         );
         assert_eq!([Outcome::Success, Outcome::Refused].map(Outcome::as_str), ["success", "refused"]);
     }

@@ -11,6 +11,7 @@ use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
 use super::chain::Chain;
+use super::details::AuditDetails;
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::id::{AccountId, AuditId};
@@ -52,6 +53,8 @@ pub struct AuditRecord {
     pub user_agent: Option<String>,
     /// The request that caused it.
     pub request_id: String,
+    /// What it changed.
+    pub details: AuditDetails,
 }
 
 /// Which records are wanted.
@@ -364,6 +367,7 @@ pub(crate) fn read_record(item: Attributes) -> Result<AuditRecord, StoreError> {
         ip: reader.text_if_any("ip")?,
         user_agent: reader.text_if_any("user_agent")?,
         request_id: reader.text("request_id")?,
+        details: AuditDetails::read(&mut reader)?,
     })
 }
 

@@ -65,6 +65,11 @@ pub(super) fn digest_of(item: &Attributes) -> Digest {
                 add(b"B");
                 add(bytes.as_ref());
             }
+            Some(AttributeValue::L(list)) if list.iter().all(AttributeValue::is_s) => {
+                add(b"L");
+                add(&(list.len() as u64).to_be_bytes());
+                list.iter().filter_map(|text| text.as_s().ok()).for_each(|text| add(text.as_bytes()));
+            }
             // No record has another; one that does was changed, and must not look like one that was not.
             other => {
                 add(b"?");
@@ -80,7 +85,7 @@ pub(super) fn digest_of(item: &Attributes) -> Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::item::{bytes, number, text};
+    use crate::item::{bytes, number, text, texts};
 
     fn seal(letter: u8) -> AuditSeal {
         AuditSeal::new(hmac::Key::new(hmac::HMAC_SHA256, &[letter; 32]), Vec::new(), Duration::ZERO)
@@ -107,5 +112,12 @@ mod tests {
         let one = Attributes::from([("ab".to_owned(), text("c"))]);
         let other = Attributes::from([("a".to_owned(), text("bc"))]);
         assert_ne!(digest_of(&one), digest_of(&other));
+        let list = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            digest_of(&Attributes::from([("a".to_owned(), texts(&words))]))
+        };
+        let lists = [list(&[]), list(&["bc"]), list(&["b", "c"]), list(&["c", "b"]), list(&["bc", ""])];
+        let different: std::collections::BTreeSet<_> = lists.iter().collect();
+        assert_eq!(different.len(), lists.len());
     }
 }

@@ -25,7 +25,7 @@ fn claims() -> Claims {
         exp: NOW + 900,
         nbf: None,
         jti: "jti_1".to_owned(),
-        email: "asha@example.com".to_owned(),
+        email: Some("asha@example.com".to_owned()),
         roles: vec!["trader".to_owned()],
         session_id: "ses_1".to_owned(),
         epoch: 0,
