@@ -19,7 +19,7 @@ async fn an_administrator_made_on_the_table_uses_every_route() {
     let variables: Vec<(&str, &str)> = vec![
         ("AWS_SECRET_NAME", &cloud.secret),
         ("KMS_KEY_ID", &cloud.key),
-        ("MAIL_FROM", "portcullis@example.com"),
+        ("MAIL_FROM", &cloud.sender),
     ];
     let manage = |arguments: &[&str], typed: &str| {
         let all: Vec<&str> =
