@@ -368,6 +368,70 @@ async fn one_client_address_fails_a_hundred_times_in_a_quarter_of_an_hour() {
     }
 }
 
+/// Names that nobody has, so that no backoff but that of the address is met.
+async fn wrong_guesses(world: &World, from_there: &ClientContext, tag: &str, times: usize) -> usize {
+    let mut judged = 0;
+    for number in 0..times {
+        let result = attempt(world, &format!("{tag}x{number}@example.com"), WRONG, from_there).await;
+        judged += usize::from(wait(&result).is_none());
+    }
+    judged
+}
+
+#[tokio::test]
+async fn a_device_of_the_owner_passes_the_limit_by_address_and_keeps_its_own() {
+    let world = World::new(7).await;
+    let device = world.person(ASHA).await.device.clone();
+    let office = from("192.0.2.66");
+    let hers = ClientContext { device: Some(device), ..office.clone() };
+    assert_eq!(wrong_guesses(&world, &office, "p", 100).await, 100);
+    assert!(wait(&attempt(&world, ASHA, PASSWORD, &office).await).is_some(), "a stranger there");
+    attempt(&world, ASHA, PASSWORD, &hers).await.expect("her own device there");
+    for _ in 0..5 {
+        assert_eq!(
+            wait(&attempt(&world, ASHA, WRONG, &hers).await),
+            None,
+            "judged, and counted for the device"
+        );
+    }
+    assert_eq!(wait(&attempt(&world, ASHA, PASSWORD, &hers).await), Some(1), "its own backoff");
+    let another = attempt(&world, "ravi@example.com", WRONG, &hers).await;
+    assert!(wait(&another).is_some(), "it is nobody else's device");
+}
+
+#[tokio::test]
+async fn what_a_known_device_gets_wrong_is_not_counted_for_the_address() {
+    let world = World::new(7).await;
+    let device = world.person(ASHA).await.device.clone();
+    let office = from("192.0.2.66");
+    let hers = ClientContext { device: Some(device), ..office.clone() };
+    for _ in 0..5 {
+        assert_eq!(wait(&attempt(&world, ASHA, WRONG, &hers).await), None);
+    }
+    assert_eq!(wrong_guesses(&world, &office, "p", 110).await, 100);
+}
+
+#[tokio::test]
+async fn an_ipv6_customer_is_counted_by_each_network_they_may_have() {
+    let world = World::new(7).await;
+    let at = |site: u16, subnet: u16| from(&format!("2001:db8:{site:x}:{subnet:x}::1"));
+    // Three /64 of one /56 fail as often as they may; so has the /56, and the fourth gets nothing.
+    for subnet in 0..3 {
+        assert_eq!(wrong_guesses(&world, &at(1, subnet), &format!("a{subnet}"), 102).await, 100);
+    }
+    assert_eq!(wrong_guesses(&world, &at(1, 3), "a3", 2).await, 0, "the /56");
+    assert_eq!(wrong_guesses(&world, &at(1, 0x100), "b", 2).await, 2, "another /56 of the same /48");
+    // What other /56 have got wrong so far, short of two.
+    let now = world.clock.now();
+    for _ in 0..696 {
+        let window = now.as_second().div_euclid(15 * 60);
+        assert!(world.truth.count_failure("2001:db8:1::/48", window, 1_000, now).await.unwrap());
+    }
+    assert_eq!(wrong_guesses(&world, &at(1, 0x200), "c", 4).await, 2, "the /48");
+    assert_eq!(wrong_guesses(&world, &at(1, 0xff00), "d", 2).await, 0, "the /48");
+    assert_eq!(wrong_guesses(&world, &at(2, 0), "e", 2).await, 2, "another /48");
+}
+
 #[tokio::test(start_paused = true)]
 async fn side_by_side_one_client_address_fails_no_more_often() {
     let world = World::new(8).await;

@@ -16,11 +16,8 @@ async fn an_administrator_made_on_the_table_uses_every_route() {
     assert!(parameter.lines().take(3).any(|line| line.trim() == "Default: required"), "{parameter}");
     let app = App::on(Target::Functions, &[("EMAIL_VERIFICATION", "required")]);
     let cloud = Cloud::of_folder(app.folder(), &Environment::of_process()).await.unwrap();
-    let variables: Vec<(&str, &str)> = vec![
-        ("AWS_SECRET_NAME", &cloud.secret),
-        ("KMS_KEY_ID", &cloud.key),
-        ("MAIL_FROM", &cloud.sender),
-    ];
+    let variables: Vec<(&str, &str)> =
+        vec![("AWS_SECRET_NAME", &cloud.secret), ("KMS_KEY_ID", &cloud.key), ("MAIL_FROM", &cloud.sender)];
     let manage = |arguments: &[&str], typed: &str| {
         let all: Vec<&str> =
             arguments.iter().copied().chain(["--json", "--table", cloud.table.as_str()]).collect();

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use portcullis_store::{SignIns, Use};
 
 use crate::error::Error;
+use crate::sign_in::attempts::Network;
 use crate::{ClientContext, Identity};
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -111,9 +112,17 @@ impl Identity {
         client: &ClientContext,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let Some(address) = self.limited_address(client) else { return Ok(()) };
-        let counted = self.store.count_use(limit.used_by(&address, now), limit.by_address).await?;
-        if counted { Ok(()) } else { Err(limit.over(now)) }
+        // From the narrowest network on, for the reason that failures have.
+        for Network { name, share } in self.limited_networks(client) {
+            if !self
+                .store
+                .count_use(limit.used_by(&name, now), limit.by_address.saturating_mul(share))
+                .await?
+            {
+                return Err(limit.over(now));
+            }
+        }
+        Ok(())
     }
 
     /// Returns [`Error::TooManyAttempts`] if the client address has no use left; counts nothing.
@@ -123,9 +132,12 @@ impl Identity {
         client: &ClientContext,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let Some(address) = self.limited_address(client) else { return Ok(()) };
-        let used = self.store.uses(limit.used_by(&address, now)).await?;
-        if used < limit.by_address { Ok(()) } else { Err(limit.over(now)) }
+        for Network { name, share } in self.limited_networks(client) {
+            if self.store.uses(limit.used_by(&name, now)).await? >= limit.by_address.saturating_mul(share) {
+                return Err(limit.over(now));
+            }
+        }
+        Ok(())
     }
 
     /// Limits a loop of right passwords: by what the trail knows of the account and, once there were more than anybody

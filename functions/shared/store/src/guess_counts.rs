@@ -76,7 +76,8 @@ impl KnownDevice {
 }
 
 impl AttemptSource {
-    fn is_stranger(&self) -> bool {
+    /// Returns whether it is anything but a known device.
+    pub fn is_stranger(&self) -> bool {
         !matches!(self, Self::Device(_))
     }
 

@@ -18,6 +18,7 @@ const TO_CONFIRM: Duration = Duration::from_hours(24);
 const CONFIRMATION: Wanted = Wanted {
     kind: ChallengeKind::EmailVerification,
     counted_as: "confirmation",
+    counts_for_address: true,
     event: AuditKind::VerificationRequested,
     works_for: TO_CONFIRM,
     is_for: |account| !account.email_verified,
@@ -25,7 +26,7 @@ const CONFIRMATION: Wanted = Wanted {
 
 /// The same beside a registration. Counted apart: whoever registers somebody else's address again and again leaves the
 /// owner's requests for a link alone.
-const REGISTRATION: Wanted = Wanted { counted_as: "registration", ..CONFIRMATION };
+const REGISTRATION: Wanted = Wanted { counted_as: "registration", counts_for_address: false, ..CONFIRMATION };
 
 impl Identity {
     /// Registers an account that can be used once its address is confirmed, and gets its username then. Returns the
@@ -36,7 +37,7 @@ impl Identity {
         with_fixed_duration(Box::pin(async {
             let outcome = Box::pin(self.register_silently(person, client)).await?;
             let is_new = matches!(outcome, Outcome::Made(_));
-            match Box::pin(self.begin_link(&email, &REGISTRATION, client)).await? {
+            match Box::pin(self.begin_by_mail(&email, &REGISTRATION, client)).await? {
                 Some(Begun { token, account: Some(_) }) if is_new => {
                     self.notify(email.as_str(), &Notification::ConfirmAddress(&token)).await;
                 }

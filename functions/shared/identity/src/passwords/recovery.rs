@@ -24,6 +24,8 @@ pub(crate) struct Wanted {
     pub(crate) kind: ChallengeKind,
     /// The name of its limits: what is sent for one purpose uses up nothing of another.
     pub(crate) counted_as: &'static str,
+    /// Whether the request counts as a failure of the client address; false where it has been limited otherwise.
+    pub(crate) counts_for_address: bool,
     pub(crate) event: AuditKind,
     pub(crate) works_for: Duration,
     pub(crate) is_for: fn(&Account) -> bool,
@@ -70,6 +72,7 @@ impl Identity {
         let wanted = Wanted {
             kind: ChallengeKind::PasswordReset,
             counted_as: "reset",
+            counts_for_address: true,
             event: AuditKind::PasswordResetRequested,
             works_for: TO_RESET,
             is_for: |_| true,
@@ -108,7 +111,8 @@ impl Identity {
         self.device_token(&Account { password_changed_at: new.at, ..account }, client)
     }
 
-    /// Returns a token to be sent by mail to whoever asked for it; see [`Identity::begin_link`]. Fails with
+    /// Returns a token to be sent by mail; `None` where requests for the address are throttled. For an address without
+    /// such an account the same calls are made, and the token is of a placeholder account. Fails with
     /// [`Error::TooManyAttempts`] while the client address is throttled.
     pub(crate) async fn begin_by_mail(
         &self,
@@ -116,26 +120,17 @@ impl Identity {
         wanted: &Wanted,
         client: &ClientContext,
     ) -> Result<Option<Begun>, Error> {
-        self.count_failure(client, self.clock.now()).await?;
-        self.begin_link(email, wanted, client).await
-    }
-
-    /// Returns a token to be sent by mail; `None` where requests for the address are throttled. For an address without
-    /// such an account the same calls are made, and the token is of a placeholder account.
-    pub(crate) async fn begin_link(
-        &self,
-        email: &Email,
-        wanted: &Wanted,
-        client: &ClientContext,
-    ) -> Result<Option<Begun>, Error> {
         let now = self.clock.now();
-        let (found, sign_ins) =
-            tokio::try_join!(async { Ok(self.store.login_record_by_email(email.as_str()).await?) }, async {
-                Ok::<_, Error>(self.store.sign_ins_end(email.as_str()).await?)
-            },)?;
+        let (found, sign_ins) = tokio::try_join!(
+            self.store.login_record_by_email(email.as_str()),
+            self.store.sign_ins_end(email.as_str()),
+        )?;
         // Before a mail is reserved: what is reserved is sent.
         let known = found.as_ref().map(|record| &record.account);
         let requester = self.attempt_source(known, client);
+        if wanted.counts_for_address {
+            self.count_failure(&requester, client, now).await?;
+        }
         if !self.reserve_mail(wanted, (email, known), &requester, now).await? {
             return Ok(None);
         }

@@ -1,12 +1,15 @@
-//! Throttling of failed attempts: exponential backoff by account and by purpose, and a rate limit by client address.
+//! Throttling of failed attempts: exponential backoff by account and by purpose, and a rate limit by client address that
+//! known devices of the account are exempt from.
 //!
 //! The first failures are free, each further one doubles the wait before the next attempt is checked. An attempt that
 //! is throttled gets [`Error::TooManyAttempts`] with the time to retry after.
 
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
-use portcullis_store::{AccountId, Throttled, Wait};
+use portcullis_store::{AccountId, AttemptSource, Throttled, Wait};
 
 use crate::error::Error;
 use crate::sha256::sha256;
@@ -18,6 +21,11 @@ pub(crate) const PASSWORD_BACKOFF: BackoffPolicy =
 
 /// Failures one client address may have in a window: enough for an office behind one address.
 const MOST_FAILURES: u64 = 100;
+/// The networks of an IPv6 address that are counted beside each other, from the narrowest, and how many times what one address
+/// may do each may do.
+/// A customer has a /64 at least, often a /56 and sometimes a /48, and could use every address of it. A wider network may
+/// be several customers', so it may fail more often than one of them and less often than all of its parts.
+const IPV6_NETWORKS: [(u32, u64); 3] = [(64, 1), (56, 3), (48, 10)];
 const WINDOW: Duration = Duration::from_mins(15);
 
 /// When attempts at a kind of secret are throttled: free failures first, then exponential backoff up to a limit.
@@ -81,36 +89,68 @@ impl Identity {
         }
     }
 
-    /// Returns [`Error::TooManyAttempts`] if the client address had too many failures in this window. Passes without a
-    /// call where the address is unknown or the rate limit is switched off.
-    pub(crate) async fn check_rate(&self, client: &ClientContext, now: Timestamp) -> Result<(), Error> {
-        let Some(address) = self.limited_address(client) else { return Ok(()) };
-        let failures = Box::pin(self.store.failures_of(&address, window(now))).await?;
-        if failures < MOST_FAILURES { Ok(()) } else { Err(too_many_from_there(now)) }
+    /// Returns whether the client address, and each network around it, has room for another failure in this window; one
+    /// that has none is refused unless it turns out to be a known device of the account, whose own backoff goes on. True
+    /// without a call where the address is unknown or the rate limit is switched off.
+    pub(crate) async fn has_room_for_failure(
+        &self,
+        client: &ClientContext,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let networks = self.limited_networks(client);
+        let counts = networks.iter().map(|network| self.store.failures_of(&network.name, window(now)));
+        let counts = Box::pin(try_join_all(counts)).await?;
+        Ok(counts.iter().zip(&networks).all(|(failures, network)| *failures < MOST_FAILURES * network.share))
     }
 
     /// Counts a failure of the client address. Returns [`Error::TooManyAttempts`] once the address is over the limit,
     /// in place of any other error, so that a throttled client learns nothing about the attempt.
-    pub(crate) async fn count_failure(&self, client: &ClientContext, now: Timestamp) -> Result<(), Error> {
-        let Some(address) = self.limited_address(client) else { return Ok(()) };
+    ///
+    /// A wider network is counted only after the narrower one had room. Were they counted at once, a burst from one
+    /// customer, of which that customer's own limit lets a hundred through, would use up what the neighbours have.
+    pub(crate) async fn count_failure(
+        &self,
+        source: &AttemptSource,
+        client: &ClientContext,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        // A known device has its own backoff.
+        if !source.is_stranger() {
+            return Ok(());
+        }
         let number = window(now);
-        let counted = self.store.count_failure(&address, number, MOST_FAILURES, now + WINDOW).await?;
-        if counted { Ok(()) } else { Err(too_many_from_there(now)) }
+        for Network { name, share } in self.limited_networks(client) {
+            if !self.store.count_failure(&name, number, MOST_FAILURES * share, now + WINDOW).await? {
+                return Err(too_many_from_there(now));
+            }
+        }
+        Ok(())
     }
 
-    /// Returns what a client address is counted under; `None` where it is unknown or the rate limit is switched off.
-    pub(crate) fn limited_address(&self, client: &ClientContext) -> Option<String> {
-        client.ip.as_deref().filter(|_| self.settings.rate_limit).map(network)
+    /// Returns what a client address is counted under; nothing where it is unknown or the rate limit is switched off.
+    pub(crate) fn limited_networks(&self, client: &ClientContext) -> Vec<Network> {
+        client.ip.as_deref().filter(|_| self.settings.rate_limit).map(networks).unwrap_or_default()
     }
 }
 
-/// Returns the key a client address is counted under: the /64 network of an IPv6 address, because a customer has at
-/// least that many to choose from; an IPv4 address as it is.
-fn network(address: &str) -> String {
-    match address.parse::<std::net::Ipv6Addr>() {
-        Ok(six) => format!("{:x}", six.to_bits() >> 64),
-        Err(_) => address.to_owned(),
-    }
+/// Addresses that are counted together.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Network {
+    pub(crate) name: String,
+    /// How many times what one address may do it may do.
+    pub(crate) share: u64,
+}
+
+/// Returns what a client address is counted under: an IPv4 address as it is, an IPv6 address as each network around it.
+fn networks(address: &str) -> Vec<Network> {
+    let Ok(six) = address.parse::<Ipv6Addr>() else {
+        return vec![Network { name: address.to_owned(), share: 1 }];
+    };
+    let network = |(bits, share): (u32, u64)| {
+        let host = u128::MAX.checked_shr(bits).unwrap_or(0);
+        Network { name: format!("{}/{bits}", Ipv6Addr::from_bits(six.to_bits() & !host)), share }
+    };
+    IPV6_NETWORKS.map(network).into()
 }
 
 fn window(now: Timestamp) -> i64 {
@@ -123,7 +163,7 @@ pub(crate) fn throttled(refusal: Throttled, now: Timestamp) -> Error {
     Error::TooManyAttempts { retry_after: refusal.until.duration_since(now).unsigned_abs() }
 }
 
-fn too_many_from_there(now: Timestamp) -> Error {
+pub(crate) fn too_many_from_there(now: Timestamp) -> Error {
     let length = i64::try_from(WINDOW.as_secs()).unwrap_or(i64::MAX);
     let left = length - now.as_second().rem_euclid(length);
     Error::TooManyAttempts { retry_after: Duration::from_secs(u64::try_from(left).unwrap_or(1)) }
@@ -160,9 +200,15 @@ mod tests {
 
     #[test]
     fn one_customer_is_one_network() {
-        assert_eq!(network("192.0.2.7"), "192.0.2.7");
-        assert_eq!(network("2001:db8:1:2::1"), network("2001:db8:1:2:ffff::9"));
-        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
+        let names = |address| networks(address).into_iter().map(|network| network.name).collect::<Vec<_>>();
+        assert_eq!(names("192.0.2.7"), ["192.0.2.7"]);
+        assert_eq!(
+            names("2001:db8:1:203:4:5:6:7"),
+            ["2001:db8:1:203::/64", "2001:db8:1:200::/56", "2001:db8:1::/48"]
+        );
+        assert_eq!(names("2001:db8:1:203::1"), names("2001:db8:1:203:ffff::9"));
+        let shares = IPV6_NETWORKS.map(|(_, share)| share);
+        assert!(shares.is_sorted() && networks("192.0.2.7")[0].share == shares[0], "{shares:?}");
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::notifications::Notification;
 use crate::passwords::hashing::Verdict;
 use crate::passwords::password::Password;
 use crate::sessions::refresh::RefreshGrant;
-use crate::sign_in::attempts::{PASSWORD_BACKOFF, placeholder_account, throttled};
+use crate::sign_in::attempts::{PASSWORD_BACKOFF, placeholder_account, throttled, too_many_from_there};
 use crate::sign_in::devices::looks;
 use crate::tokens::refresh_token::RefreshToken;
 use crate::tokens::session_token::SessionToken;
@@ -200,12 +200,15 @@ impl Identity {
     pub async fn sign_in(&self, request: LoginAttempt, client: &ClientContext) -> Result<Login, Error> {
         let now = self.clock.now();
         let name = self.address_of(&request.name).await?;
-        let (found, sign_ins, ()) = tokio::try_join!(
+        let (found, sign_ins, address_has_room) = tokio::try_join!(
             async { Ok(self.store.login_record_by_email(&name).await?) },
             async { Ok(self.store.sign_ins_end(&name).await?) },
-            self.check_rate(client, now),
+            self.has_room_for_failure(client, now),
         )?;
         let source = self.attempt_source(found.as_ref().map(|record| &record.account), client);
+        if !address_has_room && source.is_stranger() {
+            return Err(too_many_from_there(now));
+        }
         let attempt = PendingAttempt { name, source, sign_ins };
         let known = attempt.sign_ins.sign_ins();
         known
@@ -310,11 +313,12 @@ impl Identity {
         let noted = async {
             let now = self.clock.now();
             let subject = account.map_or_else(|| placeholder_account(&attempt.name), Ok)?;
-            let step = SignInStep::Wrong(attempt.source.clone());
+            let source = attempt.source.clone();
+            let step = SignInStep::Wrong(source.clone());
             // Joined, not try_joined: an error of one count must not cancel the other.
             let (answered, counted) = tokio::join!(
                 self.record_refusal(subject, step, attempt, client),
-                self.count_failure(client, now)
+                self.count_failure(&source, client, now)
             );
             counted.and(answered)
         };
