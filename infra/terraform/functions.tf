@@ -111,6 +111,8 @@ resource "aws_lambda_function" "this" {
       KMS_KEY_ID              = aws_kms_key.this.arn
       PUBLIC_URL              = var.public_url
       ALLOWED_ORIGINS         = join(",", var.allowed_origins)
+      REQUIRE_EDGE            = tostring(var.require_edge)
+      TRUSTED_PROXIES         = join(",", var.trusted_proxies)
       BROKER_KMS_KEY_ID       = aws_kms_key.broker.arn
       AUDIT_RETENTION_DAYS    = var.audit_retention_days
       TOKEN_SIGNING_ALGORITHM = var.token_signing_algorithm

@@ -23,6 +23,18 @@ variable "allowed_origins" {
   default     = []
 }
 
+variable "require_edge" {
+  description = "Whether requests are refused that did not come through the edge; services and the edge itself are let in"
+  type        = bool
+  default     = false
+}
+
+variable "trusted_proxies" {
+  description = "Networks (CIDR) of proxies in front whose word on the client's address is believed; not the edge, which proves it"
+  type        = list(string)
+  default     = []
+}
+
 variable "mail_from" {
   description = "Address that mail comes from; SES must know its domain as an identity of yours"
   type        = string

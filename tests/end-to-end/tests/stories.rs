@@ -192,6 +192,9 @@ async fn unusable_configuration_is_one_line_status_2_and_no_trace() {
         ("SERVICE_TOKENS", "edge"),
         ("SERVICE_TOKENS", r#"{"edge":"short"}"#),
         ("SERVICES", r#"{"edge":["everything"]}"#),
+        ("EDGE_PROOF_KEY", "short"),
+        ("TRUSTED_PROXIES", "0.0.0.0/0"),
+        ("REQUIRE_EDGE", "perhaps"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");

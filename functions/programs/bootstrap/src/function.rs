@@ -8,7 +8,7 @@ use axum::routing::any;
 use bytes::Bytes;
 use http::{Request, Response};
 use portcullis_http::{AppState, ClientAddress, Code, Problem, finish};
-use portcullis_identity::{PasswordHasher, UnusableSecret};
+use portcullis_identity::{EdgeProofKeys, PasswordHasher, UnusableSecret};
 use portcullis_platform_aws::ClientIp;
 use portcullis_platform_aws::secrets::{CachedSecrets, SourceError};
 use portcullis_service::{AwsPlatform, Operations, Platform, Settings};
@@ -60,7 +60,7 @@ impl Function {
         let unavailable = || async { Problem::new(Code::Unavailable) };
         let nothing_works = Router::new().route("/", any(unavailable)).route("/{*path}", any(unavailable));
         let AwsPlatform { platform, secrets } = opened;
-        let unready = finished(nothing_works, &platform, &settings);
+        let unready = finished(nothing_works, EdgeProofKeys::default(), &platform, &settings);
         Self { routes, platform, secrets, settings, hasher, unready, ready: Mutex::new(None) }
     }
 
@@ -71,10 +71,11 @@ impl Function {
         if self.lock().as_ref().is_some_and(|ready| ready.version == version) {
             return Ok(());
         }
-        let keyring = self.platform.keyring().await?;
+        let keyring = self.platform.keyring(&self.settings).await?;
+        let edge_keys = keyring.edge_proofs().clone();
         let operations = Operations::new(&self.platform, &self.settings, self.hasher.clone(), keyring);
         let with_keys = self.routes.clone().with_state(operations.state(&self.settings));
-        let router = finished(with_keys, &self.platform, &self.settings);
+        let router = finished(with_keys, edge_keys, &self.platform, &self.settings);
         *self.lock() = Some(Ready { router, vault: operations.vault, version });
         Ok(())
     }
@@ -114,8 +115,8 @@ impl Function {
     }
 }
 
-fn finished(routes: Router, platform: &Platform, settings: &Settings) -> Router {
-    finish(routes, &settings.http, Arc::clone(&platform.clock), Arc::clone(&platform.entropy))
+fn finished(routes: Router, edge_keys: EdgeProofKeys, platform: &Platform, settings: &Settings) -> Router {
+    finish(routes, &settings.http, edge_keys, Arc::clone(&platform.clock), Arc::clone(&platform.entropy))
 }
 
 async fn ask(router: Router, mut request: Request<Bytes>) -> Response<Body> {

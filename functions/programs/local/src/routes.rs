@@ -23,12 +23,13 @@ pub fn router(
     entropy: Arc<dyn Entropy>,
 ) -> Result<Router, serde_json::Error> {
     let settings = Arc::clone(&state.settings);
+    let edge_keys = state.identity.keyring.edge_proofs().clone();
     let base = OpenApiRouter::with_openapi(openapi::base(&settings.public_url));
     let all = FUNCTIONS.iter().filter_map(Function::routes).fold(base, OpenApiRouter::merge);
     let (routes, document) = all.split_for_parts();
     let document = openapi::complete(document);
     let complete = routes.with_state(state).merge(openapi::routes(&document)?).merge(docs());
-    Ok(finish(complete, &settings, clock, entropy))
+    Ok(finish(complete, &settings, edge_keys, clock, entropy))
 }
 
 fn docs() -> Router {

@@ -74,7 +74,8 @@ impl Service {
             LocalPlatform::open(inspected, Arc::clone(&clock), Arc::clone(&entropy)).await?;
         let settings = local.settings;
         let hasher = platform.hasher(&settings)?;
-        let operations = Operations::new(&platform, &settings, hasher, platform.keyring().await?);
+        let keyring = platform.keyring(&settings).await?;
+        let operations = Operations::new(&platform, &settings, hasher, keyring);
         let scheduled_jobs = ScheduledJobs::new(Arc::clone(&operations.vault), settings.vault.check_interval);
         let router = router(operations.state(&settings), clock, entropy)?.layer(from_fn(address_of_socket));
         Ok(Self { created, address, listener, router, engine, scheduled_jobs })

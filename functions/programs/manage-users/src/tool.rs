@@ -36,7 +36,7 @@ impl Tool {
             Some(table) => on_aws(environment.clone().with("TABLE_NAME", table)).await?,
             None => on_this_machine(environment.clone()).await?,
         };
-        let keyring = platform.keyring().await.map_err(|error| Failure::unusable(&error))?;
+        let keyring = platform.keyring(&settings).await.map_err(|error| Failure::unusable(&error))?;
         let hasher = platform.hasher(&settings)?;
         let Operations { identity, vault } = Operations::new(&platform, &settings, hasher, keyring);
         let operator = operator(&environment);

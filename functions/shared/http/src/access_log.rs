@@ -47,6 +47,7 @@ mod tests {
     use axum::Router;
     use axum::routing::{get, post};
     use jiff::Timestamp;
+    use portcullis_identity::EdgeProofKeys;
     use tracing_subscriber::fmt::MakeWriter;
 
     use super::*;
@@ -101,7 +102,13 @@ mod tests {
         let routes = Router::new()
             .route("/v1/users/{id}", get(|| async { tracing::info!("inside") }))
             .route("/v1/panic", post(panics));
-        let app = finish(routes, &settings(), Arc::new(Ticking::default()), Arc::new(Counting::default()));
+        let app = finish(
+            routes,
+            &settings(),
+            EdgeProofKeys::default(),
+            Arc::new(Ticking::default()),
+            Arc::new(Counting::default()),
+        );
         send(&app, request(method, path, headers)).await;
         let bytes = lines.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()

@@ -1,8 +1,8 @@
 //! Who is asking, as far as the connection tells.
 //!
 //! The address is what rate limits and the list of devices go by, so it must be one the caller cannot choose. It comes
-//! from the runner alone: the peer of the socket locally, the request context of the gateway in the cloud. No header
-//! (`X-Forwarded-For`, `Forwarded`, `X-Real-IP`) is looked at.
+//! from the runner: the peer of the socket locally, the request context of the gateway in the cloud. A header names
+//! another one only where the edge proves it (`crate::edge`) or a trusted proxy wrote it (`crate::forwarded`).
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -20,7 +20,8 @@ use crate::{RequestId, device_cookie};
 /// Enough to recognise a browser by; the rest is of no use to the owner of an account.
 const USER_AGENT_CHARS: usize = 256;
 
-/// The address of the caller, put into the extensions of a request by the runner.
+/// The address of the caller, put into the extensions of a request: by the runner that of whoever called it, and by the
+/// layers of [`finish`](crate::finish) in its place that of the client behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
 

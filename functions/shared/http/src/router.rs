@@ -7,24 +7,29 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use portcullis_identity::EdgeProofKeys;
 use portcullis_platform::{Clock, Entropy};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::edge::{self, Front};
 use crate::{Code, HttpSettings, MAX_BODY, Problem};
 use crate::{access_log, cors, deadline, panics, request_id, security_headers};
 
-/// Puts every layer around a router whose routes are complete. Nothing may be routed outside of it.
+/// Puts every layer around a router whose routes are complete. Nothing may be routed outside of it. `edge_keys` are those
+/// under which the edge in front, where there is one, proves what came through it.
 ///
 /// From the outside in: the id first, since every response carries it; the log sees every response with its final status;
 /// headers and CORS are set on errors too, or a browser could not read them; then every error becomes a problem, whether
-/// a layer, the router or a handler failed.
+/// a layer, the router or a handler failed. Whose request it is is known before any handler asks.
 pub fn finish(
     router: Router,
     settings: &HttpSettings,
+    edge_keys: EdgeProofKeys,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 ) -> Router {
+    let front = Front::new(settings, edge_keys, Arc::clone(&clock));
     router.fallback(async || Problem::new(Code::NotFound)).layer(
         ServiceBuilder::new()
             .layer(from_fn_with_state(entropy, request_id::assign))
@@ -33,6 +38,7 @@ pub fn finish(
             .layer(cors::layer(&settings.origins))
             .layer(from_fn(tell_every_error_as_a_problem))
             .layer(CatchPanicLayer::custom(panics::answer))
+            .layer(from_fn_with_state(front, edge::recognise))
             .layer(from_fn(deadline::enforce))
             // For handlers that read a body by other means than our own extractors.
             .layer(DefaultBodyLimit::max(MAX_BODY)),

@@ -1,7 +1,8 @@
-//! Where the service is reached and by which pages.
+//! Where the service is reached, by which pages, and through what.
 
 use portcullis_platform::{Environment, Misconfigured, Variable};
 
+use crate::TrustedProxies;
 use crate::origin::{Origin, Origins};
 
 /// Where clients reach the service.
@@ -21,8 +22,24 @@ pub const ALLOWED_ORIGINS: Variable = Variable {
     aliases: &[],
 };
 
+/// The proxies that are believed about whom they were called by.
+const TRUSTED_PROXIES: Variable = Variable {
+    name: "TRUSTED_PROXIES",
+    default: "",
+    about: "networks (CIDR) of the proxies in front, separated by commas, whose Forwarded or X-Forwarded-For names the client; the edge proves its word and need not be listed",
+    aliases: &[],
+};
+
+/// Whether there is no other way in than the edge.
+const REQUIRE_EDGE: Variable = Variable {
+    name: "REQUIRE_EDGE",
+    default: "false",
+    about: "whether requests are refused that did not come through the edge: `true` or `false`; EDGE_PROOF_KEY must be set for `true`",
+    aliases: &[],
+};
+
 /// Every variable this crate reads.
-pub const VARIABLES: &[Variable] = &[PUBLIC_URL, ALLOWED_ORIGINS];
+pub const VARIABLES: &[Variable] = &[PUBLIC_URL, ALLOWED_ORIGINS, TRUSTED_PROXIES, REQUIRE_EDGE];
 
 /// The address of the service as its clients write it. Links, the issuer's metadata and the security of the cookie come
 /// from here and never from the header `Host`, which the client writes.
@@ -73,6 +90,10 @@ pub struct HttpSettings {
     pub public_url: PublicUrl,
     /// The pages that may send credentials.
     pub origins: Origins,
+    /// The proxies that are believed about whom they were called by.
+    pub trusted_proxies: TrustedProxies,
+    /// Whether a request must have come through the edge.
+    pub requires_edge: bool,
 }
 
 impl HttpSettings {
@@ -88,7 +109,8 @@ impl HttpSettings {
             (false, true) => [own].into_iter().collect(),
             (false, false) => origins.iter().cloned().chain([own]).collect(),
         };
-        Ok(Self { public_url, origins })
+        let trusted_proxies = environment.parse(&TRUSTED_PROXIES)?;
+        Ok(Self { public_url, origins, trusted_proxies, requires_edge: environment.parse(&REQUIRE_EDGE)? })
     }
 }
 
@@ -141,6 +163,18 @@ mod tests {
             let error = read(&[("PUBLIC_URL", bad)]).unwrap_err();
             assert!(error.starts_with("PUBLIC_URL: `"), "{error}");
             assert_eq!(error.lines().count(), 1, "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_in_front_is_said_by_exact_words() {
+        assert!(
+            !read(&[]).unwrap().requires_edge && read(&[("REQUIRE_EDGE", "true")]).unwrap().requires_edge
+        );
+        for (name, bad) in [("REQUIRE_EDGE", "yes"), ("REQUIRE_EDGE", "1"), ("TRUSTED_PROXIES", "0.0.0.0/0")]
+        {
+            let error = read(&[(name, bad)]).unwrap_err();
+            assert!(error.starts_with(&format!("{name}: ")) && error.lines().count() == 1, "{error}");
         }
     }
 

@@ -11,6 +11,7 @@ use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 use http_body_util::channel::Channel;
 use jiff::Timestamp;
+use portcullis_identity::EdgeProofKeys;
 use portcullis_platform::{Clock, Entropy, EntropyUnavailable, Environment};
 use serde_json::Value;
 use tower::ServiceExt;
@@ -19,7 +20,7 @@ use crate::{HttpSettings, finish};
 
 /// A clock that stands still.
 #[derive(Debug)]
-struct Stopped;
+pub(crate) struct Stopped;
 
 impl Clock for Stopped {
     fn now(&self) -> Timestamp {
@@ -81,7 +82,12 @@ pub(crate) fn settings() -> HttpSettings {
 
 /// The router with all its layers and default settings.
 pub(crate) fn app(router: Router) -> Router {
-    finish(router, &settings(), Arc::new(Stopped), Arc::new(Counting::default()))
+    app_with(router, &settings(), EdgeProofKeys::default())
+}
+
+/// The same with these settings and these keys of the edge.
+pub(crate) fn app_with(router: Router, settings: &HttpSettings, keys: EdgeProofKeys) -> Router {
+    finish(router, settings, keys, Arc::new(Stopped), Arc::new(Counting::default()))
 }
 
 /// A request without a body.

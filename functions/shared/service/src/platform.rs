@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portcullis_identity::{Error, Keyring, PasswordHasher, UnusableSecret};
-use portcullis_platform::{BrokerHttp, Clock, Entropy, KeyWrap, Mailer, Secrets};
+use portcullis_platform::{BrokerHttp, Clock, Entropy, KeyWrap, Mailer, SecretName, Secrets, SecretsError};
 use portcullis_store::Store;
 
 use crate::Settings;
@@ -30,9 +30,14 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Returns the keys of tokens as the secrets hold them now; fails when one is missing or no key.
-    pub async fn keyring(&self) -> Result<Keyring, UnusableSecret> {
-        Keyring::load(self.secrets.as_ref()).await
+    /// Returns the keys of tokens as the secrets hold them now; fails when one is missing or no key. That of the edge may be
+    /// missing unless these settings let nobody in but through the edge.
+    pub async fn keyring(&self, settings: &Settings) -> Result<Keyring, UnusableSecret> {
+        let keyring = Keyring::load(self.secrets.as_ref()).await?;
+        if settings.http.requires_edge && keyring.edge_proofs().is_empty() {
+            return Err(SecretsError::Missing(SecretName::EdgeProofKey).into());
+        }
+        Ok(keyring)
     }
 
     /// Returns the threads that hash passwords, started; fails when they cannot be.

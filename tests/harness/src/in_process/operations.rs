@@ -42,5 +42,5 @@ pub async fn operations_on(
     let mut settings = Settings::read(environment).expect("settings");
     settings.identity.argon2 = argon2;
     let hasher = platform.hasher(&settings).expect("threads");
-    Operations::new(platform, &settings, hasher, platform.keyring().await.expect("keys"))
+    Operations::new(platform, &settings, hasher, platform.keyring(&settings).await.expect("keys"))
 }

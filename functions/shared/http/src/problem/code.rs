@@ -85,6 +85,9 @@ codes! {
     /// A request with a cookie came from a page that may not send one.
     OriginNotAllowed: FORBIDDEN, "origin_not_allowed", "Origin not allowed",
         "Requests that carry the refresh cookie must come from an allowed origin.";
+    /// The request has to come through the edge and did not.
+    EdgeRequired: FORBIDDEN, "edge_required", "Edge required",
+        "This address answers requests that come through the edge only; use the public one.";
     /// Nothing is here, or nothing the caller may know of.
     NotFound: NOT_FOUND, "not_found", "Not found", "There is no such resource.";
     /// The path exists and does not answer this method.

@@ -1,0 +1,105 @@
+//! Who stands in front of the service, and what is believed of it.
+//!
+//! A request with a valid proof came through the edge, and its client is whom the proof names. A proof that is forged, stale
+//! or of another request counts for nothing: the request is then one like any other, whose client is whom trusted proxies
+//! or the transport name, and with `REQUIRE_EDGE` it is refused.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use http::request::Parts;
+use portcullis_identity::EdgeProofKeys;
+use portcullis_platform::Clock;
+use portcullis_verifier::IdentityHeaders;
+use portcullis_verifier::origin_proof::{self, Statement, UnverifiedProof};
+
+use crate::{ClientAddress, Code, HttpSettings, Problem, TrustedProxies};
+
+/// The name of this service in the edge's route table, under which its proofs are made.
+const SERVICE: &str = "identity";
+
+/// What never comes through the edge: what the edge itself fetches, what services call with their own tokens, and what a
+/// monitor asks. None of it signs anybody in.
+const DIRECT: [&str; 3] = ["/healthz", "/v1/auth/.well-known/jwks.json", "/.well-known/openid-configuration"];
+const INTERNAL: &str = "/v1/internal/";
+
+/// What is in front of the service.
+#[derive(Debug)]
+pub(crate) struct Front {
+    keys: EdgeProofKeys,
+    proxies: TrustedProxies,
+    requires_edge: bool,
+    clock: Arc<dyn Clock>,
+}
+
+impl Front {
+    pub(crate) fn new(settings: &HttpSettings, keys: EdgeProofKeys, clock: Arc<dyn Clock>) -> Arc<Self> {
+        let (proxies, requires_edge) = (settings.trusted_proxies.clone(), settings.requires_edge);
+        Arc::new(Self { keys, proxies, requires_edge, clock })
+    }
+
+    /// Returns the address in the proof of a request, `None` if no valid proof came with it. The address is missing where
+    /// the edge was not told it.
+    fn proven(&self, parts: &Parts) -> Option<Option<IpAddr>> {
+        let value = |name| single(&parts.headers, name);
+        let proof = UnverifiedProof::parse(value(origin_proof::HEADER)?)?;
+        if IdentityHeaders::<()>::NAMES.iter().any(|name| value(name).is_none()) {
+            return None;
+        }
+        let now = u64::try_from(self.clock.now().as_second()).ok()?;
+        let headers = IdentityHeaders::read(|name| value(name).unwrap_or_default());
+        let statement = Statement {
+            time: proof.time,
+            service: SERVICE,
+            method: parts.method.as_str(),
+            target: parts.uri.path_and_query()?.as_str(),
+            headers,
+        };
+        let is_valid = proof.is_fresh(now) && self.keys.verify(&proof, &statement);
+        is_valid.then(|| headers.client_address.parse().ok())
+    }
+
+    /// Returns why a request without a valid proof is refused, if it is. Without a key nothing can be proven, and nobody is
+    /// told to come through an edge that cannot let them in.
+    fn refusal(&self, path: &str) -> Option<Code> {
+        if !self.requires_edge || DIRECT.contains(&path) || path.starts_with(INTERNAL) {
+            return None;
+        }
+        Some(if self.keys.is_empty() { Code::Unavailable } else { Code::EdgeRequired })
+    }
+}
+
+/// Returns the value of a header, empty where it is absent as in the proof; `None` where it came twice or is no text, and so
+/// may be one thing to us and another to whoever reads it next.
+fn single<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Some(""),
+        (Some(value), None) => value.to_str().ok(),
+        (Some(_), Some(_)) => None,
+    }
+}
+
+/// Puts the address of the client in place of that of the transport, or refuses what had to come through the edge.
+pub(crate) async fn recognise(State(front): State<Arc<Front>>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let proven = front.proven(&parts);
+    if proven.is_none()
+        && let Some(code) = front.refusal(parts.uri.path())
+    {
+        return Problem::new(code).into_response();
+    }
+    let by_transport =
+        parts.extensions.get().map(|ClientAddress(peer)| front.proxies.client(*peer, &parts.headers));
+    if let Some(address) = proven.flatten().or(by_transport) {
+        parts.extensions.insert(ClientAddress(address));
+    }
+    next.run(Request::from_parts(parts, body)).await
+}
+
+#[cfg(test)]
+mod tests;
