@@ -1,4 +1,4 @@
-//! `POST /v1/auth/logout`: ending this session or all of them. `identity::logout` decides.
+//! `POST /v1/auth/logout`: ending the sessions of the tokens that are sent, or all of them. `identity::logout` decides.
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -7,7 +7,7 @@ use portcullis_http::responses::{Forbidden, Unauthorized, Unavailable};
 use portcullis_http::{
     AppState, Client, Code, Json, OptionalJson, Problem, bearer_token, require_allowed_origin,
 };
-use portcullis_identity::{Error, Logout};
+use portcullis_identity::{Error, Logout, ShownTokens, SignedOut};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -22,7 +22,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 /// The sessions to end.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 struct LogoutRequest {
-    /// Whether to end every session of the account, not only this one.
+    /// Whether to end every session of the account, not only those of the tokens that are sent.
     #[serde(default)]
     all_devices: bool,
     /// The refresh token, for programs; browsers send a cookie.
@@ -43,11 +43,17 @@ enum LogoutStatus {
 struct LogoutResponse {
     /// Always `logged_out`.
     status: LogoutStatus,
+    /// The ids of the sessions that ended, of those whose tokens were sent; one that had ended before is not among them.
+    ended: Vec<String>,
+    /// The ids of the accounts all of whose sessions ended, with `all_devices`.
+    all_devices: Vec<String>,
 }
 
 /// Sign out
 ///
-/// Ends this session, or all of the account's. Takes a refresh token or an access token; signing out twice is no error.
+/// Ends the session of every token that is sent, in the body, as `Authorization: Bearer` and as a cookie, or all
+/// sessions of their accounts. Signing out twice is no error, and an expired access token ends its own session. The
+/// cookie counts only if `Origin` names an allowed page; otherwise its session stays, and so does the cookie.
 #[utoipa::path(
     post, path = "/v1/auth/logout", tag = "auth", request_body = Option<LogoutRequest>,
     security(("refresh_cookie" = []), ("access_token" = []), ()),
@@ -64,24 +70,41 @@ async fn logout(
 ) -> Result<(HeaderMap, Json<LogoutResponse>), Problem> {
     let which = if body.all_devices { Logout::AllDevices } else { Logout::ThisDevice };
     let cookie = state.refresh_cookie().read(&headers);
-    let (identity, origin) = (&state.identity, client.into());
-    let ended = match (&body.refresh_token, bearer_token(&headers), &cookie) {
-        (Some(token), _, _) => identity.sign_out_by_refresh_token(token, which, &origin).await,
-        (None, Some(token), _) => identity.sign_out_by_access_token(token, which, &origin).await,
-        (None, None, Some(token)) => {
-            require_allowed_origin(&headers, &state.settings.origins)?;
-            identity.sign_out_by_refresh_token(token, which, &origin).await
-        }
-        (None, None, None) => return Err(Code::AuthenticationRequired.into()),
+    let allowed = require_allowed_origin(&headers, &state.settings.origins);
+    // A page that may not send the cookie (CSRF) cannot end its session by adding a token of its own; nor can a cookie
+    // that somebody else planted keep the session of a good token alive.
+    let counted = cookie.as_ref().filter(|_| allowed.is_ok());
+    let shown = ShownTokens {
+        refresh_token: body.refresh_token.as_ref(),
+        access_token: bearer_token(&headers),
+        cookie: counted,
     };
-    match ended {
-        // A cookie that belongs to no session is signed out already; all that is left is to clear it.
-        Err(Error::InvalidRefreshToken) if body.refresh_token.is_none() => {}
-        ended => ended?,
+    if shown.is_empty() {
+        return Err(
+            if cookie.is_some() { Code::OriginNotAllowed } else { Code::AuthenticationRequired }.into()
+        );
     }
+    let signed_out = match state.identity.sign_out(&shown, which, &client.into()).await {
+        // Only the cookie might have been worth something.
+        Err(Error::InvalidRefreshToken | Error::InvalidAccessToken) if cookie.is_some() => {
+            return Err(Code::OriginNotAllowed.into());
+        }
+        signed_out => signed_out?,
+    };
     let mut answer = HeaderMap::new();
-    if cookie.is_some() {
+    if counted.is_some() {
+        // Its session has ended, now or before, or it never had one.
         answer.insert(SET_COOKIE, state.refresh_cookie().clear()?);
     }
-    Ok((answer, Json(LogoutResponse { status: LogoutStatus::LoggedOut })))
+    Ok((answer, Json(LogoutResponse::of(&signed_out))))
+}
+
+impl LogoutResponse {
+    fn of(signed_out: &SignedOut) -> Self {
+        Self {
+            status: LogoutStatus::LoggedOut,
+            ended: signed_out.sessions.iter().map(ToString::to_string).collect(),
+            all_devices: signed_out.accounts.iter().map(ToString::to_string).collect(),
+        }
+    }
 }

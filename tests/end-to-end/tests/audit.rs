@@ -8,7 +8,7 @@ use portcullis_harness::app::App;
 use portcullis_harness::in_process::{PASSWORD, World, password};
 use portcullis_identity::{
     AccountUpdate, AuditFilter, AuditRecord, Caller, ClientContext, Finding, Logout, Operator, ProfileUpdate,
-    Wrong,
+    ShownTokens,     Wrong,
 };
 use portcullis_platform::Clock;
 use serde_json::{Value, json};
@@ -289,11 +289,8 @@ async fn pages_filters_and_owners() {
     world.clock.advance(Duration::from_hours(50));
     let from = Some(world.clock.now());
     world.sign_in("asha@example.com").await.unwrap();
-    world
-        .identity
-        .sign_out_by_access_token("nonsense", Logout::ThisDevice, &ClientContext::default())
-        .await
-        .unwrap_err();
+    let shown = ShownTokens { access_token: Some("nonsense"), ..ShownTokens::default() };
+    world.identity.sign_out(&shown, Logout::ThisDevice, &ClientContext::default()).await.unwrap_err();
     let since = AuditFilter { from, ..AuditFilter::default() };
     let found = world.identity.own_audit(&asha, &since, 50, None).await.unwrap();
     assert_eq!(found.records.len(), 1);

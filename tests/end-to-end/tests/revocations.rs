@@ -6,7 +6,7 @@ use std::time::Duration;
 use portcullis_harness::app::App;
 use portcullis_harness::in_process::{PASSWORD, World, password};
 use portcullis_harness::service::{service_token, service_tokens};
-use portcullis_identity::{ClientContext, Logout, SignedIn};
+use portcullis_identity::{ClientContext, Logout, ShownTokens, SignedIn};
 use portcullis_verifier::Claims;
 use portcullis_verifier::revocation::Revocations;
 use serde_json::json;
@@ -33,8 +33,9 @@ fn claims(token: &str) -> Claims {
 }
 
 async fn sign_out(world: &World, signed_in: &SignedIn, which: Logout) {
-    let token = signed_in.refresh.token.secret();
-    world.identity.sign_out_by_refresh_token(token, which, &ClientContext::default()).await.unwrap();
+    let shown =
+        ShownTokens { refresh_token: Some(signed_in.refresh.token.secret()), ..ShownTokens::default() };
+    world.identity.sign_out(&shown, which, &ClientContext::default()).await.unwrap();
 }
 
 #[tokio::test]
@@ -118,8 +119,8 @@ async fn of_racing_revocations_the_feed_names_the_last() {
         .map(|session| {
             let (world, token) = (world.clone(), session.refresh.token.secret().clone());
             tokio::spawn(async move {
-                let origin = ClientContext::default();
-                world.identity.sign_out_by_refresh_token(&token, Logout::AllDevices, &origin).await
+                let shown = ShownTokens { refresh_token: Some(&token), ..ShownTokens::default() };
+                world.identity.sign_out(&shown, Logout::AllDevices, &ClientContext::default()).await
             })
         })
         .collect();

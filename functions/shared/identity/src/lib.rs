@@ -42,7 +42,7 @@ pub use passwords::foreign_hash::{ImportedHash, UnusableHash};
 pub use passwords::hashing::{Argon2Settings, PasswordHasher};
 pub use passwords::password::Password;
 pub use sessions::list::SessionList;
-pub use sessions::logout::Logout;
+pub use sessions::logout::{Logout, ShownTokens, SignedOut};
 pub use sessions::refresh::{RefreshGrant, Refreshed};
 pub use sessions::revocations::{Revocations, SessionEpochStart};
 pub use settings::{IdentitySettings, VARIABLES};

@@ -2,6 +2,7 @@
 
 use portcullis_store::{Account, AccountId, Session, SessionId};
 use portcullis_verifier::{Claims, Expectations};
+use serde::Deserialize;
 
 use crate::Identity;
 use crate::error::Error;
@@ -22,12 +23,28 @@ impl Identity {
     /// Returns the claims of an access token; fails with [`Error::InvalidAccessToken`] unless it is signed by a key of
     /// this service and not expired. Its session is not looked up.
     pub(crate) fn claims(&self, token: &str) -> Result<Claims, Error> {
+        self.claims_at(token, unix_seconds(self.clock.now())).ok_or(Error::InvalidAccessToken)
+    }
+
+    /// Returns the claims of an access token that is signed by a key of this service and has expired; `None` if it is
+    /// not, or has not. It proves which session it was of and opens nothing.
+    pub(crate) fn claims_of_expired(&self, token: &str) -> Option<Claims> {
+        #[derive(Deserialize)]
+        struct Expiry {
+            exp: u64,
+        }
+        // Not verified yet: it only says for which moment to verify the token, the last of its life.
+        let Expiry { exp } = jsonwebtoken::dangerous::insecure_decode(token).ok()?.claims;
+        let last = exp.checked_sub(1).filter(|last| *last < unix_seconds(self.clock.now()))?;
+        self.claims_at(token, last)
+    }
+
+    fn claims_at(&self, token: &str, now: u64) -> Option<Claims> {
         let expected = Expectations {
             algorithms: self.keyring.verification.algorithms().to_vec(),
             ..Expectations::new(self.settings.issuer.clone(), self.settings.audience.clone())
         };
-        let now = unix_seconds(self.clock.now());
-        self.keyring.verification.verify(token, &expected, now).ok_or(Error::InvalidAccessToken)
+        self.keyring.verification.verify(token, &expected, now)
     }
 
     /// Returns the ids of account and session in the claims; fails with [`Error::InvalidAccessToken`].
