@@ -15,7 +15,7 @@ README = (ROOT / "README.md").read_text()
 # Values that differ from run to run.
 VARYING = [
     (r"eyJ[\w-]+\.[\w-]+\.[\w-]+", "eyJ…"),
-    (r"rt_usr_\w+\.ses_\w+\.\d+\.[\w-]+\.[\w-]+", "rt_…"),
+    (r"rt_usr_\w+\.ses_\w+\.\d+\.\d+\.[\w-]+\.[\w-]+", "rt_…"),
     (r"(usr|ses|acc)_[0-9a-f]{32}", r"\1_…"),
     (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "…Z"),
 ]

@@ -35,20 +35,21 @@ struct RefreshResponse {
     token_type: TokenType,
     /// How long the access token is valid, in seconds.
     expires_in: u64,
-    /// The next refresh token, where this one was sent in the body; absent for browsers, which get a cookie.
+    /// The refresh token to go on with, where one was sent in the body; absent for browsers, which get a cookie.
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,
 }
 
 /// Refresh a session
 ///
-/// Returns a new access token and the next refresh token. Each refresh token works once: sent again within
-/// `REFRESH_REUSE_GRACE` it gets the same successor; any other reuse ends the session.
+/// Returns a new access token and the refresh token to go on with. A refresh token is replaced once in
+/// `REFRESH_REUSE_GRACE` at most: for so long after its issue it is answered with itself, and its predecessor with it, so
+/// that requests that cross sign nobody out. Any other reuse of a replaced token ends the session.
 #[utoipa::path(
     post, path = "/v1/auth/refresh", tag = "auth", request_body = Option<RefreshRequest>,
     security(("refresh_cookie" = []), ()),
     responses(
-        (status = 200, description = "A new access token and the next refresh token", body = RefreshResponse, headers(("Set-Cookie" = String, description = "the next token"))),
+        (status = 200, description = "A new access token and the next refresh token", body = RefreshResponse, headers(("Set-Cookie" = String, description = "the next token; absent while the one that was sent stays"))),
         Unauthorized, Forbidden, Unavailable,
     ),
 )]

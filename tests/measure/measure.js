@@ -21,7 +21,9 @@ const people = Array.from({ length: CLIENTS }, (_, n) => ({
 }));
 
 async function portcullis() {
-  const env = { DATA_DIR: path.join(folder, "data"), LISTEN_ADDR: "127.0.0.1:0", RUST_LOG: "error", RATE_LIMIT: "off" };
+  // Every refresh rotates, as the peer's do: within the grace period ours would write nothing.
+  const settings = { LISTEN_ADDR: "127.0.0.1:0", RUST_LOG: "error", RATE_LIMIT: "off", REFRESH_REUSE_GRACE: "0" };
+  const env = { DATA_DIR: path.join(folder, "data"), ...settings };
   const server = await start(PORTCULLIS, [], env);
   for (const person of people) await post(`${server.url}/v1/auth/register`, person);
   return server;

@@ -22,6 +22,8 @@ pub(crate) const DEFAULT_HASHES: Argon2Settings =
 
 /// What is measured is done more often than anybody may.
 const UNLIMITED: (&str, &str) = ("RATE_LIMIT", "off");
+/// A refresh within the grace writes nothing; what is measured is the common one, which rotates.
+const ALWAYS_ROTATED: (&str, &str) = ("REFRESH_REUSE_GRACE", "0");
 
 /// The service and a client of it.
 pub(crate) struct Service {
@@ -32,12 +34,12 @@ pub(crate) struct Service {
 impl Service {
     /// On this engine, which is empty.
     pub(crate) async fn start(engine: SharedHttpClient, hashes: Argon2Settings) -> Self {
-        Self::start_with(engine, hashes, [UNLIMITED].into_iter().collect()).await
+        Self::start_with(engine, hashes, [UNLIMITED, ALWAYS_ROTATED].into_iter().collect()).await
     }
 
     /// The same with this key for access tokens.
     pub(crate) async fn start_with_key(engine: SharedHttpClient, hashes: Argon2Settings, pem: &str) -> Self {
-        let environment = [("TOKEN_SIGNING_KEY", pem), UNLIMITED].into_iter().collect();
+        let environment = [("TOKEN_SIGNING_KEY", pem), UNLIMITED, ALWAYS_ROTATED].into_iter().collect();
         Self::start_with(engine, hashes, environment).await
     }
 

@@ -8,7 +8,7 @@ use portcullis_harness::app::App;
 use portcullis_harness::in_process::{PASSWORD, World, password};
 use portcullis_identity::{
     AccountUpdate, AuditFilter, AuditRecord, Caller, ClientContext, Finding, Logout, Operator, ProfileUpdate,
-    ShownTokens,     Wrong,
+    ShownTokens, Wrong,
 };
 use portcullis_platform::Clock;
 use serde_json::{Value, json};

@@ -57,9 +57,11 @@ impl HttpConnector for Unguarded {
             let found: Value =
                 serde_json::from_slice(answer.body().bytes().unwrap_or_default()).unwrap_or_default();
             let (row, given) = (&found["Item"], &body["ExpressionAttributeValues"]);
+            let time = |value: &Value| value["N"].as_str().and_then(|number| number.parse::<i64>().ok());
             let holds = row["gen"] == given[":gen"]
                 && row["cur"] == given[":presented"]
-                && row.get("revoked_at").is_none();
+                && row.get("revoked_at").is_none()
+                && time(&row["rotated_at"]) <= time(&given[":last_step_by"]);
             if !holds {
                 return Ok(condition_failed(row));
             }
@@ -70,6 +72,7 @@ impl HttpConnector for Unguarded {
             // The values only the condition spoke of must not be sent without it.
             if let Some(values) = write["ExpressionAttributeValues"].as_object_mut() {
                 values.remove(":gen");
+                values.remove(":last_step_by");
             }
             inner.call(with_body(request, &write)).await
         })

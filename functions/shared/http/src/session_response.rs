@@ -143,7 +143,8 @@ pub fn device_headers(state: &AppState, token: &SecretString) -> Result<HeaderMa
     Ok([(SET_COOKIE, device_cookie::set(&state.settings.public_url, token)?)].into_iter().collect())
 }
 
-/// Returns the headers that hand a refresh token to a browser, or the token for the body of a program.
+/// Returns the headers that hand a refresh token to a browser, or the token for the body of a program. A browser keeps the
+/// cookie it has where the token is the one it sent: this response may arrive after one with a newer token.
 pub fn session_headers(
     state: &AppState,
     grant: &RefreshGrant,
@@ -153,7 +154,9 @@ pub fn session_headers(
     if delivery == TokenDelivery::Body {
         return Ok((headers, Some(grant.token.secret().expose_secret().to_owned())));
     }
-    let lifetime = grant.persistent.then_some(grant.max_age);
-    headers.insert(SET_COOKIE, state.refresh_cookie().set(grant.token.secret(), lifetime)?);
+    if grant.is_new {
+        let lifetime = grant.persistent.then_some(grant.max_age);
+        headers.insert(SET_COOKIE, state.refresh_cookie().set(grant.token.secret(), lifetime)?);
+    }
     Ok((headers, None))
 }

@@ -39,7 +39,7 @@ const REFRESH_TOKEN_TTL: Variable = Variable {
 const REFRESH_REUSE_GRACE: Variable = Variable {
     name: "REFRESH_REUSE_GRACE",
     default: "30",
-    about: "seconds in which a rotated refresh token is answered with its successor again",
+    about: "seconds after a rotation in which the refresh token is not rotated again and its predecessor still gets it",
     aliases: &[],
 };
 const SESSION_TIMEOUT: Variable = Variable {
@@ -138,7 +138,8 @@ pub struct IdentitySettings {
     pub access_token_ttl: Duration,
     /// Lifetime of a refresh token.
     pub refresh_token_ttl: Duration,
-    /// The grace period in which a rotated refresh token gets its successor again.
+    /// The grace period after a rotation, in which the current refresh token is not rotated again and its predecessor
+    /// gets it once more.
     pub refresh_reuse_grace: Duration,
     /// The idle timeout of a session: how long it lives without a refresh.
     pub session_timeout: Duration,

@@ -106,6 +106,8 @@ pub struct Rotation {
     pub successor: Vec<u8>,
     /// The time of the step.
     pub now: Timestamp,
+    /// When the step before must have been at the latest; after the first token of a session there was none.
+    pub last_step_by: Timestamp,
     /// When the session ends unless it is refreshed again.
     pub idle_expires_at: Timestamp,
 }
@@ -115,7 +117,7 @@ pub struct Rotation {
 pub enum RotationResult {
     /// The presented token was the current one; the session as it is now.
     Rotated(Box<Session>),
-    /// It was not, or the session is over: the session as it stands.
+    /// It was not, or took its predecessor's place too short a time ago, or the session is over: the session as it stands.
     Refused(Box<Session>),
     /// There is no such session.
     Unknown,
@@ -165,10 +167,13 @@ impl Store {
                  last_seen_at = :now, idle_expires_at = :idle",
             )
             // Two requests with one token meet here. The first moves the generation on; the condition of the second
-            // fails, and the row it gets back tells a repetition, whose token is the previous one, from a theft.
+            // fails, and the row it gets back tells a repetition, whose token is the previous one, from a theft. Two
+            // steps in quick succession meet here as well: after the second, a request from before the first would
+            // look like a theft, so the second waits until nothing of before the first can be under way.
             .condition_expression(
                 "gen = :gen AND cur = :presented AND attribute_not_exists(revoked_at) \
-                 AND idle_expires_at > :now AND expires_at > :now",
+                 AND idle_expires_at > :now AND expires_at > :now \
+                 AND (attribute_not_exists(rotated_at) OR rotated_at <= :last_step_by)",
             )
             .expression_attribute_values(":gen", number(step.generation))
             .expression_attribute_values(":next_gen", number(step.generation + 1))
@@ -176,6 +181,7 @@ impl Store {
             .expression_attribute_values(":next", bytes(step.next))
             .expression_attribute_values(":successor", bytes(step.successor.clone()))
             .expression_attribute_values(":now", time(step.now))
+            .expression_attribute_values(":last_step_by", time(step.last_step_by))
             .expression_attribute_values(":idle", time(step.idle_expires_at))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)

@@ -440,12 +440,20 @@ async fn sessions_attempts_and_revocations() {
         next: digest(22),
         successor: vec![5; 12],
         now: at(20),
+        last_step_by: at(10),
         idle_expires_at: at(61 * MINUTE),
     };
     assert!(matches!(story.store.rotate(&step).await.unwrap(), RotationResult::Rotated(_)));
     story.cost("rotate");
     assert!(matches!(story.store.rotate(&step).await.unwrap(), RotationResult::Refused(_)));
     story.cost("replay");
+    let soon =
+        Rotation { generation: 1, presented: digest(22), next: digest(23), last_step_by: at(19), ..step };
+    let RotationResult::Refused(young) = story.store.rotate(&soon).await.unwrap() else {
+        panic!("rotated within the grace");
+    };
+    assert_eq!((young.generation, young.made.current), (1, digest(22)));
+    story.cost("rotate too soon");
     let event = story.event(AuditKind::SessionRevoked, asha.id, 30);
     let ended = story.store.revoke_session(asha.id, second.id, &event).await.unwrap();
     assert_eq!(ended, Revocation::Revoked);

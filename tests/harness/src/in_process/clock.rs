@@ -11,6 +11,11 @@ use portcullis_platform::Clock;
 pub struct MovableClock(AtomicI64);
 
 impl MovableClock {
+    /// Sets it, ahead or back: to what another instance takes for the time.
+    pub fn set(&self, to: Timestamp) {
+        self.0.store(to.as_millisecond(), Ordering::SeqCst);
+    }
+
     /// Moves it ahead.
     pub fn advance(&self, by: Duration) {
         let milliseconds = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);

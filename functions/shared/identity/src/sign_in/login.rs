@@ -405,8 +405,8 @@ impl Identity {
         client: &ClientContext,
     ) -> Result<MadeSession, Error> {
         let id = Id::generate(now, self.entropy.as_ref())?;
-        let token =
-            RefreshToken::generate(self.keyring.making_mac()?, account.id, id, 0, self.entropy.as_ref())?;
+        let (key, of) = (self.keyring.making_mac()?, (account.id, id));
+        let token = RefreshToken::generate(key, of, 0, now, self.entropy.as_ref())?;
         let session = NewSession {
             id,
             account: account.id,

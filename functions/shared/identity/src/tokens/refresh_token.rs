@@ -1,16 +1,19 @@
 //! Refresh tokens: opaque to clients, authenticated by a MAC before any lookup, and not recoverable from a dump of the
 //! table.
 //!
-//! `rt_<account>.<session>.<generation>.<256 random bits>.<mac>`: the MAC is checked before anything is looked up, so a
-//! made-up token reaches no record and can end no session. The account is part of the token because a session's
-//! row lies in its owner's partition.
+//! `rt_<account>.<session>.<generation>.<milliseconds>.<256 random bits>.<mac>`: the MAC is checked before anything is
+//! looked up, so a made-up token reaches no record and can end no session. The account is part of the token because a
+//! session's row lies in its owner's partition; the time of its issue, because it tells which call to the table a token
+//! needs. The time decides nothing: the condition of the write does.
 
 use std::fmt;
+use std::time::Duration;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use jiff::Timestamp;
 use portcullis_platform::Entropy;
 use portcullis_store::{AccountId, Digest, SessionId};
 use secrecy::{ExposeSecret, SecretString};
@@ -33,14 +36,15 @@ impl RefreshToken {
     /// Returns a new token of this generation of a session; fails without randomness.
     pub(crate) fn generate(
         key: &hmac::Key,
-        account: AccountId,
-        session: SessionId,
+        (account, session): (AccountId, SessionId),
         generation: u64,
+        issued_at: Timestamp,
         entropy: &dyn Entropy,
     ) -> Result<Self, Error> {
         let mut random = [0; RANDOM_LENGTH];
         entropy.fill(&mut random)?;
-        let mut text = format!("{PREFIX}{account}.{session}.{generation}.{}", BASE64URL.encode(random));
+        let (issued, random) = (issued_at.as_millisecond(), BASE64URL.encode(random));
+        let mut text = format!("{PREFIX}{account}.{session}.{generation}.{issued}.{random}");
         let mac = hmac::sign(key, text.as_bytes());
         text.push('.');
         BASE64URL.encode_string(mac, &mut text);
@@ -65,6 +69,7 @@ pub struct PresentedToken {
     pub(crate) account: AccountId,
     pub(crate) session: SessionId,
     pub(crate) generation: u64,
+    issued_at: Timestamp,
 }
 
 impl fmt::Debug for PresentedToken {
@@ -97,8 +102,20 @@ impl PresentedToken {
             account: parts.next()?.parse().ok()?,
             session: parts.next()?.parse().ok()?,
             generation: parts.next()?.parse().ok()?,
+            issued_at: Timestamp::from_millisecond(parts.next()?.parse().ok()?).ok()?,
         };
         (parts.next().is_some() && parts.next().is_none()).then_some(presented)
+    }
+
+    /// Returns whether the token took its predecessor's place less than `grace` ago. The first token of a session has no
+    /// predecessor and is never young.
+    pub(crate) fn is_young(&self, grace: Duration, now: Timestamp) -> bool {
+        self.generation > 0 && now < self.issued_at + grace
+    }
+
+    /// Returns the token itself, for a client to go on with.
+    pub(crate) fn unchanged(&self) -> RefreshToken {
+        RefreshToken(self.text.clone())
     }
 
     /// Returns the digest that is stored in place of the token.
@@ -138,11 +155,12 @@ impl PresentedToken {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
     use portcullis_platform::SystemEntropy;
     use portcullis_store::Id;
 
     use super::*;
+
+    const ISSUED: Timestamp = Timestamp::constant(1_795_000_000, 0);
 
     fn key(secret: &[u8]) -> hmac::Key {
         hmac::Key::new(hmac::HMAC_SHA256, secret)
@@ -151,7 +169,7 @@ mod tests {
     fn token(key: &hmac::Key, generation: u64) -> RefreshToken {
         let account = Id::generate(Timestamp::UNIX_EPOCH, &SystemEntropy).unwrap();
         let session = Id::generate(Timestamp::UNIX_EPOCH, &SystemEntropy).unwrap();
-        RefreshToken::generate(key, account, session, generation, &SystemEntropy).unwrap()
+        RefreshToken::generate(key, (account, session), generation, ISSUED, &SystemEntropy).unwrap()
     }
 
     #[test]
@@ -162,6 +180,19 @@ mod tests {
         assert_eq!(PresentedToken::parse(token.secret(), &keys).unwrap().generation, 7);
         assert!(PresentedToken::parse(token.secret(), &[theirs]).is_err());
         assert!(PresentedToken::parse(token.secret(), &[]).is_err());
+    }
+
+    #[test]
+    fn a_token_tells_its_age_and_the_first_of_a_session_is_never_young() {
+        let ours = [key(b"ours")];
+        let grace = Duration::from_secs(30);
+        let is_young = |generation, milliseconds, grace| {
+            let presented = PresentedToken::parse(token(&ours[0], generation).secret(), &ours).unwrap();
+            presented.is_young(grace, ISSUED + Duration::from_millis(milliseconds))
+        };
+        assert!(is_young(1, 0, grace) && is_young(1, 29_999, grace));
+        assert!(!is_young(1, 30_000, grace) && !is_young(1, 0, Duration::ZERO));
+        assert!(!is_young(0, 0, grace));
     }
 
     #[test]
@@ -181,7 +212,8 @@ mod tests {
                 }
             }
         }
-        for forged in ["", "rt_", "rt_a.b.0.c.d", &format!("{text}="), &format!(" {text}"), &"a.".repeat(200)]
+        for forged in
+            ["", "rt_", "rt_a.b.0.0.c.d", &format!("{text}="), &format!(" {text}"), &"a.".repeat(200)]
         {
             assert!(PresentedToken::parse(&SecretString::from(forged), &ours).is_err());
         }
