@@ -17,6 +17,7 @@ use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use tokio::sync::{Notify, watch};
 
 /// What happens to one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +48,37 @@ struct Inner {
     down_from: AtomicU64,
     requests: AtomicU64,
     injected: AtomicU64,
+    holding: Mutex<Option<Holding>>,
+}
+
+/// Which requests are held up, and until when.
+#[derive(Debug)]
+struct Holding {
+    is_held: fn(&str) -> bool,
+    reached: Arc<Notify>,
+    released: watch::Receiver<bool>,
+}
+
+/// Requests that are held up in front of the engine: what happens meanwhile happens between what their sender read and
+/// what they write.
+#[derive(Debug)]
+pub struct Held {
+    faults: Faulty,
+    reached: Arc<Notify>,
+    release: watch::Sender<bool>,
+}
+
+impl Held {
+    /// Waits until there is one.
+    pub async fn reached(&self) {
+        self.reached.notified().await;
+    }
+
+    /// Lets them go, and holds up no more.
+    pub fn release(self) {
+        *self.faults.0.holding.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.release.send_replace(true);
+    }
 }
 
 impl Faulty {
@@ -59,6 +91,7 @@ impl Faulty {
             down_from: AtomicU64::new(u64::MAX),
             requests: AtomicU64::new(0),
             injected: AtomicU64::new(0),
+            holding: Mutex::new(None),
         }))
     }
 
@@ -75,6 +108,28 @@ impl Faulty {
     /// Ends what [`Faulty::go_down_after`] began.
     pub fn come_back(&self) {
         self.0.down_from.store(u64::MAX, Ordering::SeqCst);
+    }
+
+    /// Holds up every request of which this is true, given the name of its operation and its body as one text.
+    pub fn hold(&self, is_held: fn(&str) -> bool) -> Held {
+        let (release, released) = watch::channel(false);
+        let reached = Arc::new(Notify::new());
+        let holding = Holding { is_held, reached: Arc::clone(&reached), released };
+        *self.0.holding.lock().unwrap_or_else(PoisonError::into_inner) = Some(holding);
+        Held { faults: self.clone(), reached, release }
+    }
+
+    /// Returns what a request waits for, if it is held up.
+    fn held(&self, request: &HttpRequest) -> Option<watch::Receiver<bool>> {
+        let holding = self.0.holding.lock().unwrap_or_else(PoisonError::into_inner);
+        let holding = holding.as_ref()?;
+        let operation = request.headers().get("x-amz-target").unwrap_or_default();
+        let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default());
+        if !(holding.is_held)(&format!("{operation} {body}")) {
+            return None;
+        }
+        holding.reached.notify_one();
+        Some(holding.released.clone())
     }
 
     /// How many requests there were so far, those that met a fault included.
@@ -130,7 +185,12 @@ impl HttpConnector for Faulty {
         let fault = self.draw();
         let engine = self.0.engine.clone();
         let hops = self.hops();
+        let held = self.held(&request);
         HttpConnectorFuture::new(async move {
+            if let Some(mut released) = held {
+                // An error says that nobody will let it go any more.
+                let _ = released.wait_for(|released| *released).await;
+            }
             // A network lies between: without it one task would read and write before another gets a turn, and no race
             // would ever be run.
             for _ in 0..hops {

@@ -11,7 +11,7 @@ use crate::error::StoreError;
 use crate::expression::{Condition, Update};
 use crate::id::{AccountId, SessionId};
 use crate::idempotency::{self, FirstRegistration, IdempotentRequest};
-use crate::item::{Attributes, ItemReader, ItemWriter, text, ttl};
+use crate::item::{Attributes, ItemReader, ItemWriter, text};
 use crate::keys::{self, LIST_PARTITION, LIST_SORT, SHARDS};
 use crate::revocation_entry::RevocationEntry;
 use crate::transaction::{Outdated, Transaction};
@@ -243,19 +243,18 @@ impl Store {
 
     /// Removes the account and frees its address and username; every session of it is dead from this moment on. The
     /// audit trail stays until it expires. Returns whether it did: an administrator goes only while `another` stays. It is
-    /// asked for in the session `asking`.
+    /// asked for in the session `asking`; `signed_out` tells the chain of sign-ins, where it ends those that are on their
+    /// way.
     pub async fn erase(
         &self,
         account: &Account,
         asking: SessionId,
         another: Option<AccountId>,
         event: &AuditEvent,
+        signed_out: &AuditEvent,
     ) -> Result<bool, StoreError> {
         // Should this fail half-way, the person can ask again: their session goes with the account, and not before.
-        self.delete_other_sessions(account.id, asking).await?;
-        self.delete_api_keys(account.id).await?;
-        self.delete_trading_accounts(account.id).await?;
-        self.let_sign_ins_expire(account, event).await?;
+        self.delete_rows_beside(account.id, asking).await?;
         let mut transaction = Transaction::on(self)
             .delete(&keys::credentials(&account.email))
             .delete(&keys::profile(account.id))
@@ -263,21 +262,30 @@ impl Store {
             .delete(&keys::factor(account.id))
             .put(RevocationEntry::erased(account.id, event.at).item())
             .delete(&keys::freeze(account.id))
-            .record(event);
+            .record(event)
+            .record(signed_out);
         if let Some(name) = &account.username {
             transaction = transaction.delete(&keys::username(name));
         }
         // The other administrator may have gone meanwhile.
         let transaction = remove_admin(transaction, account.id, another, LastAdmin);
-        Ok(transaction.commit("erasing an account").await?.is_ok())
+        if transaction.commit("erasing an account").await?.is_err() {
+            return Ok(false);
+        }
+        // Once more: what was written beside the living profile since the rows were listed. Whatever comes from here on
+        // finds no profile, or the end of the account in its chain of sign-ins. The account is gone, so that nobody
+        // could ask again.
+        if let Err(error) = self.delete_rows_beside(account.id, asking).await {
+            tracing::error!(%error, account = %account.id, "rows of an erased account may be left");
+        }
+        Ok(true)
     }
 
-    /// What is known of sign-ins expires like their records from now on; one more sign-in keeps it again.
-    async fn let_sign_ins_expire(&self, account: &Account, event: &AuditEvent) -> Result<(), StoreError> {
-        let key = keys::audit_head(&keys::sign_ins(&account.email));
-        let update = Update::new().set("expires_ttl", ttl(event.at + event.seal.retention));
-        // Without a head there is nothing to expire.
-        self.update_if(&key, update, Condition::row_exists(), "letting sign-ins expire").await.map(drop)
+    /// Removes the rows of an account that have no condition on each other, all but the session `keep`.
+    async fn delete_rows_beside(&self, account: AccountId, keep: SessionId) -> Result<(), StoreError> {
+        self.delete_other_sessions(account, keep).await?;
+        self.delete_api_keys(account).await?;
+        self.delete_trading_accounts(account).await
     }
 }
 

@@ -68,6 +68,8 @@ pub enum ApiKeyCreation {
     Repeated(FirstApiKey),
     /// The idempotency key was used for something else.
     KeyReused,
+    /// The owner's account is gone.
+    OwnerGone,
 }
 
 /// Some of a person's keys, newest first.
@@ -79,12 +81,15 @@ pub struct ApiKeyPage {
     pub next: Option<ApiKeyId>,
 }
 
-/// A request of this idempotency key was carried out before.
+/// What stood in the way of a key.
 #[derive(Debug, Clone, Copy)]
-struct RequestRemembered;
+enum KeyRefusal {
+    RequestRemembered,
+    OwnerGone,
+}
 
 impl Store {
-    /// Makes a key, with the event that tells of it.
+    /// Makes a key beside its owner's living profile, with the event that tells of it.
     pub async fn create_api_key(
         &self,
         key: &ApiKey,
@@ -97,15 +102,18 @@ impl Store {
         let mut transaction = Transaction::on(self).put(item(key)).put(owner).record(event);
         if let Some(request) = request {
             let item = request_item(request, key);
-            transaction = transaction.put_if(item, unused(key.created_at), RequestRemembered);
+            transaction = transaction.put_if(item, unused(key.created_at), KeyRefusal::RequestRemembered);
         }
-        let Err(refused) = transaction.commit("making an API key").await? else {
-            return Ok(ApiKeyCreation::Created);
-        };
-        let RequestRemembered = refused.by;
-        match request {
-            Some(request) => first(key, request, refused.row),
-            None => Ok(ApiKeyCreation::KeyReused),
+        // The check races an erasure: a key must not be left without an owner.
+        let committed = transaction
+            .check(&keys::profile(key.account), Condition::row_exists(), KeyRefusal::OwnerGone)
+            .commit("making an API key")
+            .await?;
+        let Err(refused) = committed else { return Ok(ApiKeyCreation::Created) };
+        match (refused.by, request) {
+            (KeyRefusal::RequestRemembered, Some(request)) => first(key, request, refused.row),
+            (KeyRefusal::RequestRemembered, None) => Ok(ApiKeyCreation::KeyReused),
+            (KeyRefusal::OwnerGone, _) => Ok(ApiKeyCreation::OwnerGone),
         }
     }
 

@@ -126,10 +126,14 @@ impl Store {
         next: &Factor,
         event: &AuditEvent,
     ) -> Result<FactorSwap, StoreError> {
-        replacing(Transaction::on(self), account, next, FactorSwap::Outdated)
-            .record(event)
-            .commit_as(FactorSwap::Swapped, "replacing a second factor")
-            .await
+        let mut transaction = replacing(Transaction::on(self), account, next, FactorSwap::Outdated);
+        // The first row of a factor must not be left without an account. A row that is there says that the account is: an
+        // erasure removes both together.
+        if next.version == 0 {
+            let there = Condition::row_exists();
+            transaction = transaction.check(&keys::profile(account), there, FactorSwap::AccountGone);
+        }
+        transaction.record(event).commit_as(FactorSwap::Swapped, "replacing a second factor").await
     }
 
     /// The same, and from now on a sign-in asks for a code exactly if `next` is active.

@@ -149,9 +149,17 @@ impl Store {
         event: &AuditEvent,
         waits: &[Wait],
     ) -> Result<Result<(), Throttled>, StoreError> {
-        // Its token was never sent; it has expired, so that no list shows it either.
-        let over =
-            || new_item(&NewSession { idle_expires_at: event.at, expires_at: event.at, ..session.clone() });
+        // Its token was never sent; it has expired, so that no list shows it either, and says nothing of a person.
+        let over = || {
+            new_item(&NewSession {
+                device_name: None,
+                user_agent: None,
+                ip: None,
+                idle_expires_at: event.at,
+                expires_at: event.at,
+                ..session.clone()
+            })
+        };
         self.put_beside_event(new_item(session), over, event, waits, "starting a session").await
     }
 

@@ -13,7 +13,8 @@ use jiff::Timestamp;
 
 use crate::error::StoreError;
 use crate::guess_counts::{AttemptSource, Count, GuessCounts};
-use crate::item::{Attributes, ItemReader, bytes, number, time};
+use crate::id::AccountId;
+use crate::item::{Attributes, ItemReader, bytes, number, text, time};
 
 /// A step of the backoff: after this many attempts the next is throttled for this long. Of several the longest counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,13 +52,15 @@ pub enum SignInStep {
     },
     /// An administrator ended the lockout: all counts start again.
     Unlocked,
+    /// The account was erased, and what was known of its sign-ins with it. What is on its way for it comes too late.
+    Erased(AccountId),
 }
 
 impl SignInStep {
     fn source(&self) -> Option<&AttemptSource> {
         match self {
             Self::Wrong(source) | Self::Right(source) | Self::SignedIn { source, .. } => Some(source),
-            Self::None | Self::WrongConfirmation | Self::Unlocked => None,
+            Self::None | Self::WrongConfirmation | Self::Unlocked | Self::Erased(_) => None,
         }
     }
 }
@@ -75,6 +78,8 @@ pub struct SignIns {
     pub last_seen_as: Option<Vec<u8>>,
     /// Right attempts in a window, and when it began.
     right: Option<Count>,
+    /// The account that had the name and was erased, until another one signs in.
+    erased: Option<AccountId>,
     guesses: GuessCounts,
 }
 
@@ -107,6 +112,11 @@ impl SignIns {
         now: Timestamp,
     ) -> Result<(), Throttled> {
         step.source().map_or(Ok(()), |source| self.check(source, waits, now))
+    }
+
+    /// Returns `Throttled` if the account was erased: what is written beside an event of it is for nobody.
+    pub(crate) fn check_alive(&self, account: AccountId, now: Timestamp) -> Result<(), Throttled> {
+        if self.erased == Some(account) { Err(Throttled { until: now }) } else { Ok(()) }
     }
 
     /// Returns the state without the sign-ins of an earlier account that had the name.
@@ -142,10 +152,15 @@ impl SignIns {
                 next.failed_login_attempts = 0;
                 next.last_login_at = Some(at);
                 next.last_seen_as = Some(seen_as.clone());
+                next.erased = None;
             }
             SignInStep::Unlocked => {
                 next.guesses = GuessCounts::default();
                 next.failed_login_attempts = 0;
+            }
+            // The counts stay: who guessed at the name goes on guessing at it.
+            SignInStep::Erased(account) => {
+                next = Self { erased: Some(*account), guesses: next.guesses, ..Self::default() };
             }
         }
         next
@@ -170,6 +185,9 @@ impl SignIns {
             set("right_attempts".to_owned(), number(right.attempts));
             set("right_since".to_owned(), time(right.last));
         }
+        if let Some(account) = self.erased {
+            set("erased".to_owned(), text(account.to_string()));
+        }
         written.extend(self.guesses.attributes());
         written
     }
@@ -186,6 +204,7 @@ impl SignIns {
             last_failed_login_at: reader.time_if_any("last_failed_at")?,
             last_login_at: reader.time_if_any("last_login_at")?,
             last_seen_as: reader.bytes_if_any("last_seen_as")?,
+            erased: reader.parsed_if_any("erased")?,
             guesses: GuessCounts::read(reader)?,
         })
     }

@@ -361,13 +361,20 @@ impl Store {
         found.map(read).transpose()
     }
 
-    /// Stops every reading of a person's credentials, stopped before or not.
-    pub async fn put_freeze(&self, event: &AuditEvent) -> Result<(), StoreError> {
+    /// Stops every reading of a person's credentials, stopped before or not. Returns whether the person's account is
+    /// still there.
+    pub async fn put_freeze(&self, event: &AuditEvent) -> Result<bool, StoreError> {
         let item = ItemWriter::new(&keys::freeze(event.subject))
             .set("since", time(event.at))
             .set("told_by", text(event.id.to_string()))
             .finish();
-        Transaction::on(self).put(item).record(event).write("freezing credentials").await
+        let committed = Transaction::on(self)
+            .check(&keys::profile(event.subject), Condition::row_exists(), Outdated)
+            .put(item)
+            .record(event)
+            .commit("freezing credentials")
+            .await?;
+        Ok(committed.is_ok())
     }
 
     /// Allows them again, if they are still stopped by this very freeze: a request to lift one that arrives late lifts

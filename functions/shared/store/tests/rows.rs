@@ -727,7 +727,10 @@ async fn keys_trading_accounts_and_providers() {
     assert_ne!(asking.id, asked.id);
     story.meter.take();
     let event = story.event(AuditKind::AccountErased, asha.id, 50);
-    assert!(story.store.erase(&asha, asking.id, None, &event).await.unwrap());
+    let signed_out = story
+        .event(AuditKind::SessionsRevoked, asha.id, 50)
+        .of_sign_in_with(&asha.email, SignInStep::Erased(asha.id));
+    assert!(story.store.erase(&asha, asking.id, None, &event, &signed_out).await.unwrap());
     story.cost("erase an account");
     pinned("rows_after_an_erasure", &story.table().await);
     pinned("costs_of_keys_and_trading_accounts", &story.costs);

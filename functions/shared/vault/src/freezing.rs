@@ -69,7 +69,9 @@ impl Vault {
         let since = event.at;
         // The freeze is stored before anything else: every reading checks for it before it decrypts and once more before
         // it releases, and a session that is being exchanged meanwhile is not stored beside it.
-        self.store().put_freeze(&event).await?;
+        if !self.store().put_freeze(&event).await? {
+            return Err(Error::Identity(portcullis_identity::Error::InvalidAccessToken));
+        }
         self.identity.notify_of_credentials(&caller.account, CredentialChange::Frozen, origin).await;
         let accounts = self.store().trading_accounts(owner, ALL).await?;
         let ending = accounts.into_iter().map(async |account| {

@@ -117,6 +117,7 @@ impl Identity {
                 Ok(IssuedApiKey { key, text: text.into() })
             }
             ApiKeyCreation::KeyReused => Err(Error::IdempotencyKeyReused),
+            ApiKeyCreation::OwnerGone => Err(Error::InvalidAccessToken),
         }
     }
 

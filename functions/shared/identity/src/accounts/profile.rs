@@ -1,7 +1,7 @@
 //! A person's own account: reading, changing and erasing it.
 
 use jiff::Timestamp;
-use portcullis_store::{Account, AuditKind, ProfileChange};
+use portcullis_store::{Account, AuditKind, ProfileChange, SignInStep};
 
 use crate::access::caller::Caller;
 use crate::accounts::administration::Operator;
@@ -69,7 +69,9 @@ impl Identity {
         let another =
             if account.is_active_admin() { Some(self.another_admin(account.id).await?) } else { None };
         let event = self.audit_event(AuditKind::AccountErased, account.id, client)?;
-        if self.store.erase(account, session, another, &event).await? {
+        let signed_out = self.audit_event(AuditKind::SessionsRevoked, account.id, client)?;
+        let signed_out = signed_out.of_sign_in_with(&account.email, SignInStep::Erased(account.id));
+        if self.store.erase(account, session, another, &event, &signed_out).await? {
             return Ok(());
         }
         // The other administrator left meanwhile; a third one may still be there.

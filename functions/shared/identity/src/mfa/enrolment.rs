@@ -65,7 +65,10 @@ impl Identity {
             let next = Factor { pending: Some(pending.clone()), ..base };
             Ok(self.store.swap_factor(account.id, &next, event).await?.round())
         };
-        self.store.change_factor(account.id, decide).await?;
+        match self.store.change_factor::<_, Error, _>(account.id, decide).await? {
+            FactorSwap::AccountGone => return Err(Error::InvalidAccessToken),
+            FactorSwap::Swapped | FactorSwap::Outdated => {}
+        }
         secret.enrolment(&self.settings.totp_issuer, account.shown_name())
     }
 

@@ -155,9 +155,9 @@ impl Identity {
         let event = self.audit_event(wanted.event, subject, client)?;
         let mut event = event.of_sign_in_with(email.as_str(), SignInStep::None).behind(sign_ins);
         event.actor = Actor::Anonymous;
-        // No attempt at a password, so never throttled here.
-        let _ = self.store.begin_challenge(&challenge, &event, &[]).await?;
-        Ok(Some(Begun { token, account }))
+        // No attempt at a password, so never throttled here: refused only where the account was erased meanwhile.
+        let begun = self.store.begin_challenge(&challenge, &event, &[]).await?;
+        Ok(begun.is_ok().then_some(Begun { token, account }))
     }
 
     /// Returns the challenge of a token that came by mail, and its account. Fails with [`Error::InvalidMailToken`] when

@@ -59,6 +59,7 @@ impl Identity {
         let event = about_key(self.event_by(operator, AuditKind::ApiKeyCreated, account.id, client)?, &key);
         match self.store.create_api_key(&key, None, &event).await? {
             ApiKeyCreation::Created => {}
+            ApiKeyCreation::OwnerGone => return Err(Error::NotFound),
             _ => return Err(Error::Internal("a key without an idempotency key was repeated")),
         }
         for old in &before {

@@ -63,8 +63,8 @@ impl Store {
     }
 
     /// Writes a row that no client knows of yet, and the event that tells of it, side by side: what opens the row
-    /// leaves only after both are stored. Where the attempt of the event comes out throttled, `taken_back` is written
-    /// over the row.
+    /// leaves only after both are stored. Where the attempt of the event comes out throttled, or its account was erased
+    /// meanwhile, `taken_back` is written over the row.
     pub(crate) async fn put_beside_event(
         &self,
         row: Attributes,
@@ -97,10 +97,14 @@ impl Store {
         };
         let mut rounds = Rounds::begin();
         loop {
-            if let Some((_, step)) = &event.signed_in_with
-                && let Err(early) = end.sign_ins().check_step(step, waits, event.at)
-            {
-                return Ok(Err(early));
+            if let Some((_, step)) = &event.signed_in_with {
+                let sign_ins = end.sign_ins();
+                let may_come = sign_ins
+                    .check_alive(event.subject, event.at)
+                    .and_then(|()| sign_ins.check_step(step, waits, event.at));
+                if let Err(early) = may_come {
+                    return Ok(Err(early));
+                }
             }
             let link = end.link(event);
             // The head may hold a record that lost its number to another one. Nothing is written behind it before it
@@ -124,9 +128,11 @@ impl Store {
                 tokio::try_join!(record, self.advance_head(link.head, OPERATION))?.0
             };
             let Err(in_the_way) = put else { return Ok(Ok(())) };
-            // Another event took the number; or this one did, in an attempt whose response was lost.
+            // Another event took the number; or this one did, in an attempt whose response was lost, or written from the
+            // head by the event behind it, which may be the end of the account.
             if ChainEnd::after(in_the_way)?.is(event) {
-                return Ok(Ok(()));
+                let end = Box::pin(self.chain_end(&event.chain())).await?;
+                return Ok(end.sign_ins().check_alive(event.subject, event.at));
             }
             if !rounds.again().await {
                 return Err(StoreError::contended(OPERATION));
