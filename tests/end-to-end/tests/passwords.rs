@@ -142,6 +142,48 @@ async fn one_address_is_not_flooded_with_mail() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_fifty_requests_at_once_from_as_many_networks_eight_send_a_link() {
+    let world = World::new(16).await;
+    let person = world.person("asha@example.com").await;
+    let forgot = |client: ClientContext| {
+        let world = world.clone();
+        async move { world.identity.forgot_password(&email("asha@example.com"), &client).await.unwrap() }
+    };
+    let from = |number| ClientContext { ip: Some(format!("192.0.2.{number}")), ..origin() };
+    let asked: Vec<_> = (0..50).map(|number| tokio::spawn(forgot(from(number)))).collect();
+    for one in asked {
+        one.await.unwrap();
+    }
+    let links = world.notifications.take();
+    assert_eq!(links.len(), 8);
+    // A device of the owner has no part in what strangers use up.
+    forgot(ClientContext { device: Some(person.session.device.clone()), ..from(99) }).await;
+    assert_eq!(world.notifications.take().len(), 1);
+    forgot(from(99)).await;
+    assert_eq!(world.notifications.take(), []);
+    world.clock.advance(Duration::from_mins(15));
+    forgot(from(99)).await;
+    assert_eq!(world.notifications.take().len(), 1, "and one more in a while");
+    let oldest: SecretString = links[0].token().unwrap().into();
+    reset(&world, &oldest).await.expect("the oldest link, which ends the others");
+    let next: SecretString = links[1].token().unwrap().into();
+    assert!(matches!(reset(&world, &next).await, Err(Error::InvalidMailToken)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_registers_a_taken_address_uses_up_no_link_of_its_owner() {
+    let world = World::with_variables(17, &[("EMAIL_VERIFICATION", "required")]).await;
+    let register = || world.identity.register_unconfirmed(newcomer("asha@example.com", None), &ORIGIN);
+    for _ in 0..10 {
+        register().await.unwrap();
+    }
+    world.notifications.take();
+    world.identity.resend_confirmation(&email("asha@example.com"), &ORIGIN).await.unwrap();
+    let [sent] = world.notifications.take().try_into().expect("one notification");
+    assert!(sent.token().is_some());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_mailer_that_fails_stops_nobody() {
     let world = World::new(7).await;
     world.person("asha@example.com").await;
