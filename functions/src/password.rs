@@ -3,9 +3,11 @@
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use portcullis_http::responses::{Forbidden, TooManyRequests, Unauthorized, Unavailable, Unprocessable};
+use portcullis_http::responses::{
+    Forbidden, TooManyRequests, Unauthorized, Unavailable, Unprocessable, WorkRequired,
+};
 use portcullis_http::{AppState, Client, Json, Problem, SessionResponse, SignedInCaller, device_headers};
-use portcullis_identity::{Email, Error, Password};
+use portcullis_identity::{Email, Error, Password, Work};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -49,6 +51,8 @@ struct ForgotPasswordRequest {
     /// The e-mail address of the account.
     #[schema(value_type = String, example = "asha@example.com")]
     email: Email,
+    /// The solution of the puzzle in the error `proof_of_work_required`, where the service asks for one.
+    proof_of_work: Option<String>,
 }
 
 /// The new password in place of a forgotten one.
@@ -129,7 +133,7 @@ async fn rotate(
     post, path = "/v1/auth/password/forgot", operation_id = "forgot_password", tag = "auth", request_body = ForgotPasswordRequest,
     responses(
         (status = 202, description = "A mail is on its way if the address has an account", body = PasswordResponse),
-        Unprocessable, TooManyRequests, Unavailable,
+        Unprocessable, WorkRequired, TooManyRequests, Unavailable,
     ),
 )]
 async fn forgot(
@@ -137,6 +141,7 @@ async fn forgot(
     client: Client,
     Json(body): Json<ForgotPasswordRequest>,
 ) -> Result<(StatusCode, Json<PasswordResponse>), Problem> {
+    state.identity.demand_work(Work::ForgottenPassword, &body.email, body.proof_of_work.as_deref()).await?;
     state.identity.forgot_password(&body.email, &client.into()).await?;
     Ok((StatusCode::ACCEPTED, Json(PasswordResponse { status: PasswordStatus::MailSentIfKnown })))
 }

@@ -4,9 +4,11 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use portcullis_http::responses::{Conflict, TooManyRequests, Unauthorized, Unavailable, Unprocessable};
+use portcullis_http::responses::{
+    Conflict, TooManyRequests, Unauthorized, Unavailable, Unprocessable, WorkRequired,
+};
 use portcullis_http::{AppState, Client, IdempotencyKey, Json, Problem, User};
-use portcullis_identity::{Email, NewPerson, Password, PersonName, PhoneNumber, Registered, Username};
+use portcullis_identity::{Email, NewPerson, Password, PersonName, PhoneNumber, Registered, Username, Work};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -36,6 +38,8 @@ struct RegisterRequest {
     /// A username to sign in with, beside the e-mail address.
     #[schema(value_type = Option<String>)]
     username: Option<Username>,
+    /// The solution of the puzzle in the error `proof_of_work_required`, where the service asks for one.
+    proof_of_work: Option<String>,
 }
 
 /// The status of a registration that is not finished.
@@ -83,7 +87,7 @@ struct ResendConfirmationRequest {
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
     responses(
         (status = 201, description = "The new account", body = User), (status = 202, description = "A mail is on its way to the address", body = PendingRegistrationResponse),
-        Conflict, Unprocessable, TooManyRequests, Unavailable,
+        Conflict, Unprocessable, WorkRequired, TooManyRequests, Unavailable,
     ),
 )]
 async fn register(
@@ -92,6 +96,7 @@ async fn register(
     key: Option<IdempotencyKey>,
     Json(body): Json<RegisterRequest>,
 ) -> Result<Response, Problem> {
+    state.identity.demand_work(Work::Registration, &body.email, body.proof_of_work.as_deref()).await?;
     let person = NewPerson {
         email: body.email,
         password: body.password,

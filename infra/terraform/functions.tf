@@ -105,6 +105,7 @@ resource "aws_lambda_function" "this" {
     variables = {
       MAIL_FROM               = var.mail_from
       EMAIL_VERIFICATION      = var.email_verification
+      PROOF_OF_WORK           = var.proof_of_work
       PASSWORD_ROTATION_DAYS  = tostring(var.password_rotation_days)
       TABLE_NAME              = aws_dynamodb_table.this.name
       AWS_SECRET_NAME         = aws_secretsmanager_secret.this.arn

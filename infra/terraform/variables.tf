@@ -54,6 +54,16 @@ variable "email_verification" {
   }
 }
 
+variable "proof_of_work" {
+  description = "Zero bits of the proof of work that a registration and a forgotten password need, 1 to 30; off for none"
+  type        = string
+  default     = "off"
+  validation {
+    condition     = can(regex("^(off|[1-9]|[12][0-9]|30)$", var.proof_of_work))
+    error_message = "Either off or a number from 1 to 30."
+  }
+}
+
 variable "password_rotation_days" {
   description = "Days after which a password must be replaced; 0 for never"
   type        = number

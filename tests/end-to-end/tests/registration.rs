@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
@@ -257,4 +258,81 @@ async fn a_pending_registration_is_not_answered_for_an_account_that_was_erased()
     let token: SecretString = sent.last().unwrap().token().expect("a link").into();
     world.identity.confirm_address(&token, &ORIGIN).await.unwrap();
     world.sign_in(ASHA).await.unwrap();
+}
+
+/// Status and body of a request with this proof of work, or none.
+async fn asked(routes: &Router, path: &str, email: &str, proof: Option<&str>) -> (String, Value) {
+    let mut body = json!({"email": email, "proof_of_work": proof});
+    if path.ends_with("register") {
+        (body["password"], body["name"]) = (PASSWORD.into(), "Asha".into());
+    }
+    let response = send(routes, path, None, &body).await;
+    let (head, body) = response.split_once("] ").unwrap();
+    (status(head).to_owned(), serde_json::from_str(body).unwrap())
+}
+
+/// A client of its own that finds the counter.
+fn solve(problem: &Value) -> String {
+    let puzzle = &problem["proof_of_work"];
+    let (challenge, bits) = (puzzle["challenge"].as_str().unwrap(), puzzle["bits"].as_u64().unwrap());
+    let proofs = (0_u64..).map(|counter| format!("{challenge}:{counter}"));
+    let is_solved = |proof: &String| {
+        let digest = digest(&SHA256, proof.as_bytes());
+        u64::from_be_bytes(*digest.as_ref().first_chunk().unwrap()) >> (64 - bits) == 0
+    };
+    { proofs }.find(is_solved).unwrap()
+}
+
+const REGISTER: &str = "/v1/auth/register";
+const FORGOT: &str = "/v1/auth/password/forgot";
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_thousand_requests_without_a_proof_of_work_reach_nothing() {
+    let world = World::with_variables(6, &[("PROOF_OF_WORK", "10"), REQUIRED]).await;
+    let routes = routes(&world, &["register", "password"]);
+    let before = world.faults.requests();
+    for number in 0..50_000 {
+        let email = format!("p{number}@example.com");
+        for path in [REGISTER, FORGOT] {
+            let (status, problem) = asked(&routes, path, &email, None).await;
+            assert_eq!((status.as_str(), &problem["code"]), ("428", &json!("proof_of_work_required")));
+        }
+    }
+    // What hashes a password is counted in the table first.
+    assert_eq!(world.faults.requests(), before, "not one request to the table");
+    assert_eq!((world.items("CRED").await.len(), world.notifications.take()), (0, Vec::new()));
+
+    let (_, problem) = asked(&routes, REGISTER, ASHA, None).await;
+    let (status, _) = asked(&routes, REGISTER, ASHA, Some(&solve(&problem))).await;
+    assert_eq!((status.as_str(), world.notifications.take().len()), ("202", 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proof_of_work_is_good_once_for_its_route_and_address_and_for_a_while() {
+    let world = World::with_variables(7, &[("PROOF_OF_WORK", "8"), REQUIRED]).await;
+    let routes = routes(&world, &["register", "password"]);
+    let (_, problem) = asked(&routes, REGISTER, ASHA, None).await;
+    let proof = solve(&problem);
+    let (challenge, counter) = proof.split_once(':').unwrap();
+    let easier = format!("{}:{counter}", challenge.replacen(".8.", ".0.", 1));
+    let later = format!("9{proof}");
+    for (path, email, shown) in [
+        (FORGOT, ASHA, proof.as_str()),
+        (REGISTER, "mallory@example.com", &proof),
+        (REGISTER, ASHA, challenge),
+        (REGISTER, ASHA, &easier),
+        (REGISTER, ASHA, &later),
+        (REGISTER, ASHA, ""),
+    ] {
+        let (status, again) = asked(&routes, path, email, Some(shown)).await;
+        assert_eq!((status.as_str(), &again["proof_of_work"]["bits"]), ("428", &json!(8)), "{shown}");
+    }
+    assert_eq!(asked(&routes, REGISTER, ASHA, Some(&proof)).await.0, "202");
+    assert_eq!(asked(&routes, REGISTER, ASHA, Some(&proof)).await.0, "428", "spent");
+
+    let (_, problem) = asked(&routes, FORGOT, ASHA, None).await;
+    let (one, late) = (solve(&problem), solve(&asked(&routes, FORGOT, ASHA, None).await.1));
+    assert_eq!(asked(&routes, FORGOT, ASHA, Some(&one)).await.0, "202");
+    world.clock.advance(Duration::from_mins(5));
+    assert_eq!(asked(&routes, FORGOT, ASHA, Some(&late)).await.0, "428", "too old");
 }

@@ -45,7 +45,7 @@ pub use origin::{Origin, Origins, require_allowed_origin};
 pub use pagination::{Cursor, Limit, List, Page};
 pub use panics::log_panics_without_their_message;
 pub use path_id::PathId;
-pub use problem::{Code, FieldError, Problem, ProblemDocument, responses};
+pub use problem::{Code, FieldError, Problem, ProblemDocument, ProofOfWork, responses};
 pub use query::Query;
 pub use refresh_cookie::RefreshCookie;
 pub use request_id::RequestId;

@@ -16,7 +16,7 @@ use http::{HeaderValue, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 
 pub use self::code::Code;
-pub use self::document::{FieldError, ProblemDocument};
+pub use self::document::{FieldError, ProblemDocument, ProofOfWork};
 use crate::RequestId;
 
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
@@ -33,13 +33,21 @@ pub struct Problem {
     errors: Vec<FieldError>,
     retry_after: u32,
     session_token: Option<SecretString>,
+    proof_of_work: Option<ProofOfWork>,
 }
 
 impl Problem {
     /// Returns an error with the usual words for it.
     pub fn new(code: Code) -> Self {
         let detail = Cow::Borrowed(code.detail());
-        Self { code, detail, errors: Vec::new(), retry_after: DEFAULT_RETRY_AFTER, session_token: None }
+        Self {
+            code,
+            detail,
+            errors: Vec::new(),
+            retry_after: DEFAULT_RETRY_AFTER,
+            session_token: None,
+            proof_of_work: None,
+        }
     }
 
     /// Returns the error for a value that cannot be used, and where it is.
@@ -72,6 +80,12 @@ impl Problem {
         Self { session_token: Some(token), ..self }
     }
 
+    /// The same with what the client has to compute first.
+    #[must_use]
+    pub fn with_proof_of_work(self, work: ProofOfWork) -> Self {
+        Self { proof_of_work: Some(work), ..self }
+    }
+
     /// The same with one more value that cannot be used.
     #[must_use]
     pub fn with_error(mut self, error: FieldError) -> Self {
@@ -95,6 +109,7 @@ impl Problem {
             request_id: id.map(RequestId::as_str),
             errors: &self.errors,
             session_token: self.session_token.as_ref().map(ExposeSecret::expose_secret),
+            proof_of_work: self.proof_of_work.as_ref(),
         };
         serde_json::to_vec(&document).unwrap_or_default().into()
     }

@@ -6,6 +6,7 @@ use portcullis_platform::{EntropyUnavailable, KeyWrapError};
 use portcullis_store::{Contended, StoreError};
 
 use crate::invalid::InvalidField;
+use crate::proof_of_work::WorkChallenge;
 use crate::tokens::session_token::SessionToken;
 
 /// Why an operation was refused or failed.
@@ -71,6 +72,9 @@ pub enum Error {
         /// How long until the next attempt is checked.
         retry_after: Duration,
     },
+    /// A proof of work is needed first: here is what to compute.
+    #[error("proof of work required")]
+    WorkRequired(WorkChallenge),
     /// Another account has the address.
     #[error("email taken")]
     EmailTaken,

@@ -94,7 +94,8 @@ impl Identity {
         if !self.settings.rate_limit {
             return Ok(());
         }
-        let by_account = self.has_room(limit, account, now);
+        // On the heap: two such calls side by side are much for a stack.
+        let by_account = Box::pin(self.has_room(limit, account, now));
         let (by_account, by_address) = tokio::join!(by_account, self.limit_address(limit, client, now));
         by_address?;
         if by_account? { Ok(()) } else { Err(limit.over(now)) }
@@ -114,11 +115,8 @@ impl Identity {
     ) -> Result<(), Error> {
         // From the narrowest network on, for the reason that failures have.
         for Network { name, share } in self.limited_networks(client) {
-            if !self
-                .store
-                .count_use(limit.used_by(&name, now), limit.by_address.saturating_mul(share))
-                .await?
-            {
+            let most = limit.by_address.saturating_mul(share);
+            if !Box::pin(self.store.count_use(limit.used_by(&name, now), most)).await? {
                 return Err(limit.over(now));
             }
         }
@@ -133,7 +131,8 @@ impl Identity {
         now: Timestamp,
     ) -> Result<(), Error> {
         for Network { name, share } in self.limited_networks(client) {
-            if self.store.uses(limit.used_by(&name, now)).await? >= limit.by_address.saturating_mul(share) {
+            let most = limit.by_address.saturating_mul(share);
+            if Box::pin(self.store.uses(limit.used_by(&name, now))).await? >= most {
                 return Err(limit.over(now));
             }
         }

@@ -104,6 +104,13 @@ const RATE_LIMIT: Variable = Variable {
     aliases: &[],
 };
 
+const PROOF_OF_WORK: Variable = Variable {
+    name: "PROOF_OF_WORK",
+    default: "off",
+    about: "zero bits of the proof of work that a registration and a forgotten password need: `off`, or 1 to 30",
+    aliases: &[],
+};
+
 /// The variables read here, for `--help`.
 pub const VARIABLES: &[Variable] = &[
     TOKEN_ISSUER,
@@ -125,6 +132,7 @@ pub const VARIABLES: &[Variable] = &[
     EMAIL_VERIFICATION,
     PASSWORD_ROTATION_DAYS,
     RATE_LIMIT,
+    PROOF_OF_WORK,
 ];
 
 /// Names, lifetimes and rules, checked.
@@ -153,6 +161,8 @@ pub struct IdentitySettings {
     pub email_verification: bool,
     /// Whether failed attempts are limited by client address, and what is no failure by account and by client address.
     pub rate_limit: bool,
+    /// Leading zero bits of the proof of work that registering and forgetting a password need; `None` for no work.
+    pub proof_of_work: Option<u8>,
     /// Cost parameters of a password hash.
     pub argon2: Argon2Settings,
     /// Which code may compute it.
@@ -201,6 +211,7 @@ impl IdentitySettings {
             password_max_age: (rotation_days > 0).then(|| Duration::from_secs(rotation_days * DAY)),
             email_verification: one_of(environment, &EMAIL_VERIFICATION, ["off", "required"])?,
             rate_limit: one_of(environment, &RATE_LIMIT, ["off", "on"])?,
+            proof_of_work: proof_of_work(environment)?,
             argon2: Argon2Settings::read(environment)?,
             argon2_backend: Argon2Backend::read(environment)?,
             audit_retention: Duration::from_secs(
@@ -214,6 +225,17 @@ impl IdentitySettings {
     /// refresh token.
     pub(crate) fn idle_limit(&self) -> Duration {
         self.session_timeout.min(self.refresh_token_ttl)
+    }
+}
+
+/// Returns the bits of [`PROOF_OF_WORK`]; `None` where it is off.
+fn proof_of_work(environment: &Environment) -> Result<Option<u8>, Misconfigured> {
+    match environment.text(&PROOF_OF_WORK)?.as_str() {
+        "off" => Ok(None),
+        bits => match bits.parse() {
+            Ok(bits @ 1..=30) => Ok(Some(bits)),
+            _ => Err(Misconfigured::new(PROOF_OF_WORK.name, "is neither `off` nor a number from 1 to 30")),
+        },
     }
 }
 

@@ -139,6 +139,9 @@ codes! {
     /// The idempotency key was used before, with another body.
     IdempotencyKeyReused: UNPROCESSABLE_ENTITY, "idempotency_key_reused", "Idempotency key reused",
         "The idempotency key was already used for another request.";
+    /// The request needs a proof of work; `proof_of_work` says what to compute.
+    ProofOfWorkRequired: PRECONDITION_REQUIRED, "proof_of_work_required", "Proof of work required",
+        "Compute a proof of work for `proof_of_work` and send the request again with it.";
     /// Too many failures or requests; `Retry-After` tells when to come back.
     TooManyAttempts: TOO_MANY_REQUESTS, "too_many_attempts", "Too many attempts",
         "Too many attempts; try again later.";
@@ -168,6 +171,7 @@ impl Code {
             StatusCode::PAYLOAD_TOO_LARGE => Self::PayloadTooLarge,
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType,
             StatusCode::UNPROCESSABLE_ENTITY => Self::ValidationFailed,
+            StatusCode::PRECONDITION_REQUIRED => Self::ProofOfWorkRequired,
             StatusCode::TOO_MANY_REQUESTS => Self::TooManyAttempts,
             StatusCode::SERVICE_UNAVAILABLE => Self::Unavailable,
             status if status.is_client_error() => Self::BadRequest,

@@ -36,6 +36,21 @@ pub struct ProblemDocument<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub session_token: Option<&'a str>,
+    /// What to compute before the request is sent again; only with the code `proof_of_work_required`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub proof_of_work: Option<&'a ProofOfWork>,
+}
+
+/// A puzzle. Find any `counter` for which the SHA-256 digest of the text `challenge:counter` begins with `bits` zero bits,
+/// and send that text as `proof_of_work` within 5 minutes. It works once, for the same route and e-mail address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ProofOfWork {
+    /// The text to be continued with a colon and the counter.
+    pub challenge: String,
+    /// How many zero bits the digest must begin with.
+    #[schema(example = 18)]
+    pub bits: u8,
 }
 
 /// One value that cannot be used.

@@ -1,9 +1,9 @@
 //! What clients learn about the errors of `identity`: the one place where the two meet.
 
-use portcullis_identity::{Error, InvalidField, StoreError};
+use portcullis_identity::{Error, InvalidField, StoreError, WorkChallenge};
 use portcullis_platform::{KeyWrapError, with_causes};
 
-use super::{Code, Problem};
+use super::{Code, Problem, ProofOfWork};
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
@@ -26,6 +26,10 @@ impl From<Error> for Problem {
             Error::EmailNotVerified => Code::EmailNotVerified,
             Error::PasswordExpired(token) => {
                 return Self::new(Code::PasswordExpired).with_session_token(token.secret().clone());
+            }
+            Error::WorkRequired(WorkChallenge { challenge, bits }) => {
+                return Self::new(Code::ProofOfWorkRequired)
+                    .with_proof_of_work(ProofOfWork { challenge, bits });
             }
             Error::InvalidMailToken => Code::InvalidMailToken,
             Error::InvalidSessionToken => Code::InvalidSessionToken,

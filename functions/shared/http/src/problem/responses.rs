@@ -49,6 +49,8 @@ problem_responses! {
     UnsupportedMediaType = "415", UnsupportedMediaType, "The body is not sent as `application/json`";
     /// 422: a value of the request cannot be accepted.
     Unprocessable = "422", ValidationFailed, "A value of the request cannot be accepted; `errors` names where";
+    /// 428: a proof of work is needed first; `proof_of_work` says what to compute.
+    WorkRequired = "428", ProofOfWorkRequired, "A proof of work is needed first; `proof_of_work` says what to compute";
     /// 429: throttled; `Retry-After` says for how long.
     TooManyRequests = "429", TooManyAttempts, "Throttled; `Retry-After` says for how long";
     /// 500: an error of the service itself.

@@ -24,6 +24,8 @@ pub struct Keyring {
     pub(crate) refresh_macs: Vec<hmac::Key>,
     /// MAC keys of device tokens: the first signs, all verify.
     pub(crate) device_macs: Vec<hmac::Key>,
+    /// MAC keys of challenges to work: the first signs, all verify.
+    pub(crate) work_macs: Vec<hmac::Key>,
     /// MAC keys of API keys: the first digests new keys, all verify.
     pub(crate) api_key_macs: Vec<hmac::Key>,
     pub(crate) service_tokens: ServiceTokens,
@@ -70,6 +72,7 @@ impl Keyring {
         };
         let refresh_macs = keys("authenticate a refresh token")?;
         let device_macs = keys("recognise a device")?;
+        let work_macs = keys("challenge to work")?;
 
         let api_keys = secrets.fetch(SecretName::ApiKeySecret).await?;
         let api_key_macs = std::iter::once(&api_keys.current)
@@ -95,6 +98,7 @@ impl Keyring {
             jwks: encoded_jwks(published())?,
             refresh_macs,
             device_macs,
+            work_macs,
             api_key_macs,
             audit_macs,
             service_tokens,

@@ -30,6 +30,7 @@ fn a_bad_value_names_its_variable() {
         ("EMAIL_VERIFICATION", "perhaps"),
         ("PASSWORD_ROTATION_DAYS", "-1"),
         ("RATE_LIMIT", "no"),
+        ("PROOF_OF_WORK", "31"),
         ("TOTP_ISSUER", "a:b"),
         ("KITE_API_URL", "http://api.kite.trade"),
         ("PROVIDERS", "No Spaces"),
