@@ -26,9 +26,9 @@ const OLDEST_LINK: Duration = Duration::from_mins(20);
 struct Strategy {
     name: &'static str,
     /// The attacker's address, by the number of the request.
-    attacker: fn(usize) -> Option<String>,
+    attacker: fn(usize) -> String,
     /// The owner's address, by the number of the visit.
-    owner: fn(usize) -> Option<String>,
+    owner: fn(usize) -> String,
     /// The attacker's turns: every so many ticks.
     every: usize,
     /// In one turn.
@@ -37,28 +37,29 @@ struct Strategy {
     mails: usize,
 }
 
-fn one(_: usize) -> Option<String> {
-    Some("192.0.2.66".to_owned())
+fn one(_: usize) -> String {
+    "192.0.2.66".to_owned()
 }
 
-fn few(number: usize) -> Option<String> {
-    Some(format!("192.0.2.{}", number % 5))
+fn few(number: usize) -> String {
+    format!("192.0.2.{}", number % 5)
 }
 
-fn many(number: usize) -> Option<String> {
-    Some(format!("10.{}.{}.{}", number % 7, number / 7 % 250, number / 1_750))
+fn many(number: usize) -> String {
+    format!("10.{}.{}.{}", number % 7, number / 7 % 250, number / 1_750)
 }
 
-fn one_site(number: usize) -> Option<String> {
-    Some(format!("2001:db8:66:{:x}::1", number % 65_536))
+fn one_site(number: usize) -> String {
+    format!("2001:db8:66:{:x}::1", number % 65_536)
 }
 
-fn fresh(number: usize) -> Option<String> {
-    Some(format!("198.51.100.{number}"))
+fn fresh(number: usize) -> String {
+    format!("198.51.100.{number}")
 }
 
-fn unknown(_: usize) -> Option<String> {
-    None
+/// No address is known.
+fn unknown(_: usize) -> String {
+    String::new()
 }
 
 const STEADY: Strategy = Strategy {
@@ -90,8 +91,8 @@ const NEIGHBOUR: Strategy = Strategy {
 const UNKNOWN: Strategy =
     Strategy { name: "no addresses", attacker: unknown, owner: unknown, every: 1, guesses: 3, mails: 3 };
 
-fn client(ip: Option<String>) -> ClientContext {
-    ClientContext { ip, ..ClientContext::default() }
+fn client(ip: String) -> ClientContext {
+    ClientContext { ip: Some(ip).filter(|ip| !ip.is_empty()), ..ClientContext::default() }
 }
 
 /// What came of a day.

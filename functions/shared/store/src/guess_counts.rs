@@ -241,7 +241,9 @@ mod tests {
 
     fn counts(guesses: &[(AttemptSource, i64)]) -> GuessCounts {
         let mut counts = GuessCounts::default();
-        guesses.iter().for_each(|(source, seconds)| counts.add(source, at(*seconds)));
+        for (source, seconds) in guesses {
+            counts.add(source, at(*seconds));
+        }
         counts
     }
 
