@@ -100,18 +100,21 @@ impl Problem {
 
     /// The body, once the request's id is known.
     pub(crate) fn body(&self, id: Option<&RequestId>) -> Body {
-        let document = ProblemDocument {
+        serde_json::to_vec(&self.document(id.map(RequestId::as_str))).unwrap_or_default().into()
+    }
+
+    fn document<'a>(&'a self, request_id: Option<&'a str>) -> ProblemDocument<'a> {
+        ProblemDocument {
             kind: format!("urn:portcullis:problem:{}", self.code.as_str()),
             title: self.code.title(),
             status: self.code.status().as_u16(),
             detail: &self.detail,
             code: self.code,
-            request_id: id.map(RequestId::as_str),
+            request_id,
             errors: &self.errors,
             session_token: self.session_token.as_ref().map(ExposeSecret::expose_secret),
             proof_of_work: self.proof_of_work.as_ref(),
-        };
-        serde_json::to_vec(&document).unwrap_or_default().into()
+        }
     }
 }
 

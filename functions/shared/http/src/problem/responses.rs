@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
 use utoipa::IntoResponses;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::{ContentBuilder, Header, Object, Ref, RefOr, Response, ResponseBuilder, Type};
 
-use super::{Code, MEDIA_TYPE, ProblemDocument};
+use super::{Code, MEDIA_TYPE, Problem, ProblemDocument};
 
 macro_rules! problem_responses {
     ($($(#[doc = $doc:literal])+ $name:ident = $status:literal, $code:ident, $about:literal;)+) => {
@@ -61,24 +60,14 @@ problem_responses! {
 
 /// Returns the description of the responses of one status, with this code as the example.
 fn describe(code: Code, about: &str) -> Response {
-    let errors: &[_] = match code {
-        Code::ValidationFailed => &[json!({"pointer": "/email", "detail": "must be an e-mail address"})],
-        _ => &[],
+    let problem = match code {
+        Code::ValidationFailed => Problem::invalid("/email", "must be an e-mail address"),
+        _ => Problem::new(code),
     };
-    let mut example = json!({
-        "type": format!("urn:portcullis:problem:{}", code.as_str()),
-        "title": code.title(),
-        "status": code.status().as_u16(),
-        "detail": code.detail(),
-        "code": code,
-        "request_id": "0b5a7e1c4f9d2836a7c1e5f0b2d4968c",
-    });
-    if !errors.is_empty() {
-        example["errors"] = errors.into();
-    }
+    let example = serde_json::to_value(problem.document(Some("0b5a7e1c4f9d2836a7c1e5f0b2d4968c"))).ok();
     let content = ContentBuilder::new()
         .schema(Some(Ref::from_schema_name(<ProblemDocument<'_> as utoipa::ToSchema>::name())))
-        .example(Some(example));
+        .example(example);
     let described = ResponseBuilder::new()
         .description(about)
         .content(MEDIA_TYPE, content.build())
