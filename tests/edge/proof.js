@@ -14,10 +14,15 @@ const FIELDS = [
   "x-client-address",
 ];
 
-export function isProven({ method, url, headers }, service) {
-  const [, time, mac] = /^v1;t=(\d+);([0-9a-f]{64})$/.exec(headers["x-edge-proof"] ?? "") ?? [];
-  if (!time || Math.abs(Date.now() / 1000 - Number(time)) > 30) return false;
+/// The proof of a request at this time, in Unix seconds.
+export function proof({ method, url, headers }, service, time, key = PROOF_KEY) {
   const fields = FIELDS.map((name) => headers[name] ?? "");
   const text = ["portcullis-edge-v1", time, service, method, url, ...fields].join("\n");
-  return createHmac("sha256", Buffer.from(PROOF_KEY, "base64url")).update(text).digest("hex") === mac;
+  return `v1;t=${time};${createHmac("sha256", Buffer.from(key, "base64url")).update(text).digest("hex")}`;
+}
+
+export function isProven(request, service) {
+  const [value, time] = /^v1;t=(\d+);[0-9a-f]{64}$/.exec(request.headers["x-edge-proof"] ?? "") ?? [];
+  if (!time || Math.abs(Date.now() / 1000 - Number(time)) > 30) return false;
+  return proof(request, service, time) === value;
 }

@@ -36,15 +36,20 @@ pub(crate) struct Front {
     clock: Arc<dyn Clock>,
 }
 
+/// What a valid proof says.
+struct Proven {
+    /// The address of the client; `None` where the edge was not told it.
+    client: Option<IpAddr>,
+}
+
 impl Front {
     pub(crate) fn new(settings: &HttpSettings, keys: EdgeProofKeys, clock: Arc<dyn Clock>) -> Arc<Self> {
         let (proxies, requires_edge) = (settings.trusted_proxies.clone(), settings.requires_edge);
         Arc::new(Self { keys, proxies, requires_edge, clock })
     }
 
-    /// Returns the address in the proof of a request, `None` if no valid proof came with it. The address is missing where
-    /// the edge was not told it.
-    fn proven(&self, parts: &Parts) -> Option<Option<IpAddr>> {
+    /// Returns what the edge proves of a request; `None` if no valid proof came with it.
+    fn proven(&self, parts: &Parts) -> Option<Proven> {
         let value = |name| single(&parts.headers, name);
         let proof = UnverifiedProof::parse(value(origin_proof::HEADER)?)?;
         if IdentityHeaders::<()>::NAMES.iter().any(|name| value(name).is_none()) {
@@ -60,7 +65,7 @@ impl Front {
             headers,
         };
         let is_valid = proof.is_fresh(now) && self.keys.verify(&proof, &statement);
-        is_valid.then(|| headers.client_address.parse().ok())
+        is_valid.then(|| Proven { client: headers.client_address.parse().ok() })
     }
 
     /// Returns why a request without a valid proof is refused, if it is. Without a key nothing can be proven, and nobody is
@@ -95,7 +100,7 @@ pub(crate) async fn recognise(State(front): State<Arc<Front>>, request: Request,
     }
     let by_transport =
         parts.extensions.get().map(|ClientAddress(peer)| front.proxies.client(*peer, &parts.headers));
-    if let Some(address) = proven.flatten().or(by_transport) {
+    if let Some(address) = proven.and_then(|proven| proven.client).or(by_transport) {
         parts.extensions.insert(ClientAddress(address));
     }
     next.run(Request::from_parts(parts, body)).await

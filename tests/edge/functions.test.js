@@ -1,0 +1,128 @@
+// The Worker in workerd in front of the function binaries: whose request it is, and that there is no other way in.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Edge } from "./edge.js";
+import { deployment } from "./functions.js";
+import { proof } from "./proof.js";
+
+const PASSWORD = "copper lantern drifts upstream";
+const ASHA = "asha@example.com";
+const HERS = "203.0.113.7";
+const THEIRS = "198.51.100.66";
+const PUBLIC = ["/v1/auth", "/v1/audit", "/v1/users"];
+
+let functions;
+let edge;
+
+before(async () => {
+  functions = await deployment({ REQUIRE_EDGE: "true", ARGON2_MEMORY_KIB: "64" });
+  const { EDGE_PROOF_KEY, SERVICE_TOKENS } = functions.secrets;
+  edge = await Edge.start({
+    variables: {
+      EDGE_PROOF_KEY,
+      SERVICE_TOKEN: JSON.parse(SERVICE_TOKENS).edge[0],
+      IDENTITY_URL: functions.url,
+      ROUTES: JSON.stringify(
+        PUBLIC.map((prefix) => ({ prefix, service: "identity", upstreams: [functions.url], public: true })),
+      ),
+    },
+  });
+});
+
+after(async () => {
+  await edge?.close();
+  await functions?.close();
+});
+
+/// A request of the client at this address, as Cloudflare hands it to the Worker.
+function from(address, target, body, headers = {}) {
+  const json = body && { "content-type": "application/json" };
+  return edge.send(target, {
+    method: body ? "POST" : "GET",
+    headers: { "cf-connecting-ip": address, ...json, ...headers },
+    body: body && JSON.stringify(body),
+  });
+}
+
+const login = (address, email, password, headers) =>
+  from(address, "/v1/auth/login", { email, password, token_delivery: "body" }, headers);
+
+async function addressInTheTrail(session) {
+  const trail = await from(HERS, "/v1/audit", undefined, { authorization: `Bearer ${session.json.access_token}` });
+  assert.equal(trail.status, 200, trail.text);
+  return trail.json.items.find((event) => event.type === "login_succeeded").ip;
+}
+
+test("a sign-in through the edge is recorded with the client's own address", async () => {
+  const body = { email: ASHA, password: PASSWORD, name: "Asha" };
+  assert.equal((await from(HERS, "/v1/auth/register", body)).status, 201);
+  // What a client says of itself goes no further than the Worker.
+  const lies = { "x-client-address": "6.6.6.6", "x-forwarded-for": "6.6.6.6", forwarded: "for=6.6.6.6" };
+  const session = await login(HERS, ASHA, PASSWORD, lies);
+  assert.equal(session.status, 200, session.text);
+  assert.equal(await addressInTheTrail(session), HERS);
+  const six = await login("2001:db8::7", ASHA, PASSWORD);
+  assert.equal(await addressInTheTrail(six), "2001:db8::7");
+});
+
+test("a hundred wrong guesses from one address leave another untouched", async () => {
+  for (let number = 0; number < 100; number += 1) {
+    const guess = await login(THEIRS, `p${number}@example.com`, "not this one, surely");
+    assert.equal(guess.status, 401, `${number}: ${guess.text}`);
+  }
+  const over = await login(THEIRS, ASHA, PASSWORD);
+  assert.deepEqual([over.status, over.json.code], [429, "too_many_attempts"]);
+  const hers = await login(HERS, ASHA, PASSWORD);
+  assert.equal(hers.status, 200, hers.text);
+  // At the office whose limit somebody used up, the device she signed in with before is let in.
+  const known = { email: ASHA, password: PASSWORD, token_delivery: "body", device_token: hers.json.device_token };
+  assert.equal((await from(THEIRS, "/v1/auth/login", known)).status, 200);
+});
+
+test("the functions refuse what did not come through the edge", async () => {
+  const direct = async (headers = {}, target = "/v1/auth/login") => {
+    const response = await fetch(functions.url + target, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body: JSON.stringify({ email: ASHA, password: PASSWORD }),
+    });
+    return [response.status, (await response.json()).code];
+  };
+  const now = Math.floor(Date.now() / 1000);
+  const key = functions.secrets.EDGE_PROOF_KEY;
+  const headers = { "x-client-address": HERS, "x-request-id": "r-1" };
+  const request = { method: "POST", url: "/v1/auth/login", headers };
+  const proven = (service, time, key) => ({ ...headers, "x-edge-proof": proof(request, service, time, key) });
+  assert.equal((await direct(proven("identity", now, key)))[0], 200);
+  for (const [bad, why] of [
+    [{}, "none"],
+    [headers, "an address alone"],
+    [{ ...proven("identity", now, key), "x-client-address": "6.6.6.6" }, "another address"],
+    [proven("identity", now - 60, key), "stale"],
+    [proven("portfolio", now, key), "for another service"],
+    [proven("identity", now, "A".repeat(43)), "under another key"],
+  ]) {
+    assert.deepEqual(await direct(bad), [403, "edge_required"], why);
+  }
+  assert.deepEqual(await direct(proven("identity", now, key), "/v1/auth/password/forgot"), [403, "edge_required"]);
+  assert.equal((await fetch(`${functions.url}/v1/auth/.well-known/jwks.json`)).status, 200);
+  assert.equal((await fetch(`${functions.url}/healthz`)).status, 200);
+});
+
+test("the edge gets keys and revocations from functions that let nobody else in", async () => {
+  const session = await login(HERS, ASHA, PASSWORD);
+  const through = await Edge.start({
+    variables: {
+      EDGE_PROOF_KEY: functions.secrets.EDGE_PROOF_KEY,
+      SERVICE_TOKEN: JSON.parse(functions.secrets.SERVICE_TOKENS).edge[0],
+      IDENTITY_URL: functions.url,
+    },
+  });
+  try {
+    const bearer = { headers: { authorization: `Bearer ${session.json.access_token}` } };
+    assert.equal((await through.send("/v1/strategy", bearer)).status, 200, "a critical route");
+  } finally {
+    await through.close();
+  }
+});
