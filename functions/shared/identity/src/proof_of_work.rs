@@ -26,9 +26,9 @@ const LONGEST: usize = 256;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Work {
-    /// A registration.
+    /// An account to be made, confirmed or not.
     Registration,
-    /// A link to reset a forgotten password.
+    /// A link by mail to reset a forgotten password.
     ForgottenPassword,
 }
 
