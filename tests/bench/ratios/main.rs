@@ -27,6 +27,7 @@ fn main() {
     login(&runtime, &mut report);
     refresh(&runtime, &mut report);
     verification(&runtime, &mut report);
+    known_addresses(&runtime, &mut report);
     accounts::measure(&runtime, &mut report);
     report.print();
 }
@@ -46,6 +47,30 @@ fn login(runtime: &Runtime, report: &mut Report) {
     instant.answer_at_once();
     report.ratio("login, store at once / bare Argon2id", Some(1.08), &mut hash, || {
         runtime.block_on(service.sign_in("asha@example.com"));
+    });
+}
+
+/// Whether the time of a refusal tells who has an account: the ratio is 1 if it does not.
+fn known_addresses(runtime: &Runtime, report: &mut Report) {
+    const ADDRESSES: usize = 500;
+    let engine = EmbeddedDynamoDb::in_memory().expect("an engine");
+    let service = runtime.block_on(Service::start(engine.http_client(), DEFAULT_HASHES));
+    for number in 0..ADDRESSES {
+        runtime.block_on(service.register(&format!("known{number}@example.com")));
+    }
+    // The sixth guess at one address would not be looked at, so they take turns.
+    let guess = |class: &str, turn: usize| {
+        let address = format!("{class}{}@example.com", turn % ADDRESSES);
+        runtime.block_on(service.guess_at(&address));
+    };
+    let (mut at_known, mut at_unknown) = (0, 0);
+    let mut known = || {
+        at_known += 1;
+        guess("known", at_known);
+    };
+    report.ratio("wrong password, unknown address / known address", Some(1.01), &mut known, || {
+        at_unknown += 1;
+        guess("unknown", at_unknown);
     });
 }
 

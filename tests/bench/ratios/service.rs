@@ -9,7 +9,7 @@ use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use portcullis_harness::in_process::{PASSWORD, TABLE, operations_on, platform};
 use portcullis_identity::{Argon2Settings, ClientContext, Identity};
-use portcullis_platform::{Environment, SystemClock, SystemEntropy};
+use portcullis_platform::{CallTimeouts, Environment, SystemClock, SystemEntropy};
 use portcullis_service::Settings;
 use portcullis_store::Store;
 use secrecy::SecretString;
@@ -82,6 +82,13 @@ impl Service {
         text(&self.login(email).await, "access_token")
     }
 
+    /// The answer to a wrong password.
+    pub(crate) async fn guess_at(&self, email: &str) {
+        let body = json!({"email": email, "password": "not this one, surely"});
+        let (status, answer) = self.post("/v1/auth/login", &body).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{answer}");
+    }
+
     /// The next refresh token.
     pub(crate) async fn refresh(&self, token: &str) -> String {
         let (status, answer) = self.post("/v1/auth/refresh", &json!({"refresh_token": token})).await;
@@ -103,7 +110,7 @@ impl Service {
 }
 
 async fn table_on(engine: SharedHttpClient) -> Store {
-    let store = Store::in_process(engine, TABLE);
+    let store = Store::in_process(engine, TABLE, CallTimeouts::default());
     store.create_table_if_missing().await.expect("a table");
     store
 }

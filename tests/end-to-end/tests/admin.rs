@@ -137,7 +137,7 @@ async fn roles_and_status_change_together_or_not_at_all() {
 #[tokio::test(start_paused = true)]
 async fn a_store_that_fails_leaves_both_or_neither() {
     for seed in 0..24 {
-        let world = World::new(seed).await;
+        let world = World::with_default_timeouts(seed).await;
         let asha = made(&world, "asha@example.com", "user").await;
         world.faults.set_per_mille(250);
         let update = AccountUpdate { roles: Some(vec!["viewer".to_owned()]), ..off() };
@@ -215,7 +215,7 @@ async fn refused_administration_is_on_record_and_fills_no_table() {
         world.clock.advance(std::time::Duration::from_hours(1));
     }
     // What cannot be recorded is refused all the same.
-    world.faults.set_per_mille(1_000);
+    world.faults.go_down_after(0);
     let refused = world.identity.require_admin(mallory.caller.clone(), "GET /v1/admin/users", &ORIGIN).await;
     assert!(matches!(refused, Err(Error::Forbidden(_))));
 }

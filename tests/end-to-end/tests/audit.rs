@@ -247,7 +247,7 @@ async fn racing_events_all_land_in_one_line() {
 #[tokio::test(start_paused = true)]
 async fn with_a_store_that_fails_every_answer_has_its_record_and_the_chain_holds() {
     for seed in 0..12 {
-        let world = World::new(seed).await;
+        let world = World::with_default_timeouts(seed).await;
         world.person("asha@example.com").await;
         world.faults.set_per_mille(200);
         let mut answered = BTreeSet::new();

@@ -279,7 +279,7 @@ async fn damage_of_faults(world: &World, count: u64) -> usize {
 
 #[tokio::test]
 async fn ten_thousand_refreshes_with_faults_lose_fork_and_falsely_end_no_session() {
-    assert_eq!(damage_of_faults(&World::new(SEED).await, 500).await, 0);
+    assert_eq!(damage_of_faults(&World::with_default_timeouts(SEED).await, 500).await, 0);
 }
 
 #[tokio::test]
@@ -356,7 +356,7 @@ async fn of_racing_registrations_of_one_address_one_wins() {
 #[tokio::test]
 async fn a_registration_whose_answer_was_lost_is_not_refused_by_its_own_row() {
     println!("seed {SEED}");
-    let world = World::new(SEED).await;
+    let world = World::with_default_timeouts(SEED).await;
     tokio::time::pause();
     world.faults.set_per_mille(300);
     for number in 0..200 {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::response::IntoResponse;
-use portcullis_harness::in_process::{PASSWORD, World, password};
+use portcullis_harness::in_process::{DEFAULT_TIMEOUTS, PASSWORD, World, password};
 use portcullis_harness::service::{service_token, service_tokens};
 use portcullis_http::Problem;
 use portcullis_identity::{Caller, ClientContext, StepUp, StoreError};
@@ -59,7 +59,7 @@ impl Scene {
             "credentials": {"brokers": ["alpaca"], "kind": "long_lived", "per_minute": 1_000_000},
         }});
         let (services, tokens) = (services.to_string(), service_tokens(&["ticker"]));
-        let variables = [("SERVICES", services.as_str()), ("SERVICE_TOKENS", &tokens)];
+        let variables = [("SERVICES", services.as_str()), ("SERVICE_TOKENS", &tokens), DEFAULT_TIMEOUTS];
         let world = World::with_broker(seed, &variables, Arc::new(Accepting)).await;
         let asha = world.person("asha@example.com").await.caller;
         Self { world, asha }

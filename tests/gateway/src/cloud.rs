@@ -4,23 +4,19 @@ use std::path::Path;
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::config::Builder;
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
-use aws_smithy_types::timeout::TimeoutConfig;
 use portcullis_bootstrap::key_rotation::{NotRotated, rotated};
-use portcullis_platform::{Clock, Environment, SecretName, SigningAlgorithm, SystemClock, SystemEntropy};
+use portcullis_platform::{
+    CallTimeouts, Clock, Environment, SecretName, SigningAlgorithm, SystemClock, SystemEntropy,
+};
 use portcullis_platform_aws::AwsConnection;
 use portcullis_platform_aws::secrets::{Document, SecretsManager, Source};
 use portcullis_store::{Store, StoreError, client_config};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
-const PATIENCE: Duration = Duration::from_mins(1);
-
 /// An engine may just have started, on a machine that is busy with tests.
-fn patient() -> TimeoutConfig {
-    TimeoutConfig::builder().operation_timeout(PATIENCE).operation_attempt_timeout(PATIENCE).build()
-}
+const PATIENT: CallTimeouts = CallTimeouts::of_attempt(Duration::from_mins(1));
 
 /// A deployment's table, secret and key.
 #[derive(Debug)]
@@ -69,7 +65,7 @@ impl Cloud {
             key: format!("alias/portcullis{name}"),
             sender: format!("portcullis{name}@auth.example.com"),
         };
-        let connection = AwsConnection::of_process().await;
+        let connection = AwsConnection::of_process(PATIENT).await;
         cloud.make_table(&connection, environment).await?;
         cloud.make_secret(&connection).await?;
         cloud.make_key(&connection).await?;
@@ -86,7 +82,8 @@ impl Cloud {
 
     /// Returns the tokens of services by their names, as the secret has them; fails when it cannot be read.
     pub async fn service_tokens(&self) -> Result<Value, Unprepared> {
-        let source = SecretsManager::new(&AwsConnection::of_process().await, &self.secret);
+        let connection = AwsConnection::of_process(PATIENT).await;
+        let source = SecretsManager::new(&connection, &self.secret);
         let kept = source.read().await.map_err(|error| Unprepared::Secret(error.into()))?;
         let tokens = kept.current.versions(SecretName::ServiceTokens, None);
         let tokens = tokens.ok_or_else(|| Unprepared::Secret("it has no tokens of services".into()))?;
@@ -95,8 +92,7 @@ impl Cloud {
     }
 
     async fn make_key(&self, connection: &AwsConnection) -> Result<(), Unprepared> {
-        let config = aws_sdk_kms::config::Builder::from(connection.config()).timeout_config(patient());
-        let client = aws_sdk_kms::Client::from_conf(config.build());
+        let client = aws_sdk_kms::Client::new(connection.config());
         if client.describe_key().key_id(&self.key).send().await.is_ok() {
             return Ok(());
         }
@@ -107,8 +103,7 @@ impl Cloud {
     }
 
     async fn make_sender(&self, connection: &AwsConnection) -> Result<(), Unprepared> {
-        let config = aws_sdk_sesv2::config::Builder::from(connection.config()).timeout_config(patient());
-        let client = aws_sdk_sesv2::Client::from_conf(config.build());
+        let client = aws_sdk_sesv2::Client::new(connection.config());
         if client.get_email_identity().email_identity(&self.sender).send().await.is_ok() {
             return Ok(());
         }
@@ -123,11 +118,11 @@ impl Cloud {
     ) -> Result<(), Unprepared> {
         let endpoint = environment.raw("AWS_ENDPOINT_URL_DYNAMODB").ok_or(Unprepared::NoEngine)?;
         let config = connection.config();
-        let mut client = client_config()
+        let mut client = client_config(PATIENT)
             .http_client(connection.http())
             .region(config.region().cloned())
             .endpoint_url(endpoint);
-        client.set_timeout_config(Some(patient())).set_credentials_provider(config.credentials_provider());
+        client.set_credentials_provider(config.credentials_provider());
         Store::connect(client, &self.table).create_table_if_missing().await?;
         Ok(())
     }
@@ -137,8 +132,7 @@ impl Cloud {
         let nothing = Document::default();
         let (now, algorithm) = (SystemClock.now(), SigningAlgorithm::Rs256);
         let made = rotated(nothing, None, now, Duration::ZERO, algorithm, &SystemEntropy)?.document;
-        let config = Builder::from(connection.config()).timeout_config(patient()).build();
-        let created = Client::from_conf(config)
+        let created = Client::new(connection.config())
             .create_secret()
             .name(&self.secret)
             .secret_string(made.to_json().expose_secret())

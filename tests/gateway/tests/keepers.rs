@@ -1,16 +1,21 @@
 //! The keepers of keys and secrets, and the post, as moto plays them.
 #![cfg(test)]
 
+use std::time::Duration;
+
 use portcullis_gateway::notifications_to;
 use portcullis_platform::{
-    EncryptionContext, Environment, KeyWrap, KeyWrapError, Mail, Mailer, MailerError, SecretName,
+    CallTimeouts, EncryptionContext, Environment, KeyWrap, KeyWrapError, Mail, Mailer, MailerError,
+    SecretName,
 };
 use portcullis_platform_aws::secrets::{SecretsManager, Source, SourceError};
 use portcullis_platform_aws::{AwsConnection, KmsKeyWrap, SesMailer};
 use secrecy::ExposeSecret;
 
+const PATIENT: CallTimeouts = CallTimeouts::of_attempt(Duration::from_mins(1));
+
 async fn key() -> KmsKeyWrap {
-    let connection = AwsConnection::of_process().await;
+    let connection = AwsConnection::of_process(PATIENT).await;
     let made = aws_sdk_kms::Client::new(connection.config()).create_key().send().await.unwrap();
     KmsKeyWrap::new(&connection, made.key_metadata.unwrap().key_id)
 }
@@ -46,14 +51,14 @@ async fn what_was_never_wrapped_is_refused() {
 
 #[tokio::test]
 async fn a_key_that_is_not_there_may_come_back() {
-    let connection = AwsConnection::of_process().await;
+    let connection = AwsConnection::of_process(PATIENT).await;
     let nowhere = KmsKeyWrap::new(&connection, "00000000-0000-0000-0000-000000000000");
     assert!(matches!(nowhere.generate_data_key(&context("a")).await, Err(KeyWrapError::Unavailable(_))));
 }
 
 #[tokio::test]
 async fn the_version_before_is_accepted_beside_the_current_one() {
-    let connection = AwsConnection::of_process().await;
+    let connection = AwsConnection::of_process(PATIENT).await;
     let client = aws_sdk_secretsmanager::Client::new(connection.config());
     let name = "keepers/previous";
     let source = SecretsManager::new(&connection, name);
@@ -86,7 +91,7 @@ async fn received(to: &str) -> Vec<serde_json::Value> {
 
 #[tokio::test]
 async fn a_letter_arrives_from_a_sender_of_ours_and_from_nobody_else() {
-    let connection = AwsConnection::of_process().await;
+    let connection = AwsConnection::of_process(PATIENT).await;
     let client = aws_sdk_sesv2::Client::new(connection.config());
     client.create_email_identity().email_identity("auth@post.example.com").send().await.unwrap();
     let mailer = SesMailer::new(&connection, "auth@post.example.com");

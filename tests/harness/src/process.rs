@@ -59,10 +59,17 @@ fn binary(target: Target) -> PathBuf {
     profile.join(target.program())
 }
 
-/// A command that runs the service with these variables and no others of its own.
+/// Timeouts that a machine which is busy with other things does not reach.
+pub const PATIENT: [(&str, &str); 2] = [("CALL_TIMEOUT_MS", "20000"), ("REQUEST_TIMEOUT", "60")];
+
+/// A command that runs the service with these variables and no others of its own but [`PATIENT`].
 pub fn command(target: Target, data_dir: &Path, variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(binary(target));
-    command.env("DATA_DIR", data_dir).env("LISTEN_ADDR", "127.0.0.1:0").env("RUST_LOG", "error");
+    command
+        .env("DATA_DIR", data_dir)
+        .env("LISTEN_ADDR", "127.0.0.1:0")
+        .env("RUST_LOG", "error")
+        .envs(PATIENT);
     command.envs(variables.iter().copied());
     command
 }
@@ -88,7 +95,12 @@ pub fn tool_with(
 ) -> (i32, String, String) {
     let program = binary(Target::Local).with_file_name("manage-users");
     let mut command = Command::new(program);
-    command.args(arguments).env("DATA_DIR", data_dir).env("USER", "tester").envs(variables.iter().copied());
+    command
+        .args(arguments)
+        .env("DATA_DIR", data_dir)
+        .env("USER", "tester")
+        .envs(PATIENT)
+        .envs(variables.iter().copied());
     let streams = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = streams.spawn().expect("manage-users is built");
     // It may end without reading.

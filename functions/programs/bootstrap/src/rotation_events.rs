@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use portcullis_platform::{Clock, Environment, SigningAlgorithm, SystemClock, SystemEntropy, Variable};
+use portcullis_platform::{
+    CallTimeouts, Clock, Environment, SigningAlgorithm, SystemClock, SystemEntropy, Variable,
+};
 use portcullis_platform_aws::{AwsConnection, NothingMeasured, serve_events};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
@@ -25,7 +27,7 @@ pub(crate) async fn serve_rotations(name: &str, environment: Environment) -> Res
     log::start(name, &environment, Arc::clone(&clock), Arc::new(NothingMeasured), filter);
     let min_interval = environment.seconds(&ROTATION_MIN_INTERVAL, 0..=YEAR)?;
     let algorithm = SigningAlgorithm::read(&environment)?;
-    let connection = AwsConnection::of_process().await;
+    let connection = AwsConnection::of_process(CallTimeouts::read(&environment)?).await;
     let rotation = Rotation::new(&connection, clock, Arc::new(SystemEntropy), min_interval, algorithm);
     let served = serve_events(|event: Event| {
         let rotation = &rotation;

@@ -17,9 +17,8 @@ use crate::engine_maintenance;
 use crate::routes::router;
 use crate::scheduled_jobs::ScheduledJobs;
 
-/// The timeout of a graceful shutdown. Requests in flight finish in it: none takes longer than its own deadline of 5
-/// seconds.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(8);
+/// How much longer than a request a graceful shutdown may take: requests in flight finish in it.
+const SHUTDOWN_MARGIN: Duration = Duration::from_secs(3);
 
 /// The error when the service cannot start or serve.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +54,7 @@ pub struct Service {
     router: Router,
     engine: EmbeddedDynamoDb,
     scheduled_jobs: ScheduledJobs,
+    shutdown_timeout: Duration,
 }
 
 impl Service {
@@ -71,14 +71,15 @@ impl Service {
         let address = listener.local_addr()?;
 
         let LocalPlatform { platform, engine, created } =
-            LocalPlatform::open(inspected, Arc::clone(&clock), Arc::clone(&entropy)).await?;
+            LocalPlatform::open(inspected, local.timeouts, Arc::clone(&clock), Arc::clone(&entropy)).await?;
         let settings = local.settings;
         let hasher = platform.hasher(&settings)?;
         let keyring = platform.keyring(&settings).await?;
         let operations = Operations::new(&platform, &settings, hasher, keyring);
         let scheduled_jobs = ScheduledJobs::new(Arc::clone(&operations.vault), settings.vault.check_interval);
         let router = router(operations.state(&settings), clock, entropy)?.layer(from_fn(address_of_socket));
-        Ok(Self { created, address, listener, router, engine, scheduled_jobs })
+        let shutdown_timeout = settings.http.request_timeout + SHUTDOWN_MARGIN;
+        Ok(Self { created, address, listener, router, engine, scheduled_jobs, shutdown_timeout })
     }
 
     /// Serves until `stop` completes, then lets requests in flight finish and wipes removed rows; fails when the socket
@@ -86,7 +87,7 @@ impl Service {
     pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
         engine_maintenance::start(&self.engine);
         self.scheduled_jobs.start();
-        let engine = self.engine;
+        let (engine, longest) = (self.engine, self.shutdown_timeout);
         let (stopping, stopped) = tokio::sync::oneshot::channel();
         let stop = async move {
             stop.await;
@@ -98,7 +99,7 @@ impl Service {
         let shutdown_timeout = async move {
             // A sender dropped without a message means that serving ended by itself: then this must never complete.
             if stopped.await.is_ok() {
-                tokio::time::sleep(SHUTDOWN_TIMEOUT).await;
+                tokio::time::sleep(longest).await;
             } else {
                 std::future::pending::<()>().await;
             }

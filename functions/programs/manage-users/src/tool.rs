@@ -77,7 +77,7 @@ async fn on_this_machine(environment: Environment) -> Result<Opened, Failure> {
     let (clock, entropy) = clock_and_entropy();
     let inspected = local.inspect(&entropy)?;
     let LocalPlatform { platform, engine, created } =
-        LocalPlatform::open(inspected, clock, entropy).await.map_err(not_opened)?;
+        LocalPlatform::open(inspected, local.timeouts, clock, entropy).await.map_err(not_opened)?;
     for created in &created {
         eprintln!("{created}");
     }

@@ -2,20 +2,16 @@
 
 use std::time::Duration;
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::{Code, Problem};
 
-/// Longer than any single operation on the store, shorter than a gateway waits: the client hears it from us, with a
-/// request id and a time to come back.
-const REQUEST_DEADLINE: Duration = Duration::from_secs(5);
-
 /// Gives up on a handler that takes longer. What it was writing is written whole or not at all: every write is one
 /// conditional request to the store.
-pub(crate) async fn enforce(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(REQUEST_DEADLINE, next.run(request)).await {
+pub(crate) async fn enforce(State(longest): State<Duration>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(longest, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::new(Code::DeadlineExceeded).into_response(),
     }

@@ -39,7 +39,7 @@ pub fn finish(
             .layer(from_fn(tell_every_error_as_a_problem))
             .layer(CatchPanicLayer::custom(panics::answer))
             .layer(from_fn_with_state(front, edge::recognise))
-            .layer(from_fn(deadline::enforce))
+            .layer(from_fn_with_state(settings.request_timeout, deadline::enforce))
             // For handlers that read a body by other means than our own extractors.
             .layer(DefaultBodyLimit::max(MAX_BODY)),
     )

@@ -1,5 +1,7 @@
 //! Where the service is reached, by which pages, and through what.
 
+use std::time::Duration;
+
 use portcullis_platform::{Environment, Misconfigured, Variable};
 
 use crate::TrustedProxies;
@@ -38,8 +40,18 @@ const REQUIRE_EDGE: Variable = Variable {
     aliases: &[],
 };
 
+/// Longer than any single call to the table, shorter than a gateway waits: the client hears it from us, with a request
+/// id and a time to come back.
+const REQUEST_TIMEOUT: Variable = Variable {
+    name: "REQUEST_TIMEOUT",
+    default: "5",
+    about: "seconds after which a request that is not done is answered 503, 1 to 60; API Gateway waits 29 at most",
+    aliases: &[],
+};
+
 /// Every variable this crate reads.
-pub const VARIABLES: &[Variable] = &[PUBLIC_URL, ALLOWED_ORIGINS, TRUSTED_PROXIES, REQUIRE_EDGE];
+pub const VARIABLES: &[Variable] =
+    &[PUBLIC_URL, ALLOWED_ORIGINS, TRUSTED_PROXIES, REQUIRE_EDGE, REQUEST_TIMEOUT];
 
 /// The address of the service as its clients write it. Links, the issuer's metadata and the security of the cookie come
 /// from here and never from the header `Host`, which the client writes.
@@ -94,6 +106,8 @@ pub struct HttpSettings {
     pub trusted_proxies: TrustedProxies,
     /// Whether a request must have come through the edge.
     pub requires_edge: bool,
+    /// After how long a request that is not done is answered 503.
+    pub request_timeout: Duration,
 }
 
 impl HttpSettings {
@@ -110,7 +124,13 @@ impl HttpSettings {
             (false, false) => origins.iter().cloned().chain([own]).collect(),
         };
         let trusted_proxies = environment.parse(&TRUSTED_PROXIES)?;
-        Ok(Self { public_url, origins, trusted_proxies, requires_edge: environment.parse(&REQUIRE_EDGE)? })
+        Ok(Self {
+            public_url,
+            origins,
+            trusted_proxies,
+            requires_edge: environment.parse(&REQUIRE_EDGE)?,
+            request_timeout: environment.seconds(&REQUEST_TIMEOUT, 1..=60)?,
+        })
     }
 }
 

@@ -10,16 +10,8 @@ use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_http_client::tls::{TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, tls};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use portcullis_platform::Environment;
+use portcullis_platform::{CallTimeouts, Environment};
 
-/// The SDK sets none of these beyond connecting, and a hanging call would hold its request until API Gateway gives up.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(300);
-/// The timeout of one attempt.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
-/// The timeout of a call with all its retries and backoffs.
-const OPERATION_TIMEOUT: Duration = Duration::from_millis(2_500);
-/// The first attempt and two retries.
-const MAX_ATTEMPTS: u32 = 3;
 /// The backoff before the first retry. The SDK's default of one second would spend the whole operation on waiting.
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 
@@ -49,22 +41,23 @@ pub struct AwsConnection {
 impl AwsConnection {
     /// Returns a connection with the region, credentials and endpoints found where every AWS tool looks: the environment (`AWS_REGION`,
     /// `AWS_PROFILE`, `AWS_ENDPOINT_URL` and its forms for single services), then the profile's files.
-    pub async fn of_process() -> Self {
+    pub async fn of_process(timeouts: CallTimeouts) -> Self {
         let http = Builder::new()
             .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
             .tls_context(trust(&Environment::of_process()))
             .build_https();
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-            .operation_timeout(OPERATION_TIMEOUT)
+        let limits = TimeoutConfig::builder()
+            .connect_timeout(timeouts.connect())
+            .operation_attempt_timeout(timeouts.attempt())
+            .operation_timeout(timeouts.call())
             .build();
-        let retries =
-            RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS).with_initial_backoff(FIRST_BACKOFF);
+        let retries = RetryConfig::standard()
+            .with_max_attempts(timeouts.attempts())
+            .with_initial_backoff(FIRST_BACKOFF);
         let config = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http.clone())
             .sleep_impl(TokioSleep::new())
-            .timeout_config(timeouts)
+            .timeout_config(limits)
             .retry_config(retries)
             .app_name(AppName::new("portcullis").unwrap_or_else(|_| unreachable!("letters only")))
             .load()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis_platform::{Environment, Misconfigured, Variable};
+use portcullis_platform::{CALL_TIMEOUT_MS, CallTimeouts, Environment, Misconfigured, Variable};
 use secrecy::SecretString;
 use tracing_subscriber::filter::Targets;
 
@@ -82,6 +82,7 @@ pub const VARIABLES: &[Variable] = &[
     VAULT_SECRET_PATH,
     VAULT_VERIFY,
     VAULT_TIMEOUT,
+    CALL_TIMEOUT_MS,
     RUST_LOG,
 ];
 
@@ -98,6 +99,8 @@ pub struct AwsSettings {
     pub mail_from: String,
     /// The provider of the secrets.
     pub secrets: SecretsProvider,
+    /// The timeouts of calls to AWS.
+    pub timeouts: CallTimeouts,
     /// The log filter. It cannot filter by the fields of spans, which would add a regular-expression engine to every
     /// function.
     pub log: Targets,
@@ -155,7 +158,8 @@ impl AwsSettings {
         }
         let broker_kms_key = Some(environment.text(&BROKER_KMS_KEY_ID)?).filter(|key| !key.is_empty());
         let broker_kms_key = broker_kms_key.unwrap_or_else(|| kms_key.clone());
-        Ok(Self { table, kms_key, broker_kms_key, mail_from, secrets, log })
+        let timeouts = CallTimeouts::read(environment)?;
+        Ok(Self { table, kms_key, broker_kms_key, mail_from, secrets, timeouts, log })
     }
 }
 

@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 
 mod broker_http;
+mod call_timeouts;
 mod causes;
 mod clock;
 mod edge_proof_key;
@@ -15,6 +16,7 @@ mod service_tokens;
 mod signing_algorithm;
 
 pub use broker_http::{BrokerHttp, BrokerRequest, BrokerResponse, BrokerUnreachable};
+pub use call_timeouts::{CALL_TIMEOUT_MS, CallTimeouts};
 pub use causes::with_causes;
 pub use clock::{Clock, SystemClock};
 pub use edge_proof_key::parse_edge_proof_key;

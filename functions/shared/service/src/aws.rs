@@ -34,11 +34,11 @@ impl AwsPlatform {
         entropy: Arc<dyn Entropy>,
         meter: Meter,
     ) -> Result<Self, HashicorpVaultUnusable> {
-        let connection = AwsConnection::of_process().await;
+        let connection = AwsConnection::of_process(settings.timeouts).await;
         let source = source(&connection, &settings.secrets)?;
         let secrets = Arc::new(CachedSecrets::new(source, Arc::clone(&clock)));
         let platform = Platform {
-            store: store(&connection, environment, meter, &settings.table),
+            store: store(&connection, environment, meter, settings),
             clock,
             entropy,
             secrets: secrets.clone(),
@@ -52,13 +52,20 @@ impl AwsPlatform {
 }
 
 /// The store's own timeouts and retries, on the connections everything shares.
-fn store(connection: &AwsConnection, environment: &Environment, meter: Meter, table: &str) -> Store {
+fn store(
+    connection: &AwsConnection,
+    environment: &Environment,
+    meter: Meter,
+    settings: &AwsSettings,
+) -> Store {
     let config = connection.config();
     let endpoint = ENDPOINTS.into_iter().find_map(|name| environment.raw(name)).map(str::to_owned);
-    let mut client =
-        client_config().http_client(connection.http()).region(config.region().cloned()).interceptor(meter);
+    let mut client = client_config(settings.timeouts)
+        .http_client(connection.http())
+        .region(config.region().cloned())
+        .interceptor(meter);
     client.set_credentials_provider(config.credentials_provider()).set_endpoint_url(endpoint);
-    Store::connect(client, table)
+    Store::connect(client, &settings.table)
 }
 
 fn source(

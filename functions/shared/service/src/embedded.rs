@@ -7,7 +7,8 @@ use std::sync::Arc;
 use portcullis_broker_http::HttpsBrokers;
 use portcullis_http::PUBLIC_URL;
 use portcullis_platform::{
-    Clock, Entropy, Environment, KeyWrap, Misconfigured, TOKEN_SIGNING_ALGORITHM, Variable,
+    CALL_TIMEOUT_MS, CallTimeouts, Clock, Entropy, Environment, KeyWrap, Misconfigured,
+    TOKEN_SIGNING_ALGORITHM, Variable,
 };
 use portcullis_platform_embedded::{
     Created, DataDir, EmbeddedDynamoDb, EngineError, Inspected, Outbox, PrepareError, Prepared,
@@ -39,6 +40,8 @@ pub struct LocalSettings {
     pub listen: SocketAddr,
     /// Where the state lies.
     pub data_dir: PathBuf,
+    /// The timeouts of calls to the database.
+    pub timeouts: CallTimeouts,
     /// What every program shares.
     pub settings: Settings,
     /// For the secrets it may hold.
@@ -56,7 +59,8 @@ impl LocalSettings {
             port => environment.or(PUBLIC_URL.name, format!("http://localhost:{port}")),
         };
         let data_dir = PathBuf::from(environment.text(&DATA_DIR)?);
-        Ok(Self { listen, data_dir, settings: Settings::read(&environment)?, environment })
+        let timeouts = CallTimeouts::read(&environment)?;
+        Ok(Self { listen, data_dir, timeouts, settings: Settings::read(&environment)?, environment })
     }
 
     /// Returns the data folder with whatever is in it checked; fails when something in it cannot be used. Nothing is
@@ -67,7 +71,9 @@ impl LocalSettings {
 
     /// Returns every variable that is read, for `--help`.
     pub fn variables() -> impl Iterator<Item = &'static Variable> {
-        [&LISTEN_ADDR, &DATA_DIR, &TOKEN_SIGNING_ALGORITHM].into_iter().chain(Settings::variables())
+        [&LISTEN_ADDR, &DATA_DIR, &TOKEN_SIGNING_ALGORITHM, &CALL_TIMEOUT_MS]
+            .into_iter()
+            .chain(Settings::variables())
     }
 }
 
@@ -101,13 +107,14 @@ impl LocalPlatform {
     /// file, one transaction at a time.
     pub async fn open(
         inspected: Inspected,
+        timeouts: CallTimeouts,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, OpenError> {
         let mut prepared = inspected.prepare()?;
         let created = std::mem::take(&mut prepared.created);
         let engine = EmbeddedDynamoDb::open(&prepared.database)?;
-        let store = Store::in_process(engine.http_client(), TABLE);
+        let store = Store::in_process(engine.http_client(), TABLE, timeouts);
         store.create_table_if_missing().await?;
         Ok(Self { platform: Platform::on_files(prepared, store, clock, entropy), engine, created })
     }

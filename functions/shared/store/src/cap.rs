@@ -109,6 +109,7 @@ fn used_until(row: crate::item::Attributes) -> Result<Option<Timestamp>, StoreEr
 
 #[cfg(test)]
 mod tests {
+    use portcullis_platform::CallTimeouts;
     use portcullis_platform_embedded::EmbeddedDynamoDb;
 
     use super::*;
@@ -151,7 +152,11 @@ mod tests {
     }
 
     async fn store() -> Store {
-        let store = Store::in_process(EmbeddedDynamoDb::in_memory().unwrap().http_client(), "test");
+        let store = Store::in_process(
+            EmbeddedDynamoDb::in_memory().unwrap().http_client(),
+            "test",
+            CallTimeouts::default(),
+        );
         store.create_table_if_missing().await.unwrap();
         store
     }

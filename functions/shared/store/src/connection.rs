@@ -14,12 +14,8 @@ use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_smithy_async::rt::sleep::TokioSleep;
+use portcullis_platform::CallTimeouts;
 
-/// The SDK sets none of these beyond connecting, and a hanging call would hold its request until API Gateway gives up.
-const CONNECT: Duration = Duration::from_millis(300);
-const ATTEMPT: Duration = Duration::from_millis(800);
-const OPERATION: Duration = Duration::from_millis(2_500);
-const ATTEMPTS: u32 = 3;
 /// The SDK's default of one second would spend the whole operation on waiting.
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 
@@ -33,19 +29,23 @@ where
 }
 
 /// A client configuration with every timeout and the retry limits set; the caller adds where and as whom to connect.
-pub fn client_config() -> Builder {
+pub fn client_config(timeouts: CallTimeouts) -> Builder {
     Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .sleep_impl(TokioSleep::new())
         .app_name(AppName::new("portcullis").unwrap_or_else(|_| unreachable!("letters only")))
         .timeout_config(
             TimeoutConfig::builder()
-                .connect_timeout(CONNECT)
-                .operation_attempt_timeout(ATTEMPT)
-                .operation_timeout(OPERATION)
+                .connect_timeout(timeouts.connect())
+                .operation_attempt_timeout(timeouts.attempt())
+                .operation_timeout(timeouts.call())
                 .build(),
         )
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_BACKOFF))
+        .retry_config(
+            RetryConfig::standard()
+                .with_max_attempts(timeouts.attempts())
+                .with_initial_backoff(FIRST_BACKOFF),
+        )
         .retry_classifier(conflicts::<PutItemError>())
         .retry_classifier(conflicts::<UpdateItemError>())
         .retry_classifier(conflicts::<DeleteItemError>())
@@ -72,8 +72,8 @@ impl Store {
     }
 
     /// The table of this name in an engine that lives inside the process and therefore asks for no credentials.
-    pub fn in_process(engine: SharedHttpClient, table: impl Into<String>) -> Self {
-        let config = client_config()
+    pub fn in_process(engine: SharedHttpClient, table: impl Into<String>, timeouts: CallTimeouts) -> Self {
+        let config = client_config(timeouts)
             .http_client(engine)
             .region(Region::from_static("local"))
             .endpoint_url("http://in-process")

@@ -352,6 +352,7 @@ fn failed_conditions(error: &SendError) -> Option<Failed> {
 
 #[cfg(test)]
 mod tests {
+    use portcullis_platform::CallTimeouts;
     use portcullis_platform_embedded::EmbeddedDynamoDb;
 
     use super::*;
@@ -364,7 +365,11 @@ mod tests {
     }
 
     async fn store() -> Store {
-        let store = Store::in_process(EmbeddedDynamoDb::in_memory().unwrap().http_client(), "test");
+        let store = Store::in_process(
+            EmbeddedDynamoDb::in_memory().unwrap().http_client(),
+            "test",
+            CallTimeouts::default(),
+        );
         store.create_table_if_missing().await.unwrap();
         store
     }

@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Region;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
-use portcullis_platform::{Entropy, EntropyUnavailable};
+use portcullis_platform::{CallTimeouts, Entropy, EntropyUnavailable};
 use portcullis_platform_embedded::EmbeddedDynamoDb;
 use portcullis_store::{
     Account, AccountId, AccountStatus, ActiveFactor, Actor, ApiKey, ApiKeyCreation, AttemptSource,
@@ -76,7 +76,7 @@ impl Story {
         let engine = EmbeddedDynamoDb::in_memory().unwrap();
         let meter = Meter::default();
         let config = || {
-            client_config()
+            client_config(CallTimeouts::default())
                 .http_client(engine.http_client())
                 .region(Region::from_static("local"))
                 .endpoint_url("http://in-process")

@@ -6,7 +6,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use portcullis_identity::{
     Caller, ClientContext, Email, Error, Identity, Login, LoginAttempt, LoginName, Password, SignedIn,
 };
-use portcullis_platform::{BrokerHttp, Clock, Environment};
+use portcullis_platform::{BrokerHttp, CALL_TIMEOUT_MS, CallTimeouts, Clock, Environment};
 use portcullis_platform_embedded::EmbeddedDynamoDb;
 use portcullis_service::Operations;
 use portcullis_store::Store;
@@ -23,8 +23,14 @@ use crate::unguarded::Unguarded;
 /// A password good enough for everybody.
 pub const PASSWORD: &str = "copper lantern drifts upstream";
 
+/// The variable that leaves the timeouts of calls as a deployment has them.
+pub const DEFAULT_TIMEOUTS: (&str, &str) = (CALL_TIMEOUT_MS.name, CALL_TIMEOUT_MS.default);
+
 /// The name of the table.
 pub const TABLE: &str = "test";
+
+/// The timeout of a call to the store, which a machine that is busy with other things does not reach.
+pub(crate) const PATIENT: &str = "60000";
 
 /// The operations, and what a test can do to their surroundings.
 #[derive(Debug, Clone)]
@@ -58,6 +64,11 @@ impl World {
         Self::build(seed, &variables.iter().copied().collect(), None, Faulty::http_client).await
     }
 
+    /// The same with the timeouts of a deployment: for a store that hangs, on a runtime whose time is paused.
+    pub async fn with_default_timeouts(seed: u64) -> Self {
+        Self::with_variables(seed, &[DEFAULT_TIMEOUTS]).await
+    }
+
     /// The same with this in place of every broker.
     pub async fn with_broker(seed: u64, variables: &[(&str, &str)], broker: Arc<dyn BrokerHttp>) -> Self {
         let environment = variables.iter().copied().collect();
@@ -66,7 +77,7 @@ impl World {
 
     /// The same with a rotation that reads first and writes then, to see that a suite notices.
     pub async fn with_unguarded_rotation(seed: u64) -> Self {
-        let environment = Environment::default();
+        let environment = [DEFAULT_TIMEOUTS].into_iter().collect();
         Self::build(seed, &environment, None, |faults| Unguarded::before(faults.clone()).http_client()).await
     }
 
@@ -78,11 +89,13 @@ impl World {
         store_through: impl FnOnce(&Faulty) -> SharedHttpClient,
     ) -> Self {
         let engine = EmbeddedDynamoDb::in_memory().expect("an engine");
-        let truth = Store::in_process(engine.http_client(), TABLE);
+        let patient = environment.clone().or(CALL_TIMEOUT_MS.name, PATIENT);
+        let timeouts = CallTimeouts::read(&patient).expect("timeouts");
+        let truth = Store::in_process(engine.http_client(), TABLE, timeouts);
         truth.create_table_if_missing().await.expect("a table");
         let faults = Faulty::new(engine.clone(), seed);
         let clock = Arc::new(MovableClock::default());
-        let store = Store::in_process(store_through(&faults), TABLE);
+        let store = Store::in_process(store_through(&faults), TABLE, timeouts);
         let mut platform = platform(environment, store, clock.clone());
         let notifications = Arc::new(Notifications::default());
         platform.mailer = notifications.clone();
