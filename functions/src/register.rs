@@ -1,5 +1,5 @@
 //! `/v1/auth/register` and `/v1/auth/email/…`: creating an account, and confirming its e-mail address. `identity::register` and
-//! `identity::verification` decide.
+//! `identity::email_verification` decide.
 
 use axum::extract::State;
 use axum::http::StatusCode;

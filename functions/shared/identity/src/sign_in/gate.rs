@@ -5,10 +5,12 @@
 //! keys. Erasing an account, disabling it and replacing its password raise its session epoch, which ends what was
 //! issued before.
 //!
-//! The lockout after too many failed attempts throttles the *sign-in by password* and nothing else, and only in the
-//! attacker's network, on devices the owner has not signed in with before; from many networks, all strangers. Sessions
+//! The lockout after too many failed attempts throttles the *sign-in by password* and nothing else, and only for
+//! devices in the attacker's network that the owner has not signed in with before; where guesses come from many networks, for
+//! all such devices. Sessions
 //! continue, API keys work, a reset by mail works and makes the browser a known device, and a code is still required and
-//! its failures are counted separately: an attacker cannot lock the owner out. Attempts to confirm an operation with the password inside a session are counted apart from both.
+//! its failures are counted separately: an attacker cannot lock the owner out. Attempts to confirm an operation
+//! with the password inside a session are counted apart from both.
 //!
 //! An expired password leads to its replacement (after the code, where there is a second factor) and nowhere else: no
 //! session is refreshed and no API key accepted. Access tokens already issued stay valid until they expire, so that the
