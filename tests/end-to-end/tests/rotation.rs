@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_harness::in_process::{MovableClock, PASSWORD, World, password};
+use portcullis_harness::in_process::{MovableClock, PASSWORD, UNLIMITED, World, password};
 use portcullis_identity::{
     ClientContext, Email, Error, Logout, NewPerson, PersonName, ShownTokens, SignedOut,
 };
@@ -79,7 +79,7 @@ async fn a_rotation_that_reads_first_and_writes_then_is_caught_by_the_race() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn signing_out_beats_a_racing_refresh_a_thousand_times() {
-    let world = World::new(SEED).await;
+    let world = World::with_variables(SEED, &[UNLIMITED]).await;
     world.person("alice@example.com").await;
     for round in 0..1_000 {
         let signed_in = world.sign_in("alice@example.com").await.unwrap();
@@ -327,7 +327,7 @@ async fn every_refused_sign_in_asks_the_store_as_often() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_racing_registrations_of_one_address_one_wins() {
-    let world = World::new(SEED).await;
+    let world = World::with_variables(SEED, &[UNLIMITED]).await;
     let person = || NewPerson {
         email: Email::parse("alice@example.com").unwrap(),
         password: password(PASSWORD),

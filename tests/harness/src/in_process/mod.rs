@@ -14,4 +14,4 @@ pub use enrolled::{Enrolled, code};
 pub use key_wrap::FaultyKeyWrap;
 pub use operations::{CHEAP_HASHES, operations_on, platform};
 pub use person::{Person, newcomer};
-pub use world::{DEFAULT_TIMEOUTS, PASSWORD, TABLE, World, password};
+pub use world::{DEFAULT_TIMEOUTS, PASSWORD, TABLE, UNLIMITED, World, password};

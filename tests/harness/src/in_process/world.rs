@@ -26,6 +26,9 @@ pub const PASSWORD: &str = "copper lantern drifts upstream";
 /// The variable that leaves the timeouts of calls as a deployment has them.
 pub const DEFAULT_TIMEOUTS: (&str, &str) = (CALL_TIMEOUT_MS.name, CALL_TIMEOUT_MS.default);
 
+/// The variable for somebody who does everything more often than anybody may.
+pub const UNLIMITED: (&str, &str) = ("RATE_LIMIT", "off");
+
 /// The name of the table.
 pub const TABLE: &str = "test";
 
@@ -64,9 +67,9 @@ impl World {
         Self::build(seed, &variables.iter().copied().collect(), None, Faulty::http_client).await
     }
 
-    /// The same with the timeouts of a deployment: for a store that hangs, on a runtime whose time is paused.
+    /// The same with the timeouts of a deployment and no limits: for a store that hangs, on a runtime whose time is paused.
     pub async fn with_default_timeouts(seed: u64) -> Self {
-        Self::with_variables(seed, &[DEFAULT_TIMEOUTS]).await
+        Self::with_variables(seed, &[DEFAULT_TIMEOUTS, UNLIMITED]).await
     }
 
     /// The same with this in place of every broker.
@@ -77,7 +80,7 @@ impl World {
 
     /// The same with a rotation that reads first and writes then, to see that a suite notices.
     pub async fn with_unguarded_rotation(seed: u64) -> Self {
-        let environment = [DEFAULT_TIMEOUTS].into_iter().collect();
+        let environment = [DEFAULT_TIMEOUTS, UNLIMITED].into_iter().collect();
         Self::build(seed, &environment, None, |faults| Unguarded::before(faults.clone()).http_client()).await
     }
 
