@@ -55,12 +55,12 @@ variable "email_verification" {
 }
 
 variable "proof_of_work" {
-  description = "Zero bits of the proof of work that a registration and a forgotten password need, 1 to 30; off for none"
+  description = "Zero bits of the proof of work that a registration and a forgotten password need, 1 to 24; off for none"
   type        = string
   default     = "off"
   validation {
-    condition     = can(regex("^(off|[1-9]|[12][0-9]|30)$", var.proof_of_work))
-    error_message = "Either off or a number from 1 to 30."
+    condition     = can(regex("^(off|[1-9]|1[0-9]|2[0-4])$", var.proof_of_work))
+    error_message = "Either off or a number from 1 to 24."
   }
 }
 

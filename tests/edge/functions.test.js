@@ -67,10 +67,11 @@ test("a sign-in through the edge is recorded with the client's own address", asy
 });
 
 test("a hundred wrong guesses from one address leave another untouched", async () => {
-  for (let number = 0; number < 100; number += 1) {
-    const guess = await login(THEIRS, `p${number}@example.com`, "not this one, surely");
-    assert.equal(guess.status, 401, `${number}: ${guess.text}`);
-  }
+  // More than a hundred only where a quarter of an hour ends in between.
+  let guesses = 0;
+  const guess = () => login(THEIRS, `p${guesses}@example.com`, "not this one, surely");
+  while ((await guess()).status === 401) guesses += 1;
+  assert.ok(guesses >= 100 && guesses < 200, `${guesses}`);
   const over = await login(THEIRS, ASHA, PASSWORD);
   assert.deepEqual([over.status, over.json.code], [429, "too_many_attempts"]);
   const hers = await login(HERS, ASHA, PASSWORD);

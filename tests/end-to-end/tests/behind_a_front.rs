@@ -33,10 +33,12 @@ async fn address_in_the_trail(app: &App) -> String {
 async fn a_hundred_wrong_guesses_behind_a_trusted_proxy_leave_another_client_untouched() {
     let app = App::on(Target::Local, &[CHEAP, ("TRUSTED_PROXIES", "127.0.0.0/8,::1")]);
     assert_eq!(address_in_the_trail(&app).await, HERS);
-    for number in 0..100 {
-        let name = format!("p{number}@example.com");
-        handed_on(&app, &name, WRONG, "198.51.100.66").await.assert_problem(401, "invalid_credentials");
+    // More than a hundred only where a quarter of an hour ends in between.
+    let mut guesses = 0;
+    while handed_on(&app, &format!("p{guesses}@example.com"), WRONG, "198.51.100.66").await.status == 401 {
+        guesses += 1;
     }
+    assert!((100..200).contains(&guesses), "{guesses}");
     let over = handed_on(&app, ASHA, PASSWORD, "198.51.100.66").await;
     over.assert_problem(429, "too_many_attempts");
     handed_on(&app, ASHA, PASSWORD, HERS).await.assert_status(200);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use portcullis_harness::in_process::{PASSWORD, Person, World, newcomer};
+use portcullis_harness::in_process::{PASSWORD, Person, World, newcomer, password};
 use portcullis_identity::{
     ClientContext, Error, LoginAttempt, NewPerson, PersonName, ProfileUpdate, SessionId,
 };
@@ -115,6 +115,34 @@ async fn a_loop_of_right_passwords_ends() {
     sign_in(&world, ASHA, &from(OFFICE)).await.expect("whoever signs in now and then");
     world.clock.advance(Duration::from_mins(15));
     sign_in(&world, &at(0), &from(OFFICE)).await.expect("another quarter of an hour");
+}
+
+#[tokio::test]
+async fn somebody_else_with_the_password_keeps_the_owner_out_of_nothing() {
+    let world = World::new(8).await;
+    let owner = world.person(ASHA).await;
+    let theirs = ClientContext { device: Some(owner.session.device.clone()), ..ClientContext::default() };
+    assert!(uses(150, async |_| sign_in(&world, ASHA, &from(OFFICE)).await).await < 150);
+    sign_in(&world, ASHA, &from("192.0.2.8")).await.expect_err("no device of the owner");
+    sign_in(&world, ASHA, &theirs).await.expect("a device of the owner");
+
+    world.clock.advance(Duration::from_secs(1));
+    let (token, new) = (world.reset_token(ASHA).await, password("brass kettle hums in the attic"));
+    world.identity.reset_password(&token, &new, &from("192.0.2.8")).await.unwrap();
+    let attempt = world.attempt(ASHA, "brass kettle hums in the attic");
+    world.identity.sign_in(attempt, &from("192.0.2.8")).await.expect("another password, another count");
+}
+
+#[tokio::test]
+async fn a_stolen_session_uses_up_nothing_of_what_ends_it() {
+    let world = World::new(9).await;
+    let thief = world.person(ASHA).await;
+    let owner = world.caller(&world.sign_in(ASHA).await.unwrap()).await;
+    assert_eq!(
+        uses(100, async |_| do_it(&world, &thief, Deed::EndSession, &from("192.0.2.8")).await).await,
+        60
+    );
+    world.identity.revoke_other_sessions(&owner, &from(OFFICE)).await.unwrap();
 }
 
 /// What a signed-in person does again and again.

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portcullis_store::{SignIns, Use};
+use portcullis_store::{Account, AttemptSource, SignIns, Use};
 
 use crate::error::Error;
 use crate::sign_in::attempts::Network;
@@ -43,7 +43,8 @@ pub(crate) const TOTP_SECRETS: Limit = Limit { name: "totp", by_account: 20, by_
 /// Changes of a profile.
 pub(crate) const PROFILE_CHANGES: Limit =
     Limit { name: "profile", by_account: 60, by_address: 600, window: HOUR };
-/// Sessions ended by their owner, one or all others at a time.
+/// Sessions ended by their owner, one or all others at a time; counted for the session that asks, so that nobody who stole
+/// one keeps the owner from ending it.
 pub(crate) const SESSION_DELETIONS: Limit =
     Limit { name: "sessions", by_account: 60, by_address: 600, window: HOUR };
 
@@ -139,21 +140,36 @@ impl Identity {
         Ok(())
     }
 
-    /// Limits a loop of right passwords: by what the trail knows of the account and, once there were more than anybody
-    /// types, by the client address. Fails with [`Error::TooManyAttempts`]. Of attempts side by side a few more pass.
-    pub(crate) async fn limit_sign_ins(
+    /// Ends a loop of right passwords before another one is hashed, by what the trail knows of the account. Fails with
+    /// [`Error::TooManyAttempts`]. A device of the owner is let in: whoever has the password but no code must not use up
+    /// what the owner needs. Of attempts side by side a few more pass.
+    pub(crate) fn check_right_attempts(
+        &self,
+        found: Option<&Account>,
+        known: &SignIns,
+        source: &AttemptSource,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let password_since = found.map_or(Timestamp::MIN, |account| account.password_changed_at);
+        let (right, ends) = known.right_attempts_since(password_since, now);
+        let is_over = self.settings.rate_limit && right >= SIGN_INS.by_account;
+        if is_over && source.is_stranger() { Err(until(ends, now)) } else { Ok(()) }
+    }
+
+    /// Counts a right password for the client address once there were more of the account than anybody types. Fails with
+    /// [`Error::TooManyAttempts`]. A wrong password is not counted here: it would make another call for names that have
+    /// an account, and time would tell.
+    pub(crate) async fn limit_right_attempts(
         &self,
         known: &SignIns,
         client: &ClientContext,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let (right, ends) = known.right_attempts(now);
-        match right {
-            _ if !self.settings.rate_limit => Ok(()),
-            0..FREE_SIGN_INS => Ok(()),
-            _ if right >= SIGN_INS.by_account => Err(until(ends, now)),
-            _ => self.limit_address(&SIGN_INS, client, now).await,
+        let (right, _) = known.right_attempts(now);
+        if !self.settings.rate_limit || right < FREE_SIGN_INS {
+            return Ok(());
         }
+        self.limit_address(&SIGN_INS, client, now).await
     }
 }
 

@@ -107,7 +107,7 @@ const RATE_LIMIT: Variable = Variable {
 const PROOF_OF_WORK: Variable = Variable {
     name: "PROOF_OF_WORK",
     default: "off",
-    about: "zero bits of the proof of work that a registration and a forgotten password need: `off`, or 1 to 30",
+    about: "zero bits of the proof of work that a registration and a forgotten password need: `off`, or 1 to 24",
     aliases: &[],
 };
 
@@ -204,7 +204,7 @@ impl IdentitySettings {
             access_token_ttl: environment
                 .seconds(&ACCESS_TOKEN_TTL, 1..=portcullis_store::LONGEST_ACCESS_TOKEN.as_secs())?,
             refresh_token_ttl: environment.seconds(&REFRESH_TOKEN_TTL, 1..=LONGEST)?,
-            refresh_reuse_grace: environment.seconds(&REFRESH_REUSE_GRACE, 0..=300)?,
+            refresh_reuse_grace: grace(environment)?,
             session_timeout: environment.seconds(&SESSION_TIMEOUT, 1..=LONGEST)?,
             session_max_age: environment.seconds(&SESSION_MAX_AGE, 1..=LONGEST)?,
             password_min_score: u8::try_from(environment.number(&PASSWORD_MIN_SCORE, 0..=4)?).unwrap_or(4),
@@ -228,13 +228,26 @@ impl IdentitySettings {
     }
 }
 
+/// Returns [`REFRESH_REUSE_GRACE`]. A refresh within it changes nothing of its session, so that one which may be idle for no
+/// longer than that would expire of being busy; hence half of that at most.
+fn grace(environment: &Environment) -> Result<Duration, Misconfigured> {
+    let grace = environment.seconds(&REFRESH_REUSE_GRACE, 0..=300)?;
+    for idle in [&SESSION_TIMEOUT, &REFRESH_TOKEN_TTL] {
+        if environment.seconds(idle, 1..=LONGEST)? < 2 * grace {
+            let reason = format!("is more than half of {}", idle.name);
+            return Err(Misconfigured::new(REFRESH_REUSE_GRACE.name, reason));
+        }
+    }
+    Ok(grace)
+}
+
 /// Returns the bits of [`PROOF_OF_WORK`]; `None` where it is off.
 fn proof_of_work(environment: &Environment) -> Result<Option<u8>, Misconfigured> {
     match environment.text(&PROOF_OF_WORK)?.as_str() {
         "off" => Ok(None),
         bits => match bits.parse() {
-            Ok(bits @ 1..=30) => Ok(Some(bits)),
-            _ => Err(Misconfigured::new(PROOF_OF_WORK.name, "is neither `off` nor a number from 1 to 30")),
+            Ok(bits @ 1..=24) => Ok(Some(bits)),
+            _ => Err(Misconfigured::new(PROOF_OF_WORK.name, "is neither `off` nor a number from 1 to 24")),
         },
     }
 }

@@ -89,8 +89,14 @@ impl SignIns {
 
     /// Returns how many attempts were right in the window that is not over now, and when it ends.
     pub fn right_attempts(&self, now: Timestamp) -> (u64, Timestamp) {
+        self.right_attempts_since(Timestamp::MIN, now)
+    }
+
+    /// Returns the same of a window that did not begin before `password_since`: what somebody did with the password before
+    /// is not held against whoever has the new one.
+    pub fn right_attempts_since(&self, password_since: Timestamp, now: Timestamp) -> (u64, Timestamp) {
         let ends = |count: &Count| count.last + Self::RIGHT_WINDOW;
-        let current = self.right.as_ref().filter(|count| ends(count) > now);
+        let current = self.right.as_ref().filter(|count| ends(count) > now && count.last >= password_since);
         current.map_or((0, now + Self::RIGHT_WINDOW), |count| (count.attempts, ends(count)))
     }
 
@@ -156,6 +162,7 @@ impl SignIns {
             }
             SignInStep::Unlocked => {
                 next.guesses = GuessCounts::default();
+                next.right = None;
                 next.failed_login_attempts = 0;
             }
             // The counts stay: who guessed at the name goes on guessing at it.

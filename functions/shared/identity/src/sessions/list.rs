@@ -46,8 +46,8 @@ impl Identity {
     }
 
     async fn limit_deletions(&self, caller: &Caller, client: &ClientContext) -> Result<(), Error> {
-        let account = caller.account.id.to_string();
-        self.limit(&SESSION_DELETIONS, &account, client, self.clock.now()).await
+        let session = caller.session.made.id.to_string();
+        self.limit(&SESSION_DELETIONS, &session, client, self.clock.now()).await
     }
 
     /// Ends all of the caller's sessions except the one of this request. Fails with [`Error::TooManyAttempts`] after too

@@ -205,7 +205,8 @@ impl Identity {
             async { Ok(self.store.sign_ins_end(&name).await?) },
             self.has_room_for_failure(client, now),
         )?;
-        let source = self.attempt_source(found.as_ref().map(|record| &record.account), client);
+        let account = found.as_ref().map(|record| &record.account);
+        let source = self.attempt_source(account, client);
         if !address_has_room && source.is_stranger() {
             return Err(too_many_from_there(now));
         }
@@ -214,8 +215,12 @@ impl Identity {
         known
             .check(&attempt.source, &PASSWORD_BACKOFF.waits(), now)
             .map_err(|refusal| throttled(refusal, now))?;
-        self.limit_sign_ins(&known, client, now).await?;
-        match self.check_password(found, &request.password, client).await? {
+        self.check_right_attempts(account, &known, &attempt.source, now)?;
+        let checked = self.check_password(found, &request.password, client).await?;
+        if !matches!(checked, PasswordCheck::Refused(_)) {
+            self.limit_right_attempts(&known, client, now).await?;
+        }
+        match checked {
             PasswordCheck::Admitted(login_record, is_outdated) => {
                 let password = request.password.clone();
                 let entered = Box::pin(self.complete_sign_in(&login_record, request, attempt, client)).await;
