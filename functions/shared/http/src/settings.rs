@@ -15,12 +15,20 @@ pub const PUBLIC_URL: Variable = Variable {
     aliases: &[],
 };
 
+/// Where the pages are that links in mails lead to.
+const FRONTEND_URL: Variable = Variable {
+    name: "FRONTEND_URL",
+    default: "",
+    about: "where the pages are that links in mails lead to: https://host[:port]; PUBLIC_URL when unset",
+    aliases: &[],
+};
+
 /// The pages that may call the service from a browser. The default is for local development: the usual ports of
 /// frontend servers, and the service's own documentation.
 pub const ALLOWED_ORIGINS: Variable = Variable {
     name: "ALLOWED_ORIGINS",
     default: "http://localhost:3000,http://localhost:5173,http://localhost:8001,http://127.0.0.1:8001",
-    about: "origins of the pages that may send credentials, separated by commas; once PUBLIC_URL is https, PUBLIC_URL alone",
+    about: "origins of the pages that may send credentials, separated by commas; once PUBLIC_URL is https, PUBLIC_URL and FRONTEND_URL alone",
     aliases: &[],
 };
 
@@ -51,7 +59,7 @@ const REQUEST_TIMEOUT: Variable = Variable {
 
 /// Every variable this crate reads.
 pub const VARIABLES: &[Variable] =
-    &[PUBLIC_URL, ALLOWED_ORIGINS, TRUSTED_PROXIES, REQUIRE_EDGE, REQUEST_TIMEOUT];
+    &[PUBLIC_URL, FRONTEND_URL, ALLOWED_ORIGINS, TRUSTED_PROXIES, REQUIRE_EDGE, REQUEST_TIMEOUT];
 
 /// The address of the service as its clients write it. Links, the issuer's metadata and the security of the cookie come
 /// from here and never from the header `Host`, which the client writes.
@@ -100,6 +108,8 @@ impl std::str::FromStr for PublicUrl {
 pub struct HttpSettings {
     /// Where clients reach the service.
     pub public_url: PublicUrl,
+    /// Where the pages are that links in mails lead to.
+    pub frontend_url: PublicUrl,
     /// The pages that may send credentials.
     pub origins: Origins,
     /// The proxies that are believed about whom they were called by.
@@ -116,22 +126,32 @@ impl HttpSettings {
         let public_url: PublicUrl = environment.parse(&PUBLIC_URL)?;
         let origins: Origins = environment.parse(&ALLOWED_ORIGINS)?;
         let is_given = environment.raw(ALLOWED_ORIGINS.name).is_some();
-        let own = public_url.origin().clone();
+        let frontend_url = frontend_url(environment, &public_url)?;
+        let own = [&public_url, &frontend_url].map(|url| url.origin().clone());
         let origins = match (is_given, public_url.is_https()) {
             (true, _) => origins,
             // A deployment that names no page must not trust whatever runs on its users' machines.
-            (false, true) => [own].into_iter().collect(),
-            (false, false) => origins.iter().cloned().chain([own]).collect(),
+            (false, true) => own.into_iter().collect(),
+            (false, false) => origins.iter().cloned().chain(own).collect(),
         };
         let trusted_proxies = environment.parse(&TRUSTED_PROXIES)?;
         Ok(Self {
             public_url,
+            frontend_url,
             origins,
             trusted_proxies,
             requires_edge: environment.parse(&REQUIRE_EDGE)?,
             request_timeout: environment.seconds(&REQUEST_TIMEOUT, 1..=60)?,
         })
     }
+}
+
+/// Returns where the pages are that links in mails lead to: on the service's own host where nothing else is said.
+fn frontend_url(environment: &Environment, public_url: &PublicUrl) -> Result<PublicUrl, Misconfigured> {
+    if environment.text(&FRONTEND_URL)?.is_empty() {
+        return Ok(public_url.clone());
+    }
+    environment.parse(&FRONTEND_URL)
 }
 
 #[cfg(test)]
@@ -165,6 +185,18 @@ mod tests {
             origins(&[public, ("ALLOWED_ORIGINS", "https://app.example.com")]),
             "https://app.example.com"
         );
+    }
+
+    #[test]
+    fn pages_may_be_elsewhere_than_the_service_and_are_then_trusted_beside_it() {
+        let public = ("PUBLIC_URL", "https://auth.example.com");
+        let alone = read(&[public]).unwrap();
+        assert_eq!(alone.frontend_url, alone.public_url);
+        let elsewhere = ("FRONTEND_URL", "https://app.example.com/");
+        assert_eq!(read(&[public, elsewhere]).unwrap().frontend_url.as_str(), "https://app.example.com");
+        assert_eq!(origins(&[public, elsewhere]), "https://app.example.com https://auth.example.com");
+        let error = read(&[public, ("FRONTEND_URL", "http://app.example.com")]).unwrap_err();
+        assert!(error.starts_with("FRONTEND_URL: "), "{error}");
     }
 
     #[test]

@@ -23,8 +23,10 @@ pub struct Identity {
     pub key_wrap: Arc<dyn KeyWrap>,
     /// The mailer of notifications.
     pub mailer: Arc<dyn Mailer>,
-    /// The public URL for links in notifications, from the configuration and never from a request.
+    /// Where clients reach the service, from the configuration and never from a request.
     pub public_url: String,
+    /// Where the pages are that links in notifications lead to, from the configuration and never from a request.
+    pub frontend_url: String,
     /// The keys of tokens.
     pub keyring: Keyring,
     /// The password hasher.

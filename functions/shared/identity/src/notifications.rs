@@ -97,7 +97,7 @@ impl Identity {
         if !to.contains('@') {
             return Ok(());
         }
-        let body = notification.body(&self.public_url, self.clock.now());
+        let body = notification.body(&self.frontend_url, self.clock.now());
         let mail = Mail { to: to.to_owned(), subject: notification.subject(), body };
         match tokio::time::timeout(SEND_TIMEOUT, self.mailer.send(&mail)).await {
             Ok(Ok(())) => Ok(()),

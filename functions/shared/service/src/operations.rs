@@ -28,6 +28,7 @@ impl Operations {
             key_wrap: Arc::clone(&platform.key_wrap),
             mailer: Arc::clone(&platform.mailer),
             public_url: settings.http.public_url.as_str().to_owned(),
+            frontend_url: settings.http.frontend_url.as_str().to_owned(),
             keyring,
             hasher,
             settings: settings.identity.clone(),

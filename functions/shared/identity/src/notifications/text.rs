@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_link_leads_to_the_public_url_and_has_its_token_behind_the_hash() {
+    fn a_link_leads_to_the_frontend_and_has_its_token_behind_the_hash() {
         let token = SessionToken::generate(ChallengeKind::PasswordReset, &SystemEntropy).unwrap();
         let notification = Notification::ResetPassword(&token);
         let body = notification.body("https://auth.example.com", Timestamp::UNIX_EPOCH);
