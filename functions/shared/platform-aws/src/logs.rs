@@ -15,13 +15,12 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::invocation::Invocation;
+use crate::settings::ENVIRONMENT;
 
 /// The namespace of the product's metrics.
 const NAMESPACE: &str = "Portcullis";
 /// A field that only the line of a failed notification has; it is a metric.
 const MAIL_FAILURES: &str = "MailFailures";
-/// A field that only the line of a completed request has.
-/// A field that only the line of a completed request has.
 /// A field that only the line of a completed request has.
 const LATENCY: &str = "latency_ms";
 
@@ -54,6 +53,7 @@ impl Measurements for NothingMeasured {
 #[derive(Debug)]
 pub struct JsonLines<W> {
     service: String,
+    deployment: String,
     function: String,
     memory: Option<u64>,
     clock: Arc<dyn Clock>,
@@ -62,8 +62,8 @@ pub struct JsonLines<W> {
 }
 
 impl JsonLines<fn() -> std::io::Stdout> {
-    /// Returns a layer that writes to the standard output, which Lambda forwards to CloudWatch. `service` is the
-    /// dimension of the metrics.
+    /// Returns a layer that writes to the standard output, which Lambda forwards to CloudWatch. `service` and the
+    /// deployment, `ENVIRONMENT`, are the dimensions of the metrics.
     pub fn new(
         service: &str,
         environment: &Environment,
@@ -72,6 +72,7 @@ impl JsonLines<fn() -> std::io::Stdout> {
     ) -> Self {
         Self {
             service: service.to_owned(),
+            deployment: environment.raw(ENVIRONMENT.name).unwrap_or(ENVIRONMENT.default).to_owned(),
             function: environment.raw("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default().to_owned(),
             memory: environment.raw("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|size| size.parse().ok()),
             clock,
@@ -90,6 +91,7 @@ impl<W> JsonLines<W> {
         line.insert("message".into(), Value::Null);
         line.insert("timestamp".into(), now.to_string().into());
         line.insert("service".into(), self.service.as_str().into());
+        line.insert("environment".into(), self.deployment.as_str().into());
         let place = (metadata.module_path().unwrap_or_default(), metadata.line().unwrap_or_default());
         line.insert("location".into(), format!("{}:{}", place.0, place.1).into());
         line.insert("function_name".into(), self.function.as_str().into());
@@ -109,7 +111,7 @@ impl<W> JsonLines<W> {
         } else if line.contains_key(MAIL_FAILURES) {
             let metric = json!({
                 "Namespace": NAMESPACE,
-                "Dimensions": [[]],
+                "Dimensions": [["environment"]],
                 "Metrics": [{"Name": MAIL_FAILURES, "Unit": "Count"}],
             });
             let at = now.as_millisecond();
@@ -118,7 +120,7 @@ impl<W> JsonLines<W> {
         line
     }
 
-    /// Requests are counted by service and outcome, everything else by service alone: whatever has more dimensions is
+    /// Requests are counted by service and outcome, everything else by service alone, each for its deployment: whatever has more dimensions is
     /// more metrics, and those are paid for one by one.
     fn add_metrics(&self, line: &mut Map<String, Value>, at: i64) {
         let outcome = line.get("code").cloned().unwrap_or_else(|| "ok".into());
@@ -131,10 +133,10 @@ impl<W> JsonLines<W> {
         let definitions: Vec<Value> =
             metrics.iter().map(|(name, _, unit)| json!({"Name": name, "Unit": unit})).collect();
         let directives = [
-            json!({"Namespace": NAMESPACE, "Dimensions": [["service"]], "Metrics": definitions}),
+            json!({"Namespace": NAMESPACE, "Dimensions": [["environment", "service"]], "Metrics": definitions}),
             json!({
                 "Namespace": NAMESPACE,
-                "Dimensions": [["service", "outcome"]],
+                "Dimensions": [["environment", "service", "outcome"]],
                 "Metrics": [{"Name": "Requests", "Unit": "Count"}],
             }),
         ];
@@ -253,6 +255,7 @@ mod tests {
         let lines = Lines::default();
         let layer = JsonLines {
             service: "refresh".into(),
+            deployment: "prod".into(),
             function: "portcullis-dev-refresh".into(),
             memory: Some(512),
             clock: Arc::new(Noon),
@@ -290,7 +293,11 @@ mod tests {
     fn a_letter_that_was_not_sent_is_counted_for_whoever_is_paged() {
         let lines = logged(|| tracing::error!(MailFailures = 1.0, error = "no post", "a mail was not sent"));
         let metric = &lines[0]["_aws"]["CloudWatchMetrics"][0];
-        assert_eq!((&metric["Dimensions"], &lines[0]["MailFailures"]), (&json!([[]]), &json!(1.0)));
+        assert_eq!(
+            (&metric["Dimensions"], &lines[0]["MailFailures"]),
+            (&json!([["environment"]]), &json!(1.0))
+        );
+        assert_eq!(lines[0]["environment"], "prod");
         assert_eq!(metric["Metrics"], json!([{"Name": "MailFailures", "Unit": "Count"}]));
     }
 
@@ -302,12 +309,12 @@ mod tests {
             tracing::info!(route, status = 200, latency_ms = 3, "request answered");
         });
         let directives = json!([
-            {"Namespace": "Portcullis", "Dimensions": [["service"]], "Metrics": [
+            {"Namespace": "Portcullis", "Dimensions": [["environment", "service"]], "Metrics": [
                 {"Name": "Latency", "Unit": "Milliseconds"},
                 {"Name": "RefreshReuse", "Unit": "Count"},
                 {"Name": "ConsumedWriteUnits", "Unit": "Count"},
             ]},
-            {"Namespace": "Portcullis", "Dimensions": [["service", "outcome"]], "Metrics": [
+            {"Namespace": "Portcullis", "Dimensions": [["environment", "service", "outcome"]], "Metrics": [
                 {"Name": "Requests", "Unit": "Count"},
             ]},
         ]);

@@ -63,6 +63,13 @@ const VAULT_TIMEOUT: Variable = Variable {
     aliases: &[],
 };
 const VAULT_TOKEN: &str = "VAULT_TOKEN";
+/// The name of the deployment in its metrics.
+pub(crate) const ENVIRONMENT: Variable = Variable {
+    name: "ENVIRONMENT",
+    default: "dev",
+    about: "name of the deployment, the dimension `environment` of its metrics",
+    aliases: &[],
+};
 const RUST_LOG: Variable = Variable {
     name: "RUST_LOG",
     default: "warn,portcullis_http=info",
@@ -83,6 +90,7 @@ pub const VARIABLES: &[Variable] = &[
     VAULT_VERIFY,
     VAULT_TIMEOUT,
     CALL_TIMEOUT_MS,
+    ENVIRONMENT,
     RUST_LOG,
 ];
 
