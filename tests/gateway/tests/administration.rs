@@ -5,8 +5,22 @@ use portcullis_gateway::{Cloud, notifications_to, template, token_in};
 use portcullis_harness::app::App;
 use portcullis_harness::in_process::PASSWORD;
 use portcullis_harness::process::{Target, tool_with};
-use portcullis_platform::Environment;
+use portcullis_platform::{CallTimeouts, Environment};
+use portcullis_platform_aws::AwsConnection;
 use serde_json::{Value, json};
+
+/// What the template writes down for operators, in its words.
+async fn write_variables_of_operators(cloud: &Cloud) {
+    let Cloud { secret, key, sender, table } = cloud;
+    let url = "https://app.example.com";
+    let variables = format!(
+        "TABLE_NAME={table}\nAWS_SECRET_NAME={secret}\nKMS_KEY_ID={key}\nMAIL_FROM={sender}\nFRONTEND_URL={url}\nSERVICES=\n"
+    );
+    let name = format!("portcullis/{}/operators", table.strip_prefix("portcullis-").unwrap());
+    let timeouts = CallTimeouts::read(&[("CALL_TIMEOUT_MS", "30000")].into_iter().collect()).unwrap();
+    let client = aws_sdk_secretsmanager::Client::new(AwsConnection::of_process(timeouts).await.config());
+    client.create_secret().name(name).secret_string(variables).send().await.unwrap();
+}
 
 #[tokio::test]
 async fn an_administrator_made_on_the_table_uses_every_route() {
@@ -41,6 +55,22 @@ async fn an_administrator_made_on_the_table_uses_every_route() {
     assert_eq!(status, 1, "{err}");
     let (status, _, err) = tool_with(app.folder(), &["list-users", "--table", &cloud.table], "", &[]);
     assert_eq!((status, err.as_str()), (2, "manage-users: AWS_SECRET_NAME: must be set\n"));
+
+    write_variables_of_operators(&cloud).await;
+    let address = "second@administration.example.com";
+    let command = ["invite-user", address, "--role", "user", "--table", &cloud.table];
+    let (status, _, err) = tool_with(app.folder(), &command, "", &[]);
+    assert_eq!(status, 0, "nothing is set, and the deployment says it all: {err}");
+    let sent = notifications_to(&moto, address).await.unwrap();
+    assert!(sent[0].to_string().contains("https://app.example.com/reset-password#token="), "{}", sent[0]);
+    app.post(
+        "/v1/auth/password/reset",
+        json!({"token": token_in(&sent[0]).unwrap(), "new_password": PASSWORD}),
+    )
+    .await
+    .assert_status(200);
+    let invited = app.sign_in(address).await;
+    invited.delete("/v1/users/me").json(json!({"password": PASSWORD})).await.assert_status(204);
 
     let root = app.sign_in("root").await;
     let asha = json!({"email": "asha@example.com", "username": "asha", "password": PASSWORD, "name": "Asha"});

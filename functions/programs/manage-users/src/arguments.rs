@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 const AFTER: &str = "\
 Accounts are named by username, email address or id. Without --table the command works on the folder DATA_DIR (./data), \
-which may be that of a running service; with it, on the DynamoDB table of that name, with the variables of the functions \
-(AWS_SECRET_NAME, KMS_KEY_ID, AWS_REGION, ...).
+which may be that of a running service; with it, on the DynamoDB table of that name, with the variables that its deployment \
+wrote down for operators, or with those of the functions (AWS_SECRET_NAME, KMS_KEY_ID, ...) where they are set.
 
 Exit status:
   0  the command succeeded

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use portcullis_identity::{ClientContext, Identity, Operator};
-use portcullis_platform::{Clock, Entropy, Environment, SystemClock, SystemEntropy};
-use portcullis_platform_aws::AwsSettings;
+use portcullis_platform::{
+    CallTimeouts, Clock, Entropy, Environment, SystemClock, SystemEntropy, with_causes,
+};
+use portcullis_platform_aws::{AwsConnection, AwsSettings, with_variables_of_deployment};
 use portcullis_platform_embedded::EmbeddedDynamoDb;
 use portcullis_service::{
     AwsPlatform, LocalPlatform, LocalSettings, OpenError, Operations, Platform, Settings,
@@ -33,7 +35,7 @@ impl Tool {
     pub(crate) async fn open(table: Option<&str>) -> Result<Self, Failure> {
         let environment = Environment::of_process();
         let Opened { platform, settings, engine } = match table {
-            Some(table) => on_aws(environment.clone().with("TABLE_NAME", table)).await?,
+            Some(table) => on_aws(environment.clone(), table).await?,
             None => on_this_machine(environment.clone()).await?,
         };
         let keyring = platform.keyring(&settings).await.map_err(|error| Failure::unusable(&error))?;
@@ -93,7 +95,21 @@ fn not_opened(error: OpenError) -> Failure {
     }
 }
 
-async fn on_aws(environment: Environment) -> Result<Opened, Failure> {
+/// Returns the environment with the variables that the deployment of this table wrote down for its operators. Whoever sets
+/// the name of the secret sets the others, too.
+async fn of_deployment(environment: Environment, table: &str) -> Result<Environment, Failure> {
+    if environment.raw("AWS_SECRET_NAME").is_some() {
+        return Ok(environment);
+    }
+    let connection = AwsConnection::of_process(CallTimeouts::read(&environment)?).await;
+    let found = with_variables_of_deployment(environment, &connection, table).await;
+    found.map_err(|error| {
+        Failure::Unavailable(format!("the variables of the deployment: {}", with_causes(&error)))
+    })
+}
+
+async fn on_aws(environment: Environment, table: &str) -> Result<Opened, Failure> {
+    let environment = of_deployment(environment, table).await?.with("TABLE_NAME", table);
     let aws = AwsSettings::read(&environment)?;
     let settings = Settings::read(&environment)?;
     let (clock, entropy) = clock_and_entropy();

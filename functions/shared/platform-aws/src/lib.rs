@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 
 mod connection;
+mod deployment;
 mod event;
 mod invocation;
 mod key_wrap;
@@ -12,6 +13,7 @@ pub mod secrets;
 mod settings;
 
 pub use connection::AwsConnection;
+pub use deployment::with_variables_of_deployment;
 pub use event::{ClientIp, UnusableEvent};
 pub use invocation::Invocation;
 pub use key_wrap::KmsKeyWrap;

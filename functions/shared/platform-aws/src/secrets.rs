@@ -9,6 +9,7 @@ pub use cache::CachedSecrets;
 pub use document::{Document, Entry, Malformed};
 pub use hashicorp_vault::{HashicorpVault, HashicorpVaultUnusable};
 pub use manager::SecretsManager;
+pub(crate) use manager::source_error;
 
 use std::fmt::Debug;
 

@@ -36,19 +36,23 @@ impl SecretsManager {
     }
 
     async fn version(&self, stage: &str) -> Result<Version, SourceError> {
-        let response =
-            self.client.get_secret_value().secret_id(&self.name).version_stage(stage).send().await.map_err(
-                |error| {
-                    let lasting = error.code().is_some_and(|code| LASTING.contains(&code));
-                    let kind = if lasting { SourceError::Missing } else { SourceError::Unavailable };
-                    kind(self.name.clone(), error.into())
-                },
-            )?;
+        let response = self.client.get_secret_value().secret_id(&self.name).version_stage(stage).send().await;
+        let response = response.map_err(|error| source_error(&self.name, error))?;
         let malformed = |malformed| SourceError::Malformed(self.name.clone(), malformed);
         let text = response.secret_string.map(SecretString::from).ok_or_else(|| malformed(Malformed))?;
         let document = Document::parse(&text).map_err(malformed)?;
         Ok(Version { id: response.version_id.unwrap_or_default(), document })
     }
+}
+
+/// Returns the error of a call about the secret of this name: lasting, or worth a retry.
+pub(crate) fn source_error<E>(name: &str, error: E) -> SourceError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let lasting = error.code().is_some_and(|code| LASTING.contains(&code));
+    let kind = if lasting { SourceError::Missing } else { SourceError::Unavailable };
+    kind(name.to_owned(), error.into())
 }
 
 #[async_trait]
