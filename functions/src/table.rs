@@ -50,6 +50,7 @@ pub const FUNCTIONS: &[Function] = &[
     requests("jwks", || jwks::routes().merge(healthz_routes())),
     scheduled("provider-check", ScheduledJob::CheckProviders),
     scheduled("credential-rotation", ScheduledJob::ReencryptCredentials),
+    scheduled("canary", ScheduledJob::ReachPublicUrl),
     Function { name: "key-rotation", work: Work::KeyRotation },
 ];
 

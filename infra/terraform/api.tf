@@ -13,10 +13,44 @@ resource "aws_apigatewayv2_stage" "default" {
     throttling_burst_limit   = var.request_burst
     detailed_metrics_enabled = true
   }
+  dynamic "route_settings" {
+    for_each = local.internal_routes
+    content {
+      route_key                = route_settings.value
+      throttling_rate_limit    = var.internal_requests_per_second
+      throttling_burst_limit   = var.internal_request_burst
+      detailed_metrics_enabled = true
+    }
+  }
   access_log_settings {
     destination_arn = aws_cloudwatch_log_group.access.arn
     format          = local.resources.Api.Properties.AccessLogSettings.Format
   }
+  # A stage cannot limit a route that is not there yet.
+  depends_on = [aws_apigatewayv2_route.this]
+}
+
+resource "aws_apigatewayv2_domain_name" "this" {
+  count       = var.domain_name == "" ? 0 : 1
+  domain_name = var.domain_name
+  domain_name_configuration {
+    certificate_arn = var.certificate_arn
+    endpoint_type   = "REGIONAL"
+    security_policy = "TLS_1_2"
+  }
+  lifecycle {
+    precondition {
+      condition     = var.certificate_arn != ""
+      error_message = "domain_name and certificate_arn are given together or not at all."
+    }
+  }
+}
+
+resource "aws_apigatewayv2_api_mapping" "this" {
+  count       = length(aws_apigatewayv2_domain_name.this)
+  api_id      = aws_apigatewayv2_api.this.id
+  domain_name = aws_apigatewayv2_domain_name.this[count.index].id
+  stage       = aws_apigatewayv2_stage.default.id
 }
 
 resource "aws_apigatewayv2_integration" "this" {

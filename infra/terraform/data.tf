@@ -36,6 +36,13 @@ resource "aws_kms_key" "this" {
           }
         }
       },
+      {
+        Sid       = "AlarmsAreEncrypted"
+        Effect    = "Allow"
+        Principal = { Service = "cloudwatch.amazonaws.com" }
+        Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource  = "*"
+      },
     ]
   })
   lifecycle {

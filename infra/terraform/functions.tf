@@ -1,5 +1,46 @@
 # One function each, with the rights the template gives it and no others.
 locals {
+  # Of every function, and of the operators' manage-users.
+  variables = {
+    TABLE_NAME              = aws_dynamodb_table.this.name
+    AWS_SECRET_NAME         = aws_secretsmanager_secret.this.arn
+    KMS_KEY_ID              = aws_kms_key.this.arn
+    BROKER_KMS_KEY_ID       = aws_kms_key.broker.arn
+    PUBLIC_URL              = var.public_url
+    ALLOWED_ORIGINS         = join(",", var.allowed_origins)
+    REQUIRE_EDGE            = tostring(var.require_edge)
+    TRUSTED_PROXIES         = join(",", var.trusted_proxies)
+    MAIL_FROM               = var.mail_from
+    EMAIL_VERIFICATION      = var.email_verification
+    PROOF_OF_WORK           = var.proof_of_work
+    PASSWORD_ROTATION_DAYS  = tostring(var.password_rotation_days)
+    AUDIT_RETENTION_DAYS    = tostring(var.audit_retention_days)
+    TOKEN_SIGNING_ALGORITHM = var.token_signing_algorithm
+    ENVIRONMENT             = var.environment
+    FRONTEND_URL            = var.frontend_url
+    TOKEN_ISSUER            = var.token_issuer
+    TOKEN_AUDIENCE          = var.token_audience
+    ACCESS_TOKEN_TTL        = var.access_token_ttl
+    REFRESH_TOKEN_TTL       = var.refresh_token_ttl
+    REFRESH_REUSE_GRACE     = var.refresh_reuse_grace
+    SESSION_TIMEOUT         = var.session_timeout
+    SESSION_MAX_AGE         = var.session_max_age
+    PASSWORD_MIN_SCORE      = var.password_min_score
+    ARGON2_MEMORY_KIB       = var.argon2_memory_kib
+    ARGON2_ITERATIONS       = var.argon2_iterations
+    ARGON2_PARALLELISM      = var.argon2_parallelism
+    ARGON2_BACKEND          = var.argon2_backend
+    TOTP_ISSUER             = var.totp_issuer
+    ROLE_DEFINITIONS        = var.role_definitions
+    SERVICES                = var.services
+    RATE_LIMIT              = var.rate_limit
+    PROVIDERS               = join(",", var.providers_to_watch)
+    CREDENTIAL_MAX_AGE      = var.credential_max_age
+    REQUEST_TIMEOUT         = var.request_timeout
+    CALL_TIMEOUT_MS         = var.call_timeout_ms
+    ROTATION_MIN_INTERVAL   = var.rotation_min_interval
+    RUST_LOG                = var.rust_log
+  }
   # The few intrinsic functions the template's policies use, and what they mean here. Both sides are JSON.
   meanings = {
     (jsonencode({ "Fn::GetAtt" = ["Table", "Arn"] })) = jsonencode(aws_dynamodb_table.this.arn)
@@ -9,24 +50,28 @@ locals {
     (jsonencode({ "Ref" = "MailFrom" })) = jsonencode(var.mail_from)
     (jsonencode({ "Fn::Sub" = "arn:$${AWS::Partition}:ses:$${AWS::Region}:$${AWS::AccountId}:identity/*" })) = jsonencode("arn:${data.aws_partition.current.partition}:ses:${local.region}:${local.account}:identity/*")
     (jsonencode({ "Ref" = "Secrets" })) = jsonencode(aws_secretsmanager_secret.this.arn)
+    (jsonencode({ "Ref" = "OperatorsVariables" })) = jsonencode(aws_secretsmanager_secret.operators.arn)
     (jsonencode({ "Fn::Sub" = "dynamodb.$${AWS::Region}.amazonaws.com" })) = jsonencode("dynamodb.${local.region}.amazonaws.com")
     (jsonencode({ "Fn::Sub" = "secretsmanager.$${AWS::Region}.amazonaws.com" })) = jsonencode("secretsmanager.${local.region}.amazonaws.com")
   }
   shared_statements = local.resources.ReadSecrets.Properties.PolicyDocument.Statement
-  raw_policies = {
-    for name, function in local.functions : name => jsonencode({
-      Version = "2012-10-17"
-      Statement = concat(
-        [for statement in local.shared_statements : statement],
-        flatten([for policy in function.Properties.Policies : try(policy.Statement, [])]),
-      )
-    })
-  }
+  raw_policies = merge(
+    {
+      for name, function in local.functions : name => jsonencode({
+        Version = "2012-10-17"
+        Statement = concat(
+          [for statement in local.shared_statements : statement],
+          flatten([for policy in function.Properties.Policies : try(policy.Statement, [])]),
+        )
+      })
+    },
+    { Operators = jsonencode(local.resources.Operators.Properties.PolicyDocument) },
+  )
   # One replacement after the other; Terraform has no fold.
   policy_terms = keys(local.meanings)
   policies = {
     for name, policy in local.raw_policies : name =>
-    replace(replace(replace(replace(replace(replace(replace(replace(replace(policy,
+    replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(policy,
       local.policy_terms[0], local.meanings[local.policy_terms[0]]),
       local.policy_terms[1], local.meanings[local.policy_terms[1]]),
       local.policy_terms[2], local.meanings[local.policy_terms[2]]),
@@ -35,7 +80,8 @@ locals {
       local.policy_terms[5], local.meanings[local.policy_terms[5]]),
       local.policy_terms[6], local.meanings[local.policy_terms[6]]),
       local.policy_terms[7], local.meanings[local.policy_terms[7]]),
-    local.policy_terms[8], local.meanings[local.policy_terms[8]])
+      local.policy_terms[8], local.meanings[local.policy_terms[8]]),
+    local.policy_terms[9], local.meanings[local.policy_terms[9]])
   }
 }
 
@@ -88,36 +134,20 @@ resource "aws_iam_role_policy" "logs_and_traces" {
 }
 
 resource "aws_lambda_function" "this" {
-  for_each                       = local.functions
-  function_name                  = "${local.name}-${each.value.Properties.Handler}"
-  description                    = each.value.Properties.Description
-  role                           = aws_iam_role.function[each.key].arn
-  runtime                        = "provided.al2023"
-  handler                        = each.value.Properties.Handler
-  architectures                  = [var.architecture]
-  filename                       = var.artifact
-  source_code_hash               = filebase64sha256(var.artifact)
-  memory_size                    = each.value.Properties.MemorySize
-  timeout                        = try(each.value.Properties.Timeout, local.template.Globals.Function.Timeout)
-  reserved_concurrent_executions = try(each.value.Properties.ReservedConcurrentExecutions, -1)
+  for_each         = local.functions
+  function_name    = "${local.name}-${each.value.Properties.Handler}"
+  description      = each.value.Properties.Description
+  role             = aws_iam_role.function[each.key].arn
+  runtime          = "provided.al2023"
+  handler          = each.value.Properties.Handler
+  architectures    = [var.architecture]
+  filename         = var.artifact
+  source_code_hash = filebase64sha256(var.artifact)
+  memory_size      = each.value.Properties.MemorySize
+  timeout          = try(each.value.Properties.Timeout, local.template.Globals.Function.Timeout)
 
   environment {
-    variables = {
-      MAIL_FROM               = var.mail_from
-      EMAIL_VERIFICATION      = var.email_verification
-      PROOF_OF_WORK           = var.proof_of_work
-      PASSWORD_ROTATION_DAYS  = tostring(var.password_rotation_days)
-      TABLE_NAME              = aws_dynamodb_table.this.name
-      AWS_SECRET_NAME         = aws_secretsmanager_secret.this.arn
-      KMS_KEY_ID              = aws_kms_key.this.arn
-      PUBLIC_URL              = var.public_url
-      ALLOWED_ORIGINS         = join(",", var.allowed_origins)
-      REQUIRE_EDGE            = tostring(var.require_edge)
-      TRUSTED_PROXIES         = join(",", var.trusted_proxies)
-      BROKER_KMS_KEY_ID       = aws_kms_key.broker.arn
-      AUDIT_RETENTION_DAYS    = var.audit_retention_days
-      TOKEN_SIGNING_ALGORITHM = var.token_signing_algorithm
-    }
+    variables = local.variables
   }
   tracing_config {
     mode = "Active"

@@ -3,8 +3,29 @@ output "api_url" {
   value       = aws_apigatewayv2_api.this.api_endpoint
 }
 
+output "domain_target" {
+  description = "What the DNS record of domain_name names; null without one"
+  value       = one(aws_apigatewayv2_domain_name.this[*].domain_name_configuration[0].target_domain_name)
+}
+
+output "domain_hosted_zone" {
+  description = "Hosted zone of domain_target, for an alias in Route 53; null without a domain"
+  value       = one(aws_apigatewayv2_domain_name.this[*].domain_name_configuration[0].hosted_zone_id)
+}
+
+output "alarm_topic_arn" {
+  description = "SNS topic that is told of alarms"
+  value       = local.alarm_topic
+}
+
+output "operators_policy_arn" {
+  description = "What a role needs to run manage-users --table"
+  value       = aws_iam_policy.operators.arn
+}
+
 output "table_name" {
-  value = aws_dynamodb_table.this.name
+  description = "What manage-users --table takes"
+  value       = aws_dynamodb_table.this.name
 }
 
 output "secret_arn" {

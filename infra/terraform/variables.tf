@@ -111,18 +111,18 @@ variable "token_signing_algorithm" {
 }
 
 variable "requests_per_second" {
-  description = "Steady rate of requests the API lets through"
+  description = "Steady rate of requests that the API lets through to routes of clients"
   type        = number
-  default     = 200
+  default     = 4000
 }
 
 variable "request_burst" {
   type    = number
-  default = 400
+  default = 4000
 }
 
 variable "alarm_topic_arn" {
-  description = "SNS topic that is told of alarms; empty tells nobody"
+  description = "SNS topic that is told of alarms; empty for one that the module makes"
   type        = string
   default     = ""
 }
@@ -131,4 +131,261 @@ variable "audit_retention_days" {
   description = "Days a record of the audit trail is kept"
   type        = number
   default     = 400
+}
+
+variable "frontend_url" {
+  description = "Where the pages are that links in mails lead to; empty for public_url"
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^(|https://[a-z0-9.:-]+)$", var.frontend_url))
+    error_message = "Empty, or of the form that the description names."
+  }
+}
+
+variable "domain_name" {
+  description = "Host of public_url, to be served by this API; empty when something else leads to it"
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^(|[a-z0-9.-]+)$", var.domain_name))
+    error_message = "Empty, or of the form that the description names."
+  }
+}
+
+variable "certificate_arn" {
+  description = "Certificate of domain_name in ACM, in the region of the stack"
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^(|arn:[a-z-]+:acm:.+)$", var.certificate_arn))
+    error_message = "Empty, or of the form that the description names."
+  }
+}
+
+variable "token_issuer" {
+  description = "Claim iss of access tokens; empty for user_service"
+  type        = string
+  default     = ""
+}
+
+variable "token_audience" {
+  description = "Claim aud of access tokens; empty for trading_platform"
+  type        = string
+  default     = ""
+}
+
+variable "access_token_ttl" {
+  description = "Lifetime of an access token in seconds; empty for 900"
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^(|[0-9]+)$", var.access_token_ttl))
+    error_message = "Empty, or of the form that the description names."
+  }
+}
+
+variable "refresh_token_ttl" {
+  description = "Lifetime of a refresh token in seconds; empty for 604800. Less than rotation_days"
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^(|[0-9]+)$", var.refresh_token_ttl))
+    error_message = "Empty, or of the form that the description names."
+  }
+}
+
+variable "refresh_reuse_grace" {
+  description = "Seconds after a rotation in which a refresh token is not rotated again; empty for 30"
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^(|[0-9]+)$", var.refresh_reuse_grace))
+    error_message = "Empty, or of the form that the description names."
+  }
+}
+
+variable "session_timeout" {
+  description = "Seconds without a refresh after which a session ends; empty for 86400"
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^(|[0-9]+)$", var.session_timeout))
+    error_message = "Empty, or of the form that the description names."
+  }
+}
+
+variable "session_max_age" {
+  description = "Seconds after which a session ends however busy it is; empty for 2592000"
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^(|[0-9]+)$", var.session_max_age))
+    error_message = "Empty, or of the form that the description names."
+  }
+}
+
+variable "password_min_score" {
+  description = "Score of zxcvbn that a new password needs; empty for 3"
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^(|[0-4])$", var.password_min_score))
+    error_message = "Empty, or of the form that the description names."
+  }
+}
+
+variable "argon2_memory_kib" {
+  description = "Memory of a password hash in KiB; empty for the default"
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^(|[0-9]+)$", var.argon2_memory_kib))
+    error_message = "Empty, or of the form that the description names."
+  }
+}
+
+variable "argon2_iterations" {
+  description = "Passes of a password hash; empty for the default"
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^(|[0-9]+)$", var.argon2_iterations))
+    error_message = "Empty, or of the form that the description names."
+  }
+}
+
+variable "argon2_parallelism" {
+  description = "Lanes of a password hash; empty for the default"
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^(|[0-9]+)$", var.argon2_parallelism))
+    error_message = "Empty, or of the form that the description names."
+  }
+}
+
+variable "argon2_backend" {
+  description = "What computes Argon2id; empty for auto"
+  type        = string
+  default     = ""
+  validation {
+    condition     = contains(["", "auto", "portable"], var.argon2_backend)
+    error_message = "One of auto, portable, or empty."
+  }
+}
+
+variable "totp_issuer" {
+  description = "What authenticator apps call the service; empty for Portcullis"
+  type        = string
+  default     = ""
+}
+
+variable "role_definitions" {
+  description = "Policy document (JSON) of roles, permissions and services; empty for the built-in roles"
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^[^\\n\\r]*$", var.role_definitions))
+    error_message = "On one line, as jsonencode writes it."
+  }
+}
+
+variable "services" {
+  description = "Services and their rights (JSON); empty for edge, ticker and trading"
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^[^\\n\\r]*$", var.services))
+    error_message = "On one line, as jsonencode writes it."
+  }
+}
+
+variable "rate_limit" {
+  description = "Whether client addresses and uses are limited; empty for on"
+  type        = string
+  default     = ""
+  validation {
+    condition     = contains(["", "on", "off"], var.rate_limit)
+    error_message = "One of on, off, or empty."
+  }
+}
+
+variable "providers_to_watch" {
+  description = "Names of providers beside the brokers to keep health counters for"
+  type        = list(string)
+  default     = []
+}
+
+variable "credential_max_age" {
+  description = "Seconds after which broker credentials are sealed anew under another data key; empty for 7776000"
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^(|[0-9]+)$", var.credential_max_age))
+    error_message = "Empty, or of the form that the description names."
+  }
+}
+
+variable "request_timeout" {
+  description = "Seconds after which a request that is not done is answered 503, less than the ten of the functions; empty for 5"
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^(|[1-9])$", var.request_timeout))
+    error_message = "Empty, or of the form that the description names."
+  }
+}
+
+variable "call_timeout_ms" {
+  description = "Milliseconds that one attempt of a call to the table, the secrets or KMS may take; empty for the default"
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^(|[0-9]+)$", var.call_timeout_ms))
+    error_message = "Empty, or of the form that the description names."
+  }
+}
+
+variable "rotation_min_interval" {
+  description = "Seconds that must lie between two rotations; empty for a week, 0 after a leak"
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^(|[0-9]+)$", var.rotation_min_interval))
+    error_message = "Empty, or of the form that the description names."
+  }
+}
+
+variable "rust_log" {
+  description = "What is logged - a level, or levels by module; empty for warn and a line for each request"
+  type        = string
+  default     = ""
+}
+
+variable "internal_requests_per_second" {
+  description = "Steady rate of requests that the API lets through to each route that services and the edge call, whatever clients do"
+  type        = number
+  default     = 1500
+}
+
+variable "internal_request_burst" {
+  type    = number
+  default = 1500
+}
+
+variable "concurrent_executions" {
+  description = "Quota of the account for concurrent executions of Lambda; an alarm goes off at four fifths of it"
+  type        = number
+  default     = 1000
+}
+
+variable "alarm_email" {
+  description = "Address that is told of alarms by the topic the stack makes; it has to confirm"
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^(|[^@\\s]+@[a-z0-9.-]+)$", var.alarm_email))
+    error_message = "Empty, or of the form that the description names."
+  }
 }

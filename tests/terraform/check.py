@@ -63,6 +63,20 @@ environment = os.environ | {
 }
 
 
+# With everything that may be left out, so that all of it is planned.
+example = work / "infra/terraform/example/main.tf"
+given = """
+  require_edge    = true
+  domain_name     = "auth.example.com"
+  certificate_arn = "arn:aws:acm:ap-south-1:111122223333:certificate/00000000-0000-4000-8000-000000000000"
+  alarm_email     = "oncall@example.com"
+  services        = jsonencode({ edge = ["api-key:verify"] })
+"""
+before = '  environment     = "dev"\n'
+assert before in example.read_text()
+example.write_text(example.read_text().replace(before, before + given))
+
+
 def terraform(*arguments, may_fail=False):
     example = work / "infra/terraform/example"
     done = subprocess.run(["terraform", f"-chdir={example}", *arguments], env=environment, capture_output=True, text=True)
@@ -87,6 +101,10 @@ def planned(kind):
     return {found["index"] if "index" in found else "": found["values"] for found in module["resources"] if found["type"] == kind}
 
 
+def planned_all(kind):
+    return [found["values"] for found in module["resources"] if found["type"] == kind]
+
+
 def same(what, got, expected):
     assert got == expected, f"{what}:\n  planned  {got}\n  template {expected}"
 
@@ -107,15 +125,16 @@ for name, made in lambdas.items():
     wanted = functions[name]["Properties"]
     same(name, made["memory_size"], wanted["MemorySize"])
     same(name, made["timeout"], wanted.get("Timeout", globals_["Timeout"]))
-    same(name, made["reserved_concurrent_executions"], wanted.get("ReservedConcurrentExecutions", -1))
+    same(name, made["reserved_concurrent_executions"], None)
     same(name, made["runtime"], globals_["Runtime"])
     same(name, set(made["environment"][0]["variables"]), set(globals_["Environment"]["Variables"]))
 
 shared = resources["ReadSecrets"]["Properties"]["PolicyDocument"]["Statement"]
 arns = {
     "Table": planned("aws_dynamodb_table")[""]["arn"],
-    "Secrets": planned("aws_secretsmanager_secret")[""]["arn"],
 }
+secrets = {found["name"]: found["values"]["arn"] for found in module["resources"] if found["type"] == "aws_secretsmanager_secret"}
+arns |= {"Secrets": secrets["this"], "OperatorsVariables": secrets["operators"]}
 keys = {found["name"]: found["values"]["arn"] for found in module["resources"] if found["type"] == "aws_kms_key"}
 arns |= {"Key": keys["this"], "BrokerKey": keys["broker"]}
 values = {"Partition": "aws", "Region": "ap-south-1", "AccountId": "111122223333"}
@@ -133,7 +152,8 @@ def resolved(value):
         return "auth@example.com" if value["Ref"] == "MailFrom" else arns[value["Ref"]]
     if "Fn::Sub" in value:
         text = re.sub(r"\$\{AWS::(\w+)\}", lambda found: values[found[1]], value["Fn::Sub"])
-        return re.sub(r"\$\{(\w+)\.Arn\}", lambda found: arns[found[1]], text)
+        text = re.sub(r"\$\{(\w+)\.Arn\}", lambda found: arns[found[1]], text)
+        return text.replace("${Environment}", "dev").replace("${ConcurrentExecutions}", "1000")
     return {name: resolved(item) for name, item in value.items()}
 
 
@@ -147,12 +167,44 @@ for name, found in functions.items():
     same(f"rights of {name}", policies[name]["Statement"], resolved(shared + own))
 
 routes = {made["route_key"] for made in planned("aws_apigatewayv2_route").values()}
-keyed = {"$default" if p["Method"] == "$default" else f"{p['Method']} {p['Path']}" for _, p in events("HttpApi")}
+keyed = {f"{p['Method']} {p['Path']}" if "Path" in p else "$default" for _, p in events("HttpApi")}
 same("routes", routes, keyed)
+[stage] = planned("aws_apigatewayv2_stage").values()
+limited = {own["route_key"] for own in stage["route_settings"]}
+same("routes with limits of their own", limited, {f"{p['Method']} {p['Path']}" for _, p in events("HttpApi") if "RouteSettings" in p})
 schedules = {name: made["schedule_expression"] for name, made in planned("aws_scheduler_schedule").items()}
 same("schedules", schedules, {name: p["ScheduleExpression"] for name, p in events("ScheduleV2")})
-alarms = {name for name, found in resources.items() if found["Type"] == "AWS::CloudWatch::Alarm"}
-same("alarms", set(planned("aws_cloudwatch_metric_alarm")), alarms)
+operators = planned("aws_iam_policy")[""]
+same("rights of operators", json.loads(operators["policy"]), resolved(resources["Operators"]["Properties"]["PolicyDocument"]))
+variables = lambdas["LoginFunction"]["environment"][0]["variables"]
+[told] = [made["secret_string"] for made in planned_all("aws_secretsmanager_secret_version") if made["secret_string"] != "{}"]
+same("variables of operators", dict(line.split("=", 1) for line in told.splitlines()), variables)
+same("services", json.loads(variables["SERVICES"]), {"edge": ["api-key:verify"]})
+
+alarms = {name: found["Properties"] for name, found in resources.items() if found["Type"] == "AWS::CloudWatch::Alarm"}
+made_alarms = planned("aws_cloudwatch_metric_alarm")
+same("alarms", set(made_alarms), set(alarms))
+[topic] = planned("aws_sns_topic").values()
+names = {name: made["function_name"] for name, made in lambdas.items()}
+names |= {"Api": planned("aws_apigatewayv2_api")[""]["id"], "Table": planned("aws_dynamodb_table")[""]["name"], "Environment": "dev"}
+
+
+def dimensions(of):
+    return {d["Name"]: names[d["Value"]["Ref"]] if isinstance(d["Value"], dict) else d["Value"] for d in of.get("Dimensions", [])}
+
+
+for name, wanted in alarms.items():
+    made = made_alarms[name]
+    same(f"who is told by {name}", (made["alarm_actions"], made["ok_actions"]), ([topic["arn"]], [topic["arn"]]))
+    same(f"namespace of {name}", made["namespace"], resolved(wanted.get("Namespace")))
+    same(f"metric of {name}", made["metric_name"], wanted.get("MetricName"))
+    same(f"dimensions of {name}", made["dimensions"] or {}, dimensions(wanted))
+    queries = {query["id"]: query for query in made["metric_query"] or []}
+    same(f"metrics of {name}", set(queries), {query["Id"] for query in wanted.get("Metrics", [])})
+    for query in wanted.get("Metrics", []):
+        same(f"expression of {name}", queries[query["Id"]]["expression"], resolved(query.get("Expression")))
+        for metric in queries[query["Id"]]["metric"]:
+            same(f"{query['Id']} of {name}", metric["dimensions"] or {}, dimensions(query["MetricStat"]["Metric"]))
 table, of_template = planned("aws_dynamodb_table")[""], resources["Table"]["Properties"]
 same("recovery", table["point_in_time_recovery"][0]["enabled"], True)
 same("deletion protection", table["deletion_protection_enabled"], of_template["DeletionProtectionEnabled"])

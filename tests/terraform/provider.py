@@ -40,25 +40,39 @@ def snake(name):
     return re.sub(r"(?<!^)([A-Z]|(?<![0-9])[0-9]+$)", r"_\1", name).lower()
 
 
-def block(interfaces, name):
+def computed(text, class_name, known):
+    """What AWS alone decides: getters of a class that its configuration does not have."""
+    found = text.find(f"export declare class {class_name} extends")
+    if found < 0:
+        return
+    whole_class = text[found:].split("\nexport ", 1)[0]
+    for getter, kind in GETTER.findall(whole_class):
+        if not getter.endswith("Input") and snake(getter) not in known:
+            yield pb.Schema.Attribute(name=snake(getter), type=json.dumps(terraform_type(kind)).encode(), computed=True)
+
+
+def block(text, interfaces, name):
     attributes, blocks = [], []
-    for attribute, optional, text in PROPERTY.findall(interfaces[name]):
-        kind = terraform_type(text)
+    for attribute, optional, type_text in PROPERTY.findall(interfaces[name]):
+        kind = terraform_type(type_text)
         if kind is not None:
             # What may be left out may be computed instead; which, the typings do not say.
             flags = {"optional": True, "computed": True} if optional else {"required": True}
             attributes.append(pb.Schema.Attribute(name=attribute, type=json.dumps(kind).encode(), **flags))
             continue
-        inner = text.replace(" | cdktf.IResolvable", "").strip()
+        inner = type_text.replace(" | cdktf.IResolvable", "").strip()
         blocks.append(
             pb.Schema.NestedBlock(
                 type_name=attribute,
-                block=block(interfaces, inner.removesuffix("[]")),
+                block=block(text, interfaces, inner.removesuffix("[]")),
                 nesting=pb.Schema.NestedBlock.LIST,
                 min_items=0 if optional else 1,
                 max_items=0 if inner.endswith("[]") else 1,
             )
         )
+    known = {found.name for found in [*attributes, *(pb.Schema.Attribute(name=found.type_name) for found in blocks)]}
+    class_name = name.removesuffix("Config") if name.endswith("Config") else f"{name}OutputReference"
+    attributes.extend(found for found in computed(text, class_name, known) if found.name != "internal_value")
     return pb.Schema.Block(attributes=attributes, block_types=blocks)
 
 
@@ -69,15 +83,7 @@ def schema(kind, name):
     text = (SCHEMA / folder / "index.d.ts").read_text()
     interfaces = dict(INTERFACE.findall(text))
     config = next(found for found in interfaces if found.endswith("Config") and f"interface {found} extends" in text)
-    top = block(interfaces, config)
-    known = {attribute.name for attribute in top.attributes}
-    whole_class = text[text.index("export declare class " + config.removesuffix("Config") + " extends") :]
-    for getter, type_text in GETTER.findall(whole_class):
-        attribute = snake(getter)
-        if not getter.endswith("Input") and attribute not in known:
-            kind_json = json.dumps(terraform_type(type_text)).encode()
-            top.attributes.append(pb.Schema.Attribute(name=attribute, type=kind_json, computed=True))
-    return pb.Schema(version=0, block=top)
+    return pb.Schema(version=0, block=block(text, interfaces, config))
 
 
 def names(kind):
@@ -96,6 +102,17 @@ def made_up(type_name, attribute, state):
             attribute.name, f"{type_name}-{called}-{attribute.name}"
         )
     return {"number": 1, "bool": False}.get(kind, {} if kind[0] == "map" else [])
+
+
+def decided(type_name, found, state):
+    """Fills in what AWS decides: of a resource, and of the blocks inside it."""
+    for attribute in found.attributes:
+        # What is optional and left out stays out; `id` is in every typing, and AWS decides it.
+        if state[attribute.name] is None and (attribute.name == "id" or not attribute.optional):
+            state[attribute.name] = made_up(type_name, attribute, state)
+    for inner in found.block_types:
+        for one in state[inner.type_name] or []:
+            decided(type_name, inner.block, one)
 
 
 class Servicer(rpc.ProviderServicer):
@@ -127,10 +144,7 @@ class Servicer(rpc.ProviderServicer):
 
     def PlanResourceChange(self, request, context):
         state = read_dynamic_value(request.proposed_new_state)
-        for attribute in schema("resource", request.type_name).block.attributes:
-            # What is optional and left out stays out; `id` is in every typing, and AWS decides it.
-            if state[attribute.name] is None and (attribute.name == "id" or not attribute.optional):
-                state[attribute.name] = made_up(request.type_name, attribute, state)
+        decided(request.type_name, schema("resource", request.type_name).block, state)
         return pb.PlanResourceChange.Response(planned_state=to_dynamic_value(state))
 
     def ReadDataSource(self, request, context):

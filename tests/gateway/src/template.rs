@@ -10,6 +10,10 @@ use serde_json::Value;
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Template {
+    #[serde(default)]
+    parameters: BTreeMap<String, Value>,
+    #[serde(default)]
+    globals: Value,
     resources: BTreeMap<String, Resource>,
 }
 
@@ -69,12 +73,34 @@ impl Template {
         functions.map(|(name, found)| describe(name, found)).collect()
     }
 
-    /// The statements of the policies that functions share.
-    pub fn shared_statements(&self) -> Vec<Value> {
-        let policies = self.resources.values().filter(|found| found.r#type == "AWS::IAM::ManagedPolicy");
+    /// Returns the statements of one managed policy: `ReadSecrets`, which functions share, or that of `Operators`.
+    pub fn statements_of(&self, policy: &str) -> Vec<Value> {
+        let found = self.resources.get(policy);
         let statements =
-            policies.filter_map(|found| found.properties.pointer("/PolicyDocument/Statement")?.as_array());
-        statements.flatten().cloned().collect()
+            found.and_then(|found| found.properties.pointer("/PolicyDocument/Statement")?.as_array());
+        statements.cloned().unwrap_or_default()
+    }
+
+    /// Returns the names of the parameters.
+    pub fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.parameters.keys().map(String::as_str)
+    }
+
+    /// Returns the environment variables of every function, and what each is set to.
+    pub fn variables(&self) -> BTreeMap<String, Value> {
+        let variables = self.globals.pointer("/Function/Environment/Variables").and_then(Value::as_object);
+        variables.into_iter().flatten().map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
+    /// Returns the properties of one resource; null where there is none.
+    pub fn properties(&self, logical_id: &str) -> Value {
+        self.resources.get(logical_id).map(|found| found.properties.clone()).unwrap_or_default()
+    }
+
+    /// Returns the names and properties of the alarms.
+    pub fn alarms(&self) -> BTreeMap<String, Value> {
+        let alarms = self.resources.iter().filter(|(_, found)| found.r#type == "AWS::CloudWatch::Alarm");
+        alarms.map(|(name, found)| (name.clone(), found.properties.clone())).collect()
     }
 }
 
@@ -87,9 +113,12 @@ fn describe(name: &str, found: &Resource) -> Described {
     let events = properties.get("Events").and_then(Value::as_object);
     let events = events.into_iter().flat_map(|events| events.values());
     // A schedule calls without a route.
-    let routes = events.filter(|event| text(event, "/Type") == "HttpApi").map(|event| Route {
-        method: text(event, "/Properties/Method"),
-        path: text(event, "/Properties/Path"),
+    let of_api = events.filter(|event| text(event, "/Type") == "HttpApi");
+    // SAM makes the default route of an event with neither; one that names `$default` becomes a path of that name.
+    let or_default = |text: String| if text.is_empty() { DEFAULT.to_owned() } else { text };
+    let routes = of_api.map(|event| Route {
+        method: or_default(text(event, "/Properties/Method")),
+        path: or_default(text(event, "/Properties/Path")),
     });
     let policies = properties.get("Policies").and_then(Value::as_array);
     let statements = policies.into_iter().flatten().filter_map(|policy| policy.get("Statement")?.as_array());

@@ -13,7 +13,11 @@ use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 
 fn functions() -> Vec<Described> {
-    Template::read(&template::path()).unwrap().functions()
+    the_template().functions()
+}
+
+fn the_template() -> Template {
+    Template::read(&template::path()).unwrap()
 }
 
 /// The routes of the code by function.
@@ -238,7 +242,7 @@ fn every_function_reads_the_secrets_and_uses_the_key_through_the_services_it_is_
             "Condition": {"StringEquals": {"kms:ViaService": through}},
         }),
     ];
-    assert_eq!(Template::read(&template::path()).unwrap().shared_statements(), expected);
+    assert_eq!(the_template().statements_of("ReadSecrets"), expected);
 }
 
 #[test]

@@ -14,4 +14,5 @@ mod scheduled;
 mod serve;
 mod start;
 
+pub use rotation_events::ROTATION_MIN_INTERVAL;
 pub use serve::serve;

@@ -12,7 +12,8 @@ use crate::key_rotation::{Event, Rotation};
 use crate::log;
 use crate::start::Ended;
 
-const ROTATION_MIN_INTERVAL: Variable = Variable {
+/// How long Secrets Manager must wait for the next rotation.
+pub const ROTATION_MIN_INTERVAL: Variable = Variable {
     name: "ROTATION_MIN_INTERVAL",
     default: "604800",
     about: "seconds that must lie between two rotations; 0 after a leak",

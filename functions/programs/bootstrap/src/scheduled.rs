@@ -7,19 +7,19 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::function::{Function, NotReady};
 use crate::start::{Ended, started};
-use portcullis_functions::ScheduledJob;
+use portcullis_functions::{JobError, ScheduledJob};
 
 /// The event of the scheduler; none of its fields is read.
 #[derive(Debug, Deserialize)]
 struct ScheduledEvent {}
 
-/// The error of a scheduled job.
+/// The error of an event of the scheduler.
 #[derive(Debug, thiserror::Error)]
-enum JobError {
+enum Failed {
     #[error("there are no operations to do it with")]
     NotReady(#[source] Option<NotReady>),
     #[error("doing the job")]
-    Vault(#[from] portcullis_vault::Error),
+    Job(#[source] JobError),
 }
 
 /// Does the job as the function `name` at each event, until Lambda ends the process.
@@ -32,8 +32,8 @@ pub(crate) async fn serve_schedule(
     serve_events(|_: ScheduledEvent| Box::pin(run(&function, job))).await.map_err(Ended::RuntimeGone)
 }
 
-async fn run(function: &Function, job: ScheduledJob) -> Result<(), JobError> {
-    let vault = function.operations().await.map_err(|error| JobError::NotReady(Some(error)))?;
-    let vault = vault.ok_or(JobError::NotReady(None))?;
-    Ok(job.run(&vault).await?)
+async fn run(function: &Function, job: ScheduledJob) -> Result<(), Failed> {
+    let vault = function.operations().await.map_err(|error| Failed::NotReady(Some(error)))?;
+    let vault = vault.ok_or(Failed::NotReady(None))?;
+    job.run(&vault).await.map_err(Failed::Job)
 }

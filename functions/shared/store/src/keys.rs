@@ -227,6 +227,11 @@ pub(crate) fn uses(what: &str, who: &str, window: i64) -> Key {
     Key::new(format!("RATE#USE#{what}#{}#{window}", digested(who)), "RATE")
 }
 
+/// Who does a scheduled job at the moment.
+pub(crate) fn lease(job: &str) -> Key {
+    Key::new(format!("LEASE#{}", escaped(job)), "LEASE")
+}
+
 /// Of revocations that lie in one partition.
 const HOUR: i64 = 60 * 60;
 
@@ -290,6 +295,7 @@ mod tests {
                 attempts(&text),
                 address_rate(&text, 1),
                 uses("register", &text, 1),
+                lease(&text),
                 audit(&sign_ins(&text), 1),
                 audit_head(&sign_ins(&text)),
             ];

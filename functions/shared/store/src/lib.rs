@@ -22,6 +22,7 @@ mod id;
 mod idempotency;
 mod item;
 mod keys;
+mod leases;
 mod metering;
 mod passwords;
 mod provider_outcomes;

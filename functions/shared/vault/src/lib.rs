@@ -15,6 +15,7 @@ mod opening;
 mod providers;
 mod reading;
 mod reencryption;
+mod scheduled;
 mod settings;
 mod vault;
 
@@ -29,6 +30,7 @@ pub use marking::Mark;
 pub use providers::{Health, HealthStatus, Outcome, Providers};
 pub use reading::ReleasedCredentials;
 pub use reencryption::{Reencrypted, Reencryption};
+pub use scheduled::NotReached;
 pub use settings::{VaultSettings, variables};
 pub use vault::Vault;
 

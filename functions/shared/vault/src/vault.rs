@@ -21,6 +21,8 @@ pub struct Vault {
     pub key_wrap: Arc<dyn KeyWrap>,
     /// The brokers and other providers, with their health.
     pub providers: Arc<Providers>,
+    /// The client for requests to brokers, and to the service itself from outside.
+    pub http: Arc<dyn BrokerHttp>,
     /// How long credentials may stay under one data key.
     pub credential_max_age: Duration,
 }
@@ -37,11 +39,11 @@ impl Vault {
             store: identity.store.clone(),
             clock: Arc::clone(&identity.clock),
             entropy: Arc::clone(&identity.entropy),
-            brokers: Brokers::new(http, settings.brokers.clone()),
+            brokers: Brokers::new(Arc::clone(&http), settings.brokers.clone()),
             others: settings.providers.clone(),
         };
         let credential_max_age = settings.credential_max_age;
-        Self { identity, key_wrap, providers: Arc::new(providers), credential_max_age }
+        Self { identity, key_wrap, providers: Arc::new(providers), http, credential_max_age }
     }
 
     pub(crate) fn store(&self) -> &Store {
