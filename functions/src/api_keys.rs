@@ -43,7 +43,7 @@ struct ApiKeyItem {
     key_id: String,
     /// The name of the key.
     name: String,
-    /// The first characters of the clear text, by which its owner recognises it.
+    /// The first characters of the clear text, by which its owner recognises it; empty for a key that was made elsewhere.
     #[schema(example = "pk_0199f3c2a6e47d0c8f21b7e5d4a39c10")]
     prefix: String,
     /// The scopes of the key, as `resource:action`.
@@ -60,7 +60,7 @@ impl From<ApiKey> for ApiKeyItem {
     fn from(key: ApiKey) -> Self {
         Self {
             key_id: key.id.to_string(),
-            prefix: format!("pk_{}", key.id.digits()),
+            prefix: if key.id.is_derived() { String::new() } else { format!("pk_{}", key.id.digits()) },
             name: key.name,
             scopes: key.scopes,
             created_at: rfc3339(key.created_at),

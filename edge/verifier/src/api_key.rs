@@ -19,6 +19,27 @@ pub const SECRET_LENGTH: usize = 43;
 /// The digits of base62, in the order of their values.
 pub const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
+/// Length of a whole key.
+const LENGTH: usize = PREFIX.len() + ID_LENGTH + 1 + SECRET_LENGTH + CHECKSUM_LENGTH;
+
+/// The fewest characters of a key that was made elsewhere: those that hold 128 bits in base64.
+pub const SHORTEST: usize = 22;
+/// The most characters of such a key.
+pub const LONGEST: usize = 256;
+
+/// Whether a text is as long as the keys made here. One that begins like them too is one of them, or is mistyped.
+pub fn has_own_length(text: &str) -> bool {
+    text.len() == LENGTH
+}
+
+/// Whether a text may be a key, made here or elsewhere, so that a look at the records is worth while.
+pub fn is_candidate(text: &str) -> bool {
+    if text.starts_with(PREFIX) && has_own_length(text) {
+        return UnverifiedApiKey::parse(text).is_some();
+    }
+    (SHORTEST..=LONGEST).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// Without its tables, which would be a sixth of the edge worker: keys are short and looked at rarely.
 const CRC_32: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
 
@@ -125,6 +146,20 @@ mod tests {
             &compose(&format!("{}_", &ID[1..]), SECRET),
         ] {
             assert_eq!(UnverifiedApiKey::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_made_elsewhere_is_looked_for() {
+        let good = compose(ID, SECRET);
+        for text in
+            [good.as_str(), &"a".repeat(22), &"a".repeat(256), "pk_live_0199f3c2a6e47d0c8f21b7e5d4a39c10"]
+        {
+            assert!(is_candidate(text), "{text}");
+        }
+        let mistyped = good.replace('a', "b");
+        for text in ["", &mistyped, &"a".repeat(21), &"a".repeat(257), &"a ".repeat(20), &"é".repeat(20)] {
+            assert!(!is_candidate(text), "{text}");
         }
     }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use portcullis_verifier::api_key::UnverifiedApiKey;
+use portcullis_verifier::api_key;
 use portcullis_verifier::jwks::{Jwk, JwksError};
 use portcullis_verifier::revocation::RevocationsError;
 use portcullis_verifier::route::{Astray, Route};
@@ -272,7 +272,9 @@ impl Gate {
 
     /// Who holds an API key.
     fn key_holder(&mut self, text: &str, Moment { asked_at, now }: Moment) -> Result<Rc<Caller>, Stop> {
-        UnverifiedApiKey::parse(text).ok_or(Code::InvalidApiKey)?;
+        if !api_key::is_candidate(text) {
+            return Err(Code::InvalidApiKey.into());
+        }
         let key = Fingerprint::of(text);
         let holder = match self.api_keys.find(key, now) {
             KeyStatus::Good(caller) => Rc::clone(caller),

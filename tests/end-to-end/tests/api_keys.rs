@@ -8,7 +8,8 @@ use portcullis_harness::call::Call;
 use portcullis_harness::in_process::{PASSWORD, World, password};
 use portcullis_harness::person::Person;
 use portcullis_identity::{
-    ApiKeyName, ApiKeyRequest, Caller, ClientContext, Decision, Error, IssuedApiKey, Principal,
+    Account, ApiKeyName, ApiKeyRequest, Caller, ClientContext, Decision, Error, IssuedApiKey, Operator,
+    Principal,
 };
 use portcullis_platform::Clock;
 use portcullis_store::{AuditEvent, AuditKind};
@@ -39,7 +40,8 @@ async fn what_cannot_be_a_key_is_refused_without_a_look_at_any_record() {
     let issued = create(&world, &asha, wanted(None)).await.unwrap();
     let text = issued.text.expose_secret();
     let before = world.faults.requests();
-    for place in 0..text.len() {
+    // What does not begin like ours may have been made elsewhere, so that it is looked for.
+    for place in "pk_".len()..text.len() {
         let mut typo = text.to_owned();
         typo.replace_range(place..=place, if &text[place..=place] == "a" { "b" } else { "a" });
         let refused = world.identity.authenticate_key(&typo.into()).await;
@@ -93,6 +95,35 @@ async fn a_key_is_never_wider_than_its_owner_and_never_about_keys_or_factors() {
     holder.account.roles = vec!["admin".to_owned()];
     holder.scopes = vec!["*:*".parse().unwrap()];
     assert_eq!(decide(&holder, "api-key:create"), Decision::NeverWithAKey);
+}
+
+#[tokio::test]
+async fn a_key_made_elsewhere_is_found_by_its_digest() {
+    let world = World::new(SEED).await;
+    let asha = world.person("asha@example.com").await.caller;
+    let mallory = world.person("mallory@example.com").await.caller;
+    let (operator, origin) = (Operator::CommandLine("ops".to_owned()), ClientContext::default());
+    let set = async |account: &Account, text: &SecretString| {
+        world.identity.set_managed_key(&operator, account, Some(text.clone()), &origin).await
+    };
+    let text: SecretString = "5d41402abc4b2a76b9719d911017c592aeb63bf04df2a5cc19c7f8a1bd0e36f7".into();
+    assert!(matches!(world.identity.authenticate_key(&text).await, Err(Error::InvalidApiKey)));
+    let issued = set(&asha.account, &text).await.unwrap();
+    let holder = world.identity.authenticate_key(&text).await.unwrap();
+    assert_eq!((holder.account.id, holder.key.id), (asha.account.id, issued.key.id));
+    for other in
+        ["5d41402abc4b2a76b9719d911017c592aeb63bf04df2a5cc19c7f8a1bd0e36f8", issued.key.id.digits().as_str()]
+    {
+        let refused = world.identity.authenticate_key(&other.into()).await;
+        assert!(matches!(refused, Err(Error::InvalidApiKey)), "{other}");
+    }
+    // Nobody else gets it, and a key of few bits is no key.
+    assert!(matches!(set(&mallory.account, &text).await, Err(Error::Invalid(_))));
+    assert!(matches!(set(&mallory.account, &"ab".repeat(32).into()).await, Err(Error::Invalid(_))));
+    // A rotation gives it our form, and the old text is dead.
+    let rotated = world.identity.rotate_managed_key(&operator, &asha.account, None, &origin).await.unwrap();
+    assert!(matches!(world.identity.authenticate_key(&text).await, Err(Error::InvalidApiKey)));
+    world.identity.authenticate_key(&rotated.text).await.unwrap();
 }
 
 #[tokio::test]

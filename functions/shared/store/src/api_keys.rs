@@ -70,6 +70,8 @@ pub enum ApiKeyCreation {
     KeyReused,
     /// The owner's account is gone.
     OwnerGone,
+    /// A key of this id exists already.
+    Taken,
 }
 
 /// Some of a person's keys, newest first.
@@ -86,6 +88,7 @@ pub struct ApiKeyPage {
 enum KeyRefusal {
     RequestRemembered,
     OwnerGone,
+    Taken,
 }
 
 impl Store {
@@ -99,11 +102,13 @@ impl Store {
         let owner = ItemWriter::new(&keys::api_key_owner(key.id))
             .set("account", text(key.account.to_string()))
             .finish();
-        let mut transaction = Transaction::on(self).put(item(key)).put(owner).record(event);
+        let mut transaction = Transaction::on(self).put(item(key)).record(event);
         if let Some(request) = request {
             let item = request_item(request, key);
             transaction = transaction.put_if(item, unused(key.created_at), KeyRefusal::RequestRemembered);
         }
+        // Two operators may bring the same key along for two accounts.
+        transaction = transaction.put_if(owner, Condition::row_missing(), KeyRefusal::Taken);
         // The check races an erasure: a key must not be left without an owner.
         let committed = transaction
             .check(&keys::profile(key.account), Condition::row_exists(), KeyRefusal::OwnerGone)
@@ -114,7 +119,16 @@ impl Store {
             (KeyRefusal::RequestRemembered, Some(request)) => first(key, request, refused.row),
             (KeyRefusal::RequestRemembered, None) => Ok(ApiKeyCreation::KeyReused),
             (KeyRefusal::OwnerGone, _) => Ok(ApiKeyCreation::OwnerGone),
+            (KeyRefusal::Taken, _) => Ok(self.is_written(key).await?),
         }
+    }
+
+    /// Returns whether the row in the way is this very key's, written by an attempt whose answer was lost.
+    async fn is_written(&self, key: &ApiKey) -> Result<ApiKeyCreation, StoreError> {
+        let found = self.api_key(key.account, key.id).await?;
+        let is_this =
+            found.is_some_and(|found| found.created_at == key.created_at && found.digest == key.digest);
+        Ok(if is_this { ApiKeyCreation::Created } else { ApiKeyCreation::Taken })
     }
 
     /// Returns the owner of the key of this id, or `None` where there is no such key.

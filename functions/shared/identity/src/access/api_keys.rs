@@ -12,7 +12,7 @@ use portcullis_store::{
     AccountId, ApiKey, ApiKeyCreation, ApiKeyId, ApiKeyPage, AuditDetails, AuditEvent, AuditKind, Digest, Id,
     IdempotentApiKey, IdempotentRequest,
 };
-use portcullis_verifier::api_key::{self, UnverifiedApiKey};
+use portcullis_verifier::api_key;
 use portcullis_verifier::policy::Grant;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use zeroize::Zeroizing;
@@ -118,6 +118,7 @@ impl Identity {
             }
             ApiKeyCreation::KeyReused => Err(Error::IdempotencyKeyReused),
             ApiKeyCreation::OwnerGone => Err(Error::InvalidAccessToken),
+            ApiKeyCreation::Taken => Err(Error::Internal("two API keys were given one id")),
         }
     }
 
@@ -172,13 +173,11 @@ impl Identity {
         if removed { Ok(()) } else { Err(Error::NotFound) }
     }
 
-    /// Returns the holder of an API key; fails with [`Error::InvalidApiKey`]. Text of another form or with a wrong
-    /// checksum is refused before any record is read.
+    /// Returns the holder of an API key; fails with [`Error::InvalidApiKey`]. A key of our form with a wrong
+    /// checksum, and a text that is too short or too long to be a key, is refused before any record is read.
     pub async fn authenticate_key(&self, presented: &SecretString) -> Result<KeyHolder, Error> {
         let text = presented.expose_secret();
-        let shape = UnverifiedApiKey::parse(text).ok_or(Error::InvalidApiKey)?;
-        let id: ApiKeyId = format!("key_{}", shape.id()).parse().map_err(|_| Error::InvalidApiKey)?;
-        let owner = self.store.api_key_owner(id).await?.ok_or(Error::InvalidApiKey)?;
+        let (owner, id) = self.owner_of_key(presented).await?;
         let (account, key) = tokio::try_join!(self.store.account(owner), self.store.api_key(owner, id))?;
         let (account, key) = account.zip(key).ok_or(Error::InvalidApiKey)?;
         let now = self.clock.now();
@@ -197,6 +196,17 @@ impl Identity {
         let scopes = key.scopes.iter().map(|scope| scope.parse()).collect::<Result<_, _>>();
         let scopes = scopes.map_err(|_| Error::Internal("a stored scope is no grant"))?;
         Ok(KeyHolder { account, key, scopes })
+    }
+
+    /// Returns the owner and the id of a presented key, which is not verified by that; fails with
+    /// [`Error::InvalidApiKey`].
+    async fn owner_of_key(&self, presented: &SecretString) -> Result<(AccountId, ApiKeyId), Error> {
+        for id in self.ids_of_key(presented) {
+            if let Some(owner) = self.store.api_key_owner(id).await? {
+                return Ok((owner, id));
+            }
+        }
+        Err(Error::InvalidApiKey)
     }
 
     /// Stores when the key was last used. Nothing depends on it, so an error is logged and fails no request.

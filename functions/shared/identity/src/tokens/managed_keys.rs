@@ -1,11 +1,11 @@
 //! Managed API keys: one for each account at most, set by an operator, for programs whose owner never signs in. What makes
 //! a key a managed one is a mark in its row that only an operator sets; its name says nothing, because owners choose names.
 
-use portcullis_store::{Account, ApiKey, ApiKeyCreation, ApiKeyId, AuditKind, Id};
-use portcullis_verifier::api_key::UnverifiedApiKey;
-use secrecy::{ExposeSecret, SecretString};
+use portcullis_store::{Account, ApiKey, ApiKeyCreation, AuditKind, Id};
+use secrecy::SecretString;
 
 use crate::access::api_keys::{IssuedApiKey, MOST_KEYS, about_key, new_text};
+use crate::access::given_key::is_taken;
 use crate::accounts::administration::Operator;
 use crate::error::Error;
 use crate::invalid::{Field, InvalidField};
@@ -29,7 +29,8 @@ impl Identity {
     }
 
     /// Sets the managed key of an account, the given one or a new one, and returns it. The previous one is invalid once
-    /// the new one is valid. Fails with [`Error::Invalid`] for a given key of another form or one that exists.
+    /// the new one is valid. Fails with [`Error::Invalid`] for a given key that is none
+    /// ([`GivenApiKey::parse`](crate::GivenApiKey::parse)) or that is some account's already.
     pub async fn set_managed_key(
         &self,
         operator: &Operator,
@@ -38,7 +39,7 @@ impl Identity {
         client: &ClientContext,
     ) -> Result<IssuedApiKey, Error> {
         let (id, text) = if let Some(text) = text {
-            (self.id_of_new_key(&text).await?, text)
+            (self.id_of_given_key(&text).await?, text)
         } else {
             let id = Id::generate(self.clock.now(), self.entropy.as_ref())?;
             (id, new_text(id, self.entropy.as_ref())?)
@@ -60,6 +61,7 @@ impl Identity {
         match self.store.create_api_key(&key, None, &event).await? {
             ApiKeyCreation::Created => {}
             ApiKeyCreation::OwnerGone => return Err(Error::NotFound),
+            ApiKeyCreation::Taken => return Err(is_taken()),
             _ => return Err(Error::Internal("a key without an idempotency key was repeated")),
         }
         for old in &before {
@@ -94,18 +96,6 @@ impl Identity {
         }
         self.notify(&account.email, &Notification::ApiKeySetByOperator).await;
         Ok(IssuedApiKey { key: ApiKey { digest, ..seen }, text })
-    }
-
-    /// Returns the id in the clear text of a key; fails with [`Error::Invalid`] if it has another form or exists.
-    async fn id_of_new_key(&self, text: &SecretString) -> Result<ApiKeyId, Error> {
-        let invalid = |detail| Error::Invalid(InvalidField::new(Field::ApiKey, detail));
-        let malformed = || invalid("must have the form pk_<id>_<secret><checksum>");
-        let shape = UnverifiedApiKey::parse(text.expose_secret()).ok_or_else(malformed)?;
-        let id: ApiKeyId = format!("key_{}", shape.id()).parse().map_err(|_| malformed())?;
-        match self.store.api_key_owner(id).await? {
-            None => Ok(id),
-            Some(_) => Err(invalid("is somebody's key already")),
-        }
     }
 }
 
