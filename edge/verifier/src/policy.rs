@@ -51,6 +51,11 @@ impl Policy {
         Ok(Self { roles: inheritance::resolve(&document)? })
     }
 
+    /// The names of all roles, in order.
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        self.roles.iter().map(|(name, _)| name.as_str())
+    }
+
     /// Whether there is such a role.
     pub fn knows(&self, role: &str) -> bool {
         self.find(role).is_some()

@@ -74,6 +74,11 @@ pub fn command(target: Target, data_dir: &Path, variables: &[(&str, &str)]) -> C
     command
 }
 
+/// Returns the path of the command line tool.
+pub fn manage_users() -> PathBuf {
+    binary(Target::Local).with_file_name("manage-users")
+}
+
 /// Runs `manage-users` with this typed into it: exit status, output and complaints.
 ///
 /// # Panics
@@ -93,8 +98,7 @@ pub fn tool_with(
     typed: &str,
     variables: &[(&str, &str)],
 ) -> (i32, String, String) {
-    let program = binary(Target::Local).with_file_name("manage-users");
-    let mut command = Command::new(program);
+    let mut command = Command::new(manage_users());
     command
         .args(arguments)
         .env("DATA_DIR", data_dir)

@@ -1,16 +1,16 @@
-//! The commands that create, list, change and export accounts.
+//! The commands that create, change and export accounts.
 
-use jiff::Timestamp;
 use portcullis_identity::{
-    Account, AccountRequest, AccountStatus, AccountUpdate, ApiKey, Email, Field, FirstPassword, Invitation,
-    Listed, PersonName, SignIns, Username,
+    Account, AccountRequest, AccountStatus, AccountUpdate, Email, Field, FirstPassword, Invitation, Listed,
+    ManagedKey, Password, PersonName, Username,
 };
-use serde_json::{Map, Value, json};
+use secrecy::SecretString;
+use serde_json::{Map, Value};
 
-use crate::api_keys;
-use crate::arguments::{CreateUser, InviteUser};
+use crate::arguments::{Confirmed, CreateUser, InviteUser};
+use crate::confirmation::confirm;
 use crate::failure::Failure;
-use crate::output::{Output, line, members};
+use crate::output::{Output, line, members, warn_of_shell};
 use crate::secret_input::new_password;
 use crate::tool::Tool;
 
@@ -18,8 +18,13 @@ use crate::tool::Tool;
 const PAGE: usize = 100;
 
 pub(crate) async fn create(tool: &Tool, output: Output, user: CreateUser) -> Result<(), Failure> {
+    // Before a password is asked for: what is refused anyway is not worth typing one.
+    tool.identity.check_roles(&user.roles)?;
     let username = Username::parse(&user.name).map_err(|invalid| invalid.of(Field::Username))?;
     let email = user.email.as_deref().map(Email::parse).transpose();
+    if user.api_key.is_some() {
+        warn_of_shell(output, "--api-key");
+    }
     let request = AccountRequest {
         email: email.map_err(|invalid| invalid.of(Field::Email))?,
         name: PersonName::parse(&user.name).map_err(|invalid| invalid.of(Field::Name))?,
@@ -30,11 +35,12 @@ pub(crate) async fn create(tool: &Tool, output: Output, user: CreateUser) -> Res
         status: if user.inactive { AccountStatus::Disabled } else { AccountStatus::Active },
         email_verified: !user.unverified,
     };
-    let account = tool.identity.create_account(&tool.operator, request, &tool.origin).await?;
+    let key = user.api_key.map(|key| ManagedKey { text: Some(key.into()), ..ManagedKey::default() });
+    let made = tool.identity.create_account_with_key(&tool.operator, request, key, &tool.origin);
+    let (account, issued) = made.await?;
     let mut value = account_json(&account);
     let mut text = format!("made {} ({})", user.name, account.id);
-    if let Some(key) = user.api_key {
-        let issued = api_keys::give(tool, &account, Some(key)).await?;
+    if let Some(issued) = issued {
         value.insert("api_key_id".to_owned(), issued.key.id.to_string().into());
         text = format!("{text} with the API key {}", issued.key.id);
     }
@@ -55,47 +61,6 @@ pub(crate) async fn invite(tool: &Tool, output: Output, user: InviteUser) -> Res
     let account = tool.identity.invite(&tool.operator, invitation, &tool.origin).await?;
     let text = format!("invited {} ({}): the link works for 72 hours", account.shown_name(), account.id);
     output.say(&text, account_json(&account))
-}
-
-pub(crate) async fn list(tool: &Tool, output: Output) -> Result<(), Failure> {
-    let (mut all, mut after) = (Vec::new(), None);
-    loop {
-        let (listed, next) = tool.identity.list_accounts(PAGE, after).await?;
-        for one in listed {
-            let history = tool.identity.history(&one.account).await?;
-            let keys = tool.identity.api_keys_of(&one.account).await?;
-            all.push(described(&one, &history, &keys, tool.identity.clock.now()));
-        }
-        after = next;
-        if after.is_none() {
-            break;
-        }
-    }
-    if output.json {
-        return line(&Value::from(all).to_string());
-    }
-    for user in &all {
-        let text = |name: &str| user.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
-        let roles: Vec<&str> = user
-            .get("roles")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
-        line(&format!(
-            "{}  {}  {}  {}  {}  last sign-in {}  failures {}  API key {}",
-            text("user_id"),
-            text("username"),
-            text("email"),
-            roles.join(","),
-            text("status"),
-            text("last_login_at"),
-            user.get("failed_login_attempts").unwrap_or(&Value::Null),
-            text("api_key_status"),
-        ))?;
-    }
-    Ok(())
 }
 
 pub(crate) async fn set_roles(
@@ -135,23 +100,77 @@ pub(crate) async fn unlock(tool: &Tool, output: Output, name: &str) -> Result<()
     output.say(&format!("{name} may try again at once"), account_json(&account))
 }
 
-pub(crate) async fn reset_mfa(tool: &Tool, output: Output, name: &str) -> Result<(), Failure> {
+pub(crate) async fn reset_mfa(
+    tool: &Tool,
+    output: Output,
+    name: &str,
+    confirmed: Confirmed,
+) -> Result<(), Failure> {
     let id = tool.identity.account_by_name(name).await?.id;
+    confirm(confirmed, &format!("removes the second factor of {name}"))?;
     tool.identity.reset_mfa(&tool.operator, id, &tool.origin).await?;
     let account = tool.identity.account_by_id(id).await?;
     output.say(&format!("{name} signs in without a second factor"), account_json(&account))
 }
 
-pub(crate) async fn rotate_password(tool: &Tool, output: Output, name: &str) -> Result<(), Failure> {
+pub(crate) async fn revoke_sessions(
+    tool: &Tool,
+    output: Output,
+    name: &str,
+    confirmed: Confirmed,
+) -> Result<(), Failure> {
     let account = tool.identity.account_by_name(name).await?;
-    let password = new_password(name)?;
+    confirm(confirmed, &format!("ends every session of {name}"))?;
+    tool.identity.revoke_sessions_of(&tool.operator, account.id, &tool.origin).await?;
+    output.say(&format!("every session of {name} is over"), account_json(&account))
+}
+
+pub(crate) async fn delete(
+    tool: &Tool,
+    output: Output,
+    name: &str,
+    confirmed: Confirmed,
+) -> Result<(), Failure> {
+    let account = tool.identity.account_by_name(name).await?;
+    confirm(confirmed, &format!("erases {name} ({}) and all that belongs to it", account.id))?;
+    tool.identity.erase_account_of(&tool.operator, account.id, &tool.origin).await?;
+    output.say(&format!("{name} is erased; the audit trail stays"), account_json(&account))
+}
+
+pub(crate) async fn verify_email(tool: &Tool, output: Output, name: &str) -> Result<(), Failure> {
+    let id = tool.identity.account_by_name(name).await?.id;
+    let account = tool.identity.vouch_for_address(&tool.operator, id, &tool.origin).await?;
+    output.say(&format!("the address of {name} counts as confirmed"), account_json(&account))
+}
+
+pub(crate) async fn send_reset(tool: &Tool, output: Output, name: &str) -> Result<(), Failure> {
+    let id = tool.identity.account_by_name(name).await?.id;
+    let account = tool.identity.send_reset(&tool.operator, id, &tool.origin).await?;
+    let text = format!("sent {name} a link to choose another password, which works for 30 minutes");
+    output.say(&text, account_json(&account))
+}
+
+pub(crate) async fn rotate_password(
+    tool: &Tool,
+    output: Output,
+    name: &str,
+    given: Option<String>,
+) -> Result<(), Failure> {
+    let account = tool.identity.account_by_name(name).await?;
+    let password = match given.map(SecretString::from) {
+        Some(given) => {
+            warn_of_shell(output, "--password");
+            Password::new(&given)
+        }
+        None => new_password(name)?,
+    };
     tool.identity.override_password(&tool.operator, &account, &password, &tool.origin).await?;
     output.say(&format!("{name} has another password, and all sessions are over"), account_json(&account))
 }
 
 /// Prints all accounts as JSON lines, in the form `import` reads.
-pub(crate) async fn export(tool: &Tool, with_hashes: bool) -> Result<(), Failure> {
-    let mut after = None;
+pub(crate) async fn export(tool: &Tool, output: Output, with_hashes: bool) -> Result<(), Failure> {
+    let (mut after, mut count) = (None, 0_u64);
     loop {
         let (listed, next) = tool.identity.list_accounts(PAGE, after).await?;
         for Listed { account, .. } in listed {
@@ -171,16 +190,18 @@ pub(crate) async fn export(tool: &Tool, with_hashes: bool) -> Result<(), Failure
                 );
             }
             line(&Value::from(value).to_string())?;
+            count += 1;
         }
         after = next;
         if after.is_none() {
+            tool.has_read(output, &format!("{count} accounts"));
             return Ok(());
         }
     }
 }
 
 /// Returns the account as the commands print it in JSON.
-fn account_json(account: &Account) -> Map<String, Value> {
+pub(crate) fn account_json(account: &Account) -> Map<String, Value> {
     members([
         ("user_id", account.id.to_string().into()),
         ("username", account.username.clone().into()),
@@ -192,31 +213,4 @@ fn account_json(account: &Account) -> Map<String, Value> {
         ("mfa_enabled", account.mfa_enabled.into()),
         ("created_at", account.created_at.to_string().into()),
     ])
-}
-
-fn described(listed: &Listed, history: &SignIns, keys: &[ApiKey], now: Timestamp) -> Map<String, Value> {
-    let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
-    let is_live = |key: &&ApiKey| key.expires_at.is_none_or(|end| end > now);
-    let status = match (keys.iter().any(|key| is_live(&key)), keys.is_empty()) {
-        (true, _) => "active",
-        (false, false) => "expired",
-        (false, true) => "none",
-    };
-    let mut value = account_json(&listed.account);
-    value.insert("last_login_at".to_owned(), time(listed.last_login).into());
-    value.insert("failed_login_attempts".to_owned(), history.failed_login_attempts.into());
-    value.insert("last_failed_login_at".to_owned(), time(history.last_failed_login_at).into());
-    value.insert("password_changed_at".to_owned(), time(Some(listed.account.password_changed_at)).into());
-    value.insert("api_key_status".to_owned(), status.into());
-    let key = |key: &ApiKey| {
-        json!({
-            "key_id": key.id.to_string(),
-            "name": key.name,
-            "created_at": key.created_at.to_string(),
-            "expires_at": time(key.expires_at),
-            "last_used_at": time(key.last_used_at),
-        })
-    };
-    value.insert("api_keys".to_owned(), keys.iter().map(key).collect());
-    value
 }

@@ -1,28 +1,28 @@
 //! The commands that set and rotate the API key of an account.
 
-use portcullis_identity::{Account, IssuedApiKey};
+use portcullis_identity::{IssuedApiKey, ManagedKey};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::arguments::KeyOptions;
 use crate::failure::Failure;
-use crate::output::{Output, members};
+use crate::output::{Output, members, warn_of_shell};
 use crate::tool::Tool;
 
 /// The environment variables in which a rotation finds the new key; the first that is set is used.
 const NEW_KEY: [&str; 2] = ["PORTFOLIO_NEW_API_KEY", "PORTFOLIO_ROTATION_API_KEY"];
 
-pub(crate) async fn give(
-    tool: &Tool,
-    account: &Account,
-    key: Option<String>,
-) -> Result<IssuedApiKey, Failure> {
-    let key = key.map(SecretString::from);
-    Ok(tool.identity.set_managed_key(&tool.operator, account, key, &tool.origin).await?)
-}
-
-pub(crate) async fn set(tool: &Tool, output: Output, name: &str, key: Option<String>) -> Result<(), Failure> {
+pub(crate) async fn set(tool: &Tool, output: Output, name: &str, key: KeyOptions) -> Result<(), Failure> {
+    if key.api_key.is_some() {
+        warn_of_shell(output, "--api-key");
+    }
     let account = tool.identity.account_by_name(name).await?;
-    let is_fresh = key.is_none();
-    let issued = give(tool, &account, key).await?;
+    let is_fresh = key.api_key.is_none();
+    let wanted = ManagedKey {
+        text: key.api_key.map(SecretString::from),
+        scopes: (!key.scopes.is_empty()).then_some(key.scopes),
+        expires_at: key.expires,
+    };
+    let issued = tool.identity.set_managed_key(&tool.operator, &account, wanted, &tool.origin).await?;
     print_key(output, name, &issued, is_fresh)
 }
 
@@ -38,7 +38,11 @@ pub(crate) async fn rotate(tool: &Tool, output: Output, name: &str) -> Result<()
 /// Prints the key. A key that was generated here is shown this once; one that was passed in is known to the operator.
 fn print_key(output: Output, name: &str, issued: &IssuedApiKey, is_fresh: bool) -> Result<(), Failure> {
     let id = issued.key.id.to_string();
-    let mut value = members([("key_id", id.into()), ("scopes", issued.key.scopes.clone().into())]);
+    let mut value = members([
+        ("key_id", id.into()),
+        ("scopes", issued.key.scopes.clone().into()),
+        ("expires_at", issued.key.expires_at.map(|end| end.to_string()).into()),
+    ]);
     let mut text = format!("{name} has the API key {}", issued.key.id);
     if is_fresh {
         let clear = issued.text.expose_secret();

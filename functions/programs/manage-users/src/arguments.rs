@@ -3,12 +3,19 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use jiff::Timestamp;
+
+use crate::dates::moment;
+use crate::listing::Columns;
 
 const AFTER: &str = "\
 Accounts are named by username, email address or id. Without --table the command works on the folder DATA_DIR (./data), \
 which may be that of a running service; with it, on the DynamoDB table of that name, with the variables that its deployment \
-wrote down for operators, or with those of the functions (AWS_SECRET_NAME, KMS_KEY_ID, ...) where they are set.
+wrote down for operators, or with those of the functions (AWS_SECRET_NAME, KMS_KEY_ID, ...) where they are set. Nothing is made \
+in a folder that no service has run on.
+
+Times are written 2026-11-28, 2026-11-28T09:30:00Z, now, today, yesterday, tomorrow, -7d or +90d; days begin at midnight UTC.
 
 Exit status:
   0  the command succeeded
@@ -23,7 +30,11 @@ pub(crate) struct Arguments {
     /// The DynamoDB table to work on, instead of `DATA_DIR`.
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) table: Option<String>,
-    /// Print the result as JSON.
+    /// The name that the audit trail has for whoever runs this; the caller's ARN with --table, else `SUDO_USER` or `USER`, when
+    /// omitted.
+    #[arg(long = "as", global = true, value_name = "NAME")]
+    pub(crate) operator: Option<String>,
+    /// Print the result as JSON, and a failure as JSON on the standard error.
     #[arg(long, global = true)]
     pub(crate) json: bool,
     #[command(subcommand)]
@@ -36,18 +47,25 @@ pub(crate) enum Command {
     CreateUser(CreateUser),
     /// Create an account without a password, and mail a link with which the person chooses one. Run again, it sends another
     /// link.
+    #[command(visible_alias = "invite")]
     InviteUser(InviteUser),
+    /// Show an account: its state, sign-ins, sessions and API keys.
+    Show {
+        /// The account to show: username, email address or id.
+        name: String,
+    },
+    /// Find accounts by a part of their address, username, name or id, by role, status or last sign-in.
+    Find(Find),
     /// Set the managed API key of an account, replacing the one that was set before. The keys that its owner made are not
     /// touched, whatever they are called.
     SetApiKey {
         /// The account that gets the key: username, email address or id.
         name: String,
-        /// The key, `pk_<id>_<secret><checksum>`; a new one is generated when omitted.
-        #[arg(long)]
-        api_key: Option<String>,
+        #[command(flatten)]
+        key: KeyOptions,
     },
-    /// Replace the secret of an account's managed API key, which `set-api-key` made, or replace the key by that in
-    /// `PORTFOLIO_NEW_API_KEY` (or `PORTFOLIO_ROTATION_API_KEY`).
+    /// Replace the secret of an account's managed API key, or replace the key by that in `PORTFOLIO_NEW_API_KEY` (or
+    /// `PORTFOLIO_ROTATION_API_KEY`). An account without a managed key gets its first one.
     RotateApiKey {
         /// The account that owns the key: username, email address or id.
         name: String,
@@ -56,9 +74,53 @@ pub(crate) enum Command {
     RotatePassword {
         /// The account that gets the password: username, email address or id.
         name: String,
+        /// The new password. A shell keeps what is typed here; prefer the prompt or a pipe.
+        #[arg(long)]
+        password: Option<String>,
     },
-    /// List all accounts.
-    ListUsers,
+    /// List accounts, newest first.
+    ListUsers(ListUsers),
+    /// List the live sessions of an account, newest first.
+    ListSessions {
+        /// The account that owns the sessions: username, email address or id.
+        name: String,
+    },
+    /// List the API keys of an account, newest first.
+    ListKeys {
+        /// The account that owns the keys: username, email address or id.
+        name: String,
+    },
+    /// End every session of an account.
+    RevokeSessions {
+        /// The account whose sessions end: username, email address or id.
+        name: String,
+        #[command(flatten)]
+        confirmed: Confirmed,
+    },
+    /// Erase an account with its sessions, API keys and trading accounts; its audit trail stays. There is no way back.
+    Delete {
+        /// The account to erase: username, email address or id.
+        name: String,
+        #[command(flatten)]
+        confirmed: Confirmed,
+    },
+    /// Take the address of an account as confirmed.
+    VerifyEmail {
+        /// The account with the address: username, email address or id.
+        name: String,
+    },
+    /// Mail the owner of an account a link to choose another password.
+    SendReset {
+        /// The account to mail to: username, email address or id.
+        name: String,
+    },
+    /// List the roles of `ROLE_DEFINITIONS` and what each may do.
+    Roles,
+    /// Check a policy before it is deployed.
+    Policy {
+        #[command(subcommand)]
+        command: PolicyCommand,
+    },
     /// Replace the roles of an account; they take effect at its next token refresh.
     SetRoles {
         /// The account that gets the roles: username, email address or id.
@@ -86,6 +148,8 @@ pub(crate) enum Command {
     ResetMfa {
         /// The account that loses its second factor: username, email address or id.
         name: String,
+        #[command(flatten)]
+        confirmed: Confirmed,
     },
     /// Import accounts of another system, including their password hashes.
     Import {
@@ -94,6 +158,9 @@ pub(crate) enum Command {
         /// The format of the file; derived from its name when omitted.
         #[arg(long)]
         format: Option<Format>,
+        /// Report what would be imported and what refused, and write nothing.
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Export all accounts as JSON lines, as `import` reads them.
     Export {
@@ -103,15 +170,22 @@ pub(crate) enum Command {
     },
     /// Re-encrypt broker credentials under new data keys; run again with the same --before, it continues with the rest.
     RotateCredentials {
-        /// Re-encrypt those encrypted before this time (RFC 3339); all of them when omitted.
-        #[arg(long)]
+        /// Re-encrypt those encrypted before this time; all of them when omitted.
+        #[arg(long, value_parser = moment, allow_hyphen_values = true)]
         before: Option<Timestamp>,
     },
-    /// Verify or export the audit trail.
+    /// Verify, search or export the audit trail.
     Audit {
         #[command(subcommand)]
         command: AuditCommand,
     },
+    /// Print the completions of a shell.
+    Completions {
+        /// The shell they are for.
+        shell: Shell,
+    },
+    /// Print the manual page, in roff.
+    Man,
 }
 
 #[derive(Debug, Args)]
@@ -128,7 +202,8 @@ pub(crate) struct CreateUser {
     /// Have the person confirm the address before the account can be used, where `EMAIL_VERIFICATION` requires it.
     #[arg(long, requires = "email")]
     pub(crate) unverified: bool,
-    /// An API key of the account, `pk_<id>_<secret><checksum>`; none is created when omitted.
+    /// An API key that the account is made with, `pk_<id>_<secret><checksum>`; none when omitted. A shell keeps what is typed
+    /// here.
     #[arg(long)]
     pub(crate) api_key: Option<String>,
     /// Create the account disabled.
@@ -151,19 +226,132 @@ pub(crate) struct InviteUser {
     pub(crate) username: Option<String>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct KeyOptions {
+    /// The key, `pk_<id>_<secret><checksum>`; a new one is generated when omitted. A shell keeps what is typed here.
+    #[arg(long)]
+    pub(crate) api_key: Option<String>,
+    /// A scope of the key, as `resource:action`; may be repeated. All that the account may give a key when omitted.
+    #[arg(long = "scope")]
+    pub(crate) scopes: Vec<String>,
+    /// When the key ends; never when omitted.
+    #[arg(long, value_parser = moment, allow_hyphen_values = true)]
+    pub(crate) expires: Option<Timestamp>,
+}
+
+/// The consent to what cannot be undone.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Confirmed {
+    /// Do it without asking; needed where there is no terminal to ask on.
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+/// The way a list is cut and printed.
+#[derive(Debug, Args)]
+pub(crate) struct Paging {
+    /// Print this many at most; all when omitted.
+    #[arg(long)]
+    pub(crate) limit: Option<usize>,
+    /// Go on after this one, the last of the page before.
+    #[arg(long, value_name = "ID")]
+    pub(crate) after: Option<String>,
+    /// Print these columns alone, separated by commas; they are the members that --json prints.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) columns: Option<Vec<String>>,
+    /// Print no line with the names of the columns.
+    #[arg(long)]
+    pub(crate) no_headers: bool,
+}
+
+impl Paging {
+    pub(crate) fn columns(&self, usual: &[&str]) -> Columns {
+        let named = self.columns.clone();
+        Columns {
+            names: named.unwrap_or_else(|| usual.iter().map(|&name| name.to_owned()).collect()),
+            are_chosen: self.columns.is_some(),
+            headers: !self.no_headers,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListUsers {
+    /// List those alone: `text=`, `role=`, `status=`, `since=` (signed in since) or `not-since=`; may be repeated.
+    #[arg(long = "filter", value_name = "NAME=VALUE")]
+    pub(crate) filters: Vec<String>,
+    #[command(flatten)]
+    pub(crate) paging: Paging,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Find {
+    /// A part of the address, the username, the name or the id.
+    pub(crate) text: Option<String>,
+    /// With this role.
+    #[arg(long)]
+    pub(crate) role: Option<String>,
+    /// With this status, `active` or `disabled`.
+    #[arg(long)]
+    pub(crate) status: Option<String>,
+    /// Signed in since this time.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) since: Option<String>,
+    /// Not signed in since this time.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) not_since: Option<String>,
+    #[command(flatten)]
+    pub(crate) paging: Paging,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Check a file in the form of `ROLE_DEFINITIONS`, and list the roles it defines.
+    Check {
+        /// The file to check.
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Period {
+    /// No record before this time.
+    #[arg(long, value_parser = moment, allow_hyphen_values = true)]
+    pub(crate) from: Option<Timestamp>,
+    /// Only records before this time.
+    #[arg(long, value_parser = moment, allow_hyphen_values = true)]
+    pub(crate) to: Option<Timestamp>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SearchTrail {
+    /// Records of this account: username, email address or id.
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+    /// Records of this type, such as `login_failed`.
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) kind: Option<String>,
+    /// Records of this actor, such as `self`, `admin:<user id>` or `cli:<name>`.
+    #[arg(long)]
+    pub(crate) actor: Option<String>,
+    #[command(flatten)]
+    pub(crate) period: Period,
+    /// Print this many at most.
+    #[arg(long, default_value_t = 50)]
+    pub(crate) limit: usize,
+    /// Print no line with the names of the columns.
+    #[arg(long)]
+    pub(crate) no_headers: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
     /// Verify that no record was changed, removed or inserted.
     Verify,
+    /// Search for records, newest first.
+    Search(SearchTrail),
     /// Export records as JSON lines, newest first.
-    Export {
-        /// Export no record before this time (RFC 3339).
-        #[arg(long)]
-        from: Option<Timestamp>,
-        /// Export only records before this time (RFC 3339).
-        #[arg(long)]
-        to: Option<Timestamp>,
-    },
+    Export(Period),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -39,6 +39,11 @@ impl Failure {
         Self::Unusable(with_causes(error))
     }
 
+    /// Whether nobody reads the output any more.
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+
     /// Returns the exit status: 1 refused, 2 unusable configuration, 3 unavailable.
     pub(crate) fn status(&self) -> u8 {
         match self {

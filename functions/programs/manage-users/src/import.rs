@@ -46,6 +46,8 @@ enum Roles {
 /// The result of an import, counted by lines.
 #[derive(Debug, Default)]
 struct Report {
+    /// Whether nothing is written.
+    is_dry: bool,
     made: u64,
     present: u64,
     refused: Vec<(u64, String)>,
@@ -56,6 +58,7 @@ pub(crate) async fn run(
     output: Output,
     file: &Path,
     format: Option<Format>,
+    dry_run: bool,
 ) -> Result<(), Failure> {
     let is_csv = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
     let format = format.unwrap_or(if is_csv { Format::Csv } else { Format::Jsonl });
@@ -69,7 +72,7 @@ pub(crate) async fn run(
         Box::new(opened)
     };
     let input = BufReader::new(bar.wrap_read(input));
-    let mut report = Report::default();
+    let mut report = Report { is_dry: dry_run, ..Report::default() };
     match format {
         Format::Jsonl => json_lines(tool, input, &mut report).await?,
         Format::Csv => csv_rows(tool, input, &mut report).await?,
@@ -136,7 +139,7 @@ async fn take_over(
     report: &mut Report,
 ) -> Result<(), Failure> {
     match row {
-        Ok(row) => match one(tool, row).await {
+        Ok(row) => match one(tool, row, report.is_dry).await {
             Ok(true) => report.made += 1,
             Ok(false) => report.present += 1,
             Err(Failure::Refused(reason)) => report.refused.push((number, reason)),
@@ -149,11 +152,16 @@ async fn take_over(
 
 /// Creates the account of a line. Returns whether it was created, `false` for one that exists already; fails when the
 /// line is refused, or the operation fails.
-async fn one(tool: &Tool, row: Row) -> Result<bool, Failure> {
+async fn one(tool: &Tool, row: Row, is_dry: bool) -> Result<bool, Failure> {
     let request = parsed(row)?;
     let (email, name, username) = (request.email.clone(), request.name.clone(), request.username.clone());
-    match tool.identity.create_account(&tool.operator, request, &tool.origin).await {
-        Ok(_) => Ok(true),
+    let made = if is_dry {
+        tool.identity.check_new_account(&request).await
+    } else {
+        tool.identity.create_account(&tool.operator, request, &tool.origin).await.map(drop)
+    };
+    match made {
+        Ok(()) => Ok(true),
         Err(error @ (Error::EmailTaken | Error::UsernameTaken)) => {
             let present = tool.identity.account_with(email.as_ref(), username.as_ref()).await?;
             let is_same = |present: &Account| {
@@ -222,16 +230,20 @@ fn parsed(row: Row) -> Result<AccountRequest, Failure> {
 }
 
 fn print_report(output: Output, report: &Report) -> Result<(), Failure> {
-    let Report { made, present, refused } = report;
+    let Report { made, present, refused, is_dry } = report;
     let lines: Vec<_> =
         refused.iter().map(|(number, reason)| json!({"line": number, "reason": reason})).collect();
     if output.json {
-        line(&json!({"imported": made, "present": present, "refused": lines}).to_string())?;
+        let report = json!({"imported": made, "present": present, "refused": lines, "dry_run": is_dry});
+        line(&report.to_string())?;
     } else {
         for (number, reason) in refused {
             line(&format!("line {number}: {reason}"))?;
         }
         line(&format!("{made} imported, {present} there already, {} refused", refused.len()))?;
+        if *is_dry {
+            line("nothing was written: this was a dry run")?;
+        }
     }
     if refused.is_empty() {
         Ok(())

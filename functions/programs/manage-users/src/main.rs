@@ -7,60 +7,139 @@
 mod accounts;
 mod api_keys;
 mod arguments;
+mod confirmation;
 mod credentials;
+mod dates;
+mod described;
 mod failure;
 mod import;
+mod listing;
+mod operator;
 mod output;
+mod progress;
+mod roles;
 mod secret_input;
 mod tool;
 mod trail;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+use portcullis_platform::Environment;
 
-use crate::arguments::{Arguments, AuditCommand, Command};
+use crate::arguments::{Arguments, AuditCommand, Command, PolicyCommand};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::tool::Tool;
 
+const NAME: &str = "manage-users";
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match Box::pin(run(arguments)).await {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return not_understood(&error),
+    };
+    let output = Output { json: arguments.json };
+    match Box::pin(run(output, arguments)).await {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever read the output has seen enough.
+        Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("manage-users: {}", failure.text());
+            output.fail(&failure);
             ExitCode::from(failure.status())
         }
     }
 }
 
-async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let output = Output { json: arguments.json };
-    let tool = Tool::open(arguments.table.as_deref()).await?;
+/// Prints `--help`, or why the command line cannot be used: as JSON where it asks for that.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    let wants_json = std::env::args_os().any(|argument| argument == "--json");
+    if wants_json && error.use_stderr() {
+        let text = error.to_string();
+        let why = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let failure = Failure::Unusable(why.to_owned());
+        Output { json: true }.fail(&failure);
+    } else {
+        // A closed pipe is none of our business.
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+async fn run(output: Output, arguments: Arguments) -> Result<(), Failure> {
+    match &arguments.command {
+        Command::Completions { shell } => return completions(*shell),
+        Command::Man => return manual_page(),
+        Command::Roles => return roles::list(output, &Environment::of_process()),
+        Command::Policy { command: PolicyCommand::Check { file } } => return roles::check(output, file),
+        _ => {}
+    }
+    let tool = Tool::open(arguments.table.as_deref(), arguments.operator.as_deref()).await?;
     let done = perform(&tool, output, arguments.command).await;
     tool.close().await;
     done
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), NAME, &mut text);
+    output::bytes(&text)
+}
+
+/// Prints one page of the whole: a section for the program, and one for each command.
+fn manual_page() -> Result<(), Failure> {
+    let mut command = Arguments::command();
+    command.build();
+    let mut text = Vec::new();
+    clap_mangen::Man::new(command.clone()).render(&mut text)?;
+    for one in command.get_subcommands() {
+        let page = clap_mangen::Man::new(one.clone());
+        page.render_synopsis_section(&mut text)?;
+        page.render_description_section(&mut text)?;
+        page.render_options_section(&mut text)?;
+    }
+    output::bytes(&text)
 }
 
 async fn perform(tool: &Tool, output: Output, command: Command) -> Result<(), Failure> {
     match command {
         Command::CreateUser(user) => accounts::create(tool, output, user).await,
         Command::InviteUser(user) => accounts::invite(tool, output, user).await,
-        Command::ListUsers => accounts::list(tool, output).await,
+        Command::Show { name } => described::show(tool, output, &name).await,
+        Command::Find(wanted) => described::find(tool, output, wanted).await,
+        Command::ListUsers(wanted) => described::list(tool, output, wanted).await,
+        Command::ListSessions { name } => described::sessions(tool, output, &name).await,
+        Command::ListKeys { name } => described::keys(tool, output, &name).await,
+        Command::RevokeSessions { name, confirmed } => {
+            accounts::revoke_sessions(tool, output, &name, confirmed).await
+        }
+        Command::Delete { name, confirmed } => accounts::delete(tool, output, &name, confirmed).await,
+        Command::VerifyEmail { name } => accounts::verify_email(tool, output, &name).await,
+        Command::SendReset { name } => accounts::send_reset(tool, output, &name).await,
         Command::SetRoles { name, roles } => accounts::set_roles(tool, output, &name, roles).await,
         Command::Deactivate { name } => accounts::set_active(tool, output, &name, false).await,
         Command::Activate { name } => accounts::set_active(tool, output, &name, true).await,
         Command::Unlock { name } => accounts::unlock(tool, output, &name).await,
-        Command::ResetMfa { name } => accounts::reset_mfa(tool, output, &name).await,
-        Command::RotatePassword { name } => accounts::rotate_password(tool, output, &name).await,
-        Command::SetApiKey { name, api_key } => api_keys::set(tool, output, &name, api_key).await,
+        Command::ResetMfa { name, confirmed } => accounts::reset_mfa(tool, output, &name, confirmed).await,
+        Command::RotatePassword { name, password } => {
+            accounts::rotate_password(tool, output, &name, password).await
+        }
+        Command::SetApiKey { name, key } => api_keys::set(tool, output, &name, key).await,
         Command::RotateApiKey { name } => api_keys::rotate(tool, output, &name).await,
-        Command::Import { file, format } => import::run(tool, output, &file, format).await,
-        Command::Export { with_hashes } => accounts::export(tool, with_hashes).await,
+        Command::Import { file, format, dry_run } => import::run(tool, output, &file, format, dry_run).await,
+        Command::Export { with_hashes } => accounts::export(tool, output, with_hashes).await,
         Command::RotateCredentials { before } => credentials::rotate(tool, output, before).await,
-        Command::Audit { command: AuditCommand::Verify } => trail::verify(tool, output).await,
-        Command::Audit { command: AuditCommand::Export { from, to } } => trail::export(tool, from, to).await,
+        Command::Audit { command } => audit(tool, output, command).await,
+        // Carried out before anything was opened.
+        Command::Completions { .. } | Command::Man | Command::Roles | Command::Policy { .. } => Ok(()),
+    }
+}
+
+async fn audit(tool: &Tool, output: Output, command: AuditCommand) -> Result<(), Failure> {
+    match command {
+        AuditCommand::Verify => trail::verify(tool, output).await,
+        AuditCommand::Search(wanted) => trail::search(tool, output, wanted).await,
+        AuditCommand::Export(period) => trail::export(tool, output, &period).await,
     }
 }

@@ -15,6 +15,8 @@ use portcullis_store::Meter;
 use portcullis_vault::Vault;
 
 use crate::failure::Failure;
+use crate::operator;
+use crate::output::Output;
 
 /// The operations, configuration and operator that every command uses.
 #[derive(Debug)]
@@ -27,23 +29,30 @@ pub(crate) struct Tool {
     /// The actor of the audit events.
     pub(crate) operator: Operator,
     pub(crate) origin: ClientContext,
+    /// What the commands work on, in words.
+    pub(crate) source: String,
 }
 
 impl Tool {
     /// Returns the operations on the named table, or on `DATA_DIR`; fails when the configuration cannot be used, and when
     /// the table, the secrets or the keys cannot be read.
-    pub(crate) async fn open(table: Option<&str>) -> Result<Self, Failure> {
+    pub(crate) async fn open(table: Option<&str>, operator: Option<&str>) -> Result<Self, Failure> {
         let environment = Environment::of_process();
-        let Opened { platform, settings, engine } = match table {
+        let Opened { platform, settings, engine, source, arn } = match table {
             Some(table) => on_aws(environment.clone(), table).await?,
             None => on_this_machine(environment.clone()).await?,
         };
         let keyring = platform.keyring(&settings).await.map_err(|error| Failure::unusable(&error))?;
         let hasher = platform.hasher(&settings)?;
         let Operations { identity, vault } = Operations::new(&platform, &settings, hasher, keyring);
-        let operator = operator(&environment);
+        let operator = operator::named(operator, arn, &environment)?;
         let origin = ClientContext { request_id: "manage-users".to_owned(), ..ClientContext::default() };
-        Ok(Self { identity, vault, environment, engine, operator, origin })
+        Ok(Self { identity, vault, environment, engine, operator, origin, source })
+    }
+
+    /// Says what was read, and from where.
+    pub(crate) fn has_read(&self, output: Output, what: &str) {
+        output.note(&format!("read {}: {what}", self.source));
     }
 
     /// Wipes removed rows from the database file. An error is ignored: a running service, or the next one to start,
@@ -60,30 +69,31 @@ struct Opened {
     platform: Platform,
     settings: Settings,
     engine: Option<EmbeddedDynamoDb>,
-}
-
-/// Returns the operating-system user as the actor of the audit events.
-fn operator(environment: &Environment) -> Operator {
-    let user = ["USER", "LOGNAME"].into_iter().find_map(|name| environment.raw(name)).unwrap_or("unknown");
-    Operator::CommandLine(user.chars().filter(|letter| !letter.is_control()).take(64).collect())
+    source: String,
+    /// Who AWS says is calling.
+    arn: Option<String>,
 }
 
 fn clock_and_entropy() -> (Arc<dyn Clock>, Arc<dyn Entropy>) {
     (Arc::new(SystemClock), Arc::new(SystemEntropy))
 }
 
-/// Opens `DATA_DIR`; fails when it cannot be used. A service may be running on it: both processes work on one file, and
+/// Opens `DATA_DIR`; fails when it cannot be used, and makes nothing in it. A service may be running on it: both processes work on one file, and
 /// SQLite admits one write transaction at a time.
 async fn on_this_machine(environment: Environment) -> Result<Opened, Failure> {
     let local = LocalSettings::read(environment)?;
     let (clock, entropy) = clock_and_entropy();
     let inspected = local.inspect(&entropy)?;
-    let LocalPlatform { platform, engine, created } =
-        LocalPlatform::open(inspected, local.timeouts, clock, entropy).await.map_err(not_opened)?;
-    for created in &created {
-        eprintln!("{created}");
-    }
-    Ok(Opened { platform, settings: local.settings, engine: Some(engine) })
+    let folder = std::path::absolute(&local.data_dir)?;
+    let opened = LocalPlatform::open_existing(inspected, local.timeouts, clock, entropy).await;
+    let LocalPlatform { platform, engine, .. } = opened.map_err(not_opened)?;
+    Ok(Opened {
+        platform,
+        settings: local.settings,
+        engine: Some(engine),
+        source: format!("the folder \"{}\"", folder.display()),
+        arn: None,
+    })
 }
 
 /// Returns the failure for a platform that did not open. An error of the store keeps its own exit status, since a retry
@@ -119,5 +129,7 @@ async fn on_aws(environment: Environment, table: &str) -> Result<Opened, Failure
             .map_err(|error| Failure::unusable(&error))?;
     platform.store.check_table().await.map_err(portcullis_identity::Error::from)?;
     secrets.version().await.map_err(|error| Failure::Unavailable(format!("the secrets: {error}")))?;
-    Ok(Opened { platform, settings, engine: None })
+    let arn = AwsConnection::of_process(aws.timeouts).await.caller_arn().await;
+    let source = format!("the table {}", aws.table);
+    Ok(Opened { platform, settings, engine: None, source, arn })
 }

@@ -1,17 +1,20 @@
-//! The commands that verify and export the audit trail.
+//! The commands that verify, search and export the audit trail.
 
 use jiff::Timestamp;
-use portcullis_identity::{AuditDetails, AuditFilter, AuditRecord};
+use portcullis_identity::{AccountId, AuditDetails, AuditFilter, AuditRecord};
 use serde_json::{Map, Value, json};
 
+use crate::arguments::{Period, SearchTrail};
 use crate::failure::Failure;
+use crate::listing::{self, Columns};
 use crate::output::{Output, line};
+use crate::progress::while_working;
 use crate::tool::Tool;
 
 const PAGE: usize = 500;
 
 pub(crate) async fn verify(tool: &Tool, output: Output) -> Result<(), Failure> {
-    let verified = tool.identity.verify_audit().await?;
+    let verified = while_working("reading the trail", tool.identity.verify_audit()).await?;
     let findings: Vec<Value> = verified
         .findings
         .iter()
@@ -21,7 +24,10 @@ pub(crate) async fn verify(tool: &Tool, output: Output) -> Result<(), Failure> {
     if output.json {
         line(
             &json!({
+                "source": tool.source,
                 "whole": whole,
+                "first_record_at": verified.first.map(|at| at.to_string()),
+                "last_record_at": verified.last.map(|at| at.to_string()),
                 "chains": verified.chains,
                 "records": verified.records,
                 "findings": findings,
@@ -35,6 +41,7 @@ pub(crate) async fn verify(tool: &Tool, output: Output) -> Result<(), Failure> {
         let verdict =
             if whole { "nothing was changed or removed" } else { "the trail is not as it was written" };
         line(&format!("{} records in {} chains: {verdict}", verified.records, verified.chains))?;
+        tool.has_read(output, &period_of(verified.first, verified.last));
     }
     if whole {
         Ok(())
@@ -43,22 +50,79 @@ pub(crate) async fn verify(tool: &Tool, output: Output) -> Result<(), Failure> {
     }
 }
 
-pub(crate) async fn export(
-    tool: &Tool,
-    from: Option<Timestamp>,
-    to: Option<Timestamp>,
-) -> Result<(), Failure> {
-    let filter = AuditFilter { kind: None, from, to };
-    let mut after = None;
+pub(crate) async fn export(tool: &Tool, output: Output, period: &Period) -> Result<(), Failure> {
+    let filter = AuditFilter { kind: None, from: period.from, to: period.to };
+    let (mut after, mut count, mut last, mut first) = (None, 0_u64, None, None);
     loop {
         let page = tool.identity.audit_by_time(&filter, PAGE, after).await?;
         for record in &page.records {
             line(&record_json(record).to_string())?;
+            count += 1;
+            last = last.or(Some(record.at));
+            first = Some(record.at);
         }
         after = page.next;
         if after.is_none() {
+            tool.has_read(output, &format!("{count} records, {}", period_of(first, last)));
             return Ok(());
         }
+    }
+}
+
+pub(crate) async fn search(tool: &Tool, output: Output, wanted: SearchTrail) -> Result<(), Failure> {
+    let filter = AuditFilter { kind: wanted.kind, from: wanted.period.from, to: wanted.period.to };
+    let subject = match &wanted.user {
+        Some(name) => Some(tool.identity.account_by_name(name).await?.id),
+        None => None,
+    };
+    let of_actor = |record: &AuditRecord| wanted.actor.as_ref().is_none_or(|actor| record.actor == *actor);
+    let found = while_working("searching the trail", records(tool, &filter, subject, wanted.limit, of_actor));
+    let found = found.await?;
+    let period = period_of(found.last().map(|record| record.at), found.first().map(|record| record.at));
+    let rows = found.iter().filter_map(|record| match record_json(record) {
+        Value::Object(row) => Some(row),
+        _ => None,
+    });
+    let names = ["at", "type", "user_id", "actor", "outcome", "target", "ip"].map(str::to_owned).to_vec();
+    let columns = Columns { names, are_chosen: false, headers: !wanted.no_headers };
+    listing::print(output, &columns, rows.collect())?;
+    tool.has_read(output, &format!("{} records, {period}", found.len()));
+    Ok(())
+}
+
+/// Returns this many records at most, newest first: of one account, or of all.
+async fn records(
+    tool: &Tool,
+    filter: &AuditFilter,
+    subject: Option<AccountId>,
+    limit: usize,
+    is_wanted: impl Fn(&AuditRecord) -> bool,
+) -> Result<Vec<AuditRecord>, Failure> {
+    let (mut found, mut of_account, mut by_time) = (Vec::new(), None, None);
+    while found.len() < limit {
+        let (records, is_last) = if let Some(id) = subject {
+            let page = tool.identity.audit_of(id, filter, PAGE, of_account).await?;
+            of_account = page.next;
+            (page.records, page.next.is_none())
+        } else {
+            let page = tool.identity.audit_by_time(filter, PAGE, by_time).await?;
+            by_time = page.next;
+            (page.records, page.next.is_none())
+        };
+        found.extend(records.into_iter().filter(&is_wanted));
+        if is_last {
+            break;
+        }
+    }
+    found.truncate(limit);
+    Ok(found)
+}
+
+/// Returns the times of the first and the last record, in words.
+fn period_of(first: Option<Timestamp>, last: Option<Timestamp>) -> String {
+    match first.zip(last) {
+        Some((first, last)) => format!("from {first} to {last}"),
+        None => "no record".to_owned(),
     }
 }
 

@@ -9,3 +9,4 @@ pub(crate) mod person;
 pub(crate) mod profile;
 mod refused_administration;
 pub(crate) mod register;
+pub(crate) mod search;

@@ -33,6 +33,7 @@ pub use accounts::invitation::Invitation;
 pub use accounts::person::{DeviceName, PersonName, PhoneNumber, Username};
 pub use accounts::profile::ProfileUpdate;
 pub use accounts::register::{NewPerson, Registered};
+pub use accounts::search::AccountFilter;
 pub use client_context::ClientContext;
 pub use error::Error;
 pub use identity::Identity;
@@ -53,6 +54,7 @@ pub use sign_in::devices::DEVICE_TOKEN_TTL;
 pub use sign_in::login::{Login, LoginAttempt, LoginName, SignedIn};
 pub use tokens::access_token::{SigningKey, VerificationKeys};
 pub use tokens::keyring::{Keyring, UnusableSecret};
+pub use tokens::managed_keys::ManagedKey;
 pub use tokens::refresh_token::{PresentedToken, RefreshToken};
 pub use tokens::session_token::SessionToken;
 
@@ -62,4 +64,4 @@ pub use portcullis_store::{
     AuditPage, AuditRecord, Finding, Session, SessionId, SignIns, StoreError, TimePage, Verified, Wrong,
 };
 /// What a policy is asked.
-pub use portcullis_verifier::policy::{Permission, PermissionError};
+pub use portcullis_verifier::policy::{Permission, PermissionError, Policy};

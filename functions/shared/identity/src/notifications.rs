@@ -56,6 +56,8 @@ pub(crate) enum Notification<'a> {
     ApiKeySetByOperator,
     /// The account was erased.
     AccountErased(&'a ClientContext),
+    /// An administrator erased the account.
+    AccountErasedByOperator,
     /// Broker credentials were linked, frozen or unfrozen.
     Credentials(CredentialChange, &'a ClientContext),
 }

@@ -71,6 +71,11 @@ impl AwsConnection {
         &self.config
     }
 
+    /// Returns the ARN of whoever these credentials belong to, as AWS says; none where it does not answer. It needs no right.
+    pub async fn caller_arn(&self) -> Option<String> {
+        aws_sdk_sts::Client::new(&self.config).get_caller_identity().send().await.ok()?.arn
+    }
+
     /// Returns the connection pool, for a client with timeouts of its own.
     pub fn http(&self) -> SharedHttpClient {
         self.http.clone()

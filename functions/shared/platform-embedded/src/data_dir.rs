@@ -48,6 +48,8 @@ pub struct Inspected {
     token_signing: Option<SecretSlice<u8>>,
     edge_proof: Option<SecretSlice<u8>>,
     master: Option<SecretSlice<u8>>,
+    /// Whether there is anything in the database.
+    is_in_use: bool,
 }
 
 /// A complete data folder.
@@ -138,6 +140,7 @@ impl DataDir {
             master,
             dir,
             entropy,
+            is_in_use,
         })
     }
 
@@ -159,6 +162,31 @@ impl DataDir {
 }
 
 impl Inspected {
+    /// Returns the folder as a service left it; fails where no service ever ran on it, and where a key is neither in it nor
+    /// in the environment: the service beside it takes its own from there, and another one would read nothing of it.
+    /// Nothing is written.
+    pub fn require_complete(self) -> Result<Prepared, Misconfigured> {
+        if !self.is_in_use {
+            return Err(inspection::no_data_folder(&self.dir));
+        }
+        let dir = &self.dir;
+        let there = |found: Option<SecretSlice<u8>>, key: Key| {
+            found.ok_or_else(|| inspection::missing_beside_service(key, &dir.key(key)))
+        };
+        let secrets = FileSecrets {
+            session_secret: there(self.session_secret, Key::SessionSecret)?,
+            api_key_secret: there(self.api_key_secret, Key::ApiKeySecret)?,
+            service_tokens: there(self.service_tokens, Key::ServiceTokens)?,
+            token_signing: there(self.token_signing, Key::TokenSigning)?,
+            edge_proof: there(self.edge_proof, Key::EdgeProof)?,
+        };
+        let master = there(self.master, Key::Master)?;
+        let key_wrap = LocalMasterKey::new(&master, self.entropy)
+            .map_err(|_| inspection::missing_beside_service(Key::Master, &dir.key(Key::Master)))?;
+        let (database, outbox) = (dir.database(), dir.outbox());
+        Ok(Prepared { secrets, key_wrap, database, outbox, created: Vec::new() })
+    }
+
     /// Returns the complete folder after creating what is missing; fails when a file cannot be created or a key cannot be
     /// generated. When several processes start together, each key is created by one and used by all. The call blocks,
     /// the first time for as long as generating a signing key takes.

@@ -113,11 +113,31 @@ impl LocalPlatform {
     ) -> Result<Self, OpenError> {
         let mut prepared = inspected.prepare()?;
         let created = std::mem::take(&mut prepared.created);
-        let engine = EmbeddedDynamoDb::open(&prepared.database)?;
-        let store = Store::in_process(engine.http_client(), TABLE, timeouts);
+        let (engine, store) = database(&prepared, timeouts)?;
         store.create_table_if_missing().await?;
         Ok(Self { platform: Platform::on_files(prepared, store, clock, entropy), engine, created })
     }
+
+    /// Opens a folder that a service has completed; makes nothing in it. Fails where it is no such folder.
+    pub async fn open_existing(
+        inspected: Inspected,
+        timeouts: CallTimeouts,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, OpenError> {
+        let prepared = inspected.require_complete().map_err(PrepareError::from)?;
+        let (engine, store) = database(&prepared, timeouts)?;
+        store.check_table().await?;
+        let created = Vec::new();
+        Ok(Self { platform: Platform::on_files(prepared, store, clock, entropy), engine, created })
+    }
+}
+
+/// Returns the database of a complete folder, and the store on it.
+fn database(prepared: &Prepared, timeouts: CallTimeouts) -> Result<(EmbeddedDynamoDb, Store), EngineError> {
+    let engine = EmbeddedDynamoDb::open(&prepared.database)?;
+    let store = Store::in_process(engine.http_client(), TABLE, timeouts);
+    Ok((engine, store))
 }
 
 impl Platform {

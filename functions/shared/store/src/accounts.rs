@@ -5,6 +5,7 @@
 
 use crate::account::{Account, read_account, write_account};
 use crate::admins::{add_admin, remove_admin};
+use crate::api_keys::{ApiKey, put_api_key};
 use crate::audit::{AuditEvent, ChainEnd};
 use crate::connection::Store;
 use crate::error::StoreError;
@@ -44,6 +45,8 @@ pub struct NewAccount {
     pub password_hash: Option<String>,
     /// When its username becomes its own.
     pub claim: UsernameClaim,
+    /// An API key that is made with it or not at all, and the event that tells of it.
+    pub api_key: Option<(ApiKey, AuditEvent)>,
 }
 
 impl NewAccount {
@@ -71,6 +74,8 @@ pub enum Registration {
     EmailTaken(AccountId),
     /// Another account has the username.
     UsernameTaken,
+    /// The API key that was to come with it is somebody's already.
+    ApiKeyTaken,
 }
 
 /// Changes a person makes to their own account; `None` leaves a field as it is.
@@ -104,6 +109,7 @@ enum Taken {
     Request,
     Email,
     Username,
+    ApiKey,
 }
 
 impl Store {
@@ -139,6 +145,9 @@ impl Store {
             .put_if(by_email, Condition::row_missing(), Taken::Email)
             .put(profile(account))
             .record(&event);
+        if let Some((key, event)) = &new.api_key {
+            transaction = put_api_key(transaction, key, Taken::ApiKey).record(event);
+        }
         if let Some(name) = &account.username {
             let alias = username_row(name, account);
             transaction = transaction.put_if(alias, Condition::row_missing(), Taken::Username);
@@ -164,6 +173,7 @@ impl Store {
                 })
             }
             (Taken::Username, _) => Ok(Registration::UsernameTaken),
+            (Taken::ApiKey, _) => Ok(Registration::ApiKeyTaken),
         }
     }
 
@@ -243,12 +253,12 @@ impl Store {
 
     /// Removes the account and frees its address and username; every session of it is dead from this moment on. The
     /// audit trail stays until it expires. Returns whether it did: an administrator goes only while `another` stays. It is
-    /// asked for in the session `asking`; `signed_out` tells the chain of sign-ins, where it ends those that are on their
-    /// way.
+    /// asked for in the session `asking` where its owner does; `signed_out` tells the chain of sign-ins, where it ends those
+    /// that are on their way.
     pub async fn erase(
         &self,
         account: &Account,
-        asking: SessionId,
+        asking: Option<SessionId>,
         another: Option<AccountId>,
         event: &AuditEvent,
         signed_out: &AuditEvent,
@@ -258,12 +268,14 @@ impl Store {
         let mut transaction = Transaction::on(self)
             .delete(&keys::credentials(&account.email))
             .delete(&keys::profile(account.id))
-            .delete(&keys::session(account.id, asking))
             .delete(&keys::factor(account.id))
             .put(RevocationEntry::erased(account.id, event.at).item())
             .delete(&keys::freeze(account.id))
             .record(event)
             .record(signed_out);
+        if let Some(asking) = asking {
+            transaction = transaction.delete(&keys::session(account.id, asking));
+        }
         if let Some(name) = &account.username {
             transaction = transaction.delete(&keys::username(name));
         }
@@ -282,7 +294,11 @@ impl Store {
     }
 
     /// Removes the rows of an account that have no condition on each other, all but the session `keep`.
-    async fn delete_rows_beside(&self, account: AccountId, keep: SessionId) -> Result<(), StoreError> {
+    async fn delete_rows_beside(
+        &self,
+        account: AccountId,
+        keep: Option<SessionId>,
+    ) -> Result<(), StoreError> {
         self.delete_other_sessions(account, keep).await?;
         self.delete_api_keys(account).await?;
         self.delete_trading_accounts(account).await

@@ -99,16 +99,11 @@ impl Store {
         request: Option<&IdempotentApiKey>,
         event: &AuditEvent,
     ) -> Result<ApiKeyCreation, StoreError> {
-        let owner = ItemWriter::new(&keys::api_key_owner(key.id))
-            .set("account", text(key.account.to_string()))
-            .finish();
-        let mut transaction = Transaction::on(self).put(item(key)).record(event);
+        let mut transaction = put_api_key(Transaction::on(self), key, KeyRefusal::Taken).record(event);
         if let Some(request) = request {
             let item = request_item(request, key);
             transaction = transaction.put_if(item, unused(key.created_at), KeyRefusal::RequestRemembered);
         }
-        // Two operators may bring the same key along for two accounts.
-        transaction = transaction.put_if(owner, Condition::row_missing(), KeyRefusal::Taken);
         // The check races an erasure: a key must not be left without an owner.
         let committed = transaction
             .check(&keys::profile(key.account), Condition::row_exists(), KeyRefusal::OwnerGone)
@@ -251,6 +246,18 @@ impl Store {
             .await
             .map_err(|error| StoreError::from_sdk("listing API keys", error))
     }
+}
+
+/// Adds the two rows of a key: among what is its owner's, and the one that names its owner.
+pub(crate) fn put_api_key<'a, R>(
+    transaction: Transaction<'a, R>,
+    key: &ApiKey,
+    taken: R,
+) -> Transaction<'a, R> {
+    let owner =
+        ItemWriter::new(&keys::api_key_owner(key.id)).set("account", text(key.account.to_string())).finish();
+    // Two operators may bring the same key along for two accounts.
+    transaction.put(item(key)).put_if(owner, Condition::row_missing(), taken)
 }
 
 fn item(key: &ApiKey) -> Attributes {

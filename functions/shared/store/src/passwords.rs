@@ -128,6 +128,21 @@ impl Store {
         .await
     }
 
+    /// Takes an address as confirmed, because an operator vouches for it. Returns `Spent` where the account is gone or its
+    /// session epoch was raised meanwhile.
+    pub async fn vouch_for_address(
+        &self,
+        account: &Account,
+        event: &AuditEvent,
+    ) -> Result<Finished, StoreError> {
+        let in_both = Update::new().set("email_verified", AttributeValue::Bool(true));
+        let change = AccountChange { in_both, ..AccountChange::default() };
+        self.commit_confirmation(account, change, "vouching for an address", |transaction, change| {
+            transaction.keep_epoch(account, change, Confirmation::Spent).record(event)
+        })
+        .await
+    }
+
     /// Commits what confirms an address. The username that waited for it becomes the account's in the same transaction;
     /// one that another account has by now is given up, so that nobody's link is worth nothing because of a name.
     async fn commit_confirmation<'a>(

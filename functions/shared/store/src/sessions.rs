@@ -285,19 +285,21 @@ impl Store {
         }
     }
 
-    /// Deletes every session row of an account but one.
+    /// Deletes every session row of an account but the one to keep, if any.
     pub(crate) async fn delete_other_sessions(
         &self,
         account: AccountId,
-        keep: SessionId,
+        keep: Option<SessionId>,
     ) -> Result<(), StoreError> {
         const OPERATION: &str = "deleting sessions";
-        let kept = text(keys::session(account, keep).sort);
+        let kept = keep.map(|keep| text(keys::session(account, keep).sort));
         let mut pages = self.session_items(account).into_paginator().send();
         while let Some(page) = pages.next().await {
             let items = page.map_err(|error| StoreError::from_sdk(OPERATION, error))?.items;
-            let others =
-                items.unwrap_or_default().into_iter().filter(|item| item.get(keys::SORT) != Some(&kept));
+            let others = items
+                .unwrap_or_default()
+                .into_iter()
+                .filter(|item| kept.is_none() || item.get(keys::SORT) != kept.as_ref());
             let deletes: Vec<WriteRequest> = others
                 .map(|mut item| {
                     item.retain(|name, _| name == keys::PARTITION || name == keys::SORT);

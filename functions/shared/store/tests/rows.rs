@@ -165,6 +165,7 @@ impl Story {
             account: account.clone(),
             password_hash: Some("$argon2id$first".to_owned()),
             claim: UsernameClaim::Now,
+            api_key: None,
         };
         let request = key.map(|key| IdempotentRequest { key_digest: key.to_owned(), fingerprint: digest(9) });
         let event = self.event(AuditKind::AccountRegistered, account.id, 0);
@@ -398,6 +399,7 @@ async fn registrations_that_wait_for_a_confirmation() {
         account: asha.clone(),
         password_hash: Some("$argon2id$first".to_owned()),
         claim: UsernameClaim::OnConfirmation,
+        api_key: None,
     };
     let event = story.event(AuditKind::AccountRegistered, asha.id, 0);
     let registered = story.store.register(&new, Some(&request("key-1")), None, &event).await.unwrap();
@@ -730,7 +732,7 @@ async fn keys_trading_accounts_and_providers() {
     let signed_out = story
         .event(AuditKind::SessionsRevoked, asha.id, 50)
         .of_sign_in_with(&asha.email, SignInStep::Erased(asha.id));
-    assert!(story.store.erase(&asha, asking.id, None, &event, &signed_out).await.unwrap());
+    assert!(story.store.erase(&asha, Some(asking.id), None, &event, &signed_out).await.unwrap());
     story.cost("erase an account");
     pinned("rows_after_an_erasure", &story.table().await);
     pinned("costs_of_keys_and_trading_accounts", &story.costs);

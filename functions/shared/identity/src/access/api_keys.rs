@@ -248,6 +248,14 @@ impl Identity {
             .collect()
     }
 
+    /// Returns those of a key's scopes that its owner may still give.
+    pub(crate) fn still_given(&self, roles: &[String], scopes: &[String]) -> Vec<String> {
+        let owned = self.settings.policy.permissions(roles);
+        let may_be_given =
+            |scope: &Grant| is_for_keys(scope) && owned.iter().any(|grant| grant.contains(scope));
+        scopes.iter().filter(|text| text.parse().is_ok_and(|scope| may_be_given(&scope))).cloned().collect()
+    }
+
     pub(crate) fn current_digest(&self, text: &SecretString) -> Result<Digest, Error> {
         let key = self.keyring.api_key_macs.first().ok_or(Error::Internal("there is no key for API keys"))?;
         let mut digest = [0; 32];
@@ -291,7 +299,8 @@ pub(crate) fn is_in_time(key: &ApiKey, now: Timestamp) -> bool {
     key.expires_at.is_none_or(|end| end > now)
 }
 
-fn check_expiry(wanted: Option<Timestamp>, now: Timestamp) -> Result<(), Error> {
+/// Fails with [`Error::Invalid`] for an end that is past, or too far ahead.
+pub(crate) fn check_expiry(wanted: Option<Timestamp>, now: Timestamp) -> Result<(), Error> {
     match wanted {
         Some(end) if end <= now || end > now + LONGEST_LIFE => {
             let detail = "must lie ahead, and at most ten years";

@@ -2,11 +2,13 @@
 
 use jiff::Timestamp;
 use portcullis_store::{
-    Account, AccountId, AccountStatus, Actor, AuditDetails, AuditEvent, AuditKind, Factor, FactorSwap, Id,
-    NewAccount, Registration, Revocation, RolesAndStatus, RolesAndStatusChange, Round, SignInStep, SignIns,
-    UsernameClaim, until_settled,
+    Account, AccountId, AccountStatus, Actor, AuditDetails, AuditEvent, AuditKind, Factor, FactorSwap,
+    Finished, Id, NewAccount, Registration, Revocation, RolesAndStatus, RolesAndStatusChange, Round,
+    SignInStep, SignIns, UsernameClaim, until_settled,
 };
 
+use crate::access::api_keys::IssuedApiKey;
+use crate::access::given_key::is_taken;
 use crate::access::caller::Caller;
 use crate::accounts::email::Email;
 use crate::accounts::person::{PersonName, PhoneNumber, Username};
@@ -16,6 +18,7 @@ use crate::notifications::Notification;
 use crate::passwords::foreign_hash::ImportedHash;
 use crate::passwords::password::Password;
 use crate::sign_in::confirmation::confirmations;
+use crate::tokens::managed_keys::ManagedKey;
 use crate::{ClientContext, Identity};
 
 /// Roles of one account at most.
@@ -180,6 +183,18 @@ impl Identity {
         request: AccountRequest,
         client: &ClientContext,
     ) -> Result<Account, Error> {
+        Ok(self.create_account_with_key(operator, request, None, client).await?.0)
+    }
+
+    /// Returns a new account and the managed API key it was made with, if one was wanted: both are there afterwards, or
+    /// neither is. Fails like [`Identity::create_account`], and with [`Error::Invalid`] for a key that cannot be taken.
+    pub async fn create_account_with_key(
+        &self,
+        operator: &Operator,
+        request: AccountRequest,
+        key: Option<ManagedKey>,
+        client: &ClientContext,
+    ) -> Result<(Account, Option<IssuedApiKey>), Error> {
         self.check_roles(&request.roles)?;
         let (now, login_name) = (self.clock.now(), request.login_name()?);
         let account = Account {
@@ -196,15 +211,39 @@ impl Identity {
             password_changed_at: now,
             created_at: now,
         };
+        let issued = match key {
+            Some(key) => Some(self.new_managed_key(&account, key).await?),
+            None => None,
+        };
         let password_hash = self.first_hash(&account, request.password, client).await?;
         let event = self.event_by(operator, AuditKind::AccountRegistered, account.id, client)?;
-        let new = NewAccount { account, password_hash, claim: UsernameClaim::Now };
+        let api_key = match &issued {
+            Some(issued) => Some((issued.key.clone(), self.event_of_key(operator, &issued.key, client)?)),
+            None => None,
+        };
+        let new = NewAccount { account, password_hash, claim: UsernameClaim::Now, api_key };
         match self.store.register(&new, None, None, &event).await? {
-            Registration::Created => Ok(new.account),
+            Registration::Created => Ok((new.account, issued)),
             Registration::UsernameTaken => Err(Error::UsernameTaken),
+            Registration::ApiKeyTaken => Err(is_taken()),
             // Where there is no address, its username is in the way twice.
             _ if new.account.address().is_none() => Err(Error::UsernameTaken),
             _ => Err(Error::EmailTaken),
+        }
+    }
+
+    /// Returns what [`Identity::create_account`] would, as things are now, and writes nothing.
+    pub async fn check_new_account(&self, request: &AccountRequest) -> Result<(), Error> {
+        self.check_roles(&request.roles)?;
+        let name = request.login_name()?;
+        if self.store.login_record_by_email(&name).await?.is_some() {
+            return Err(if request.email.is_some() { Error::EmailTaken } else { Error::UsernameTaken });
+        }
+        match &request.username {
+            Some(username) if self.store.address_of_username(&username.0).await?.is_some() => {
+                Err(Error::UsernameTaken)
+            }
+            _ => Ok(()),
         }
     }
 
@@ -368,13 +407,40 @@ impl Identity {
         Ok(())
     }
 
-    fn check_roles(&self, roles: &[String]) -> Result<(), Error> {
+    /// Takes the address of an account as confirmed, because an operator vouches for it, and returns the account. Fails with
+    /// [`Error::NotFound`], or [`Error::Invalid`] where there is no address.
+    pub async fn vouch_for_address(
+        &self,
+        operator: &Operator,
+        id: AccountId,
+        client: &ClientContext,
+    ) -> Result<Account, Error> {
+        let account = self.account_by_id(id).await?;
+        require_address(&account)?;
+        if account.email_verified {
+            return Ok(account);
+        }
+        let event = self.event_by(operator, AuditKind::EmailVerified, id, client)?;
+        match self.store.vouch_for_address(&account, &event).await? {
+            Finished::Done => self.account_by_id(id).await,
+            Finished::Spent => Err(Error::Contended),
+        }
+    }
+
+    /// Fails with [`Error::Invalid`], which lists the roles there are, for one that the policy does not have, for too many
+    /// and for one named twice.
+    pub fn check_roles(&self, roles: &[String]) -> Result<(), Error> {
         let invalid = |detail: String| Err(Error::Invalid(InvalidField::new(Field::Roles, detail)));
         if roles.len() > MOST_ROLES {
             return invalid(format!("at most {MOST_ROLES} roles"));
         }
         if let Some(unknown) = roles.iter().find(|role| !self.settings.policy.knows(role)) {
-            return invalid(format!("`{}` is no role of the policy", unknown.escape_debug()));
+            let known: Vec<&str> = self.settings.policy.roles().collect();
+            return invalid(format!(
+                "`{}` is no role of the policy, which has: {}",
+                unknown.escape_debug(),
+                known.join(", ")
+            ));
         }
         let is_twice =
             |(place, role): (usize, &String)| roles.iter().skip(place + 1).any(|other| other == role);
@@ -394,5 +460,13 @@ impl Identity {
         let mut event = self.audit_event(kind, subject, client)?;
         event.actor = operator.actor();
         Ok(event)
+    }
+}
+
+/// Fails with [`Error::Invalid`] for an account that signs in by its username alone.
+pub(crate) fn require_address(account: &Account) -> Result<(), Error> {
+    match account.address() {
+        Some(_) => Ok(()),
+        None => Err(Error::Invalid(InvalidField::new(Field::Email, "the account has no address"))),
     }
 }

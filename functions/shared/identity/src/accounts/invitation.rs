@@ -5,13 +5,15 @@
 
 use std::time::Duration;
 
-use portcullis_store::{Account, AccountStatus, AuditKind, Challenge, ChallengeKind};
+use portcullis_store::{Account, AccountId, AccountStatus, AuditKind, Challenge, ChallengeKind};
 
-use crate::accounts::administration::{AccountRequest, FirstPassword, Operator};
+use crate::accounts::administration::{AccountRequest, FirstPassword, Operator, require_address};
 use crate::accounts::email::Email;
 use crate::accounts::person::{PersonName, Username};
 use crate::error::Error;
+use crate::invalid::{Field, InvalidField};
 use crate::notifications::Notification;
+use crate::passwords::recovery::TO_RESET;
 use crate::tokens::session_token::SessionToken;
 use crate::{ClientContext, Identity};
 
@@ -79,6 +81,41 @@ impl Identity {
         account: &Account,
         client: &ClientContext,
     ) -> Result<(), Error> {
+        let token =
+            self.link_by_operator(operator, AuditKind::AccountInvited, account, TO_ACCEPT, client).await?;
+        self.send(&account.email, &Notification::Invitation(&token)).await.map_err(Error::MailNotSent)
+    }
+
+    /// Sends the owner of an account a link to choose another password, as if they had asked for it. Fails with
+    /// [`Error::NotFound`], with [`Error::Invalid`] where there is no address or the account is disabled, and with
+    /// [`Error::MailNotSent`].
+    pub async fn send_reset(
+        &self,
+        operator: &Operator,
+        id: AccountId,
+        client: &ClientContext,
+    ) -> Result<Account, Error> {
+        let account = self.account_by_id(id).await?;
+        require_address(&account)?;
+        if account.status == AccountStatus::Disabled {
+            let detail = "the account is disabled, so that no link would work; activate it first";
+            return Err(Error::Invalid(InvalidField::new(Field::Email, detail)));
+        }
+        let asked = AuditKind::PasswordResetRequested;
+        let token = self.link_by_operator(operator, asked, &account, TO_RESET, client).await?;
+        let sent = self.send(&account.email, &Notification::ResetPassword(&token)).await;
+        sent.map_err(Error::MailNotSent).map(|()| account)
+    }
+
+    /// Returns the token of a link with which the owner of an account chooses a password.
+    async fn link_by_operator(
+        &self,
+        operator: &Operator,
+        kind: AuditKind,
+        account: &Account,
+        works_for: Duration,
+        client: &ClientContext,
+    ) -> Result<SessionToken, Error> {
         let token = SessionToken::generate(ChallengeKind::PasswordReset, self.entropy.as_ref())?;
         let challenge = Challenge {
             kind: ChallengeKind::PasswordReset,
@@ -90,11 +127,11 @@ impl Identity {
             persistent: false,
             token_in_body: false,
             device_name: None,
-            expires_at: self.clock.now() + TO_ACCEPT,
+            expires_at: self.clock.now() + works_for,
         };
-        let event = self.event_by(operator, AuditKind::AccountInvited, account.id, client)?;
+        let event = self.event_by(operator, kind, account.id, client)?;
         // No attempt at a password, so never throttled here.
         let _ = self.store.begin_challenge(&challenge, &event, &[]).await?;
-        self.send(&account.email, &Notification::Invitation(&token)).await.map_err(Error::MailNotSent)
+        Ok(token)
     }
 }

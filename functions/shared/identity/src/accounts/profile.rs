@@ -1,7 +1,7 @@
 //! A person's own account: reading, changing and erasing it.
 
 use jiff::Timestamp;
-use portcullis_store::{Account, AuditKind, ProfileChange, SignInStep};
+use portcullis_store::{Account, AccountId, AuditEvent, AuditKind, ProfileChange, SessionId, SignInStep};
 
 use crate::access::caller::Caller;
 use crate::accounts::administration::Operator;
@@ -58,20 +58,42 @@ impl Identity {
     ) -> Result<(), Error> {
         self.confirm_password(caller, password, client).await?;
         let (operator, id) = (Operator::Admin(caller.account.id), caller.account.id);
-        let erased = self.erase(caller, client).await;
+        let event = self.audit_event(AuditKind::AccountErased, id, client)?;
+        let erased = self.erase(&caller.account, Some(caller.session.made.id), &event, client).await;
         self.recorded_if_refused(&operator, id, erased, client).await?;
         self.notify(&caller.account.email, &Notification::AccountErased(client)).await;
         Ok(())
     }
 
-    async fn erase(&self, caller: &Caller, client: &ClientContext) -> Result<(), Error> {
-        let (account, session) = (&caller.account, caller.session.made.id);
+    /// Erases an account on behalf of an operator; its address can be registered again. Fails with [`Error::NotFound`], or
+    /// [`Error::LastAdmin`] if no administrator would be left.
+    pub async fn erase_account_of(
+        &self,
+        operator: &Operator,
+        id: AccountId,
+        client: &ClientContext,
+    ) -> Result<(), Error> {
+        let account = self.account_by_id(id).await?;
+        let event = self.event_by(operator, AuditKind::AccountErased, id, client)?;
+        let erased = self.erase(&account, None, &event, client).await;
+        self.recorded_if_refused(operator, id, erased, client).await?;
+        self.notify(&account.email, &Notification::AccountErasedByOperator).await;
+        Ok(())
+    }
+
+    async fn erase(
+        &self,
+        account: &Account,
+        asking: Option<SessionId>,
+        event: &AuditEvent,
+        client: &ClientContext,
+    ) -> Result<(), Error> {
         let another =
             if account.is_active_admin() { Some(self.another_admin(account.id).await?) } else { None };
-        let event = self.audit_event(AuditKind::AccountErased, account.id, client)?;
-        let signed_out = self.audit_event(AuditKind::SessionsRevoked, account.id, client)?;
+        let mut signed_out = self.audit_event(AuditKind::SessionsRevoked, account.id, client)?;
+        signed_out.actor = event.actor.clone();
         let signed_out = signed_out.of_sign_in_with(&account.email, SignInStep::Erased(account.id));
-        if self.store.erase(account, session, another, &event, &signed_out).await? {
+        if self.store.erase(account, asking, another, event, &signed_out).await? {
             return Ok(());
         }
         // The other administrator left meanwhile; a third one may still be there.

@@ -127,7 +127,7 @@ impl Identity {
             password_changed_at: now,
             created_at: now,
         };
-        Ok(NewAccount { account, password_hash: Some(password_hash), claim })
+        Ok(NewAccount { account, password_hash: Some(password_hash), claim, api_key: None })
     }
 
     /// Makes an account unless this very request made one before that still exists: the response of an account that was
@@ -146,6 +146,7 @@ impl Identity {
                 Registration::KeyReused => return Err(Error::IdempotencyKeyReused),
                 Registration::EmailTaken(account) => return Ok(Outcome::Taken(account)),
                 Registration::UsernameTaken => return Err(Error::UsernameTaken),
+                Registration::ApiKeyTaken => return Err(Error::Internal("a registration has no API key")),
                 Registration::Repeated(first) => first,
             };
             let found = self.store.login_record_by_email(&new.account.email).await?;

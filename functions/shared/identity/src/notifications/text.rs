@@ -41,6 +41,7 @@ impl Notification<'_> {
             Self::ApiKeyRotated(_) => "An API key of your account was rotated",
             Self::ApiKeySetByOperator => "An administrator set an API key of your account",
             Self::AccountErased(_) => "Your account was erased",
+            Self::AccountErasedByOperator => "An administrator erased your account",
             Self::Credentials(CredentialChange::Linked, _) => "A trading account was linked to your account",
             Self::Credentials(CredentialChange::Frozen, _) => "Your broker credentials are frozen",
             Self::Credentials(CredentialChange::Unfrozen, _) => "Your broker credentials can be read again",
@@ -99,6 +100,9 @@ impl Notification<'_> {
             }
             Self::ApiKeySetByOperator => {
                 return Some(by_operator("An administrator set or rotated an API key of your account"));
+            }
+            Self::AccountErasedByOperator => {
+                return Some(by_operator("An administrator erased your account and all that belonged to it"));
             }
             Self::RefreshTokenReuse(client) => return Some(stolen(client)),
             Self::AccountErased(client) => return Some(erased(client)),

@@ -17,7 +17,7 @@ use crate::tokens::session_token::{self, SessionToken};
 use crate::{ClientContext, Identity};
 
 /// How long the link of a password reset is valid.
-const TO_RESET: Duration = Duration::from_mins(30);
+pub(crate) const TO_RESET: Duration = Duration::from_mins(30);
 
 /// A kind of notification with a link that anyone can request for an address, and the accounts it is for.
 pub(crate) struct Wanted {

@@ -1,6 +1,6 @@
 //! The list of a user's own sessions, and ending them.
 
-use portcullis_store::{AuditKind, Revocation, Session, SessionId};
+use portcullis_store::{Account, AuditKind, Revocation, Session, SessionId};
 
 use crate::access::caller::Caller;
 use crate::error::Error;
@@ -24,7 +24,17 @@ impl Identity {
         limit: usize,
         after: Option<SessionId>,
     ) -> Result<SessionList, Error> {
-        let page = self.store.live_sessions(&caller.account, self.clock.now(), limit, after).await?;
+        self.sessions_of(&caller.account, limit, after).await
+    }
+
+    /// Returns the live sessions of an account after the one called `after`; fails when the store does.
+    pub async fn sessions_of(
+        &self,
+        account: &Account,
+        limit: usize,
+        after: Option<SessionId>,
+    ) -> Result<SessionList, Error> {
+        let page = self.store.live_sessions(account, self.clock.now(), limit, after).await?;
         Ok(SessionList { sessions: page.sessions, next: page.next })
     }
 

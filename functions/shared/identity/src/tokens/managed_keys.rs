@@ -1,10 +1,11 @@
 //! Managed API keys: one for each account at most, set by an operator, for programs whose owner never signs in. What makes
 //! a key a managed one is a mark in its row that only an operator sets; its name says nothing, because owners choose names.
 
-use portcullis_store::{Account, ApiKey, ApiKeyCreation, AuditKind, Id};
+use jiff::Timestamp;
+use portcullis_store::{Account, ApiKey, ApiKeyCreation, AuditEvent, AuditKind, Id};
 use secrecy::SecretString;
 
-use crate::access::api_keys::{IssuedApiKey, MOST_KEYS, about_key, new_text};
+use crate::access::api_keys::{IssuedApiKey, MOST_KEYS, about_key, check_expiry, new_text};
 use crate::access::given_key::is_taken;
 use crate::accounts::administration::Operator;
 use crate::error::Error;
@@ -14,6 +15,17 @@ use crate::{ClientContext, Identity};
 
 /// The name of every managed key, for its owner's list.
 const NAME: &str = "manage-users";
+
+/// A managed key that an operator wants.
+#[derive(Debug, Default)]
+pub struct ManagedKey {
+    /// Its clear text; a new one is generated when there is none.
+    pub text: Option<SecretString>,
+    /// What it may do, as `resource:action`; all that its owner may give a key now, when there are none.
+    pub scopes: Option<Vec<String>>,
+    /// When it ends; never, when there is none.
+    pub expires_at: Option<Timestamp>,
+}
 
 impl Identity {
     /// Returns every API key of an account; fails when the store does.
@@ -28,37 +40,20 @@ impl Identity {
         Ok(keys)
     }
 
-    /// Sets the managed key of an account, the given one or a new one, and returns it. The previous one is invalid once
-    /// the new one is valid. Fails with [`Error::Invalid`] for a given key that is none
-    /// ([`GivenApiKey::parse`](crate::GivenApiKey::parse)) or that is some account's already.
+    /// Sets the managed key of an account and returns it. The previous one is invalid once the new one is valid. Fails with
+    /// [`Error::Invalid`] for a given key that is none ([`GivenApiKey::parse`](crate::GivenApiKey::parse)) or that is some
+    /// account's already, for scopes beyond those of the account, and for an end in the past.
     pub async fn set_managed_key(
         &self,
         operator: &Operator,
         account: &Account,
-        text: Option<SecretString>,
+        wanted: ManagedKey,
         client: &ClientContext,
     ) -> Result<IssuedApiKey, Error> {
-        let (id, text) = if let Some(text) = text {
-            (self.id_of_given_key(&text).await?, text)
-        } else {
-            let id = Id::generate(self.clock.now(), self.entropy.as_ref())?;
-            (id, new_text(id, self.entropy.as_ref())?)
-        };
+        let issued = self.new_managed_key(account, wanted).await?;
         let before = self.managed_keys_of(account).await?;
-        let scopes = self.scopes(&account.roles, None)?;
-        let key = ApiKey {
-            id,
-            account: account.id,
-            digest: self.current_digest(&text)?,
-            name: NAME.to_owned(),
-            managed: true,
-            scopes: scopes.iter().map(ToString::to_string).collect(),
-            created_at: self.clock.now(),
-            expires_at: None,
-            last_used_at: None,
-        };
-        let event = about_key(self.event_by(operator, AuditKind::ApiKeyCreated, account.id, client)?, &key);
-        match self.store.create_api_key(&key, None, &event).await? {
+        let event = self.event_of_key(operator, &issued.key, client)?;
+        match self.store.create_api_key(&issued.key, None, &event).await? {
             ApiKeyCreation::Created => {}
             ApiKeyCreation::OwnerGone => return Err(Error::NotFound),
             ApiKeyCreation::Taken => return Err(is_taken()),
@@ -70,12 +65,50 @@ impl Identity {
             self.store.delete_api_key(account.id, old.id, &event).await?;
         }
         self.notify(&account.email, &Notification::ApiKeySetByOperator).await;
+        Ok(issued)
+    }
+
+    /// Returns the managed key of an account as it is to be stored; nothing is written.
+    pub(crate) async fn new_managed_key(
+        &self,
+        account: &Account,
+        wanted: ManagedKey,
+    ) -> Result<IssuedApiKey, Error> {
+        let now = self.clock.now();
+        check_expiry(wanted.expires_at, now)?;
+        let scopes = self.scopes(&account.roles, wanted.scopes.as_deref())?;
+        let (id, text) = if let Some(text) = wanted.text {
+            (self.id_of_given_key(&text).await?, text)
+        } else {
+            let id = Id::generate(now, self.entropy.as_ref())?;
+            (id, new_text(id, self.entropy.as_ref())?)
+        };
+        let key = ApiKey {
+            id,
+            account: account.id,
+            digest: self.current_digest(&text)?,
+            name: NAME.to_owned(),
+            managed: true,
+            scopes: scopes.iter().map(ToString::to_string).collect(),
+            created_at: now,
+            expires_at: wanted.expires_at,
+            last_used_at: None,
+        };
         Ok(IssuedApiKey { key, text })
     }
 
-    /// Rotates the managed key of an account and returns it: with a new secret, or replaced by the given key. Fails
-    /// with [`Error::NotFound`] where there is none, and with [`Error::Invalid`] where there are several: two operators
-    /// set one at the same time, and only they can say which is in use.
+    pub(crate) fn event_of_key(
+        &self,
+        operator: &Operator,
+        key: &ApiKey,
+        client: &ClientContext,
+    ) -> Result<AuditEvent, Error> {
+        Ok(about_key(self.event_by(operator, AuditKind::ApiKeyCreated, key.account, client)?, key))
+    }
+
+    /// Rotates the managed key of an account and returns it: with a new secret, replaced by the given key with the scopes and
+    /// the end it had, or made where there was none. Fails with [`Error::Invalid`] where there are several: two operators set
+    /// one at the same time, and only they can say which is in use.
     pub async fn rotate_managed_key(
         &self,
         operator: &Operator,
@@ -84,9 +117,19 @@ impl Identity {
         client: &ClientContext,
     ) -> Result<IssuedApiKey, Error> {
         let managed = self.managed_keys_of(account).await?;
-        let [seen] = <[ApiKey; 1]>::try_from(managed).map_err(|managed| not_one(&managed))?;
+        let seen = match <[ApiKey; 1]>::try_from(managed) {
+            Ok([seen]) => seen,
+            Err(none) if none.is_empty() => {
+                let wanted = ManagedKey { text, ..ManagedKey::default() };
+                return self.set_managed_key(operator, account, wanted, client).await;
+            }
+            Err(several) => return Err(ambiguous(&several)),
+        };
         if text.is_some() {
-            return self.set_managed_key(operator, account, text, client).await;
+            // What the account may no longer do is not carried over.
+            let scopes = self.still_given(&account.roles, &seen.scopes);
+            let wanted = ManagedKey { text, scopes: Some(scopes), expires_at: seen.expires_at };
+            return self.set_managed_key(operator, account, wanted, client).await;
         }
         let text = new_text(seen.id, self.entropy.as_ref())?;
         let digest = self.current_digest(&text)?;
@@ -99,11 +142,8 @@ impl Identity {
     }
 }
 
-/// Returns why a rotation that names no key has none to rotate, with the ids where there are several.
-fn not_one(managed: &[ApiKey]) -> Error {
-    if managed.is_empty() {
-        return Error::NotFound;
-    }
+/// Returns why a rotation that names no key does not know which one is meant, with the ids.
+fn ambiguous(managed: &[ApiKey]) -> Error {
     let ids: Vec<String> = managed.iter().map(|key| key.id.to_string()).collect();
     let detail =
         format!("there are several managed keys ({}): set one, which replaces them all", ids.join(", "));

@@ -81,6 +81,27 @@ pub(super) fn missing_beside_database(key: Key, path: &Path) -> Misconfigured {
     complaint(path, reason)
 }
 
+/// Nothing is made in a folder that is somebody else's, or none at all.
+pub(super) fn no_data_folder(dir: &DataDir) -> Misconfigured {
+    let reason = "is no data folder: there is no database in it; name the folder of the service, or start the service \
+                  there first";
+    complaint(&dir.root, reason)
+}
+
+/// A key that the service has from elsewhere is not made up beside it.
+pub(super) fn missing_beside_service(key: Key, path: &Path) -> Misconfigured {
+    let reason = match key.variable() {
+        Some(variable) => format!(
+            "is missing, so the service has its {} from the environment; set {variable} as it is set there",
+            key.title()
+        ),
+        None => {
+            format!("is missing, and there is a database that needs this {}; {}", key.title(), key.remedy())
+        }
+    };
+    complaint(path, reason)
+}
+
 /// The key a variable sets, if it does.
 pub(super) fn key_of_environment(
     key: Key,

@@ -55,6 +55,10 @@ pub struct Verified {
     pub chains: u64,
     /// Records.
     pub records: u64,
+    /// When the first of them was written, by what it says.
+    pub first: Option<Timestamp>,
+    /// When the last of them was written, by what it says.
+    pub last: Option<Timestamp>,
     /// What is wrong, by chain and number.
     pub findings: Vec<Finding>,
 }
@@ -110,7 +114,9 @@ impl Store {
             return Ok(());
         }
         verified.chains += 1;
-        verified.records += group.items.iter().filter(|item| !item.contains_key("latest")).count() as u64;
+        for item in group.items.iter().filter(|item| !item.contains_key("latest")) {
+            verified.count(item);
+        }
         let mut found = group.findings(seal, now);
         if !found.is_empty() {
             let again = Group { items: self.chain_items(&group.partition).await?, ..group };
@@ -134,6 +140,16 @@ impl Store {
             .try_collect()
             .await
             .map_err(|error| StoreError::from_sdk("reading an audit trail", error))
+    }
+}
+
+impl Verified {
+    /// Counts a record. One that is damaged may say no time; it is a finding by itself.
+    fn count(&mut self, item: &Attributes) {
+        self.records += 1;
+        let Ok(at) = ItemReader::new("audit", item.clone()).time("at") else { return };
+        self.first = Some(self.first.map_or(at, |first| first.min(at)));
+        self.last = self.last.max(Some(at));
     }
 }
 

@@ -1,0 +1,210 @@
+//! The commands that show and find accounts, and list what belongs to one.
+
+use jiff::Timestamp;
+use portcullis_identity::{Account, AccountFilter, AccountId, AccountStatus, ApiKey, Listed, Session};
+use serde_json::{Map, Value};
+
+use crate::accounts::account_json;
+use crate::arguments::{Find, ListUsers, Paging};
+use crate::dates::moment;
+use crate::failure::Failure;
+use crate::listing::{self, Columns};
+use crate::output::{Output, line, members};
+use crate::progress::while_working;
+use crate::tool::Tool;
+
+/// The number of accounts or sessions read in one page.
+const PAGE: usize = 100;
+const COLUMNS: [&str; 7] =
+    ["user_id", "username", "email", "roles", "status", "last_login_at", "api_key_status"];
+const FILTERS: &str = "text=, role=, status=, since= and not-since= are filters";
+
+pub(crate) async fn show(tool: &Tool, output: Output, name: &str) -> Result<(), Failure> {
+    let account = tool.identity.account_by_name(name).await?;
+    let sessions = all_sessions(tool, &account).await?;
+    let last_login = tool.identity.last_login(&account).await?;
+    let mut value = described(tool, Listed { account, last_login }).await?;
+    value.insert("sessions".to_owned(), sessions.len().into());
+    tool.has_read(output, "1 account");
+    if output.json {
+        return line(&Value::from(value).to_string());
+    }
+    for (name, value) in &value {
+        line(&format!("{name:24}{}", listing::cell(value)))?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn list(tool: &Tool, output: Output, wanted: ListUsers) -> Result<(), Failure> {
+    let mut filter = AccountFilter::default();
+    for written in &wanted.filters {
+        let (name, value) = written.split_once('=').ok_or_else(|| Failure::Unusable(FILTERS.to_owned()))?;
+        set(&mut filter, name, value)?;
+    }
+    print(tool, output, &filter, &wanted.paging).await
+}
+
+pub(crate) async fn find(tool: &Tool, output: Output, wanted: Find) -> Result<(), Failure> {
+    let mut filter = AccountFilter::default();
+    let named = [
+        ("text", &wanted.text),
+        ("role", &wanted.role),
+        ("status", &wanted.status),
+        ("since", &wanted.since),
+        ("not-since", &wanted.not_since),
+    ];
+    for (name, value) in named {
+        if let Some(value) = value {
+            set(&mut filter, name, value)?;
+        }
+    }
+    if filter == AccountFilter::default() {
+        return Err(Failure::Unusable("say what to find: a text or an option".to_owned()));
+    }
+    print(tool, output, &filter, &wanted.paging).await
+}
+
+/// Sets one member of a filter; fails for a name or a value that is none.
+fn set(filter: &mut AccountFilter, name: &str, value: &str) -> Result<(), Failure> {
+    let time = || moment(value).map(Some).map_err(|why| Failure::Unusable(format!("{name}: {why}")));
+    match name {
+        "text" => filter.text = Some(value.to_owned()),
+        "role" => filter.role = Some(value.to_owned()),
+        "status" => {
+            let status = value.parse::<AccountStatus>();
+            filter.status = Some(
+                status.map_err(|_| Failure::Unusable("status: is neither active nor disabled".to_owned()))?,
+            );
+        }
+        "since" => filter.signed_in_since = time()?,
+        "not-since" => filter.not_signed_in_since = time()?,
+        _ => return Err(Failure::Unusable(FILTERS.to_owned())),
+    }
+    Ok(())
+}
+
+/// Prints the accounts that a filter wants, as far as the page goes.
+async fn print(tool: &Tool, output: Output, filter: &AccountFilter, paging: &Paging) -> Result<(), Failure> {
+    let after = paging.after.as_deref().map(str::parse::<AccountId>).transpose();
+    let after = after.map_err(|_| Failure::Unusable("--after: is no id of an account".to_owned()))?;
+    let (rows, next) = while_working("reading accounts", read(tool, filter, paging.limit, after)).await?;
+    let mut said = format!("{} accounts", rows.len());
+    if let Some(next) = next {
+        said = format!("{said}, and more after {next}: go on with --after {next}");
+    }
+    listing::print(output, &paging.columns(&COLUMNS), rows)?;
+    tool.has_read(output, &said);
+    Ok(())
+}
+
+async fn read(
+    tool: &Tool,
+    filter: &AccountFilter,
+    limit: Option<usize>,
+    mut after: Option<AccountId>,
+) -> Result<(Vec<Map<String, Value>>, Option<AccountId>), Failure> {
+    let (mut rows, limit) = (Vec::new(), limit.unwrap_or(usize::MAX));
+    while rows.len() < limit {
+        let page = PAGE.min(limit - rows.len());
+        let (listed, next) = tool.identity.find_accounts(filter, page, after).await?;
+        for one in listed {
+            rows.push(described(tool, one).await?);
+        }
+        after = next;
+        if after.is_none() {
+            break;
+        }
+    }
+    Ok((rows, after))
+}
+
+pub(crate) async fn sessions(tool: &Tool, output: Output, name: &str) -> Result<(), Failure> {
+    let account = tool.identity.account_by_name(name).await?;
+    let rows: Vec<_> = all_sessions(tool, &account).await?.iter().map(session_json).collect();
+    let said = format!("{} sessions", rows.len());
+    let names = ["session_id", "device_name", "user_agent", "ip", "created_at", "last_seen_at"];
+    listing::print(output, &usual(&names), rows)?;
+    tool.has_read(output, &said);
+    Ok(())
+}
+
+pub(crate) async fn keys(tool: &Tool, output: Output, name: &str) -> Result<(), Failure> {
+    let account = tool.identity.account_by_name(name).await?;
+    let keys = tool.identity.api_keys_of(&account).await?;
+    let said = format!("{} API keys", keys.len());
+    let names = ["key_id", "name", "managed", "scopes", "created_at", "expires_at", "last_used_at"];
+    listing::print(output, &usual(&names), keys.iter().map(key_json).collect())?;
+    tool.has_read(output, &said);
+    Ok(())
+}
+
+fn usual(names: &[&str]) -> Columns {
+    let names = names.iter().map(|&name| name.to_owned()).collect();
+    Columns { names, are_chosen: false, headers: true }
+}
+
+async fn all_sessions(tool: &Tool, account: &Account) -> Result<Vec<Session>, Failure> {
+    let (mut sessions, mut after) = (Vec::new(), None);
+    loop {
+        let page = tool.identity.sessions_of(account, PAGE, after).await?;
+        sessions.extend(page.sessions);
+        after = page.next;
+        if after.is_none() {
+            return Ok(sessions);
+        }
+    }
+}
+
+fn session_json(session: &Session) -> Map<String, Value> {
+    members([
+        ("session_id", session.made.id.to_string().into()),
+        ("device_name", session.made.device_name.clone().into()),
+        ("user_agent", session.made.user_agent.clone().into()),
+        ("ip", session.made.ip.clone().into()),
+        ("created_at", session.made.created_at.to_string().into()),
+        ("last_seen_at", session.last_seen_at.to_string().into()),
+    ])
+}
+
+fn key_json(key: &ApiKey) -> Map<String, Value> {
+    members([
+        ("key_id", key.id.to_string().into()),
+        ("name", key.name.clone().into()),
+        ("managed", key.managed.into()),
+        ("scopes", key.scopes.clone().into()),
+        ("created_at", key.created_at.to_string().into()),
+        ("expires_at", time(key.expires_at)),
+        ("last_used_at", time(key.last_used_at)),
+    ])
+}
+
+/// Returns an account with what is known of its sign-ins and its keys.
+async fn described(tool: &Tool, listed: Listed) -> Result<Map<String, Value>, Failure> {
+    let Listed { account, last_login } = listed;
+    let history = tool.identity.history(&account).await?;
+    let keys = tool.identity.api_keys_of(&account).await?;
+    let mut value = account_json(&account);
+    value.extend(members([
+        ("last_login_at", time(last_login)),
+        ("failed_login_attempts", history.failed_login_attempts.into()),
+        ("last_failed_login_at", time(history.last_failed_login_at)),
+        ("password_changed_at", time(Some(account.password_changed_at))),
+        ("password_expires_at", time(tool.identity.password_expires_at(&account))),
+        ("api_key_status", status_of(&keys, tool.identity.clock.now()).into()),
+        ("api_keys", keys.iter().map(key_json).collect()),
+    ]));
+    Ok(value)
+}
+
+fn status_of(keys: &[ApiKey], now: Timestamp) -> &'static str {
+    let is_live = |key: &ApiKey| key.expires_at.is_none_or(|end| end > now);
+    match (keys.iter().any(is_live), keys.is_empty()) {
+        (true, _) => "active",
+        (false, false) => "expired",
+        (false, true) => "none",
+    }
+}
+
+fn time(at: Option<Timestamp>) -> Value {
+    at.map(|at| at.to_string()).into()
+}

@@ -1,0 +1,23 @@
+//! What is shown while something takes longer than a second, on a terminal alone.
+
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+
+const PATIENCE: Duration = Duration::from_secs(1);
+const TURN: Duration = Duration::from_millis(120);
+
+/// Returns what the work returns. A spinner turns beside it from the second second on; it draws nothing where the standard
+/// error is no terminal.
+pub(crate) async fn while_working<T>(what: &'static str, work: impl Future<Output = T>) -> T {
+    let mut work = Box::pin(work);
+    tokio::select! {
+        done = &mut work => return done,
+        () = tokio::time::sleep(PATIENCE) => {}
+    }
+    let bar = ProgressBar::new_spinner().with_message(what);
+    bar.enable_steady_tick(TURN);
+    let done = work.await;
+    bar.finish_and_clear();
+    done
+}

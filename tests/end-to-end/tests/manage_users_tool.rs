@@ -1,0 +1,255 @@
+//! What makes `manage-users` a tool one trusts: it makes no state, says what it read, names who ran it, and asks before
+//! what cannot be undone.
+#![cfg(test)]
+
+use portcullis_harness::app::App;
+use portcullis_harness::in_process::PASSWORD;
+use portcullis_harness::process::{tool, tool_with};
+use serde_json::{Value, json};
+
+const OTHER: &str = "seven green kites over the harbour";
+
+/// Runs a command that is carried out, and returns what it prints in JSON.
+fn done(app: &App, arguments: &[&str], typed: &str) -> Value {
+    let arguments: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
+    let (status, out, err) = tool(app.folder(), &arguments, typed);
+    assert_eq!(status, 0, "{arguments:?}: {err}");
+    serde_json::from_str(&out).unwrap()
+}
+
+#[test]
+fn nothing_is_made_in_a_folder_that_is_no_data_folder() {
+    let empty = tempfile::tempdir().unwrap();
+    for command in [&["list-users"][..], &["audit", "verify"], &["create-user", "asha", "--role", "user"]] {
+        let (status, out, err) = tool(empty.path(), command, PASSWORD);
+        assert_eq!((status, out.as_str()), (2, ""), "{command:?}: {err}");
+        assert!(err.contains("is no data folder"), "{err}");
+        assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0, "{command:?}");
+    }
+    let (status, _, _) = tool(&empty.path().join("deeper"), &["list-users"], "");
+    assert!(status == 2 && !empty.path().join("deeper").exists());
+}
+
+#[test]
+fn secrets_that_the_service_has_from_its_environment_are_not_made_up_beside_it() {
+    let app = App::local();
+    let key = app.folder().join("keys/api-key-secret");
+    let secret = std::fs::read_to_string(&key).unwrap();
+    std::fs::remove_file(&key).unwrap();
+    let (status, _, err) = tool(app.folder(), &["list-users"], "");
+    assert!(status == 2 && err.contains("PORTFOLIO_API_KEY_SECRET"), "{err}");
+    assert!(!key.exists());
+    let set = [("PORTFOLIO_API_KEY_SECRET", secret.trim())];
+    assert_eq!(tool_with(app.folder(), &["list-users"], "", &set).0, 0);
+}
+
+#[test]
+fn every_read_says_what_it_read() {
+    let app = App::local();
+    done(&app, &["create-user", "asha", "--role", "user"], PASSWORD);
+    for command in [
+        &["list-users"][..],
+        &["show", "asha"],
+        &["find", "asha"],
+        &["list-sessions", "asha"],
+        &["list-keys", "asha"],
+        &["export"],
+        &["audit", "search"],
+        &["audit", "export"],
+        &["audit", "verify"],
+    ] {
+        let (status, _, err) = tool(app.folder(), command, "");
+        assert_eq!(status, 0, "{command:?}: {err}");
+        assert!(
+            err.contains(&format!("read the folder \"{}\": ", app.folder().display())),
+            "{command:?}: {err}"
+        );
+    }
+    let verified = done(&app, &["audit", "verify"], "");
+    assert_eq!((&verified["chains"], &verified["first_record_at"]), (&json!(1), &verified["last_record_at"]));
+    assert!(verified["first_record_at"].is_string(), "{verified}");
+}
+
+#[test]
+fn whoever_runs_it_is_named() {
+    let app = App::local();
+    let create = |name: &str, more: &[&str], set: &[(&str, &str)]| {
+        let all: Vec<&str> = ["create-user", name, "--role", "user"].iter().chain(more).copied().collect();
+        let (status, _, err) = tool_with(app.folder(), &all, PASSWORD, set);
+        assert_eq!(status, 0, "{err}");
+    };
+    create("first", &["--as", "on-call"], &[]);
+    create("second", &[], &[("SUDO_USER", "asha")]);
+    create("third", &[], &[("USER", ""), ("LOGNAME", ""), ("SUDO_USER", "")]);
+    let found = done(&app, &["audit", "search", "--type", "account_registered"], "");
+    let actors: Vec<&str> =
+        found.as_array().unwrap().iter().map(|one| one["actor"].as_str().unwrap()).collect();
+    assert_eq!(actors[1..], ["cli:asha", "cli:on-call"]);
+    assert!(actors[0].len() > 4 && actors[0] != "cli:unknown", "{actors:?}");
+}
+
+#[test]
+fn what_cannot_be_undone_is_confirmed() {
+    let app = App::local();
+    done(&app, &["create-user", "asha", "--role", "user"], PASSWORD);
+    for command in ["delete", "revoke-sessions", "reset-mfa"] {
+        let (status, _, err) = tool(app.folder(), &[command, "asha"], "");
+        assert!(status == 2 && err.contains("--yes"), "{command}: {err}");
+    }
+    done(&app, &["revoke-sessions", "asha", "--yes"], "");
+    done(&app, &["delete", "asha", "--yes"], "");
+    assert_eq!(tool(app.folder(), &["show", "asha"], "").0, 1);
+    done(&app, &["create-user", "asha", "--role", "user"], PASSWORD);
+    done(&app, &["create-user", "root", "--role", "admin"], PASSWORD);
+    let (status, _, err) = tool(app.folder(), &["delete", "root", "--yes"], "");
+    assert!(status == 1 && err.contains("last administrator"), "{err}");
+    assert_eq!(done(&app, &["audit", "verify"], "")["whole"], true);
+}
+
+#[tokio::test]
+async fn an_account_is_found_shown_confirmed_and_sent_a_link() {
+    let app = App::local();
+    let asha = ["create-user", "asha", "--role", "trader", "--email", "asha@example.com", "--unverified"];
+    done(&app, &asha, PASSWORD);
+    done(&app, &["create-user", "bela", "--role", "viewer", "--inactive"], PASSWORD);
+    app.sign_in("asha").await;
+    let names = |arguments: &[&str]| {
+        let found = done(&app, arguments, "");
+        let users = found.as_array().unwrap().iter();
+        users.map(|user| user["username"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&["find", "ASHA@"]), ["asha"]);
+    assert_eq!(names(&["find", "--role", "viewer"]), ["bela"]);
+    assert_eq!(names(&["find", "--status", "disabled"]), ["bela"]);
+    assert_eq!(names(&["find", "--since", "-1d"]), ["asha"]);
+    assert_eq!(names(&["find", "--not-since", "yesterday"]), ["bela"]);
+    assert_eq!(names(&["list-users", "--filter", "role=trader", "--filter", "status=active"]), ["asha"]);
+    let page = done(&app, &["list-users", "--limit", "1"], "");
+    let after = page[0]["user_id"].as_str().unwrap();
+    assert_eq!(
+        (page[0]["username"].as_str(), names(&["list-users", "--after", after])),
+        (Some("bela"), vec!["asha".to_owned()])
+    );
+    let (_, out, _) = tool(app.folder(), &["list-users", "--columns", "username,status"], "");
+    assert_eq!(out, "USERNAME  STATUS\nbela      disabled\nasha      active\n");
+    let (status, _, err) = tool(app.folder(), &["list-users", "--columns", "nope"], "");
+    assert!(status == 2 && err.contains("username"), "{err}");
+    assert_eq!(tool(app.folder(), &["find", "--role", "wizard"], "").0, 1);
+
+    let shown = done(&app, &["show", "asha"], "");
+    assert_eq!((&shown["sessions"], &shown["email_verified"]), (&json!(1), &json!(false)));
+    assert!(shown.get("password_expires_at").is_some());
+    assert_eq!(done(&app, &["list-sessions", "asha"], "").as_array().unwrap().len(), 1);
+    assert_eq!(done(&app, &["verify-email", "asha"], "")["email_verified"], true);
+    let before = app.outbox().len();
+    done(&app, &["send-reset", "asha"], "");
+    let mails = app.outbox();
+    assert_eq!(mails.len(), before + 1);
+    let chosen = json!({"token": mails[before].token(), "new_password": OTHER});
+    app.post("/v1/auth/password/reset", chosen).await.assert_status(200);
+    for nobody in ["send-reset", "verify-email"] {
+        let (status, _, err) = tool(app.folder(), &[nobody, "bela"], "");
+        assert!(status == 1 && err.contains("no address"), "{err}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_has_scopes_and_an_end_and_comes_with_its_account_or_not_at_all() {
+    let app = App::local();
+    done(&app, &["create-user", "robot", "--role", "trader"], PASSWORD);
+    let scoped = ["set-api-key", "robot", "--scope", "profile:read", "--expires", "+90d"];
+    let key = done(&app, &scoped, "");
+    assert_eq!(key["scopes"], json!(["profile:read"]));
+    assert!(key["expires_at"].is_string());
+    let rotated = done(&app, &["rotate-api-key", "robot"], "");
+    assert_eq!((&rotated["scopes"], &rotated["expires_at"]), (&key["scopes"], &key["expires_at"]));
+    let listed = done(&app, &["list-keys", "robot"], "");
+    assert_eq!((&listed[0]["key_id"], &listed[0]["managed"]), (&key["key_id"], &json!(true)));
+    for bad in [["--scope", "user:erase-all"], ["--expires", "yesterday"]] {
+        let all: Vec<&str> = ["set-api-key", "robot"].into_iter().chain(bad).collect();
+        assert_eq!(tool(app.folder(), &all, "").0, 1, "{bad:?}");
+    }
+    let with_key = |key: &str| {
+        let all = ["create-user", "second", "--role", "trader", "--api-key", key];
+        tool(app.folder(), &all, PASSWORD)
+    };
+    let (status, _, err) = with_key("hunter2");
+    assert!(status == 1 && err.contains("warning: --api-key"), "{err}");
+    assert_eq!(tool(app.folder(), &["show", "second"], "").0, 1, "a bad key leaves no account behind");
+    let taken = rotated["api_key"].as_str().unwrap();
+    assert_eq!(with_key(taken).0, 1, "somebody has it");
+    done(&app, &["delete", "robot", "--yes"], "");
+    let (status, _, err) = with_key(taken);
+    assert_eq!(status, 0, "{err}");
+    assert_eq!(app.get("/v1/users/me").header("x-api-key", taken).await.status, 200);
+    assert_eq!(done(&app, &["audit", "verify"], "")["whole"], true);
+
+    let (status, _, err) = tool(app.folder(), &["rotate-password", "second", "--password", OTHER], "");
+    assert!(status == 0 && err.contains("warning: --password"), "{err}");
+    assert_eq!(app.login("second", OTHER).await.status, 200);
+}
+
+#[test]
+fn failures_and_reports_are_for_programs_too() {
+    let app = App::local();
+    // No password is asked for: nothing is there to be read.
+    let (status, out, err) = tool(app.folder(), &["create-user", "asha", "--role", "wizard", "--json"], "");
+    assert_eq!((status, out.as_str()), (1, ""));
+    let failure: Value = serde_json::from_str(&err).unwrap();
+    let text = failure["error"].as_str().unwrap();
+    assert!(text.contains("wizard") && text.contains("admin") && text.contains("trader"), "{text}");
+    let (status, _, err) = tool(app.folder(), &["fly", "--json"], "");
+    assert_eq!((status, serde_json::from_str::<Value>(&err).unwrap()["status"].clone()), (2, json!(2)));
+
+    let row = r#"{"username": "cee", "password_hash": "$2b$04$abcdefghijklmnopqrstuuGjmVZyWnhPgKYH5ZBhwEhTrcwHNRhvG"}"#;
+    let dry = |row: &str| tool(app.folder(), &["import", "-", "--dry-run"], row);
+    let (status, said, err) = dry(row);
+    assert!(
+        status == 0 && said.contains("1 imported") && said.contains("nothing was written"),
+        "{said}{err}"
+    );
+    assert_eq!(done(&app, &["list-users"], ""), json!([]));
+    let (status, said, _) = dry(r#"{"username": "cee", "password_hash": "hunter2"}"#);
+    assert!(status == 1 && said.contains("line 1: "), "{said}");
+}
+
+#[test]
+fn roles_policies_completions_and_the_manual_need_no_data_folder() {
+    let empty = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| tool(empty.path(), arguments, "");
+    let (status, out, _) = run(&["roles"]);
+    assert!(status == 0 && out.contains("admin") && out.contains("trader"), "{out}");
+    let file = empty.path().join("policy.json");
+    std::fs::write(&file, r#"{"user": {}, "admin": {}, "desk": {"permissions": ["portfolio:read"]}}"#)
+        .unwrap();
+    let (status, out, err) = run(&["policy", "check", file.to_str().unwrap(), "--json"]);
+    assert_eq!(status, 0, "{err}");
+    assert!(out.contains("portfolio:read"), "{out}");
+    std::fs::write(&file, r#"{"user": {}}"#).unwrap();
+    let (status, _, err) = run(&["policy", "check", file.to_str().unwrap()]);
+    assert!(status == 1 && err.contains("admin"), "{err}");
+    for shell in ["bash", "zsh", "fish"] {
+        let (status, out, _) = run(&["completions", shell]);
+        assert!(status == 0 && out.contains("revoke-sessions"), "{shell}");
+    }
+    let (status, out, _) = run(&["man"]);
+    assert!(status == 0 && out.contains(".TH") && out.contains("dry\\-run"), "{out}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    use std::process::{Command, Stdio};
+
+    let app = App::local();
+    done(&app, &["create-user", "asha", "--role", "user"], PASSWORD);
+    let mut command = Command::new(portcullis_harness::process::manage_users());
+    command.args(["list-users"]).env("DATA_DIR", app.folder()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(
+        (done.status.code(), String::from_utf8_lossy(&done.stderr).into_owned()),
+        (Some(0), String::new())
+    );
+}
