@@ -17,6 +17,7 @@ VARYING = [
     (r"eyJ[\w-]+\.[\w-]+\.[\w-]+", "eyJ…"),
     (r"rt_usr_\w+\.ses_\w+\.\d+\.\d+\.[\w-]+\.[\w-]+", "rt_…"),
     (r"(usr|ses|acc)_[0-9a-f]{32}", r"\1_…"),
+    (r'the folder "[^"]*"', 'the folder "…"'),
     (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "…Z"),
 ]
 

@@ -4,13 +4,14 @@ use std::str::FromStr;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use portcullis_http::responses::{Conflict, Forbidden, NotFound, Unauthorized, Unprocessable};
+use portcullis_http::responses::{Conflict, Forbidden, NotFound, Unauthorized, Unavailable, Unprocessable};
 use portcullis_http::{
-    AdminCaller, AppState, AuditEventItem, AuditQuery, Client, Json, List, Page, PathId, Problem, Query, User,
+    AdminCaller, AppState, AuditEventItem, AuditQuery, Client, Json, List, Page, PathId, Problem, Query,
+    QueryTime, User,
 };
 use portcullis_identity::{
-    Account, AccountId, AccountRequest, AccountStatus, AccountUpdate, Email, FirstPassword, InvalidValue,
-    Listed, Operator, Password, PersonName, PhoneNumber, Username,
+    Account, AccountFilter, AccountId, AccountRequest, AccountStatus, AccountUpdate, Email, FirstPassword,
+    InvalidValue, Listed, Operator, Password, PersonName, PhoneNumber, Username,
 };
 use serde::{Deserialize, Serialize};
 use serde_with::{As, NoneAsEmptyString};
@@ -18,11 +19,18 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api_keys::ApiKeyItem;
+use crate::sessions::SessionItem;
+
 /// The function's routes.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
-        .routes(routes!(show, change))
+        .routes(routes!(show, change, erase))
+        .routes(routes!(send_reset))
+        .routes(routes!(verify_email))
+        .routes(routes!(list_sessions))
+        .routes(routes!(list_api_keys))
         .routes(routes!(unlock))
         .routes(routes!(reset_mfa))
         .routes(routes!(revoke_sessions))
@@ -84,6 +92,44 @@ struct ChangeUserRequest {
     status: Option<Status>,
 }
 
+/// The accounts to list: those that have everything named here.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct UserQuery {
+    /// A part of the e-mail address, the username, the name or the id, in any case.
+    #[serde(default, with = "As::<NoneAsEmptyString>")]
+    #[param(value_type = Option<String>)]
+    search: Option<String>,
+    /// The name of a role of the account.
+    #[serde(default, with = "As::<NoneAsEmptyString>")]
+    #[param(value_type = Option<String>)]
+    role: Option<String>,
+    /// The status of the account.
+    #[serde(default)]
+    #[param(inline)]
+    status: Option<Status>,
+    /// The earliest time of the last sign-in (RFC 3339), included.
+    #[serde(default, with = "As::<NoneAsEmptyString>")]
+    #[param(value_type = Option<String>)]
+    signed_in_since: Option<QueryTime>,
+    /// The time (RFC 3339) since which the person has not signed in.
+    #[serde(default, with = "As::<NoneAsEmptyString>")]
+    #[param(value_type = Option<String>)]
+    not_signed_in_since: Option<QueryTime>,
+}
+
+impl From<UserQuery> for AccountFilter {
+    fn from(query: UserQuery) -> Self {
+        Self {
+            text: query.search,
+            role: query.role,
+            status: query.status.map(Into::into),
+            signed_in_since: query.signed_in_since.map(Into::into),
+            not_signed_in_since: query.not_signed_in_since.map(Into::into),
+        }
+    }
+}
+
 /// The account to search the audit trail of: `?user_id=`.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -114,9 +160,12 @@ async fn shown(state: &AppState, account: Account) -> Result<Json<User>, Problem
 
 /// List accounts
 ///
-/// Returns one page of the accounts, newest first. They are read from an index, which may be a moment behind.
+/// Returns one page of the accounts, newest first: all, or those that the filters want. They are read from an index, which may
+/// be a moment behind. A filtered page may be shorter than `limit`, or empty, and still not be the last: only a `next_cursor`
+/// of `null` marks the last page.
 #[utoipa::path(
-    get, path = "/v1/admin/users", operation_id = "list_users", tag = "admin", security(("access_token" = [])), params(Page),
+    get, path = "/v1/admin/users", operation_id = "list_users", tag = "admin", security(("access_token" = [])),
+    params(UserQuery, Page),
     responses(
         (status = 200, description = "One page of the accounts", body = List<User>),
         Unauthorized, Forbidden, Unprocessable,
@@ -125,9 +174,11 @@ async fn shown(state: &AppState, account: Account) -> Result<Json<User>, Problem
 async fn list(
     State(state): State<AppState>,
     _admin: AdminCaller,
+    Query(query): Query<UserQuery>,
     Query(page): Query<Page>,
 ) -> Result<Json<List<User>>, Problem> {
-    let (listed, next) = state.identity.list_accounts(page.limit.into(), page.after()?).await?;
+    let filter = query.into();
+    let (listed, next) = state.identity.find_accounts(&filter, page.limit.into(), page.after()?).await?;
     let user = |listed: Listed| User::of(&state, listed.account, listed.last_login);
     Ok(Json(List {
         items: listed.into_iter().map(user).collect(),
@@ -207,6 +258,120 @@ async fn change(
     let operator = Operator::from(&admin);
     let account = state.identity.update_account(&operator, id, &update, &client.into()).await?;
     shown(&state, account).await
+}
+
+/// Erase an account
+///
+/// Ends its sessions and erases it with its API keys and trading accounts; its audit trail stays, and its e-mail address can be
+/// registered again. The last active administrator cannot be erased.
+#[utoipa::path(
+    delete, path = "/v1/admin/users/{id}", operation_id = "erase_user", tag = "admin", security(("access_token" = [])),
+    params(("id" = String, Path, description = "id of the account")),
+    responses(
+        (status = 204, description = "The account and all that belongs to it are gone"),
+        Unauthorized, Forbidden, NotFound, Conflict,
+    ),
+)]
+async fn erase(
+    State(state): State<AppState>,
+    AdminCaller(admin): AdminCaller,
+    client: Client,
+    PathId(id): PathId<AccountId>,
+) -> Result<StatusCode, Problem> {
+    let operator = Operator::from(&admin);
+    state.identity.erase_account_of(&operator, id, &client.into()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Mail a link to reset the password
+///
+/// The link works once, for 30 minutes, as one that the person asks for.
+#[utoipa::path(
+    post, path = "/v1/admin/users/{id}/send-reset", operation_id = "send_user_reset", tag = "admin", security(("access_token" = [])),
+    params(("id" = String, Path, description = "id of the account")),
+    responses(
+        (status = 204, description = "The link was sent"),
+        Unauthorized, Forbidden, NotFound, Unprocessable, Unavailable,
+    ),
+)]
+async fn send_reset(
+    State(state): State<AppState>,
+    AdminCaller(admin): AdminCaller,
+    client: Client,
+    PathId(id): PathId<AccountId>,
+) -> Result<StatusCode, Problem> {
+    let operator = Operator::from(&admin);
+    state.identity.send_reset(&operator, id, &client.into()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Confirm the e-mail address of an account
+///
+/// The administrator vouches for it. Returns the account.
+#[utoipa::path(
+    post, path = "/v1/admin/users/{id}/verify-email", operation_id = "verify_user_email", tag = "admin", security(("access_token" = [])),
+    params(("id" = String, Path, description = "id of the account")),
+    responses(
+        (status = 200, description = "The account as it is now", body = User),
+        Unauthorized, Forbidden, NotFound, Unprocessable,
+    ),
+)]
+async fn verify_email(
+    State(state): State<AppState>,
+    AdminCaller(admin): AdminCaller,
+    client: Client,
+    PathId(id): PathId<AccountId>,
+) -> Result<Json<User>, Problem> {
+    let operator = Operator::from(&admin);
+    let account = state.identity.vouch_for_address(&operator, id, &client.into()).await?;
+    shown(&state, account).await
+}
+
+/// List the sessions of an account
+///
+/// Returns one page of its live sessions, newest first.
+#[utoipa::path(
+    get, path = "/v1/admin/users/{id}/sessions", operation_id = "list_user_sessions", tag = "admin", security(("access_token" = [])),
+    params(("id" = String, Path, description = "id of the account"), Page),
+    responses(
+        (status = 200, description = "One page of the live sessions, newest first", body = List<SessionItem>),
+        Unauthorized, Forbidden, NotFound, Unprocessable,
+    ),
+)]
+async fn list_sessions(
+    State(state): State<AppState>,
+    AdminCaller(admin): AdminCaller,
+    PathId(id): PathId<AccountId>,
+    Query(page): Query<Page>,
+) -> Result<Json<List<SessionItem>>, Problem> {
+    let account = state.identity.account_by_id(id).await?;
+    let found = state.identity.sessions_of(&account, page.limit.into(), page.after()?).await?;
+    let current = admin.0.session.made.id;
+    Ok(Json(List {
+        items: found.sessions.into_iter().map(|session| SessionItem::of(session, current)).collect(),
+        next_cursor: found.next.map(|id| id.to_string()),
+    }))
+}
+
+/// List the API keys of an account
+///
+/// Returns all of them, newest first, without their clear texts.
+#[utoipa::path(
+    get, path = "/v1/admin/users/{id}/api-keys", operation_id = "list_user_api_keys", tag = "admin", security(("access_token" = [])),
+    params(("id" = String, Path, description = "id of the account")),
+    responses(
+        (status = 200, description = "The API keys of the account, newest first", body = List<ApiKeyItem>),
+        Unauthorized, Forbidden, NotFound,
+    ),
+)]
+async fn list_api_keys(
+    State(state): State<AppState>,
+    _admin: AdminCaller,
+    PathId(id): PathId<AccountId>,
+) -> Result<Json<List<ApiKeyItem>>, Problem> {
+    let account = state.identity.account_by_id(id).await?;
+    let keys = state.identity.api_keys_of(&account).await?;
+    Ok(Json(List { items: keys.into_iter().map(ApiKeyItem::from).collect(), next_cursor: None }))
 }
 
 /// Lift the lockout of an account

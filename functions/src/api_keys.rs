@@ -37,7 +37,7 @@ struct CreateApiKeyRequest {
 
 /// An API key, without its clear text.
 #[derive(Debug, Serialize, ToSchema)]
-struct ApiKeyItem {
+pub(crate) struct ApiKeyItem {
     /// The id of the key, opaque.
     #[schema(example = "key_0199f3c2a6e47d0c8f21b7e5d4a39c10")]
     key_id: String,

@@ -19,7 +19,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 
 /// A session of the account, with the device it is on.
 #[derive(Debug, Serialize, ToSchema)]
-struct SessionItem {
+pub(crate) struct SessionItem {
     /// The id of the session, opaque.
     session_id: String,
     /// The person's name for the device.
@@ -37,7 +37,8 @@ struct SessionItem {
 }
 
 impl SessionItem {
-    fn of(session: Session, current: SessionId) -> Self {
+    /// Returns a session as its owner and administrators see it, beside the session of the request.
+    pub(crate) fn of(session: Session, current: SessionId) -> Self {
         Self {
             session_id: session.made.id.to_string(),
             current: session.made.id == current,

@@ -32,6 +32,7 @@ enum Shows {
 
 const ROUTES: &[(&str, &str, Shows)] = &[
     ("delete", "/v1/admin/providers/{name}/mark", Shows::AccessToken),
+    ("delete", "/v1/admin/users/{id}", Shows::AdminToken),
     ("delete", "/v1/api-keys/{id}", Shows::AccessToken),
     ("delete", "/v1/sessions", Shows::AccessToken),
     ("delete", "/v1/sessions/{id}", Shows::AccessToken),
@@ -42,6 +43,8 @@ const ROUTES: &[(&str, &str, Shows)] = &[
     ("get", "/v1/admin/audit", Shows::AdminToken),
     ("get", "/v1/admin/users", Shows::AdminToken),
     ("get", "/v1/admin/users/{id}", Shows::AdminToken),
+    ("get", "/v1/admin/users/{id}/api-keys", Shows::AdminToken),
+    ("get", "/v1/admin/users/{id}/sessions", Shows::AdminToken),
     ("get", "/v1/api-keys", Shows::AccessToken),
     ("get", "/v1/audit", Shows::AccessToken),
     ("get", "/v1/auth/.well-known/jwks.json", Shows::Nothing),
@@ -61,7 +64,9 @@ const ROUTES: &[(&str, &str, Shows)] = &[
     ("post", "/v1/admin/users", Shows::AdminToken),
     ("post", "/v1/admin/users/{id}/reset-mfa", Shows::AdminToken),
     ("post", "/v1/admin/users/{id}/revoke-sessions", Shows::AdminToken),
+    ("post", "/v1/admin/users/{id}/send-reset", Shows::AdminToken),
     ("post", "/v1/admin/users/{id}/unlock", Shows::AdminToken),
+    ("post", "/v1/admin/users/{id}/verify-email", Shows::AdminToken),
     ("post", "/v1/api-keys", Shows::AccessToken),
     ("post", "/v1/api-keys/{id}/rotate", Shows::AccessToken),
     ("post", "/v1/auth/email/resend", Shows::Nothing),

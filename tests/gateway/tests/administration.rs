@@ -101,6 +101,16 @@ async fn an_administrator_made_on_the_table_uses_every_route() {
         root.post(format!("{path}/{action}"), Value::Null).await.assert_status(204);
     }
     asha.get("/v1/audit").await.assert_status(401);
+    root.post(format!("{path}/verify-email"), Value::Null).await.assert_status(200);
+    root.post(format!("{path}/send-reset"), Value::Null).await.assert_status(204);
+    for list in ["sessions", "api-keys"] {
+        root.get(format!("{path}/{list}")).await.assert_status(200);
+    }
+    assert_eq!(root.get("/v1/admin/users?search=asha%40").await.assert_status(200).items().len(), 1);
+    let bela = json!({"email": "bela@example.com", "username": "bela", "password": PASSWORD, "name": "Bela"});
+    let bela = root.post("/v1/admin/users", bela).await.assert_status(201);
+    app.sign_in("bela").await;
+    root.delete(format!("/v1/admin/users/{}", bela.text("user_id"))).await.assert_status(204);
     let asha = app.sign_in("asha").await;
     let own = asha.get("/v1/audit?limit=3").await.assert_status(200);
     assert_eq!(own.items().len(), 3);

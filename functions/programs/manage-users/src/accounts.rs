@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::arguments::{Confirmed, CreateUser, InviteUser};
 use crate::confirmation::confirm;
 use crate::failure::Failure;
-use crate::output::{Output, line, members, warn_of_shell};
+use crate::output::{Output, counted, line, members, warn_of_shell};
 use crate::secret_input::new_password;
 use crate::tool::Tool;
 
@@ -170,7 +170,7 @@ pub(crate) async fn rotate_password(
 
 /// Prints all accounts as JSON lines, in the form `import` reads.
 pub(crate) async fn export(tool: &Tool, output: Output, with_hashes: bool) -> Result<(), Failure> {
-    let (mut after, mut count) = (None, 0_u64);
+    let (mut after, mut count) = (None, 0);
     loop {
         let (listed, next) = tool.identity.list_accounts(PAGE, after).await?;
         for Listed { account, .. } in listed {
@@ -194,7 +194,7 @@ pub(crate) async fn export(tool: &Tool, output: Output, with_hashes: bool) -> Re
         }
         after = next;
         if after.is_none() {
-            tool.has_read(output, &format!("{count} accounts"));
+            tool.has_read(output, &counted(count, "account"));
             return Ok(());
         }
     }

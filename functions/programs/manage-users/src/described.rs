@@ -9,7 +9,7 @@ use crate::arguments::{Find, ListUsers, Paging};
 use crate::dates::moment;
 use crate::failure::Failure;
 use crate::listing::{self, Columns};
-use crate::output::{Output, line, members};
+use crate::output::{Output, counted, line, members};
 use crate::progress::while_working;
 use crate::tool::Tool;
 
@@ -88,7 +88,7 @@ async fn print(tool: &Tool, output: Output, filter: &AccountFilter, paging: &Pag
     let after = paging.after.as_deref().map(str::parse::<AccountId>).transpose();
     let after = after.map_err(|_| Failure::Unusable("--after: is no id of an account".to_owned()))?;
     let (rows, next) = while_working("reading accounts", read(tool, filter, paging.limit, after)).await?;
-    let mut said = format!("{} accounts", rows.len());
+    let mut said = counted(rows.len(), "account");
     if let Some(next) = next {
         said = format!("{said}, and more after {next}: go on with --after {next}");
     }
@@ -121,7 +121,7 @@ async fn read(
 pub(crate) async fn sessions(tool: &Tool, output: Output, name: &str) -> Result<(), Failure> {
     let account = tool.identity.account_by_name(name).await?;
     let rows: Vec<_> = all_sessions(tool, &account).await?.iter().map(session_json).collect();
-    let said = format!("{} sessions", rows.len());
+    let said = counted(rows.len(), "session");
     let names = ["session_id", "device_name", "user_agent", "ip", "created_at", "last_seen_at"];
     listing::print(output, &usual(&names), rows)?;
     tool.has_read(output, &said);
@@ -131,7 +131,7 @@ pub(crate) async fn sessions(tool: &Tool, output: Output, name: &str) -> Result<
 pub(crate) async fn keys(tool: &Tool, output: Output, name: &str) -> Result<(), Failure> {
     let account = tool.identity.account_by_name(name).await?;
     let keys = tool.identity.api_keys_of(&account).await?;
-    let said = format!("{} API keys", keys.len());
+    let said = counted(keys.len(), "API key");
     let names = ["key_id", "name", "managed", "scopes", "created_at", "expires_at", "last_used_at"];
     listing::print(output, &usual(&names), keys.iter().map(key_json).collect())?;
     tool.has_read(output, &said);

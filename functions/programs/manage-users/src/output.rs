@@ -44,6 +44,11 @@ pub(crate) fn warn_of_shell(output: Output, option: &str) {
     output.note(&format!("warning: {option} stays in the history of the shell and in the list of processes"));
 }
 
+/// Returns a number of things in words: `1 account`, `2 accounts`.
+pub(crate) fn counted(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Prints these bytes on the standard output.
 pub(crate) fn bytes(text: &[u8]) -> Result<(), Failure> {
     Ok(std::io::stdout().lock().write_all(text)?)

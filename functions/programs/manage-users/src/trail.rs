@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::arguments::{Period, SearchTrail};
 use crate::failure::Failure;
 use crate::listing::{self, Columns};
-use crate::output::{Output, line};
+use crate::output::{Output, counted, line};
 use crate::progress::while_working;
 use crate::tool::Tool;
 
@@ -52,7 +52,7 @@ pub(crate) async fn verify(tool: &Tool, output: Output) -> Result<(), Failure> {
 
 pub(crate) async fn export(tool: &Tool, output: Output, period: &Period) -> Result<(), Failure> {
     let filter = AuditFilter { kind: None, from: period.from, to: period.to };
-    let (mut after, mut count, mut last, mut first) = (None, 0_u64, None, None);
+    let (mut after, mut count, mut last, mut first) = (None, 0, None, None);
     loop {
         let page = tool.identity.audit_by_time(&filter, PAGE, after).await?;
         for record in &page.records {
@@ -63,7 +63,7 @@ pub(crate) async fn export(tool: &Tool, output: Output, period: &Period) -> Resu
         }
         after = page.next;
         if after.is_none() {
-            tool.has_read(output, &format!("{count} records, {}", period_of(first, last)));
+            tool.has_read(output, &format!("{}, {}", counted(count, "record"), period_of(first, last)));
             return Ok(());
         }
     }
@@ -86,7 +86,7 @@ pub(crate) async fn search(tool: &Tool, output: Output, wanted: SearchTrail) -> 
     let names = ["at", "type", "user_id", "actor", "outcome", "target", "ip"].map(str::to_owned).to_vec();
     let columns = Columns { names, are_chosen: false, headers: !wanted.no_headers };
     listing::print(output, &columns, rows.collect())?;
-    tool.has_read(output, &format!("{} records, {period}", found.len()));
+    tool.has_read(output, &format!("{}, {period}", counted(found.len(), "record")));
     Ok(())
 }
 

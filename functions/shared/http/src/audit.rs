@@ -61,6 +61,12 @@ impl FromStr for EventType {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueryTime(Timestamp);
 
+impl From<QueryTime> for Timestamp {
+    fn from(time: QueryTime) -> Self {
+        time.0
+    }
+}
+
 impl FromStr for QueryTime {
     type Err = InvalidValue;
 
