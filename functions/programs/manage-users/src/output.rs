@@ -41,7 +41,9 @@ impl Output {
 
 /// Warns, on the standard error, of a secret that stands on the command line.
 pub(crate) fn warn_of_shell(output: Output, option: &str) {
-    output.note(&format!("warning: {option} stays in the history of the shell and in the list of processes"));
+    output.note(&format!(
+        "manage-users: warning: {option} stays in the history of the shell and in the list of processes"
+    ));
 }
 
 /// Returns a number of things in words: `1 account`, `2 accounts`.

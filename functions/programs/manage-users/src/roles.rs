@@ -15,7 +15,12 @@ use crate::output::{Output, members};
 const LONGEST_FILE: u64 = 1024 * 1024;
 
 pub(crate) fn list(output: Output, environment: &Environment) -> Result<(), Failure> {
-    print(output, &Settings::read(environment)?.identity.policy)
+    print(output, &Settings::read(environment)?.identity.policy)?;
+    output.note(match environment.raw("ROLE_DEFINITIONS") {
+        Some(_) => "read ROLE_DEFINITIONS",
+        None => "read the policy that ships",
+    });
+    Ok(())
 }
 
 pub(crate) fn check(output: Output, file: &Path) -> Result<(), Failure> {
