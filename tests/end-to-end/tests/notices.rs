@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use portcullis_harness::in_process::{Enrolled, PASSWORD, Person, World, password};
 use portcullis_harness::notifications::Sent;
-use portcullis_identity::{ApiKeyName, ApiKeyRequest, ClientContext, Error, IssuedApiKey, Operator};
+use portcullis_identity::{
+    ApiKeyName, ApiKeyRequest, ClientContext, Error, IssuedApiKey, ManagedKey, Operator,
+};
 use secrecy::ExposeSecret;
 
 const ASHA: &str = "asha@example.com";
@@ -109,7 +111,7 @@ async fn keys_and_passwords_that_an_operator_or_the_owner_replaces() {
     assert!(!mail.body.contains(rotated.text.expose_secret()) && !mail.body.contains("pk_"));
 
     let (identity, account) = (&world.identity, &asha.caller.account);
-    identity.set_managed_key(&operator(), account, None, &client()).await.unwrap();
+    identity.set_managed_key(&operator(), account, ManagedKey::default(), &client()).await.unwrap();
     assert_eq!(subjects(&world), [BY_OPERATOR]);
     identity.rotate_managed_key(&operator(), account, None, &client()).await.unwrap();
     assert_eq!(subjects(&world), [BY_OPERATOR]);
@@ -153,7 +155,7 @@ async fn without_a_mailer_everything_is_done_all_the_same() {
     for _ in 0..4 {
         assert!(matches!(asha.sign_in(&asha.wrong_code()).await, Err(Error::InvalidCode)));
     }
-    identity.set_managed_key(&operator(), account, None, &client()).await.unwrap();
+    identity.set_managed_key(&operator(), account, ManagedKey::default(), &client()).await.unwrap();
     let made = key(&asha, &world).await;
     identity.rotate_api_key(&asha.caller, made.key.id, &client()).await.unwrap();
     let stolen = asha.refresh.token.secret().clone();

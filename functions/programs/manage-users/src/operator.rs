@@ -27,7 +27,7 @@ pub(crate) fn named(
         .into_iter()
         .chain([of_environment(), user_of_process()])
         .flatten()
-        .find_map(plain)
+        .find_map(|name| plain(&name))
         .map_or_else(
             || Err(Failure::Unusable("nobody knows who runs this: say --as NAME".to_owned())),
             |name| Ok(Operator::CommandLine(name)),
@@ -35,7 +35,7 @@ pub(crate) fn named(
 }
 
 /// Returns the name as the trail has it; none for one that is nothing but spaces and control characters.
-fn plain(name: String) -> Option<String> {
+fn plain(name: &str) -> Option<String> {
     let plain: String = name.trim().chars().filter(|letter| !letter.is_control()).take(LONGEST).collect();
     (!plain.is_empty()).then_some(plain)
 }
@@ -71,7 +71,7 @@ mod tests {
                 .fold(Environment::default(), |environment, (name, value)| environment.with(name, value));
             match named(given, arn.map(str::to_owned), &environment).unwrap() {
                 Operator::CommandLine(name) => name,
-                other => panic!("{other:?}"),
+                other @ Operator::Admin(_) => panic!("{other:?}"),
             }
         };
         let both = [("SUDO_USER", "asha"), ("USER", "root")];
