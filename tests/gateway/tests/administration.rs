@@ -124,6 +124,9 @@ async fn an_administrator_made_on_the_table_uses_every_route() {
     root.delete("/v1/users/me").json(proof).await.assert_status(409);
     let (status, verified, err) = manage(&["audit", "verify"], "");
     assert_eq!((status, &verified["whole"]), (0, &json!(true)), "{verified}{err}");
+    let (status, made, _) = manage(&["audit", "search", "--type", "account_invited"], "");
+    let actor = made[0]["actor"].as_str().unwrap_or_default();
+    assert!(status == 0 && actor.starts_with("cli:arn:aws:"), "who calls is whom AWS names: {made}");
     let (status, users, _) = manage(&["list-users"], "");
     assert_eq!((status, users.as_array().unwrap().len()), (0, 1));
 }
