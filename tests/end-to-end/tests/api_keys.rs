@@ -8,8 +8,8 @@ use portcullis_harness::call::Call;
 use portcullis_harness::in_process::{PASSWORD, World, password};
 use portcullis_harness::person::Person;
 use portcullis_identity::{
-    Account, ApiKeyName, ApiKeyRequest, Caller, ClientContext, Decision, Error, IssuedApiKey, Operator,
-    Principal,
+    Account, ApiKeyName, ApiKeyRequest, Caller, ClientContext, Decision, Error, IssuedApiKey, ManagedKey,
+    Operator, Principal,
 };
 use portcullis_platform::Clock;
 use portcullis_store::{AuditEvent, AuditKind};
@@ -103,8 +103,9 @@ async fn a_key_made_elsewhere_is_found_by_its_digest() {
     let asha = world.person("asha@example.com").await.caller;
     let mallory = world.person("mallory@example.com").await.caller;
     let (operator, origin) = (Operator::CommandLine("ops".to_owned()), ClientContext::default());
+    let wanted = |text: &SecretString| ManagedKey { text: Some(text.clone()), ..ManagedKey::default() };
     let set = async |account: &Account, text: &SecretString| {
-        world.identity.set_managed_key(&operator, account, Some(text.clone()), &origin).await
+        world.identity.set_managed_key(&operator, account, wanted(text), &origin).await
     };
     let text: SecretString = "5d41402abc4b2a76b9719d911017c592aeb63bf04df2a5cc19c7f8a1bd0e36f7".into();
     assert!(matches!(world.identity.authenticate_key(&text).await, Err(Error::InvalidApiKey)));

@@ -202,7 +202,7 @@ pub(crate) struct CreateUser {
     /// Have the person confirm the address before the account can be used, where `EMAIL_VERIFICATION` requires it.
     #[arg(long, requires = "email")]
     pub(crate) unverified: bool,
-    /// An API key that the account is made with, `pk_<id>_<secret><checksum>`; none when omitted. A shell keeps what is typed
+    /// An API key that the account is made with, `pk_<id>_<secret><checksum>` or one of 128 random bits from elsewhere; none when omitted. A shell keeps what is typed
     /// here.
     #[arg(long)]
     pub(crate) api_key: Option<String>,
@@ -228,7 +228,7 @@ pub(crate) struct InviteUser {
 
 #[derive(Debug, Args)]
 pub(crate) struct KeyOptions {
-    /// The key, `pk_<id>_<secret><checksum>`; a new one is generated when omitted. A shell keeps what is typed here.
+    /// The key, `pk_<id>_<secret><checksum>` or one of 128 random bits from elsewhere; a new one is generated when omitted. A shell keeps what is typed here.
     #[arg(long)]
     pub(crate) api_key: Option<String>,
     /// A scope of the key, as `resource:action`; may be repeated. All that the account may give a key when omitted.

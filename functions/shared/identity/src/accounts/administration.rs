@@ -8,8 +8,8 @@ use portcullis_store::{
 };
 
 use crate::access::api_keys::IssuedApiKey;
-use crate::access::given_key::is_taken;
 use crate::access::caller::Caller;
+use crate::access::given_key::is_taken;
 use crate::accounts::email::Email;
 use crate::accounts::person::{PersonName, PhoneNumber, Username};
 use crate::error::Error;
