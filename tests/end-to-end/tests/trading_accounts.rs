@@ -11,12 +11,13 @@ use portcullis_harness::call::Call;
 use portcullis_harness::in_process::PASSWORD;
 use portcullis_harness::in_process::table::sealed_in;
 use portcullis_harness::person::Person;
-use portcullis_harness::process::{Target, tool};
+use portcullis_harness::process::{Target, tool_with};
 use portcullis_harness::reply::Reply;
 use portcullis_harness::service::{service_token, service_tokens};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+const SERVICE_NAMES: [&str; 4] = ["ticker", "chart", "greedy", "edge"];
 const SERVICES: &str = r#"{
     "ticker": {"rights": ["provider:report"], "credentials": {"brokers": ["kite", "alpaca"], "kind": "long_lived"}},
     "chart": {"credentials": {"brokers": ["kite"], "kind": "session"}},
@@ -35,7 +36,7 @@ struct Stage {
 impl Stage {
     async fn new() -> Self {
         let brokers = FakeBrokers::start().unwrap();
-        let tokens = service_tokens(&["ticker", "chart", "greedy", "edge"]);
+        let tokens = service_tokens(&SERVICE_NAMES);
         let mut variables =
             vec![("SERVICES", SERVICES), ("SERVICE_TOKENS", tokens.as_str()), ("RUST_LOG", "debug")];
         // The hash is not what is tested here.
@@ -405,7 +406,8 @@ async fn a_life_with_secrets(stage: &Stage) -> Vec<String> {
     stage.begin_session(&kite).await;
     sealed.extend(sealed_in(data).await);
     assert_eq!(sealed.len(), 6, "two accounts and a session, each with a data key");
-    let (status, _, said) = tool(data, &["rotate-credentials"], "");
+    let tokens = service_tokens(&SERVICE_NAMES);
+    let (status, _, said) = tool_with(data, &["rotate-credentials"], "", &[("SERVICE_TOKENS", &tokens)]);
     assert_eq!(status, 0, "{said}");
     sealed.extend(sealed_in(data).await);
     let body = json!({"api_key": KITE.0, "api_secret": KITE.1});
