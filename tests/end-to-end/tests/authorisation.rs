@@ -38,7 +38,7 @@ const ROUTES: &[(&str, &str, Shows)] = &[
     ("delete", "/v1/sessions/{id}", Shows::AccessToken),
     ("delete", "/v1/trading-accounts/{id}", Shows::AccessToken),
     ("delete", "/v1/users/me", Shows::AccessToken),
-    ("get", "/.well-known/openid-configuration", Shows::Nothing),
+    ("get", "/.well-known/oauth-authorization-server", Shows::Nothing),
     ("get", "/healthz", Shows::Nothing),
     ("get", "/v1/admin/audit", Shows::AdminToken),
     ("get", "/v1/admin/users", Shows::AdminToken),

@@ -68,7 +68,7 @@ fn routes() -> Vec<(Method, String, bool)> {
 #[tokio::test]
 async fn where_the_edge_is_required_only_it_and_services_reach_the_service_directly() {
     let app = App::on(Target::Local, &[CHEAP, ("REQUIRE_EDGE", "true")]);
-    let published = ["/healthz", "/v1/auth/.well-known/jwks.json", "/.well-known/openid-configuration"];
+    let published = ["/healthz", "/v1/auth/.well-known/jwks.json", "/.well-known/oauth-authorization-server"];
     let (mut refused, mut direct) = (0, 0);
     for (method, path, is_for_services) in routes() {
         let answer = app.call(method.clone(), path.replace(['{', '}'], "")).await;

@@ -24,7 +24,8 @@ const SERVICE: &str = "identity";
 
 /// What never comes through the edge: what the edge itself fetches, what services call with their own tokens, and what a
 /// monitor asks. None of it signs anybody in.
-const DIRECT: [&str; 3] = ["/healthz", "/v1/auth/.well-known/jwks.json", "/.well-known/openid-configuration"];
+const DIRECT: [&str; 3] =
+    ["/healthz", "/v1/auth/.well-known/jwks.json", "/.well-known/oauth-authorization-server"];
 const INTERNAL: &str = "/v1/internal/";
 
 /// What is in front of the service.

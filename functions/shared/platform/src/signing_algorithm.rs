@@ -3,11 +3,11 @@
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 use aws_lc_rs::{rand::SystemRandom, rsa};
 use secrecy::SecretSlice;
 
-use crate::{Environment, Misconfigured, Variable};
+use crate::{Environment, Misconfigured, Variable, has_roca_pattern};
 
 /// The algorithm of new signing keys.
 pub const TOKEN_SIGNING_ALGORITHM: Variable = Variable {
@@ -60,6 +60,13 @@ impl SigningAlgorithm {
             // The first version of PKCS#8, which more programs read.
             Self::EdDSA => Ok(Ed25519KeyPair::generate()?.to_pkcs8v1()?.as_ref().to_vec().into()),
         }
+    }
+
+    /// Returns whether a private key in PKCS#8 is an RSA key whose public half gives it away ([`has_roca_pattern`]).
+    pub fn is_broken(der: &[u8]) -> bool {
+        let modulus =
+            |pair: rsa::KeyPair| pair.public_key().modulus().big_endian_without_leading_zero().to_vec();
+        rsa::KeyPair::from_pkcs8(der).is_ok_and(|pair| has_roca_pattern(&modulus(pair)))
     }
 
     /// Returns the algorithm of a private key in PKCS#8, or `None` if it is of no kind that signs tokens.

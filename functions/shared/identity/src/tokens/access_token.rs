@@ -9,14 +9,28 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use jsonwebtoken::jwk::{Jwk, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use portcullis_platform::has_roca_pattern;
 use portcullis_verifier::{Claims, Expectations, UnverifiedToken};
 use secrecy::{ExposeSecret, SecretSlice};
+use serde::Serialize;
 
 use crate::error::Error;
 use crate::tokens::token_provider::{self, PrivateKey};
 
 #[cfg(test)]
 mod tests;
+
+/// `client_id` of every token (RFC 9068, section 2.2). There are no registered clients: whoever signs in is a page or a
+/// program of the platform itself.
+const FIRST_PARTY: &str = "first-party";
+
+/// The claims as they are signed. Nothing of ours reads the client, so it is no part of what verifiers make of a token.
+#[derive(Serialize)]
+struct SignedClaims<'a> {
+    #[serde(flatten)]
+    claims: &'a Claims,
+    client_id: &'static str,
+}
 
 /// A parsed private key that signs access tokens.
 pub struct SigningKey {
@@ -38,12 +52,16 @@ impl fmt::Debug for SigningKey {
 }
 
 impl SigningKey {
-    /// Returns the key in a PKCS#8 document in PEM: RSA, P-256 or Ed25519. `None` if it is anything else.
+    /// Returns the key in a PKCS#8 document in PEM: RSA, P-256 or Ed25519. `None` if it is anything else, or an RSA key
+    /// whose public half gives the private one away ([`has_roca_pattern`]).
     pub fn from_pem(text: &[u8]) -> Option<Self> {
         token_provider::install();
         let block = pem::parse(text).ok().filter(|block| block.tag() == "PRIVATE KEY")?;
         let der = SecretSlice::from(block.into_contents());
         let key = PrivateKey::from_pkcs8(der.expose_secret())?;
+        if key.modulus().is_some_and(|modulus| has_roca_pattern(&modulus)) {
+            return None;
+        }
         let algorithm = key.algorithm();
         let encoded = match &key {
             PrivateKey::Rsa(_) => EncodingKey::from_rsa_pem(text).ok()?,
@@ -76,8 +94,9 @@ impl SigningKey {
 
     /// Returns a signed token with these claims; fails when they cannot be encoded or signing fails.
     pub(crate) fn sign(&self, claims: &Claims) -> Result<String, Error> {
+        let signed = SignedClaims { claims, client_id: FIRST_PARTY };
         let payload =
-            serde_json::to_vec(claims).map_err(|_| Error::Internal("claims could not be encoded"))?;
+            serde_json::to_vec(&signed).map_err(|_| Error::Internal("claims could not be encoded"))?;
         let mut token = String::with_capacity(1024);
         token.push_str(&self.header);
         BASE64URL.encode_string(payload, &mut token);

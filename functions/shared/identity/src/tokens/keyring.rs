@@ -54,7 +54,7 @@ impl Keyring {
         let parse = |pem: &secrecy::SecretSlice<u8>| {
             SigningKey::from_pem(pem.expose_secret()).ok_or(UnusableSecret::Malformed(
                 SecretName::TokenSigningKey,
-                "a private key of RSA, P-256 or Ed25519, PKCS#8 in PEM",
+                "a private key of RSA (without the pattern of CVE-2017-15361), P-256 or Ed25519, PKCS#8 in PEM",
             ))
         };
         let current = parse(&signing.current)?;

@@ -50,6 +50,12 @@ impl PrivateKey {
         }
     }
 
+    /// Returns the modulus of an RSA key, big-endian; `None` for another key.
+    pub(crate) fn modulus(&self) -> Option<Vec<u8>> {
+        let Self::Rsa(key) = self else { return None };
+        Some(key.public_key().modulus().big_endian_without_leading_zero().to_vec())
+    }
+
     /// Returns the public half, parsed.
     pub(crate) fn public_key(&self) -> Option<ParsedPublicKey> {
         match self {

@@ -136,10 +136,14 @@ fn parse_signing_key(text: &[u8]) -> Result<SecretSlice<u8>, &'static str> {
         }
         _ => return Err("is no private key in PKCS#8"),
     }
+    if SigningAlgorithm::is_broken(der.expose_secret()) {
+        return Err(BROKEN_KEY);
+    }
     SigningAlgorithm::of_pkcs8(der.expose_secret()).ok_or(NO_SIGNING_KEY)?;
     Ok(text.to_vec().into())
 }
 
+const BROKEN_KEY: &str = "is an RSA key of a broken generator (ROCA, CVE-2017-15361), known to whoever computes for it; make another one";
 const NO_SIGNING_KEY: &str = "is no RSA key of 2048 to 8192 bits and no key of P-256 or Ed25519";
 
 fn parse_master_key(text: &[u8]) -> Result<SecretSlice<u8>, &'static str> {
