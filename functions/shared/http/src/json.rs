@@ -12,11 +12,11 @@ use serde::de::DeserializeOwned;
 use crate::explain::explain;
 use crate::{Code, Problem, body};
 
-/// A JSON body that must be there, or a JSON response. Unknown fields are ignored.
+/// A JSON object that must be there, or a JSON response. Unknown fields are ignored.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Json<T>(pub T);
 
-/// A JSON body that may be left out; then it is the default.
+/// A JSON object that may be left out; then it is the default.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OptionalJson<T>(pub T);
 
@@ -59,9 +59,17 @@ impl<T: Serialize> IntoResponse for Json<T> {
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     unambiguous::check(bytes)?;
+    require_object(bytes)?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(&mut deserializer)
         .map_err(|error| Problem::new(Code::ValidationFailed).with_error(explain(&error)))
+}
+
+/// serde would fill the fields of a struct from an array, too, by their position: names would mean nothing, and every field
+/// that is added in between would change what a client has said. Takes bytes that are JSON.
+fn require_object(bytes: &[u8]) -> Result<(), Problem> {
+    let is_object = bytes.trim_ascii_start().starts_with(b"{");
+    is_object.then_some(()).ok_or_else(|| Problem::invalid("", "must be an object"))
 }
 
 #[cfg(test)]
@@ -155,6 +163,20 @@ mod tests {
             let text = String::from_utf8_lossy(&answer.body).into_owned();
             assert!(!text.contains("hunter2") && !text.contains("123456") && !text.contains("a@x"), "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_no_object_is_422() {
+        for body in [r#"["a","b",null]"#, " \n\t\r[]", "null", "7", "true", r#""{}""#] {
+            for path in ["/login", "/logout"] {
+                let answer = send(&app(routes()), of_type(path, "application/json", body)).await;
+                assert_eq!(answer.problem(), (422, "validation_failed".to_owned()), "{path}: {body}");
+                let error = &answer.json()["errors"][0];
+                assert_eq!((&error["pointer"], &error["detail"]), (&"".into(), &"must be an object".into()));
+            }
+        }
+        let spaced = posted(" \r\n\t{\"email\":\"a\",\"password\":\"b\"} ").await;
+        assert_eq!(spaced.status, 200);
     }
 
     #[tokio::test]

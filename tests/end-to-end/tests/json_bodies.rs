@@ -1,0 +1,123 @@
+//! Bodies are objects: serde would also fill the fields of a request from an array, by their position.
+#![cfg(test)]
+
+use std::path::Path;
+
+use portcullis_harness::app::App;
+use portcullis_harness::call::Call;
+use portcullis_harness::in_process::PASSWORD;
+use portcullis_harness::person::Person;
+use portcullis_harness::process::{Target, tool};
+use portcullis_harness::service::{Service, service_token, service_tokens};
+use serde_json::{Map, Value, json};
+
+/// A route that takes a body.
+struct Route {
+    method: String,
+    path: String,
+    is_for_services: bool,
+    /// What the document says of each field.
+    fields: Map<String, Value>,
+}
+
+/// Returns what a schema of the document stands for: the one it refers to, and of a body that may be left out the body.
+fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+    let alternatives = schema["oneOf"].as_array().into_iter().flatten();
+    let given = alternatives.into_iter().find(|one| one.get("$ref").is_some()).unwrap_or(schema);
+    match given["$ref"].as_str() {
+        Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap(),
+        None => given,
+    }
+}
+
+fn routes() -> Vec<Route> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions/openapi.json");
+    let document: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let paths = document["paths"].as_object().unwrap().iter();
+    let operations = paths.flat_map(|(path, item)| {
+        item.as_object().unwrap().iter().map(move |(method, operation)| (method, path, operation))
+    });
+    let with_body = operations.filter(|(_, _, operation)| operation.get("requestBody").is_some());
+    let routes = with_body.map(|(method, path, operation)| {
+        let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+        Route {
+            method: method.to_uppercase(),
+            path: path.clone(),
+            is_for_services: operation["security"].to_string().contains("service_token"),
+            fields: resolved(&document, schema)["properties"].as_object().unwrap().clone(),
+        }
+    });
+    routes.collect()
+}
+
+/// Somebody for whom every route reads the body: the others refuse earlier whoever may not call them.
+struct Callers {
+    root: Person,
+    service: Service,
+}
+
+impl Callers {
+    async fn of(app: &App) -> Self {
+        let arguments = ["create-user", "root", "--email", "root@example.com", "--role", "admin"];
+        let (status, _, error) = tool(app.folder(), &arguments, &format!("{PASSWORD}\n"));
+        assert_eq!(status, 0, "{error}");
+        Self { root: app.sign_in("root@example.com").await, service: app.service(service_token("ticker")) }
+    }
+
+    fn call(&self, route: &Route) -> Call {
+        let id = format!("{}0190f5d7a0007000800000000000000a", id_prefix(&route.path));
+        let path = route.path.replace("{id}", &id).replace("{name}", "kite");
+        let method = route.method.parse().unwrap();
+        if route.is_for_services { self.service.call(method, path) } else { self.root.call(method, path) }
+    }
+}
+
+/// Returns what the ids in a path begin with.
+fn id_prefix(path: &str) -> &'static str {
+    if path.contains("/trading-accounts/") { "acc_" } else { "usr_" }
+}
+
+/// Returns the fields as an array: what a struct could be filled from.
+fn by_position(fields: &Map<String, Value>) -> Value {
+    let value =
+        |field: &Value| field.get("example").cloned().unwrap_or(json!("granite harbour sings at noon"));
+    fields.values().map(value).collect()
+}
+
+#[tokio::test]
+async fn no_route_takes_an_array_or_anything_else_in_place_of_an_object() {
+    let app = App::on(Target::Local, &[("SERVICE_TOKENS", &service_tokens(&["ticker"]))]);
+    let (callers, routes) = (Callers::of(&app).await, routes());
+    assert!(routes.len() >= 28, "{}", routes.len());
+    for route in &routes {
+        for body in [json!([]), by_position(&route.fields), json!([{}]), json!("{}"), json!(7)] {
+            let reply = callers.call(route).json(body.clone()).await;
+            let what = format!("{} {} with {body}", route.method, route.path);
+            assert_eq!((reply.status, &reply.body["code"]), (422, &json!("validation_failed")), "{what}");
+            let error = &reply.body["errors"][0];
+            assert_eq!(
+                (&error["pointer"], &error["detail"]),
+                (&json!(""), &json!("must be an object")),
+                "{what}"
+            );
+        }
+    }
+    // The extractor looks at the outermost value. A field that is an object needs the same, deeper down.
+    for route in &routes {
+        for (name, field) in &route.fields {
+            let is_object = field["type"].as_str() == Some("object") || field["items"]["$ref"].is_string();
+            assert!(!is_object, "{} {} has an object within: {name}", route.method, route.path);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_registration_by_position_makes_no_account() {
+    let app = App::on(Target::Local, &[]);
+    let register = |body: Value| app.post("/v1/auth/register", body);
+    let by_position = json!(["asha@example.com", PASSWORD, "Asha", null, null, null]);
+    register(by_position).await.assert_problem(422, "validation_failed");
+    app.login("asha@example.com", PASSWORD).await.assert_status(401);
+    let named = json!({"email": "asha@example.com", "password": PASSWORD, "name": "Asha"});
+    register(named).await.assert_status(201);
+}
