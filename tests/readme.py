@@ -1,4 +1,5 @@
-"""Runs what the README shows: the sessions with curl, the service that reads credentials, and the FastAPI dependency."""
+"""Runs what the README shows: the sessions with curl, the service that reads credentials, the FastAPI dependency,
+and a validator of RFC 9068."""
 
 import json
 import os
@@ -79,6 +80,10 @@ def post(path, body):
     return json.load(urllib.request.urlopen(request))
 
 
+def get(path):
+    return json.load(urllib.request.urlopen(f"http://localhost:8001{path}"))
+
+
 def sign_in():
     return post("/v1/auth/login", ASHA)["access_token"]
 
@@ -128,6 +133,34 @@ def check_fastapi(algorithm):
     print(f"the FastAPI dependency verifies {algorithm} tokens")
 
 
+def check_authlib():
+    """Authlib's validator for RFC 9068 finds the keys by RFC 8414, takes a token as issued, and refuses another audience."""
+    from authlib.oauth2.rfc6750 import InvalidTokenError
+    from authlib.oauth2.rfc9068 import JWTBearerTokenValidator
+    from joserfc.jwk import KeySet
+
+    metadata = get("/.well-known/oauth-authorization-server")
+    issuer, audience = metadata["access_token_issuer"], metadata["access_token_audience"]
+
+    class Validator(JWTBearerTokenValidator):
+        def get_jwks(self):
+            return KeySet.import_key_set(get(metadata["jwks_uri"].removeprefix(metadata["issuer"])))
+
+    def validate(token, **expected):
+        validator = Validator(**({"issuer": issuer, "resource_server": audience} | expected))
+        validator.validate_token(validator.authenticate_token(token), None, None)
+
+    token = sign_in()
+    validate(token)
+    for expected in [{"issuer": metadata["issuer"]}, {"resource_server": "elsewhere"}]:
+        try:
+            validate(token, **expected)
+        except InvalidTokenError:
+            continue
+        sys.exit(f"Authlib takes a token for {expected}")
+    print("Authlib takes a token as issued")
+
+
 with tempfile.TemporaryDirectory() as folder:
     # The paths of the README are those of whoever starts the service where they are.
     os.chdir(folder)
@@ -136,6 +169,7 @@ with tempfile.TemporaryDirectory() as folder:
         check_session(os.path.join(folder, "data"))
         check_ticker()
         check_fastapi("RS256")
+        check_authlib()
     finally:
         service.terminate()
         service.wait()
