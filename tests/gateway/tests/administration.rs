@@ -22,6 +22,14 @@ async fn write_variables_of_operators(cloud: &Cloud) {
     client.create_secret().name(name).secret_string(variables).send().await.unwrap();
 }
 
+/// Opens the link of an invitation, signs in with the password chosen there, and erases the account.
+async fn accept_and_leave(app: &App, invitation: &Value, address: &str) {
+    let chosen = json!({"token": token_in(invitation).unwrap(), "new_password": PASSWORD});
+    app.post("/v1/auth/password/reset", chosen).await.assert_status(200);
+    let invited = app.sign_in(address).await;
+    invited.delete("/v1/users/me").json(json!({"password": PASSWORD})).await.assert_status(204);
+}
+
 #[tokio::test]
 async fn an_administrator_made_on_the_table_uses_every_route() {
     // What a deployment has unless somebody says otherwise: an administrator of the command line signs in there, too.
@@ -44,11 +52,7 @@ async fn an_administrator_made_on_the_table_uses_every_route() {
     let (status, _, err) = manage(&["invite-user", address, "--role", "user"], "");
     assert_eq!(status, 0, "{err}");
     let moto = Environment::of_process().raw("AWS_ENDPOINT_URL").unwrap().to_owned();
-    let sent = notifications_to(&moto, address).await.unwrap();
-    let chosen = json!({"token": token_in(&sent[0]).unwrap(), "new_password": PASSWORD});
-    app.post("/v1/auth/password/reset", chosen).await.assert_status(200);
-    let invited = app.sign_in(address).await;
-    invited.delete("/v1/users/me").json(json!({"password": PASSWORD})).await.assert_status(204);
+    accept_and_leave(&app, &notifications_to(&moto, address).await.unwrap()[0], address).await;
     let (status, _, err) = manage(&["deactivate", "root"], "");
     assert_eq!(status, 1, "{err}");
     let (status, _, err) = tool_with(app.folder(), &["list-users", "--table", "nowhere"], "", &variables);
@@ -63,14 +67,7 @@ async fn an_administrator_made_on_the_table_uses_every_route() {
     assert_eq!(status, 0, "nothing is set, and the deployment says it all: {err}");
     let sent = notifications_to(&moto, address).await.unwrap();
     assert!(sent[0].to_string().contains("https://app.example.com/reset-password#token="), "{}", sent[0]);
-    app.post(
-        "/v1/auth/password/reset",
-        json!({"token": token_in(&sent[0]).unwrap(), "new_password": PASSWORD}),
-    )
-    .await
-    .assert_status(200);
-    let invited = app.sign_in(address).await;
-    invited.delete("/v1/users/me").json(json!({"password": PASSWORD})).await.assert_status(204);
+    accept_and_leave(&app, &sent[0], address).await;
 
     let root = app.sign_in("root").await;
     let asha = json!({"email": "asha@example.com", "username": "asha", "password": PASSWORD, "name": "Asha"});
