@@ -34,13 +34,11 @@ struct JwkSet {
 #[expect(dead_code, reason = "the set is written once by the keyring; this describes it")]
 struct PublicKey {
     /// The type of the key.
-    #[schema(inline)]
     kty: KeyType,
     /// What it is for: signatures.
-    #[schema(rename = "use", inline)]
+    #[schema(rename = "use")]
     usage: KeyUse,
     /// The algorithm of its signatures.
-    #[schema(inline)]
     alg: SignatureAlgorithm,
     /// The id of the key: its RFC 7638 thumbprint.
     kid: String,
@@ -49,7 +47,6 @@ struct PublicKey {
     /// The exponent of an RSA key, in base64url.
     e: Option<String>,
     /// The curve of the point.
-    #[schema(inline)]
     crv: Option<Curve>,
     /// The first coordinate of a point of P-256, or the point of Ed25519, in base64url.
     x: Option<String>,
@@ -112,7 +109,7 @@ struct ServerMetadata {
     #[schema(example = "trading_platform")]
     access_token_audience: String,
     /// The algorithms of the keys that sign access tokens.
-    #[schema(value_type = Vec<SignatureAlgorithm>, inline)]
+    #[schema(value_type = Vec<SignatureAlgorithm>)]
     access_token_signing_alg_values_supported: Vec<&'static str>,
 }
 
