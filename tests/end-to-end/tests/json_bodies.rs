@@ -7,7 +7,7 @@ use portcullis_harness::app::App;
 use portcullis_harness::call::Call;
 use portcullis_harness::in_process::PASSWORD;
 use portcullis_harness::person::Person;
-use portcullis_harness::process::{Target, tool};
+use portcullis_harness::process::{Target, tool_with};
 use portcullis_harness::service::{Service, service_token, service_tokens};
 use serde_json::{Map, Value, json};
 
@@ -59,7 +59,10 @@ struct Callers {
 impl Callers {
     async fn of(app: &App) -> Self {
         let arguments = ["create-user", "root", "--email", "root@example.com", "--role", "admin"];
-        let (status, _, error) = tool(app.folder(), &arguments, &format!("{PASSWORD}\n"));
+        // The service has them from its environment, too, and the tool makes none of its own.
+        let tokens = service_tokens(&["ticker"]);
+        let tokens = [("SERVICE_TOKENS", tokens.as_str())];
+        let (status, _, error) = tool_with(app.folder(), &arguments, &format!("{PASSWORD}\n"), &tokens);
         assert_eq!(status, 0, "{error}");
         Self { root: app.sign_in("root@example.com").await, service: app.service(service_token("ticker")) }
     }
