@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use portcullis_http::responses::{Forbidden, TooManyRequests, Unauthorized, Unprocessable};
+use portcullis_http::responses::{Conflict, Forbidden, TooManyRequests, Unauthorized, Unprocessable};
 use portcullis_http::{AnyCaller, AppState, Client, Json, Problem, SignedInCaller, User};
 use portcullis_identity::{Password, PersonName, PhoneNumber, ProfileUpdate};
 use serde::Deserialize;
@@ -81,7 +81,7 @@ async fn update(
 /// Ends every session and erases the account. Its e-mail address can be registered again.
 #[utoipa::path(
     delete, path = "/v1/users/me", operation_id = "erase_own_account", tag = "users", security(("access_token" = [])), request_body = EraseAccountRequest,
-    responses((status = 204, description = "The account and all that belongs to it are gone"), Unauthorized, Forbidden),
+    responses((status = 204, description = "The account and all that belongs to it are gone"), Unauthorized, Forbidden, Conflict, TooManyRequests),
 )]
 async fn erase(
     State(state): State<AppState>,

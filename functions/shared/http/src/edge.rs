@@ -28,6 +28,11 @@ const DIRECT: [&str; 3] =
     ["/healthz", "/v1/auth/.well-known/jwks.json", "/.well-known/oauth-authorization-server"];
 const INTERNAL: &str = "/v1/internal/";
 
+/// Returns whether a path is reached around the edge, also where the edge is required.
+pub(crate) fn is_direct(path: &str) -> bool {
+    DIRECT.contains(&path) || path.starts_with(INTERNAL)
+}
+
 /// What is in front of the service.
 #[derive(Debug)]
 pub(crate) struct Front {
@@ -72,7 +77,7 @@ impl Front {
     /// Returns why a request without a valid proof is refused, if it is. Without a key nothing can be proven, and nobody is
     /// told to come through an edge that cannot let them in.
     fn refusal(&self, path: &str) -> Option<Code> {
-        if !self.requires_edge || DIRECT.contains(&path) || path.starts_with(INTERNAL) {
+        if !self.requires_edge || is_direct(path) {
             return None;
         }
         Some(if self.keys.is_empty() { Code::Unavailable } else { Code::EdgeRequired })

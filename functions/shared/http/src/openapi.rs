@@ -12,8 +12,9 @@ use utoipa::openapi::{
 };
 use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
+use crate::edge;
 use crate::problem::responses::{
-    BadRequest, InternalError, PayloadTooLarge, RequestTimeout, Unavailable, Unprocessable,
+    BadRequest, Forbidden, InternalError, PayloadTooLarge, RequestTimeout, Unavailable, Unprocessable,
     UnsupportedMediaType, described,
 };
 use crate::{FieldError, ProblemDocument, PublicUrl, RefreshCookie};
@@ -76,17 +77,14 @@ fn components(cookie: RefreshCookie) -> Components {
 /// Adds to every operation what its route says nothing of, because it is the same for all: the errors of the layers around
 /// the routes, those of reading a body where there is one, and that no credentials are needed where none are named.
 pub fn complete(mut document: OpenApi) -> OpenApi {
-    let items = document.paths.paths.values_mut();
-    let operations = items.flat_map(|item| {
-        [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete]
-            .into_iter()
-            .flatten()
-    });
-    operations.for_each(complete_operation);
+    for (path, item) in &mut document.paths.paths {
+        let methods = [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete];
+        methods.into_iter().flatten().for_each(|operation| complete_operation(path, operation));
+    }
     document
 }
 
-fn complete_operation(operation: &mut Operation) {
+fn complete_operation(path: &str, operation: &mut Operation) {
     let mut add = |responses: std::collections::BTreeMap<_, _>| {
         for (status, response) in responses {
             operation.responses.responses.entry(status).or_insert(response);
@@ -94,6 +92,10 @@ fn complete_operation(operation: &mut Operation) {
     };
     add(InternalError::responses());
     add(Unavailable::responses());
+    if !edge::is_direct(path) {
+        // Where `REQUIRE_EDGE` is set, and the request came another way.
+        add(Forbidden::responses());
+    }
     if operation.request_body.is_some() {
         add(BadRequest::responses());
         add(RequestTimeout::responses());
