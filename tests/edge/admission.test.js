@@ -245,10 +245,22 @@ describe("API keys", () => {
 
   test("what is no key at all is not even asked about", async () => {
     const before = edge.identity.counts.apiKeys;
-    for (const key of ["x", `${apiKey(9).slice(0, -1)}0`, apiKey(9).slice(1), "pk_1", "a".repeat(9000)]) {
+    const short = "a".repeat(21);
+    for (const key of ["x", `${apiKey(9).slice(0, -1)}0`, "pk_1", short, "a b".repeat(20), "a".repeat(257), "a".repeat(9000)]) {
       await refused(edge.send("/v1/trading", { headers: { "x-api-key": key } }), 401, "invalid_api_key");
     }
     assert.equal(edge.identity.counts.apiKeys, before);
+  });
+
+  test("a key that was made elsewhere is asked about as it is", async () => {
+    const key = "5d41402abc4b2a76b9719d911017c592aeb63bf04df2a5cc19c7f8a1bd0e36f7";
+    const before = edge.identity.counts.apiKeys;
+    await refused(edge.send("/v1/trading", { headers: { "x-api-key": key } }), 401, "invalid_api_key");
+    assert.equal(edge.identity.counts.apiKeys, before + 1);
+    const active = { active: true, user_id: "usr_bot", roles: ["trader"], scopes: ["trading:*"], expires_at: null };
+    edge.identity.apiKeys.set(`${key}8`, active);
+    const answer = await edge.send("/v1/trading", { headers: { "x-api-key": `${key}8` } });
+    assert.equal(answer.status, 200);
   });
 
   test("a key that has ended is refused although it says active", async () => {
