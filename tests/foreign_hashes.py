@@ -94,7 +94,7 @@ def check(folder, url):
         for imported, present in [(count, 0), (0, count)]:
             status, out, err = manage(folder, "import", str(path))
             assert status == 0, err
-            assert json.loads(out) == {"imported": imported, "present": present, "refused": []}, out
+            assert json.loads(out) == {"dry_run": False, "imported": imported, "present": present, "refused": []}, out
     assert stored_hashes(folder) == HASHES
     for name, text in HASHES.items():
         assert login(url, name, PASSWORD[:-1]) == 401, name
