@@ -1,19 +1,23 @@
 //! The record of an account, which both of its rows carry, and who counts as an administrator.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
+use jiff::fmt::serde::timestamp::millisecond;
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use crate::error::StoreError;
 use crate::id::AccountId;
-use crate::item::{ItemReader, ItemWriter, number, text, texts, time};
-use crate::keys::Key;
+use crate::item::{self, Attributes};
 
 /// The role of administrators.
 pub(crate) const ADMIN_ROLE: &str = "admin";
+
 /// A person's account.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// The account's id.
+    #[serde(rename = "account")]
     pub id: AccountId,
     /// What the login record lies under; unique. The canonical address, or for an account without one the name that
     /// [`Account::name_without_address`] makes of its username: ask [`Account::address`] for an address.
@@ -21,27 +25,44 @@ pub struct Account {
     /// Second login name, canonical; unique.
     pub username: Option<String>,
     /// What the person is called.
+    #[serde(rename = "full_name")]
     pub name: String,
     /// Telephone number as given.
     pub phone: Option<String>,
     /// Names of roles in the policy.
     pub roles: Vec<String>,
     /// Whether the account may be used.
+    #[serde(rename = "account_status")]
     pub status: AccountStatus,
     /// Whether a second factor is asked for.
     pub mfa_enabled: bool,
     /// Whether the address was shown to be the person's.
     pub email_verified: bool,
     /// The session epoch: sessions of an earlier one have ended.
+    #[serde(rename = "epoch")]
     pub session_epoch: u64,
     /// When the password was chosen.
+    #[serde(with = "millisecond::required")]
     pub password_changed_at: Timestamp,
     /// When the account was made.
+    #[serde(with = "millisecond::required")]
     pub created_at: Timestamp,
 }
 
 /// Whether an account may be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr, strum::VariantNames)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
+#[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum AccountStatus {
     /// It may.
@@ -94,37 +115,11 @@ pub(crate) fn is_admin(roles: &[String], status: AccountStatus) -> bool {
     status == AccountStatus::Active && roles.iter().any(|role| role == ADMIN_ROLE)
 }
 
-pub(crate) fn write_account(account: &Account, key: &Key) -> ItemWriter {
-    ItemWriter::new(key)
-        .set("account", text(account.id.to_string()))
-        .set("email", text(&account.email))
-        .set_some("username", account.username.as_deref().map(text))
-        .set("full_name", text(&account.name))
-        .set_some("phone", account.phone.as_deref().map(text))
-        .set("roles", texts(&account.roles))
-        .set("account_status", text(account.status.as_str()))
-        .set("mfa_enabled", AttributeValue::Bool(account.mfa_enabled))
-        .set("email_verified", AttributeValue::Bool(account.email_verified))
-        .set("epoch", number(account.session_epoch))
-        .set("password_changed_at", time(account.password_changed_at))
-        .set("created_at", time(account.created_at))
-}
-
-pub(crate) fn read_account(reader: &mut ItemReader) -> Result<Account, StoreError> {
-    let created_at = reader.time("created_at")?;
-    Ok(Account {
-        id: reader.parsed("account")?,
-        email: reader.text("email")?,
-        username: reader.text_if_any("username")?,
-        name: reader.text("full_name")?,
-        phone: reader.text_if_any("phone")?,
-        roles: reader.texts("roles")?,
-        status: reader.parsed("account_status")?,
-        mfa_enabled: reader.flag("mfa_enabled")?,
-        email_verified: reader.flag("email_verified")?,
-        session_epoch: reader.number("epoch")?,
-        // Rows of before the time of the choice was noted have the password they were made with.
-        password_changed_at: reader.time_if_any("password_changed_at")?.unwrap_or(created_at),
-        created_at,
-    })
+/// Returns the account in one of its rows.
+pub(crate) fn read_account(record: &'static str, mut row: Attributes) -> Result<Account, StoreError> {
+    // Rows of before the time of the choice was noted have the password they were made with.
+    if let (None, Some(made)) = (row.get("password_changed_at"), row.get("created_at").cloned()) {
+        row.insert("password_changed_at".to_owned(), made);
+    }
+    item::read(record, row)
 }

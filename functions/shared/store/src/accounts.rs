@@ -3,7 +3,10 @@
 //! The two rows carry the same account and are only ever written together, so that a sign-in needs one read and neither
 //! row can be ahead of the other.
 
-use crate::account::{Account, read_account, write_account};
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+
+use crate::account::{Account, read_account};
 use crate::admins::{add_admin, remove_admin};
 use crate::api_keys::{ApiKey, put_api_key};
 use crate::audit::{AuditEvent, ChainEnd};
@@ -12,8 +15,8 @@ use crate::error::StoreError;
 use crate::expression::{Condition, Update};
 use crate::id::{AccountId, SessionId};
 use crate::idempotency::{self, FirstRegistration, IdempotentRequest};
-use crate::item::{Attributes, ItemReader, ItemWriter, text};
-use crate::keys::{self, LIST_PARTITION, LIST_SORT, SHARDS};
+use crate::item::{self, Attributes, text};
+use crate::keys::{self, SHARDS};
 use crate::revocation_entry::RevocationEntry;
 use crate::transaction::{Outdated, Transaction};
 
@@ -99,6 +102,30 @@ impl ProfileChange {
 /// In the row of a sign-in: the username of an account whose address is not confirmed.
 pub(crate) const WANTED_USERNAME: &str = "wanted_username";
 
+/// What the row of a sign-in has beside the account.
+#[skip_serializing_none]
+#[derive(Debug, Serialize, Deserialize)]
+struct Credentials {
+    password_hash: Option<String>,
+    wanted_username: Option<String>,
+}
+
+/// The alias of an account under its username.
+#[derive(Debug, Serialize, Deserialize)]
+struct Alias {
+    email: String,
+    account: AccountId,
+}
+
+/// The row under the id, which lists the account too.
+#[derive(Debug, Serialize)]
+struct Profile<'a> {
+    #[serde(flatten)]
+    account: &'a Account,
+    list_pk: String,
+    list_sk: AccountId,
+}
+
 /// It would leave no administrator.
 #[derive(Debug, Clone, Copy)]
 struct LastAdmin;
@@ -125,15 +152,12 @@ impl Store {
         let (account, wanted_username) = new.split();
         let account = &account;
         let made = FirstRegistration { account: account.id, created_at: account.created_at };
-        let by_email = write_account(account, &keys::credentials(&account.email))
-            .set_some("password_hash", new.password_hash.as_deref().map(text))
-            .set_some(WANTED_USERNAME, wanted_username.map(text))
-            .finish();
+        let by_email = login_row(account, new.password_hash.clone(), wanted_username.map(str::to_owned))?;
         let mut transaction = Transaction::on(self);
         // A repetition also meets the first one's address, so the request's own record takes precedence.
         if let Some(request) = request {
             let unused = idempotency::unused_but_for(gone, account.created_at);
-            transaction = transaction.put_if(idempotency::item(request, made), unused, Taken::Request);
+            transaction = transaction.put_if(idempotency::item(request, made)?, unused, Taken::Request);
         }
         // Before the address: that the name is another account's is said of taken addresses, too.
         if let Some(name) = wanted_username {
@@ -143,13 +167,13 @@ impl Store {
         let event = event.clone().behind(ChainEnd::default());
         transaction = transaction
             .put_if(by_email, Condition::row_missing(), Taken::Email)
-            .put(profile(account))
+            .put(profile(account)?)
             .record(&event);
         if let Some((key, event)) = &new.api_key {
-            transaction = put_api_key(transaction, key, Taken::ApiKey).record(event);
+            transaction = put_api_key(transaction, key, Taken::ApiKey)?.record(event);
         }
         if let Some(name) = &account.username {
-            let alias = username_row(name, account);
+            let alias = username_row(name, account)?;
             transaction = transaction.put_if(alias, Condition::row_missing(), Taken::Username);
         }
         if account.is_active_admin() {
@@ -165,7 +189,7 @@ impl Store {
             }),
             (Taken::Request, None) => Ok(Registration::KeyReused),
             (Taken::Email, _) => {
-                let found = read_account(&mut ItemReader::new("credentials", refused.row))?;
+                let found = read_account("credentials", refused.row)?;
                 // Our own row: an earlier attempt of this very call was carried out and its response lost.
                 Ok(match found.id {
                     id if id == account.id => Registration::Created,
@@ -180,7 +204,7 @@ impl Store {
     /// Returns the login record of this canonical address; `None` if no account has it.
     pub async fn login_record_by_email(&self, email: &str) -> Result<Option<LoginRecord>, StoreError> {
         let found = self.get(&keys::credentials(email), "reading credentials").await?;
-        found.map(|found| read_login_record(ItemReader::new("credentials", found))).transpose()
+        found.map(read_login_record).transpose()
     }
 
     /// Returns the login record of this canonical username; `None` if no account has it.
@@ -194,13 +218,13 @@ impl Store {
     /// The canonical address behind this canonical username.
     pub async fn address_of_username(&self, name: &str) -> Result<Option<String>, StoreError> {
         let alias = self.get(&keys::username(name), "reading a username").await?;
-        alias.map(|alias| ItemReader::new("username", alias).text("email")).transpose()
+        alias.map(|alias| Ok(item::read::<Alias>("username", alias)?.email)).transpose()
     }
 
     /// The account of this id.
     pub async fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
         let found = self.get(&keys::profile(id), "reading an account").await?;
-        found.map(|found| read_account(&mut ItemReader::new("account", found))).transpose()
+        found.map(|found| read_account("account", found)).transpose()
     }
 
     /// Replaces a password hash by one of the same password. Returns whether the old one was still there.
@@ -219,8 +243,7 @@ impl Store {
             return Ok(None);
         }
         let found = self.get(&keys::credentials(&account.email), "reading credentials").await?;
-        let mut reader = ItemReader::new("credentials", found.unwrap_or_default());
-        reader.text_if_any(WANTED_USERNAME)
+        Ok(item::read::<Credentials>("credentials", found.unwrap_or_default())?.wanted_username)
     }
 
     /// Changes the profile. Returns whether the account was still there.
@@ -306,24 +329,29 @@ impl Store {
 }
 
 /// The alias of an account under its username.
-pub(crate) fn username_row(name: &str, account: &Account) -> Attributes {
-    ItemWriter::new(&keys::username(name))
-        .set("email", text(&account.email))
-        .set("account", text(account.id.to_string()))
-        .finish()
+pub(crate) fn username_row(name: &str, account: &Account) -> Result<Attributes, StoreError> {
+    let alias = Alias { email: account.email.clone(), account: account.id };
+    item::item(&keys::username(name), &alias)
 }
 
-/// The row under the id, which lists the account too.
-fn profile(account: &Account) -> Attributes {
-    write_account(account, &keys::profile(account.id))
-        .set(LIST_PARTITION, text(keys::people(account.id.shard(u16::from(SHARDS)))))
-        .set(LIST_SORT, text(account.id.to_string()))
-        .finish()
+fn profile(account: &Account) -> Result<Attributes, StoreError> {
+    let list_pk = keys::people(account.id.shard(u16::from(SHARDS)));
+    item::item(&keys::profile(account.id), &Profile { account, list_pk, list_sk: account.id })
 }
 
-fn read_login_record(mut reader: ItemReader) -> Result<LoginRecord, StoreError> {
-    Ok(LoginRecord {
-        account: read_account(&mut reader)?,
-        password_hash: reader.text_if_any("password_hash")?,
-    })
+/// The row of a sign-in.
+fn login_row(
+    account: &Account,
+    password_hash: Option<String>,
+    wanted_username: Option<String>,
+) -> Result<Attributes, StoreError> {
+    let key = keys::credentials(&account.email);
+    let mut row = item::item(&key, account)?;
+    row.extend(item::item(&key, &Credentials { password_hash, wanted_username })?);
+    Ok(row)
+}
+
+fn read_login_record(row: Attributes) -> Result<LoginRecord, StoreError> {
+    let Credentials { password_hash, .. } = item::read("credentials", row.clone())?;
+    Ok(LoginRecord { account: read_account("credentials", row)?, password_hash })
 }

@@ -18,7 +18,7 @@ use crate::connection::Store;
 use crate::error::StoreError;
 use crate::expression::{Condition, Update};
 use crate::id::AccountId;
-use crate::item::{Attributes, ItemReader, text, texts};
+use crate::item::{Attributes, text, texts};
 use crate::keys::{self, SHARDS};
 use crate::passwords::{NewPassword, Replacement};
 use crate::revocations::{AccountChange, Raise};
@@ -124,7 +124,7 @@ impl Store {
         loop {
             let page = self.listing_page(&partition, LOW, &high, start).await?;
             for item in page.items.unwrap_or_default() {
-                let account = read_account(&mut ItemReader::new("account", item))?;
+                let account = read_account("account", item)?;
                 // A range of a query includes its ends.
                 if Some(account.id) != after {
                     accounts.push(account);

@@ -1,41 +1,53 @@
 //! API keys: one row among all that is its owner's, and one that names the owner of a key.
 
 use aws_sdk_dynamodb::operation::query::QueryOutput;
-use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
+use jiff::fmt::serde::timestamp::millisecond;
+use serde::{Deserialize, Serialize};
+use serde_with::{Bytes, serde_as, skip_serializing_none};
 
 use crate::audit::AuditEvent;
 use crate::connection::Store;
 use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::expression::{Condition, Update};
-use crate::factors::{SealedSecret, read_secret, secret};
+use crate::factors::SealedSecret;
 use crate::id::{AccountId, ApiKeyId};
 use crate::idempotency::{IdempotentRequest, REMEMBERED, unused};
-use crate::item::{Attributes, ItemReader, ItemWriter, bytes, text, texts, time};
+use crate::item::{self, Attributes, bytes, text, time};
 use crate::keys;
 use crate::transaction::{Outdated, Transaction};
 
 /// An API key as the table has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[serde_as]
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiKey {
     /// Its id.
+    #[serde(rename = "api_key")]
     pub id: ApiKeyId,
     /// The account that owns it.
     pub account: AccountId,
     /// Keyed digest of the whole key.
+    #[serde_as(as = "Bytes")]
+    #[serde(rename = "key_digest")]
     pub digest: Digest,
     /// What its owner calls it.
+    #[serde(rename = "key_name")]
     pub name: String,
     /// Whether an operator set it and rotates it, whatever it and its owner's other keys are called.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub managed: bool,
     /// What it may do at most, as `resource:action`.
     pub scopes: Vec<String>,
     /// When it was made.
+    #[serde(with = "millisecond::required")]
     pub created_at: Timestamp,
     /// When it ends, if it does.
+    #[serde(default, with = "millisecond::optional")]
     pub expires_at: Option<Timestamp>,
     /// When it was last used, give or take a minute.
+    #[serde(default, with = "millisecond::optional")]
     pub last_used_at: Option<Timestamp>,
 }
 
@@ -99,9 +111,9 @@ impl Store {
         request: Option<&IdempotentApiKey>,
         event: &AuditEvent,
     ) -> Result<ApiKeyCreation, StoreError> {
-        let mut transaction = put_api_key(Transaction::on(self), key, KeyRefusal::Taken).record(event);
+        let mut transaction = put_api_key(Transaction::on(self), key, KeyRefusal::Taken)?.record(event);
         if let Some(request) = request {
-            let item = request_item(request, key);
+            let item = request_item(request, key)?;
             transaction = transaction.put_if(item, unused(key.created_at), KeyRefusal::RequestRemembered);
         }
         // The check races an erasure: a key must not be left without an owner.
@@ -129,7 +141,7 @@ impl Store {
     /// Returns the owner of the key of this id, or `None` where there is no such key.
     pub async fn api_key_owner(&self, id: ApiKeyId) -> Result<Option<AccountId>, StoreError> {
         let found = self.get(&keys::api_key_owner(id), "reading the owner of an API key").await?;
-        found.map(|found| ItemReader::new("API key owner", found).parsed("account")).transpose()
+        found.map(|found| Ok(item::read::<Owner>("API key owner", found)?.account)).transpose()
     }
 
     /// One key of an account.
@@ -248,72 +260,70 @@ impl Store {
     }
 }
 
+/// The row that names the owner of a key.
+#[derive(Debug, Serialize, Deserialize)]
+struct Owner {
+    account: AccountId,
+}
+
+/// The row of a request that made a key.
+#[serde_as]
+#[derive(Debug, Serialize, Deserialize)]
+struct Remembered {
+    #[serde_as(as = "Bytes")]
+    fingerprint: Digest,
+    api_key: ApiKeyId,
+    #[serde(with = "millisecond::required")]
+    created_at: Timestamp,
+    #[serde(with = "millisecond::required")]
+    expires_at: Timestamp,
+    #[serde_as(as = "Bytes")]
+    answer_key: Vec<u8>,
+    #[serde_as(as = "Bytes")]
+    answer_secret: Vec<u8>,
+}
+
 /// Adds the two rows of a key: among what is its owner's, and the one that names its owner.
 pub(crate) fn put_api_key<'a, R>(
     transaction: Transaction<'a, R>,
     key: &ApiKey,
     taken: R,
-) -> Transaction<'a, R> {
-    let owner =
-        ItemWriter::new(&keys::api_key_owner(key.id)).set("account", text(key.account.to_string())).finish();
+) -> Result<Transaction<'a, R>, StoreError> {
+    let row = item::item(&keys::api_key(key.account, key.id), key)?;
+    let owner = item::item(&keys::api_key_owner(key.id), &Owner { account: key.account })?;
     // Two operators may bring the same key along for two accounts.
-    transaction.put(item(key)).put_if(owner, Condition::row_missing(), taken)
-}
-
-fn item(key: &ApiKey) -> Attributes {
-    ItemWriter::new(&keys::api_key(key.account, key.id))
-        .set("api_key", text(key.id.to_string()))
-        .set("account", text(key.account.to_string()))
-        .set("key_digest", bytes(key.digest))
-        .set("key_name", text(&key.name))
-        .set_some("managed", key.managed.then_some(AttributeValue::Bool(true)))
-        .set("scopes", texts(&key.scopes))
-        .set("created_at", time(key.created_at))
-        .set_some("expires_at", key.expires_at.map(time))
-        .set_some("last_used_at", key.last_used_at.map(time))
-        .finish()
+    Ok(transaction.put(row).put_if(owner, Condition::row_missing(), taken))
 }
 
 fn read(found: Attributes) -> Result<ApiKey, StoreError> {
-    let mut reader = ItemReader::new("API key", found);
-    Ok(ApiKey {
-        id: reader.parsed("api_key")?,
-        account: reader.parsed("account")?,
-        digest: reader.digest("key_digest")?,
-        name: reader.text("key_name")?,
-        managed: reader.flag_if_any("managed")?.unwrap_or(false),
-        scopes: reader.texts("scopes")?,
-        created_at: reader.time("created_at")?,
-        expires_at: reader.time_if_any("expires_at")?,
-        last_used_at: reader.time_if_any("last_used_at")?,
-    })
+    item::read("API key", found)
 }
 
-fn request_item(request: &IdempotentApiKey, key: &ApiKey) -> Attributes {
+fn request_item(request: &IdempotentApiKey, key: &ApiKey) -> Result<Attributes, StoreError> {
+    let IdempotentApiKey { request, answer } = request;
     let expires_at = key.created_at + REMEMBERED;
-    let writer = ItemWriter::new(&keys::idempotency("api-key", &request.request.key_digest))
-        .set("fingerprint", bytes(request.request.fingerprint))
-        .set("api_key", text(key.id.to_string()))
-        .set("created_at", time(key.created_at))
-        .set("expires_at", time(expires_at))
-        .expires(expires_at);
-    secret(writer, "answer", &request.answer).finish()
+    let remembered = Remembered {
+        fingerprint: request.fingerprint,
+        api_key: key.id,
+        created_at: key.created_at,
+        expires_at,
+        answer_key: answer.wrapped_key.clone(),
+        answer_secret: answer.ciphertext.clone(),
+    };
+    item::expiring_item(&keys::idempotency("api-key", &request.key_digest), &remembered, expires_at)
 }
 
 /// What the record in the way says. Our own means that an earlier attempt of this very call was carried out and its
 /// answer lost.
 fn first(key: &ApiKey, request: &IdempotentApiKey, found: Attributes) -> Result<ApiKeyCreation, StoreError> {
-    let mut reader = ItemReader::new("idempotency", found);
-    if reader.digest("fingerprint")? != request.request.fingerprint {
+    let found: Remembered = item::read("idempotency", found)?;
+    if found.fingerprint != request.request.fingerprint {
         return Ok(ApiKeyCreation::KeyReused);
     }
-    let id: ApiKeyId = reader.parsed("api_key")?;
-    if id == key.id {
+    if found.api_key == key.id {
         return Ok(ApiKeyCreation::Created);
     }
-    let created_at = reader.time("created_at")?;
-    Ok(match read_secret(&mut reader, "answer")? {
-        Some(answer) => ApiKeyCreation::Repeated(FirstApiKey { id, created_at, answer }),
-        None => ApiKeyCreation::KeyReused,
-    })
+    let answer = SealedSecret { wrapped_key: found.answer_key, ciphertext: found.answer_secret };
+    let (id, created_at) = (found.api_key, found.created_at);
+    Ok(ApiKeyCreation::Repeated(FirstApiKey { id, created_at, answer }))
 }

@@ -8,12 +8,15 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::fmt::serde::timestamp::millisecond;
+use serde::Deserialize;
+use serde_with::{Bytes, serde_as};
 
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::expression::{Condition, Update};
 use crate::guess_counts::Count;
-use crate::item::{ItemReader, bytes, number, time, ttl};
+use crate::item::{bytes, number, read, time, ttl};
 use crate::keys;
 use crate::row::InTheWay;
 use crate::sign_ins::{Throttled, Wait};
@@ -21,6 +24,17 @@ use crate::transaction::Transaction;
 
 /// How long a count is kept after the last attempt.
 const KEPT: Duration = Duration::from_hours(24);
+
+/// The row of attempts, while it counts any.
+#[serde_as]
+#[derive(Debug, Deserialize)]
+struct Attempts {
+    guesses: u64,
+    #[serde(with = "millisecond::required")]
+    guessed_at: Timestamp,
+    #[serde_as(as = "Option<Bytes>")]
+    attempt: Option<[u8; 16]>,
+}
 
 impl Store {
     /// Counts an attempt. Returns `Throttled` if the backoff is not over; `waits` in ascending order. `attempt` is a
@@ -42,13 +56,12 @@ impl Store {
         let condition = is_another.and(may_come(waits, now));
         let counted = self.update_if(&keys::attempts(name), update, condition, "counting a guess").await?;
         let Err(InTheWay(found)) = counted else { return Ok(Ok(())) };
-        let mut reader = ItemReader::new("guesses", found.unwrap_or_default());
+        let found: Attempts = read("guesses", found.unwrap_or_default())?;
         // Our own number: an earlier try of this very call was counted and its response lost.
-        if reader.bytes_if_any("attempt")?.is_some_and(|last| last == attempt) {
+        if found.attempt == Some(attempt) {
             return Ok(Ok(()));
         }
-        let (attempts, last) = (reader.number("guesses")?, reader.time("guessed_at")?);
-        Ok(Count { attempts, last }.check(waits, now))
+        Ok(Count { attempts: found.guesses, last: found.guessed_at }.check(waits, now))
     }
 
     /// Withdraws an attempt that was counted and could not be checked; fails when DynamoDB does.

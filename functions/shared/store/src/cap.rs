@@ -7,11 +7,13 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::fmt::serde::timestamp::millisecond;
+use serde::Deserialize;
 
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::expression::{Condition, Update};
-use crate::item::{ItemReader, number, time, ttl};
+use crate::item::{Attributes, number, read, time, ttl};
 use crate::keys;
 use crate::row::InTheWay;
 use crate::sign_ins::Throttled;
@@ -103,8 +105,15 @@ impl Store {
     }
 }
 
-fn used_until(row: crate::item::Attributes) -> Result<Option<Timestamp>, StoreError> {
-    ItemReader::new("cap", row).time_if_any(USED_UNTIL)
+/// The row of a cap.
+#[derive(Debug, Deserialize)]
+struct Row {
+    #[serde(default, with = "millisecond::optional")]
+    used_until: Option<Timestamp>,
+}
+
+fn used_until(row: Attributes) -> Result<Option<Timestamp>, StoreError> {
+    Ok(read::<Row>("cap", row)?.used_until)
 }
 
 #[cfg(test)]

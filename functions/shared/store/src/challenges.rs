@@ -1,6 +1,9 @@
 //! Challenges: something a person began and can finish once, within minutes, with a token only they were given.
 
 use jiff::Timestamp;
+use jiff::fmt::serde::timestamp::millisecond;
+use serde::{Deserialize, Serialize};
+use serde_with::{Bytes, serde_as, skip_serializing_none};
 
 use crate::audit::AuditEvent;
 use crate::challenge_kind::ChallengeKind;
@@ -9,23 +12,29 @@ use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::expression::Condition;
 use crate::id::AccountId;
-use crate::item::{Attributes, ItemReader, ItemWriter, number, text, texts, time};
+use crate::item::{Attributes, bytes, expiring_item, read, text};
 use crate::keys;
 use crate::sign_ins::{Throttled, Wait};
 use crate::transaction::Transaction;
 
-/// A challenge as the table has it.
-#[derive(Debug, Clone)]
+/// A challenge as the table has it. What it is for, and the digest of its token, are in the key of its row.
+#[serde_as]
+#[skip_serializing_none]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Challenge {
     /// What it is for.
+    #[serde(skip_serializing)]
     pub kind: ChallengeKind,
     /// Digest of its token.
+    #[serde_as(as = "Bytes")]
+    #[serde(skip_serializing)]
     pub digest: Digest,
     /// The account it belongs to.
     pub account: AccountId,
     /// The address it was begun with: its token was sent there, or it was the login name.
     pub email: String,
     /// The account's session epoch when it was begun; a later one ends it.
+    #[serde(rename = "epoch")]
     pub session_epoch: u64,
     /// How the person has proved who they are so far (RFC 8176 values).
     pub methods: Vec<String>,
@@ -36,6 +45,7 @@ pub struct Challenge {
     /// What the person calls the device.
     pub device_name: Option<String>,
     /// When it ends.
+    #[serde(with = "millisecond::required")]
     pub expires_at: Timestamp,
 }
 
@@ -48,7 +58,7 @@ impl Store {
         waits: &[Wait],
     ) -> Result<Result<(), Throttled>, StoreError> {
         let over = || item(&Challenge { expires_at: event.at, ..challenge.clone() });
-        self.put_beside_event(item(challenge), over, event, waits, "beginning a challenge").await
+        self.put_beside_event(item(challenge)?, over, event, waits, "beginning a challenge").await
     }
 
     /// The challenge of this kind whose token has this digest, unless it is over: that its row may still be there says
@@ -60,7 +70,12 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<Challenge>, StoreError> {
         let found = self.get(&keys::challenge(kind, digest), "reading a challenge").await?;
-        let challenge = found.map(|found| read(kind, *digest, found)).transpose()?;
+        let read_challenge = |mut found: Attributes| {
+            found.insert("kind".to_owned(), text(kind.as_str()));
+            found.insert("digest".to_owned(), bytes(*digest));
+            read("challenge", found)
+        };
+        let challenge: Option<Challenge> = found.map(read_challenge).transpose()?;
         Ok(challenge.filter(|challenge| challenge.expires_at > now))
     }
 }
@@ -73,32 +88,7 @@ impl<R> Transaction<'_, R> {
     }
 }
 
-pub(crate) fn item(challenge: &Challenge) -> Attributes {
-    ItemWriter::new(&keys::challenge(challenge.kind, &challenge.digest))
-        .set("account", text(challenge.account.to_string()))
-        .set("email", text(&challenge.email))
-        .set("epoch", number(challenge.session_epoch))
-        .set("methods", texts(&challenge.methods))
-        .set("persistent", aws_sdk_dynamodb::types::AttributeValue::Bool(challenge.persistent))
-        .set("token_in_body", aws_sdk_dynamodb::types::AttributeValue::Bool(challenge.token_in_body))
-        .set_some("device_name", challenge.device_name.as_deref().map(text))
-        .set("expires_at", time(challenge.expires_at))
-        .expires(challenge.expires_at)
-        .finish()
-}
-
-fn read(kind: ChallengeKind, digest: Digest, found: Attributes) -> Result<Challenge, StoreError> {
-    let mut reader = ItemReader::new("challenge", found);
-    Ok(Challenge {
-        kind,
-        digest,
-        account: reader.parsed("account")?,
-        email: reader.text("email")?,
-        session_epoch: reader.number("epoch")?,
-        methods: reader.texts("methods")?,
-        persistent: reader.flag("persistent")?,
-        token_in_body: reader.flag("token_in_body")?,
-        device_name: reader.text_if_any("device_name")?,
-        expires_at: reader.time("expires_at")?,
-    })
+pub(crate) fn item(challenge: &Challenge) -> Result<Attributes, StoreError> {
+    let key = keys::challenge(challenge.kind, &challenge.digest);
+    expiring_item(&key, challenge, challenge.expires_at)
 }

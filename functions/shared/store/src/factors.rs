@@ -6,6 +6,9 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
+use jiff::fmt::serde::timestamp::millisecond;
+use serde::{Deserialize, Serialize};
+use serde_with::{Bytes, serde_as, skip_serializing_none, with_prefix};
 
 use crate::account::Account;
 use crate::audit::AuditEvent;
@@ -16,52 +19,71 @@ use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::expression::{Condition, Update};
 use crate::id::AccountId;
-use crate::item::{Attributes, ItemReader, ItemWriter, bytes, digests, number, time};
+use crate::item::{self, Attributes, number};
 use crate::keys;
 use crate::sessions::{NewSession, new_item};
 use crate::transaction::Transaction;
 
-/// A secret under a data key of its own, and that key under the master key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A secret under a data key of its own, and that key under the master key. In a row, the names of both attributes begin
+/// with the name of the secret.
+#[serde_as]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SealedSecret {
     /// The wrapped data key.
+    #[serde_as(as = "Bytes")]
+    #[serde(rename = "key")]
     pub wrapped_key: Vec<u8>,
     /// The secret under the data key.
+    #[serde_as(as = "Bytes")]
+    #[serde(rename = "secret")]
     pub ciphertext: Vec<u8>,
 }
 
+with_prefix!(active "active_");
+with_prefix!(pending "pending_");
+
 /// A factor that is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[serde_as]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActiveFactor {
     /// The secret codes are made from.
+    #[serde(flatten, with = "active")]
     pub secret: SealedSecret,
     /// The last time step a code was accepted for; none up to it is accepted again.
     pub last_step: u64,
     /// Digests of the backup codes that are left.
+    #[serde_as(as = "Vec<Bytes>")]
     pub backup_codes: Vec<Digest>,
 }
 
 /// A factor that was set up and not yet proven.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingFactor {
     /// The secret codes will be made from.
+    #[serde(flatten, with = "pending")]
     pub secret: SealedSecret,
     /// When it is too late to prove it.
+    #[serde(rename = "pending_expires_at", with = "millisecond::required")]
     pub expires_at: Timestamp,
 }
 
 /// Everything about a person's second factor.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[skip_serializing_none]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Factor {
     /// How often the row was replaced; 0 while there is none.
+    #[serde(rename = "row_version")]
     pub version: u64,
     /// What is asked for.
+    #[serde(skip)]
     pub active: Option<ActiveFactor>,
     /// What may be asked for soon.
+    #[serde(skip)]
     pub pending: Option<PendingFactor>,
     /// Wrong codes since the last right one, over all sign-ins.
     pub failures: u64,
     /// No code is looked at before this.
+    #[serde(default, with = "millisecond::optional")]
     pub blocked_until: Option<Timestamp>,
 }
 
@@ -126,7 +148,7 @@ impl Store {
         next: &Factor,
         event: &AuditEvent,
     ) -> Result<FactorSwap, StoreError> {
-        let mut transaction = replacing(Transaction::on(self), account, next, FactorSwap::Outdated);
+        let mut transaction = replacing(Transaction::on(self), account, next, FactorSwap::Outdated)?;
         // The first row of a factor must not be left without an account. A row that is there says that the account is: an
         // erasure removes both together.
         if next.version == 0 {
@@ -144,7 +166,7 @@ impl Store {
         event: &AuditEvent,
     ) -> Result<FactorSwap, StoreError> {
         let update = Update::new().set("mfa_enabled", AttributeValue::Bool(next.active.is_some()));
-        let mut transaction = replacing(Transaction::on(self), account.id, next, FactorSwap::Outdated);
+        let mut transaction = replacing(Transaction::on(self), account.id, next, FactorSwap::Outdated)?;
         for key in [keys::profile(account.id), keys::credentials(&account.email)] {
             let there = Condition::row_exists();
             transaction = transaction.update_if(&key, update.clone(), there, FactorSwap::AccountGone);
@@ -161,9 +183,9 @@ impl Store {
         session: &NewSession,
         event: &AuditEvent,
     ) -> Result<FactorSignIn, StoreError> {
-        replacing(Transaction::on(self), challenge.account, next, FactorSignIn::Outdated)
+        replacing(Transaction::on(self), challenge.account, next, FactorSignIn::Outdated)?
             .spend(challenge, FactorSignIn::ChallengeSpent)
-            .put(new_item(session))
+            .put(new_item(session)?)
             .record(event)
             .commit_as(FactorSignIn::Started, "signing in by a code")
             .await
@@ -177,9 +199,9 @@ impl Store {
         continued: &Challenge,
         event: &AuditEvent,
     ) -> Result<FactorSignIn, StoreError> {
-        replacing(Transaction::on(self), challenge.account, next, FactorSignIn::Outdated)
+        replacing(Transaction::on(self), challenge.account, next, FactorSignIn::Outdated)?
             .spend(challenge, FactorSignIn::ChallengeSpent)
-            .put(crate::challenges::item(continued))
+            .put(crate::challenges::item(continued)?)
             .record(event)
             .commit_as(FactorSignIn::Started, "going on by a code")
             .await
@@ -192,67 +214,85 @@ fn replacing<'a, R>(
     account: AccountId,
     next: &Factor,
     outdated: R,
-) -> Transaction<'a, R> {
+) -> Result<Transaction<'a, R>, StoreError> {
     let seen = match next.version {
         0 => Condition::row_missing(),
         version => Condition::equals("row_version", number(version)),
     };
-    transaction.put_if(item(account, next), seen, outdated)
+    Ok(transaction.put_if(row(account, next)?, seen, outdated))
 }
 
-fn item(account: AccountId, next: &Factor) -> Attributes {
-    let mut writer = ItemWriter::new(&keys::factor(account))
-        .set("row_version", number(next.version + 1))
-        .set("failures", number(next.failures))
-        .set_some("blocked_until", next.blocked_until.map(time));
+/// The row that takes the place of the one `next` was decided on.
+fn row(account: AccountId, next: &Factor) -> Result<Attributes, StoreError> {
+    let key = keys::factor(account);
+    let mut row = item::item(&key, &Factor { version: next.version + 1, ..next.clone() })?;
     if let Some(active) = &next.active {
-        writer = secret(writer, "active", &active.secret)
-            .set("last_step", number(active.last_step))
-            .set("backup_codes", digests(&active.backup_codes));
+        row.extend(item::item(&key, active)?);
     }
     if let Some(pending) = &next.pending {
-        writer =
-            secret(writer, "pending", &pending.secret).set("pending_expires_at", time(pending.expires_at));
+        row.extend(item::item(&key, pending)?);
     }
-    writer.finish()
+    Ok(row)
 }
 
-/// Writes a sealed secret under two attributes of this name.
-pub(crate) fn secret(writer: ItemWriter, name: &str, sealed: &SealedSecret) -> ItemWriter {
-    writer
-        .set(&format!("{name}_key"), bytes(sealed.wrapped_key.clone()))
-        .set(&format!("{name}_secret"), bytes(sealed.ciphertext.clone()))
-}
-
-fn read(found: Attributes) -> Result<Factor, StoreError> {
-    let mut reader = ItemReader::new("second factor", found);
-    let active = match read_secret(&mut reader, "active")? {
-        Some(secret) => Some(ActiveFactor {
-            secret,
-            last_step: reader.number("last_step")?,
-            backup_codes: reader.digests("backup_codes")?,
-        }),
-        None => None,
-    };
-    let pending = match read_secret(&mut reader, "pending")? {
-        Some(secret) => Some(PendingFactor { secret, expires_at: reader.time("pending_expires_at")? }),
-        None => None,
-    };
+fn read(row: Attributes) -> Result<Factor, StoreError> {
+    const RECORD: &str = "second factor";
+    // By its attributes and not by whether it can be read: a row that is damaged must not be one without a factor.
+    let has = |prefix: &str| row.keys().any(|name| name.starts_with(prefix));
     Ok(Factor {
-        version: reader.number("row_version")?,
-        active,
-        pending,
-        failures: reader.number("failures")?,
-        blocked_until: reader.time_if_any("blocked_until")?,
+        active: has("active_").then(|| item::read(RECORD, row.clone())).transpose()?,
+        pending: has("pending_").then(|| item::read(RECORD, row.clone())).transpose()?,
+        ..item::read(RECORD, row)?
     })
 }
 
-/// Reads what [`secret`] wrote, if it is there.
-pub(crate) fn read_secret(reader: &mut ItemReader, name: &str) -> Result<Option<SealedSecret>, StoreError> {
-    match reader.bytes_if_any(&format!("{name}_key"))? {
-        Some(wrapped_key) => {
-            Ok(Some(SealedSecret { wrapped_key, ciphertext: reader.bytes(&format!("{name}_secret"))? }))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sealed(byte: u8) -> SealedSecret {
+        SealedSecret { wrapped_key: vec![byte; 3], ciphertext: vec![byte; 4] }
+    }
+
+    fn factor() -> Factor {
+        Factor {
+            version: 4,
+            active: Some(ActiveFactor { secret: sealed(1), last_step: 9, backup_codes: vec![[7; 32]] }),
+            pending: Some(PendingFactor { secret: sealed(2), expires_at: Timestamp::UNIX_EPOCH }),
+            failures: 0,
+            blocked_until: None,
         }
-        None => Ok(None),
+    }
+
+    fn written() -> Attributes {
+        let account = AccountId::derived([1; 16]);
+        row(account, &Factor { version: 3, ..factor() }).unwrap()
+    }
+
+    #[test]
+    fn a_factor_reads_back() {
+        assert_eq!(read(written()).unwrap(), factor());
+        for without in ["active", "pending"] {
+            let mut next = factor();
+            match without {
+                "active" => next.active = None,
+                _ => next.pending = None,
+            }
+            let row = row(AccountId::derived([1; 16]), &Factor { version: 3, ..next.clone() }).unwrap();
+            assert_eq!(read(row).unwrap(), next);
+        }
+    }
+
+    #[test]
+    fn a_damaged_factor_is_an_error_and_not_an_account_without_one() {
+        for name in
+            ["active_key", "active_secret", "last_step", "backup_codes", "pending_key", "pending_expires_at"]
+        {
+            let mut damaged = written();
+            damaged.remove(name);
+            assert!(matches!(read(damaged.clone()), Err(StoreError::Corrupt { .. })), "without {name}");
+            damaged.insert(name.to_owned(), AttributeValue::Bool(true));
+            assert!(matches!(read(damaged), Err(StoreError::Corrupt { .. })), "{name} of another type");
+        }
     }
 }

@@ -17,9 +17,10 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
+use crate::attributes::ItemReader;
 use crate::cap::Cap;
 use crate::error::StoreError;
-use crate::item::{ItemReader, number, time};
+use crate::item::{number, time};
 use crate::sign_ins::{Throttled, Wait};
 
 /// Wrong passwords of all strangers under one name: no more than a hundred in any hour.

@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use portcullis_platform::{Entropy, EntropyUnavailable};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 /// What an id names.
@@ -136,6 +138,18 @@ impl<K: Kind> FromStr for Id<K> {
         let id = Self { uuid, kind: PhantomData };
         // `Uuid` reads capitals, hyphens and braces too; two spellings of one id would be two keys in the table.
         if id.to_string() == text { Ok(id) } else { Err(InvalidId) }
+    }
+}
+
+impl<K: Kind> Serialize for Id<K> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de, K: Kind> Deserialize<'de> for Id<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 

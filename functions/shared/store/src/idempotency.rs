@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::fmt::serde::timestamp::millisecond;
+use serde::{Deserialize, Serialize};
+use serde_with::{Bytes, serde_as};
 
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::expression::Condition;
 use crate::id::AccountId;
-use crate::item::{Attributes, ItemReader, ItemWriter, bytes, text, time};
+use crate::item::{Attributes, expiring_item, read, text, time};
 use crate::keys;
 use crate::transaction::Transaction;
 
@@ -45,7 +48,7 @@ impl Store {
         request: &IdempotentRequest,
         found: FirstRegistration,
     ) -> Result<bool, StoreError> {
-        let row = item(request, found);
+        let row = item(request, found)?;
         let committed = Transaction::on(self)
             .put_if(row, unused(found.created_at), ())
             .commit("remembering a registration")
@@ -70,15 +73,24 @@ pub(crate) fn unused_but_for(gone: Option<AccountId>, now: Timestamp) -> Conditi
     }
 }
 
-pub(crate) fn item(request: &IdempotentRequest, made: FirstRegistration) -> Attributes {
-    let expires_at = made.created_at + REMEMBERED;
-    ItemWriter::new(&keys::idempotency("register", &request.key_digest))
-        .set("fingerprint", bytes(request.fingerprint))
-        .set("account", text(made.account.to_string()))
-        .set("created_at", time(made.created_at))
-        .set("expires_at", time(expires_at))
-        .expires(expires_at)
-        .finish()
+/// The row of a registration.
+#[serde_as]
+#[derive(Debug, Serialize, Deserialize)]
+struct Remembered {
+    #[serde_as(as = "Bytes")]
+    fingerprint: Fingerprint,
+    account: AccountId,
+    #[serde(with = "millisecond::required")]
+    created_at: Timestamp,
+    #[serde(with = "millisecond::required")]
+    expires_at: Timestamp,
+}
+
+pub(crate) fn item(request: &IdempotentRequest, made: FirstRegistration) -> Result<Attributes, StoreError> {
+    let FirstRegistration { account, created_at } = made;
+    let expires_at = created_at + REMEMBERED;
+    let remembered = Remembered { fingerprint: request.fingerprint, account, created_at, expires_at };
+    expiring_item(&keys::idempotency("register", &request.key_digest), &remembered, expires_at)
 }
 
 /// What the record in the way says: the first registration, if it was asked for with the same body.
@@ -86,9 +98,6 @@ pub(crate) fn first(
     request: &IdempotentRequest,
     found: Attributes,
 ) -> Result<Option<FirstRegistration>, StoreError> {
-    let mut reader = ItemReader::new("idempotency", found);
-    let same = reader.digest("fingerprint")? == request.fingerprint;
-    let first =
-        FirstRegistration { account: reader.parsed("account")?, created_at: reader.time("created_at")? };
-    Ok(same.then_some(first))
+    let Remembered { fingerprint, account, created_at, .. } = read("idempotency", found)?;
+    Ok((fingerprint == request.fingerprint).then_some(FirstRegistration { account, created_at }))
 }

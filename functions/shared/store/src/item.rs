@@ -1,16 +1,63 @@
-//! Items as typed attributes, read and written without surprises.
+//! Items: records of the store as attributes and back, through serde, and the attributes that expressions are made of.
+//!
+//! The records of the audit trail are taken apart by hand: the MAC of a record covers its item as it stands, whatever it
+//! holds.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Serialize};
+use serde_dynamo::Deserializer;
 
 use crate::error::StoreError;
 use crate::keys::{Key, TTL};
 
 /// What DynamoDB calls an item.
 pub(crate) type Attributes = HashMap<String, AttributeValue>;
+
+/// Returns the item of a record at its key; fails for what has no form as attributes.
+pub(crate) fn item(key: &Key, record: &impl Serialize) -> Result<Attributes, StoreError> {
+    let written: Result<Attributes, _> = serde_dynamo::to_item(record);
+    let mut item = written.map_err(|cause| StoreError::Refused {
+        operation: "putting an item together",
+        cause: cause.into(),
+    })?;
+    item.extend(key.attributes());
+    Ok(item)
+}
+
+/// Returns the same for a record that DynamoDB removes once it has expired.
+pub(crate) fn expiring_item(
+    key: &Key,
+    record: &impl Serialize,
+    expires_at: Timestamp,
+) -> Result<Attributes, StoreError> {
+    let mut item = item(key, record)?;
+    item.insert(TTL.to_owned(), ttl(expires_at));
+    Ok(item)
+}
+
+/// Returns the record in an item; fails with the name of an attribute that is missing or of another type. Attributes that
+/// the record has no field for are left out.
+pub(crate) fn read<R: DeserializeOwned>(record: &'static str, item: Attributes) -> Result<R, StoreError> {
+    let item = Deserializer::from_attribute_value(AttributeValue::M(item).into());
+    serde_path_to_error::deserialize(item).map_err(|error| {
+        // Where an attribute is missing the path ends before it. What else serde says may hold what the row holds.
+        let missing = error.inner().to_string();
+        let missing = missing.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+        let attribute = missing.map_or_else(|| error.path().to_string(), str::to_owned);
+        StoreError::Corrupt { record, attribute }
+    })
+}
+
+/// Reads a list of times in Unix milliseconds, as a field of a record.
+pub(crate) fn read_times<'de, D: serde::Deserializer<'de>>(list: D) -> Result<Vec<Timestamp>, D::Error> {
+    let times = Vec::<i64>::deserialize(list)?;
+    times.into_iter().map(|at| Timestamp::from_millisecond(at).map_err(D::Error::custom)).collect()
+}
 
 /// A text attribute value.
 pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
@@ -37,199 +84,63 @@ pub(crate) fn texts(values: &[String]) -> AttributeValue {
     AttributeValue::L(values.iter().map(text).collect())
 }
 
-/// A list of digests.
-pub(crate) fn digests(values: &[[u8; 32]]) -> AttributeValue {
-    AttributeValue::L(values.iter().map(|digest| bytes(*digest)).collect())
-}
-
 /// When DynamoDB may remove the item, in Unix seconds, rounded up: the item must not go before it has expired.
 pub(crate) fn ttl(expires_at: Timestamp) -> AttributeValue {
     number(expires_at.as_second() + 1)
 }
 
-/// An item being put together.
-#[derive(Debug)]
-pub(crate) struct ItemWriter(Attributes);
+#[cfg(test)]
+mod tests {
+    use serde_with::{Bytes, serde_as};
 
-impl ItemWriter {
-    pub(crate) fn new(key: &Key) -> Self {
-        Self(key.attributes())
+    use super::*;
+
+    #[serde_as]
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Record {
+        name: String,
+        #[serde_as(as = "Bytes")]
+        digest: [u8; 2],
+        note: Option<String>,
+        #[serde(flatten)]
+        part: Part,
     }
 
-    pub(crate) fn set(mut self, name: &str, value: AttributeValue) -> Self {
-        self.0.insert(name.to_owned(), value);
-        self
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Part {
+        count: u64,
     }
 
-    pub(crate) fn set_some(self, name: &str, value: Option<AttributeValue>) -> Self {
-        match value {
-            Some(value) => self.set(name, value),
-            None => self,
+    fn row() -> Attributes {
+        Attributes::from([
+            ("name".to_owned(), text("asha")),
+            ("digest".to_owned(), bytes([7, 8])),
+            ("count".to_owned(), number(3)),
+            ("expires_ttl".to_owned(), number(9)),
+        ])
+    }
+
+    /// What is said of a row with this attribute in place of its own.
+    fn said(name: &str, value: Option<AttributeValue>) -> String {
+        let mut row = row();
+        row.remove(name);
+        row.extend(value.map(|value| (name.to_owned(), value)));
+        read::<Record>("test", row).map_or_else(|error| error.to_string(), |record| format!("{record:?}"))
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_and_not_shown() {
+        assert!(said("note", None).contains("count: 3"));
+        for name in ["name", "digest", "count"] {
+            assert_eq!(said(name, None), format!("a test record has an unusable attribute {name}"));
         }
-    }
-
-    pub(crate) fn expires(self, at: Timestamp) -> Self {
-        self.set(TTL, ttl(at))
-    }
-
-    pub(crate) fn finish(self) -> Attributes {
-        self.0
-    }
-}
-
-/// An item being taken apart; whatever is missing or of another type is reported by name.
-#[derive(Debug)]
-pub(crate) struct ItemReader {
-    record: &'static str,
-    attributes: Attributes,
-}
-
-impl ItemReader {
-    pub(crate) fn new(record: &'static str, attributes: Attributes) -> Self {
-        Self { record, attributes }
-    }
-
-    fn corrupt(&self, attribute: &str) -> StoreError {
-        StoreError::Corrupt { record: self.record, attribute: attribute.to_owned() }
-    }
-
-    fn required<T>(&self, name: &str, value: Option<T>) -> Result<T, StoreError> {
-        value.ok_or_else(|| self.corrupt(name))
-    }
-
-    /// An attribute that may be missing; of another type it is an error.
-    fn optional<T>(
-        &mut self,
-        name: &str,
-        convert: impl FnOnce(AttributeValue) -> Option<T>,
-    ) -> Result<Option<T>, StoreError> {
-        match self.attributes.remove(name) {
-            None => Ok(None),
-            Some(value) => convert(value).map(Some).ok_or_else(|| self.corrupt(name)),
+        for (name, value) in [("name", number(12_345)), ("digest", bytes([1; 3])), ("note", number(12_345))] {
+            assert_eq!(said(name, Some(value)), format!("a test record has an unusable attribute {name}"));
         }
-    }
-
-    /// What comes after `prefix` in the names of the attributes that begin with it.
-    pub(crate) fn names_after(&self, prefix: &str) -> Vec<String> {
-        self.attributes.keys().filter_map(|name| name.strip_prefix(prefix)).map(str::to_owned).collect()
-    }
-
-    pub(crate) fn text_if_any(&mut self, name: &str) -> Result<Option<String>, StoreError> {
-        self.optional(name, into_text)
-    }
-
-    pub(crate) fn text(&mut self, name: &str) -> Result<String, StoreError> {
-        let value = self.text_if_any(name)?;
-        self.required(name, value)
-    }
-
-    pub(crate) fn parsed<T: std::str::FromStr>(&mut self, name: &str) -> Result<T, StoreError> {
-        let value = self.text(name)?.parse().ok();
-        self.required(name, value)
-    }
-
-    pub(crate) fn parsed_if_any<T: std::str::FromStr>(
-        &mut self,
-        name: &str,
-    ) -> Result<Option<T>, StoreError> {
-        let value = self.text_if_any(name)?;
-        value.map(|text| text.parse().map_err(|_| self.corrupt(name))).transpose()
-    }
-
-    pub(crate) fn number_if_any(&mut self, name: &str) -> Result<Option<u64>, StoreError> {
-        self.optional(name, |value| into_number(value)?.parse().ok())
-    }
-
-    pub(crate) fn number(&mut self, name: &str) -> Result<u64, StoreError> {
-        let value = self.number_if_any(name)?;
-        self.required(name, value)
-    }
-
-    pub(crate) fn times_if_any(&mut self, name: &str) -> Result<Option<Vec<Timestamp>>, StoreError> {
-        let time = |value| Timestamp::from_millisecond(into_number(value)?.parse().ok()?).ok();
-        self.optional(name, |value| match value {
-            AttributeValue::L(values) => values.into_iter().map(time).collect(),
-            _ => None,
-        })
-    }
-
-    pub(crate) fn time_if_any(&mut self, name: &str) -> Result<Option<Timestamp>, StoreError> {
-        self.optional(name, |value| Timestamp::from_millisecond(into_number(value)?.parse().ok()?).ok())
-    }
-
-    pub(crate) fn time(&mut self, name: &str) -> Result<Timestamp, StoreError> {
-        let value = self.time_if_any(name)?;
-        self.required(name, value)
-    }
-
-    pub(crate) fn flag_if_any(&mut self, name: &str) -> Result<Option<bool>, StoreError> {
-        self.optional(name, |value| match value {
-            AttributeValue::Bool(flag) => Some(flag),
-            _ => None,
-        })
-    }
-
-    pub(crate) fn flag(&mut self, name: &str) -> Result<bool, StoreError> {
-        let value = self.flag_if_any(name)?;
-        self.required(name, value)
-    }
-
-    pub(crate) fn bytes_if_any(&mut self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.optional(name, |value| match value {
-            AttributeValue::B(blob) => Some(blob.into_inner()),
-            _ => None,
-        })
-    }
-
-    pub(crate) fn bytes(&mut self, name: &str) -> Result<Vec<u8>, StoreError> {
-        let value = self.bytes_if_any(name)?;
-        self.required(name, value)
-    }
-
-    pub(crate) fn digest_if_any(&mut self, name: &str) -> Result<Option<[u8; 32]>, StoreError> {
-        self.bytes_if_any(name)?.map(|bytes| bytes.try_into().map_err(|_| self.corrupt(name))).transpose()
-    }
-
-    pub(crate) fn digest(&mut self, name: &str) -> Result<[u8; 32], StoreError> {
-        let value = self.digest_if_any(name)?;
-        self.required(name, value)
-    }
-
-    pub(crate) fn digests(&mut self, name: &str) -> Result<Vec<[u8; 32]>, StoreError> {
-        let digest = |value| match value {
-            AttributeValue::B(blob) => blob.into_inner().try_into().ok(),
-            _ => None,
-        };
-        let value = self.optional(name, |value| match value {
-            AttributeValue::L(values) => values.into_iter().map(digest).collect(),
-            _ => None,
-        })?;
-        self.required(name, value)
-    }
-
-    pub(crate) fn texts_if_any(&mut self, name: &str) -> Result<Option<Vec<String>>, StoreError> {
-        self.optional(name, |value| match value {
-            AttributeValue::L(values) => values.into_iter().map(into_text).collect(),
-            _ => None,
-        })
-    }
-
-    pub(crate) fn texts(&mut self, name: &str) -> Result<Vec<String>, StoreError> {
-        let value = self.texts_if_any(name)?;
-        self.required(name, value)
-    }
-}
-
-fn into_text(value: AttributeValue) -> Option<String> {
-    match value {
-        AttributeValue::S(text) => Some(text),
-        _ => None,
-    }
-}
-
-fn into_number(value: AttributeValue) -> Option<String> {
-    match value {
-        AttributeValue::N(digits) => Some(digits),
-        _ => None,
+        for value in [text("12345"), AttributeValue::N("-12345".to_owned()), bytes([1])] {
+            let said = said("count", Some(value));
+            assert!(said.starts_with("a test record has an unusable attribute"), "{said}");
+            assert!(!said.contains("12345"), "{said}");
+        }
     }
 }

@@ -7,6 +7,7 @@ mod administration;
 mod admins;
 mod api_keys;
 mod attempts;
+mod attributes;
 mod audit;
 mod backoff;
 mod cap;

@@ -105,7 +105,7 @@ impl Store {
         let transaction = Transaction::on(self)
             .raise_session_epoch(account, change, None, new.at, Finished::Spent)
             .spend(challenge, Finished::Spent)
-            .put(new_item(session));
+            .put(new_item(session)?);
         let transaction = events.iter().fold(transaction, Transaction::record);
         transaction.commit_as(Finished::Done, "rotating a password").await
     }
@@ -159,7 +159,7 @@ impl Store {
                 change.in_credentials = change.in_credentials.remove(WANTED_USERNAME);
                 if is_free {
                     change.in_both = change.in_both.set("username", text(name));
-                    let (row, free) = (username_row(name, account), Condition::row_missing());
+                    let (row, free) = (username_row(name, account)?, Condition::row_missing());
                     transaction = transaction.put_if(row, free, Confirmation::UsernameTaken);
                 }
             }

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
+use jiff::fmt::serde::timestamp::millisecond;
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use crate::audit::AuditEvent;
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::expression::{Condition, Update};
-use crate::item::{ItemReader, ItemWriter, number, text, time, ttl};
+use crate::item::{self, number, text, time, ttl};
 use crate::keys;
 use crate::transaction::Transaction;
 
@@ -21,32 +24,41 @@ const COUNTING: &str = "counting an outcome";
 const KEPT: Duration = Duration::from_hours(1);
 
 /// Outcomes of one counter in one minute.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub struct Outcomes {
     /// Calls that were answered as they should be.
+    #[serde(rename = "outcomes_ok")]
     pub ok: u64,
     /// Calls that failed through the provider's fault.
+    #[serde(rename = "outcomes_failed")]
     pub failed: u64,
     /// Response times together, in milliseconds, of as many calls as `timed` says.
     pub milliseconds: u64,
     /// Calls whose response time is known.
     pub timed: u64,
     /// When the last call succeeded.
+    #[serde(with = "millisecond::optional")]
     pub last_ok_at: Option<Timestamp>,
     /// When the last call ended, however it did.
+    #[serde(with = "millisecond::optional")]
     pub last_at: Option<Timestamp>,
     /// When calls failed since then, at most twenty times.
+    #[serde(deserialize_with = "item::read_times")]
     pub failed_at: Vec<Timestamp>,
 }
 
 /// What a person said about a provider.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderMark {
     /// The status it shall have.
+    #[serde(rename = "mark_status")]
     pub status: String,
     /// Why.
     pub reason: Option<String>,
     /// Until when.
+    #[serde(with = "millisecond::required")]
     pub expires_at: Timestamp,
 }
 
@@ -126,33 +138,14 @@ impl Store {
             .send()
             .await
             .map_err(|error| StoreError::from_sdk("reading outcomes", error))?;
-        let read = |item| {
-            let mut reader = ItemReader::new("outcomes", item);
-            Ok(Outcomes {
-                ok: reader.number_if_any("outcomes_ok")?.unwrap_or(0),
-                failed: reader.number_if_any("outcomes_failed")?.unwrap_or(0),
-                milliseconds: reader.number_if_any("milliseconds")?.unwrap_or(0),
-                timed: reader.number_if_any("timed")?.unwrap_or(0),
-                last_ok_at: reader.time_if_any("last_ok_at")?,
-                last_at: reader.time_if_any("last_at")?,
-                failed_at: reader.times_if_any("failed_at")?.unwrap_or_default(),
-            })
-        };
+        let read = |row| item::read("outcomes", row);
         page.items.unwrap_or_default().into_iter().map(read).collect()
     }
 
     /// What a person said about a provider, expired or not.
     pub async fn provider_mark(&self, provider: &str) -> Result<Option<ProviderMark>, StoreError> {
         let found = self.get(&keys::provider_mark(provider), "reading a mark").await?;
-        let read = |found| {
-            let mut reader = ItemReader::new("provider mark", found);
-            Ok(ProviderMark {
-                status: reader.text("mark_status")?,
-                reason: reader.text_if_any("reason")?,
-                expires_at: reader.time("expires_at")?,
-            })
-        };
-        found.map(read).transpose()
+        found.map(|found| item::read("provider mark", found)).transpose()
     }
 
     /// Notes what a person says about a provider, with the event that tells of it.
@@ -162,12 +155,7 @@ impl Store {
         mark: &ProviderMark,
         event: &AuditEvent,
     ) -> Result<(), StoreError> {
-        let item = ItemWriter::new(&keys::provider_mark(provider))
-            .set("mark_status", text(&mark.status))
-            .set_some("reason", mark.reason.as_deref().map(text))
-            .set("expires_at", time(mark.expires_at))
-            .expires(mark.expires_at)
-            .finish();
+        let item = item::expiring_item(&keys::provider_mark(provider), mark, mark.expires_at)?;
         Transaction::on(self).put(item).record(event).write("marking a provider").await
     }
 

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::Deserialize;
 
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::expression::{Condition, Update};
-use crate::item::{ItemReader, number, ttl};
+use crate::item::{number, read, ttl};
 use crate::keys::{self, Key};
 
 const MINUTE: i64 = 60;
@@ -23,6 +24,12 @@ pub struct Use<'a> {
     pub window: i64,
     /// When the window ends.
     pub ends: Timestamp,
+}
+
+/// The row of a count.
+#[derive(Debug, Deserialize)]
+struct Counted {
+    times_done: u64,
 }
 
 impl Store {
@@ -45,7 +52,7 @@ impl Store {
     /// Returns how many failures the address had in this window so far; fails when DynamoDB does.
     pub async fn failures_of(&self, address: &str, window: i64) -> Result<u64, StoreError> {
         let found = self.get(&keys::address_rate(address, window), "reading a rate").await?;
-        found.map_or(Ok(0), |found| ItemReader::new("rate", found).number("times_done"))
+        found.map_or(Ok(0), |found| Ok(read::<Counted>("rate", found)?.times_done))
     }
 
     /// Counts one more failure of the address. Returns whether there was room for it: of failures that come side by
@@ -69,7 +76,7 @@ impl Store {
     pub async fn uses(&self, used: Use<'_>) -> Result<u64, StoreError> {
         let key = keys::uses(used.what, used.who, used.window);
         let found = self.get(&key, "reading a rate").await?;
-        found.map_or(Ok(0), |found| ItemReader::new("rate", found).number("times_done"))
+        found.map_or(Ok(0), |found| Ok(read::<Counted>("rate", found)?.times_done))
     }
 
     /// Counts one more time, if fewer than `most` were counted.

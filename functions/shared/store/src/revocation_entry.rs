@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::attributes::{ItemReader, ItemWriter};
 use crate::error::StoreError;
 use crate::id::{AccountId, SessionId};
-use crate::item::{Attributes, ItemReader, ItemWriter, number, text, time};
+use crate::item::{Attributes, number, text, time};
 use crate::keys;
 
 /// No access token may live longer.

@@ -6,10 +6,13 @@ use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, DeleteRequest, ReturnValue, ReturnValuesOnConditionCheckFailure, WriteRequest,
+    DeleteRequest, ReturnValue, ReturnValuesOnConditionCheckFailure, WriteRequest,
 };
 use backon::{BackoffBuilder, ExponentialBuilder};
 use jiff::Timestamp;
+use jiff::fmt::serde::timestamp::millisecond;
+use serde::{Deserialize, Serialize};
+use serde_with::{Bytes, serde_as, skip_serializing_none};
 
 use crate::account::Account;
 use crate::audit::AuditEvent;
@@ -18,7 +21,7 @@ use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::expression::{Condition, Update};
 use crate::id::{AccountId, SessionId};
-use crate::item::{Attributes, ItemReader, ItemWriter, bytes, number, text, texts, time, ttl};
+use crate::item::{self, Attributes, bytes, number, text, time, ttl};
 use crate::keys;
 use crate::revocation_entry::RevocationEntry;
 use crate::revocations::{AccountChange, Raise};
@@ -31,15 +34,21 @@ const BATCH: usize = 25;
 const KEPT_AFTER_END: Duration = Duration::from_hours(24);
 
 /// A session to be made.
-#[derive(Debug, Clone)]
+#[serde_as]
+#[skip_serializing_none]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct NewSession {
     /// Its id.
+    #[serde(rename = "session")]
     pub id: SessionId,
     /// The account it belongs to.
     pub account: AccountId,
     /// The account's session epoch when the password was checked.
+    #[serde(rename = "epoch")]
     pub session_epoch: u64,
     /// Digest of the first refresh token.
+    #[serde_as(as = "Bytes")]
+    #[serde(rename = "cur")]
     pub current: Digest,
     /// How the person proved who they are (RFC 8176 values).
     pub methods: Vec<String>,
@@ -52,29 +61,42 @@ pub struct NewSession {
     /// Address of the client.
     pub ip: Option<String>,
     /// When it was made.
+    #[serde(with = "millisecond::required")]
     pub created_at: Timestamp,
     /// When it ends unless it is refreshed.
+    #[serde(with = "millisecond::required")]
     pub idle_expires_at: Timestamp,
     /// When it ends whatever happens.
+    #[serde(with = "millisecond::required")]
     pub expires_at: Timestamp,
 }
 
 /// A session as the table has it.
-#[derive(Debug, Clone)]
+#[serde_as]
+#[skip_serializing_none]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Session {
     /// What was said when it was made; `idle_expires_at` and `session_epoch` as they are now.
+    #[serde(flatten)]
     pub made: NewSession,
     /// How many refresh tokens came before the current one.
+    #[serde(rename = "gen")]
     pub generation: u64,
     /// Digest of the token before the current one.
+    #[serde_as(as = "Option<Bytes>")]
+    #[serde(rename = "prev")]
     pub previous: Option<Digest>,
     /// The current token, sealed under the one before it.
+    #[serde_as(as = "Option<Bytes>")]
     pub successor: Option<Vec<u8>>,
     /// When the current token took the place of the one before it.
+    #[serde(default, with = "millisecond::optional")]
     pub rotated_at: Option<Timestamp>,
     /// When it was last used.
+    #[serde(with = "millisecond::required")]
     pub last_seen_at: Timestamp,
     /// When it was ended.
+    #[serde(default, with = "millisecond::optional")]
     pub revoked_at: Option<Timestamp>,
 }
 
@@ -160,7 +182,7 @@ impl Store {
                 ..session.clone()
             })
         };
-        self.put_beside_event(new_item(session), over, event, waits, "starting a session").await
+        self.put_beside_event(new_item(session)?, over, event, waits, "starting a session").await
     }
 
     /// One conditional write that rotates, tells a replay from a theft, and returns what the answer needs.
@@ -359,48 +381,19 @@ impl Store {
     }
 }
 
-pub(crate) fn new_item(session: &NewSession) -> Attributes {
-    ItemWriter::new(&keys::session(session.account, session.id))
-        .set("account", text(session.account.to_string()))
-        .set("session", text(session.id.to_string()))
-        .set("epoch", number(session.session_epoch))
-        .set("gen", number(0))
-        .set("cur", bytes(session.current))
-        .set("methods", texts(&session.methods))
-        .set("persistent", AttributeValue::Bool(session.persistent))
-        .set_some("device_name", session.device_name.as_deref().map(text))
-        .set_some("user_agent", session.user_agent.as_deref().map(text))
-        .set_some("ip", session.ip.as_deref().map(text))
-        .set("created_at", time(session.created_at))
-        .set("last_seen_at", time(session.created_at))
-        .set("idle_expires_at", time(session.idle_expires_at))
-        .set("expires_at", time(session.expires_at))
-        .expires(session.expires_at)
-        .finish()
+pub(crate) fn new_item(session: &NewSession) -> Result<Attributes, StoreError> {
+    let begun = Session {
+        made: session.clone(),
+        generation: 0,
+        previous: None,
+        successor: None,
+        rotated_at: None,
+        last_seen_at: session.created_at,
+        revoked_at: None,
+    };
+    item::expiring_item(&keys::session(session.account, session.id), &begun, session.expires_at)
 }
 
-fn read(item: Attributes) -> Result<Session, StoreError> {
-    let mut reader = ItemReader::new("session", item);
-    Ok(Session {
-        made: NewSession {
-            id: reader.parsed("session")?,
-            account: reader.parsed("account")?,
-            session_epoch: reader.number("epoch")?,
-            current: reader.digest("cur")?,
-            methods: reader.texts("methods")?,
-            persistent: reader.flag("persistent")?,
-            device_name: reader.text_if_any("device_name")?,
-            user_agent: reader.text_if_any("user_agent")?,
-            ip: reader.text_if_any("ip")?,
-            created_at: reader.time("created_at")?,
-            idle_expires_at: reader.time("idle_expires_at")?,
-            expires_at: reader.time("expires_at")?,
-        },
-        generation: reader.number("gen")?,
-        previous: reader.digest_if_any("prev")?,
-        successor: reader.bytes_if_any("successor")?,
-        rotated_at: reader.time_if_any("rotated_at")?,
-        last_seen_at: reader.time("last_seen_at")?,
-        revoked_at: reader.time_if_any("revoked_at")?,
-    })
+fn read(row: Attributes) -> Result<Session, StoreError> {
+    item::read("session", row)
 }

@@ -11,10 +11,11 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
+use crate::attributes::ItemReader;
 use crate::error::StoreError;
 use crate::guess_counts::{AttemptSource, Count, GuessCounts};
 use crate::id::AccountId;
-use crate::item::{Attributes, ItemReader, bytes, number, text, time};
+use crate::item::{Attributes, bytes, number, text, time};
 
 /// A step of the backoff: after this many attempts the next is throttled for this long. Of several the longest counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,21 +2,37 @@
 //! owner of an account. Nothing here can open a seal.
 
 use jiff::Timestamp;
+use jiff::fmt::serde::timestamp::millisecond;
+use serde::{Deserialize, Serialize};
+use serde_with::{Bytes, serde_as, skip_serializing_none, with_prefix};
 
 use crate::audit::AuditEvent;
 use crate::backoff::{Contended, Round, until_settled};
 use crate::connection::Store;
+use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::expression::Condition;
-use crate::factors::{SealedSecret, read_secret, secret};
+use crate::factors::SealedSecret;
 use crate::id::{AccountId, AuditId, TradingAccountId};
 use crate::idempotency::{IdempotentRequest, REMEMBERED, unused};
-use crate::item::{Attributes, ItemReader, ItemWriter, bytes, number, text, time};
+use crate::item::{self, Attributes, number, text};
 use crate::keys;
 use crate::transaction::{Outdated, Transaction};
 
 /// What is known of an account's credentials.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr, strum::VariantNames)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
+#[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum TradingAccountStatus {
     /// The broker has not been asked yet.
@@ -38,21 +54,29 @@ impl TradingAccountStatus {
     }
 }
 
+with_prefix!(credentials "credentials_");
+with_prefix!(session "session_");
+
 /// A broker's session, under a seal of its own.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BrokerSession {
     /// What a service needs to use it.
+    #[serde(flatten, with = "session")]
     pub sealed: SealedSecret,
     /// When the broker ends it.
+    #[serde(rename = "session_expires_at", with = "millisecond::required")]
     pub expires_at: Timestamp,
 }
 
 /// A trading account as the table has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredTradingAccount {
     /// Its id.
+    #[serde(rename = "trading_account")]
     pub id: TradingAccountId,
     /// The account that owns it.
+    #[serde(rename = "account")]
     pub owner: AccountId,
     /// The broker's name.
     pub broker: String,
@@ -61,20 +85,27 @@ pub struct StoredTradingAccount {
     /// What the owner calls the account.
     pub label: Option<String>,
     /// What is known of the credentials.
+    #[serde(rename = "account_status")]
     pub status: TradingAccountStatus,
     /// When it was linked.
+    #[serde(with = "millisecond::required")]
     pub created_at: Timestamp,
     /// When the broker last accepted the credentials.
+    #[serde(default, with = "millisecond::optional")]
     pub verified_at: Option<Timestamp>,
     /// The end of the API key, to tell two of them apart.
     pub api_key_hint: String,
     /// The long-lived credentials.
+    #[serde(flatten, with = "credentials")]
     pub credentials: SealedSecret,
     /// When they were sealed under their present data key.
+    #[serde(with = "millisecond::required")]
     pub sealed_at: Timestamp,
     /// The broker's session of the day.
+    #[serde(skip)]
     pub session: Option<BrokerSession>,
     /// How often the row was replaced.
+    #[serde(rename = "row_version")]
     pub version: u64,
 }
 
@@ -101,9 +132,10 @@ pub struct FirstLink {
 }
 
 /// That a person's credentials must not be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Freeze {
     /// Since when.
+    #[serde(with = "millisecond::required")]
     pub since: Timestamp,
     /// The event that told of it: tells one freeze from the next.
     pub told_by: AuditId,
@@ -147,21 +179,19 @@ impl Store {
         request: Option<&IdempotentRequest>,
         event: &AuditEvent,
     ) -> Result<Link, StoreError> {
-        let lookup = ItemWriter::new(&keys::trading_account_owner(account.id))
-            .set("trading_account", text(account.id.to_string()))
-            .set("account", text(account.owner.to_string()))
-            .finish();
+        let lookup = Lookup { trading_account: account.id, account: account.owner };
+        let lookup = item::item(&keys::trading_account_owner(account.id), &lookup)?;
         let mut transaction = Transaction::on(self);
         // What the same request did before is said even where its owner is gone by now.
         if let Some(request) = request {
-            let item = request_item(request, account);
+            let item = request_item(request, account)?;
             transaction =
                 transaction.put_if(item, unused(account.created_at), LinkRefusal::RequestRemembered);
         }
         // The check races an erasure: an account that is being erased must not be left with a row without an owner.
         let committed = transaction
             .check(&keys::profile(account.owner), Condition::row_exists(), LinkRefusal::OwnerGone)
-            .put(item(account, account.version))
+            .put(row(account)?)
             .put(lookup)
             .record(event)
             .commit("linking a trading account")
@@ -222,7 +252,7 @@ impl Store {
     pub async fn trading_account_owner(&self, id: TradingAccountId) -> Result<Option<AccountId>, StoreError> {
         let key = keys::trading_account_owner(id);
         let found = self.get(&key, "reading the owner of a trading account").await?;
-        found.map(|found| ItemReader::new("trading account owner", found).parsed("account")).transpose()
+        found.map(|found| Ok(read_lookup(found)?.account)).transpose()
     }
 
     /// Returns a page of all accounts in one of [`Store::TRADING_ACCOUNT_SHARDS`] shards, after the one called `after`.
@@ -245,16 +275,10 @@ impl Store {
             .send()
             .await
             .map_err(|error| StoreError::from_sdk("listing all trading accounts", error))?;
-        let read = |item| {
-            let mut reader = ItemReader::new("trading account owner", item);
-            Ok((reader.parsed("trading_account")?, reader.parsed("account")?))
-        };
-        let next = page.last_evaluated_key.map(|mut key| {
-            ItemReader::new("trading account owner", Attributes::from_iter(key.remove_entry(keys::SORT)))
-                .text(keys::SORT)
-        });
+        let read = |item| read_lookup(item).map(|lookup| (lookup.trading_account, lookup.account));
+        let last = page.last_evaluated_key.and_then(|mut key| key.remove(keys::SORT));
         let next =
-            next.transpose()?.and_then(|sort| sort.strip_prefix(keys::TRADING_ACCOUNT_PREFIX)?.parse().ok());
+            last.and_then(|sort| sort.as_s().ok()?.strip_prefix(keys::TRADING_ACCOUNT_PREFIX)?.parse().ok());
         let accounts = page.items.unwrap_or_default().into_iter().map(read);
         Ok(LookupPage { accounts: accounts.collect::<Result<_, StoreError>>()?, next })
     }
@@ -296,7 +320,7 @@ impl Store {
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
         let committed = Transaction::on(self)
-            .put_if(item(next, next.version + 1), as_seen(next), Outdated)
+            .put_if(next_row(next)?, as_seen(next), Outdated)
             .record(event)
             .commit("changing a trading account")
             .await?;
@@ -311,7 +335,7 @@ impl Store {
     ) -> Result<FreezableSwap, StoreError> {
         Transaction::on(self)
             .check(&keys::freeze(next.owner), Condition::row_missing(), FreezableSwap::Frozen)
-            .put_if(item(next, next.version + 1), as_seen(next), FreezableSwap::Raced)
+            .put_if(next_row(next)?, as_seen(next), FreezableSwap::Raced)
             .record(event)
             .commit_as(FreezableSwap::Swapped, "changing a trading account")
             .await
@@ -354,20 +378,14 @@ impl Store {
     /// Whether a person's credentials must not be read.
     pub async fn freeze(&self, owner: AccountId) -> Result<Option<Freeze>, StoreError> {
         let found = self.get(&keys::freeze(owner), "reading a freeze").await?;
-        let read = |found| {
-            let mut reader = ItemReader::new("freeze", found);
-            Ok(Freeze { since: reader.time("since")?, told_by: reader.parsed("told_by")? })
-        };
-        found.map(read).transpose()
+        found.map(|found| item::read("freeze", found)).transpose()
     }
 
     /// Stops every reading of a person's credentials, stopped before or not. Returns whether the person's account is
     /// still there.
     pub async fn put_freeze(&self, event: &AuditEvent) -> Result<bool, StoreError> {
-        let item = ItemWriter::new(&keys::freeze(event.subject))
-            .set("since", time(event.at))
-            .set("told_by", text(event.id.to_string()))
-            .finish();
+        let freeze = Freeze { since: event.at, told_by: event.id };
+        let item = item::item(&keys::freeze(event.subject), &freeze)?;
         let committed = Transaction::on(self)
             .check(&keys::profile(event.subject), Condition::row_exists(), Outdated)
             .put(item)
@@ -395,61 +413,60 @@ fn as_seen(next: &StoredTradingAccount) -> Condition {
     Condition::equals("row_version", number(next.version))
 }
 
-fn item(account: &StoredTradingAccount, version: u64) -> Attributes {
-    let mut writer = ItemWriter::new(&keys::trading_account(account.owner, account.id))
-        .set("trading_account", text(account.id.to_string()))
-        .set("account", text(account.owner.to_string()))
-        .set("broker", text(&account.broker))
-        .set("broker_user", text(&account.broker_user))
-        .set_some("label", account.label.as_deref().map(text))
-        .set("account_status", text(account.status.as_str()))
-        .set("created_at", time(account.created_at))
-        .set_some("verified_at", account.verified_at.map(time))
-        .set("api_key_hint", text(&account.api_key_hint))
-        .set("sealed_at", time(account.sealed_at))
-        .set("row_version", number(version));
-    writer = secret(writer, "credentials", &account.credentials);
+/// The row that names the owner of a trading account.
+#[derive(Debug, Serialize, Deserialize)]
+struct Lookup {
+    trading_account: TradingAccountId,
+    account: AccountId,
+}
+
+fn read_lookup(row: Attributes) -> Result<Lookup, StoreError> {
+    item::read("trading account owner", row)
+}
+
+/// The row of a request that linked an account.
+#[serde_as]
+#[derive(Debug, Serialize, Deserialize)]
+struct Remembered {
+    #[serde_as(as = "Bytes")]
+    fingerprint: Digest,
+    trading_account: TradingAccountId,
+    #[serde(with = "millisecond::required")]
+    created_at: Timestamp,
+    #[serde(with = "millisecond::required")]
+    expires_at: Timestamp,
+}
+
+fn row(account: &StoredTradingAccount) -> Result<Attributes, StoreError> {
+    let key = keys::trading_account(account.owner, account.id);
+    let mut row = item::item(&key, account)?;
     if let Some(session) = &account.session {
-        writer =
-            secret(writer, "session", &session.sealed).set("session_expires_at", time(session.expires_at));
+        row.extend(item::item(&key, session)?);
     }
-    writer.finish()
+    Ok(row)
 }
 
-fn read(found: Attributes) -> Result<StoredTradingAccount, StoreError> {
-    let mut reader = ItemReader::new("trading account", found);
-    let credentials = read_secret(&mut reader, "credentials")?
-        .ok_or(StoreError::Corrupt { record: "trading account", attribute: "credentials_key".to_owned() })?;
-    let session = match read_secret(&mut reader, "session")? {
-        Some(sealed) => Some(BrokerSession { sealed, expires_at: reader.time("session_expires_at")? }),
-        None => None,
-    };
-    Ok(StoredTradingAccount {
-        id: reader.parsed("trading_account")?,
-        owner: reader.parsed("account")?,
-        broker: reader.text("broker")?,
-        broker_user: reader.text("broker_user")?,
-        label: reader.text_if_any("label")?,
-        status: reader.parsed("account_status")?,
-        created_at: reader.time("created_at")?,
-        verified_at: reader.time_if_any("verified_at")?,
-        api_key_hint: reader.text("api_key_hint")?,
-        credentials,
-        sealed_at: reader.time("sealed_at")?,
-        session,
-        version: reader.number("row_version")?,
-    })
+/// The row that takes the place of the one `next` was decided on.
+fn next_row(next: &StoredTradingAccount) -> Result<Attributes, StoreError> {
+    row(&StoredTradingAccount { version: next.version + 1, ..next.clone() })
 }
 
-fn request_item(request: &IdempotentRequest, account: &StoredTradingAccount) -> Attributes {
-    let expires_at = account.created_at + REMEMBERED;
-    ItemWriter::new(&keys::idempotency("trading-account", &request.key_digest))
-        .set("fingerprint", bytes(request.fingerprint))
-        .set("trading_account", text(account.id.to_string()))
-        .set("created_at", time(account.created_at))
-        .set("expires_at", time(expires_at))
-        .expires(expires_at)
-        .finish()
+fn read(row: Attributes) -> Result<StoredTradingAccount, StoreError> {
+    const RECORD: &str = "trading account";
+    let has_session = row.keys().any(|name| name.starts_with("session_"));
+    let session = has_session.then(|| item::read(RECORD, row.clone())).transpose()?;
+    Ok(StoredTradingAccount { session, ..item::read(RECORD, row)? })
+}
+
+fn request_item(
+    request: &IdempotentRequest,
+    account: &StoredTradingAccount,
+) -> Result<Attributes, StoreError> {
+    let (created_at, expires_at) = (account.created_at, account.created_at + REMEMBERED);
+    let fingerprint = request.fingerprint;
+    let remembered = Remembered { fingerprint, trading_account: account.id, created_at, expires_at };
+    let key = keys::idempotency("trading-account", &request.key_digest);
+    item::expiring_item(&key, &remembered, expires_at)
 }
 
 /// What the record in the way says. Our own means that an earlier attempt of this very call was carried out and its
@@ -459,10 +476,10 @@ fn first(
     request: &IdempotentRequest,
     found: Attributes,
 ) -> Result<Link, StoreError> {
-    let mut reader = ItemReader::new("idempotency", found);
-    if reader.digest("fingerprint")? != request.fingerprint {
+    let found: Remembered = item::read("idempotency", found)?;
+    if found.fingerprint != request.fingerprint {
         return Ok(Link::KeyReused);
     }
-    let first = FirstLink { id: reader.parsed("trading_account")?, created_at: reader.time("created_at")? };
+    let first = FirstLink { id: found.trading_account, created_at: found.created_at };
     Ok(if first.id == account.id { Link::Linked } else { Link::Repeated(first) })
 }

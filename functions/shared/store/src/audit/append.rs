@@ -68,7 +68,7 @@ impl Store {
     pub(crate) async fn put_beside_event(
         &self,
         row: Attributes,
-        taken_back: impl FnOnce() -> Attributes,
+        taken_back: impl FnOnce() -> Result<Attributes, StoreError>,
         event: &AuditEvent,
         waits: &[Wait],
         operation: &'static str,
@@ -81,7 +81,7 @@ impl Store {
         let both = Box::pin(async { tokio::try_join!(put(row), self.append(event, waits)) });
         let (_, answered) = both.await?;
         if answered.is_err() {
-            Box::pin(put(taken_back())).await?;
+            Box::pin(put(taken_back()?)).await?;
         }
         Ok(answered)
     }

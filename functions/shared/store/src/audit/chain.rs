@@ -10,11 +10,12 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::event::AuditEvent;
 use super::seal::{MAC, digest_of};
+use crate::attributes::{ItemReader, ItemWriter};
 use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::expression::{Condition, Update};
 use crate::id::AccountId;
-use crate::item::{Attributes, ItemReader, ItemWriter, bytes, number, text, time, ttl};
+use crate::item::{Attributes, bytes, number, text, time, ttl};
 use crate::keys::{self, Key, LIST_PARTITION, LIST_SORT, TTL};
 use crate::sign_ins::SignIns;
 

@@ -2,8 +2,9 @@
 //! and so under its MAC.
 
 use crate::api_keys::ApiKey;
+use crate::attributes::ItemReader;
 use crate::error::StoreError;
-use crate::item::{Attributes, ItemReader, text, texts};
+use crate::item::{Attributes, text, texts};
 
 const ROLES_BEFORE: &str = "roles_before";
 const ROLES_AFTER: &str = "roles_after";

@@ -12,10 +12,11 @@ use jiff::Timestamp;
 
 use super::chain::Chain;
 use super::details::AuditDetails;
+use crate::attributes::ItemReader;
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::id::{AccountId, AuditId};
-use crate::item::{Attributes, ItemReader, text};
+use crate::item::{Attributes, text};
 use crate::keys::{self, LIST_SORT, LISTING, SHARDS};
 
 /// Records one request may read, however few of them it may show.

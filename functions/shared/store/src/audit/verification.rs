@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use super::chain::Placed;
 use super::kind::AuditKind;
 use super::seal::AuditSeal;
+use crate::attributes::ItemReader;
 use crate::connection::Store;
 use crate::error::StoreError;
-use crate::item::{Attributes, ItemReader, text};
+use crate::item::{Attributes, text};
 use crate::keys::{self, PARTITION, SORT};
 
 /// Something that is not as it was written.
