@@ -8,7 +8,7 @@ use portcullis_http::responses::{Forbidden, NotFound, Unauthorized, Unavailable,
 use portcullis_http::{
     AppState, Client, HealthStatusWord, Json, Problem, Query, ServiceCaller, SignedInCaller, Word, rfc3339,
 };
-use portcullis_identity::Caller;
+use portcullis_identity::{Caller, is_printable};
 use portcullis_vault::{Health, HealthStatus, Mark, Outcome};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -239,7 +239,7 @@ async fn mark(
     Json(body): Json<MarkProviderRequest>,
 ) -> Result<Json<ProviderHealthResponse>, Problem> {
     may(&state, &caller, "mark")?;
-    let is_plain = |reason: &String| reason.chars().count() <= 200 && !reason.chars().any(char::is_control);
+    let is_plain = |reason: &String| reason.chars().count() <= 200 && is_printable(reason);
     if !body.reason.as_ref().is_none_or(is_plain) {
         return Err(Problem::invalid("/reason", "must be at most 200 printable characters"));
     }

@@ -366,6 +366,12 @@ async fn a_key_opens_the_routes_that_say_so_and_no_other() {
     as_bearer.await.assert_problem(401, "invalid_token");
     let both = holder.asha.me().header("x-api-key", holder.api_key());
     both.await.assert_problem(400, "bad_request");
+    // What is no access token stands in nobody's way.
+    for other in ["Basic YWxpY2U6", ""] {
+        let beside = holder.call(Method::GET, "/v1/users/me").header("authorization", other);
+        beside.await.assert_status(200);
+    }
+    holder.asha.me().header("x-api-key", "").await.assert_status(200);
     let twice = holder.call(Method::GET, "/v1/users/me").header("x-api-key", "pk_");
     twice.await.assert_problem(401, "invalid_api_key");
 }

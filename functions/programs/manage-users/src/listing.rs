@@ -1,5 +1,6 @@
 //! Lists: columns with headers for people, an array of objects for programs.
 
+use portcullis_identity::marking_unprintable;
 use serde_json::{Map, Value};
 
 use crate::failure::Failure;
@@ -67,7 +68,8 @@ fn widths(lines: &[Vec<String>]) -> Vec<usize> {
     widths
 }
 
-/// Returns a value as a column shows it, without anything that could drive a terminal.
+/// Returns a value as a column shows it, without anything that could drive a terminal or turn its
+/// text around.
 pub(crate) fn cell(value: &Value) -> String {
     let text = match value {
         Value::Null => return "-".to_owned(),
@@ -77,5 +79,5 @@ pub(crate) fn cell(value: &Value) -> String {
         Value::Object(_) => value.to_string(),
         other => other.to_string(),
     };
-    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+    marking_unprintable(&text)
 }

@@ -1,6 +1,6 @@
 //! Who runs the command, for the audit trail: never nobody.
 
-use portcullis_identity::Operator;
+use portcullis_identity::{Operator, without_unprintable};
 use portcullis_platform::Environment;
 
 use crate::failure::Failure;
@@ -34,9 +34,9 @@ pub(crate) fn named(
         )
 }
 
-/// Returns the name as the trail has it; none for one that is nothing but spaces and control characters.
+/// Returns the name as the trail has it; none for one that is nothing but what cannot be seen.
 fn plain(name: &str) -> Option<String> {
-    let plain: String = name.trim().chars().filter(|letter| !letter.is_control()).take(LONGEST).collect();
+    let plain: String = without_unprintable(name.trim()).take(LONGEST).collect();
     (!plain.is_empty()).then_some(plain)
 }
 
@@ -79,7 +79,7 @@ mod tests {
         assert_eq!(named(None, Some("arn:aws:iam::1:user/a"), &both), "arn:aws:iam::1:user/a");
         assert_eq!(named(None, None, &both), "asha");
         assert_eq!(named(None, None, &[("USER", "bela")]), "bela");
-        assert_eq!(named(Some(" \n"), None, &[("USER", "be\u{1b}la")]), "bela");
+        assert_eq!(named(Some(" \n"), None, &[("USER", "be\u{1b}\u{202e}la")]), "bela");
         assert_ne!(named(None, None, &[]), "unknown");
         assert_eq!(named(Some(&"x".repeat(1_000_000)), None, &[]).len(), LONGEST);
     }

@@ -52,7 +52,7 @@ impl FromRequestParts<AppState> for AnyCaller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        match (parts.headers.contains_key(AUTHORIZATION), parts.headers.contains_key(API_KEY)) {
+        match (shows_token(&parts.headers), has_key(&parts.headers)) {
             (true, true) => {
                 let detail = "Send either an access token or an API key, not both.";
                 Err(Problem::new(Code::BadRequest).with_detail(detail))
@@ -88,6 +88,25 @@ impl FromRequestParts<AppState> for ServiceCaller {
     }
 }
 
+/// Whether `Authorization` may hold an access token. Proxies and libraries add one of another scheme, or an empty one, to
+/// requests with an API key; neither says who is calling here.
+fn shows_token(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    match (values.next(), values.next()) {
+        (Some(only), None) => {
+            let scheme = only.as_bytes().split(|byte| *byte == b' ').next().unwrap_or_default();
+            scheme.eq_ignore_ascii_case(b"bearer")
+        }
+        (first, _) => first.is_some(),
+    }
+}
+
+/// Whether an API key was sent. One empty value is what a program sends that has none.
+fn has_key(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(API_KEY).iter();
+    values.next().is_some_and(|first| !first.is_empty() || values.next().is_some())
+}
+
 /// The value of a header that is there exactly once.
 fn only_header(headers: &HeaderMap, name: &str) -> Option<SecretString> {
     let mut values = headers.get_all(name).iter();
@@ -118,6 +137,17 @@ mod tests {
         assert_eq!(bearer_token(&headers(&["bearer  abc"])), Some("abc"));
         for none in [&[][..], &["Basic abc"], &["Bearer"], &["abc"], &["Bearerabc"]] {
             assert_eq!(bearer_token(&headers(none)), None);
+        }
+        for (values, shown) in [
+            (&[][..], false),
+            (&[""], false),
+            (&["Basic abc"], false),
+            (&["Bearerabc"], false),
+            (&["Bearer"], true),
+            (&["bearer abc"], true),
+            (&["Basic abc", "Basic abc"], true),
+        ] {
+            assert_eq!(shows_token(&headers(values)), shown, "{values:?}");
         }
         let mut twice = headers(&["Bearer abc"]);
         twice.append(AUTHORIZATION, HeaderValue::from_static("Bearer def"));

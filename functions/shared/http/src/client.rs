@@ -12,7 +12,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::header::USER_AGENT;
 use http::request::Parts;
-
+use portcullis_identity::without_unprintable;
 use secrecy::SecretString;
 
 use crate::{RequestId, device_cookie};
@@ -31,7 +31,7 @@ pub struct Client {
     /// Where the request came from, if the runner knows. IPv4 is never wrapped in IPv6, so that one caller has one
     /// address.
     pub ip: Option<IpAddr>,
-    /// What the caller says it is: at most 256 characters, none of them control characters.
+    /// What the caller says it is: at most 256 characters, all of which can be seen.
     pub user_agent: Option<String>,
     /// The id of this request; absent only where the layers of [`finish`](crate::finish) are.
     pub request_id: Option<RequestId>,
@@ -73,7 +73,7 @@ impl From<Client> for portcullis_identity::ClientContext {
 
 fn user_agent(parts: &Parts) -> Option<String> {
     let text = String::from_utf8_lossy(parts.headers.get(USER_AGENT)?.as_bytes());
-    let plain: String = text.chars().filter(|char| !char.is_control()).take(USER_AGENT_CHARS).collect();
+    let plain: String = without_unprintable(&text).take(USER_AGENT_CHARS).collect();
     Some(plain.trim().to_owned()).filter(|plain| !plain.is_empty())
 }
 
@@ -145,6 +145,8 @@ mod tests {
         for (given, kept) in [
             ("Mozilla/5.0 (X11)".as_bytes(), Some("Mozilla/5.0 (X11)")),
             (b"a\tb\xc2\x85c", Some("abc")),
+            ("a\u{202e}b\u{200b}c".as_bytes(), Some("abc")),
+            ("\u{2066}\u{feff}".as_bytes(), None),
             (b"a\xffb", Some("a\u{fffd}b")),
             (b"  ", None),
             (b"", None),

@@ -6,6 +6,7 @@ mod audit;
 mod body;
 mod caller;
 mod client;
+mod content_encoding;
 mod cors;
 mod deadline;
 mod device_cookie;

@@ -14,7 +14,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::edge::{self, Front};
 use crate::{Code, HttpSettings, MAX_BODY, Problem};
-use crate::{access_log, cors, deadline, panics, request_id, security_headers};
+use crate::{access_log, content_encoding, cors, deadline, panics, request_id, security_headers};
 
 /// Puts every layer around a router whose routes are complete. Nothing may be routed outside of it. `edge_keys` are those
 /// under which the edge in front, where there is one, proves what came through it.
@@ -39,6 +39,7 @@ pub fn finish(
             .layer(from_fn(tell_every_error_as_a_problem))
             .layer(CatchPanicLayer::custom(panics::answer))
             .layer(from_fn_with_state(front, edge::recognise))
+            .layer(from_fn(content_encoding::refuse_any))
             .layer(from_fn_with_state(settings.request_timeout, deadline::enforce))
             // For handlers that read a body by other means than our own extractors.
             .layer(DefaultBodyLimit::max(MAX_BODY)),

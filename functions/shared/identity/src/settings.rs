@@ -8,6 +8,7 @@ use portcullis_verifier::policy::Policy;
 use crate::access::service_rights::ServiceRights;
 use crate::passwords::argon2_backend::{self, Argon2Backend};
 use crate::passwords::hashing::{self, Argon2Settings};
+use crate::printable::is_printable;
 
 const DAY: u64 = 24 * 60 * 60;
 /// No lifetime may be longer, so that sums of times stay far from the end of the calendar.
@@ -188,10 +189,9 @@ impl IdentitySettings {
         };
         let rotation_days = environment.number(&PASSWORD_ROTATION_DAYS, 0..=3_650)?;
         let totp_issuer = environment.text(&TOTP_ISSUER)?;
-        let shown_plainly =
-            !totp_issuer.contains(|character: char| character == ':' || character.is_control());
+        let shown_plainly = !totp_issuer.contains(':') && is_printable(&totp_issuer);
         if !shown_plainly || totp_issuer.chars().count() > 64 {
-            let reason = "must be at most 64 characters, none of them a colon or a control character";
+            let reason = "must be at most 64 printable characters, none of them a colon";
             return Err(Misconfigured::new(TOTP_ISSUER.name, reason));
         }
         let services = ServiceRights::parse(&environment.text(&SERVICES)?)

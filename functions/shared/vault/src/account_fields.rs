@@ -1,6 +1,6 @@
 //! Fields of trading accounts and of requests for them, checked when they are parsed.
 
-use portcullis_identity::InvalidValue;
+use portcullis_identity::{InvalidValue, printable};
 
 /// The owner's user id at the broker: 1 to 64 visible ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
@@ -26,12 +26,7 @@ pub struct Label(pub(crate) String);
 impl Label {
     /// Returns the label without the space around it; fails when it is not 1 to 100 printable characters.
     pub fn parse(typed: &str) -> Result<Self, InvalidValue> {
-        let text = typed.trim();
-        let length = text.chars().count();
-        if (1..=100).contains(&length) && !text.chars().any(char::is_control) {
-            return Ok(Self(text.to_owned()));
-        }
-        Err(InvalidValue::new("1 to 100 printable characters are needed"))
+        printable(typed, 100).map(Self)
     }
 }
 

@@ -128,7 +128,7 @@ codes! {
     /// The body is larger than any request needs.
     PayloadTooLarge: PAYLOAD_TOO_LARGE, "payload_too_large", "Payload too large",
         "The body is larger than 16 KiB.";
-    /// The body is not declared as JSON.
+    /// The body is not declared as JSON, or is compressed.
     UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported media type",
         "The body must be sent as application/json.";
     /// The request is well formed and says something unusable; `errors` names what.

@@ -44,8 +44,8 @@ problem_responses! {
     Conflict = "409", EmailTaken, "The state of a resource does not allow it; `code` names what stands in the way";
     /// 413: the body is too large.
     PayloadTooLarge = "413", PayloadTooLarge, "The body is larger than 16 KiB";
-    /// 415: the body is not sent as JSON.
-    UnsupportedMediaType = "415", UnsupportedMediaType, "The body is not sent as `application/json`";
+    /// 415: the body is not sent as JSON, or is compressed.
+    UnsupportedMediaType = "415", UnsupportedMediaType, "The body is not sent as `application/json`, or has a `Content-Encoding`";
     /// 422: a value of the request cannot be accepted.
     Unprocessable = "422", ValidationFailed, "A value of the request cannot be accepted; `errors` names where";
     /// 428: a proof of work is needed first; `proof_of_work` says what to compute.

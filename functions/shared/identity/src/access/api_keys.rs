@@ -38,9 +38,10 @@ const LONGEST_LIFE: Duration = Duration::from_hours(10 * 366 * 24);
 pub struct ApiKeyName(pub(crate) String);
 
 impl ApiKeyName {
-    /// Returns the name without the space around it; fails if it is empty, too long or has a control character.
+    /// Returns the name without the space around it; fails if nothing of it can be seen, or it is too long or has a
+    /// character that cannot be seen.
     pub fn parse(typed: &str) -> Result<Self, InvalidValue> {
-        crate::accounts::person::printable(typed, 100).map(Self)
+        crate::printable::printable(typed, 100).map(Self)
     }
 }
 

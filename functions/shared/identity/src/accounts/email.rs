@@ -5,8 +5,12 @@ use crate::invalid::{InvalidValue, read_by_parsing};
 /// RFC 5321, section 4.5.3.1.
 const LONGEST_LOCAL_PART: usize = 64;
 const LONGEST: usize = 254;
-/// What an unquoted local part may hold beside letters and digits (RFC 5322, section 3.2.3).
-const LOCAL_PUNCTUATION: &str = "!#$%&'*+-/=?^_`{|}~.";
+/// What an unquoted local part may hold beside letters and digits (RFC 5322, section 3.2.3), but for `%` and `!`: they
+/// name another host to some servers (RFC 1123, section 5.2.16), which then deliver to a domain that is not the one shown.
+const LOCAL_PUNCTUATION: &str = "#$&'*+-/=?^_`{|}~.";
+/// How an encoded word begins (RFC 2047, section 2). What stands in a mail header is decoded by some programs wherever it
+/// looks like one, and then the address is another, or several.
+const ENCODED_WORD: &str = "=?";
 
 /// An address: ASCII local part, domain as A-labels, all lower case. Two people never share one, and letters that only
 /// look alike never lead from one to another, because a local part outside ASCII is refused rather than folded.
@@ -37,6 +41,9 @@ fn canonical(typed: &str) -> Result<String, &'static str> {
         |character: char| character.is_ascii_alphanumeric() || LOCAL_PUNCTUATION.contains(character);
     if local.is_empty() || local.len() > LONGEST_LOCAL_PART || !local.chars().all(allowed) {
         return Err("the part before the @ is empty, too long or has a character that does not belong there");
+    }
+    if local.contains(ENCODED_WORD) {
+        return Err("the part before the @ looks like an encoded word of a mail header");
     }
     if local.starts_with('.') || local.ends_with('.') || local.contains("..") {
         return Err("the part before the @ has a dot where none may be");
@@ -96,6 +103,22 @@ mod tests {
         ] {
             assert!(Email::parse(typed).is_err(), "{typed:?}");
         }
+    }
+
+    #[test]
+    fn an_address_says_one_thing_to_every_mail_server() {
+        for typed in [
+            "=?utf-8?q?alice?=@example.com",
+            "=?UTF-8?B?YWxpY2U=?=@example.com",
+            "=?utf-7?q?&AGE-?=@example.com",
+            "alice=?x?q?=40evil.example=3e=00?=@example.com",
+            "=?iso-8859-1*en?q?a@example.com",
+            "alice%evil.example@example.com",
+            "evil.example!alice@example.com",
+        ] {
+            assert!(Email::parse(typed).is_err(), "{typed}");
+        }
+        assert!(Email::parse("a=b?c@example.com").is_ok());
     }
 
     #[test]

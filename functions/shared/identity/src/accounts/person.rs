@@ -1,6 +1,7 @@
 //! Names of people and devices, usernames and telephone numbers: short, printable text.
 
 use crate::invalid::{InvalidValue, read_by_parsing};
+use crate::printable::printable;
 
 /// The name of a person: 1 to 100 characters.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
@@ -13,7 +14,8 @@ impl PersonName {
         self.0 == name
     }
 
-    /// Returns the name without the space around it; fails if it is empty, too long or has a control character.
+    /// Returns the name without the space around it; fails if nothing of it can be seen, or it is too long or has a
+    /// character that cannot be seen.
     pub fn parse(typed: &str) -> Result<Self, InvalidValue> {
         printable(typed, 100).map(Self)
     }
@@ -44,7 +46,8 @@ impl PhoneNumber {
 pub struct DeviceName(pub(crate) String);
 
 impl DeviceName {
-    /// Returns the name without the space around it; fails if it is empty, too long or has a control character.
+    /// Returns the name without the space around it; fails if nothing of it can be seen, or it is too long or has a
+    /// character that cannot be seen.
     pub fn parse(typed: &str) -> Result<Self, InvalidValue> {
         printable(typed, 100).map(Self)
     }
@@ -77,17 +80,6 @@ impl Username {
 }
 
 read_by_parsing!(PersonName, PhoneNumber, DeviceName, Username);
-
-/// Returns the text without the space around it; fails unless that is 1 to `most` characters, none of them a control
-/// character.
-pub(crate) fn printable(typed: &str, most: usize) -> Result<String, InvalidValue> {
-    let text = typed.trim();
-    let length = text.chars().count();
-    if length == 0 || length > most || text.chars().any(char::is_control) {
-        return Err(InvalidValue::new(format!("1 to {most} printable characters are needed")));
-    }
-    Ok(text.to_owned())
-}
 
 #[cfg(test)]
 mod tests {
