@@ -6,8 +6,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use portcullis_http::responses::{Conflict, Forbidden, NotFound, Unauthorized, Unavailable, Unprocessable};
 use portcullis_http::{
-    AdminCaller, AppState, AuditEventItem, AuditQuery, Client, Json, List, Page, PathId, Problem, Query,
-    QueryTime, User,
+    AdminCaller, AppState, AuditEventItem, AuditQuery, Both, Client, Json, List, Page, PathId, Problem,
+    Query, QueryTime, User,
 };
 use portcullis_identity::{
     Account, AccountFilter, AccountId, AccountRequest, AccountStatus, AccountUpdate, Email, FirstPassword,
@@ -174,8 +174,7 @@ async fn shown(state: &AppState, account: Account) -> Result<Json<User>, Problem
 async fn list(
     State(state): State<AppState>,
     _admin: AdminCaller,
-    Query(query): Query<UserQuery>,
-    Query(page): Query<Page>,
+    Query(Both(query, page)): Query<Both<UserQuery, Page>>,
 ) -> Result<Json<List<User>>, Problem> {
     let filter = query.into();
     let (listed, next) = state.identity.find_accounts(&filter, page.limit.into(), page.after()?).await?;
@@ -456,9 +455,7 @@ async fn revoke_sessions(
 async fn audit(
     State(state): State<AppState>,
     _admin: AdminCaller,
-    Query(subject): Query<Subject>,
-    Query(query): Query<AuditQuery>,
-    Query(page): Query<Page>,
+    Query(Both(subject, Both(query, page))): Query<Both<Subject, Both<AuditQuery, Page>>>,
 ) -> Result<Json<List<AuditEventItem>>, Problem> {
     let (filter, limit, identity) = (query.into(), page.limit.into(), &state.identity);
     let (records, next_cursor) = if let Some(SubjectId(id)) = subject.user_id {

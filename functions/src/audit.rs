@@ -3,7 +3,7 @@
 use axum::extract::State;
 use portcullis_http::responses::{Unauthorized, Unprocessable};
 use portcullis_http::{
-    AppState, AuditEventItem, AuditQuery, Json, List, Page, Problem, Query, SignedInCaller,
+    AppState, AuditEventItem, AuditQuery, Both, Json, List, Page, Problem, Query, SignedInCaller,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -27,8 +27,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 async fn list(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
-    Query(query): Query<AuditQuery>,
-    Query(page): Query<Page>,
+    Query(Both(query, page)): Query<Both<AuditQuery, Page>>,
 ) -> Result<Json<List<AuditEventItem>>, Problem> {
     let found = state.identity.own_audit(&caller, &query.into(), page.limit.into(), page.after()?).await?;
     Ok(Json(List {

@@ -70,10 +70,10 @@ async fn logout(
 ) -> Result<(HeaderMap, Json<LogoutResponse>), Problem> {
     let which = if body.all_devices { Logout::AllDevices } else { Logout::ThisDevice };
     let cookie = state.refresh_cookie().read(&headers);
-    let allowed = require_allowed_origin(&headers, &state.settings.origins);
     // A page that may not send the cookie (CSRF) cannot end its session by adding a token of its own; nor can a cookie
     // that somebody else planted keep the session of a good token alive.
-    let counted = cookie.as_ref().filter(|_| allowed.is_ok());
+    let is_allowed = |_: &&SecretString| require_allowed_origin(&headers, &state.settings.origins).is_ok();
+    let counted = cookie.as_ref().filter(is_allowed);
     let shown = ShownTokens {
         refresh_token: body.refresh_token.as_ref(),
         access_token: bearer_token(&headers),
@@ -86,7 +86,9 @@ async fn logout(
     }
     let signed_out = match state.identity.sign_out(&shown, which, &client.into()).await {
         // Only the cookie might have been worth something.
-        Err(Error::InvalidRefreshToken | Error::InvalidAccessToken) if cookie.is_some() => {
+        Err(Error::InvalidRefreshToken | Error::InvalidAccessToken | Error::UnverifiedAccessToken(_))
+            if cookie.is_some() =>
+        {
             return Err(Code::OriginNotAllowed.into());
         }
         signed_out => signed_out?,

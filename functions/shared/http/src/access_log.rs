@@ -144,6 +144,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_page_that_is_refused_is_logged_with_where_pages_are_allowed() {
+        let preflight = |origin| [("origin", origin), ("access-control-request-method", "POST")];
+        let log = logged("OPTIONS", "/v1/panic", &preflight("https://app.example.com")).await;
+        assert!(log.contains("ALLOWED_ORIGINS") && log.contains("https://app.example.com"), "{log}");
+        assert!(log.contains(r#""status":403,"code":"origin_not_allowed""#), "{log}");
+        let log = logged("OPTIONS", "/v1/panic", &preflight("http://localhost:3000")).await;
+        assert!(!log.contains("ALLOWED_ORIGINS"), "{log}");
+    }
+
+    #[tokio::test]
     async fn an_error_is_logged_with_its_code() {
         let log = logged("POST", "/v1/panic", &[]).await;
         assert!(log.contains(r#""route":"/v1/panic","status":500,"code":"internal_error""#), "{log}");

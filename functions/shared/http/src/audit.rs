@@ -1,17 +1,17 @@
 //! The audit trail in requests and responses, for its owner and for administrators alike.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use portcullis_identity::{AuditDetails, AuditFilter, AuditRecord, InvalidValue};
+use portcullis_identity::{AuditDetails, AuditFilter, AuditKind, AuditRecord, EVENT_TYPES, InvalidValue};
 use serde::{Deserialize, Serialize};
 use serde_with::{As, NoneAsEmptyString};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::openapi::schema::{ObjectBuilder, Schema};
+use utoipa::openapi::{RefOr, Type};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::rfc3339;
-
-/// The longest type of an event, in bytes.
-const LONGEST_WORD: usize = 64;
 
 /// The filter of a search: `?type=&from=&to=`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, IntoParams)]
@@ -19,7 +19,7 @@ const LONGEST_WORD: usize = 64;
 pub struct AuditQuery {
     /// The type of the events to return, such as `login_succeeded`.
     #[serde(default, rename = "type", with = "As::<NoneAsEmptyString>")]
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<EventType>)]
     pub kind: Option<EventType>,
     /// The earliest time of the events to return (RFC 3339), included.
     #[serde(default, with = "As::<NoneAsEmptyString>")]
@@ -34,26 +34,42 @@ pub struct AuditQuery {
 impl From<AuditQuery> for AuditFilter {
     fn from(query: AuditQuery) -> Self {
         Self {
-            kind: query.kind.map(|kind| kind.0),
+            kind: query.kind.map(|kind| kind.0.as_str().to_owned()),
             from: query.from.map(|from| from.0),
             to: query.to.map(|to| to.0),
         }
     }
 }
 
-/// A word that may be a type of event. One that is none finds nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EventType(String);
+/// A type of event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventType(AuditKind);
 
 impl FromStr for EventType {
     type Err = InvalidValue;
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        let is_word = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-        if text.len() > LONGEST_WORD || !is_word {
-            return Err(InvalidValue::new("must be a type of event, such as login_succeeded"));
-        }
-        Ok(Self(text.to_owned()))
+        let found = EVENT_TYPES.iter().find(|kind| kind.as_str() == text);
+        found.copied().map(Self).ok_or_else(|| {
+            let types: Vec<&str> = EVENT_TYPES.iter().map(|kind| kind.as_str()).collect();
+            InvalidValue::new(format!("must be a type of event: {}", types.join(", ")))
+        })
+    }
+}
+
+impl PartialSchema for EventType {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("A type of event."))
+            .enum_values(Some(EVENT_TYPES.iter().map(|kind| kind.as_str())))
+            .into()
+    }
+}
+
+impl ToSchema for EventType {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("EventType")
     }
 }
 
@@ -190,7 +206,9 @@ mod tests {
         assert_eq!(both.body, "Some(\"mfa_failed\") Some(2026-11-01T00:00:00Z)");
         for (query, pointer) in [
             ("?type=a%23b", "/type"),
-            ("?type=a&type=b", "/type"),
+            ("?type=nope", "/type"),
+            ("?kind=mfa_failed", "/kind"),
+            ("?type=mfa_failed&type=mfa_failed", "/type"),
             ("?from=yesterday", "/from"),
             ("?to=1", "/to"),
         ] {

@@ -1,13 +1,22 @@
 //! Cross-origin requests (Fetch, section "CORS protocol"): exact origins with credentials, and never `*`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::{
+    ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_TYPE, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use http::{HeaderName, HeaderValue, Method};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::Origins;
 use crate::request_id::X_REQUEST_ID;
+use crate::{Origins, origin};
+
+const FOREIGN: &str =
+    "Pages of this origin may not send requests; the operator lists those that may in ALLOWED_ORIGINS.";
 
 /// A change of the list reaches open pages this soon, at the price of one more preflight each time.
 const PREFLIGHT_AGE: Duration = Duration::from_mins(10);
@@ -27,6 +36,22 @@ pub(crate) fn layer(origins: &Origins) -> CorsLayer {
         ])
         .expose_headers([X_REQUEST_ID, RETRY_AFTER, WWW_AUTHENTICATE])
         .max_age(PREFLIGHT_AGE)
+}
+
+/// Answers the preflight of a page that is not allowed with the reason. Browsers tell a page no more than that there was no
+/// answer for it; whoever develops it finds the response in the browser's tools.
+pub(crate) async fn refuse_foreign_preflights(
+    State(allowed): State<Arc<Origins>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let is_preflight =
+        request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    let origin = request.headers().get(ORIGIN).and_then(|origin| origin.to_str().ok());
+    match origin.filter(|origin| is_preflight && !allowed.contains(origin)) {
+        Some(foreign) => origin::not_allowed(Some(foreign)).with_detail(FOREIGN).into_response(),
+        None => next.run(request).await,
+    }
 }
 
 #[cfg(test)]
@@ -116,6 +141,9 @@ mod tests {
                 assert_eq!(answer.header("access-control-allow-origin"), None, "{foreign}");
                 assert!(answer.headers.values().all(|value| value != "*"));
             }
+            let refused = preflight(foreign).await;
+            assert_eq!(refused.problem(), (403, "origin_not_allowed".to_owned()), "{foreign}");
+            assert!(refused.json()["detail"].as_str().unwrap().contains("ALLOWED_ORIGINS"));
         }
     }
 

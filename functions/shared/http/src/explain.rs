@@ -34,7 +34,7 @@ pub(crate) fn pointer(path: &Path) -> String {
 }
 
 /// RFC 6901 section 3.
-fn escape(key: &str) -> String {
+pub(crate) fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 

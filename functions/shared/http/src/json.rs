@@ -1,6 +1,7 @@
 //! JSON bodies: what is accepted, what is refused before a field is looked at, and how responses are written.
 
 mod content_type;
+mod members;
 mod unambiguous;
 
 use axum::extract::{FromRequest, Request};
@@ -8,11 +9,13 @@ use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use utoipa::PartialSchema;
 
-use crate::explain::explain;
 use crate::{Code, Problem, body};
 
-/// A JSON object that must be there, or a JSON response. Unknown fields are ignored.
+/// A JSON object that must be there, or a JSON response. Unknown fields are ignored; an empty text in a field that may be
+/// left out is none.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Json<T>(pub T);
 
@@ -20,7 +23,7 @@ pub struct Json<T>(pub T);
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OptionalJson<T>(pub T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+impl<T: DeserializeOwned + PartialSchema, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
@@ -31,7 +34,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
-impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJson<T> {
+impl<T: DeserializeOwned + Default + PartialSchema, S: Send + Sync> FromRequest<S> for OptionalJson<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
@@ -57,19 +60,15 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    unambiguous::check(bytes)?;
-    require_object(bytes)?;
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    serde_path_to_error::deserialize(&mut deserializer)
-        .map_err(|error| Problem::new(Code::ValidationFailed).with_error(explain(&error)))
-}
-
 /// serde would fill the fields of a struct from an array, too, by their position: names would mean nothing, and every field
-/// that is added in between would change what a client has said. Takes bytes that are JSON.
-fn require_object(bytes: &[u8]) -> Result<(), Problem> {
-    let is_object = bytes.trim_ascii_start().starts_with(b"{");
-    is_object.then_some(()).ok_or_else(|| Problem::invalid("", "must be an object"))
+/// that is added in between would change what a client has said. So a body is an object.
+fn parse<T: DeserializeOwned + PartialSchema>(bytes: &[u8]) -> Result<T, Problem> {
+    unambiguous::check(bytes)?;
+    let Ok(Value::Object(members)) = serde_json::from_slice(bytes) else {
+        return Err(Problem::invalid("", "must be an object"));
+    };
+    members::read(members)
+        .map_err(|faults| faults.into_iter().fold(Problem::new(Code::ValidationFailed), Problem::with_error))
 }
 
 #[cfg(test)]
@@ -79,11 +78,12 @@ mod tests {
     use axum::routing::post;
     use http::Request;
     use serde::Deserialize;
+    use utoipa::ToSchema;
 
     use super::*;
     use crate::testing::{TestResponse, app, request, send};
 
-    #[derive(Debug, Default, Deserialize, Serialize)]
+    #[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
     struct Login {
         email: String,
         password: String,
@@ -91,7 +91,7 @@ mod tests {
         device: Option<Device>,
     }
 
-    #[derive(Debug, Default, Deserialize, Serialize)]
+    #[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
     struct Device {
         name: String,
     }
@@ -163,6 +163,15 @@ mod tests {
             let text = String::from_utf8_lossy(&answer.body).into_owned();
             assert!(!text.contains("hunter2") && !text.contains("123456") && !text.contains("a@x"), "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn every_fault_of_a_body_is_told_at_once() {
+        let answer = posted(r#"{"email":7,"device":{}}"#).await;
+        assert_eq!(answer.problem(), (422, "validation_failed".to_owned()));
+        let errors = answer.json()["errors"].as_array().unwrap().clone();
+        let told: Vec<&str> = errors.iter().map(|error| error["pointer"].as_str().unwrap()).collect();
+        assert_eq!(told, ["/email", "/password", "/device/name"]);
     }
 
     #[tokio::test]

@@ -47,7 +47,7 @@ pub use pagination::{Cursor, Limit, List, Page};
 pub use panics::log_panics_without_their_message;
 pub use path_id::PathId;
 pub use problem::{Code, FieldError, Problem, ProblemDocument, ProofOfWork, responses};
-pub use query::Query;
+pub use query::{Both, Parameters, Query};
 pub use refresh_cookie::RefreshCookie;
 pub use request_id::RequestId;
 pub use router::finish;

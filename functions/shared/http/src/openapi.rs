@@ -50,7 +50,10 @@ fn components(cookie: RefreshCookie) -> Components {
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
-        .description(Some("An access token (RFC 9068), returned by sign-in and refresh"));
+        .description(Some(
+            "An access token (RFC 9068), returned by sign-in and refresh. Clocks may differ by 5 seconds: it is accepted \
+             until 5 seconds after `exp`, and from 5 seconds before `nbf` and `iat`.",
+        ));
     let cookie = ApiKeyValue::with_description(
         cookie.name(),
         "The refresh token of a browser. The request must come from an allowed origin.",
@@ -153,7 +156,7 @@ mod tests {
         {
           "access_token": {
             "bearerFormat": "JWT",
-            "description": "An access token (RFC 9068), returned by sign-in and refresh",
+            "description": "An access token (RFC 9068), returned by sign-in and refresh. Clocks may differ by 5 seconds: it is accepted until 5 seconds after `exp`, and from 5 seconds before `nbf` and `iat`.",
             "scheme": "bearer",
             "type": "http"
           },

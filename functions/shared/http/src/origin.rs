@@ -130,8 +130,22 @@ pub fn require_allowed_origin(headers: &HeaderMap, allowed: &Origins) -> Result<
     let mut values = headers.get_all(ORIGIN).iter();
     match (values.next().and_then(|value| value.to_str().ok()), values.next()) {
         (Some(origin), None) if allowed.contains(origin) => Ok(()),
-        _ => Err(Code::OriginNotAllowed.into()),
+        (origin, _) => Err(not_allowed(origin)),
     }
+}
+
+/// How much of an origin is logged: a host has at most 253 characters.
+const LONGEST_LOGGED: usize = 300;
+
+/// Returns the refusal, after the operator is told where the list is. `None` is a request without an origin.
+pub(crate) fn not_allowed(origin: Option<&str>) -> Problem {
+    match origin.map(|origin| origin.chars().take(LONGEST_LOGGED).collect::<String>()) {
+        Some(origin) => tracing::warn!(?origin, "refused a page of an origin that is not in ALLOWED_ORIGINS"),
+        None => {
+            tracing::warn!("refused the refresh cookie of a request without one Origin of ALLOWED_ORIGINS")
+        }
+    }
+    Code::OriginNotAllowed.into()
 }
 
 #[cfg(test)]

@@ -114,7 +114,7 @@ mod tests {
             ("", r#"{"items":[50],"next_cursor":null}"#),
             ("?limit=1", r#"{"items":[1],"next_cursor":null}"#),
             ("?limit=100&cursor=a%2Bb", r#"{"items":[100],"next_cursor":"a+b"}"#),
-            ("?cursor=&other=1&other=2", r#"{"items":[50],"next_cursor":null}"#),
+            ("?cursor=", r#"{"items":[50],"next_cursor":null}"#),
         ] {
             assert_eq!(query_page(query).await.body, body, "{query}");
         }
@@ -135,6 +135,7 @@ mod tests {
             ("?cursor=a%00b", "/cursor"),
             ("?cursor=a%20b", "/cursor"),
             ("?cursor=a&cursor=b", "/cursor"),
+            ("?page=2", "/page"),
             (&long, "/cursor"),
         ] {
             assert_eq!(query_page(query).await.complaint().0, pointer, "{query}");

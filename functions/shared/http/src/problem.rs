@@ -103,6 +103,15 @@ impl Problem {
         serde_json::to_vec(&self.document(id.map(RequestId::as_str))).unwrap_or_default().into()
     }
 
+    /// The challenge of a 401. Of a token that was refused it says why (RFC 6750, section 3), because libraries show that
+    /// and no body.
+    fn challenge(&self) -> Option<HeaderValue> {
+        let challenge = self.code.challenge()?;
+        let described = format!("{challenge}, error_description=\"{}\"", self.detail);
+        let described = HeaderValue::try_from(described).ok().filter(|_| self.code == Code::InvalidToken);
+        Some(described.unwrap_or(HeaderValue::from_static(challenge)))
+    }
+
     fn document<'a>(&'a self, request_id: Option<&'a str>) -> ProblemDocument<'a> {
         ProblemDocument {
             kind: format!("urn:portcullis:problem:{}", self.code.as_str()),
@@ -130,8 +139,8 @@ impl IntoResponse for Problem {
         *response.status_mut() = self.code.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-        if let Some(challenge) = self.code.challenge() {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        if let Some(challenge) = self.challenge() {
+            headers.insert(WWW_AUTHENTICATE, challenge);
         }
         if matches!(self.code.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
             headers.insert(RETRY_AFTER, HeaderValue::from(self.retry_after));

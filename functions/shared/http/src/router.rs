@@ -29,12 +29,14 @@ pub fn finish(
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 ) -> Router {
+    let origins = Arc::new(settings.origins.clone());
     let front = Front::new(settings, edge_keys, Arc::clone(&clock));
     router.fallback(async || Problem::new(Code::NotFound)).layer(
         ServiceBuilder::new()
             .layer(from_fn_with_state(entropy, request_id::assign))
             .layer(from_fn_with_state(clock, access_log::record))
             .layer(from_fn(security_headers::add))
+            .layer(from_fn_with_state(origins, cors::refuse_foreign_preflights))
             .layer(cors::layer(&settings.origins))
             .layer(from_fn(tell_every_error_as_a_problem))
             .layer(CatchPanicLayer::custom(panics::answer))

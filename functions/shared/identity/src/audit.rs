@@ -2,12 +2,34 @@
 
 use jiff::Timestamp;
 use portcullis_store::{
-    AccountId, AuditCursor, AuditFilter, AuditId, AuditPage, AuditSeal, TimePage, Verified,
+    AccountId, AuditCursor, AuditFilter, AuditId, AuditKind, AuditPage, AuditSeal, TimePage, Verified,
 };
 
 use crate::Identity;
 use crate::access::caller::Caller;
 use crate::error::Error;
+
+/// Lists the types of events. A type that is left out does not compile.
+macro_rules! event_types {
+    ($($kind:ident),+ $(,)?) => {
+        /// The types of events that there are, in no order that means anything.
+        pub const EVENT_TYPES: &[AuditKind] = &[$(AuditKind::$kind),+];
+
+        const _: fn(AuditKind) = |kind| match kind { $(AuditKind::$kind => {})+ };
+    };
+}
+
+event_types! {
+    AccountRegistered, LoginSucceeded, LoginFailed, NewDevice, AccountUnlocked, PasswordChanged,
+    PasswordResetRequested, PasswordReset, PasswordExpired, PasswordRotated, VerificationRequested,
+    EmailVerified, MfaRequired, MfaFailed, MfaSetUp, MfaEnabled, MfaDisabled, BackupCodesRenewed, ApiKeyCreated,
+    ApiKeyRotated, ApiKeyDeleted, SessionRevoked, SessionsRevoked, RefreshTokenReuse, ProfileChanged,
+    AccountDisabled, AccountEnabled, AccountErased, Confirmed, TradingAccountLinked, TradingAccountChanged,
+    CredentialsReplaced, TradingAccountUnlinked, TradingAccountVerified, BrokerSessionStarted,
+    BrokerSessionEnded, CredentialsUsed, CredentialsRead, CredentialsRefused, CredentialsUnreadable,
+    CredentialsReencrypted, CredentialsFrozen, CredentialsUnfrozen, ProviderMarked, ProviderUnmarked,
+    RolesChanged, MfaReset, PasswordOverridden, AccountInvited, AdministrationRefused,
+}
 
 impl Identity {
     /// Returns the keys that seal records of the trail.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use portcullis_platform::{EntropyUnavailable, KeyWrapError};
 use portcullis_store::{Contended, StoreError};
+use portcullis_verifier::Rejection;
 
 use crate::invalid::InvalidField;
 use crate::proof_of_work::WorkChallenge;
@@ -24,7 +25,10 @@ pub enum Error {
     /// The password that confirms an operation is wrong.
     #[error("wrong password")]
     WrongPassword,
-    /// The access token is not one of ours, has expired, or belongs to a session that is over.
+    /// The access token is malformed, not one of ours, or has expired.
+    #[error("unverified access token: {0}")]
+    UnverifiedAccessToken(Rejection),
+    /// The access token is one of ours, and its session is over or its account may not be used.
     #[error("invalid access token")]
     InvalidAccessToken,
     /// The refresh token is not one of ours, or its session is unknown, over or expired.

@@ -35,6 +35,7 @@ pub use accounts::person::{DeviceName, PersonName, PhoneNumber, Username};
 pub use accounts::profile::ProfileUpdate;
 pub use accounts::register::{NewPerson, Registered};
 pub use accounts::search::AccountFilter;
+pub use audit::EVENT_TYPES;
 pub use client_context::ClientContext;
 pub use error::Error;
 pub use identity::Identity;
@@ -63,7 +64,10 @@ pub use tokens::session_token::SessionToken;
 /// What operations give and take of the store's records, for callers that know the operations alone.
 pub use portcullis_store::{
     Account, AccountId, AccountStatus, ApiKey, ApiKeyId, AuditCursor, AuditDetails, AuditFilter, AuditId,
-    AuditPage, AuditRecord, Finding, Session, SessionId, SignIns, StoreError, TimePage, Verified, Wrong,
+    AuditKind, AuditPage, AuditRecord, Finding, Session, SessionId, SignIns, StoreError, TimePage, Verified,
+    Wrong,
 };
+/// Why an access token was refused.
+pub use portcullis_verifier::Rejection;
 /// What a policy is asked.
 pub use portcullis_verifier::policy::{Permission, PermissionError, Policy};

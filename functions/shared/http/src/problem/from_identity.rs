@@ -1,6 +1,6 @@
 //! What clients learn about the errors of `identity`: the one place where the two meet.
 
-use portcullis_identity::{Error, InvalidField, StoreError, WorkChallenge};
+use portcullis_identity::{Error, InvalidField, Rejection, StoreError, WorkChallenge};
 use portcullis_platform::{KeyWrapError, with_causes};
 
 use super::{Code, Problem, ProofOfWork};
@@ -36,7 +36,13 @@ impl From<Error> for Problem {
             Error::InvalidCode => Code::InvalidCode,
             Error::MfaNotSetUp => Code::MfaNotSetUp,
             Error::InvalidCredentials => Code::InvalidCredentials,
-            Error::InvalidAccessToken => Code::InvalidToken,
+            Error::UnverifiedAccessToken(rejection) => {
+                return Self::new(Code::InvalidToken).with_detail(told(rejection));
+            }
+            Error::InvalidAccessToken => {
+                let detail = "The session of the access token has ended, or its account may not be used.";
+                return Self::new(Code::InvalidToken).with_detail(detail);
+            }
             Error::InvalidRefreshToken => Code::InvalidRefreshToken,
             Error::SessionRevoked => Code::SessionRevoked,
             Error::EmailTaken => Code::EmailTaken,
@@ -56,8 +62,60 @@ impl From<Error> for Problem {
     }
 }
 
+/// Returns what the holder of a token can do something about: get another one, or send it as it is. What exactly is wrong
+/// with a token of somebody else is told nobody.
+fn told(rejection: Rejection) -> &'static str {
+    match rejection {
+        Rejection::Expired => "The access token has expired.",
+        Rejection::NotYetValid => "The access token is not valid yet.",
+        Rejection::TooLarge | Rejection::Malformed(_) => "The access token is malformed.",
+        Rejection::WrongType
+        | Rejection::AlgorithmNotAllowed
+        | Rejection::Signature
+        | Rejection::Issuer
+        | Rejection::Audience
+        | Rejection::Claim(_) => "The access token was not issued by this service, or not for it.",
+    }
+}
+
 /// Logs the error with its causes for the operator; the client gets the code alone.
 fn logged(code: Code, error: &Error) -> Code {
     tracing::error!(error = with_causes(error), "a request failed");
     code
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use axum::response::IntoResponse;
+    use http::header::WWW_AUTHENTICATE;
+
+    use super::*;
+
+    #[test]
+    fn tokens_that_are_refused_for_different_reasons_are_told_apart() {
+        let refused = [
+            Error::UnverifiedAccessToken(Rejection::Expired),
+            Error::UnverifiedAccessToken(Rejection::NotYetValid),
+            Error::UnverifiedAccessToken(Rejection::Malformed("a token has three non-empty parts")),
+            Error::UnverifiedAccessToken(Rejection::Signature),
+            Error::InvalidAccessToken,
+        ];
+        let number = refused.len();
+        let told: BTreeSet<String> = refused
+            .into_iter()
+            .map(|error| {
+                let response = Problem::from(error).into_response();
+                assert_eq!(response.status(), 401);
+                response.headers()[WWW_AUTHENTICATE].to_str().unwrap().to_owned()
+            })
+            .collect();
+        let begins = r#"Bearer error="invalid_token", error_description="The "#;
+        assert!(
+            told.iter().all(|challenge| challenge.starts_with(begins) && challenge.ends_with(".\"")),
+            "{told:?}"
+        );
+        assert_eq!(told.len(), number, "{told:?}");
+    }
 }

@@ -1,7 +1,7 @@
 //! Authentication by access token, checked against the session and the account as they are now.
 
 use portcullis_store::{Account, AccountId, Session, SessionId};
-use portcullis_verifier::{Claims, Expectations};
+use portcullis_verifier::{Claims, Expectations, Rejection};
 use serde::Deserialize;
 
 use crate::Identity;
@@ -20,10 +20,11 @@ pub struct Caller {
 }
 
 impl Identity {
-    /// Returns the claims of an access token; fails with [`Error::InvalidAccessToken`] unless it is signed by a key of
+    /// Returns the claims of an access token; fails with [`Error::UnverifiedAccessToken`] unless it is signed by a key of
     /// this service and not expired. Its session is not looked up.
     pub(crate) fn claims(&self, token: &str) -> Result<Claims, Error> {
-        self.claims_at(token, unix_seconds(self.clock.now())).ok_or(Error::InvalidAccessToken)
+        let now = unix_seconds(self.clock.now());
+        self.claims_at(token, now).map_err(Error::UnverifiedAccessToken)
     }
 
     /// Returns the claims of an access token that is signed by a key of this service and has expired; `None` if it is
@@ -36,10 +37,10 @@ impl Identity {
         // Not verified yet: it only says for which moment to verify the token, the last of its life.
         let Expiry { exp } = jsonwebtoken::dangerous::insecure_decode(token).ok()?.claims;
         let last = exp.checked_sub(1).filter(|last| *last < unix_seconds(self.clock.now()))?;
-        self.claims_at(token, last)
+        self.claims_at(token, last).ok()
     }
 
-    fn claims_at(&self, token: &str, now: u64) -> Option<Claims> {
+    fn claims_at(&self, token: &str, now: u64) -> Result<Claims, Rejection> {
         let expected = Expectations {
             algorithms: self.keyring.verification.algorithms().to_vec(),
             ..Expectations::new(self.settings.issuer.clone(), self.settings.audience.clone())
@@ -54,8 +55,8 @@ impl Identity {
         Ok((account, session))
     }
 
-    /// Returns the caller with this access token; fails with [`Error::InvalidAccessToken`] if the token is not valid,
-    /// its session has ended, or the account may not be used. Account and session are read on every call, so unlike at
+    /// Returns the caller with this access token; fails with [`Error::UnverifiedAccessToken`] if the token is not valid,
+    /// [`Error::InvalidAccessToken`] if its session has ended or the account may not be used. Account and session are read on every call, so unlike at
     /// the edge a revocation is effective at once.
     pub async fn authenticate(&self, token: &str) -> Result<Caller, Error> {
         let claims = self.claims(token)?;

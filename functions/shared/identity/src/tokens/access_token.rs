@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use jsonwebtoken::jwk::{Jwk, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use portcullis_platform::has_roca_pattern;
-use portcullis_verifier::{Claims, Expectations, UnverifiedToken};
+use portcullis_verifier::{Claims, Expectations, Rejection, UnverifiedToken};
 use secrecy::{ExposeSecret, SecretSlice};
 use serde::Serialize;
 
@@ -158,13 +158,15 @@ impl VerificationKeys {
         &self.algorithms
     }
 
-    /// Returns the claims of a token; `None` unless one of the keys signed it and it meets `expected` at `now`, Unix
+    /// Returns the claims of a token; fails unless one of the keys signed it and it meets `expected` at `now`, Unix
     /// seconds. A key verifies tokens of its own algorithm only, whatever the header of a token says (RFC 8725, section
     /// 3.1).
-    pub fn verify(&self, token: &str, expected: &Expectations, now: u64) -> Option<Claims> {
-        let token = UnverifiedToken::parse(token).ok()?;
-        let key = self.keys.get(token.kid()).filter(|key| key.algorithm == token.algorithm())?;
-        let valid = key.key.verify_sig(token.signing_input(), token.signature()).is_ok();
-        token.accept(valid, expected, now).ok()
+    pub fn verify(&self, token: &str, expected: &Expectations, now: u64) -> Result<Claims, Rejection> {
+        let token = UnverifiedToken::parse(token)?;
+        let key = self.keys.get(token.kid()).filter(|key| key.algorithm == token.algorithm());
+        let is_valid =
+            |key: &VerificationKey| key.key.verify_sig(token.signing_input(), token.signature()).is_ok();
+        let valid = key.is_some_and(is_valid);
+        token.accept(valid, expected, now)
     }
 }

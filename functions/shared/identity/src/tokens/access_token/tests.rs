@@ -1,6 +1,7 @@
 //! The wire form of tokens and keys, byte by byte. `expected.txt` was computed with Python's `cryptography` from the keys
 //! beside it: for RSA, P-256 and Ed25519 a JWK and a token, that of P-256 without its signature, which is never the same.
 
+use portcullis_verifier::Rejection;
 use portcullis_verifier::jwks::JwkSet;
 use serde_json::Value;
 
@@ -60,8 +61,8 @@ fn the_edge_and_this_side_verify_a_token_of_each_algorithm() {
     let edge = JwkSet::parse(published.as_bytes()).unwrap();
     for key in &keys {
         let token = key.sign(&claims()).unwrap();
-        assert_eq!(verification.verify(&token, &expected, NOW), Some(claims()), "{key:?}");
-        assert_eq!(verification.verify(&token, &expected, NOW + 906), None, "expired");
+        assert_eq!(verification.verify(&token, &expected, NOW), Ok(claims()), "{key:?}");
+        assert_eq!(verification.verify(&token, &expected, NOW + 906), Err(Rejection::Expired));
         let unverified = UnverifiedToken::parse(&token).unwrap();
         assert!(edge.position(key.kid(), unverified.algorithm()).is_some(), "{key:?}");
 
@@ -85,7 +86,7 @@ fn no_byte_of_a_token_can_be_changed() {
             let mut forged = token.clone();
             let other = if token.as_bytes()[place] == b'A' { "B" } else { "A" };
             forged.replace_range(place..=place, other);
-            assert_eq!(verification.verify(&forged, &expected, NOW), None, "{key:?}, byte {place}");
+            assert!(verification.verify(&forged, &expected, NOW).is_err(), "{key:?}, byte {place}");
         }
     }
 }
@@ -96,16 +97,20 @@ fn a_key_verifies_tokens_of_its_own_algorithm_only() {
     let verification = VerificationKeys::of([&rsa, &p256, &ed25519]);
     let expected = expectations(&verification);
     let token = p256.sign(&claims()).unwrap();
-    assert!(verification.verify(&token, &expected, NOW).is_some());
+    assert!(verification.verify(&token, &expected, NOW).is_ok());
     // Signed by the very key under a header that names another algorithm: nothing but that can refuse it.
     let payload = token.split('.').nth(1).unwrap();
     let message = encoded_header(Algorithm::EdDSA, p256.kid()).unwrap() + payload;
     let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &p256.encoded, Algorithm::ES256).unwrap();
-    assert_eq!(verification.verify(&format!("{message}.{signature}"), &expected, NOW), None);
+    assert_eq!(
+        verification.verify(&format!("{message}.{signature}"), &expected, NOW),
+        Err(Rejection::Signature)
+    );
     let only_rsa = VerificationKeys::of([&rsa]);
-    assert_eq!(only_rsa.verify(&token, &expectations(&only_rsa), NOW), None, "an unknown key");
+    let unknown_key = only_rsa.verify(&token, &expectations(&only_rsa), NOW);
+    assert_eq!(unknown_key, Err(Rejection::Signature));
     let only_rsa = Expectations::new("user_service", "trading_platform");
-    assert_eq!(verification.verify(&token, &only_rsa, NOW), None, "an algorithm that is not expected");
+    assert_eq!(verification.verify(&token, &only_rsa, NOW), Err(Rejection::AlgorithmNotAllowed));
 }
 
 #[test]
