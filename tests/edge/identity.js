@@ -1,6 +1,6 @@
 // A stand-in for the identity service: it signs tokens, publishes keys and revocations, and knows API keys.
 
-import { createHash } from "node:crypto";
+import { revocationPage } from "./revocations.js";
 import { jose } from "./tools.js";
 import { bodyOf, json, serve } from "./server.js";
 
@@ -16,11 +16,12 @@ export async function newKey(alg = "RS256") {
 
 export class Identity {
   keys = [];
-  revocations = { sessions: [], users: [] };
+  /// What was revoked: `{ session }` or `{ user, epoch, except }`, each with `at` in milliseconds.
+  revocations = [];
   apiKeys = new Map();
   /// What each address answers instead, while a test says so: a status, or "hang", "garbage", "large".
   faults = { jwks: undefined, revocations: undefined, apiKeys: undefined };
-  counts = { jwks: 0, revocations: 0, unchanged: 0, apiKeys: 0, refused: 0 };
+  counts = { jwks: 0, revocations: 0, apiKeys: 0, refused: 0 };
   maxAge = 300;
 
   static async start() {
@@ -39,6 +40,10 @@ export class Identity {
   }
 
   now = () => Math.floor(Date.now() / 1000);
+
+  revoke(entry) {
+    this.revocations.push({ at: Date.now(), ...entry });
+  }
 
   claims(changes = {}) {
     const now = this.now();
@@ -83,14 +88,15 @@ export class Identity {
     } else if (pathname === "/v1/internal/revocations") {
       this.counts.revocations += 1;
       if (await this.#fault(this.faults.revocations, response)) return;
-      const body = JSON.stringify(this.revocations);
-      const etag = `"${createHash("sha256").update(body).digest("hex")}"`;
-      if (request.headers["if-none-match"] === etag) {
-        this.counts.unchanged += 1;
-        response.writeHead(304, { etag }).end();
-      } else {
-        response.writeHead(200, { etag, "content-type": "application/json" }).end(body);
+      if (request.headers.accept === "application/json") {
+        const sessions = this.revocations.filter(({ session }) => session).map(({ session }) => ({ session_id: session }));
+        json(response, 200, { sessions, users: [] });
+        return;
       }
+      const { searchParams } = new URL(request.url, this.url);
+      const number = (name) => (searchParams.has(name) ? Number(searchParams.get(name)) : undefined);
+      const body = revocationPage(this.revocations, Date.now(), number("after"), number("until"));
+      response.writeHead(200, { "content-type": "application/octet-stream", "content-length": body.length }).end(body);
     } else if (pathname === "/v1/internal/api-keys/verify" && request.method === "POST") {
       this.counts.apiKeys += 1;
       const { api_key: key } = JSON.parse(await bodyOf(request));

@@ -5,7 +5,7 @@
 //! into permissions and services. The functions and the edge worker share it, so that both decide alike.
 //!
 //! What the edge decides on besides is here too, so that it can be tested and fuzzed away from it: the issuer's key set
-//! ([`jwks`]), which route a path belongs to ([`route`]), the shape of API keys ([`api_key`]), the list of what was
+//! ([`jwks`]), which route a path belongs to ([`route`]), the shape of API keys ([`api_key`]), the pages of what was
 //! revoked ([`revocation`]), and the text under the proof that a request came through the edge ([`origin_proof`]).
 //!
 //! It must not know the time, keys, cryptography, storage or HTTP: the caller looks the key up by [`UnverifiedToken::kid`],

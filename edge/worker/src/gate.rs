@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use portcullis_verifier::api_key;
 use portcullis_verifier::jwks::{Jwk, JwksError};
-use portcullis_verifier::revocation::RevocationsError;
+use portcullis_verifier::revocation::{Ask, MalformedPage};
 use portcullis_verifier::route::{Astray, Route};
 use portcullis_verifier::{AwaitedToken, MAX_TOKEN_BYTES, UnverifiedToken};
 
@@ -13,7 +13,7 @@ use crate::api_keys::{ApiKeys, KeyStatus, MalformedLookup};
 use crate::awaiting::{Awaiting, Ticket, Undecided};
 use crate::caller::{AuthMethod, Caller};
 use crate::cors::{self, Page};
-use crate::feed::{Feed, Need};
+use crate::feed::Feed;
 use crate::forward::Forward;
 use crate::keys::{KeyNumber, Keys, Selection};
 use crate::problem::{self, Code};
@@ -169,7 +169,7 @@ impl Gate {
         Verdict {
             check,
             keys_are_due: self.keys.is_due(now),
-            list_is_due: self.feed.as_ref().is_some_and(|feed| feed.need(now) != Need::Nothing),
+            list_is_due: self.revocations_wanted(now).is_some(),
         }
     }
 
@@ -297,16 +297,16 @@ impl Gate {
         settings: &Settings,
         route: &Route,
         caller: &Caller,
-        Moment { now, .. }: Moment,
+        Moment { asked_at, now }: Moment,
     ) -> Result<(), Stop> {
         if let Some(feed) = &self.feed {
-            if feed.need(now) == Need::First {
+            if feed.must_wait(caller, asked_at, now) {
                 return Err(Stop::Check(Check::Revocations));
             }
             if caller.method == AuthMethod::Token && feed.covers(caller) {
                 return Err(Code::SessionRevoked.into());
             }
-            if route.is_critical() && feed.is_stale(now) {
+            if route.is_critical() && (feed.is_stale(now) || feed.lacks(caller)) {
                 return Err(Code::Unavailable.into());
             }
         }
@@ -356,22 +356,31 @@ impl Gate {
         self.keys.failed();
     }
 
-    /// A list of revocations came that was asked for at `asked_at`.
-    pub fn revocations_arrived(&mut self, json: &[u8], asked_at: Millis) -> Result<(), RevocationsError> {
-        self.feed.as_mut().map_or(Ok(()), |feed| feed.arrived(json, asked_at))
+    /// Returns which page of revocations to ask for now.
+    pub fn revocations_wanted(&self, now: Millis) -> Option<Ask> {
+        self.feed.as_ref()?.wanted(now)
     }
 
-    /// The list of revocations is still the same, as of `asked_at`.
-    pub fn revocations_unchanged(&mut self, asked_at: Millis) {
-        if let Some(feed) = &mut self.feed {
-            feed.unchanged(asked_at);
-        }
+    /// Returns whether a page does that another isolate was given at `obtained_at`.
+    pub fn revocations_take(&self, ask: &Ask, obtained_at: Millis, now: Millis) -> bool {
+        self.feed.as_ref().is_some_and(|feed| feed.takes(ask, obtained_at, now))
     }
 
-    /// The list of revocations could not be had.
-    pub fn revocations_failed(&mut self, now: Millis) {
+    /// A page of revocations came that was asked for at `asked_at`. Returns whether nothing can be added to it any more; fails
+    /// if it is no page.
+    pub fn revocations_arrived(
+        &mut self,
+        ask: &Ask,
+        bytes: Vec<u8>,
+        asked_at: Millis,
+    ) -> Result<bool, MalformedPage> {
+        self.feed.as_mut().map_or(Ok(false), |feed| feed.arrived(ask, bytes, asked_at))
+    }
+
+    /// A page of revocations could not be had.
+    pub fn revocations_failed(&mut self, ask: &Ask, now: Millis) {
         if let Some(feed) = &mut self.feed {
-            feed.failed(now);
+            feed.failed(ask, now);
         }
     }
 

@@ -6,7 +6,7 @@
 //! of any machine. The module `shell`, compiled for WebAssembly only, is the Cloudflare Worker around it on the `worker`
 //! crate: it reads requests, fetches keys and lists, verifies signatures with WebCrypto, and streams bodies.
 //!
-//! A verdict that asks for something (keys, the list of revocations, the look-up of an API key) is followed by the same
+//! A verdict that asks for something (keys, pages of revocations, the look-up of an API key) is followed by the same
 //! request again. A request whose signature is being verified waits inside the gate under a ticket ([`Gate::resume`]), so
 //! that no result can be taken for that of another token.
 

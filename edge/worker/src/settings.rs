@@ -51,7 +51,7 @@ impl ServiceToken {
 pub struct Addresses {
     /// The key set.
     pub jwks: String,
-    /// The list of revocations.
+    /// The feed of revocations.
     pub revocations: String,
     /// The look-up of API keys.
     pub api_keys: String,

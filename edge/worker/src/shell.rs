@@ -20,6 +20,7 @@ mod proxy;
 mod rate_limit;
 mod received;
 mod response;
+mod shared_cache;
 mod signatures;
 mod single_flight;
 mod timer;

@@ -13,7 +13,7 @@ pub struct Verdict {
     pub check: Check,
     /// Whether the keys should be refreshed in the background.
     pub keys_are_due: bool,
-    /// Whether the list of revocations should be refreshed in the background.
+    /// Whether pages of revocations should be fetched in the background.
     pub list_is_due: bool,
 }
 
@@ -30,7 +30,7 @@ pub enum Check {
     Again,
     /// Fetch the keys, this many milliseconds from now, and decide again.
     Keys(Millis),
-    /// Fetch the list of revocations and decide again.
+    /// Fetch the pages of revocations that are wanted and decide again.
     Revocations,
     /// Look the API key up and decide again.
     ApiKey,

@@ -11,10 +11,12 @@ use std::rc::Rc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_edge::{Check, Gate, KeyNumber, Millis, RequestHead, RequestUrl, Ticket, Verdict};
+use portcullis_verifier::revocation::{Ask, Page, Span, key, newest_from};
 use serde_json::json;
 
 const KID: &str = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
 const OTHER: &str = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
+const SESSION: &str = "ses_0199c82cc00070008000000000000001";
 const START: Millis = 1_760_000_000_000;
 const HOUR: Millis = 3_600_000;
 
@@ -48,7 +50,7 @@ fn token(kid: &str, now: Millis) -> String {
     let now = now / 1000;
     let claims = json!({
         "iss": "user_service", "aud": "trading_platform", "sub": "usr_alice", "iat": now, "exp": now + 900,
-        "jti": "j", "email": "alice@example.com", "roles": ["user"], "session_id": "ses_1",
+        "jti": "j", "email": "alice@example.com", "roles": ["user"], "session_id": SESSION,
         "token_type": "access", "auth_time": now, "amr": ["pwd"],
     });
     let part = |text: String| URL_SAFE_NO_PAD.encode(text);
@@ -171,7 +173,7 @@ fn who_waits_too_long_asks_again_and_is_nobody_else() {
 fn what_happens_while_a_signature_is_verified_counts() {
     let mut gate = gate("5");
     publish(&mut gate, &[KID], START);
-    gate.revocations_arrived(br#"{"sessions":[],"users":[]}"#, START).unwrap();
+    follow(&mut gate, &[], START);
     let token = token(KID, START);
     let ticket = waiting(&mut gate, "/v1/portfolio", &token, START);
     publish(&mut gate, &[OTHER], START + 3000);
@@ -179,8 +181,7 @@ fn what_happens_while_a_signature_is_verified_counts() {
     assert!(!matches!(withdrawn, Check::Forward(_)), "{withdrawn:?}");
     publish(&mut gate, &[KID], START + 6000);
     let ticket = waiting(&mut gate, "/v1/portfolio", &token, START + 6000);
-    let list = br#"{"sessions":[{"session_id":"ses_1","revoked_at":1}],"users":[]}"#;
-    gate.revocations_arrived(list, START + 6000).unwrap();
+    follow(&mut gate, &[SESSION], START + 6000);
     assert_eq!(status_of(resume(&mut gate, ticket, true)), 401);
 }
 
@@ -205,12 +206,12 @@ fn without_the_list_critical_routes_close_and_the_others_do_not() {
     let token = token(KID, START);
     let verdict = answer(&mut gate, "/v1/portfolio", &token, START);
     assert!(matches!(verdict.check, Check::Revocations), "an isolate that never saw the list asks first");
-    gate.revocations_failed(START);
+    gate.revocations_failed(&Ask::Newest, START);
     assert_eq!(status(&mut gate, "/v1/portfolio", &token, START), 200);
     assert_eq!(status(&mut gate, "/v1/strategy", &token, START), 503);
-    gate.revocations_arrived(br#"{"sessions":[],"users":[]}"#, START + 1000).unwrap();
+    follow(&mut gate, &[], START + 1000);
     assert_eq!(status(&mut gate, "/v1/strategy", &token, START + 1000), 200);
-    gate.revocations_failed(START + 7000);
+    gate.revocations_failed(&Ask::Newest, START + 7000);
     assert_eq!(status(&mut gate, "/v1/strategy", &token, START + 61_000), 200, "not for a minute");
     assert_eq!(status(&mut gate, "/v1/strategy", &token, START + 61_001), 503);
     assert_eq!(status(&mut gate, "/v1/portfolio", &token, START + 61_001), 200);
@@ -220,10 +221,54 @@ fn without_the_list_critical_routes_close_and_the_others_do_not() {
 fn a_revoked_session_is_refused_though_its_token_is_remembered() {
     let mut gate = gate("5");
     publish(&mut gate, &[KID], START);
-    let list = |sessions: &str| format!(r#"{{"sessions":[{sessions}],"users":[]}}"#).into_bytes();
-    gate.revocations_arrived(&list(""), START).unwrap();
+    follow(&mut gate, &[], START);
     let token = token(KID, START);
     assert_eq!(status(&mut gate, "/v1/portfolio", &token, START), 200);
-    gate.revocations_arrived(&list(r#"{"session_id":"ses_1","revoked_at":1}"#), START + 3000).unwrap();
+    follow(&mut gate, &[SESSION], START + 3000);
     assert_eq!(status(&mut gate, "/v1/portfolio", &token, START + 3000), 401);
+}
+
+#[test]
+fn what_an_isolate_lacks_closes_critical_routes_for_older_tokens_alone() {
+    let mut gate = gate("5");
+    publish(&mut gate, &[KID], START);
+    let (young, old) = (token(KID, START), token(KID, START - 600_000));
+    newest(&mut gate, &[], START);
+    let past = gate.revocations_wanted(START).unwrap();
+    let verdict = answer(&mut gate, "/v1/strategy", &young, START);
+    assert!(matches!(verdict.check, Check::Revocations), "the minute before is asked for");
+    arrive(&mut gate, &past, &[], START);
+    assert_eq!(status(&mut gate, "/v1/strategy", &young, START), 200, "nothing it needs is lacking");
+    let verdict = answer(&mut gate, "/v1/strategy", &old, START);
+    assert!(matches!(verdict.check, Check::Revocations), "ten minutes ago are asked for");
+    let past = gate.revocations_wanted(START).unwrap();
+    gate.revocations_failed(&past, START);
+    assert_eq!(status(&mut gate, "/v1/strategy", &young, START), 200);
+    assert_eq!(status(&mut gate, "/v1/strategy", &old, START), 503, "its end may be on the page that failed");
+    assert_eq!(status(&mut gate, "/v1/portfolio", &old, START), 200);
+    follow(&mut gate, &[], START + 1000);
+    assert_eq!(status(&mut gate, "/v1/strategy", &old, START + 1000), 200);
+}
+
+/// Brings the newest page.
+fn newest(gate: &mut Gate, sessions: &[&str], now: Millis) {
+    arrive(gate, &Ask::Newest, sessions, now);
+}
+
+/// Brings what was asked for, with these sessions.
+fn arrive(gate: &mut Gate, ask: &Ask, sessions: &[&str], now: Millis) {
+    let span = match *ask {
+        Ask::Newest => Span { from: newest_from(now), until: now },
+        Ask::Past(span) => span,
+    };
+    let sessions = sessions.iter().map(|id| key(id).unwrap()).collect();
+    gate.revocations_arrived(ask, Page::encode(span, now, 965, sessions, Vec::new()), now).unwrap();
+}
+
+/// Brings the newest page with these sessions, and empty ones for all that is lacking.
+fn follow(gate: &mut Gate, sessions: &[&str], now: Millis) {
+    newest(gate, sessions, now);
+    while let Some(ask) = gate.revocations_wanted(now) {
+        arrive(gate, &ask, &[], now);
+    }
 }

@@ -1,100 +1,52 @@
 //! The feed of revocations that the edge follows.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use headers::{ETag, HeaderMapExt, IfNoneMatch};
-use jiff::Timestamp;
-use portcullis_http::responses::{Forbidden, Unauthorized, Unavailable};
-use portcullis_http::{AppState, Problem, ServiceCaller};
-use portcullis_identity::{Error, Revocations};
-use serde::Serialize;
-use utoipa::ToSchema;
+use portcullis_http::responses::{Forbidden, Unauthorized, Unavailable, Unprocessable};
+use portcullis_http::{AppState, Problem, Query, ServiceCaller};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
-const UNWRITABLE: Error = Error::Internal("the list of revocations could not be written");
-
-/// The revocations within the lifetime of an access token. Times are Unix seconds.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct RevocationsResponse {
-    /// The sessions that ended.
-    sessions: Vec<RevokedSession>,
-    /// The users with tokens that are no longer valid.
-    users: Vec<RevokedUser>,
-}
-
-/// A session that ended. All of its tokens are to be refused.
-#[derive(Debug, Serialize, ToSchema)]
-struct RevokedSession {
-    /// The id of the session.
-    session_id: String,
-    /// When the session ended.
-    revoked_at: i64,
-}
-
-/// A user with a new session epoch. All tokens of the user with an `epoch` below it are to be refused.
-#[derive(Debug, Serialize, ToSchema)]
-struct RevokedUser {
-    /// The id of the user.
-    user_id: String,
-    /// The new session epoch.
-    epoch: u64,
-    /// The id of the session that keeps its tokens; absent if there is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    except_session_id: Option<String>,
-    /// When the session epoch began.
-    revoked_at: i64,
-}
-
-impl From<Revocations> for RevocationsResponse {
-    fn from(listed: Revocations) -> Self {
-        let sessions = listed.sessions.into_iter().map(|(id, at)| RevokedSession {
-            session_id: id.to_string(),
-            revoked_at: Timestamp::as_second(at),
-        });
-        let users = listed.accounts.into_iter().map(|((id, except), began)| RevokedUser {
-            user_id: id.to_string(),
-            epoch: began.session_epoch,
-            except_session_id: except.map(|id| id.to_string()),
-            revoked_at: began.at.as_second(),
-        });
-        Self { sessions: sessions.collect(), users: users.collect() }
-    }
+/// The span of time a page tells of.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SpanQuery {
+    /// Where the page begins, in milliseconds since 1970. Absent for the page that ends now.
+    after: Option<u64>,
+    /// Before which it ends, in milliseconds since 1970. Absent for now.
+    until: Option<u64>,
 }
 
 /// List recent revocations
 ///
-/// Returns the sessions and users with revoked tokens, for services that verify access tokens themselves. Request it every
-/// few seconds with `If-None-Match`. For services with the right `revocation:read`.
+/// Returns a page of what was revoked in a span of time, for services that verify access tokens themselves: without
+/// parameters the page that ends now, to be requested every few seconds. The page says which span it tells of, which may end
+/// before `until`; the next one begins there. Its form is binary: `prv1`, then little-endian for how many seconds
+/// entries concern anybody (4 bytes), from when and until when the page tells, when it was read (8 each, milliseconds since
+/// 1970), how many sessions and accounts follow (4 each); of each session the key (8); of each account the key, the key of
+/// the session that goes on or 0 (8 each), the new session epoch and when it began, in Unix seconds (4 each); both sorted by
+/// key. With the digits of an id as two numbers of 64 bits, `high` and `low`, its key is `rotate_left(low, 2) xor (high ×
+/// 0x9e3779b97f4a7c15 mod 2^64)`. For services with the right `revocation:read`.
 #[utoipa::path(
     get, path = "/v1/internal/revocations", operation_id = "list_revocations", tag = "internal", security(("service_token" = [])),
-    params(("If-None-Match" = Option<String>, Header, description = "the `ETag` of the last list")),
+    params(SpanQuery),
     responses(
-        (status = 200, description = "What was revoked and is not expired yet", body = RevocationsResponse, headers(("ETag" = String))),
-        (status = 304, description = "the list has not changed"),
-        Unauthorized, Forbidden, Unavailable,
+        (status = 200, description = "What was revoked in the span", body = Vec<u8>, content_type = "application/octet-stream"),
+        Unprocessable, Unauthorized, Forbidden, Unavailable,
     ),
 )]
 pub(crate) async fn revocations(
     State(state): State<AppState>,
     ServiceCaller(service): ServiceCaller,
-    headers: HeaderMap,
+    Query(SpanQuery { after, until }): Query<SpanQuery>,
 ) -> Result<Response, Problem> {
     service.require("revocation", "read")?;
-    let listed = RevocationsResponse::from(state.identity.revocations().await?);
-    let body = serde_json::to_vec(&listed).map_err(|_| UNWRITABLE)?;
-    // A strong validator (RFC 9110, section 8.8.1): equal lists have equal ones.
-    let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest(&SHA256, &body)));
-    let tag: ETag = tag.parse().map_err(|_| UNWRITABLE)?;
-    let known = headers.typed_get::<IfNoneMatch>().is_some_and(|known| !known.precondition_passes(&tag));
-    let mut response = if known {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        ([(CONTENT_TYPE, "application/json")], body).into_response()
-    };
-    response.headers_mut().typed_insert(tag);
-    Ok(response)
+    let page = state.identity.revocations(after, until).await?.ok_or_else(empty_span)?;
+    Ok(([(CONTENT_TYPE, "application/octet-stream")], page).into_response())
+}
+
+fn empty_span() -> Problem {
+    let message = "must be before `until` and in the past";
+    Problem::invalid("/after", message)
 }

@@ -3,29 +3,34 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use portcullis_harness::app::App;
 use portcullis_harness::in_process::{PASSWORD, World, password};
 use portcullis_harness::service::{service_token, service_tokens};
 use portcullis_identity::{ClientContext, Logout, ShownTokens, SignedIn};
 use portcullis_verifier::Claims;
-use portcullis_verifier::revocation::Revocations;
+use portcullis_verifier::revocation::{Ask, BLOCK, Page, SLOT, Span, Timeline, key_of};
 use serde_json::json;
 
 const SEED: u64 = 20_261_121;
 const ASHA: &str = "asha@example.com";
 
+/// What the edge knows that has asked for everything.
+async fn feed(world: &World) -> Timeline {
+    let mut feed = Timeline::default();
+    let newest = world.identity.revocations(None, None).await.unwrap().unwrap();
+    feed.add(Page::parse(newest).unwrap(), &Ask::Newest);
+    while let Some(ask @ Ask::Past(Span { from, until })) = feed.lacking() {
+        let page = world.identity.revocations(Some(from), Some(until)).await.unwrap().unwrap();
+        feed.add(Page::parse(page).unwrap(), &ask);
+    }
+    feed
+}
+
 /// Whether the feed, read as the edge reads it, ends the access token.
 async fn ends(world: &World, signed_in: &SignedIn) -> bool {
-    let listed = world.identity.revocations().await.unwrap();
-    let users = listed.accounts.iter().map(|((id, except), began)| {
-        json!({"user_id": id.to_string(), "epoch": began.session_epoch, "revoked_at": 0,
-            "except_session_id": except.map(|id| id.to_string())})
-    });
-    let sessions = listed.sessions.keys().map(|id| json!({"session_id": id.to_string(), "revoked_at": 0}));
-    let json = json!({"sessions": sessions.collect::<Vec<_>>(), "users": users.collect::<Vec<_>>()});
-    let list = Revocations::parse(json.to_string().as_bytes()).unwrap();
     let claims = claims(&signed_in.access_token);
-    list.covers(&claims.session_id, &claims.sub, claims.epoch)
+    feed(world).await.covers(&claims.session_id, &claims.sub, claims.epoch)
 }
 
 fn claims(token: &str) -> Claims {
@@ -122,8 +127,9 @@ async fn of_racing_revocations_the_feed_names_the_last() {
         racer.await.unwrap().unwrap();
     }
     let account = world.truth.account(sessions[0].account.id).await.unwrap().unwrap();
-    let listed = world.identity.revocations().await.unwrap();
-    assert_eq!(listed.accounts[&(account.id, None)].session_epoch, account.session_epoch);
+    let (feed, account_id) = (feed(&world).await, account.id.to_string());
+    assert!(feed.covers("", &account_id, account.session_epoch - 1));
+    assert!(!feed.covers("", &account_id, account.session_epoch));
     assert!(!ends(&world, &world.sign_in(ASHA).await.unwrap()).await);
 }
 
@@ -132,31 +138,96 @@ async fn an_entry_leaves_when_no_token_is_left_for_it() {
     let world = World::new(SEED).await;
     let first = world.person(ASHA).await;
     sign_out(&world, &first, Logout::ThisDevice).await;
-    let lifetime = world.identity.settings.access_token_ttl;
-    world.clock.advance(lifetime);
-    assert_eq!(world.identity.revocations().await.unwrap().sessions.len(), 1);
-    world.clock.advance(Duration::from_secs(61));
-    assert_eq!(world.identity.revocations().await.unwrap(), portcullis_identity::Revocations::default());
+    world.clock.advance(world.identity.settings.access_token_ttl);
+    assert!(ends(&world, &first).await);
+    world.clock.advance(Duration::from_millis(65_000 + BLOCK + SLOT));
+    assert!(!ends(&world, &first).await, "the page that told of it is not asked for any more");
+}
+
+/// Revocations of many sessions, put into the table as a transaction of the service leaves them.
+async fn plant(world: &World, at: u64, count: u64) -> Vec<u64> {
+    let mut keys = Vec::new();
+    for number in 0..count {
+        let digits = u128::from(at) << 80 | u128::from(number + 1);
+        let (hour, shard, time) = (at / 3_600_000, digits % 8, at + number % 50);
+        world
+            .plant(&json!({
+                "pk": {"S": format!("REVOKED#{hour}#{shard}")},
+                "sk": {"S": format!("{time:015}#ses_{digits:032x}")},
+                "expires_ttl": {"N": "99999999999"},
+            }))
+            .await;
+        keys.push(key_of(digits));
+    }
+    keys
 }
 
 #[tokio::test]
-async fn a_service_that_may_follows_the_feed_and_is_told_when_nothing_changed() {
+async fn a_page_is_bounded_and_the_next_begins_where_it_ends() {
+    let world = World::new(SEED).await;
+    let at = world.clock.now().as_millisecond().unsigned_abs() - 30_000;
+    let keys = plant(&world, at, 400).await;
+    let time = |milliseconds: u64| Timestamp::from_millisecond(i64::try_from(milliseconds).unwrap()).unwrap();
+    let (mut from, until, mut seen, mut pages) = (time(at), time(at + 1000), Vec::new(), 0);
+    while from < until {
+        let page = world.truth.revocations(from, until, 100).await.unwrap();
+        assert!(page.entries.len() <= 100 && page.until > from && page.until <= until);
+        let again = world.truth.revocations(from, until, 100).await.unwrap();
+        assert_eq!(page, again, "what nothing is added to stays the same page");
+        seen.extend(page.entries);
+        (from, pages) = (page.until, pages + 1);
+    }
+    assert!(pages >= 4, "{pages} pages");
+    let mut ids: Vec<_> = seen.iter().map(|entry| format!("{entry:?}")).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!((ids.len(), seen.len()), (400, 400), "each once, over all shards");
+    let feed = feed(&world).await;
+    assert!(feed.size() >= keys.len() * 8);
+}
+
+#[tokio::test]
+async fn an_entry_that_is_written_late_is_found_when_its_block_is_settled() {
+    let world = World::new(SEED).await;
+    let mut feed = feed(&world).await;
+    let began = world.clock.now().as_millisecond().unsigned_abs();
+    let session = format!("ses_{:032x}", u128::from(began) << 80 | 1);
+    let mut known_after = None;
+    for second in (3..200).step_by(3) {
+        world.clock.advance(Duration::from_secs(3));
+        if second == 30 {
+            // The clock of its writer lags by half a minute.
+            plant(&world, began, 1).await;
+        }
+        let newest = world.identity.revocations(None, None).await.unwrap().unwrap();
+        feed.add(Page::parse(newest).unwrap(), &Ask::Newest);
+        while let Some(ask @ Ask::Past(Span { from, until })) = feed.lacking() {
+            let page = world.identity.revocations(Some(from), Some(until)).await.unwrap().unwrap();
+            feed.add(Page::parse(page).unwrap(), &ask);
+        }
+        if feed.covers(&session, "", 0) {
+            known_after.get_or_insert(second);
+        }
+    }
+    let known_after = known_after.expect("it is found");
+    assert!(known_after <= 30 + 60 + 66, "after {known_after} s");
+    assert!(feed.covers(&session, "", 0), "and stays");
+}
+
+#[tokio::test]
+async fn a_service_that_may_follows_the_feed_page_by_page() {
     let tokens = service_tokens(&["edge", "trading"]);
     let app = App::with(&[("SERVICE_TOKENS", &tokens)]);
-    let feed = |service| app.service(service_token(service)).get("/v1/internal/revocations");
-    feed("trading").await.assert_status(403);
-    let empty = feed("edge").await.assert_status(200);
-    assert_eq!(empty.text, r#"{"sessions":[],"users":[]}"#);
-    let tag = empty.header("etag").expect("a tag");
-    let unchanged = feed("edge").header("if-none-match", tag).await.assert_status(304);
-    assert_eq!((unchanged.header("etag"), unchanged.text.as_str()), (Some(tag), ""));
-
-    let asha = app.person(ASHA).await;
-    let sign_out = json!({"refresh_token": asha.refresh_token()});
-    app.post("/v1/auth/logout", sign_out).await.assert_status(200);
-    let changed = feed("edge").header("if-none-match", tag).await.assert_status(200);
-    assert_ne!(changed.header("etag"), Some(tag));
-    let list = Revocations::parse(changed.text.as_bytes()).unwrap();
-    let session = claims(asha.access_token()).session_id;
-    assert!(list.covers(&session, "", 0) && list.len() == 1);
+    let ask = |service, query: &str| app.service(service_token(service)).get(&format!("{FEED}{query}"));
+    ask("trading", "").await.assert_status(403);
+    let empty = ask("edge", "").await.assert_status(200);
+    assert_eq!(empty.header("content-type"), Some("application/octet-stream"));
+    for query in
+        ["?after=99999999999999", "?after=2&until=2", "?after=18446744073709551615", "?after=x", "?after=-1"]
+    {
+        ask("edge", query).await.assert_problem(422, "validation_failed");
+    }
+    ask("edge", "?after=0").await.assert_status(200);
 }
+
+const FEED: &str = "/v1/internal/revocations";

@@ -1,8 +1,8 @@
 //! Questions to the identity service: what has been revoked, and who holds an API key.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
+use portcullis_verifier::revocation::Ask;
 use serde::{Deserialize, Serialize};
 use worker::js_sys::Date;
 use worker::web_sys::RequestInit;
@@ -11,78 +11,49 @@ use worker::{Context, Headers, Response, console_warn};
 use super::bounded_fetch::{fetch_within, read_bounded};
 use super::fault::Fault;
 use super::isolate::Isolate;
+use super::shared_cache::Shared;
 use super::single_flight::SingleFlight;
 use super::timer::now;
 use crate::{Code, Millis, RequestHead, Slots};
 
 const TIMEOUT: Millis = 2000;
-const MAX_LIST_BYTES: usize = 1024 * 1024;
+/// Twice as long as a full page of accounts.
+const MAX_PAGE_BYTES: usize = 6 << 20;
+/// Pages that one run asks for: a fresh isolate has all of them after three.
+const MAX_PAGES: u32 = 8;
+/// How long a settled page concerns somebody, where tokens live a quarter of an hour.
+const SETTLED_SECONDS: u32 = 1200;
+/// The shortest that a cache knows; how old the newest page may be, its reader decides.
+const NEWEST_SECONDS: u32 = 5;
 const MAX_LOOKUP_BYTES: usize = 16 * 1024;
 /// Look-ups of API keys under way at once: made-up keys must not become a flood of requests.
 const MAX_LOOKUPS: usize = 32;
 
 /// The identity service, as far as the shell remembers it.
 pub(super) struct IdentityService {
-    /// The `ETag` of the list of revocations the gate has.
-    etag: RefCell<Option<String>>,
     lookups: Slots,
     list: SingleFlight,
 }
 
 impl IdentityService {
     pub(super) const fn new() -> Self {
-        Self {
-            etag: RefCell::new(None),
-            lookups: Slots::new(MAX_LOOKUPS, TIMEOUT * 2),
-            list: SingleFlight::new(TIMEOUT),
-        }
+        Self { lookups: Slots::new(MAX_LOOKUPS, TIMEOUT * 2), list: SingleFlight::new(TIMEOUT) }
     }
 
-    /// Fetches the list of revocations in the background.
-    pub(super) fn refresh(&'static self, isolate: &'static Isolate, context: &Context) {
-        let _in_background = self.list.run(context, 0, self.fetch_list(isolate));
+    /// Fetches the pages of revocations that are wanted, in the background.
+    pub(super) fn refresh(&'static self, isolate: &'static Isolate, context: &Rc<Context>) {
+        let _in_background = self.list.run(context, 0, fetch_pages(isolate, Rc::clone(context)));
     }
 
-    /// Waits until the list has been fetched, or could not be.
+    /// Waits until pages that are wanted have been fetched, or could not be.
     pub(super) async fn wait(
         &'static self,
         isolate: &'static Isolate,
-        context: &Context,
+        context: &Rc<Context>,
     ) -> Result<(), Code> {
-        let done = self.list.run(context, 0, self.fetch_list(isolate));
+        let done = self.list.run(context, 0, fetch_pages(isolate, Rc::clone(context)));
         self.list.wait(done, 0).await;
         Ok(())
-    }
-
-    async fn fetch_list(&self, isolate: &Isolate) {
-        let asked_at = now();
-        if let Err(fault) = self.ask_for_list(isolate, asked_at).await {
-            isolate.gate.borrow_mut().revocations_failed(now());
-            console_warn!("portcullis edge: no list of revocations: {fault}");
-        }
-    }
-
-    async fn ask_for_list(&self, isolate: &Isolate, asked_at: Millis) -> Result<(), Fault> {
-        let headers = service_headers(isolate)?;
-        headers.set("accept", "application/json")?;
-        let known = self.etag.borrow().clone();
-        if let Some(etag) = &known {
-            headers.set("if-none-match", etag)?;
-        }
-        let init = RequestInit::new();
-        init.set_headers_headers(&headers.0);
-        let url = isolate.gate.borrow().addresses().revocations.clone();
-        fetch_within(TIMEOUT, &url, &init, async |mut response: Response| {
-            if response.status_code() == 304 && known.is_some() {
-                isolate.gate.borrow_mut().revocations_unchanged(asked_at);
-                return Ok(());
-            }
-            let list = read_ok(&mut response, MAX_LIST_BYTES).await?;
-            isolate.gate.borrow_mut().revocations_arrived(&list, asked_at).map_err(Fault::new)?;
-            *self.etag.borrow_mut() = response.headers().get("etag")?;
-            Ok(())
-        })
-        .await
     }
 
     /// Looks up the API key of a request, or returns why the request has to be refused.
@@ -112,6 +83,56 @@ impl IdentityService {
         })
         .await
     }
+}
+
+/// Fetches what is wanted, page after page, for no longer than a request waits.
+async fn fetch_pages(isolate: &'static Isolate, context: Rc<Context>) {
+    let began = now();
+    for _ in 0..MAX_PAGES {
+        let wanted = isolate.gate.borrow().revocations_wanted(now());
+        let Some(ask) = wanted.filter(|_| now() < began + TIMEOUT) else { return };
+        if let Err(fault) = fetch_page(isolate, &context, &ask).await {
+            isolate.gate.borrow_mut().revocations_failed(&ask, now());
+            console_warn!("portcullis edge: no page of revocations: {fault}");
+            return;
+        }
+    }
+}
+
+/// Takes a page from the cache of the data centre, or from the identity service, and leaves it in the cache.
+async fn fetch_page(isolate: &Isolate, context: &Context, ask: &Ask) -> Result<(), Fault> {
+    let url = format!("{}{}", isolate.gate.borrow().addresses().revocations, ask.query());
+    // Whatever is wrong with the cache, the service knows better.
+    if let Ok(Some(found)) = Shared::find(&url, MAX_PAGE_BYTES, now()).await {
+        let mut gate = isolate.gate.borrow_mut();
+        let does = gate.revocations_take(ask, found.obtained_at, now());
+        if does && gate.revocations_arrived(ask, found.body, found.obtained_at).is_ok() {
+            return Ok(());
+        }
+    }
+    let obtained_at = now();
+    let body = ask_for_page(isolate, &url).await?;
+    let kept = body.clone();
+    let is_settled =
+        isolate.gate.borrow_mut().revocations_arrived(ask, body, obtained_at).map_err(Fault::new)?;
+    let seconds = if is_settled { SETTLED_SECONDS } else { NEWEST_SECONDS };
+    if is_settled || *ask == Ask::Newest {
+        context.wait_until(async move {
+            // Nobody waits for the cache, and without it each isolate asks for itself.
+            let _ = Shared { body: kept, max_age: None, obtained_at }.leave(&url, seconds).await;
+        });
+    }
+    Ok(())
+}
+
+async fn ask_for_page(isolate: &Isolate, url: &str) -> Result<Vec<u8>, Fault> {
+    let headers = service_headers(isolate)?;
+    let init = RequestInit::new();
+    init.set_headers_headers(&headers.0);
+    fetch_within(TIMEOUT, url, &init, async |mut response: Response| {
+        read_ok(&mut response, MAX_PAGE_BYTES).await
+    })
+    .await
 }
 
 /// The look-up of an API key, as it is sent.

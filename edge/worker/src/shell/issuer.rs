@@ -4,21 +4,19 @@ use std::rc::Rc;
 
 use headers::{CacheControl, Header as _, HeaderValue};
 use worker::web_sys::RequestInit;
-use worker::{Cache, Context, Response, console_warn};
+use worker::{Context, Response, console_warn};
 
 use super::bounded_fetch::{fetch_within, read_bounded};
 use super::fault::Fault;
 use super::isolate::Isolate;
+use super::shared_cache::Shared;
 use super::single_flight::SingleFlight;
-use super::timer::{now, within};
+use super::timer::now;
 use crate::{Code, Millis, Slots};
 
 const TIMEOUT: Millis = 2000;
 const MAX_BYTES: usize = 64 * 1024;
-/// Where isolates of one data centre leave the keys for each other, apart from what the zone caches.
-const CACHE: &str = "portcullis-edge";
 const CACHED_SECONDS: u32 = 24 * 3600;
-const CACHE_TIMEOUT: Millis = 500;
 /// Requests that may wait for keys at once; a flood of forged key ids must not pile up here.
 const MAX_WAITING: usize = 256;
 /// How long a request waits at most: for a fetch that begins after a pause, and for that fetch.
@@ -28,14 +26,6 @@ const LONGEST_WAIT: Millis = 3 * TIMEOUT;
 pub(super) struct Issuer {
     waiting: Slots,
     keys: SingleFlight,
-}
-
-/// A key set as the issuer published it.
-struct Published {
-    json: Vec<u8>,
-    /// The `max-age` it came with, in seconds.
-    max_age: Option<u64>,
-    obtained_at: Millis,
 }
 
 impl Issuer {
@@ -72,7 +62,7 @@ async fn fetch_keys(isolate: &'static Isolate, context: Rc<Context>) {
         Ok(published) => {
             let url = isolate.gate.borrow().addresses().jwks.clone();
             context.wait_until(async move {
-                if let Err(fault) = share(&url, published).await {
+                if let Err(fault) = published.leave(&url, CACHED_SECONDS).await {
                     console_warn!("portcullis edge: the keys are not cached: {fault}");
                 }
             });
@@ -84,7 +74,7 @@ async fn fetch_keys(isolate: &'static Isolate, context: Rc<Context>) {
     }
 }
 
-async fn ask_for_keys(isolate: &'static Isolate) -> Result<Published, Fault> {
+async fn ask_for_keys(isolate: &'static Isolate) -> Result<Shared, Fault> {
     let url = isolate.gate.borrow().addresses().jwks.clone();
     fetch_within(TIMEOUT, &url, &RequestInit::new(), async |mut response: Response| {
         if response.status_code() != 200 {
@@ -92,7 +82,7 @@ async fn ask_for_keys(isolate: &'static Isolate) -> Result<Published, Fault> {
         }
         let json = read_bounded(&mut response, MAX_BYTES).await?;
         let max_age = response.headers().get("cache-control")?.and_then(|value| max_age(&value));
-        let published = Published { json, max_age, obtained_at: now() };
+        let published = Shared { body: json, max_age, obtained_at: now() };
         arrived(isolate, &published)?;
         Ok(published)
     })
@@ -100,52 +90,34 @@ async fn ask_for_keys(isolate: &'static Isolate) -> Result<Published, Fault> {
 }
 
 /// Hands a key set to the gate, and its keys to WebCrypto.
-fn arrived(isolate: &Isolate, published: &Published) -> Result<(), Fault> {
+fn arrived(isolate: &Isolate, published: &Shared) -> Result<(), Fault> {
     let mut gate = isolate.gate.borrow_mut();
-    gate.keys_arrived(&published.json, published.max_age, published.obtained_at).map_err(Fault::new)?;
+    gate.keys_arrived(&published.body, published.max_age, published.obtained_at).map_err(Fault::new)?;
     isolate.signatures.import(&gate);
     Ok(())
-}
-
-/// Leaves the keys to isolates that start later. They age from when the issuer gave them.
-async fn share(url: &str, Published { json, max_age, obtained_at }: Published) -> Result<(), Fault> {
-    let mut builder = Response::builder()
-        .with_header("cache-control", &format!("max-age={CACHED_SECONDS}"))?
-        .with_header("x-obtained-at", &obtained_at.to_string())?;
-    if let Some(max_age) = max_age {
-        builder = builder.with_header("x-max-age", &max_age.to_string())?;
-    }
-    let cache = Cache::open(CACHE.to_owned()).await;
-    Ok(cache.put(url, builder.fixed(json)).await?)
 }
 
 /// Takes over what another isolate left, so that this one can start while the issuer is down. Returns whether there were
 /// keys that can be used.
 async fn recall(isolate: &Isolate) -> bool {
-    match within(CACHE_TIMEOUT, take_from_cache(isolate)).await {
-        Some(Ok(found)) => found,
-        Some(Err(fault)) => {
+    match take_from_cache(isolate).await {
+        Ok(found) => found,
+        Err(fault) => {
             console_warn!("portcullis edge: no keys from the cache: {fault}");
             false
         }
-        None => false,
     }
 }
 
 async fn take_from_cache(isolate: &Isolate) -> Result<bool, Fault> {
     let url = isolate.gate.borrow().addresses().jwks.clone();
-    let Some(mut response) = Cache::open(CACHE.to_owned()).await.get(url, false).await? else {
+    let Some(found) = Shared::find(&url, MAX_BYTES, now()).await? else {
         return Ok(false);
     };
-    let json = read_bounded(&mut response, MAX_BYTES).await?;
     // Keys that arrived in the meantime are newer.
-    if !isolate.signatures.is_empty() {
-        return Ok(true);
+    if isolate.signatures.is_empty() {
+        arrived(isolate, &found)?;
     }
-    let number =
-        |name| Ok::<_, Fault>(response.headers().get(name)?.and_then(|value| value.parse::<u64>().ok()));
-    let obtained_at = number("x-obtained-at")?.unwrap_or_default().min(now());
-    arrived(isolate, &Published { json, max_age: number("x-max-age")?, obtained_at })?;
     Ok(true)
 }
 

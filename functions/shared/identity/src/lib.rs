@@ -51,7 +51,6 @@ pub use proof_of_work::{Work, WorkChallenge};
 pub use sessions::list::SessionList;
 pub use sessions::logout::{Logout, ShownTokens, SignedOut};
 pub use sessions::refresh::{RefreshGrant, Refreshed};
-pub use sessions::revocations::{Revocations, SessionEpochStart};
 pub use settings::{IdentitySettings, VARIABLES};
 pub use sign_in::devices::DEVICE_TOKEN_TTL;
 pub use sign_in::login::{Login, LoginAttempt, LoginName, SignedIn};

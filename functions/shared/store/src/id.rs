@@ -112,6 +112,11 @@ impl<K> Id<K> {
         u8::try_from(self.uuid.as_u128() % u128::from(parts.clamp(1, 256))).unwrap_or(0)
     }
 
+    /// The number it is.
+    pub fn number(&self) -> u128 {
+        self.uuid.as_u128()
+    }
+
     /// The 32 digits alone, without the prefix.
     pub fn digits(&self) -> String {
         format!("{:x}", self.uuid.simple())

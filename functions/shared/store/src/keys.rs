@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::challenge_kind::ChallengeKind;
 use crate::digest::Digest;
-use crate::id::{AccountId, ApiKeyId, AuditId, SessionId, TradingAccountId};
+use crate::id::{AccountId, ApiKeyId, AuditId, Id, Kind, SessionId, TradingAccountId};
 
 /// Name of the partition key attribute.
 pub(crate) const PARTITION: &str = "pk";
@@ -232,22 +232,42 @@ pub(crate) fn lease(job: &str) -> Key {
     Key::new(format!("LEASE#{}", escaped(job)), "LEASE")
 }
 
-/// Of revocations that lie in one partition.
+/// Seconds of revocations that lie in the same partitions.
 const HOUR: i64 = 60 * 60;
 
+/// How many partitions the revocations of an hour are spread over, by the random bits of their ids. One partition takes
+/// 1,000 write units a second, and a row of less than 1 KB costs two in a transaction: 500 revocations a second each, 4,000
+/// together. A reader of the feed pays one query for each, a read unit at least.
+pub(crate) const REVOCATION_SHARDS: u8 = 8;
+
 /// A revocation of this time; the id tells apart those of one millisecond.
-pub(crate) fn revocation(at: Timestamp, id: &str) -> Key {
+pub(crate) fn revocation<K: Kind>(at: Timestamp, id: Id<K>) -> Key {
     let hour = at.as_second().div_euclid(HOUR);
-    Key::new(revocation_partition(hour), format!("{:015}#{id}", at.as_millisecond()))
+    Key::new(
+        revocation_partition(hour, id.shard(u16::from(REVOCATION_SHARDS))),
+        format!("{}#{id}", revocations_from(at)),
+    )
 }
 
-/// The partitions that hold revocations of these times, oldest first.
+/// What the sort keys of revocations of this time begin with.
+pub(crate) fn revocations_from(at: Timestamp) -> String {
+    format!("{:015}", at.as_millisecond())
+}
+
+/// The time and the id of a revocation's sort key.
+pub(crate) fn revocation_parts(sort: &str) -> Option<(Timestamp, &str)> {
+    let (at, id) = sort.split_once('#')?;
+    Some((Timestamp::from_millisecond(at.parse().ok()?).ok()?, id))
+}
+
+/// The partitions that hold revocations of these times.
 pub(crate) fn revocation_partitions(from: Timestamp, to: Timestamp) -> impl Iterator<Item = String> {
-    (from.as_second().div_euclid(HOUR)..=to.as_second().div_euclid(HOUR)).map(revocation_partition)
+    (from.as_second().div_euclid(HOUR)..=to.as_second().div_euclid(HOUR))
+        .flat_map(|hour| (0..REVOCATION_SHARDS).map(move |shard| revocation_partition(hour, shard)))
 }
 
-fn revocation_partition(hour: i64) -> String {
-    format!("REVOKED#{hour}")
+fn revocation_partition(hour: i64, shard: u8) -> String {
+    format!("REVOKED#{hour}#{shard}")
 }
 
 /// Where no row ever stands, for a check that the table responds.
@@ -275,7 +295,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::id::Id;
 
     proptest! {
         #[test]
@@ -313,7 +332,7 @@ mod tests {
                 challenge(ChallengeKind::EmailVerification, &[0; 32]),
                 api_key(account, key),
                 api_key_owner(key),
-                revocation(now, &session_id.to_string()),
+                revocation(now, session_id),
                 trading_account(account, trading),
                 trading_account_owner(trading),
                 freeze(account),
@@ -335,14 +354,26 @@ mod tests {
     #[test]
     fn revocations_of_a_while_lie_in_the_hours_it_touches() {
         let at = |seconds| Timestamp::from_second(seconds).unwrap();
-        let hours = |from, to| revocation_partitions(at(from), at(to)).collect::<Vec<_>>();
-        assert_eq!(hours(7_200, 10_799), [revocation(at(7_200), "").partition]);
-        assert_eq!(
-            hours(7_199, 7_200),
-            [revocation(at(0), "").partition.replace('0', "1"), revocation(at(7_200), "").partition]
-        );
-        assert!(revocation(at(7_200), "").sort <= revocation(at(7_200), "ses_1").sort);
-        assert!(revocation(at(7_200), "ses_1").sort < revocation(at(7_201), "").sort);
+        let count = |from, to| revocation_partitions(at(from), at(to)).count();
+        let shards = usize::from(REVOCATION_SHARDS);
+        assert_eq!((count(7_200, 10_799), count(7_199, 7_200)), (shards, 2 * shards));
+        let id: SessionId = Id::generate(at(7_200), &SystemEntropy).unwrap();
+        let key = revocation(at(7_200), id);
+        assert!(revocation_partitions(at(7_200), at(7_200)).any(|partition| partition == key.partition));
+        assert!(revocations_from(at(7_200)) < key.sort && key.sort < revocations_from(at(7_201)));
+        assert_eq!(revocation_parts(&key.sort), Some((at(7_200), id.to_string().as_str())));
+    }
+
+    #[test]
+    fn revocations_of_one_moment_are_spread_over_all_shards() {
+        let now = Timestamp::UNIX_EPOCH;
+        let mut partitions = HashMap::<_, u32>::new();
+        for _ in 0..800 {
+            let id: SessionId = Id::generate(now, &SystemEntropy).unwrap();
+            *partitions.entry(revocation(now, id).partition).or_default() += 1;
+        }
+        assert_eq!(partitions.len(), usize::from(REVOCATION_SHARDS));
+        assert!(partitions.values().all(|count| (50..150).contains(count)), "{partitions:?}");
     }
 
     #[test]

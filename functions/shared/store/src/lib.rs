@@ -61,6 +61,7 @@ pub use passwords::{Finished, NewPassword, PasswordChange};
 pub use provider_outcomes::{Outcomes, ProviderMark};
 pub use rates::Use;
 pub use revocation_entry::{LONGEST_ACCESS_TOKEN, RevocationEntry};
+pub use revocations::RevocationPage;
 pub use sessions::{NewSession, Revocation, Rotation, RotationResult, Session, SessionPage};
 pub use sign_ins::{SignInStep, SignIns, Throttled, Wait};
 pub use trading_accounts::{

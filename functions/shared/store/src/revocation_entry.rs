@@ -7,14 +7,14 @@ use jiff::Timestamp;
 
 use crate::attributes::{ItemReader, ItemWriter};
 use crate::error::StoreError;
-use crate::id::{AccountId, SessionId};
-use crate::item::{Attributes, number, text, time};
+use crate::id::{AccountId, Id, Kind, SessionId};
+use crate::item::{Attributes, number, text};
 use crate::keys;
 
 /// No access token may live longer.
 pub const LONGEST_ACCESS_TOKEN: Duration = Duration::from_hours(24);
 /// How far the clocks of two writers may be apart, and how long a write may take.
-pub(crate) const SLACK: Duration = Duration::from_mins(1);
+const SLACK: Duration = Duration::from_mins(1);
 /// The session epoch of an account that was erased: every token is of an earlier one. The greatest number that every
 /// reader of JSON has exactly (RFC 7493, section 2.2).
 const AFTER_ALL: u64 = (1 << 53) - 1;
@@ -45,9 +45,8 @@ pub enum RevocationEntry {
 impl RevocationEntry {
     pub(crate) fn item(&self) -> Attributes {
         match self {
-            Self::Session { id, at } => row(*at, &id.to_string()).set("session", text(id.to_string())),
-            Self::Account { id, session_epoch, except, at } => row(*at, &id.to_string())
-                .set("account", text(id.to_string()))
+            Self::Session { id, at } => row(*at, *id),
+            Self::Account { id, session_epoch, except, at } => row(*at, *id)
                 .set("epoch", number(*session_epoch))
                 .set_some("kept_session", except.map(|id| text(id.to_string()))),
         }
@@ -59,14 +58,23 @@ impl RevocationEntry {
         Self::Account { id, session_epoch: AFTER_ALL, except: None, at }
     }
 
+    /// When it was.
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Self::Session { at, .. } | Self::Account { at, .. } => *at,
+        }
+    }
+
     pub(crate) fn read(found: Attributes) -> Result<Self, StoreError> {
         let mut reader = ItemReader::new("revocation", found);
-        let at = reader.time("at")?;
-        if let Some(id) = reader.parsed_if_any("session")? {
+        let key = reader.text(keys::SORT)?;
+        let corrupt = || StoreError::Corrupt { record: "revocation", attribute: keys::SORT.to_owned() };
+        let (at, id) = keys::revocation_parts(&key).ok_or_else(corrupt)?;
+        if let Ok(id) = id.parse() {
             return Ok(Self::Session { id, at });
         }
         Ok(Self::Account {
-            id: reader.parsed("account")?,
+            id: id.parse().map_err(|_| corrupt())?,
             session_epoch: reader.number("epoch")?,
             except: reader.parsed_if_any("kept_session")?,
             at,
@@ -74,8 +82,8 @@ impl RevocationEntry {
     }
 }
 
-fn row(at: Timestamp, id: &str) -> ItemWriter {
-    ItemWriter::new(&keys::revocation(at, id)).set("at", time(at)).expires(at + LONGEST_ACCESS_TOKEN + SLACK)
+fn row<K: Kind>(at: Timestamp, id: Id<K>) -> ItemWriter {
+    ItemWriter::new(&keys::revocation(at, id)).expires(at + LONGEST_ACCESS_TOKEN + SLACK)
 }
 
 #[cfg(test)]
@@ -83,7 +91,6 @@ mod tests {
     use portcullis_platform::SystemEntropy;
 
     use super::*;
-    use crate::id::Id;
 
     #[test]
     fn an_entry_reads_back() {

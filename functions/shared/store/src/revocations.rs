@@ -1,10 +1,12 @@
 //! The revocation feed, for verifiers of access tokens that do not ask the store: one row for each session that
 //! was ended and for each time everything of an account was, written together with the end it tells of.
 //!
-//! Rows lie in one partition for each hour, so that the last quarter of an hour is read with one or two queries.
+//! Rows lie in a few partitions for each hour, because one takes no more than 500 of them a second, and sort by time, so that
+//! any span of time is read with a query for each partition.
 
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
 use crate::account::Account;
@@ -13,47 +15,72 @@ use crate::connection::Store;
 use crate::error::StoreError;
 use crate::expression::{Condition, Update};
 use crate::id::SessionId;
-use crate::item::{Attributes, number, text};
+use crate::item::{number, text};
 use crate::keys;
-use crate::revocation_entry::{RevocationEntry, SLACK};
+use crate::revocation_entry::RevocationEntry;
 use crate::transaction::{Refused, Transaction};
 
+/// A part of the feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevocationPage {
+    /// What was revoked, oldest first.
+    pub entries: Vec<RevocationEntry>,
+    /// Everything before this is in it.
+    pub until: Timestamp,
+}
+
 impl Store {
-    /// Everything that was revoked within this time before `now`, oldest first.
+    /// Returns what was revoked from `from` until before `until`, or until an earlier time where that is more than `limit`
+    /// entries. Whoever reads a span again to which nothing was added gets the same. Fails when the table does.
     pub async fn revocations(
         &self,
-        now: Timestamp,
-        within: Duration,
-    ) -> Result<Vec<RevocationEntry>, StoreError> {
-        let (from, to) = (now - within - SLACK, now + SLACK);
-        let mut entries = Vec::new();
-        for partition in keys::revocation_partitions(from, to) {
-            for item in self.revocation_items(&partition, from).await? {
-                entries.push(RevocationEntry::read(item)?);
-            }
-        }
-        Ok(entries)
+        from: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<RevocationPage, StoreError> {
+        let partitions = keys::revocation_partitions(from, until).collect::<Vec<_>>();
+        // Ids fall on shards by chance: one has not twice its share unless there is little of all.
+        let share = (limit / usize::from(keys::REVOCATION_SHARDS) * 2).max(1);
+        let shards = try_join_all(
+            partitions.iter().map(|partition| self.revocation_shard(partition, from, until, share)),
+        )
+        .await?;
+        let until = shards.iter().map(|shard| shard.until).min().unwrap_or(until);
+        let entries = shards.into_iter().flat_map(|shard| shard.entries).collect();
+        Ok(RevocationPage { entries, until }.cut(from, limit))
     }
 
-    /// Every row of a partition, from this time on.
-    async fn revocation_items(
+    /// The entries of one partition, a little more than `limit` of them at most.
+    async fn revocation_shard(
         &self,
         partition: &str,
         from: Timestamp,
-    ) -> Result<Vec<Attributes>, StoreError> {
-        self.client
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<RevocationPage, StoreError> {
+        let mut pages = self
+            .client
             .query()
             .table_name(&self.table)
-            .key_condition_expression("pk = :hour AND sk >= :from")
-            .expression_attribute_values(":hour", text(partition))
-            .expression_attribute_values(":from", text(keys::revocation(from, "").sort))
+            .key_condition_expression("pk = :shard AND sk BETWEEN :from AND :until")
+            .expression_attribute_values(":shard", text(partition))
+            .expression_attribute_values(":from", text(keys::revocations_from(from)))
+            // No row has a sort key without an id, so that the end is not part of it.
+            .expression_attribute_values(":until", text(keys::revocations_from(until)))
             .consistent_read(true)
             .into_paginator()
-            .items()
-            .send()
-            .try_collect()
-            .await
-            .map_err(|error| StoreError::from_sdk("reading revocations", error))
+            .send();
+        let mut entries = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| StoreError::from_sdk("reading revocations", error))?;
+            for item in page.items.unwrap_or_default() {
+                entries.push(RevocationEntry::read(item)?);
+            }
+            if entries.len() > limit {
+                break;
+            }
+        }
+        Ok(RevocationPage { entries, until }.cut(from, limit))
     }
 
     /// Commits what [`Transaction::raise_session_epoch`] begins. The profile row decides the race: where another writer
@@ -80,6 +107,19 @@ impl Store {
             let Some(now) = self.account(account.id).await? else { return Ok(Err(Raise::AccountChanged)) };
             account = now;
         }
+    }
+}
+
+impl RevocationPage {
+    /// Leaves no more than `limit` entries and whole milliseconds, one at least.
+    fn cut(mut self, from: Timestamp, limit: usize) -> Self {
+        let millisecond = Duration::from_millis(1);
+        self.entries.sort_by_key(RevocationEntry::at);
+        if let Some(over) = self.entries.get(limit) {
+            self.until = self.until.min(over.at().max(from + millisecond));
+        }
+        self.entries.retain(|entry| entry.at() < self.until);
+        self
     }
 }
 

@@ -1,82 +1,93 @@
-//! The feed of revocations: sessions and accounts whose access tokens may not have expired yet.
-
-use std::collections::BTreeMap;
+//! The feed of revocations: sessions and accounts whose access tokens may not have expired yet, page by page.
 
 use jiff::Timestamp;
-use portcullis_store::{AccountId, RevocationEntry, SessionId};
+use portcullis_store::{RevocationEntry, RevocationPage};
+use portcullis_verifier::revocation::{
+    AccountCutoff, BLOCK, MAX_ENTRIES, Page, SLACK, Span, key_of, newest_from,
+};
 
 use crate::Identity;
 use crate::error::Error;
 
-/// The revocations of the lifetime of an access token, in an order that depends on their content alone.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Revocations {
-    /// Sessions that were ended one by one, and when.
-    pub sessions: BTreeMap<SessionId, Timestamp>,
-    /// Accounts whose tokens of an earlier session epoch were revoked, except those of one session, if one is named.
-    pub accounts: BTreeMap<(AccountId, Option<SessionId>), SessionEpochStart>,
-}
-
-/// The session epoch of an account from which on tokens are valid. Numbers decide and not times: a sign-in within the
-/// second of a revocation is not refused, and a token issued during one does not slip through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SessionEpochStart {
-    /// The number of the session epoch.
-    pub session_epoch: u64,
-    /// When it began.
-    pub at: Timestamp,
-}
+/// Seconds by which a verifier's clock may lag.
+const LEEWAY: u64 = 5;
+/// No page tells of more time, in milliseconds: it takes a query for each hour and shard.
+const LONGEST_SPAN: u64 = 4 * BLOCK;
 
 impl Identity {
-    /// Returns everything that was revoked within the lifetime of an access token; fails when the store does.
-    pub async fn revocations(&self) -> Result<Revocations, Error> {
-        let entries = self.store.revocations(self.clock.now(), self.settings.access_token_ttl).await?;
-        Ok(entries.into_iter().collect())
+    /// Returns the page of what was revoked from `after` until `until`, or until now, in milliseconds since 1970; without
+    /// `after`, the page that ends now. It may end earlier. `None` if the span is empty or of the future; fails when the
+    /// store does.
+    pub async fn revocations(
+        &self,
+        after: Option<u64>,
+        until: Option<u64>,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let now = milliseconds(self.clock.now());
+        let from = after.unwrap_or_else(|| newest_from(now));
+        let until = until.unwrap_or(now).min(now).min(from.saturating_add(LONGEST_SPAN));
+        let (Some(start), Some(end)) = (timestamp(from), timestamp(until)) else { return Ok(None) };
+        if from >= until {
+            return Ok(None);
+        }
+        let page = self.store.revocations(start, end, MAX_ENTRIES).await?;
+        let kept_for = self.settings.access_token_ttl.as_secs() + SLACK / 1000 + LEEWAY;
+        let span = Span { from, until: milliseconds(page.until) };
+        Ok(Some(encode(&page, span, now, u32::try_from(kept_for).unwrap_or(u32::MAX))))
     }
 }
 
-impl FromIterator<RevocationEntry> for Revocations {
-    fn from_iter<I: IntoIterator<Item = RevocationEntry>>(entries: I) -> Self {
-        let mut listed = Self::default();
-        for entry in entries {
-            match entry {
-                RevocationEntry::Session { id, at } => {
-                    listed.sessions.insert(id, at);
-                }
-                RevocationEntry::Account { id, session_epoch, except, at } => {
-                    let began = SessionEpochStart { session_epoch, at };
-                    // The later of two ends all that the earlier ended.
-                    let known = listed.accounts.entry((id, except)).or_insert(began);
-                    *known = began.max(*known);
-                }
-            }
+fn encode(page: &RevocationPage, span: Span, as_of: u64, kept_for: u32) -> Vec<u8> {
+    let (mut sessions, mut accounts) = (Vec::new(), Vec::new());
+    for entry in &page.entries {
+        match entry {
+            RevocationEntry::Session { id, .. } => sessions.push(key_of(id.number())),
+            RevocationEntry::Account { id, session_epoch, except, at } => accounts.push(AccountCutoff {
+                account: key_of(id.number()),
+                except: except.map_or(0, |id| key_of(id.number())),
+                epoch: u32::try_from(*session_epoch).unwrap_or(u32::MAX),
+                revoked_at: u32::try_from(at.as_second()).unwrap_or_default(),
+            }),
         }
-        listed
     }
+    Page::encode(span, as_of, kept_for, sessions, accounts)
+}
+
+fn milliseconds(time: Timestamp) -> u64 {
+    u64::try_from(time.as_millisecond()).unwrap_or_default()
+}
+
+fn timestamp(milliseconds: u64) -> Option<Timestamp> {
+    Timestamp::from_millisecond(i64::try_from(milliseconds).ok()?).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use portcullis_platform::SystemEntropy;
     use portcullis_store::Id;
+    use portcullis_verifier::revocation::key;
 
     use super::*;
 
     #[test]
-    fn of_an_account_the_latest_epoch_counts() {
-        let at = |second| Timestamp::from_second(second).unwrap();
-        let id = Id::generate(at(0), &SystemEntropy).unwrap();
-        let kept = Some(Id::generate(at(0), &SystemEntropy).unwrap());
-        let entry = |session_epoch, except, second| RevocationEntry::Account {
-            id,
-            session_epoch,
-            except,
-            at: at(second),
-        };
-        let listed: Revocations =
-            [entry(2, None, 9), entry(1, None, 10), entry(3, kept, 11)].into_iter().collect();
-        assert_eq!(listed.accounts.len(), 2);
-        assert_eq!(listed.accounts[&(id, None)], SessionEpochStart { session_epoch: 2, at: at(9) });
-        assert_eq!(listed.accounts[&(id, kept)], SessionEpochStart { session_epoch: 3, at: at(11) });
+    fn a_page_covers_what_it_was_made_of() {
+        let at = timestamp(1_760_000_000_000).unwrap();
+        let id = Id::generate(at, &SystemEntropy).unwrap();
+        let (account, erased) =
+            (Id::generate(at, &SystemEntropy).unwrap(), Id::generate(at, &SystemEntropy).unwrap());
+        let entries = vec![
+            RevocationEntry::Session { id, at },
+            RevocationEntry::Account { id: account, session_epoch: 3, except: Some(id), at },
+            RevocationEntry::Account { id: erased, session_epoch: (1 << 53) - 1, except: None, at },
+        ];
+        let page = RevocationPage { entries, until: at };
+        let span = Span { from: 1_759_999_999_000, until: 1_760_000_001_000 };
+        let page = Page::parse(encode(&page, span, span.until, 960)).unwrap();
+        let key = |text: String| key(&text).unwrap();
+        let (id, account, erased) = (key(id.to_string()), key(account.to_string()), key(erased.to_string()));
+        assert!(page.covers(id, 0, 0) && !page.covers(account, 0, 0));
+        assert!(page.covers(1, account, 2) && !page.covers(1, account, 3));
+        assert!(page.covers(1, erased, 1_000_000));
+        assert!(page.concerns(account, 1_760_000_000) && !page.concerns(account, 1_760_000_001));
     }
 }
