@@ -8,6 +8,7 @@ use portcullis_harness::app::App;
 use portcullis_harness::in_process::{PASSWORD, World, password};
 use portcullis_harness::service::{service_token, service_tokens};
 use portcullis_identity::{ClientContext, Logout, ShownTokens, SignedIn};
+use portcullis_platform::Clock;
 use portcullis_verifier::Claims;
 use portcullis_verifier::revocation::{Ask, BLOCK, Page, SLOT, Span, Timeline, key_of};
 use serde_json::json;
