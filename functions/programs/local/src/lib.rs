@@ -11,4 +11,4 @@ mod settings;
 
 pub use routes::router;
 pub use service::{Service, StartError};
-pub use settings::{all_variables, log_filter};
+pub use settings::{all_variables, log_filter, without_effect};

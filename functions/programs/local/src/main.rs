@@ -2,10 +2,11 @@
 
 use std::alloc::System;
 use std::fmt::Write;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser};
-use portcullis_local::{Service, StartError, all_variables, log_filter};
+use portcullis_local::{Service, StartError, all_variables, log_filter, without_effect};
 use portcullis_platform::{Environment, with_causes};
 use portcullis_service::LocalSettings;
 use tokio::signal::unix::{SignalKind, signal};
@@ -49,8 +50,13 @@ async fn run() -> Result<(), StartError> {
     let environment = Environment::of_process();
     let log_filter = log_filter(&environment)?;
     let local = LocalSettings::read(environment)?;
-    tracing_subscriber::fmt().with_env_filter(log_filter).with_writer(std::io::stderr).init();
+    // Colours are for people: in a file they are noise that no search finds its way through.
+    let for_people = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(log_filter).with_ansi(for_people);
+    log.with_writer(std::io::stderr).init();
     portcullis_http::log_panics_without_their_message();
+    let (without_effect, check_interval) =
+        (without_effect(&local.environment), local.settings.vault.check_interval);
     let public_url = local.settings.http.public_url.as_str().to_owned();
     // Registered before the service says that it is ready, so that no signal after that is lost.
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -65,6 +71,15 @@ async fn run() -> Result<(), StartError> {
     println!("  try it:    {public_url}/docs");
     println!("  its keys:  {public_url}/v1/auth/.well-known/jwks.json");
     println!("  stop it:   Ctrl-C");
+    if let Some(every) = check_interval {
+        println!(
+            "  It asks the brokers how they are every {} s; PROVIDER_CHECK_INTERVAL=0 stops that.",
+            every.as_secs()
+        );
+    }
+    if !without_effect.is_empty() {
+        println!("  Set, and without any effect here: {}", without_effect.join(", "));
+    }
     let stop = async move {
         tokio::select! {
             _ = interrupt.recv() => {}

@@ -13,12 +13,12 @@ const REENCRYPT_EVERY: Duration = Duration::from_hours(24);
 #[derive(Debug)]
 pub(crate) struct ScheduledJobs {
     vault: Arc<Vault>,
-    check_interval: Duration,
+    check_interval: Option<Duration>,
 }
 
 impl ScheduledJobs {
     /// Returns the jobs, none of which runs yet.
-    pub(crate) fn new(vault: Arc<Vault>, check_interval: Duration) -> Self {
+    pub(crate) fn new(vault: Arc<Vault>, check_interval: Option<Duration>) -> Self {
         Self { vault, check_interval }
     }
 
@@ -26,7 +26,9 @@ impl ScheduledJobs {
     /// no request to a broker.
     pub(crate) fn start(self) {
         let Self { vault, check_interval } = self;
-        tokio::spawn(repeat(Arc::clone(&vault), ScheduledJob::CheckProviders, check_interval));
+        if let Some(every) = check_interval {
+            tokio::spawn(repeat(Arc::clone(&vault), ScheduledJob::CheckProviders, every));
+        }
         tokio::spawn(repeat(vault, ScheduledJob::ReencryptCredentials, REENCRYPT_EVERY));
     }
 }

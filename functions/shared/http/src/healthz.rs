@@ -13,6 +13,9 @@ use crate::Json;
 pub struct Health {
     /// Always `ok`.
     pub status: Liveness,
+    /// The version of the service.
+    #[schema(example = "0.1.0")]
+    pub version: &'static str,
 }
 
 /// The status of the process.
@@ -33,7 +36,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>() -> OpenApiRouter<S> {
 /// Returns `ok` as long as the process responds to requests.
 #[utoipa::path(get, path = "/healthz", operation_id = "get_health", tag = "service", responses((status = 200, description = "The process is alive", body = Health)))]
 async fn healthz() -> Json<Health> {
-    Json(Health { status: Liveness::Ok })
+    Json(Health { status: Liveness::Ok, version: env!("CARGO_PKG_VERSION") })
 }
 
 #[cfg(test)]
@@ -45,7 +48,9 @@ mod tests {
     async fn it_answers_and_is_not_cached() {
         let (router, _) = routes().split_for_parts();
         let answer = send(&app(router), request("GET", "/healthz", &[])).await;
-        assert_eq!((answer.status, &*answer.body), (200, br#"{"status":"ok"}"#.as_slice()));
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(answer.json(), serde_json::json!({"status": "ok", "version": version}));
+        assert_eq!(answer.status, 200);
         assert_eq!(answer.header("cache-control"), Some("no-store"));
     }
 }

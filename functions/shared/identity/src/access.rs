@@ -4,6 +4,7 @@ pub(crate) mod api_keys;
 pub(crate) mod caller;
 pub(crate) mod edge_proofs;
 pub(crate) mod given_key;
+pub(crate) mod older_roles;
 pub(crate) mod principal;
 pub(crate) mod service_rights;
 pub(crate) mod services;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use portcullis_platform::{Alias, Environment, Misconfigured, Variable};
 use portcullis_verifier::policy::Policy;
 
+use crate::access::older_roles::rewritten;
 use crate::access::service_rights::ServiceRights;
 use crate::passwords::argon2_backend::{self, Argon2Backend};
 use crate::passwords::hashing::{self, Argon2Settings};
@@ -184,8 +185,13 @@ impl IdentitySettings {
     pub fn read(environment: &Environment) -> Result<Self, Misconfigured> {
         let policy = match environment.text(&ROLE_DEFINITIONS)?.as_str() {
             "" => Policy::default(),
-            document => Policy::parse(document)
-                .map_err(|error| Misconfigured::new(ROLE_DEFINITIONS.name, error.to_string()))?,
+            document => Policy::parse(document).map_err(|error| {
+                let reason = rewritten(document).map_or_else(
+                    || error.to_string(),
+                    |present| format!("has an older form; write {present}"),
+                );
+                Misconfigured::new(ROLE_DEFINITIONS.name, reason)
+            })?,
         };
         let rotation_days = environment.number(&PASSWORD_ROTATION_DAYS, 0..=3_650)?;
         let totp_issuer = environment.text(&TOTP_ISSUER)?;

@@ -118,6 +118,11 @@ impl Environment {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// Returns the names of all variables that are set, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name.as_str())
+    }
+
     /// Returns the environment in which this variable has the value if it was unset or empty.
     #[must_use]
     pub fn or(mut self, name: &str, value: impl Into<String>) -> Self {

@@ -25,7 +25,7 @@ enum Written {
 /// or two, of 32 to 256 bytes. The error text never quotes the input.
 pub fn parse_service_tokens(json: &[u8]) -> Result<BTreeMap<String, Vec<SecretString>>, &'static str> {
     let written: BTreeMap<String, Written> = serde_json::from_slice(json)
-        .map_err(|_| "is not a JSON object of service names with their tokens")?;
+        .map_err(|_| r#"is not a JSON object of service names with their tokens, such as {"edge":"svc_…","ticker":["svc_…"]}"#)?;
     let mut services = BTreeMap::new();
     for (name, written) in written {
         let tokens = match written {

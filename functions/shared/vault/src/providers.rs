@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use portcullis_identity::InvalidValue;
 use portcullis_platform::{Clock, Entropy};
 use portcullis_store::{Outcomes, ProviderMark, Store};
+use tracing::Instrument;
 
 use crate::brokers::{BrokerError, Brokers};
 use crate::error::Error;
@@ -197,11 +198,12 @@ impl Providers {
         call: impl Future<Output = Result<T, BrokerError>>,
     ) -> Result<T, BrokerError> {
         let began = self.clock.now();
-        let result = call.await;
+        // Whatever is logged about the call names the broker.
+        let result = call.instrument(tracing::error_span!("broker", name)).await;
         let taken = self.clock.now().duration_since(began).unsigned_abs();
         let ok = !result.as_ref().is_err_and(|error| error.is_broker_fault());
         if let Err(error) = self.record(name, Outcome { ok, response_time: Some(taken) }).await {
-            tracing::warn!(%error, "the outcome of a call to a broker was not counted");
+            tracing::warn!(broker = name, %error, "the outcome of a call to a broker was not counted");
         }
         result
     }

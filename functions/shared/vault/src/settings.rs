@@ -17,7 +17,7 @@ const PROVIDERS: Variable = Variable {
 const PROVIDER_CHECK_INTERVAL: Variable = Variable {
     name: "PROVIDER_CHECK_INTERVAL",
     default: "300",
-    about: "seconds between two probes of every broker",
+    about: "seconds between two probes of every broker, 10 to 86400; 0 for none",
     aliases: &[],
 };
 const CREDENTIAL_MAX_AGE: Variable = Variable {
@@ -41,8 +41,8 @@ pub struct VaultSettings {
     pub brokers: Vec<Arc<dyn Broker>>,
     /// Providers beside the brokers.
     pub providers: BTreeSet<String>,
-    /// Time between two probes.
-    pub check_interval: Duration,
+    /// Time between two probes; `None` where brokers are not to be asked.
+    pub check_interval: Option<Duration>,
     /// How long credentials stay under one data key.
     pub credential_max_age: Duration,
 }
@@ -61,7 +61,10 @@ impl VaultSettings {
         Ok(Self {
             brokers: brokers::read(environment)?,
             providers,
-            check_interval: environment.seconds(&PROVIDER_CHECK_INTERVAL, 10..=DAY)?,
+            check_interval: match environment.text(&PROVIDER_CHECK_INTERVAL)?.as_str() {
+                "0" => None,
+                _ => Some(environment.seconds(&PROVIDER_CHECK_INTERVAL, 10..=DAY)?),
+            },
             credential_max_age: environment.seconds(&CREDENTIAL_MAX_AGE, 60 * 60..=3_650 * DAY)?,
         })
     }
@@ -94,6 +97,15 @@ mod tests {
         ] {
             assert!(read("KITE_API_URL", bad).unwrap_err().starts_with("KITE_API_URL: "), "{bad}");
         }
+    }
+
+    #[test]
+    fn brokers_are_asked_every_so_often_or_never() {
+        let interval =
+            |text: &str| read("PROVIDER_CHECK_INTERVAL", text).map(|settings| settings.check_interval);
+        assert_eq!(interval(""), Ok(Some(Duration::from_mins(5))));
+        assert_eq!(interval("0"), Ok(None));
+        assert!(interval("9").unwrap_err().starts_with("PROVIDER_CHECK_INTERVAL: "));
     }
 
     #[test]

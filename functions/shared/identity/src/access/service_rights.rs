@@ -9,6 +9,9 @@ use serde::Deserialize;
 /// (`infra/COSTS.md`), if one service does them all.
 const READS_PER_MINUTE: u64 = 30_000;
 
+/// The rights that a service can have: what the routes for services ask for.
+const RIGHTS: [&str; 3] = ["api-key:verify", "provider:report", "revocation:read"];
+
 /// The rights of every service, by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceRights(BTreeMap<String, Entry>);
@@ -29,6 +32,8 @@ pub struct CredentialRights {
     pub kind: CredentialKind,
     /// Requests per minute; more are throttled.
     pub per_minute: u64,
+    /// Whether a request has to say what it reads them for.
+    pub purpose_required: bool,
 }
 
 /// Which part of a trading account's credentials a service may read.
@@ -64,6 +69,8 @@ struct WrittenCredentials {
     brokers: BTreeSet<String>,
     kind: CredentialKind,
     per_minute: Option<u64>,
+    #[serde(default)]
+    purpose_required: bool,
 }
 
 impl ServiceRights {
@@ -85,20 +92,30 @@ impl ServiceRights {
     }
 }
 
+/// Returns a right; fails for one that opens nothing, because whoever wrote it expects that it does.
+fn right(text: &String) -> Result<Permission, String> {
+    let known = RIGHTS.contains(&text.as_str()).then(|| text.parse().ok()).flatten();
+    known.ok_or_else(|| {
+        format!(
+            "right `{}`: there is none of this name; there are {}",
+            text.escape_debug(),
+            RIGHTS.join(", ")
+        )
+    })
+}
+
 fn entry(written: Written) -> Result<Entry, String> {
     let written = match written {
         Written::Rights(rights) => WrittenEntry { rights, credentials: None },
         Written::Entry(entry) => entry,
-    };
-    let right = |text: &String| {
-        text.parse::<Permission>().map_err(|error| format!("right `{}`: {error}", text.escape_debug()))
     };
     let credentials = written.credentials.map(|written| {
         let per_minute = written.per_minute.unwrap_or(READS_PER_MINUTE);
         if written.brokers.is_empty() || per_minute == 0 {
             return Err("credentials: at least one broker and one reading a minute are needed".to_owned());
         }
-        Ok(CredentialRights { brokers: written.brokers, kind: written.kind, per_minute })
+        let purpose_required = written.purpose_required;
+        Ok(CredentialRights { brokers: written.brokers, kind: written.kind, per_minute, purpose_required })
     });
     Ok(Entry {
         rights: written.rights.iter().map(right).collect::<Result<_, _>>()?,
@@ -121,12 +138,21 @@ mod tests {
         let ticker = rights.of("ticker").unwrap().credentials.clone().unwrap();
         assert_eq!((ticker.kind, ticker.per_minute), (CredentialKind::Session, READS_PER_MINUTE));
         assert!(ticker.brokers.contains("kite") && rights.of("nobody").is_none());
+        assert!(!ticker.purpose_required);
+        let strict = r#"{"a":{"credentials":{"brokers":["kite"],"kind":"session","purpose_required":true}}}"#;
+        let strict = ServiceRights::parse(strict).unwrap();
+        assert!(strict.of("a").unwrap().credentials.as_ref().unwrap().purpose_required);
     }
 
     #[test]
     fn a_mistake_is_named_with_its_service() {
         for (json, wanted) in [
-            (r#"{"a":["everything"]}"#, "service `a`: right `everything`"),
+            (
+                r#"{"a":["everything"]}"#,
+                "service `a`: right `everything`: there is none of this name; there are api-key:verify, \
+                 provider:report, revocation:read",
+            ),
+            (r#"{"a":["api-key:create"]}"#, "service `a`: right `api-key:create`: there is none"),
             (r#"{"a":{"credentials":{"brokers":[],"kind":"session"}}}"#, "service `a`: credentials"),
             (r#"{"a":{"credentials":{"brokers":["kite"],"kind":"all"}}}"#, "is no object"),
             (r#"{"a":{"right":[]}}"#, "is no object"),

@@ -51,3 +51,12 @@ fn a_policy_that_names_an_unknown_role_is_refused_with_the_role() {
         "ROLE_DEFINITIONS: role `user`: inherits from `wizard`, which is not defined"
     );
 }
+
+#[test]
+fn a_policy_of_an_older_form_is_refused_with_the_present_one() {
+    let policy = r#"{"admin":{"*":["*"]},"user":["profile:read"]}"#;
+    let error = LocalSettings::read([("ROLE_DEFINITIONS", policy)].into_iter().collect()).unwrap_err();
+    let present = r#"{"admin":{"permissions":["*:*"]},"user":{"permissions":["profile:read"]}}"#;
+    assert_eq!(error.to_string(), format!("ROLE_DEFINITIONS: has an older form; write {present}"));
+    assert!(LocalSettings::read([("ROLE_DEFINITIONS", present)].into_iter().collect()).is_ok());
+}
