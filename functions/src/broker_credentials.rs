@@ -5,7 +5,7 @@ use axum::extract::State;
 use portcullis_http::responses::{
     Conflict, Forbidden, NotFound, TooManyRequests, Unauthorized, Unavailable, Unprocessable,
 };
-use portcullis_http::{AppState, Client, Json, PathId, Problem, ServiceCaller};
+use portcullis_http::{AppState, Client, Json, OptionalJson, PathId, Problem, ServiceCaller};
 use portcullis_vault::{Purpose, ReleasedCredentials, TradingAccountId};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
@@ -19,11 +19,12 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 }
 
 /// The reason for which a service reads credentials.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 struct ReadCredentialsRequest {
-    /// The purpose, one word for the owner's audit trail: 1 to 64 of `a-z 0-9 . _ : -`.
-    #[schema(value_type = String, example = "market-stream")]
-    purpose: Purpose,
+    /// The purpose, one word for the owner's audit trail: 1 to 64 of `a-z 0-9 . _ : -`. Without one the trail has
+    /// `unspecified`. `SERVICES` can demand one of a service.
+    #[schema(value_type = Option<String>, example = "market-stream", pattern = "^[a-z0-9._:-]{1,64}$")]
+    purpose: Option<Purpose>,
 }
 
 /// A secret that this response contains, and no other.
@@ -79,7 +80,7 @@ impl From<ReleasedCredentials> for CredentialsResponse {
 #[utoipa::path(
     post, path = "/v1/internal/trading-accounts/{id}/credentials", operation_id = "read_broker_credentials", tag = "internal",
     security(("service_token" = [])), params(("id" = String, Path, description = "id of the account")),
-    request_body = ReadCredentialsRequest,
+    request_body = Option<ReadCredentialsRequest>,
     responses(
         (status = 200, description = "The credentials, for this use", body = CredentialsResponse),
         Unauthorized, Forbidden, NotFound, Conflict, Unprocessable, TooManyRequests, Unavailable,
@@ -90,9 +91,9 @@ async fn read_credentials(
     ServiceCaller(service): ServiceCaller,
     client: Client,
     PathId(id): PathId<TradingAccountId>,
-    Json(body): Json<ReadCredentialsRequest>,
+    OptionalJson(body): OptionalJson<ReadCredentialsRequest>,
 ) -> Result<Json<CredentialsResponse>, Problem> {
     let origin = client.into();
-    let reading = Box::pin(state.vault.read_credentials(&service, id, &body.purpose, &origin));
+    let reading = Box::pin(state.vault.read_credentials(&service, id, body.purpose, &origin));
     Ok(Json(reading.await?.into()))
 }

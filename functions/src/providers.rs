@@ -9,7 +9,7 @@ use portcullis_http::{
     AppState, Client, HealthStatusWord, Json, Problem, Query, ServiceCaller, SignedInCaller, Word, rfc3339,
 };
 use portcullis_identity::{Caller, is_printable};
-use portcullis_vault::{Health, HealthStatus, Mark, Outcome};
+use portcullis_vault::{Health, HealthStatus, Mark, Outcome, end_of};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 /// How many names a chain may have.
 const LONGEST_CHAIN: usize = 10;
 /// The longest response time that can be reported.
-const LONGEST_RESPONSE_MS: u64 = 600_000;
+const LONGEST_RESPONSE_MS: f64 = 600_000.0;
 
 /// The function's routes.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
@@ -31,6 +31,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 }
 
 /// The health of a provider.
+#[expect(clippy::option_option, reason = "null and absent mean different things")]
 #[derive(Debug, Serialize, ToSchema)]
 struct ProviderHealthResponse {
     /// The provider's name.
@@ -44,9 +45,11 @@ struct ProviderHealthResponse {
     response_time_ms: Option<u64>,
     /// The number of failed calls since the last successful one.
     consecutive_failures: u64,
-    /// When the administrator's mark that sets the status expires (RFC 3339, UTC); absent without such a mark.
+    /// When the administrator's mark that sets the status expires (RFC 3339, UTC), or `null` if it does not; absent without
+    /// such a mark.
     #[serde(skip_serializing_if = "Option::is_none")]
-    marked_until: Option<String>,
+    #[schema(value_type = Option<String>)]
+    marked_until: Option<Option<String>>,
     /// The administrator's reason for the mark; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     mark_reason: Option<String>,
@@ -55,7 +58,7 @@ struct ProviderHealthResponse {
 impl From<Health> for ProviderHealthResponse {
     fn from(health: Health) -> Self {
         let (marked_until, mark_reason) =
-            health.mark.map_or((None, None), |mark| (Some(rfc3339(mark.expires_at)), mark.reason));
+            health.mark.map_or((None, None), |mark| (Some(end_of(&mark).map(rfc3339)), mark.reason));
         Self {
             name: health.provider,
             status: Word(health.status),
@@ -102,8 +105,9 @@ struct ChainQuery {
 struct ProviderOutcomeRequest {
     /// Whether the call succeeded.
     ok: bool,
-    /// How long the call took, in milliseconds; at most 600,000.
-    response_time_ms: Option<u64>,
+    /// How long the call took, in milliseconds, with or without a fraction; at most 600,000.
+    #[schema(minimum = 0, maximum = 600_000, example = 45.2)]
+    response_time_ms: Option<f64>,
     /// The error of a failed call: an HTTP status, or a word such as `timeout`, `expired` or `revoked`. An error that is the
     /// user's fault, such as an expired session, does not lower the provider's health.
     error: Option<String>,
@@ -115,8 +119,10 @@ struct MarkProviderRequest {
     /// `healthy`, `degraded` or `unhealthy`.
     #[schema(value_type = HealthStatusWord)]
     status: HealthStatus,
-    /// Seconds until the mark expires and the counted health is reported again: 1 to 604,800 (a week).
-    expires_in: u64,
+    /// Seconds until the mark expires and the counted health is reported again: 1 to 604,800 (a week). A mark without an end
+    /// stays until it is removed or replaced.
+    #[schema(minimum = 1, maximum = 604_800, example = 3600)]
+    expires_in: Option<u64>,
     /// The reason, shown with the provider's health: at most 200 characters.
     reason: Option<String>,
 }
@@ -210,13 +216,17 @@ async fn report(
     Json(body): Json<ProviderOutcomeRequest>,
 ) -> Result<StatusCode, Problem> {
     service.require("provider", "report")?;
-    if body.response_time_ms.is_some_and(|time| time > LONGEST_RESPONSE_MS) {
-        return Err(Problem::invalid("/response_time_ms", "must be at most ten minutes"));
-    }
-    let response_time = body.response_time_ms.map(Duration::from_millis);
+    let response_time = body.response_time_ms.map(response_time).transpose()?;
     let outcome = Outcome::reported(body.ok, body.error.as_deref(), response_time);
     state.vault.providers.record(&name, outcome).await?;
     Ok(StatusCode::ACCEPTED)
+}
+
+/// Returns a time that was reported; fails when no call can have taken it.
+fn response_time(milliseconds: f64) -> Result<Duration, Problem> {
+    let is_possible = (0.0..=LONGEST_RESPONSE_MS).contains(&milliseconds);
+    let time = is_possible.then(|| Duration::from_secs_f64(milliseconds / 1_000.0));
+    time.ok_or_else(|| Problem::invalid("/response_time_ms", "must be at least zero and at most ten minutes"))
 }
 
 /// Set the health of a provider
@@ -243,7 +253,8 @@ async fn mark(
     if !body.reason.as_ref().is_none_or(is_plain) {
         return Err(Problem::invalid("/reason", "must be at most 200 printable characters"));
     }
-    let mark = Mark { status: body.status, reason: body.reason, lasts: Duration::from_secs(body.expires_in) };
+    let mark =
+        Mark { status: body.status, reason: body.reason, lasts: body.expires_in.map(Duration::from_secs) };
     state.vault.mark_provider(&caller, &name, mark, &client.into()).await?;
     Ok(Json(state.vault.providers.health(&name).await?.into()))
 }

@@ -107,14 +107,22 @@ async fn a_chain_is_ordered_by_health_and_prefers_the_primary_among_equals() {
 
     let hour = Duration::from_hours(1);
     let root = world.person("root@example.com").await.caller;
-    let mark =
-        |lasts| Mark { status: HealthStatus::Unhealthy, reason: Some("maintenance".to_owned()), lasts };
+    let mark = |lasts| Mark {
+        status: HealthStatus::Unhealthy,
+        reason: Some("maintenance".to_owned()),
+        lasts: Some(lasts),
+    };
     let origin = ClientContext::default();
     vault.mark_provider(&root, "yahoo", mark(hour), &origin).await.unwrap();
     assert_eq!(chain("kite", &["alpaca", "yahoo"]).await, ["alpaca", "kite", "yahoo"]);
     world.clock.advance(hour);
     assert_eq!(health(vault, "yahoo").await.mark, None);
     assert!(vault.mark_provider(&root, "yahoo", mark(hour * 24 * 8), &origin).await.is_err());
+    let endless = Mark { lasts: None, ..mark(hour) };
+    vault.mark_provider(&root, "yahoo", endless, &origin).await.unwrap();
+    world.clock.advance(hour * 24 * 365);
+    let marked = health(vault, "yahoo").await.mark.unwrap();
+    assert_eq!((portcullis_vault::end_of(&marked), marked.status.as_str()), (None, "unhealthy"));
     assert!(vault.mark_provider(&root, "nobody", mark(hour), &origin).await.is_err());
     assert!(vault.providers.chain("nobody", &[]).await.is_err());
 }
@@ -125,7 +133,7 @@ async fn who_marks_a_provider_is_in_the_trail_with_the_mark_and_its_end() {
     let vault = &world.vault;
     let root = world.person("root@example.com").await.caller;
     let (origin, lasts) = (ClientContext::default(), Duration::from_mins(10));
-    let mark = Mark { status: HealthStatus::Unhealthy, reason: None, lasts };
+    let mark = Mark { status: HealthStatus::Unhealthy, reason: None, lasts: Some(lasts) };
     vault.mark_provider(&root, "kite", mark.clone(), &origin).await.unwrap();
     vault.unmark_provider(&root, "kite", &origin).await.unwrap();
     assert_eq!(health(vault, "kite").await.mark, None);
@@ -195,6 +203,10 @@ async fn health_is_reported_by_services_and_read_by_people() {
     };
     let failed = json!({"ok": false, "response_time_ms": 900, "error": "timeout"});
     report(&ticker, "kite", &failed).await.assert_status(202);
+    let exact = json!({"ok": true, "response_time_ms": 45.2});
+    report(&ticker, "alpaca", &exact).await.assert_status(202);
+    assert_eq!(asha.get("/v1/providers/alpaca").await["response_time_ms"], 45);
+    report(&ticker, "alpaca", &json!({"ok": true, "response_time_ms": -1})).await.assert_status(422);
     report(&edge, "kite", &failed).await.assert_status(403);
     report(&ticker, "nobody", &failed).await.assert_status(404);
     report(&ticker, "kite", &json!({"ok": true, "response_time_ms": 700_000})).await.assert_status(422);

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 const SERVICE_NAMES: [&str; 4] = ["ticker", "chart", "greedy", "edge"];
 const SERVICES: &str = r#"{
     "ticker": {"rights": ["provider:report"], "credentials": {"brokers": ["kite", "alpaca"], "kind": "long_lived"}},
-    "chart": {"credentials": {"brokers": ["kite"], "kind": "session"}},
+    "chart": {"credentials": {"brokers": ["kite"], "kind": "session", "purpose_required": true}},
     "greedy": {"credentials": {"brokers": ["kite"], "kind": "long_lived", "per_minute": 3}},
     "edge": ["api-key:verify"]
 }"#;
@@ -495,4 +495,21 @@ async fn no_byte_of_a_credential_lies_in_the_database_the_log_or_the_memory_afte
     for secret in secrets {
         assert!(!holds(secret), "the memory holds {secret}");
     }
+}
+
+#[tokio::test]
+async fn a_service_may_leave_its_purpose_out_unless_it_has_to_name_one() {
+    let stage = Stage::new().await;
+    let account = stage.link("kite", KITE).await;
+    let path = format!("/v1/internal/trading-accounts/{account}/credentials");
+    let bare = |service: &str| stage.app.service(service_token(service)).call(Method::POST, &path);
+    bare("ticker").await.assert_status(200);
+    for body in [json!({}), json!({"purpose": null}), json!({"purpose": ""})] {
+        bare("ticker").json(body).await.assert_status(200);
+    }
+    let read = stage.asha.get("/v1/audit?type=credentials_read").await.assert_status(200);
+    let purposes: Vec<&Value> = read.items().iter().map(|event| &event["purpose"]).collect();
+    assert_eq!(purposes, ["unspecified"; 4]);
+    let refused = bare("chart").await.assert_problem(422, "validation_failed");
+    assert_eq!(refused["errors"][0]["pointer"], "/purpose");
 }

@@ -93,7 +93,8 @@ async fn read(
 ) -> Result<ReleasedCredentials, Error> {
     let purpose = Purpose::parse("market-stream").unwrap();
     let service = world.identity.authenticate_service(&service_token(service).into()).unwrap();
-    Box::pin(world.vault.read_credentials(&service, account.id, &purpose, &ClientContext::default())).await
+    Box::pin(world.vault.read_credentials(&service, account.id, Some(purpose), &ClientContext::default()))
+        .await
 }
 
 fn broker_token(text: &str) -> BrokerToken {

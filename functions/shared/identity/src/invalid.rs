@@ -56,6 +56,8 @@ pub enum Field {
     Name,
     /// The telephone number of a person.
     Phone,
+    /// What a service reads credentials for.
+    Purpose,
     /// The roles of an account.
     Roles,
     /// The scopes of an API key.

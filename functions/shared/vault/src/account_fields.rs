@@ -36,6 +36,11 @@ impl Label {
 pub struct Purpose(pub(crate) String);
 
 impl Purpose {
+    /// Returns the purpose of a service that named none.
+    pub fn unspecified() -> Self {
+        Self("unspecified".to_owned())
+    }
+
     /// Returns the purpose; fails when it has other characters than those, or is too long.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         let allowed =

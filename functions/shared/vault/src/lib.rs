@@ -26,7 +26,7 @@ pub use credential_verification::Verification;
 pub use credentials::{BrokerToken, Credentials, SessionCredentials};
 pub use error::Error;
 pub use freezing::{Frozen, FrozenAccount, SessionEnd};
-pub use marking::Mark;
+pub use marking::{Mark, end_of};
 pub use providers::{Health, HealthStatus, Outcome, Providers};
 pub use reading::ReleasedCredentials;
 pub use reencryption::{Reencrypted, Reencryption};

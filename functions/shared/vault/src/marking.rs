@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use portcullis_identity::{Caller, ClientContext, Field};
 use portcullis_store::{Actor, AuditEvent, AuditKind, ProviderMark};
 
@@ -13,6 +14,9 @@ use crate::providers::HealthStatus;
 /// The longest lifetime of a mark.
 const LONGEST: Duration = Duration::from_hours(7 * 24);
 
+/// The time in the record of a mark that does not expire: the year 9999.
+const NEVER: Timestamp = Timestamp::constant(253_370_764_800, 0);
+
 /// A provider's health as an administrator sets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
@@ -20,8 +24,13 @@ pub struct Mark {
     pub status: HealthStatus,
     /// The reason, shown beside the health.
     pub reason: Option<String>,
-    /// How long the mark overrides the counted health.
-    pub lasts: Duration,
+    /// How long the mark overrides the counted health; `None` until it is removed.
+    pub lasts: Option<Duration>,
+}
+
+/// Returns when a mark expires; `None` for one that does not. In the table it has a time that nobody lives to see.
+pub fn end_of(mark: &ProviderMark) -> Option<Timestamp> {
+    Some(mark.expires_at).filter(|end| *end < NEVER)
 }
 
 impl Vault {
@@ -35,14 +44,16 @@ impl Vault {
         origin: &ClientContext,
     ) -> Result<(), Error> {
         self.providers.known(name)?;
-        if mark.lasts.is_zero() || mark.lasts > LONGEST {
+        if mark.lasts.is_some_and(|lasts| lasts.is_zero() || lasts > LONGEST) {
             let detail = format!("must be 1 to {} seconds", LONGEST.as_secs());
             return Err(Error::invalid(Field::ExpiresIn, detail));
         }
-        let expires_at = self.identity.clock.now() + mark.lasts;
+        let end = mark.lasts.map(|lasts| self.identity.clock.now() + lasts);
         let status = mark.status.as_str();
         let mut event = self.event_of_provider(AuditKind::ProviderMarked, caller, name, origin)?;
-        event.purpose = Some(format!("{status} until {expires_at}"));
+        let until = end.map_or_else(|| "removed".to_owned(), |end| end.to_string());
+        event.purpose = Some(format!("{status} until {until}"));
+        let expires_at = end.unwrap_or(NEVER);
         let mark = ProviderMark { status: status.to_owned(), reason: mark.reason, expires_at };
         Ok(self.store().mark_provider(name, &mark, &event).await?)
     }

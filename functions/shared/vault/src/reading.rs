@@ -1,6 +1,6 @@
 //! Release of credentials to services.
 
-use portcullis_identity::{ClientContext, CredentialKind, CredentialRights, Service};
+use portcullis_identity::{ClientContext, CredentialKind, CredentialRights, Field, Service};
 use portcullis_store::{
     Account, AccountStatus, AuditKind, Freeze, StoredTradingAccount, TradingAccountId, TradingAccountStatus,
 };
@@ -33,18 +33,22 @@ pub struct ReleasedCredentials {
 
 impl Vault {
     /// Returns an account's credentials for a service with a right to them; fails when the service has no such right or
-    /// reads too often, and when the account is unknown, frozen or disabled. An event with the service, its purpose and
+    /// reads too often, names no purpose where it has to, and when the account is unknown, frozen or disabled. An event with the service, its purpose and
     /// the request is in the owner's trail before anything is released; a refusal leaves one too.
     pub async fn read_credentials(
         &self,
         service: &Service,
         id: TradingAccountId,
-        purpose: &Purpose,
+        purpose: Option<Purpose>,
         origin: &ClientContext,
     ) -> Result<ReleasedCredentials, Error> {
         let rights = service
             .credential_rights()
             .ok_or(portcullis_identity::Error::Forbidden("The service has no right to read credentials."))?;
+        if purpose.is_none() && rights.purpose_required {
+            return Err(Error::invalid(Field::Purpose, "is required of this service"));
+        }
+        let purpose = purpose.unwrap_or_else(Purpose::unspecified);
         let now = self.identity.clock.now();
         let (wait, owner) = tokio::try_join!(
             self.store().reserve_request(OPERATION, &service.name, rights.per_minute, now),
