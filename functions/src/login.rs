@@ -20,6 +20,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 
 /// The credentials to sign in with.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"email": "asha@example.com", "password": "copper lantern drifts upstream"}))]
 struct LoginRequest {
     /// The e-mail address; either this or `username` is required.
     #[schema(value_type = Option<String>, example = "asha@example.com")]

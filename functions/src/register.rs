@@ -22,6 +22,11 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 
 /// The person to create an account for.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "email": "asha@example.com",
+    "password": "copper lantern drifts upstream",
+    "name": "Asha Rao",
+}))]
 struct RegisterRequest {
     /// The e-mail address to sign in with.
     #[schema(value_type = String, example = "asha@example.com")]

@@ -5,7 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import readline from "node:readline";
 
-/** Starts the binary with these variables; returns where it listens and what ends it. */
+/** Starts the binary with these variables; returns where it listens, where its document is to be tried, and what ends it. */
 export async function start(binary, variables) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "browser-"));
   const env = { ...process.env, DATA_DIR: path.join(folder, "data"), LISTEN_ADDR: "127.0.0.1:0", ...variables };
@@ -14,11 +14,13 @@ export async function start(binary, variables) {
     child.kill("SIGKILL");
     fs.rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   };
+  let url;
   for await (const line of readline.createInterface({ input: child.stdout })) {
-    const [, url] = line.match(/^Portcullis listens on (\S+)/) ?? [];
-    if (url) {
+    url ??= line.match(/^Portcullis listens on (\S+)/)?.[1];
+    const [, docs] = line.match(/^ +try it: +(\S+)/) ?? [];
+    if (url && docs) {
       child.stdout.resume();
-      return { url, stop };
+      return { url, docs, stop };
     }
   }
   stop();

@@ -9,8 +9,9 @@ use portcullis_functions::{FUNCTIONS, Function};
 use portcullis_http::{AppState, finish, openapi};
 use portcullis_platform::{Clock, Entropy};
 use tower_http::set_header::SetResponseHeaderLayer;
+use utoipa::openapi::{OpenApi, Server};
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_swagger_ui::{Config, SwaggerUi};
+use utoipa_swagger_ui::SwaggerUi;
 
 /// Swagger UI brings its own scripts and styles and sets some styles inline; nothing comes from elsewhere.
 const DOCS_POLICY: &str =
@@ -28,12 +29,15 @@ pub fn router(
     let all = FUNCTIONS.iter().filter_map(Function::routes).fold(base, OpenApiRouter::merge);
     let (routes, document) = all.split_for_parts();
     let document = openapi::complete(document);
-    let complete = routes.with_state(state).merge(openapi::routes(&document)?).merge(docs());
+    let complete = routes.with_state(state).merge(openapi::routes(&document)?).merge(docs(document));
     Ok(finish(complete, &settings, edge_keys, clock, entropy))
 }
 
-fn docs() -> Router {
-    let ui: Router = SwaggerUi::new("/docs").config(Config::from("/openapi.json")).into();
+/// Requests of the page go where the page came from: `127.0.0.1` and `localhost` are two origins, and the page may send to
+/// its own alone.
+fn docs(mut document: OpenApi) -> Router {
+    document.servers = Some(vec![Server::new("/")]);
+    let ui: Router = SwaggerUi::new("/docs").url("/docs/openapi.json", document).into();
     let set = |name, value| SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value));
     ui.layer(set(CONTENT_SECURITY_POLICY, DOCS_POLICY)).layer(set(CACHE_CONTROL, "no-cache"))
 }

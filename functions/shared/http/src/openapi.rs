@@ -5,6 +5,7 @@ use axum::routing::get;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use utoipa::openapi::path::Operation;
+use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
     Components, ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, OpenApiVersion,
@@ -31,6 +32,23 @@ pub const API_KEY: &str = "api_key";
 /// The name of the security scheme of routes for services.
 pub const SERVICE_TOKEN: &str = "service_token";
 
+/// The groups of routes, in the order in which somebody who is new here needs them.
+const TAGS: [(&str, &str); 13] = [
+    ("auth", "Registration, sign-in, refresh, sign-out and passwords"),
+    ("users", "The own account"),
+    ("sessions", "The own sessions"),
+    ("mfa", "The own second factor"),
+    ("api-keys", "The own API keys"),
+    ("trading-accounts", "The own accounts at brokers"),
+    ("providers", "The health of brokers and other providers"),
+    ("authz", "What the caller may do"),
+    ("audit", "The own audit trail"),
+    ("admin", "For administrators"),
+    ("internal", "For services of the platform"),
+    ("keys", "Published keys and metadata"),
+    ("service", "The service itself"),
+];
+
 /// What the routes are added to: `OpenApiRouter::with_openapi(openapi::base(&settings.public_url))`.
 pub fn base(public_url: &PublicUrl) -> OpenApi {
     let info = InfoBuilder::new()
@@ -41,6 +59,7 @@ pub fn base(public_url: &PublicUrl) -> OpenApi {
     OpenApiBuilder::new()
         .openapi(OpenApiVersion::Version31)
         .info(info.build())
+        .tags(Some(TAGS.map(|(name, about)| TagBuilder::new().name(name).description(Some(about)).build())))
         .servers(Some([Server::new(public_url.as_str())]))
         .components(Some(components(RefreshCookie::of(public_url))))
         .build()
