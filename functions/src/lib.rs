@@ -31,5 +31,5 @@ mod table;
 mod trading_accounts;
 mod users;
 
-pub use scheduled_job::{JobError, ScheduledJob};
+pub use scheduled_job::{JobError, JobEvent, ScheduledJob};
 pub use table::{FUNCTIONS, Function, Work};

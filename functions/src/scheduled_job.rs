@@ -2,17 +2,30 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use portcullis_vault::{Error, Vault};
+use serde::Deserialize;
+
+/// How long a run of the re-encryption begins with one more account: a minute less than Lambda lets the function run.
+const REENCRYPTION_RUN: Duration = Duration::from_mins(14);
 
 /// A job that runs on a schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScheduledJob {
     /// Probe every broker and count the outcome.
     CheckProviders,
-    /// Re-encrypt the broker credentials that have been under one data key for longer than `CREDENTIAL_MAX_AGE` allows.
+    /// Re-encrypt the broker credentials that have been under one data key for longer than `CREDENTIAL_MAX_AGE` allows, or
+    /// what is left of them.
     ReencryptCredentials,
     /// Ask the service for its keys where clients reach it.
     ReachPublicUrl,
+}
+
+/// What a job is started with. A schedule says nothing; an operator who starts a job by hand may.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub struct JobEvent {
+    /// For [`ScheduledJob::ReencryptCredentials`]: re-encrypt everything that was encrypted before this time.
+    pub before: Option<Timestamp>,
 }
 
 /// The error of a job, with its causes.
@@ -22,10 +35,10 @@ impl ScheduledJob {
     /// Runs the job once, unless another run of it is going. A broker that does not respond is an outcome and no error;
     /// fails when the store or the key service does, and what was done until then stays done. The service that is not
     /// reached is an error.
-    pub async fn run(self, vault: &Vault) -> Result<(), JobError> {
+    pub async fn run(self, vault: &Vault, event: JobEvent) -> Result<(), JobError> {
         match self {
             Self::CheckProviders => check_providers(vault).await?,
-            Self::ReencryptCredentials => reencrypt_credentials(vault).await?,
+            Self::ReencryptCredentials => reencrypt_credentials(vault, event).await?,
             // It writes nothing, and may run as often as it likes.
             Self::ReachPublicUrl => vault.reach_public_url().await?,
         }
@@ -44,10 +57,14 @@ async fn check_providers(vault: &Vault) -> Result<(), Error> {
 }
 
 /// A minute longer than Lambda lets a function run: whoever holds the lease then is dead.
-async fn reencrypt_credentials(vault: &Vault) -> Result<(), Error> {
+async fn reencrypt_credentials(vault: &Vault, event: JobEvent) -> Result<(), Error> {
     let longest = Duration::from_mins(16);
-    let reencrypted = vault.alone("credential-rotation", longest, Box::pin(vault.reencrypt_old())).await?;
-    if let Some(reencrypted) = told(reencrypted, "credential-rotation") {
+    let work = async {
+        let until = vault.identity.clock.now() + REENCRYPTION_RUN;
+        vault.reencrypt_due(event.before, until).await
+    };
+    let reencrypted = vault.alone("credential-rotation", longest, Box::pin(work)).await?;
+    if let Some(Some(reencrypted)) = told(reencrypted, "credential-rotation") {
         tracing::warn!(?reencrypted, "credentials were encrypted anew");
     }
     Ok(())

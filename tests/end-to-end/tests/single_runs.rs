@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use portcullis_functions::ScheduledJob;
+use portcullis_functions::{JobEvent, ScheduledJob};
 use portcullis_harness::in_process::World;
 use portcullis_platform::{BrokerHttp, BrokerRequest, BrokerResponse, BrokerUnreachable, Clock};
 
@@ -81,17 +81,17 @@ async fn a_job_is_left_alone_while_another_run_does_it_and_done_when_that_one_is
     let asked = || brokers.asked.swap(0, Ordering::SeqCst);
     let now = world.clock.now();
     assert!(world.truth.take_lease("provider-check", "who died", now, now + MINUTE).await.unwrap());
-    ScheduledJob::CheckProviders.run(&world.vault).await.unwrap();
+    ScheduledJob::CheckProviders.run(&world.vault, JobEvent::default()).await.unwrap();
     assert_eq!(asked(), 0);
     world.clock.advance(MINUTE);
     for _ in 0..2 {
-        ScheduledJob::CheckProviders.run(&world.vault).await.unwrap();
+        ScheduledJob::CheckProviders.run(&world.vault, JobEvent::default()).await.unwrap();
         assert!(asked() > 0, "the run before gave its lease back");
     }
     let now = world.clock.now();
     let held = world.truth.take_lease("credential-rotation", "another run", now, now + MINUTE);
     assert!(held.await.unwrap());
-    ScheduledJob::ReencryptCredentials.run(&world.vault).await.unwrap();
+    ScheduledJob::ReencryptCredentials.run(&world.vault, JobEvent::default()).await.unwrap();
     let never = world.vault.alone("credential-rotation", MINUTE, async { Ok(()) });
     assert_eq!(never.await.unwrap(), None);
 }
@@ -101,8 +101,9 @@ async fn the_canary_fails_when_clients_get_no_keys() {
     let service = Answering::with(200);
     let url = [("PUBLIC_URL", "https://auth.example.com")];
     let world = World::with_broker(1, &url, service.clone()).await;
-    ScheduledJob::ReachPublicUrl.run(&world.vault).await.unwrap();
+    ScheduledJob::ReachPublicUrl.run(&world.vault, JobEvent::default()).await.unwrap();
     service.status.store(503, Ordering::SeqCst);
-    let error = ScheduledJob::ReachPublicUrl.run(&world.vault).await.unwrap_err().to_string();
+    let error =
+        ScheduledJob::ReachPublicUrl.run(&world.vault, JobEvent::default()).await.unwrap_err().to_string();
     assert!(error.ends_with("/jwks.json answers 503"), "{error}");
 }

@@ -2,16 +2,11 @@
 
 use portcullis_platform::Environment;
 use portcullis_platform_aws::serve_events;
-use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::function::{Function, NotReady};
 use crate::start::{Ended, started};
-use portcullis_functions::{JobError, ScheduledJob};
-
-/// The event of the scheduler; none of its fields is read.
-#[derive(Debug, Deserialize)]
-struct ScheduledEvent {}
+use portcullis_functions::{JobError, JobEvent, ScheduledJob};
 
 /// The error of an event of the scheduler.
 #[derive(Debug, thiserror::Error)]
@@ -29,11 +24,11 @@ pub(crate) async fn serve_schedule(
     environment: Environment,
 ) -> Result<(), Ended> {
     let function = started(name, environment, OpenApiRouter::default()).await?;
-    serve_events(|_: ScheduledEvent| Box::pin(run(&function, job))).await.map_err(Ended::RuntimeGone)
+    serve_events(|event: JobEvent| Box::pin(run(&function, job, event))).await.map_err(Ended::RuntimeGone)
 }
 
-async fn run(function: &Function, job: ScheduledJob) -> Result<(), Failed> {
+async fn run(function: &Function, job: ScheduledJob, event: JobEvent) -> Result<(), Failed> {
     let vault = function.operations().await.map_err(|error| Failed::NotReady(Some(error)))?;
     let vault = vault.ok_or(Failed::NotReady(None))?;
-    job.run(&vault).await.map_err(Failed::Job)
+    job.run(&vault, event).await.map_err(Failed::Job)
 }

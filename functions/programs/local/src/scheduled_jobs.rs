@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_functions::ScheduledJob;
+use portcullis_functions::{JobEvent, ScheduledJob};
 use portcullis_vault::Vault;
 
-/// How often credentials are looked through for those that are due to be encrypted anew.
-const REENCRYPT_EVERY: Duration = Duration::from_hours(24);
+/// How often is looked whether credentials are due to be encrypted anew, or some are left of the run before.
+const REENCRYPT_EVERY: Duration = Duration::from_mins(15);
 
 /// The scheduled jobs and how often they run.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl ScheduledJobs {
 async fn repeat(vault: Arc<Vault>, job: ScheduledJob, every: Duration) {
     loop {
         tokio::time::sleep(every).await;
-        if let Err(error) = job.run(&vault).await {
+        if let Err(error) = job.run(&vault, JobEvent::default()).await {
             tracing::warn!(%error, ?job, "a scheduled job failed; it is tried again when it is due next");
         }
     }

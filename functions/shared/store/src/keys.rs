@@ -45,6 +45,9 @@ pub(crate) const API_KEY_PREFIX: &str = "KEY#";
 /// What the sort keys of trading accounts begin with, among their owner's rows and in the lookup.
 pub(crate) const TRADING_ACCOUNT_PREFIX: &str = "ACC#";
 
+/// What the sort keys of the positions of a sweep begin with.
+pub(crate) const SWEEP_SHARD_PREFIX: &str = "SHARD#";
+
 /// The full primary key of one item.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
@@ -232,6 +235,21 @@ pub(crate) fn lease(job: &str) -> Key {
     Key::new(format!("LEASE#{}", escaped(job)), "LEASE")
 }
 
+/// The last sweep of a scheduled job.
+pub(crate) fn sweep(job: &str) -> Key {
+    Key::new(format!("SWEEP#{}", escaped(job)), "SWEEP")
+}
+
+/// How far the last sweep of a scheduled job came in one shard.
+pub(crate) fn sweep_position(job: &str, shard: u8) -> Key {
+    Key::new(sweep(job).partition, format!("{SWEEP_SHARD_PREFIX}{shard:02x}"))
+}
+
+/// The shard in the sort key of [`sweep_position`].
+pub(crate) fn shard_swept(sort: &str) -> Option<u8> {
+    u8::from_str_radix(sort.strip_prefix(SWEEP_SHARD_PREFIX)?, 16).ok()
+}
+
 /// Seconds of revocations that lie in the same partitions.
 const HOUR: i64 = 60 * 60;
 
@@ -315,6 +333,8 @@ mod tests {
                 address_rate(&text, 1),
                 uses("register", &text, 1),
                 lease(&text),
+                sweep(&text),
+                sweep_position(&text, 1),
                 audit(&sign_ins(&text), 1),
                 audit_head(&sign_ins(&text)),
             ];

@@ -33,6 +33,7 @@ mod revocations;
 mod row;
 mod sessions;
 mod sign_ins;
+mod sweeps;
 mod table;
 mod trading_accounts;
 mod transaction;
@@ -64,6 +65,7 @@ pub use revocation_entry::{LONGEST_ACCESS_TOKEN, RevocationEntry};
 pub use revocations::RevocationPage;
 pub use sessions::{NewSession, Revocation, Rotation, RotationResult, Session, SessionPage};
 pub use sign_ins::{SignInStep, SignIns, Throttled, Wait};
+pub use sweeps::{Sweep, SweepPosition};
 pub use trading_accounts::{
     BrokerSession, FirstLink, FreezableSwap, Freeze, Link, LookupPage, StoredTradingAccount,
     TradingAccountStatus,

@@ -33,6 +33,12 @@ impl Store {
         Ok(output.item)
     }
 
+    /// Writes an item, whatever stands at its key.
+    pub(crate) async fn put(&self, item: Attributes, operation: &'static str) -> Result<(), StoreError> {
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        put.send().await.map(drop).map_err(|error| StoreError::from_sdk(operation, error))
+    }
+
     /// Writes an item where none stands yet. Returns the one in the way if one does.
     pub(crate) async fn put_new(
         &self,

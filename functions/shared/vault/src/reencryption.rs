@@ -1,21 +1,15 @@
-//! Re-encryption of credentials under new data keys, one account at a time. Each account is replaced as a whole or not at
-//! all, so nothing is unreadable in between. Every row says when it was encrypted, so a run after an interrupted one does
-//! only what is left.
+//! Re-encryption of the credentials of one account under a new data key. The account is replaced as a whole or not at all,
+//! so nothing is unreadable in between.
 
 use jiff::Timestamp;
 use portcullis_identity::{ClientContext, sealing};
-use portcullis_store::{
-    AccountId, AuditKind, BrokerSession, Round, Store, StoredTradingAccount, TradingAccountId,
-};
+use portcullis_store::{AccountId, AuditKind, BrokerSession, Round, StoredTradingAccount, TradingAccountId};
 
 use crate::Vault;
 use crate::context::{Sealed, context};
 use crate::error::Error;
 use crate::length_prefixed;
 use crate::opening::AccessRequest;
-
-/// Accounts read in one page of the table.
-const PAGE: u16 = 100;
 
 /// The outcome for one account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,31 +22,6 @@ pub enum Reencrypted {
     Gone,
     /// It does not decrypt, and is left as it is for an operator to examine.
     Unreadable,
-}
-
-/// The outcomes of a run, counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Reencryption {
-    /// Accounts encrypted under a new data key.
-    pub done: u64,
-    /// Accounts that were encrypted recently enough before.
-    pub recent: u64,
-    /// Accounts that were unlinked meanwhile.
-    pub gone: u64,
-    /// Accounts that do not decrypt, left as they are.
-    pub unreadable: u64,
-}
-
-impl Reencryption {
-    fn count(&mut self, reencrypted: Reencrypted) {
-        let counter = match reencrypted {
-            Reencrypted::Done => &mut self.done,
-            Reencrypted::Recent => &mut self.recent,
-            Reencrypted::Gone => &mut self.gone,
-            Reencrypted::Unreadable => &mut self.unreadable,
-        };
-        *counter += 1;
-    }
 }
 
 impl Vault {
@@ -83,32 +52,6 @@ impl Vault {
             Ok(if swapped { Round::Settled(Reencrypted::Done) } else { Round::Raced })
         };
         self.store().change_trading_account((owner, id), None, decide).await
-    }
-
-    /// Re-encrypts every account whose data key is older than the settings allow, and returns the outcomes; fails as
-    /// [`Vault::reencrypt_all`] does.
-    pub async fn reencrypt_old(&self) -> Result<Reencryption, Error> {
-        self.reencrypt_all(self.identity.clock.now() - self.credential_max_age).await
-    }
-
-    /// Re-encrypts every account that was encrypted before this time, and returns the outcomes. An error of the store or
-    /// of the key service ends the run; called again with the same time, it does what is left.
-    pub async fn reencrypt_all(&self, before: Timestamp) -> Result<Reencryption, Error> {
-        let mut all = Reencryption::default();
-        for shard in (0..Store::TRADING_ACCOUNT_SHARDS).filter_map(|shard| u8::try_from(shard).ok()) {
-            let mut after = None;
-            loop {
-                let page = self.store().trading_account_lookup(shard, PAGE, after).await?;
-                for (id, owner) in page.accounts {
-                    all.count(self.reencrypt(owner, id, before).await?);
-                }
-                after = page.next;
-                if after.is_none() {
-                    break;
-                }
-            }
-        }
-        Ok(all)
     }
 
     /// Returns the row with everything in it encrypted under new data keys.

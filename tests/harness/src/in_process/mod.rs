@@ -1,6 +1,7 @@
 //! The operations on an engine in memory, with a clock that is moved by hand, and the people who use them.
 
 mod clock;
+mod crowd;
 mod enrolled;
 mod key_wrap;
 mod operations;
@@ -10,6 +11,7 @@ pub mod table;
 mod world;
 
 pub use clock::MovableClock;
+pub use crowd::Crowd;
 pub use enrolled::{Enrolled, code};
 pub use key_wrap::FaultyKeyWrap;
 pub use operations::{CHEAP_HASHES, operations_on, platform};

@@ -73,15 +73,11 @@ impl Store {
         waits: &[Wait],
         operation: &'static str,
     ) -> Result<Result<(), Throttled>, StoreError> {
-        let put = async |row| {
-            let put = self.client.put_item().table_name(&self.table).set_item(Some(row));
-            put.send().await.map_err(|error| StoreError::from_sdk(operation, error))
-        };
         // Boxed, or every sign-in would carry the two of them about.
-        let both = Box::pin(async { tokio::try_join!(put(row), self.append(event, waits)) });
-        let (_, answered) = both.await?;
+        let both = Box::pin(async { tokio::try_join!(self.put(row, operation), self.append(event, waits)) });
+        let ((), answered) = both.await?;
         if answered.is_err() {
-            Box::pin(put(taken_back()?)).await?;
+            Box::pin(self.put(taken_back()?, operation)).await?;
         }
         Ok(answered)
     }
