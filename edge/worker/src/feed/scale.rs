@@ -45,7 +45,7 @@ fn page(ask: &Ask, keys: &[u64], now: Millis) -> Vec<u8> {
         let (at, written_at) = logout(*number);
         (span.from..span.until).contains(&at) && written_at <= now
     });
-    Page::encode(span, now, 965, there.map(|number| keys[number as usize]).collect(), Vec::new())
+    Page::encode(span, now, 965, there.map(|number| keys[usize::try_from(number).unwrap()]).collect(), Vec::new())
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn a_million_live_revocations_are_known_within_six_seconds_and_close_nothing() {
     let mut feed = Feed::new(5000, 60_000);
     let mut under_way: Option<(Millis, Millis, Ask, Vec<u8>)> = None;
     let (mut open, mut next, mut waits, mut late) = (Vec::new(), 0, Vec::new(), Vec::new());
-    let (mut polls, mut bytes, mut most) = (0_u64, 0, 0);
+    let (mut polls, mut bytes, mut most) = (0, 0, 0);
     for now in (START..START + SECONDS * 1000 + 15_000).step_by(usize::try_from(STEP).unwrap()) {
         if let Some((_, asked_at, ask, page)) = under_way.take_if(|(ready_at, ..)| *ready_at <= now) {
             (polls, bytes) = (polls + 1, bytes + page.len());
@@ -95,7 +95,7 @@ fn a_million_live_revocations_are_known_within_six_seconds_and_close_nothing() {
     let p99 = waits[waits.len() * 99 / 100];
     println!(
         "{live} entries in {most} bytes; {polls} pages of {} bytes; {} logouts seen, half within {} ms, p99 {p99} ms, the last {} ms",
-        bytes as u64 / polls,
+        bytes / polls,
         waits.len(),
         waits[waits.len() / 2],
         waits[waits.len() - 1],
