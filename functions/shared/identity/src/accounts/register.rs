@@ -96,7 +96,7 @@ impl Identity {
         match self.make_account(new, request.as_ref(), client).await {
             // Over the limit in place of the refusal, which would say that the name is taken.
             Err(Error::UsernameTaken) => {
-                self.limit(&TAKEN_USERNAMES, &newcomer, client, now).await?;
+                self.limit_address(&TAKEN_USERNAMES, client, now).await?;
                 Err(Error::UsernameTaken)
             }
             outcome => Ok((outcome?, request)),
