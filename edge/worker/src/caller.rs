@@ -1,5 +1,7 @@
 //! The caller of a request, once it is proven.
 
+use std::cell::Cell;
+
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use portcullis_verifier::policy::{Grant, Permission};
 use portcullis_verifier::{Claims, IdentityHeaders};
@@ -22,6 +24,8 @@ pub(crate) struct Caller {
     /// What a service is told of the caller, as it is sent: no value can be taken for two. The headers about the request
     /// are empty.
     pub(crate) identity: IdentityHeaders<String>,
+    /// Up to which revision of the feed nothing ends the token.
+    pub(crate) cleared: Cell<u64>,
 }
 
 /// How the caller was proven.
@@ -46,7 +50,16 @@ impl Caller {
             ..IdentityHeaders::default()
         };
         let method = AuthMethod::ApiKey { scopes };
-        Self { user_id, roles, session_id: String::new(), session_epoch: 0, method, proven_at, identity }
+        Self {
+            user_id,
+            roles,
+            session_id: String::new(),
+            session_epoch: 0,
+            method,
+            proven_at,
+            identity,
+            cleared: Cell::new(0),
+        }
     }
 
     /// Whether nothing narrower than the roles stands in the way to a service: the scopes of a key must cover the
@@ -80,6 +93,7 @@ impl From<Claims> for Caller {
             method: AuthMethod::Token,
             proven_at: claims.iat,
             identity,
+            cleared: Cell::new(0),
         }
     }
 }

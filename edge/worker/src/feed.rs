@@ -106,7 +106,14 @@ impl Feed {
 
     /// Whether the token of this caller is to be refused.
     pub(crate) fn covers(&self, caller: &Caller) -> bool {
-        self.pages.covers(&caller.session_id, &caller.user_id, caller.session_epoch)
+        // A token that comes again is looked for on the pages that are new since, or a large feed would cost each request
+        // more than a small one.
+        let token = (caller.session_id.as_str(), caller.user_id.as_str(), caller.session_epoch);
+        let is_covered = self.pages.covers_since(caller.cleared.get(), caller.proven_at, token);
+        if !is_covered {
+            caller.cleared.set(self.pages.revision());
+        }
+        is_covered
     }
 
     /// Whether something was revoked for this holder of an API key since the last look at it.

@@ -19,8 +19,6 @@ const ASHA: &str = "asha@example.com";
 /// What the edge knows that has asked for everything.
 async fn feed(world: &World) -> Timeline {
     let mut feed = Timeline::default();
-    // The page that ends now tells of the milliseconds that are over.
-    world.clock.advance(Duration::from_millis(1));
     let newest = world.identity.revocations(None, None).await.unwrap().unwrap();
     feed.add(Page::parse(newest).unwrap(), &Ask::Newest);
     while let Some(ask @ Ask::Past(Span { from, until })) = feed.lacking() {

@@ -79,7 +79,7 @@ impl Scene {
     async fn read(&self, id: TradingAccountId) -> Result<ReleasedCredentials, Error> {
         let service = self.world.identity.authenticate_service(&service_token("ticker").into()).unwrap();
         let purpose = Purpose::parse("market-stream").unwrap();
-        self.world.vault.read_credentials(&service, id, &purpose, &ClientContext::default()).await
+        self.world.vault.read_credentials(&service, id, Some(purpose), &ClientContext::default()).await
     }
 
     /// What a request comes to that is sent again for as long as it is answered with 503.

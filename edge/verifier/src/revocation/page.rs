@@ -52,6 +52,8 @@ pub struct Page {
     pub as_of: u64,
     /// For how many seconds an entry concerns anybody.
     pub kept_for: u32,
+    /// Grows with every page that a timeline takes in.
+    pub(super) revision: u64,
     sessions: usize,
     bytes: Vec<u8>,
 }
@@ -125,7 +127,7 @@ impl Page {
         let span = Span { from: u64::from_le_bytes(*from), until: u64::from_le_bytes(*until) };
         let (as_of, kept_for) = (u64::from_le_bytes(*as_of), u32::from_le_bytes(*kept_for));
         let is_whole = rest.len() == length && span.from < span.until && span.until <= as_of;
-        is_whole.then_some(Self { span, as_of, kept_for, sessions, bytes })
+        is_whole.then_some(Self { span, as_of, kept_for, revision: 0, sessions, bytes })
     }
 
     /// Returns whether nothing of its span can be added any more.

@@ -41,17 +41,20 @@ pub struct Timeline {
     complete_since: Option<u64>,
     /// Before this nothing concerns a token that is still good.
     oldest: u64,
+    revision: u64,
     lacking: Option<Ask>,
 }
 
 impl Timeline {
     /// Takes a page in. One that is not what was asked for, or older than what is here, changes nothing.
-    pub fn add(&mut self, page: Page, ask: &Ask) {
+    pub fn add(&mut self, mut page: Page, ask: &Ask) {
         match ask {
             Ask::Newest if page.as_of >= self.now => self.now = page.span.until,
             Ask::Past(span) if page.span.from == span.from && page.span.until <= span.until => {}
             _ => return,
         }
+        self.revision += 1;
+        page.revision = self.revision;
         let place = (page.span.from, page.is_settled());
         match self.pages.binary_search_by_key(&place, |page| (page.span.from, page.is_settled())) {
             Ok(at) => {
@@ -141,10 +144,26 @@ impl Timeline {
 
     /// Returns whether a token of this session, account and session epoch is to be refused.
     pub fn covers(&self, session_id: &str, account_id: &str, epoch: u64) -> bool {
-        // No id has the key 0 by more than chance.
-        let key = |id| super::key(id).unwrap_or_default();
-        let (session, account) = (key(session_id), key(account_id));
+        let (session, account) = keys(session_id, account_id);
         self.pages.iter().any(|page| page.covers(session, account, epoch))
+    }
+
+    /// Returns whether what came after this revision refuses a token of this session, account and session epoch that was
+    /// issued at this time, in Unix seconds. What ended earlier than its issue is not looked at.
+    pub fn covers_since(&self, revision: u64, issued_at: u64, token: (&str, &str, u64)) -> bool {
+        if revision == self.revision {
+            return false;
+        }
+        let (session_id, account_id, epoch) = token;
+        let (session, account) = keys(session_id, account_id);
+        let needed = (issued_at * 1000).saturating_sub(SLACK);
+        let mut news = self.pages.iter().filter(|page| page.revision > revision && page.span.until > needed);
+        news.any(|page| page.covers(session, account, epoch))
+    }
+
+    /// Returns how many pages have been taken in.
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// Returns whether something of this account was revoked at or after `time`, in Unix seconds, so that what was learnt of
@@ -158,6 +177,12 @@ impl Timeline {
     pub fn size(&self) -> usize {
         self.pages.iter().map(Page::size).sum()
     }
+}
+
+/// No id has the key 0 by more than chance.
+fn keys(session_id: &str, account_id: &str) -> (u64, u64) {
+    let key = |id| super::key(id).unwrap_or_default();
+    (key(session_id), key(account_id))
 }
 
 #[cfg(test)]

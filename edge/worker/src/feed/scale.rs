@@ -45,7 +45,13 @@ fn page(ask: &Ask, keys: &[u64], now: Millis) -> Vec<u8> {
         let (at, written_at) = logout(*number);
         (span.from..span.until).contains(&at) && written_at <= now
     });
-    Page::encode(span, now, 965, there.map(|number| keys[usize::try_from(number).unwrap()]).collect(), Vec::new())
+    Page::encode(
+        span,
+        now,
+        965,
+        there.map(|number| keys[usize::try_from(number).unwrap()]).collect(),
+        Vec::new(),
+    )
 }
 
 #[test]

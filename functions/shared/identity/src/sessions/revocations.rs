@@ -23,7 +23,8 @@ impl Identity {
         after: Option<u64>,
         until: Option<u64>,
     ) -> Result<Option<Vec<u8>>, Error> {
-        let now = milliseconds(self.clock.now());
+        // With the millisecond that is not over: what comes in it after the read is in the next page that ends now.
+        let now = milliseconds(self.clock.now()) + 1;
         let from = after.unwrap_or_else(|| newest_from(now));
         let until = until.unwrap_or(now).min(now).min(from.saturating_add(LONGEST_SPAN));
         let (Some(start), Some(end)) = (timestamp(from), timestamp(until)) else { return Ok(None) };
