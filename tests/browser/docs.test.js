@@ -50,7 +50,7 @@ for (const name of ["localhost", "127.0.0.1"]) {
     try {
       assert.equal(service.docs, `http://localhost:${port}/docs`);
       const clicked = await firstClick(service.docs.replace("localhost", name));
-      assert.deepEqual(clicked, { group: "auth", status: 201, complaints: [] });
+      assert.deepEqual(clicked, { group: "auth", status: 202, complaints: [] });
     } finally {
       service.stop();
     }
