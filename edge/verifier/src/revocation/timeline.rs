@@ -71,14 +71,12 @@ impl Timeline {
     fn clear(&mut self) {
         let kept_for = self.pages.iter().map(|page| u64::from(page.kept_for)).max().unwrap_or_default();
         self.oldest = self.now.saturating_sub(kept_for * 1000);
-        let (floor, pages) = (self.dropped.max(self.oldest), core::mem::take(&mut self.pages));
-        let is_settled = |page: &Page| page.is_settled();
-        let (settled, open): (Vec<_>, Vec<_>) = pages.into_iter().partition(is_settled);
-        self.pages = settled;
-        let open = open.into_iter().filter(|page| self.gap(page.span, true).is_some()).collect::<Vec<_>>();
-        self.pages.extend(open);
-        self.pages.retain(|page| page.span.until > floor);
-        self.pages.sort_unstable_by_key(|page| (page.span.from, page.is_settled()));
+        let floor = self.dropped.max(self.oldest);
+        let is_kept = |page: &Page| {
+            page.span.until > floor && (page.is_settled() || self.gap(page.span, true).is_some())
+        };
+        let mut kept = self.pages.iter().map(is_kept).collect::<Vec<_>>().into_iter();
+        self.pages.retain(|_| kept.next().unwrap_or_default());
         let mut size: usize = self.pages.iter().map(Page::size).sum();
         while size > MAX_BYTES && self.pages.len() > 1 {
             let oldest = self.pages.remove(0);

@@ -84,9 +84,9 @@ fn a_million_live_revocations_are_known_within_six_seconds_and_close_nothing() {
             continue;
         }
         open.retain(|number| {
-            let is_refused = feed.covers(&caller(session(*number), now));
+            let (at, written_at) = logout(*number);
+            let is_refused = feed.covers(&caller(session(*number), at));
             if is_refused {
-                let (at, written_at) = logout(*number);
                 if written_at < at + 30_000 { &mut waits } else { &mut late }.push(now - at);
             }
             !is_refused
