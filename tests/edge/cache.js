@@ -24,7 +24,8 @@ export class Cache {
     const name = `${request.headers["cf-cache-namespace"]} http://${request.headers.host}${request.url}`;
     if (this.hangs) return;
     if (request.method === "PUT") {
-      this.entries.set(name, (await bodyOf(request)).toString());
+      // Byte by byte: a body may be no text.
+      this.entries.set(name, (await bodyOf(request)).toString("latin1"));
       response.writeHead(204).end();
       return;
     }
@@ -34,8 +35,9 @@ export class Cache {
       response.writeHead(504, { "cf-cache-status": "MISS" }).end();
       return;
     }
-    const [head, body] = message.split("\r\n\r\n");
+    const end = message.indexOf("\r\n\r\n");
+    const [head, body] = [message.slice(0, end), message.slice(end + 4)];
     const headers = head.split("\r\n").slice(1).map((line) => line.split(": "));
-    response.writeHead(200, { ...Object.fromEntries(headers), "cf-cache-status": "HIT" }).end(body);
+    response.writeHead(200, { ...Object.fromEntries(headers), "cf-cache-status": "HIT" }).end(body, "latin1");
   }
 }
