@@ -219,7 +219,7 @@ async fn an_entry_that_is_written_late_is_found_when_its_block_is_settled() {
 async fn a_service_that_may_follows_the_feed_page_by_page() {
     let tokens = service_tokens(&["edge", "trading"]);
     let app = App::with(&[("SERVICE_TOKENS", &tokens)]);
-    let ask = |service, query: &str| app.service(service_token(service)).get(&format!("{FEED}{query}"));
+    let ask = |service, query: &str| app.service(service_token(service)).get(format!("{FEED}{query}"));
     ask("trading", "").await.assert_status(403);
     let empty = ask("edge", "").await.assert_status(200);
     assert_eq!(empty.header("content-type"), Some("application/octet-stream"));

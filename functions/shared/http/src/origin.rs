@@ -142,7 +142,7 @@ pub(crate) fn not_allowed(origin: Option<&str>) -> Problem {
     match origin.map(|origin| origin.chars().take(LONGEST_LOGGED).collect::<String>()) {
         Some(origin) => tracing::warn!(?origin, "refused a page of an origin that is not in ALLOWED_ORIGINS"),
         None => {
-            tracing::warn!("refused the refresh cookie of a request without one Origin of ALLOWED_ORIGINS")
+            tracing::warn!("refused the refresh cookie of a request without one Origin of ALLOWED_ORIGINS");
         }
     }
     Code::OriginNotAllowed.into()

@@ -131,7 +131,7 @@ mod tests {
             let errors = answer.json()["errors"].clone();
             let wanted =
                 told.into_iter().map(|(pointer, detail)| json!({"pointer": pointer, "detail": detail}));
-            assert_eq!(errors, Value::from_iter(wanted), "{query}");
+            assert_eq!(errors, wanted.collect::<Value>(), "{query}");
         }
         let long = sent(&format!("?first=a&{}=1", "n".repeat(5_000))).await;
         assert_eq!(long.complaint().0.len(), 1 + LONGEST_NAME);

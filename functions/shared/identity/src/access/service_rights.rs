@@ -93,8 +93,8 @@ impl ServiceRights {
 }
 
 /// Returns a right; fails for one that opens nothing, because whoever wrote it expects that it does.
-fn right(text: &String) -> Result<Permission, String> {
-    let known = RIGHTS.contains(&text.as_str()).then(|| text.parse().ok()).flatten();
+fn right(text: &str) -> Result<Permission, String> {
+    let known = RIGHTS.contains(&text).then(|| text.parse().ok()).flatten();
     known.ok_or_else(|| {
         format!(
             "right `{}`: there is none of this name; there are {}",
@@ -118,7 +118,7 @@ fn entry(written: Written) -> Result<Entry, String> {
         Ok(CredentialRights { brokers: written.brokers, kind: written.kind, per_minute, purpose_required })
     });
     Ok(Entry {
-        rights: written.rights.iter().map(right).collect::<Result<_, _>>()?,
+        rights: written.rights.iter().map(|text| right(text)).collect::<Result<_, _>>()?,
         credentials: credentials.transpose()?,
     })
 }
