@@ -19,7 +19,7 @@ use crate::rfc3339;
 pub struct AuditQuery {
     /// The type of the events to return, such as `login_succeeded`.
     #[serde(default, rename = "type", with = "As::<NoneAsEmptyString>")]
-    #[param(value_type = Option<EventType>)]
+    #[param(inline, value_type = Option<EventType>)]
     pub kind: Option<EventType>,
     /// The earliest time of the events to return (RFC 3339), included.
     #[serde(default, with = "As::<NoneAsEmptyString>")]
