@@ -67,32 +67,26 @@ impl Store {
         job: &str,
         sweep: &Sweep,
     ) -> Result<BTreeMap<u8, SweepPosition>, StoreError> {
+        let mut rows = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :sweep AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":sweep", text(keys::sweep(job).partition))
+            .expression_attribute_values(":prefix", text(keys::SWEEP_SHARD_PREFIX))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
         let mut positions = BTreeMap::new();
-        let mut start = None;
-        loop {
-            let page = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .key_condition_expression("pk = :sweep AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":sweep", text(keys::sweep(job).partition))
-                .expression_attribute_values(":prefix", text(keys::SWEEP_SHARD_PREFIX))
-                .set_exclusive_start_key(start)
-                .consistent_read(true)
-                .send()
-                .await
-                .map_err(|error| StoreError::from_sdk("reading how far a sweep came", error))?;
-            for row in page.items.unwrap_or_default() {
-                if row.get(ID) == Some(&text(&sweep.id)) {
-                    let (shard, position) = read_position(row)?;
-                    positions.insert(shard, position);
-                }
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(positions);
+        while let Some(row) = rows.next().await {
+            let row = row.map_err(|error| StoreError::from_sdk("reading how far a sweep came", error))?;
+            if row.get(ID) == Some(&text(&sweep.id)) {
+                let (shard, position) = read_position(row)?;
+                positions.insert(shard, position);
             }
         }
+        Ok(positions)
     }
 
     /// Keeps how far a sweep came in a shard.
