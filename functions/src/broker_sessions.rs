@@ -9,12 +9,13 @@ use portcullis_http::{
     AppState, Client, Json, PathId, Problem, SessionEndWord, SignedInCaller, TradingAccountStatusWord, Word,
     rfc3339,
 };
-use portcullis_identity::{Password, PresentedCode, StepUp};
 use portcullis_vault::{BrokerToken, Frozen, TradingAccountId, Verification};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+use crate::step_up::StepUpRequest;
 
 /// The function's routes.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
@@ -58,27 +59,6 @@ struct BeginBrokerSessionRequest {
     /// The `request_token` in the query of the address to which the broker redirected the owner.
     #[schema(value_type = String)]
     request_token: BrokerToken,
-}
-
-/// A confirmation by the account's owner: the password or a code, not both.
-#[derive(Debug, Deserialize, ToSchema)]
-struct StepUpRequest {
-    /// The account's password.
-    #[schema(value_type = Option<String>)]
-    password: Option<Password>,
-    /// Six digits of the authenticator app, or a backup code.
-    #[schema(value_type = Option<String>)]
-    code: Option<PresentedCode>,
-}
-
-impl StepUpRequest {
-    fn proof(self) -> Result<StepUp, Problem> {
-        match (self.password, self.code) {
-            (Some(password), None) => Ok(StepUp::Password(password)),
-            (None, Some(code)) => Ok(StepUp::Code(code)),
-            _ => Err(Problem::invalid("", "either `password` or `code` is needed, not both")),
-        }
-    }
 }
 
 /// The status after a freeze.

@@ -27,6 +27,8 @@ mod refresh;
 mod register;
 mod scheduled_job;
 mod sessions;
+mod sign_in_names;
+mod step_up;
 mod table;
 mod trading_accounts;
 mod users;

@@ -5,7 +5,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     ScheduledJob, admin, api_keys, audit, authz, broker_credentials, broker_sessions, introspection, jwks,
-    login, logout, mfa, password, providers, refresh, register, sessions, trading_accounts, users,
+    login, logout, mfa, password, providers, refresh, register, sessions, sign_in_names, trading_accounts,
+    users,
 };
 
 /// One function of a deployment. Each has a role, memory, alarms and log fields of its own.
@@ -34,6 +35,7 @@ pub const FUNCTIONS: &[Function] = &[
     requests("login", login::routes),
     requests("mfa", mfa::routes),
     requests("password", password::routes),
+    requests("sign-in-names", sign_in_names::routes),
     requests("api-keys", api_keys::routes),
     requests("authz", authz::routes),
     requests("introspection", introspection::routes),

@@ -189,6 +189,8 @@ async fn a_guess_that_comes_too_late_takes_as_long_right_or_wrong() {
                     persistent: false,
                     token_in_body: false,
                     device_name: None,
+                    wanted_email: None,
+                    session: None,
                     expires_at: now + Duration::from_hours(1),
                 };
                 store.begin_challenge(&challenge, &right, &waits).await

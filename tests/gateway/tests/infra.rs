@@ -307,6 +307,7 @@ fn mail_is_sent_by_the_functions_that_have_something_to_tell_and_from_one_addres
         "password",
         "refresh",
         "register",
+        "sign-in-names",
         "trading-accounts",
         "users",
     ];

@@ -10,3 +10,4 @@ pub(crate) mod profile;
 mod refused_administration;
 pub(crate) mod register;
 pub(crate) mod search;
+mod sign_in_names;

@@ -28,7 +28,8 @@ event_types! {
     CredentialsReplaced, TradingAccountUnlinked, TradingAccountVerified, BrokerSessionStarted,
     BrokerSessionEnded, CredentialsUsed, CredentialsRead, CredentialsRefused, CredentialsUnreadable,
     CredentialsReencrypted, CredentialsFrozen, CredentialsUnfrozen, ProviderMarked, ProviderUnmarked,
-    RolesChanged, MfaReset, PasswordOverridden, AccountInvited, AdministrationRefused,
+    RolesChanged, MfaReset, PasswordOverridden, AccountInvited, AdministrationRefused, EmailChangeRequested,
+    EmailChanged, EmailRestored, UsernameChanged,
 }
 
 impl Identity {

@@ -44,6 +44,9 @@ pub(crate) const TOTP_SECRETS: Limit = Limit { name: "totp", by_account: 20, by_
 /// Changes of a profile.
 pub(crate) const PROFILE_CHANGES: Limit =
     Limit { name: "profile", by_account: 60, by_address: 600, window: HOUR };
+/// Links to change an address. One account could otherwise have mails sent to addresses of strangers.
+pub(crate) const ADDRESS_CHANGES: Limit =
+    Limit { name: "address", by_account: 5, by_address: 50, window: HOUR };
 /// Sessions ended by their owner, one or all others at a time; counted for the session that asks, so that nobody who stole
 /// one keeps the owner from ending it.
 pub(crate) const SESSION_DELETIONS: Limit =
@@ -192,6 +195,7 @@ mod tests {
             (SIGN_INS, "sign-ins with a right password"),
             (TOTP_SECRETS, "new secrets of authenticator apps"),
             (PROFILE_CHANGES, "changes of a profile"),
+            (ADDRESS_CHANGES, "changes of an address"),
             (SESSION_DELETIONS, "deletions of sessions"),
         ] {
             let minutes = limit.window.as_secs() / 60;

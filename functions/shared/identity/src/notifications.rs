@@ -30,6 +30,12 @@ pub(crate) enum Notification<'a> {
     Invitation(&'a SessionToken),
     /// A registration was attempted with an address that has an account.
     AlreadyRegistered,
+    /// The link with which an account gets this address.
+    ConfirmNewAddress(&'a SessionToken),
+    /// Another account was to get this address, which is taken.
+    AddressTaken,
+    /// The account got another address; the link goes back to this one.
+    AddressChanged(&'a SessionToken, &'a ClientContext),
     /// A sign-in from a device that was not known.
     NewDevice(&'a ClientContext),
     /// The password was replaced.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
 use crate::account::{Account, read_account};
+use crate::addresses;
 use crate::admins::{add_admin, remove_admin};
 use crate::api_keys::{ApiKey, put_api_key};
 use crate::audit::{AuditEvent, ChainEnd};
@@ -18,6 +19,7 @@ use crate::idempotency::{self, FirstRegistration, IdempotentRequest};
 use crate::item::{self, Attributes, text};
 use crate::keys::{self, SHARDS};
 use crate::revocation_entry::RevocationEntry;
+use crate::revocations::AccountChange;
 use crate::transaction::{Outdated, Transaction};
 
 /// The row of a sign-in: an account and the hash of its password.
@@ -81,6 +83,17 @@ pub enum Registration {
     ApiKeyTaken,
 }
 
+/// How the change of a username ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UsernameChange {
+    /// It took place.
+    Changed,
+    /// Another account has the name.
+    Taken,
+    /// The account was changed meanwhile, or is gone.
+    Outdated,
+}
+
 /// Changes a person makes to their own account; `None` leaves a field as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProfileChange {
@@ -126,9 +139,14 @@ struct Profile<'a> {
     list_sk: AccountId,
 }
 
-/// It would leave no administrator.
+/// Why an account was not erased.
 #[derive(Debug, Clone, Copy)]
-struct LastAdmin;
+enum Stays {
+    /// It would leave no administrator.
+    LastAdmin,
+    /// Its address became another one since it was read.
+    AddressMoved,
+}
 
 /// What stood in the way of a registration.
 #[derive(Debug, Clone, Copy)]
@@ -166,7 +184,7 @@ impl Store {
         // The first record of the account's chain: there is no end to read.
         let event = event.clone().behind(ChainEnd::default());
         transaction = transaction
-            .put_if(by_email, Condition::row_missing(), Taken::Email)
+            .put_if(by_email, addresses::free_for(None, account.created_at), Taken::Email)
             .put(profile(account)?)
             .record(&event);
         if let Some((key, event)) = &new.api_key {
@@ -189,6 +207,9 @@ impl Store {
             }),
             (Taken::Request, None) => Ok(Registration::KeyReused),
             (Taken::Email, _) => {
+                if let Some(account) = addresses::held_for(&refused.row)? {
+                    return Ok(Registration::EmailTaken(account));
+                }
                 let found = read_account("credentials", refused.row)?;
                 // Our own row: an earlier attempt of this very call was carried out and its response lost.
                 Ok(match found.id {
@@ -204,7 +225,7 @@ impl Store {
     /// Returns the login record of this canonical address; `None` if no account has it.
     pub async fn login_record_by_email(&self, email: &str) -> Result<Option<LoginRecord>, StoreError> {
         let found = self.get(&keys::credentials(email), "reading credentials").await?;
-        found.map(read_login_record).transpose()
+        found.and_then(addresses::login_row_of).map(read_login_record).transpose()
     }
 
     /// Returns the login record of this canonical username; `None` if no account has it.
@@ -265,17 +286,42 @@ impl Store {
         if update.is_empty() {
             return Ok(true);
         }
+        // The address may have become another one since the account was read.
+        let as_read = Condition::equals("email", text(&account.email));
         let committed = Transaction::on(self)
-            .update_if(&keys::profile(account.id), update.clone(), Condition::row_exists(), Outdated)
-            .update_if(&keys::credentials(&account.email), update, Condition::row_exists(), Outdated)
+            .update_if(&keys::profile(account.id), update.clone(), as_read.clone(), Outdated)
+            .update_if(&keys::credentials(&account.email), update, as_read, Outdated)
             .record(event)
             .commit("changing a profile")
             .await?;
         Ok(committed.is_ok())
     }
 
+    /// Gives an account that has an address another username. Returns whether the name was free, and the account as it was
+    /// read; its sessions go on.
+    pub async fn change_username(
+        &self,
+        account: &Account,
+        name: &str,
+        event: &AuditEvent,
+    ) -> Result<UsernameChange, StoreError> {
+        let change = AccountChange {
+            in_both: Update::new().set("username", text(name)),
+            as_seen: Some(has_username(account)),
+            ..AccountChange::default()
+        };
+        let mut transaction = Transaction::on(self)
+            .put_if(username_row(name, account)?, Condition::row_missing(), UsernameChange::Taken)
+            .keep_epoch(account, change, UsernameChange::Outdated);
+        if let Some(before) = &account.username {
+            transaction = transaction.delete(&keys::username(before));
+        }
+        transaction.record(event).commit_as(UsernameChange::Changed, "changing a username").await
+    }
+
     /// Removes the account and frees its address and username; every session of it is dead from this moment on. The
-    /// audit trail stays until it expires. Returns whether it did: an administrator goes only while `another` stays. It is
+    /// audit trail stays until it expires. Returns whether it did: an administrator goes only while `another` stays, and an
+    /// account only while it has the address it was read with. It is
     /// asked for in the session `asking` where its owner does; `signed_out` tells the chain of sign-ins, where it ends those
     /// that are on their way.
     pub async fn erase(
@@ -290,7 +336,8 @@ impl Store {
         self.delete_rows_beside(account.id, asking).await?;
         let mut transaction = Transaction::on(self)
             .delete(&keys::credentials(&account.email))
-            .delete(&keys::profile(account.id))
+            // Of an account that was erased before there is no row.
+            .delete_if(&keys::profile(account.id), has_address_or_is_gone(account), Stays::AddressMoved)
             .delete(&keys::factor(account.id))
             .put(RevocationEntry::erased(account.id, event.at).item())
             .delete(&keys::freeze(account.id))
@@ -303,7 +350,7 @@ impl Store {
             transaction = transaction.delete(&keys::username(name));
         }
         // The other administrator may have gone meanwhile.
-        let transaction = remove_admin(transaction, account.id, another, LastAdmin);
+        let transaction = remove_admin(transaction, account.id, another, Stays::LastAdmin);
         if transaction.commit("erasing an account").await?.is_err() {
             return Ok(false);
         }
@@ -326,6 +373,17 @@ impl Store {
         self.delete_api_keys(account).await?;
         self.delete_trading_accounts(account).await
     }
+}
+
+fn has_username(account: &Account) -> Condition {
+    match &account.username {
+        Some(name) => Condition::equals("username", text(name)),
+        None => Condition::Missing("username"),
+    }
+}
+
+fn has_address_or_is_gone(account: &Account) -> Condition {
+    Condition::equals("email", text(&account.email)).or(Condition::row_missing())
 }
 
 /// The alias of an account under its username.

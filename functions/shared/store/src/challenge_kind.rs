@@ -19,6 +19,14 @@ pub enum ChallengeKind {
     #[serde(rename = "vrf")]
     #[strum(serialize = "vrf")]
     EmailVerification,
+    /// An address that an account gets once it is shown to be its owner's.
+    #[serde(rename = "chg")]
+    #[strum(serialize = "chg")]
+    EmailChange,
+    /// An address that an account had, and that its owner can go back to.
+    #[serde(rename = "bck")]
+    #[strum(serialize = "bck")]
+    EmailRestoration,
 }
 
 impl ChallengeKind {

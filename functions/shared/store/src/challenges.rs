@@ -5,13 +5,14 @@ use jiff::fmt::serde::timestamp::millisecond;
 use serde::{Deserialize, Serialize};
 use serde_with::{Bytes, serde_as, skip_serializing_none};
 
+use crate::account::Account;
 use crate::audit::AuditEvent;
 use crate::challenge_kind::ChallengeKind;
 use crate::connection::Store;
 use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::expression::Condition;
-use crate::id::AccountId;
+use crate::id::{AccountId, SessionId};
 use crate::item::{Attributes, bytes, expiring_item, read, text};
 use crate::keys;
 use crate::sign_ins::{Throttled, Wait};
@@ -44,9 +45,33 @@ pub struct Challenge {
     pub token_in_body: bool,
     /// What the person calls the device.
     pub device_name: Option<String>,
+    /// The address that the account is to get, of a change of address.
+    pub wanted_email: Option<String>,
+    /// The session in which it was begun and that goes on after it, of a change of address.
+    pub session: Option<SessionId>,
     /// When it ends.
     #[serde(with = "millisecond::required")]
     pub expires_at: Timestamp,
+}
+
+impl Challenge {
+    /// Returns a challenge that goes on from nothing but the account, such as that of a link that is mailed to its owner.
+    pub fn of_account(kind: ChallengeKind, digest: Digest, account: &Account, expires_at: Timestamp) -> Self {
+        Self {
+            kind,
+            digest,
+            account: account.id,
+            email: account.email.clone(),
+            session_epoch: account.session_epoch,
+            methods: Vec::new(),
+            persistent: false,
+            token_in_body: false,
+            device_name: None,
+            wanted_email: None,
+            session: None,
+            expires_at,
+        }
+    }
 }
 
 impl Store {

@@ -19,7 +19,7 @@ use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::expression::{Condition, Update};
 use crate::id::AccountId;
-use crate::item::{self, Attributes, number};
+use crate::item::{self, Attributes, number, text};
 use crate::keys;
 use crate::sessions::{NewSession, new_item};
 use crate::transaction::Transaction;
@@ -168,8 +168,9 @@ impl Store {
         let update = Update::new().set("mfa_enabled", AttributeValue::Bool(next.active.is_some()));
         let mut transaction = replacing(Transaction::on(self), account.id, next, FactorSwap::Outdated)?;
         for key in [keys::profile(account.id), keys::credentials(&account.email)] {
-            let there = Condition::row_exists();
-            transaction = transaction.update_if(&key, update.clone(), there, FactorSwap::AccountGone);
+            // Its address may have become another one since the account was read.
+            let as_read = Condition::equals("email", text(&account.email));
+            transaction = transaction.update_if(&key, update.clone(), as_read, FactorSwap::AccountGone);
         }
         transaction.record(event).commit_as(FactorSwap::Swapped, "switching a second factor").await
     }

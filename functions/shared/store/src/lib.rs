@@ -3,6 +3,7 @@
 
 mod account;
 mod accounts;
+mod addresses;
 mod administration;
 mod admins;
 mod api_keys;
@@ -39,7 +40,8 @@ mod trading_accounts;
 mod transaction;
 
 pub use account::{Account, AccountStatus};
-pub use accounts::{LoginRecord, NewAccount, ProfileChange, Registration, UsernameClaim};
+pub use accounts::{LoginRecord, NewAccount, ProfileChange, Registration, UsernameChange, UsernameClaim};
+pub use addresses::{AddressMove, Moved};
 pub use administration::{AccountPage, RolesAndStatus, RolesAndStatusChange};
 pub use api_keys::{ApiKey, ApiKeyCreation, ApiKeyPage, FirstApiKey, IdempotentApiKey};
 pub use audit::{

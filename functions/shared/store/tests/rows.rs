@@ -234,6 +234,8 @@ fn new_challenge(kind: ChallengeKind, account: &Account, letter: u8) -> Challeng
         persistent: true,
         token_in_body: false,
         device_name: letter.is_multiple_of(2).then(|| "Laptop".to_owned()),
+        wanted_email: None,
+        session: None,
         expires_at: at(5 * MINUTE),
     }
 }

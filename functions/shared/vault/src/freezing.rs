@@ -4,7 +4,7 @@
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use portcullis_identity::{Caller, ClientContext, CredentialChange, Field, StepUp};
+use portcullis_identity::{Caller, ClientContext, CredentialChange, StepUp};
 use portcullis_store::{
     AuditKind, Freeze, Round, StoredTradingAccount, TradingAccountId, TradingAccountStatus,
 };
@@ -106,10 +106,7 @@ impl Vault {
         origin: &ClientContext,
     ) -> Result<(), Error> {
         self.may(caller, "freeze")?;
-        if caller.account.mfa_enabled && !matches!(proof, StepUp::Code(_)) {
-            return Err(Error::invalid(Field::Code, "a code of the second factor is needed"));
-        }
-        self.identity.confirm(caller, proof, origin).await?;
+        self.identity.confirm_strongly(caller, proof, origin).await?;
         let owner = caller.account.id;
         // There is no freeze: an earlier request lifted it, and its response was lost.
         let Some(freeze) = self.store().freeze(owner).await? else { return Ok(()) };

@@ -117,18 +117,8 @@ impl Identity {
         client: &ClientContext,
     ) -> Result<SessionToken, Error> {
         let token = SessionToken::generate(ChallengeKind::PasswordReset, self.entropy.as_ref())?;
-        let challenge = Challenge {
-            kind: ChallengeKind::PasswordReset,
-            digest: token.digest(),
-            account: account.id,
-            email: account.email.clone(),
-            session_epoch: account.session_epoch,
-            methods: Vec::new(),
-            persistent: false,
-            token_in_body: false,
-            device_name: None,
-            expires_at: self.clock.now() + works_for,
-        };
+        let ends = self.clock.now() + works_for;
+        let challenge = Challenge::of_account(ChallengeKind::PasswordReset, token.digest(), account, ends);
         let event = self.event_by(operator, kind, account.id, client)?;
         // No attempt at a password, so never throttled here.
         let _ = self.store.begin_challenge(&challenge, &event, &[]).await?;

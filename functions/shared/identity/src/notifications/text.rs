@@ -28,6 +28,9 @@ impl Notification<'_> {
             Self::ConfirmAddress(_) => "Confirm your e-mail address",
             Self::Invitation(_) => "Choose the password of your new account",
             Self::AlreadyRegistered => "You already have an account",
+            Self::ConfirmNewAddress(_) => "Confirm the new e-mail address of your account",
+            Self::AddressTaken => "Your e-mail address was given for another account",
+            Self::AddressChanged(..) => "The e-mail address of your account was changed",
             Self::NewDevice(_) => "New sign-in to your account",
             Self::PasswordChanged(_) => "Your password was changed",
             Self::PasswordOverridden => "An administrator replaced your password",
@@ -77,6 +80,29 @@ impl Notification<'_> {
                  address, too.\n\nIf it was not you, there is nothing to do.\n"
             )
             .into(),
+            Self::ConfirmNewAddress(token) => linked(
+                "The owner of an account wants it to have this e-mail address. Open this link within 24 hours to confirm \
+                 that the address is yours; the account is signed in to with it from then on:",
+                &format!("{url}/confirm-address#token="),
+                token,
+                "If it was not you, do not open it: without it nothing changes.",
+            ),
+            Self::AddressTaken => format!(
+                "The owner of another account wanted it to have this e-mail address, which is yours already. Nothing was \
+                 changed.\n\nIf it was you, sign in with this address at {url}. If not, there is nothing to do.\n"
+            )
+            .into(),
+            Self::AddressChanged(token, client) => linked(
+                &format!(
+                    "{}, and this one no longer signs in to it.\n\nIf it was you, there is nothing to do. If not, open \
+                     this link within a week to have this address back; it ends every session, and asks you to choose \
+                     another password:",
+                    happened("The e-mail address of your account was changed to another one", Some(client), now)
+                ),
+                &format!("{url}/restore-address#token="),
+                token,
+                "Nobody else can register this address until then.",
+            ),
             notice => notice.notice().map_or_else(SecretString::default, |notice| notice.text(now)),
         }
     }
@@ -87,7 +113,10 @@ impl Notification<'_> {
             Self::ResetPassword(_)
             | Self::ConfirmAddress(_)
             | Self::Invitation(_)
-            | Self::AlreadyRegistered => {
+            | Self::AlreadyRegistered
+            | Self::ConfirmNewAddress(_)
+            | Self::AddressTaken
+            | Self::AddressChanged(..) => {
                 return None;
             }
             Self::MfaReset => {
@@ -127,11 +156,15 @@ impl Notification<'_> {
 
 impl Notice<'_> {
     fn text(&self, now: Timestamp) -> SecretString {
-        let ip = self.client.and_then(|client| client.ip.as_deref());
-        let from = ip.map(|ip| format!(", from the address {ip}")).unwrap_or_default();
-        let at = now.strftime("%-d %B %Y at %H:%M UTC");
-        format!("{} on {at}{from}.\n\n{}\n", self.what, self.advice).into()
+        format!("{}.\n\n{}\n", happened(self.what, self.client, now), self.advice).into()
     }
+}
+
+/// Returns what happened, when, and from where.
+fn happened(what: &str, client: Option<&ClientContext>, now: Timestamp) -> String {
+    let ip = client.and_then(|client| client.ip.as_deref());
+    let from = ip.map(|ip| format!(", from the address {ip}")).unwrap_or_default();
+    format!("{what} on {}{from}", now.strftime("%-d %B %Y at %H:%M UTC"))
 }
 
 fn by_operator<'a>(what: &'static str) -> Notice<'a> {

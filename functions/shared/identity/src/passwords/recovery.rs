@@ -150,6 +150,8 @@ impl Identity {
             persistent: false,
             token_in_body: false,
             device_name: None,
+            wanted_email: None,
+            session: None,
             expires_at: now + wanted.works_for,
         };
         let event = self.audit_event(wanted.event, subject, client)?;
@@ -185,7 +187,7 @@ impl Identity {
 
     /// Returns whether the account passes the gate, leaving aside whether its address is confirmed: the link shows
     /// that.
-    fn admits_by_mail(&self, account: &Account) -> bool {
+    pub(crate) fn admits_by_mail(&self, account: &Account) -> bool {
         self.admit(&Account { email_verified: true, ..account.clone() }).is_ok()
     }
 }

@@ -118,16 +118,11 @@ impl PendingSession {
         expires_at: Timestamp,
     ) -> Challenge {
         Challenge {
-            kind,
-            digest: token.digest(),
-            account: account.id,
-            email: account.email.clone(),
-            session_epoch: account.session_epoch,
             methods: self.methods,
             persistent: self.persistent,
             token_in_body: self.token_in_body,
             device_name: self.device_name,
-            expires_at,
+            ..Challenge::of_account(kind, token.digest(), account, expires_at)
         }
     }
 }

@@ -29,6 +29,14 @@ pub enum AuditKind {
     VerificationRequested,
     /// The address was confirmed with the link of a mail.
     EmailVerified,
+    /// A link to change the address was asked for.
+    EmailChangeRequested,
+    /// The account got another address, with the link of a mail.
+    EmailChanged,
+    /// The account got an earlier address back, with the link of a mail.
+    EmailRestored,
+    /// The account got another username.
+    UsernameChanged,
     /// A password was right, and a code is asked for.
     MfaRequired,
     /// A code was wrong.
@@ -159,7 +167,7 @@ mod tests {
             words.join(" "),
             "account_registered login_succeeded login_failed new_device account_unlocked password_changed \
              password_reset_requested password_reset password_expired password_rotated verification_requested \
-             email_verified mfa_required mfa_failed mfa_set_up mfa_enabled mfa_disabled backup_codes_renewed \
+             email_verified email_change_requested email_changed email_restored username_changed mfa_required mfa_failed mfa_set_up mfa_enabled mfa_disabled backup_codes_renewed \
              api_key_created api_key_rotated api_key_deleted session_revoked sessions_revoked refresh_token_reuse \
              profile_changed account_disabled account_enabled account_erased confirmed trading_account_linked \
              trading_account_changed credentials_replaced trading_account_unlinked trading_account_verified \
