@@ -52,10 +52,8 @@ impl Identity {
             let event = self.audit_event(AuditKind::EmailChangeRequested, account.id, client)?;
             self.store.begin_address_change(&challenge, &event).await?;
             let is_free = self.store.is_address_free(email.as_str(), account.id, event.at).await?;
-            let told = match is_free {
-                true => Notification::ConfirmNewAddress(&token),
-                false => Notification::AddressTaken,
-            };
+            let told =
+                if is_free { Notification::ConfirmNewAddress(&token) } else { Notification::AddressTaken };
             self.notify(email.as_str(), &told).await;
             Ok(())
         }))
