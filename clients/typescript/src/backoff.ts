@@ -30,6 +30,10 @@ export class Backoff {
     this.failures = this.at = this.next = this.closedUntil = 0;
   }
 
+  isFailing(): boolean {
+    return this.failures > 0;
+  }
+
   /** Milliseconds until the next try in the background. */
   remaining(): number {
     return this.failures === 0 ? 0 : Math.max(0, this.next - this.environment.monotonic());

@@ -365,9 +365,12 @@ export class Session {
     else this.schedule();
   }
 
-  /** Whether something is missing that an application waits for, seen or not. */
+  /**
+   * Whether something is missing that does not wait until the page is seen. After a refresh that failed too: the service may
+   * have rotated and its response got lost, and only within the grace period does it give it again.
+   */
   private isLacking(): boolean {
-    return this.isRestoring || (!!this.owner && (!this.held || !this.user));
+    return this.isRestoring || (!!this.owner && (!this.held || !this.user || this.backoff.isFailing()));
   }
 
   private background(): void {
