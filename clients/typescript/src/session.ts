@@ -130,11 +130,14 @@ export class Session {
     const { epoch, held } = this;
     const isEnough = () =>
       this.epoch !== epoch || (this.held !== held && !!this.held && (isRefused ? this.held.isFresh() : this.held.untilDue() > 0));
+    // A session without its user is one whose profile could not be read: the token is good.
+    const hasToken = () => isEnough() || this.lacksUser();
     try {
+      const asked = this.tabs.asked(hasToken);
       await this.tabs.locked(async () => {
-        // A session without its user is one whose profile could not be read: the token is good.
-        if (!isEnough() && !this.lacksUser()) await this.tabs.ask(isEnough);
-        if (!isEnough() && !this.lacksUser()) await this.exchange(epoch);
+        // Whoever had the lock before may have refreshed: its message need not have arrived before the lock did.
+        if (!(await asked()) && !hasToken()) await this.tabs.asked(hasToken)();
+        if (!hasToken()) await this.exchange(epoch);
         if (this.lacksUser()) await this.readUser();
       }, isEnough);
     } catch (error) {

@@ -74,12 +74,23 @@ export class Tabs {
     }
   }
 
-  /** Asks the other tabs for their session; done when `isEnough` after a message, or after 50 ms. */
-  async ask(isEnough: () => boolean): Promise<void> {
-    if (!this.channel) return;
+  /**
+   * Asks the other tabs for their session. The returned function waits until `isEnough` after a message, or for the rest of
+   * the 50 ms, and returns whether there was anything to wait for: an answer that was waited for is one of now.
+   */
+  asked(isEnough: () => boolean): () => Promise<boolean> {
+    if (!this.channel || isEnough()) return async () => true;
     const waiting = this.until(isEnough, ASK_LIMIT);
     this.tell({ type: "ask" });
-    await waiting.done;
+    let isOver = false;
+    void waiting.done.then(() => {
+      isOver = true;
+    });
+    return async () => {
+      const wasOver = isOver;
+      await waiting.done;
+      return !wasOver;
+    };
   }
 
   /** Done when a message from another tab made `isEnough` true, after so many milliseconds, or when it is cancelled. */
