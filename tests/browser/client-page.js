@@ -1,7 +1,6 @@
 // The client in a page, bundled as an application would have it, and what tests need around it.
 import { build } from "esbuild";
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { chromium } from "playwright-core";
 import { network } from "./network.js";
@@ -13,11 +12,14 @@ export const PASSWORD = "copper lantern drifts upstream";
 
 /** Returns the text of an ES module that has everything of the package. */
 async function bundle(contents, folder) {
+  // One React, wherever another may lie beside the sources of the package.
+  const installed = (name) => [name, path.join(import.meta.dirname, "node_modules", name)];
   const alias = {
+    ...Object.fromEntries(["react", "react-dom"].map(installed)),
     "portcullis-client/react": path.join(folder, "src/react/index.tsx"),
     "portcullis-client": path.join(folder, "src/index.ts"),
   };
-  const options = { bundle: true, write: false, format: "esm", jsx: "automatic", nodePaths: [path.join(import.meta.dirname, "node_modules")] };
+  const options = { bundle: true, write: false, format: "esm", jsx: "automatic" };
   const stdin = { contents, resolveDir: import.meta.dirname, loader: "tsx" };
   const { outputFiles } = await build({ stdin, alias, define: { "process.env.NODE_ENV": '"development"' }, ...options });
   return Buffer.from(outputFiles[0].contents);
@@ -92,5 +94,3 @@ export async function restart() {
   await restored;
   return client.getSnapshot().status;
 }
-
-export const machine = `${os.availableParallelism()} cores`;
