@@ -1,5 +1,7 @@
 // Several tabs of one browser, each with several calls at once, whose client refreshes on every 401: nobody is signed out.
 import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { chromium } from "playwright-core";
 import { network } from "./network.js";
@@ -18,7 +20,8 @@ let service, way, browser;
 before(async () => {
   // A request and its response take 20 to 300 ms together, mostly little, so that much is overtaken.
   const oneWay = () => 10 + 140 * Math.random() ** 3;
-  way = await network(() => service.url, { there: oneWay, back: oneWay });
+  const files = { "/": fs.readFileSync(path.join(import.meta.dirname, "client.html")) };
+  way = await network(() => service.url, { files, there: oneWay, back: oneWay });
   const origin = `http://localhost:${way.port}`;
   service = await start(process.env.PORTCULLIS, {
     PUBLIC_URL: origin,

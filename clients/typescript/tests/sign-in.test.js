@@ -1,0 +1,191 @@
+// Signing in, in one step or two, and signing out.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { NetworkError, ProblemError, SignedOutError } from "../dist/index.js";
+import { ASHA, json, MINUTE, problem, RAVI, settle, signedIn, World } from "./world.js";
+
+const [REFRESH, LOGIN, LOGOUT, VERIFY, ROTATE] = ["refresh", "login", "logout", "mfa/verify", "password/rotate"].map((name) => `/v1/auth/${name}`);
+const PASSWORD = { identifier: ASHA.email, password: "copper lantern drifts upstream" };
+const status = (client) => client.getSnapshot().status;
+const bodies = (service, path) => service.log.filter((entry) => entry.path === path).map(({ body }) => body);
+
+async function signedOut(options) {
+  const world = new World();
+  const client = world.open(options);
+  client.start();
+  await world.pass(100);
+  return { world, client, service: world.service };
+}
+
+test("a sign-in sends the cookies, and no token", async () => {
+  const { world, client, service } = await signedOut();
+  const state = await world.run(client.login({ ...PASSWORD, persistSession: true, deviceName: "desk" }));
+  assert.equal(state.status, "signed_in");
+  assert.deepEqual(state.user, ASHA);
+  const { credentials, bearer, body } = service.log.at(-1);
+  assert.deepEqual([credentials, bearer], ["include", undefined]);
+  assert.deepEqual(body, { email: ASHA.email, password: PASSWORD.password, persist_session: true, device_name: "desk" });
+});
+
+test("a name without @ is a username", async () => {
+  const { world, client, service } = await signedOut();
+  await assert.rejects(world.run(client.login({ identifier: " asha ", password: "x" })));
+  await assert.rejects(world.run(client.login({ username: "asha", password: "x" })));
+  await assert.rejects(world.run(client.login({ email: "a@b.example", password: "x" })));
+  assert.deepEqual(bodies(service, LOGIN), [{ username: "asha", password: "x" }, { username: "asha", password: "x" }, { email: "a@b.example", password: "x" }]);
+});
+
+test("a wrong password is an error with a code, and changes nothing", async () => {
+  const { world, client } = await signedOut();
+  const before = client.getSnapshot();
+  const error = await world.run(client.login({ identifier: "nobody@example.com", password: "x" })).catch((reason) => reason);
+  assert.ok(error instanceof ProblemError);
+  assert.deepEqual([error.status, error.code], [401, "invalid_credentials"]);
+  assert.equal(client.getSnapshot(), before);
+});
+
+test("a second factor is asked for, and its code is taken as people paste it", async () => {
+  const { world, client, service } = await signedOut();
+  service.once(LOGIN, () => json({ status: "mfa_required", session_token: "st_1", methods: ["totp", "backup_code"], expires_in: 300 }));
+  assert.equal((await world.run(client.login(PASSWORD))).status, "mfa_required");
+  assert.deepEqual(client.getSnapshot().methods, ["totp", "backup_code"]);
+  assert.ok(!JSON.stringify(client.getSnapshot()).includes("st_1"));
+  service.once(VERIFY, () => problem(401, "invalid_code", { challenge: "invalid_grant" }));
+  await assert.rejects(world.run(client.verifyMfa("000000")), { code: "invalid_code" });
+  assert.equal(status(client), "mfa_required");
+  service.once(VERIFY, () => json({ status: "authenticated", user: ASHA, ...service.signIn(ASHA) }));
+  await world.run(client.verifyMfa(" 123 456\n"));
+  assert.equal(status(client), "signed_in");
+  assert.deepEqual(bodies(service, VERIFY).at(-1), { session_token: "st_1", code: "123456" });
+});
+
+test("a sign-in that took too long begins anew", async () => {
+  const { world, client, service } = await signedOut();
+  service.once(LOGIN, () => json({ status: "mfa_required", session_token: "st_1", methods: ["totp"], expires_in: 300 }));
+  await world.run(client.login(PASSWORD));
+  service.once(VERIFY, () => problem(401, "invalid_session_token", { challenge: "invalid_grant" }));
+  await assert.rejects(world.run(client.verifyMfa("123456")), { code: "invalid_session_token" });
+  assert.equal(status(client), "signed_out");
+  await assert.rejects(world.run(client.verifyMfa("123456")), SignedOutError);
+});
+
+test("a sign-in that waits for its code can be given up", async () => {
+  const { world, client, service } = await signedOut();
+  service.once(LOGIN, () => json({ status: "mfa_required", session_token: "st_1", methods: ["totp"], expires_in: 300 }));
+  await world.run(client.login(PASSWORD));
+  client.cancelLogin();
+  assert.equal(status(client), "signed_out");
+});
+
+test("a password that is too old is replaced, and that completes the sign-in", async () => {
+  const { world, client, service } = await signedOut();
+  service.once(LOGIN, () => problem(403, "password_expired", { session_token: "st_2" }));
+  assert.equal((await world.run(client.login(PASSWORD))).status, "password_expired");
+  service.once(ROTATE, () => json({ status: "authenticated", user: ASHA, ...service.signIn(ASHA) }));
+  await world.run(client.rotatePassword("marble orchard whispers northward"));
+  assert.equal(status(client), "signed_in");
+  assert.deepEqual(bodies(service, ROTATE), [{ session_token: "st_2", new_password: "marble orchard whispers northward" }]);
+});
+
+test("a sign-out clears first and tells the service then, with token and cookie", async () => {
+  const { world, client, service } = await signedIn();
+  const token = client.accessToken;
+  let seen;
+  service.once(LOGOUT, () => {
+    seen = [status(client), client.accessToken, client.user];
+  });
+  assert.deepEqual(await world.run(client.logout({ allDevices: true })), { confirmed: true });
+  assert.deepEqual(seen, ["signed_out", null, null]);
+  const { bearer, credentials, body } = service.log.at(-1);
+  assert.deepEqual([bearer, credentials, body], [token, "include", { all_devices: true }]);
+});
+
+test("a refresh that comes back after the sign-out is discarded", async () => {
+  const { world, client } = await signedIn();
+  world.latency = 1_000;
+  const refreshed = client.refreshToken();
+  refreshed.catch(() => {});
+  await world.pass(500);
+  const done = client.logout();
+  await world.pass(5_000);
+  await done;
+  assert.equal(status(client), "signed_out");
+  assert.equal(client.accessToken, null);
+  await assert.rejects(refreshed, SignedOutError);
+});
+
+test("a profile that comes back after the sign-out is discarded", async () => {
+  const { world, client } = await signedIn();
+  world.latency = 1_000;
+  const reloaded = client.reloadUser();
+  await world.pass(500);
+  await world.run(Promise.all([client.logout(), reloaded]), 5_000);
+  assert.equal(client.user, null);
+});
+
+test("a sign-out that the service did not hear of is repeated until it does", async () => {
+  const { world, client, service } = await signedIn();
+  const token = client.accessToken;
+  world.isOffline = true;
+  assert.deepEqual(await world.run(client.logout()), { confirmed: false });
+  assert.equal(status(client), "signed_out");
+  assert.ok(client.getSnapshot().trouble instanceof NetworkError);
+  world.isOffline = false;
+  await world.pass(2 * MINUTE);
+  assert.equal(client.getSnapshot().trouble, null);
+  assert.equal(service.log.at(-1).bearer, token);
+  assert.equal(service.cookie, undefined);
+});
+
+test("a sign-out is not repeated once somebody has signed in again", async () => {
+  const { world, client, service } = await signedIn();
+  service.once(LOGOUT, () => problem(503, "unavailable"));
+  await world.run(client.logout(), 0);
+  await world.run(client.login({ identifier: RAVI.email, password: "x" }), 0);
+  await world.pass(5 * MINUTE);
+  assert.equal(status(client), "signed_in");
+  assert.equal(service.count(LOGOUT), 1);
+});
+
+test("a sign-in waits for the sign-out before it, whose response removes the cookie", async () => {
+  const { world, client, service } = await signedIn();
+  world.latency = 100;
+  const out = client.logout();
+  const back = client.login({ identifier: RAVI.email, password: "x" });
+  await world.run(Promise.all([out, back]), 1_000);
+  assert.deepEqual(client.user, RAVI);
+  assert.deepEqual(service.log.slice(-2).map(({ path }) => path), [LOGOUT, LOGIN]);
+  assert.ok(service.cookie);
+});
+
+test("a sign-in waits for the refresh before it, whose response sets the cookie", async () => {
+  const world = new World();
+  world.latency = 100;
+  const client = world.open();
+  await world.run(client.login(PASSWORD), 2_000);
+  assert.equal(status(client), "signed_in");
+  assert.deepEqual(world.service.log.map(({ path }) => path), [REFRESH, LOGIN]);
+});
+
+test("whoever signs out while a sign-in is under way stays signed out, and its session is ended", async () => {
+  const { world, client, service } = await signedOut();
+  world.latency = 1_000;
+  const signingIn = client.login(PASSWORD);
+  signingIn.catch(() => {});
+  await world.pass(100);
+  const out = client.logout();
+  await world.pass(5_000);
+  await out;
+  await assert.rejects(signingIn, SignedOutError);
+  assert.equal(status(client), "signed_out");
+  assert.equal(service.count(LOGOUT), 2);
+  assert.ok([...service.sessions.values()].every(({ isAlive }) => !isAlive));
+});
+
+test("signing out twice, or with nobody signed in, is no error", async () => {
+  const { world, client } = await signedOut();
+  assert.deepEqual(await world.run(client.logout()), { confirmed: true });
+  assert.deepEqual(await world.run(client.logout()), { confirmed: true });
+  await settle();
+  assert.equal(status(client), "signed_out");
+});
