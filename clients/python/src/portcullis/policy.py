@@ -74,6 +74,9 @@ class Grant:
         """Return whether this gives that permission."""
         return self.resource in ("*", permission.resource) and self.action in ("*", permission.action)
 
+    def __str__(self) -> str:
+        return f"{self.resource}:{self.action}"
+
 
 class Policy:
     """Roles and what they allow with all they inherit. A role that it does not know allows nothing."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 from urllib.parse import parse_qsl
 
 from starlette.exceptions import HTTPException, WebSocketException
@@ -33,7 +33,6 @@ from portcullis.tokens import MAX_TOKEN_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
-    from typing import Any
 
     from starlette.applications import Starlette
     from starlette.requests import HTTPConnection, Request
@@ -172,8 +171,10 @@ class Portcullis:
             self._close(error)
         return caller
 
-    async def while_good(self, caller: Caller, work: Coroutine[Any, Any, T], *, at_most: float = 900.0) -> T:
-        """Return what the work of a WebSocket comes to; end it when the caller's token expires or its session ends.
+    async def while_good(self, caller: Caller, work: Coroutine[Any, Any, T], *, at_most: float = 900.0) -> T | None:
+        """Return what the work of a WebSocket comes to, or `None` if the client left.
+
+        The work is ended when the caller's token expires or its session has ended.
 
         Where there is no token to watch (an API key, or behind the edge) it ends after `at_most` seconds, so that the
         client shows its credential again.
@@ -185,10 +186,14 @@ class Portcullis:
             if worker.done():
                 return worker.result()
             self._close(watcher.result())
+        except WebSocketDisconnect:
+            return None
         finally:
             for task in (worker, watcher):
+                task.add_done_callback(_noted)
                 task.cancel()
-            await asyncio.gather(worker, watcher, return_exceptions=True)
+            # Not `gather`: its `CancelledError` is another one than that of whoever cancels this.
+            await asyncio.wait([worker, watcher])
 
     async def _ended(self, caller: Caller, at_most: float) -> Refused | Unavailable:
         if caller.claims is None or isinstance(self._identity, EdgeProof):
@@ -265,6 +270,12 @@ class Portcullis:
         retry_after = math.ceil(error.retry_after) if isinstance(error, Unavailable) else 1
         headers = {"Retry-After": str(max(1, retry_after)), "Cache-Control": "no-store"}
         return Problem(503, "unavailable", "This cannot be decided at the moment; try again shortly.", headers)
+
+
+def _noted(task: asyncio.Future[Any]) -> None:
+    """Look at how a task ended, so that nobody is told that it was not looked at."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _subprotocol_tokens(connection: HTTPConnection) -> list[str]:
