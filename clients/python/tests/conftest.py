@@ -4,9 +4,9 @@ import asyncio
 
 import httpx
 import pytest
-from issuer import AUDIENCE, ISSUER, SERVICE_TOKEN, URL, FakeClock, Issuer
-
 from portcullis import AsyncServiceClient, AsyncVerifier, ServiceClient, Verifier
+
+from issuer import AUDIENCE, ISSUER, SERVICE_TOKEN, URL, FakeClock, Issuer
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,10 @@
 """API keys: what is asked about, how often, and what counts."""
 
 import pytest
-from issuer import USER
-
 from portcullis import ApiKey, ApiKeyRejected, Grant, Revocations, Secret, Unavailable
 from portcullis.api_keys import _checksum, is_candidate
+
+from issuer import USER
 
 VERIFY = "/v1/internal/api-keys/verify"
 BARE = "pk_0199f3c2a6e47d0c8f21b7e5d4a39c10_abcdefghijklmnopqrstuvwxyzABCDEFGHIJ0123456"

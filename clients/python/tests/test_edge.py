@@ -5,10 +5,10 @@ import hashlib
 import hmac
 
 import pytest
-from issuer import START, b64
-
 from portcullis import CredentialsMissing, EdgeProof, Grant, NotThroughTheEdge, SeenHere, Unavailable
 from portcullis.edge import SIGNED
+
+from issuer import START, b64
 
 KEY = b64(bytes([7] * 32))
 TARGET = "/v1/portfolio?page=2"

@@ -5,10 +5,10 @@ import threading
 
 import httpx
 import pytest
-from issuer import AUDIENCE, ISSUER, Issuer, Key
-
 from portcullis import Rejection, TokenRejected, Unavailable, Verifier
 from portcullis.keys import MalformedKeys, parse_keys
+
+from issuer import AUDIENCE, ISSUER, Issuer, Key
 
 JWKS = "/v1/auth/.well-known/jwks.json"
 

@@ -4,7 +4,6 @@ import json
 import pathlib
 
 import pytest
-
 from portcullis import Caller, Decision, Grant, Permission, Policy, PolicyError
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]

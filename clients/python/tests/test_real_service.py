@@ -12,7 +12,6 @@ import time
 
 import httpx
 import pytest
-
 from portcullis import (
     ApiKey,
     ApiKeyRejected,
@@ -244,6 +243,7 @@ def test_broker_credentials_from_linking_to_freezing(service, broker, account):
             found.session()
         with pytest.raises(ReauthorisationNeeded):
             alerts.credentials(account, purpose="alerts").session()
+        assert account in {one.account_id for one in ticker.trading_accounts(access_token=token)}
         assert log_in_at_broker(broker, ticker, account, token).status == "active"
         assert (
             alerts.credentials(account, purpose="alerts").session()

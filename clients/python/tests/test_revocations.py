@@ -5,10 +5,10 @@ import struct
 
 import httpx
 import pytest
-from issuer import SESSION, START, USER, key_of, page
-
 from portcullis import FeedBehind, Revocations, SessionRevoked
 from portcullis import revocations as feed
+
+from issuer import SESSION, START, USER, key_of, page
 
 PATH = "/v1/internal/revocations"
 T = 26_855_468 * feed.BLOCK

@@ -9,18 +9,18 @@ import httpx
 import pytest
 from fastapi import Depends, FastAPI, WebSocket
 from fastapi.testclient import TestClient
-from issuer import SERVICE_TOKEN, SESSION, START, URL, USER
+from portcullis import AsyncVerifier, EdgeProof, Revocations, SeenHere, Unavailable
+from portcullis.fastapi import Caller, Portcullis
+from portcullis.starlette import Portcullis as ForStarlette
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocketDisconnect
+
+from issuer import SERVICE_TOKEN, SESSION, START, URL, USER
 from test_api_keys import HOLDER, KEY
 from test_edge import KEY as EDGE_KEY
 from test_edge import proven
-
-from portcullis import AsyncVerifier, EdgeProof, Revocations, SeenHere, Unavailable
-from portcullis.fastapi import Caller, Portcullis
-from portcullis.starlette import Portcullis as ForStarlette
 
 DEFAULT = {"url": URL, "service_token": SERVICE_TOKEN}
 

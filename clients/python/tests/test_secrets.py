@@ -7,10 +7,10 @@ import pickle
 import traceback
 
 import pytest
-from issuer import SERVICE_TOKEN, URL
-
 from portcullis import AccessToken, ApiKey, BrokerCredentials, Secret, ServiceClient, Verifier
 from portcullis.effects import Request
+
+from issuer import SERVICE_TOKEN, URL
 
 TEXT = "kitesecretofasha"
 

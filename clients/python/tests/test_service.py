@@ -6,8 +6,6 @@ from dataclasses import fields
 
 import httpx
 import pytest
-from issuer import SERVICE_TOKEN
-
 from portcullis import (
     AccountDisabled,
     AccountStatus,
@@ -24,9 +22,10 @@ from portcullis import (
     ServiceTokenRejected,
     ServiceUnavailable,
     Throttled,
-    Unavailable,
     errors,
 )
+
+from issuer import SERVICE_TOKEN
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 ACCOUNT = "acc_" + "1" * 32
@@ -254,3 +253,24 @@ def test_an_id_cannot_lead_elsewhere(service_client_of):
     with pytest.raises(NotFound):
         service_client_of(script.transport).credentials("../../admin?x=", purpose="p")
     assert script.asked[0].url.raw_path == b"/v1/internal/trading-accounts/..%2F..%2Fadmin%3Fx%3D/credentials"
+
+
+def test_whose_account_it_is(service_client_of):
+    one = {
+        "account_id": ACCOUNT,
+        "broker": "kite",
+        "user_id_broker": "AB1234",
+        "status": "active",
+        "label": None,
+        "new": 1,
+    }
+    script = Script(httpx.Response(200, json=[one]), httpx.Response(200, json={"items": []}))
+    client = service_client_of(script.transport)
+    [found] = client.trading_accounts(access_token="at")
+    assert (found.account_id, found.status, script.asked[0].headers["authorization"]) == (
+        ACCOUNT,
+        "active",
+        "Bearer at",
+    )
+    with pytest.raises(ServiceUnavailable):
+        client.trading_accounts(access_token="at")

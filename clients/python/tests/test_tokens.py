@@ -5,9 +5,9 @@ import hmac
 import json
 
 import pytest
-from issuer import Key, b64
-
 from portcullis import Rejection, TokenRejected
+
+from issuer import Key, b64
 
 
 def refused(verifier, token, reason):

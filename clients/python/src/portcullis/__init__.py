@@ -6,7 +6,7 @@
 
 from portcullis.caller import AccessToken, ApiKey, Caller, Credential, credential_of
 from portcullis.claims import Claims
-from portcullis.credentials import AccountStatus, BrokerCredentials, Fallback, ProviderHealth
+from portcullis.credentials import AccountStatus, BrokerCredentials, Fallback, ProviderHealth, TradingAccount
 from portcullis.edge import EdgeProof, Seen, SeenHere
 from portcullis.effects import Clock
 from portcullis.errors import (
@@ -85,6 +85,7 @@ __all__ = [
     "SessionRevoked",
     "Throttled",
     "TokenRejected",
+    "TradingAccount",
     "Unavailable",
     "Verifier",
     "credential_of",

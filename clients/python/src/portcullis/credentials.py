@@ -32,6 +32,17 @@ class BrokerCredentials:
 
 
 @dataclass(frozen=True)
+class TradingAccount:
+    """A trading account of a person, without its credentials. `status` is `active` when it can be used."""
+
+    account_id: str
+    broker: str
+    user_id_broker: str
+    status: str
+    label: str | None = None
+
+
+@dataclass(frozen=True)
 class AccountStatus:
     """What the broker said of a trading account. `login_url` is where its owner has to log in, and has the API key in it."""
 
@@ -86,6 +97,23 @@ def read_credentials(body: Any) -> BrokerCredentials:
         api_key=Secret(_member(body, "api_key", str)),
         api_secret=_secret(body, "api_secret"),
         access_token=_secret(body, "access_token"),
+    )
+
+
+def read_accounts(body: Any) -> tuple[TradingAccount, ...]:
+    """Read a list of `TradingAccountResponse`."""
+    if not isinstance(body, list):
+        raise ServiceUnavailable(502, "unexpected_response", "the response is no list")
+    return tuple(_read_account(one) for one in body)
+
+
+def _read_account(body: Any) -> TradingAccount:
+    return TradingAccount(
+        account_id=_member(body, "account_id", str),
+        broker=_member(body, "broker", str),
+        user_id_broker=_member(body, "user_id_broker", str),
+        status=_member(body, "status", str),
+        label=_optional(body, "label", str),
     )
 
 

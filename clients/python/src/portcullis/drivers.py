@@ -9,7 +9,6 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import httpx
-
 from portcullis.effects import Alone, Effect, NoReply, Pause, Reply, Request, Send
 from portcullis.errors import Unavailable
 

@@ -6,11 +6,10 @@ from fastapi import Depends
 from fastapi.openapi.models import APIKey as ApiKeyScheme
 from fastapi.openapi.models import HTTPBearer as BearerScheme
 from fastapi.security.base import SecurityBase
-from starlette.requests import HTTPConnection
-
 from portcullis import starlette
 from portcullis.caller import Caller
 from portcullis.starlette import NOT_ALLOWED, SIGN_IN_AGAIN, TRY_AGAIN_LATER, Problem
+from starlette.requests import HTTPConnection
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

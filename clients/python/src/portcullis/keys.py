@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import jwt
-
 from portcullis import strict_json
 from portcullis.errors import Rejection, TokenRejected, Unavailable
 from portcullis.tokens import ALGORITHMS, UnverifiedToken, decode_base64url, is_thumbprint

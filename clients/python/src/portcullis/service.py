@@ -20,6 +20,8 @@ from portcullis.credentials import (
     AccountStatus,
     BrokerCredentials,
     Fallback,
+    TradingAccount,
+    read_accounts,
     read_credentials,
     read_decision,
     read_fallback,
@@ -35,10 +37,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     import httpx
-    from typing_extensions import Self
-
     from portcullis.effects import Steps
     from portcullis.policy import Decision
+    from typing_extensions import Self
 
 T = TypeVar("T")
 
@@ -96,6 +97,10 @@ class _Requests:
         params = {"primary": primary, "fallbacks": ",".join(fallbacks)}
         request = Request("GET", f"{self._url}/v1/providers/fallback", _bearer(access_token), params=params)
         return read_fallback((yield from self._send(request, is_reading=True)))
+
+    def accounts(self, access_token: Secret | str) -> Steps[tuple[TradingAccount, ...]]:
+        request = Request("GET", f"{self._url}/v1/trading-accounts", _bearer(access_token))
+        return read_accounts((yield from self._send(request, is_reading=True)))
 
     def begin_session(self, account_id: str, request_token: str, access_token: Secret | str) -> Steps[AccountStatus]:
         url = f"{self._url}/v1/trading-accounts/{quote(account_id, safe='')}/session"
@@ -216,6 +221,10 @@ class ServiceClient:
         """Return in which order to try providers."""
         return self._threads.run(self._requests.fallback(primary, fallbacks, access_token))
 
+    def trading_accounts(self, *, access_token: Secret | str) -> tuple[TradingAccount, ...]:
+        """Return a person's own trading accounts: ask before you read credentials for somebody who names an account."""
+        return self._threads.run(self._requests.accounts(access_token))
+
     def begin_broker_session(self, account_id: str, *, request_token: str, access_token: Secret | str) -> AccountStatus:
         """Exchange the `request_token` of a login at the broker for a session. The token works once."""
         return self._threads.run(self._requests.begin_session(account_id, request_token, access_token))
@@ -278,6 +287,10 @@ class AsyncServiceClient:
     async def fallback(self, primary: str, *fallbacks: str, access_token: Secret | str) -> Fallback:
         """Return in which order to try providers."""
         return await self._tasks.run(self._requests.fallback(primary, fallbacks, access_token))
+
+    async def trading_accounts(self, *, access_token: Secret | str) -> tuple[TradingAccount, ...]:
+        """Return a person's own trading accounts: ask before you read credentials for somebody who names an account."""
+        return await self._tasks.run(self._requests.accounts(access_token))
 
     async def begin_broker_session(
         self, account_id: str, *, request_token: str, access_token: Secret | str

@@ -12,10 +12,6 @@ import math
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 from urllib.parse import parse_qsl
 
-from starlette.exceptions import HTTPException, WebSocketException
-from starlette.responses import JSONResponse
-from starlette.websockets import WebSocketDisconnect
-
 from portcullis.caller import AccessToken, Caller, Credential, credential_of
 from portcullis.edge import EdgeProof
 from portcullis.errors import (
@@ -30,15 +26,17 @@ from portcullis.errors import (
 from portcullis.policy import Decision, Permission, Policy
 from portcullis.secret import Secret
 from portcullis.tokens import MAX_TOKEN_BYTES
+from starlette.exceptions import HTTPException, WebSocketException
+from starlette.responses import JSONResponse
+from starlette.websockets import WebSocketDisconnect
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
+    from portcullis.verifier import AsyncVerifier
     from starlette.applications import Starlette
     from starlette.requests import HTTPConnection, Request
     from starlette.websockets import WebSocket
-
-    from portcullis.verifier import AsyncVerifier
 
 T = TypeVar("T")
 

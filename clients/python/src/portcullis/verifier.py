@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     import httpx
-
     from portcullis.effects import Steps
 
 ISSUER: Final = "user_service"
