@@ -5,7 +5,6 @@ import re
 
 import pytest
 from fastapi.testclient import TestClient
-
 from portcullis import Frozen, ServiceClient, errors
 from portcullis.fastapi import Portcullis
 

@@ -106,6 +106,22 @@ def test_while_the_feed_is_down_the_choice_decides(verifier_of, issuer, clock, f
             verifier.verify(token)
 
 
+def test_a_page_of_another_span_or_of_an_earlier_time_counts_as_none(verifier, issuer, clock):
+    token = issuer.token()
+    assert verifier.verify(token)
+    now = issuer.milliseconds()
+    before = issuer.count(PATH)
+    for passed in (2, 30, 61.1):
+        issuer.faults[PATH] = page(now - 20_000, now - 10_000, now - 10_000, [])
+        clock.passed = passed
+        if passed < 60:
+            verifier.verify(token)
+        else:
+            with pytest.raises(FeedBehind):
+                verifier.verify(token)
+    assert issuer.count(PATH) - before < 10, "and is not asked for again and again"
+
+
 def test_a_service_that_never_reached_the_feed(verifier_of, issuer, clock):
     issuer.faults[PATH] = 503
     with pytest.raises(FeedBehind):

@@ -54,6 +54,10 @@ def fastapi_app(portcullis):
     def admin():
         return []
 
+    @app.get("/both", dependencies=[Depends(portcullis.require_permission("market:read"))])
+    async def both(user: Annotated[Caller, Depends(portcullis.current_user)]):
+        return user.user_id
+
     @app.get("/later")
     async def later(user: Annotated[Caller, Depends(portcullis.current_user)]):
         portcullis.check(user, "trading:place")
@@ -371,6 +375,8 @@ def test_behind_the_edge(clock):
         told(client.get("/me", headers=identity), 403, "edge_required")
         told(send(client, "/market", asked(3, "/market", service="trading")), 403, "edge_required")
         assert send(client, "/market", asked(4, "/market")).status_code == 200
+        assert send(client, "/both", asked(41, "/both")).json() == USER, "a request is decided on once"
+        told(send(client, "/both", asked(41, "/both")), 403, "edge_required")
         told(send(client, "/orders", asked(5, "/orders")), 403, "forbidden")
         key = identity | {"x-auth-method": "api_key", "x-user-scopes": "portfolio:read", "x-request-id": "r-6"}
         told(send(client, "/market", proven(key, target="/market")), 403, "forbidden")

@@ -135,18 +135,19 @@ class Timeline:
         self._complete_since: int | None = None
         self.lacking: Ask | None = None
 
-    def add(self, page: Page, ask: Ask) -> None:
-        """Take a page in. One that is not what was asked for, or older than what is here, changes nothing."""
+    def add(self, page: Page, ask: Ask) -> bool:
+        """Take a page in, and return whether it was of use: what was asked for, and not older than what is here."""
         if ask.span is None:
             if page.as_of < self._now:
-                return
+                return False
             self._now = page.end
         elif page.start != ask.span[0] or page.end > ask.span[1]:
-            return
+            return False
         self._place(page)
         self._clear()
         self._complete_since = self._reach()
         self.lacking = self._first_lacking()
+        return True
 
     def _place(self, page: Page) -> None:
         places = [(other.start, other.is_settled) for other in self._pages]
@@ -285,14 +286,14 @@ class Feed:
         return self._pages.concerns(account_id, looked_up_at - _LONGEST_REVOCATION)
 
     def arrived(self, ask: Ask, data: bytes, asked_at: float, now: float) -> None:
-        """Take in a page that was asked for at `asked_at`. What is none leaves those that are here."""
+        """Take in a page that was asked for at `asked_at`. One that is of no use counts as none."""
         try:
-            page = Page.parse(data)
+            is_news = self._pages.add(Page.parse(data), ask)
         except MalformedPage:
+            is_news = False
+        if not is_news:
             self.failed(ask, now)
-            return
-        self._pages.add(page, ask)
-        if ask.span is None:
+        elif ask.span is None:
             self._confirmed_at, self._failed_at = max(self._confirmed_at, asked_at), None
         else:
             self._past_failed_at = None

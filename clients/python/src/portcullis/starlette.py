@@ -220,10 +220,17 @@ class Portcullis:
         return caller
 
     async def _caller(self, connection: HTTPConnection) -> Caller:
+        """Return who calls; decided once for a request, whose proof may work only once."""
+        decided: dict[int, Caller] = connection.scope.setdefault("portcullis", {})
+        if id(self) not in decided:
+            decided[id(self)] = await self._decide(connection)
+        return decided[id(self)]
+
+    async def _decide(self, connection: HTTPConnection) -> Caller:
         scope = connection.scope
         if not isinstance(self._identity, EdgeProof):
             return await self._authenticate(self._credential(connection))
-        target = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
+        target = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
         if scope["query_string"]:
             target += "?" + scope["query_string"].decode("latin-1")
         return self._identity.verify(scope.get("method", "GET"), target, scope["headers"])
