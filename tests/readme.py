@@ -13,6 +13,8 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
 README = (ROOT / "README.md").read_text()
+# The package as it lies here; tests/clients/python tries it as it is installed.
+sys.path.insert(0, str(ROOT / "clients/python/src"))
 # Values that differ from run to run.
 VARYING = [
     (r"eyJ[\w-]+\.[\w-]+\.[\w-]+", "eyJ…"),
