@@ -11,14 +11,14 @@ SERVICE_TOKEN = Secret(os.environ["SERVICE_TOKEN"])
 
 def portcullis_of(service: str) -> Portcullis:
     """Return what decides for a service of the edge's route table."""
-    key = os.environ.get("EDGE_PROOF_KEY")
-    if key is not None:
-        return Portcullis(EdgeProof(key, service, seen=SeenHere()), realm=service)
     verifier = AsyncVerifier(
         url=IDENTITY_URL,
         service_token=SERVICE_TOKEN,
         revocations=Revocations(fail_closed=True, poll=float(os.environ.get("REVOCATION_POLL", "5"))),
     )
+    key = os.environ.get("EDGE_PROOF_KEY")
+    if key is not None:
+        return Portcullis(EdgeProof(key, service, seen=SeenHere()), watch=verifier, realm=service)
     return Portcullis(verifier, realm=service, tell_browsers=True)
 
 

@@ -163,8 +163,7 @@ def test_15_30_a_sign_out_ends_what_is_open_and_what_comes(platform, day):
     with prices(platform, evening) as websocket:
         assert "symbol" in receive(websocket)
         good(platform.call("POST", "/v1/auth/logout", {}, token=evening))
-        if not platform.with_edge:
-            assert close_of(websocket) == 4401
+        assert close_of(websocket) == 4401
     path = "/v1/portfolio"
     for _ in range(10_000):
         response = platform.call("GET", path, token=evening)

@@ -95,7 +95,7 @@ class Issuer:
         self.keys = [first_key()]
         self.max_age = 300
         self.faults = {}
-        """By path: a status, an exception of httpx, or bytes."""
+        """By path: a status, an exception of httpx, bytes, or a function of the request that returns one or nothing."""
         self.asked = []
         self.revoked = []
         """(time in ms, session key) or (time in ms, account key, except, epoch)"""
@@ -142,6 +142,7 @@ class Issuer:
         path = request.url.path
         self.asked.append((path, request))
         fault = self.faults.get(path)
+        fault = fault(request) if callable(fault) else fault
         if isinstance(fault, Exception):
             raise fault
         if isinstance(fault, int):

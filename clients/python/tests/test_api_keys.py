@@ -78,7 +78,7 @@ def test_a_key_ends_when_it_ends(verifier, issuer, clock, known):
         b'{"active":true,"user_id":"u","roles":"admin"}',
         b'{"active":false,"active":true,"user_id":"u"}',
         b'{"active":true,"user_id":"u","expires_at":"soon"}',
-        b"x" * 20_000,
+        b'{"active":true,"user_id":"u","roles":["user"],"scopes":[]}' + b" " * 20_000,
     ],
 )
 def test_an_answer_that_is_none_opens_nothing(verifier, issuer, known, answer):

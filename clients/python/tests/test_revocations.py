@@ -122,6 +122,20 @@ def test_a_page_of_another_span_or_of_an_earlier_time_counts_as_none(verifier, i
     assert issuer.count(PATH) - before < 10, "and is not asked for again and again"
 
 
+def test_while_pages_since_the_issue_lack_the_choice_decides(verifier_of, issuer, clock):
+    old = issuer.token()
+    issuer.revoke_session(SESSION)
+    clock.passed = 300
+    issuer.faults[PATH] = lambda request: 503 if request.url.query else None
+    with pytest.raises(FeedBehind):
+        verifier_of(revocations=Revocations(fail_closed=True)).verify(old)
+    assert verifier_of(revocations=Revocations(fail_closed=False)).verify(old)
+    issuer.faults.clear()
+    for choice in (True, False):
+        with pytest.raises(SessionRevoked):
+            verifier_of(revocations=Revocations(fail_closed=choice)).verify(old)
+
+
 def test_a_service_that_never_reached_the_feed(verifier_of, issuer, clock):
     issuer.faults[PATH] = 503
     with pytest.raises(FeedBehind):

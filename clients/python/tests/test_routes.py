@@ -386,3 +386,39 @@ def test_behind_the_edge(clock):
         ) as websocket:
             assert websocket.receive_json() == {"owner": USER}
         assert closed(client) == 4403
+
+
+def test_behind_the_edge_a_websocket_ends_with_its_session_too(issuer, clock):
+    watch = verifier_for(issuer, clock, revocations=Revocations(fail_closed=True))
+    portcullis = Portcullis(EdgeProof(EDGE_KEY, "portfolio", clock=clock), watch=watch)
+
+    def connect(client, session):
+        identity = {"x-user-id": USER, "x-user-roles": "user", "x-auth-method": "jwt", "x-session-id": session}
+        headers = {n.decode(): v.decode() for n, v in proven(identity, target="/ticker", time=clock.now())}
+        return client.websocket_connect("/ticker", headers=headers)
+
+    other, survivor = "ses_" + "c" * 32, "ses_" + "d" * 32
+    with TestClient(fastapi_app(portcullis)) as client:
+        with connect(client, SESSION) as websocket:
+            assert websocket.receive_json()
+            issuer.revoke_session(SESSION)
+            assert websocket.receive() == {"type": "websocket.close", "code": 4401, "reason": "the session has ended"}
+        with connect(client, other) as websocket, connect(client, survivor) as kept:
+            assert websocket.receive_json() and kept.receive_json()
+            issuer.revoke_account(USER, 2, survivor=survivor)
+            assert websocket.receive()["reason"] == "the session has ended"
+            assert kept.receive()["reason"] == "show the credential again", "after a quarter of an hour"
+
+
+def test_behind_the_edge_without_a_watch_a_websocket_lasts_a_while(clock):
+    portcullis = Portcullis(EdgeProof(EDGE_KEY, "portfolio", clock=clock))
+    app = FastAPI()
+
+    @app.websocket("/ticker")
+    async def ticker(websocket: WebSocket, user: Annotated[Caller, Depends(portcullis.current_user)]):
+        await portcullis.accept(websocket)
+        await portcullis.while_good(user, forever(websocket), at_most=0.01)
+
+    headers = {n.decode(): v.decode() for n, v in proven({"x-user-id": USER}, target="/ticker")}
+    with TestClient(app) as client, client.websocket_connect("/ticker", headers=headers) as websocket:
+        assert websocket.receive()["reason"] == "show the credential again"

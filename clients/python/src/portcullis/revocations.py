@@ -88,15 +88,19 @@ class Page:
 
     def covers(self, session: int, account: int, epoch: int) -> bool:
         """Return whether a token of this session, account and session epoch is to be refused."""
-        place = bisect_left(self._sessions, session)
-        if place < len(self._sessions) and self._sessions[place] == session:
+        if self.lists(session):
             return True
         ended = (entry for entry in self._of(account) if epoch < entry[2])
         return any(exception == 0 or exception != session for _, exception, _, _ in ended)
 
-    def concerns(self, account: int, time: float) -> bool:
-        """Return whether something of this account was revoked at or after `time`, in Unix seconds."""
-        return any(entry[3] >= time for entry in self._of(account))
+    def lists(self, session: int) -> bool:
+        """Return whether this session has ended by itself."""
+        place = bisect_left(self._sessions, session)
+        return place < len(self._sessions) and self._sessions[place] == session
+
+    def concerns(self, account: int, time: float, session: int = 0) -> bool:
+        """Return whether something of this account was revoked at or after `time`, in Unix seconds, this session with it."""
+        return any(entry[3] >= time and (entry[1] == 0 or entry[1] != session) for entry in self._of(account))
 
     def _of(self, account: int) -> Iterator[tuple[int, int, int, int]]:
         places = range(len(self._accounts) // _ACCOUNT.size)
@@ -225,6 +229,11 @@ class Timeline:
         """Return whether something of this account was revoked at or after `time`, in Unix seconds."""
         return any(page.concerns(key_of(account_id), time) for page in self._pages)
 
+    def ended(self, session_id: str, account_id: str, time: float) -> bool:
+        """Return whether a session that was good at `time`, in Unix seconds, has ended since."""
+        session, account = key_of(session_id), key_of(account_id)
+        return any(page.lists(session) or page.concerns(account, time, session) for page in self._pages)
+
 
 @dataclass(frozen=True)
 class Revocations:
@@ -275,6 +284,13 @@ class Feed:
         if self._pages.covers(claims.session_id, claims.sub, claims.epoch):
             raise SessionRevoked
         if self._settings.fail_closed and (self.is_stale(now) or self._pages.lacks(claims.iat)):
+            raise FeedBehind("it is not known at the moment whether the session has ended")
+
+    def judge_open(self, session_id: str, account_id: str, since: float, now: float) -> None:
+        """Judge a connection that was good at `since`, in Unix seconds, and of whose token no more is known than this."""
+        if self._pages.ended(session_id, account_id, since - _LONGEST_REVOCATION):
+            raise SessionRevoked
+        if self._settings.fail_closed and self.is_stale(now):
             raise FeedBehind("it is not known at the moment whether the session has ended")
 
     def is_stale(self, now: float) -> bool:

@@ -26,6 +26,7 @@ from portcullis.errors import (
 from portcullis.policy import Decision, Permission, Policy
 from portcullis.secret import Secret
 from portcullis.tokens import MAX_TOKEN_BYTES
+from portcullis.verifier import CONNECTION_SECONDS
 from starlette.exceptions import HTTPException, WebSocketException
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocketDisconnect
@@ -79,7 +80,8 @@ class Portcullis:
 
     `realm` stands in challenges. With `query_token` a WebSocket may bring its token as `?token=`, as it does at the edge;
     access logs of this service then show it. With `tell_browsers` a WebSocket that is refused is accepted first and then
-    closed: scripts learn the code of a close, and of a refused handshake they learn nothing.
+    closed: scripts learn the code of a close, and of a refused handshake they learn nothing. Behind the edge, `watch` is a
+    verifier that follows revocations, so that WebSockets end with their sessions.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Portcullis:
         identity: AsyncVerifier | EdgeProof,
         *,
         policy: Policy | None = None,
+        watch: AsyncVerifier | None = None,
         realm: str = "portcullis",
         query_token: bool = False,
         tell_browsers: bool = False,
@@ -94,6 +97,7 @@ class Portcullis:
         if not realm.isascii() or not realm.isprintable() or set(realm) & set('"\\'):
             raise ValueError("a realm is plain text without quotation marks")
         self._identity = identity
+        self._watch = watch if isinstance(identity, EdgeProof) else identity
         self._policy = policy or Policy()
         self._realm = realm
         self._query_token = query_token
@@ -169,13 +173,13 @@ class Portcullis:
             self._close(error)
         return caller
 
-    async def while_good(self, caller: Caller, work: Coroutine[Any, Any, T], *, at_most: float = 900.0) -> T | None:
+    async def while_good(
+        self, caller: Caller, work: Coroutine[Any, Any, T], *, at_most: float = CONNECTION_SECONDS
+    ) -> T | None:
         """Return what the work of a WebSocket comes to, or `None` if the client left.
 
-        The work is ended when the caller's token expires or its session has ended.
-
-        Where there is no token to watch (an API key, or behind the edge) it ends after `at_most` seconds, so that the
-        client shows its credential again.
+        The work is ended when the caller's token expires or its session has ended. Where there is no token to watch (an
+        API key, or behind the edge) it ends after `at_most` seconds, so that the client shows its credential again.
         """
         worker = asyncio.ensure_future(work)
         watcher = asyncio.ensure_future(self._ended(caller, at_most))
@@ -194,13 +198,10 @@ class Portcullis:
             await asyncio.wait([worker, watcher])
 
     async def _ended(self, caller: Caller, at_most: float) -> Refused | Unavailable:
-        if caller.claims is None or isinstance(self._identity, EdgeProof):
-            await asyncio.sleep(at_most)
-            return CredentialsMissing("show the credential again")
-        try:
-            return await self._identity.wait_until_ended(caller.claims)
-        except Unavailable as error:
-            return error
+        if self._watch is not None:
+            return await self._watch.wait_until_ended(caller, at_most=at_most)
+        await asyncio.sleep(at_most)
+        return CredentialsMissing("show the credential again")
 
     def _dependency(self, check: Callable[[Caller], None]) -> Callable[[HTTPConnection], Awaitable[Caller]]:
         async def dependency(connection: HTTPConnection) -> Caller:

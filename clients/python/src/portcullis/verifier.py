@@ -15,7 +15,7 @@ from portcullis.caller import AccessToken, Caller, Credential
 from portcullis.claims import MAX_LEEWAY, Claims, Expectations
 from portcullis.drivers import Tasks, Threads
 from portcullis.effects import Alone, Clock, NoReply, Pause, Reply, Request, Send, SystemClock
-from portcullis.errors import ApiKeyRejected, Rejection, TokenRejected, Unavailable
+from portcullis.errors import ApiKeyRejected, CredentialsMissing, Refused, Rejection, TokenRejected, Unavailable
 from portcullis.keys import MAX_SET_BYTES, Key, Keyring, max_age
 from portcullis.revocations import MAX_PAGE_BYTES, Feed, Revocations
 from portcullis.secret import Secret, secret
@@ -32,6 +32,8 @@ AUDIENCE: Final = "trading_platform"
 JWKS_PATH: Final = "/v1/auth/.well-known/jwks.json"
 TIMEOUT: Final = 2.0
 """Seconds that a request to the identity service may take while somebody waits for a decision."""
+CONNECTION_SECONDS: Final = 900.0
+"""How long a connection lasts whose token is not known: as long as an access token by default."""
 _OK: Final = 200
 _MAX_PAGES: Final = 8
 
@@ -90,6 +92,25 @@ class _Rules:
         if self._feed is not None:
             yield from self._follow(claims.iat, self._clock.elapsed() if asked_at is None else asked_at)
             self._feed.judge(claims, self._clock.elapsed())
+
+    def still_open(self, caller: Caller, since: float, at_most: float) -> Steps[None]:
+        """Raise if a connection must end that began at `since`, in Unix seconds.
+
+        Of a caller whose token was not verified here (behind the edge) or who has none (an API key) it is not known when
+        that ends: such a connection lasts `at_most` seconds.
+        """
+        if caller.claims is not None:
+            return (yield from self.still_good(caller.claims))
+        if self._clock.now() >= since + at_most:
+            raise CredentialsMissing("show the credential again")
+        if self._feed is not None:
+            yield from self._follow(int(since), self._clock.elapsed())
+            self._feed.judge_open(caller.session_id or "", caller.user_id, since, self._clock.elapsed())
+        return None
+
+    def now(self) -> float:
+        """Return Unix seconds."""
+        return self._clock.now()
 
     def _key(self, token: UnverifiedToken, asked_at: float) -> Steps[Key]:
         if self._keys.is_due(self._clock.elapsed()):
@@ -312,13 +333,20 @@ class AsyncVerifier:
         """Raise `TokenRejected` if a verified token has expired or its session has ended since."""
         await self._tasks.run(self._rules.still_good(claims))
 
-    async def wait_until_ended(self, claims: Claims, every: float = 2.0) -> TokenRejected:
-        """Return why a verified token is not good any more, once that is so: for connections that outlive a request."""
+    async def wait_until_ended(
+        self, caller: Caller, *, at_most: float = CONNECTION_SECONDS, every: float = 2.0
+    ) -> Refused | Unavailable:
+        """Return why the connection of a caller must end, once that is so: for connections that outlive a request.
+
+        The token expired, or its session has ended. Where no token is known (an API key, or behind the edge) the connection
+        lasts `at_most` seconds, so that the client shows its credential again.
+        """
+        since = self._rules.now()
         while True:
             await self._tasks.pause(every)
             try:
-                await self.check_again(claims)
-            except TokenRejected as ended:
+                await self._tasks.run(self._rules.still_open(caller, since, at_most))
+            except (Refused, Unavailable) as ended:
                 return ended
 
     async def close(self) -> None:
