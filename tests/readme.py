@@ -1,5 +1,5 @@
-"""Runs what the README shows: the sessions with curl, the service that reads credentials, the FastAPI dependency,
-and a validator of RFC 9068."""
+"""Runs what the README shows: the sessions with curl, the services that read credentials and verify tokens with the Python
+package, PyJWT alone, and a validator of RFC 9068."""
 
 import json
 import os
@@ -13,6 +13,8 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
 README = (ROOT / "README.md").read_text()
+# The package as it lies here; tests/clients/python tries it as it is installed.
+sys.path.insert(0, str(ROOT / "clients/python/src"))
 # Values that differ from run to run.
 VARYING = [
     (r"eyJ[\w-]+\.[\w-]+\.[\w-]+", "eyJ…"),
@@ -88,16 +90,26 @@ def sign_in():
     return post("/v1/auth/login", ASHA)["access_token"]
 
 
+def run_block(*words, **replacements):
+    """Runs the one block that contains a word, and returns what it defines."""
+    scope = {}
+    for word in words:
+        [code] = [block for block in blocks("python") if word in block]
+        for old, new in replacements.items():
+            code = code.replace(f'["{old}"]', f'["{new}"]')
+        exec(compile(code, "README.md", "exec"), scope)
+    return scope
+
+
 def check_ticker():
     """The function gets what was linked; a token that is not the ticker's gets nothing."""
-    import httpx
+    from portcullis import ServiceTokenRejected
 
-    scope = {}
-    for code in [block for block in blocks("python") if "broker_credentials" in block or "def trail" in block]:
-        exec(compile(code, "README.md", "exec"), scope)
+    scope = run_block("broker_credentials", "def trail")
     account = pathlib.Path("account").read_text().strip()
     credentials = scope["broker_credentials"](account)
-    assert credentials["api_secret"] == "kitesecretofasha" and credentials["user_id_broker"] == "AB1234", credentials
+    assert credentials.user_id_broker == "AB1234" and "kitesecret" not in repr(credentials), credentials
+    assert credentials.api_secret.open() == "kitesecretofasha"
     [shown] = re.findall(r"^# (\[\(.credentials_read.*)$", README, re.M)
     wanted, seen = eval(shown), scope["trail"](sign_in())
     seen = [event for event in seen if event[0] in {kind for kind, _, _ in wanted}]
@@ -105,32 +117,46 @@ def check_ticker():
     scope["TOKEN"] += "x"
     try:
         scope["broker_credentials"](account)
-    except httpx.HTTPStatusError as error:
-        assert error.response.status_code == 401
+    except ServiceTokenRejected:
+        print("the ticker service gets its credentials")
     else:
         sys.exit("a made-up service token was accepted")
-    print("the ticker service gets its credentials")
+
+
+def damaged(token):
+    """The token with another signature, with one character more, and something else altogether."""
+    return [token[:-8] + "AAAAAAAA", token + "x", "nonsense"]
 
 
 def check_fastapi(algorithm):
-    """The dependency accepts a fresh token of this algorithm and refuses a damaged one."""
-    import jwt
-
-    [code] = [block for block in blocks("python") if "FastAPI" in block]
-    scope = {}
-    exec(compile(code.replace('["RS256"]', f'["{algorithm}"]'), "README.md", "exec"), scope)
+    """The service accepts a fresh token of this algorithm and refuses a damaged one and none."""
+    scope = run_block("FastAPI", RS256=algorithm)
     from fastapi.testclient import TestClient
 
     token = sign_in()
+    with TestClient(scope["app"]) as client:
+        good = client.get("/portfolio", headers={"authorization": f"Bearer {token}"})
+        assert good.status_code == 200 and good.json()["owner"].startswith("usr_"), good.text
+        for bad in [None, *damaged(token)]:
+            response = client.get("/portfolio", headers={"authorization": f"Bearer {bad}"} if bad else {})
+            assert response.status_code == 401 and "WWW-Authenticate" in response.headers, response.text
+    print(f"the FastAPI service verifies {algorithm} tokens")
+
+
+def check_pyjwt(algorithm):
+    """PyJWT alone accepts a fresh token of this algorithm and refuses a damaged one."""
+    import jwt
+
+    claims, token = run_block("PyJWKClient", RS256=algorithm)["claims"], sign_in()
     assert jwt.get_unverified_header(token)["alg"] == algorithm
-    client = TestClient(scope["app"])
-    good = client.get("/portfolio", headers={"authorization": f"Bearer {token}"})
-    assert good.status_code == 200 and good.json()["owner"].startswith("usr_"), good.text
-    for damaged in [token[:-8] + "AAAAAAAA", token + "x", "nonsense"]:
-        bad = client.get("/portfolio", headers={"authorization": f"Bearer {damaged}"})
-        assert bad.status_code == 401, bad.text
-    assert client.get("/portfolio").status_code in (401, 403)
-    print(f"the FastAPI dependency verifies {algorithm} tokens")
+    assert claims(token)["sub"].startswith("usr_")
+    for bad in damaged(token):
+        try:
+            claims(bad)
+        except jwt.PyJWTError:
+            continue
+        sys.exit("PyJWT takes a damaged token")
+    print(f"PyJWT verifies {algorithm} tokens")
 
 
 def check_authlib():
@@ -169,6 +195,7 @@ with tempfile.TemporaryDirectory() as folder:
         check_session(os.path.join(folder, "data"))
         check_ticker()
         check_fastapi("RS256")
+        check_pyjwt("RS256")
         check_authlib()
     finally:
         service.terminate()
@@ -178,6 +205,7 @@ with tempfile.TemporaryDirectory() as folder:
         try:
             post("/v1/auth/register", ASHA | {"name": "Asha"})
             check_fastapi(algorithm)
+            check_pyjwt(algorithm)
         finally:
             service.terminate()
             service.wait()
