@@ -18,7 +18,7 @@ export default defineConfig({
   build: {
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    license: { fileName: "assets/licenses.md" },
+    license: { fileName: "licenses.md" },
   },
   server: {
     proxy: { "/v1": process.env.PORTCULLIS_URL ?? "http://localhost:8001" },

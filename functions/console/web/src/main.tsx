@@ -2,6 +2,7 @@
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app.tsx";
+import { watchForMailToken } from "./session/mail-token.ts";
 import { restore } from "./session/session.ts";
 import "./styles/tokens.css";
 import "./styles/base.css";
@@ -18,6 +19,7 @@ addEventListener("vite:preloadError", (event) => {
 });
 addEventListener("load", () => setTimeout(() => sessionStorage.removeItem(RELOADED), 10_000));
 
+watchForMailToken();
 void restore();
 
 const root = document.getElementById("root");

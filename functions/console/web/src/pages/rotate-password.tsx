@@ -1,9 +1,18 @@
-import { Page } from "../frame/page.tsx";
+// The address that teams link to where a password has expired. The token for it comes with a sign-in and is kept nowhere,
+// so this page leads there.
+import { ButtonLink } from "../components/button.tsx";
+import { GateCard } from "../components/gate-card.tsx";
 import { useText } from "../messages/catalogue.ts";
-import { core } from "../messages/core/index.ts";
+import { signIn } from "../messages/sign-in/index.ts";
 
-/** Not built yet. */
+/** Says how to get there. */
 export default function RotatePassword() {
-  const t = useText(core);
-  return <Page title={t("nav.security")}>{null}</Page>;
+  const t = useText(signIn);
+  return (
+    <GateCard title={t("rotate.title")} about={t("rotate.missing")}>
+      <ButtonLink to="/login" look="primary" wide>
+        {t("reset.toLogin")}
+      </ButtonLink>
+    </GateCard>
+  );
 }
