@@ -68,9 +68,9 @@ export function useForm(
 }
 
 /** The form itself, with what went wrong above its fields. */
-export function Form({ form, children }: { form: FormState; children: ReactNode }) {
+export function Form({ form, onChange, children }: { form: FormState; onChange?: () => void; children: ReactNode }) {
   return (
-    <form className="stack" method="post" aria-busy={form.isBusy} onSubmit={form.submit}>
+    <form className="stack" method="post" aria-busy={form.isBusy} onSubmit={form.submit} onChange={onChange}>
       {form.failure && <ErrorNotice error={form.failure} isWrite />}
       {children}
     </form>
