@@ -55,7 +55,7 @@ export function useForm(
     wait,
     error: (pointer) => {
       if (!failure) return undefined;
-      if (placed === pointer) return failure.detail ?? t(failure.message);
+      if (placed === pointer) return failure.detail ?? t(failure.textKey);
       return failure.errors.find((each) => each.pointer === pointer)?.detail;
     },
     submit,

@@ -113,10 +113,11 @@ function Erase({ user }: { user: User }) {
     await client.logout();
   };
   return (
-    <Card title={t("profile.erase")} about={t("profile.eraseAbout")}>
-      <div>
-        <Button onClick={() => ask(true)}>{t("profile.eraseButton")}</Button>
-      </div>
+    <Card
+      title={t("profile.erase")}
+      about={t("profile.eraseAbout")}
+      aside={<Button onClick={() => ask(true)}>{t("profile.eraseButton")}</Button>}
+    >
       {isAsked && (
         <Confirm
           title={t("profile.eraseTitle", { name: user.name })}

@@ -12,7 +12,8 @@ function inWords(t: Translate<AccountKey>, scope: string): string {
   if (scope === "*:*" || scope === "*") return t("scope.everything");
   if (action === "*") return t("scope.all", { resource });
   if (VERBS.has(action)) return t(`scope.${action}` as AccountKey, { resource });
-  return t("scope.other", { resource, action: action.replaceAll(/[-_]/g, " ") });
+  const words = action.replaceAll(/[-_]/g, " ");
+  return t("scope.other", { resource, action: words.charAt(0).toUpperCase() + words.slice(1) });
 }
 
 /** Returns what says a permission in words. */

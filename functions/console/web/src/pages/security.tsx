@@ -59,41 +59,39 @@ export default function Security() {
 
 function Factors({ user, onOpen }: { user: Schemas["User"]; onOpen: (dialog: Open) => void }) {
   const t = useText(account);
+  const state = user.mfa_enabled ? (
+    <Pill tone="success">{t("security.appOn")}</Pill>
+  ) : (
+    <Pill>{t("security.appOff")}</Pill>
+  );
+  const setUp = (
+    <Button look="primary" onClick={() => onOpen("set-up")}>
+      {t("security.appSetUp")}
+    </Button>
+  );
+  const remove = <Button onClick={() => onOpen("remove")}>{t("security.appRemove")}</Button>;
   return (
-    <>
+    <div className="stack">
       <Card
         title={t("security.app")}
+        state={state}
         about={t("security.appAbout")}
-        aside={
-          <Pill tone={user.mfa_enabled ? "success" : "neutral"} icon={user.mfa_enabled ? "check" : undefined}>
-            {t(user.mfa_enabled ? "security.appOn" : "security.appOff")}
-          </Pill>
-        }
-      >
-        <div>
-          {user.mfa_enabled ? (
-            <Button onClick={() => onOpen("remove")}>{t("security.appRemove")}</Button>
-          ) : (
-            <Button look="primary" onClick={() => onOpen("set-up")}>
-              {t("security.appSetUp")}
-            </Button>
-          )}
-        </div>
-      </Card>
+        aside={user.mfa_enabled ? remove : setUp}
+      />
       {user.mfa_enabled && (
-        <Card title={t("security.codes")} about={t("security.codesAbout")}>
-          <div>
-            <Button onClick={() => onOpen("renew")}>{t("security.codesRenew")}</Button>
-          </div>
-        </Card>
+        <Card
+          title={t("security.codes")}
+          about={t("security.codesAbout")}
+          aside={<Button onClick={() => onOpen("renew")}>{t("security.codesRenew")}</Button>}
+        />
       )}
-      <Card title={t("security.password")} about={<Expiry at={user.password_expires_at} />}>
-        <div>
-          <Button onClick={() => onOpen("password")}>{t("security.passwordChange")}</Button>
-        </div>
-      </Card>
+      <Card
+        title={t("security.password")}
+        about={<Expiry at={user.password_expires_at} />}
+        aside={<Button onClick={() => onOpen("password")}>{t("security.passwordChange")}</Button>}
+      />
       <Devices />
-    </>
+    </div>
   );
 }
 
@@ -110,11 +108,7 @@ function Expiry({ at }: { at: string | null | undefined }) {
 function Devices() {
   const t = useText(account);
   const count = useSessions().items?.length;
-  return (
-    <Card title={t("security.devices")} about={count === undefined ? "…" : t("security.devicesCount", { count })}>
-      <div>
-        <ButtonLink to="/sessions">{t("security.devicesShow")}</ButtonLink>
-      </div>
-    </Card>
-  );
+  const about = count === undefined ? "…" : t("security.devicesCount", { count });
+  const show = <ButtonLink to="/sessions">{t("security.devicesShow")}</ButtonLink>;
+  return <Card title={t("security.devices")} about={about} aside={show} />;
 }

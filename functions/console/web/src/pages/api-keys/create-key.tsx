@@ -14,6 +14,8 @@ import { useScopeWords } from "../scope-words.ts";
 
 const LIFETIMES = [30, 90, 365] as const;
 const DAY = 86_400_000;
+/** What the service lets no key do, whatever its owner may. */
+const NEVER_WITH_KEY = new Set(["api-key", "mfa", "password", "session"]);
 
 interface Props {
   onIssued: (key: Schemas["IssuedApiKeyResponse"]) => Promise<void>;
@@ -84,8 +86,9 @@ function Scopes({ isLimited, onLimit, error }: { isLimited: boolean; onLimit: (i
   const t = useText(account);
   const inWords = useScopeWords();
   const query = useQuery({ queryKey: ["permissions"], queryFn: () => client.get("/v1/authz/permissions") });
+  const permissions = query.data?.permissions.filter((each) => !NEVER_WITH_KEY.has(each.split(":")[0] ?? ""));
   return (
-    <fieldset className="stack-tight">
+    <fieldset className="choices">
       <legend className="field-label">{t("keys.scope")}</legend>
       {error && <p className="field-error">{error}</p>}
       <label className="check">
@@ -94,7 +97,7 @@ function Scopes({ isLimited, onLimit, error }: { isLimited: boolean; onLimit: (i
       </label>
       {isLimited && (
         <div className="scopes">
-          {query.data?.permissions.map((permission) => (
+          {permissions?.map((permission) => (
             <label key={permission} className="check">
               <input type="checkbox" name="scope" value={permission} />
               <span>
