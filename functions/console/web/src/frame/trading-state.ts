@@ -1,0 +1,61 @@
+// Whether trading is open, and the sessions at brokers: what the header shows on every page, in every tab alike.
+import { type QueryClient, useQuery } from "@tanstack/react-query";
+import { api } from "../api/client.ts";
+import type { FrozenAccount, Status, TradingAccount } from "../api/types.ts";
+
+/** The keys of what is cached here. */
+export const STATUS = ["status"] as const;
+export const ACCOUNTS = ["trading-accounts"] as const;
+
+/** The session of this page and its owner's state of trading. */
+export function useStatus() {
+  return useQuery({ queryKey: STATUS, queryFn: () => api.get<Status>("/v1/auth/status"), refetchInterval: 60_000 });
+}
+
+/** The owner's accounts at brokers. */
+export function useAccounts() {
+  return useQuery({ queryKey: ACCOUNTS, queryFn: () => api.get<TradingAccount[]>("/v1/trading-accounts") });
+}
+
+/** Whether trading is open; `unknown` before the first answer, and from a service that does not say. */
+export type TradingState = { state: "unknown" } | { state: "open" } | { state: "frozen"; since: string };
+
+/** Returns the state of trading that an answer tells. */
+export function tradingState(status: Status | undefined): TradingState {
+  if (status?.trading_frozen_at === undefined) return { state: "unknown" };
+  return status.trading_frozen_at === null ? { state: "open" } : { state: "frozen", since: status.trading_frozen_at };
+}
+
+/** What the owner proves it with: nothing where the service wants nothing, else the password or a code. */
+export type Proof = { password: string } | { code: string } | Record<string, never>;
+
+/** Stops every reading of the owner's broker credentials. */
+export function freeze(proof: Proof) {
+  return api.post<{ frozen_at: string; accounts: FrozenAccount[] }>("/v1/trading-accounts/freeze", proof);
+}
+
+/** Lets services read them again. */
+export function unfreeze(proof: Proof) {
+  return api.post<{ status: "active" }>("/v1/trading-accounts/unfreeze", proof);
+}
+
+const channel = new BroadcastChannel("portcullis-console");
+
+/** Asks again for what the header shows, here and in the other tabs. */
+export function tradingChanged(client: QueryClient): void {
+  channel.postMessage("trading");
+  void client.invalidateQueries();
+}
+
+/** Asks again when another tab changed the state of trading; returns what ends that. */
+export function followOtherTabs(client: QueryClient): () => void {
+  const changed = () => void client.invalidateQueries();
+  channel.addEventListener("message", changed);
+  return () => channel.removeEventListener("message", changed);
+}
+
+/** Returns the account whose session ends next; undefined where none has one. */
+export function nextToEnd(accounts: readonly TradingAccount[] | undefined): TradingAccount | undefined {
+  const running = accounts?.filter((account) => account.session_expires_at && account.status !== "disabled") ?? [];
+  return running.sort((a, b) => String(a.session_expires_at).localeCompare(String(b.session_expires_at)))[0];
+}

@@ -1,0 +1,9 @@
+import { Page } from "../frame/page.tsx";
+import { useText } from "../messages/catalogue.ts";
+import { core } from "../messages/core/index.ts";
+
+/** Not built yet. */
+export default function Readers() {
+  const t = useText(core);
+  return <Page title={t("nav.readers")}>{null}</Page>;
+}
