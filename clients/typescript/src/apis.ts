@@ -1,0 +1,46 @@
+// The operations under the names that existing front ends call them by. Each is one line over the client, so that whoever
+// does not import them does not ship them.
+import type { Schemas } from "./api.js";
+import type { Client } from "./client.js";
+
+type Body<N extends keyof Schemas> = Schemas[N];
+
+/** Registration and forgotten passwords; signing in and out are functions of the client itself. */
+export const authApi = (client: Client) => ({
+  register: (body: Body<"RegisterRequest">, idempotencyKey?: string) =>
+    client.post("/v1/auth/register", { body, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) }),
+  forgotPassword: (body: Body<"ForgotPasswordRequest">) => client.post("/v1/auth/password/forgot", { body }),
+  resetPassword: (body: Body<"ResetPasswordRequest">) => client.post("/v1/auth/password/reset", { body }),
+  changePassword: (body: Body<"ChangePasswordRequest">) => client.post("/v1/auth/password/change", { body }),
+  verifyEmail: (body: Body<"VerifyEmailRequest">) => client.post("/v1/auth/email/verify", { body }),
+  resendConfirmation: (body: Body<"ResendConfirmationRequest">) => client.post("/v1/auth/email/resend", { body }),
+  status: () => client.get("/v1/auth/status"),
+});
+
+/** The own account. */
+export const userApi = (client: Client) => ({
+  getMe: () => client.get("/v1/users/me"),
+  async updateMe(body: Body<"UpdateProfileRequest">) {
+    const user = await client.patch("/v1/users/me", { body });
+    await client.reloadUser();
+    return user;
+  },
+});
+
+/** Trading accounts of the signed-in person. */
+export const tradingAccountApi = (client: Client) => ({
+  list: () => client.get("/v1/trading-accounts"),
+  get: (id: string) => client.get("/v1/trading-accounts/{id}", { params: { id } }),
+  link: (body: Body<"LinkTradingAccountRequest">, idempotencyKey?: string) =>
+    client.post("/v1/trading-accounts", { body, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) }),
+  verify: (id: string) => client.post("/v1/trading-accounts/{id}/verify", { params: { id } }),
+  unlink: (id: string) => client.delete("/v1/trading-accounts/{id}", { params: { id } }),
+});
+
+/** The second factor. */
+export const mfaApi = (client: Client) => ({
+  setup: (body: Body<"SetUpTotpRequest"> = {}) => client.post("/v1/mfa/totp/setup", { body }),
+  enable: (body: Body<"EnableTotpRequest">) => client.post("/v1/mfa/totp/enable", { body }),
+  disable: (body: Body<"ConfirmFactorRequest">) => client.post("/v1/mfa/totp/disable", { body }),
+  renewBackupCodes: (body: Body<"ConfirmFactorRequest">) => client.post("/v1/mfa/backup-codes", { body }),
+});
