@@ -11,7 +11,7 @@ export default defineConfig({
     // Sources of the client package that the console is the first user of; React is the console's own copy.
     alias: [
       { find: /^portcullis-client$/, replacement: `${client}/index.ts` },
-      { find: /^portcullis-client\/react$/, replacement: `${client}/react/index.ts` },
+      { find: /^portcullis-client\/react$/, replacement: `${client}/react/index.tsx` },
     ],
     dedupe: ["react", "react-dom"],
   },

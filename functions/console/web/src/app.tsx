@@ -1,4 +1,6 @@
 // The console: what surrounds every page, and the table of pages as routes.
+
+import { AuthProvider } from "portcullis-client/react";
 import { Component, lazy, type ReactNode, Suspense } from "react";
 import { BrowserRouter, Route, Routes } from "react-router";
 import { Button } from "./components/button.tsx";
@@ -7,6 +9,7 @@ import { SignedOutFrame } from "./frame/signed-out.tsx";
 import { useText } from "./messages/catalogue.ts";
 import { core } from "./messages/core/index.ts";
 import { ROUTES } from "./routes.tsx";
+import { client } from "./session/client.ts";
 
 const SignedInFrame = lazy(() => import("./frame/signed-in.tsx"));
 const NotFound = lazy(() => import("./pages/not-found.tsx"));
@@ -47,15 +50,17 @@ export function App() {
   return (
     <Suspense fallback={null}>
       <Boundary>
-        <BrowserRouter>
-          <Routes>
-            <Route element={<SignedOutFrame />}>{pages(true)}</Route>
-            <Route element={<SignedInFrame />}>
-              {pages(false)}
-              <Route path="*" element={<NotFound />} />
-            </Route>
-          </Routes>
-        </BrowserRouter>
+        <AuthProvider client={client}>
+          <BrowserRouter>
+            <Routes>
+              <Route element={<SignedOutFrame />}>{pages(true)}</Route>
+              <Route element={<SignedInFrame />}>
+                {pages(false)}
+                <Route path="*" element={<NotFound />} />
+              </Route>
+            </Routes>
+          </BrowserRouter>
+        </AuthProvider>
       </Boundary>
     </Suspense>
   );

@@ -3,7 +3,6 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app.tsx";
 import { watchForMailToken } from "./session/mail-token.ts";
-import { restore } from "./session/session.ts";
 import "./styles/tokens.css";
 import "./styles/base.css";
 import "./styles/components.css";
@@ -20,7 +19,6 @@ addEventListener("vite:preloadError", (event) => {
 addEventListener("load", () => setTimeout(() => sessionStorage.removeItem(RELOADED), 10_000));
 
 watchForMailToken();
-void restore();
 
 const root = document.getElementById("root");
 if (root) {

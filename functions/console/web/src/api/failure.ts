@@ -1,23 +1,8 @@
 // Why a request failed, in the terms that pages need: what to say, whether anything was changed, when to try again.
+import { type FieldError, NetworkError, ProblemError, SignedOutError } from "portcullis-client";
 import type { core } from "../messages/core/index.ts";
 
 type CoreKey = keyof (typeof core)["english"];
-
-/** What the service says about one value. */
-export interface FieldError {
-  /** JSON Pointer into the body, such as `/email`. */
-  pointer: string;
-  detail: string;
-}
-
-interface Problem {
-  code?: string;
-  detail?: string;
-  errors?: FieldError[];
-  request_id?: string;
-  session_token?: string;
-  proof_of_work?: { challenge: string; bits: number };
-}
 
 /** Codes of the service that have words of their own here; another one shows the service's own sentence. */
 const BY_CODE: Record<string, CoreKey> = {
@@ -36,75 +21,58 @@ const BY_CODE: Record<string, CoreKey> = {
   invalid_credentials: "error.wrongProof",
   weak_password: "error.weakPassword",
   validation_failed: "error.invalid",
+  email_taken: "error.emailTaken",
 };
 
-interface Parts {
-  status: number;
-  problem?: Problem;
-  retryAt?: number;
-  isWrite: boolean;
-}
+const BY_STATUS: Record<number, CoreKey> = {
+  0: "error.network",
+  401: "error.signedOut",
+  405: "error.oldService",
+  429: "error.tooMany",
+  503: "error.unavailable",
+};
 
 /** A failed request. Status 0 means that there was no answer. */
 export class Failure extends Error {
   readonly status: number;
   readonly code: string;
-  readonly problem: Problem;
+  readonly errors: readonly FieldError[];
   /** From when it makes sense to try again, by this page's clock. */
   readonly retryAt: number | undefined;
-  /** Whether a write was carried out; undefined for what changes nothing. */
-  readonly changed: "nothing" | "unknown" | undefined;
+  readonly requestId: string | undefined;
+  /** The service's own sentence, where there are no words for the code here. */
+  readonly detail: string | undefined;
 
-  constructor({ status, problem, retryAt, isWrite }: Parts) {
-    const code = problem?.code ?? (status === 0 ? "network" : "unknown");
-    super(`${status} ${code}`);
+  private constructor(cause: unknown) {
+    super("a request failed", { cause });
     this.name = "Failure";
-    this.status = status;
-    this.code = code;
-    this.problem = problem ?? {};
-    this.retryAt = retryAt;
-    // An answer of 5xx may come after the write; one of 4xx never does.
-    this.changed = !isWrite ? undefined : status >= 400 && status < 500 ? "nothing" : "unknown";
+    const problem = cause instanceof ProblemError ? cause : undefined;
+    const isLost = cause instanceof NetworkError;
+    this.status = problem?.status ?? (isLost ? 0 : cause instanceof SignedOutError ? 401 : 500);
+    this.code = problem?.code ?? (isLost ? "network" : "unknown");
+    this.errors = problem?.errors ?? [];
+    this.retryAt = problem?.retryAfter ? Date.now() + problem.retryAfter * 1000 : undefined;
+    this.requestId = problem?.requestId;
+    this.detail = problem?.code && !(problem.code in BY_CODE) ? problem.detail : undefined;
   }
 
-  /** Reads an answer that is no success. Answers of others, such as a gateway's page, have no problem inside. */
-  static async read(response: Response, isWrite: boolean): Promise<Failure> {
-    const isProblem = response.headers.get("content-type")?.includes("json");
-    const problem: Problem | undefined = isProblem ? await response.json().catch(() => undefined) : undefined;
-    const after = Number(response.headers.get("retry-after"));
-    const retryAt = after > 0 ? Date.now() + after * 1000 : undefined;
-    return new Failure({ status: response.status, problem, retryAt, isWrite });
-  }
-
-  /** Returns the failure itself, or one that says the page failed. */
+  /** Returns what an error means to a page. An error of the page itself is one of status 500. */
   static of(error: unknown): Failure {
-    return error instanceof Failure ? error : new Failure({ status: 500, isWrite: false });
+    return error instanceof Failure ? error : new Failure(error);
   }
 
   /** What to say, as a text of the core catalogue. */
   get message(): CoreKey {
-    const known = BY_CODE[this.code];
-    if (known) return known;
-    if (this.status === 0) return "error.network";
-    if (this.status === 405) return "error.oldService";
-    return this.status === 429 ? "error.tooMany" : this.status === 503 ? "error.unavailable" : "error.internal";
+    return BY_CODE[this.code] ?? BY_STATUS[this.status] ?? "error.internal";
   }
 
-  /** The service's own sentence, where there are no words for the code here. */
-  get detail(): string | undefined {
-    return this.code in BY_CODE ? undefined : this.problem.detail;
+  /** Whether a write was carried out: an answer of 5xx, or none, may come after it; one of 4xx never does. */
+  get changed(): "nothing" | "unknown" {
+    return this.status >= 400 && this.status < 500 ? "nothing" : "unknown";
   }
 
   /** Whether whoever runs the service would want the id of the request. */
   get isOurs(): boolean {
     return this.status >= 500;
-  }
-
-  get requestId(): string | undefined {
-    return this.problem.request_id;
-  }
-
-  get errors(): readonly FieldError[] {
-    return this.problem.errors ?? [];
   }
 }

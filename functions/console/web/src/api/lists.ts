@@ -1,15 +1,16 @@
 // Lists that come in pages.
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { api, withQuery } from "./client.ts";
-import type { Page } from "./types.ts";
 
-type Parameters = Record<string, string | number | undefined | null>;
+interface Page<Item> {
+  items: Item[];
+  next_cursor?: string | null | undefined;
+}
 
-/** Returns a list page by page, newest first; `items` are those of all pages so far. */
-export function useList<Item>(key: readonly unknown[], path: string, parameters: Parameters = {}) {
+/** Returns a list page by page, newest first; `items` are those of all pages so far. `read` asks for the page of a cursor. */
+export function useList<Item>(key: readonly unknown[], read: (cursor: string | undefined) => Promise<Page<Item>>) {
   const query = useInfiniteQuery({
     queryKey: key,
-    queryFn: ({ pageParam }) => api.get<Page<Item>>(withQuery(path, { ...parameters, cursor: pageParam })),
+    queryFn: ({ pageParam }) => read(pageParam),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
   });

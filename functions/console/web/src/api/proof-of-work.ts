@@ -1,5 +1,5 @@
 // The small computation that a service may ask for before it sends mail: a counter that makes a digest begin with zeros.
-import { Failure } from "./failure.ts";
+import { ProblemError } from "portcullis-client";
 
 const AT_ONCE = 512;
 
@@ -11,7 +11,7 @@ export async function withProofOfWork<T>(
   try {
     return await send(undefined);
   } catch (error) {
-    const asked = Failure.of(error).problem.proof_of_work;
+    const asked = error instanceof ProblemError ? error.proofOfWork : undefined;
     if (!asked) throw error;
     onWork();
     return send(await solve(asked.challenge, asked.bits));

@@ -3,6 +3,7 @@ import { type FormEvent, type ReactNode, useEffect, useRef, useState } from "rea
 import { Failure } from "../api/failure.ts";
 import { useText } from "../messages/catalogue.ts";
 import { core } from "../messages/core/index.ts";
+import { client } from "../session/client.ts";
 import { ErrorNotice, useSecondsUntil } from "./states.tsx";
 
 /** A form that is being filled in, sent, or was refused. */
@@ -60,7 +61,7 @@ export function useForm(
     submit,
     idempotencyKey: (data) => {
       const of = JSON.stringify([...data]);
-      if (key.current.of !== of) key.current = { of, is: crypto.randomUUID() };
+      if (key.current.of !== of) key.current = { of, is: client.idempotencyKey() };
       return key.current.is;
     },
   };
@@ -70,7 +71,7 @@ export function useForm(
 export function Form({ form, children }: { form: FormState; children: ReactNode }) {
   return (
     <form className="stack" method="post" aria-busy={form.isBusy} onSubmit={form.submit}>
-      {form.failure && <ErrorNotice error={form.failure} />}
+      {form.failure && <ErrorNotice error={form.failure} isWrite />}
       {children}
     </form>
   );

@@ -82,8 +82,16 @@ export function useSecondsUntil(time: number | undefined): number {
   return seconds;
 }
 
+interface ErrorNoticeProps {
+  error: unknown;
+  onRetry?: () => void;
+  title?: string;
+  /** Whether the request was to change something. */
+  isWrite?: boolean;
+}
+
 /** A failure: what happened, whether anything was changed, and the retry, from when it makes sense. */
-export function ErrorNotice({ error, onRetry, title }: { error: unknown; onRetry?: () => void; title?: string }) {
+export function ErrorNotice({ error, onRetry, title, isWrite }: ErrorNoticeProps) {
   const t = useText(core);
   const duration = useDuration();
   const failure = Failure.of(error);
@@ -92,8 +100,9 @@ export function ErrorNotice({ error, onRetry, title }: { error: unknown; onRetry
   return (
     <Notice tone="danger" isNews title={title ?? about}>
       {title && <p>{about}</p>}
-      {failure.changed === "nothing" && <p className="small">{t("error.nothingChanged")}</p>}
-      {failure.changed === "unknown" && <p className="small">{t("error.perhapsChanged")}</p>}
+      {isWrite && (
+        <p className="small">{t(failure.changed === "nothing" ? "error.nothingChanged" : "error.perhapsChanged")}</p>
+      )}
       {onRetry ? (
         <Button small busy={wait > 0} onClick={onRetry}>
           {wait > 0 ? t("retryIn", { time: duration(wait) }) : t("retry")}

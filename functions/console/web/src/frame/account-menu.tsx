@@ -1,12 +1,13 @@
 // The menu of whoever is signed in: profile, language, the way out.
+
+import type { User } from "portcullis-client";
 import { type FocusEvent, useRef, useState } from "react";
 import { Link } from "react-router";
-import type { User } from "../api/types.ts";
 import { Button } from "../components/button.tsx";
 import { Icon } from "../components/icon.tsx";
 import { useText } from "../messages/catalogue.ts";
 import { core } from "../messages/core/index.ts";
-import { signOut } from "../session/session.ts";
+import { client } from "../session/client.ts";
 import { LanguageChoice } from "./language-choice.tsx";
 
 /** Returns the first letters of the first and last word of a name. */
@@ -56,7 +57,7 @@ export function AccountMenu({ user }: { user: User }) {
             {t("nav.profile")}
           </Link>
           <LanguageChoice />
-          <Button wide onClick={() => void signOut()}>
+          <Button wide onClick={() => void client.logout()}>
             {t("menu.signOut")}
           </Button>
         </div>

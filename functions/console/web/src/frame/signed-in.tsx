@@ -1,12 +1,15 @@
 // The frame of every page for people who are signed in. It is a chunk of its own, which the pages of a sign-in do not load.
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import type { User } from "portcullis-client";
+import { useAuth } from "portcullis-client/react";
 import { Suspense, useEffect } from "react";
 import { Link, Navigate, Outlet, useLocation } from "react-router";
 import { Failure } from "../api/failure.ts";
-import type { User } from "../api/types.ts";
 import { brand } from "../brand.ts";
-import { Skeleton } from "../components/states.tsx";
-import { useSession } from "../session/session.ts";
+import { ErrorNotice, Notice, Skeleton } from "../components/states.tsx";
+import { useText } from "../messages/catalogue.ts";
+import { core } from "../messages/core/index.ts";
+import { client } from "../session/client.ts";
 import { AccountMenu } from "./account-menu.tsx";
 import { Logo } from "./logo.tsx";
 import { BottomBar, Rail } from "./navigation.tsx";
@@ -42,28 +45,29 @@ function Header({ user }: { user: User }) {
   );
 }
 
+// What was loaded for one person is gone before another one is shown.
+client.onUserChange(() => queries.clear());
+
 /** The frame with header, navigation and content. Who is not signed in is sent to sign in, and comes back. */
 export default function SignedInFrame() {
-  const session = useSession();
+  const session = useAuth();
   const { pathname, search } = useLocation();
-  if (session.state === "restoring") return <Restoring />;
-  if (session.state === "signed_out") {
+  if (session.status === "restoring") return <Restoring trouble={session.trouble} />;
+  if (session.status !== "signed_in") {
     const next = pathname === "/" ? "" : `?next=${encodeURIComponent(pathname + search)}`;
     return <Navigate to={`/login${next}`} replace />;
   }
   return (
     <QueryClientProvider client={queries}>
-      <Frame user={session.user} />
+      <Frame user={session.user} isCutOff={session.trouble !== null} />
     </QueryClientProvider>
   );
 }
 
-function Frame({ user }: { user: User }) {
+function Frame({ user, isCutOff }: { user: User; isCutOff: boolean }) {
+  const t = useText(core);
   const isAdmin = user.roles.includes("admin");
   useEffect(() => followOtherTabs(queries), []);
-  // What was loaded for one person is gone before another one is shown.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: it is forgotten because somebody else is there.
-  useEffect(() => () => queries.clear(), [user.user_id]);
   return (
     <div className="frame">
       <SkipLink />
@@ -71,6 +75,11 @@ function Frame({ user }: { user: User }) {
       <Header user={user} />
       <Rail isAdmin={isAdmin} />
       <main id="content" tabIndex={-1}>
+        {isCutOff && (
+          <Notice tone="warning" isNews>
+            {t("error.trouble")}
+          </Notice>
+        )}
         <Suspense fallback={<Skeleton cards={2} />}>
           <Outlet />
         </Suspense>
@@ -80,10 +89,11 @@ function Frame({ user }: { user: User }) {
   );
 }
 
-function Restoring() {
+function Restoring({ trouble }: { trouble: unknown }) {
+  const again = () => void client.refreshToken().catch(() => undefined);
   return (
     <div className="restoring">
-      <Skeleton lines={3} />
+      {trouble ? <ErrorNotice error={trouble} onRetry={again} /> : <Skeleton lines={3} />}
     </div>
   );
 }

@@ -1,20 +1,35 @@
 // Whether trading is open, and the sessions at brokers: what the header shows on every page, in every tab alike.
 import { type QueryClient, useQuery } from "@tanstack/react-query";
-import { api } from "../api/client.ts";
-import type { FrozenAccount, Status, TradingAccount } from "../api/types.ts";
+import { client, type Schemas } from "../session/client.ts";
 
 /** The keys of what is cached here. */
 export const STATUS = ["status"] as const;
 export const ACCOUNTS = ["trading-accounts"] as const;
 
+/** What the service says of the session. Since when trading is frozen is absent from services that do not say. */
+export type Status = Schemas["StatusResponse"] & { trading_frozen_at?: string | null };
+
+/** An account at a broker, with the end of its session where the service says it. */
+export type TradingAccount = Schemas["TradingAccountResponse"] & {
+  session_expires_at?: string | null;
+  login_url?: string | null;
+};
+
+/** How one account's session ended at its broker. */
+export type FrozenAccount = Schemas["FrozenAccountResponse"];
+
 /** The session of this page and its owner's state of trading. */
 export function useStatus() {
-  return useQuery({ queryKey: STATUS, queryFn: () => api.get<Status>("/v1/auth/status"), refetchInterval: 60_000 });
+  return useQuery({
+    queryKey: STATUS,
+    queryFn: (): Promise<Status> => client.get("/v1/auth/status"),
+    refetchInterval: 60_000,
+  });
 }
 
 /** The owner's accounts at brokers. */
 export function useAccounts() {
-  return useQuery({ queryKey: ACCOUNTS, queryFn: () => api.get<TradingAccount[]>("/v1/trading-accounts") });
+  return useQuery({ queryKey: ACCOUNTS, queryFn: (): Promise<TradingAccount[]> => client.get("/v1/trading-accounts") });
 }
 
 /** Whether trading is open; `unknown` before the first answer, and from a service that does not say. */
@@ -31,25 +46,25 @@ export type Proof = { password: string } | { code: string } | Record<string, nev
 
 /** Stops every reading of the owner's broker credentials. */
 export function freeze(proof: Proof) {
-  return api.post<{ frozen_at: string; accounts: FrozenAccount[] }>("/v1/trading-accounts/freeze", proof);
+  return client.post("/v1/trading-accounts/freeze", { body: proof });
 }
 
 /** Lets services read them again. */
 export function unfreeze(proof: Proof) {
-  return api.post<{ status: "active" }>("/v1/trading-accounts/unfreeze", proof);
+  return client.post("/v1/trading-accounts/unfreeze", { body: proof });
 }
 
 const channel = new BroadcastChannel("portcullis-console");
 
 /** Asks again for what the header shows, here and in the other tabs. */
-export function tradingChanged(client: QueryClient): void {
+export function tradingChanged(queries: QueryClient): void {
   channel.postMessage("trading");
-  void client.invalidateQueries();
+  void queries.invalidateQueries();
 }
 
 /** Asks again when another tab changed the state of trading; returns what ends that. */
-export function followOtherTabs(client: QueryClient): () => void {
-  const changed = () => void client.invalidateQueries();
+export function followOtherTabs(queries: QueryClient): () => void {
+  const changed = () => void queries.invalidateQueries();
   channel.addEventListener("message", changed);
   return () => channel.removeEventListener("message", changed);
 }

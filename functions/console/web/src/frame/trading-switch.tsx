@@ -2,7 +2,6 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { Failure } from "../api/failure.ts";
-import type { FrozenAccount } from "../api/types.ts";
 import { Button } from "../components/button.tsx";
 import { Dialog } from "../components/dialog.tsx";
 import { CodeField, PasswordField, plainCode } from "../components/field.tsx";
@@ -13,6 +12,7 @@ import { clockTime, useNow } from "../components/time.tsx";
 import { useText } from "../messages/catalogue.ts";
 import { core } from "../messages/core/index.ts";
 import {
+  type FrozenAccount,
   freeze,
   type Proof,
   type TradingState,
@@ -93,12 +93,12 @@ interface QuestionProps {
 
 function Question({ trading, needsCode, isFreezing, onDone, onClose }: QuestionProps) {
   const t = useText(core);
-  const client = useQueryClient();
+  const queries = useQueryClient();
   const [needsProof, ask] = useState(!isFreezing);
   const form = useForm(async (data) => {
     try {
       const accounts = isFreezing ? (await freeze(proof(data))).accounts : await unfreeze(proof(data)).then(() => []);
-      tradingChanged(client);
+      tradingChanged(queries);
       onDone(accounts);
     } catch (error) {
       const isAsked = isFreezing && !needsProof && wantsProof(Failure.of(error));

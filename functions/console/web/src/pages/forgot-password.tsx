@@ -1,7 +1,6 @@
 // Asking for the link that chooses a forgotten password anew. The answer is the same whether or not there is an account.
 import { useState } from "react";
 import { Link } from "react-router";
-import { api } from "../api/client.ts";
 import { withProofOfWork } from "../api/proof-of-work.ts";
 import { Button, TextButton } from "../components/button.tsx";
 import { TextField } from "../components/field.tsx";
@@ -10,6 +9,7 @@ import { GateCard } from "../components/gate-card.tsx";
 import { useDuration } from "../components/time.tsx";
 import { useText } from "../messages/catalogue.ts";
 import { signIn } from "../messages/sign-in/index.ts";
+import { client } from "../session/client.ts";
 
 /** One field, then what to look for. */
 export default function ForgotPassword() {
@@ -20,7 +20,7 @@ export default function ForgotPassword() {
   const form = useForm(async (data) => {
     const email = String(data.get("email")).trim();
     const send = (proof_of_work?: string) =>
-      api.post("/v1/auth/password/forgot", { email, proof_of_work }, { isAnonymous: true });
+      client.post("/v1/auth/password/forgot", { body: { email, proof_of_work } });
     await withProofOfWork(send, () => setWorking(true)).finally(() => setWorking(false));
     setSentTo(email);
   });

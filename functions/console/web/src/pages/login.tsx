@@ -1,11 +1,10 @@
 // Signing in: name and password, then the code where there is a second factor, or a new password where the old one has expired.
-import { useState } from "react";
+import { useAuth } from "portcullis-client/react";
+import { useEffect, useState } from "react";
 import { Navigate, useSearchParams } from "react-router";
-import { useSession } from "../session/session.ts";
 import { CodeStep } from "./login/code-step.tsx";
 import { PasswordStep } from "./login/password-step.tsx";
 import { RotateStep } from "./login/rotate-step.tsx";
-import type { Step } from "./login/step.ts";
 
 /** Returns where to go after the sign-in: a page of this console and nothing else. */
 function destination(next: string | null): string {
@@ -14,11 +13,23 @@ function destination(next: string | null): string {
 
 /** One card whose body is replaced from step to step. */
 export default function Login() {
-  const session = useSession();
+  const { status, cancelLogin } = useAuth();
   const [search] = useSearchParams();
-  const [step, go] = useState<Step>({ at: "password" });
-  if (session.state === "signed_in") return <Navigate to={destination(search.get("next"))} replace />;
-  if (step.at === "code") return <CodeStep step={step} go={go} />;
-  if (step.at === "rotate") return <RotateStep step={step} />;
-  return <PasswordStep go={go} failure={step.failure} />;
+  const [name, setName] = useState("");
+  const [isLate, setLate] = useState(false);
+  // Whoever leaves the page gives up what waits for a code.
+  useEffect(() => cancelLogin, [cancelLogin]);
+  if (status === "signed_in") return <Navigate to={destination(search.get("next"))} replace />;
+  if (status === "mfa_required") return <CodeStep name={name} onLate={() => setLate(true)} />;
+  if (status === "password_expired") return <RotateStep name={name} onLate={() => setLate(true)} />;
+  return (
+    <PasswordStep
+      name={name}
+      isLate={isLate}
+      onName={(typed) => {
+        setName(typed);
+        setLate(false);
+      }}
+    />
+  );
 }

@@ -1,38 +1,35 @@
 // Making an account. Where addresses have to be confirmed, the answer never tells whether one is taken.
+import { useAuth } from "portcullis-client/react";
 import { useState } from "react";
 import { Link, Navigate } from "react-router";
-import { api } from "../api/client.ts";
 import type { Failure } from "../api/failure.ts";
 import { withProofOfWork } from "../api/proof-of-work.ts";
-import type { User } from "../api/types.ts";
 import { Button, ButtonLink } from "../components/button.tsx";
 import { PasswordField, TextField } from "../components/field.tsx";
 import { Form, useForm } from "../components/form.tsx";
 import { GateCard } from "../components/gate-card.tsx";
 import { useText } from "../messages/catalogue.ts";
 import { signIn } from "../messages/sign-in/index.ts";
-import { useSession } from "../session/session.ts";
-import { presentPassword } from "./login/step.ts";
-
-type Answer = User | { status: "verification_required" };
+import { client } from "../session/client.ts";
 
 /** The form, and what comes after it. */
 export default function Register() {
   const t = useText(signIn);
-  const session = useSession();
+  const { status } = useAuth();
   const [mailedTo, setMailedTo] = useState<string>();
   const [isWorking, setWorking] = useState(false);
   const form = useForm(async (data) => {
     const typed = (name: string) => String(data.get(name)).trim();
     const [email, phone] = [typed("email"), typed("phone")];
     const body = { name: typed("name"), email, password: String(data.get("password")), ...(phone ? { phone } : {}) };
-    const options = { isAnonymous: true, idempotencyKey: form.idempotencyKey(data) };
-    const send = (proof_of_work?: string) => api.post<Answer>("/v1/auth/register", { ...body, proof_of_work }, options);
+    const idempotencyKey = form.idempotencyKey(data);
+    const send = (proof_of_work?: string) =>
+      client.post("/v1/auth/register", { body: { ...body, proof_of_work }, idempotencyKey });
     const answer = await withProofOfWork(send, () => setWorking(true)).finally(() => setWorking(false));
-    if ("user_id" in answer) await presentPassword(email, body.password, true);
+    if ("user_id" in answer) await client.login({ email, password: body.password, persistSession: true });
     else setMailedTo(email);
   }, misplaced);
-  if (session.state === "signed_in") return <Navigate to="/" replace />;
+  if (status === "signed_in") return <Navigate to="/" replace />;
   if (mailedTo) return <CheckMail email={mailedTo} />;
   return (
     <GateCard

@@ -1,6 +1,5 @@
 // Choosing a password with the link that was mailed.
 import { useState } from "react";
-import { api } from "../api/client.ts";
 import { Failure } from "../api/failure.ts";
 import { Button, ButtonLink } from "../components/button.tsx";
 import { PasswordField } from "../components/field.tsx";
@@ -8,8 +7,8 @@ import { Form, useForm } from "../components/form.tsx";
 import { GateCard } from "../components/gate-card.tsx";
 import { useText } from "../messages/catalogue.ts";
 import { signIn } from "../messages/sign-in/index.ts";
+import { client } from "../session/client.ts";
 import { forgetMailToken, useMailToken } from "../session/mail-token.ts";
-import { restore } from "../session/session.ts";
 import { misplacedPassword } from "./login/rotate-step.tsx";
 
 /** The new password, or why the link does not work. */
@@ -19,11 +18,12 @@ export default function ResetPassword() {
   const [state, become] = useState<"open" | "done" | "dead">("open");
   const form = useForm(async (data) => {
     try {
-      const body = { token, new_password: String(data.get("new_password")) };
-      await api.post("/v1/auth/password/reset", body, { isAnonymous: true });
+      const body = { token: token ?? "", new_password: String(data.get("new_password")) };
+      await client.post("/v1/auth/password/reset", { body });
       become("done");
       forgetMailToken();
-      void restore(); // Every session has ended, that of this browser too.
+      // Every session has ended, that of this browser too.
+      if (client.user) void client.logout();
     } catch (error) {
       if (Failure.of(error).code !== "invalid_mail_token") throw error;
       become("dead");

@@ -1,12 +1,12 @@
 // Confirming an address with the link that was mailed.
 import { useEffect, useState } from "react";
-import { api } from "../api/client.ts";
 import { Failure } from "../api/failure.ts";
 import { ButtonLink } from "../components/button.tsx";
 import { GateCard } from "../components/gate-card.tsx";
 import { ErrorNotice, Skeleton } from "../components/states.tsx";
 import { useText } from "../messages/catalogue.ts";
 import { signIn } from "../messages/sign-in/index.ts";
+import { client } from "../session/client.ts";
 import { useMailToken } from "../session/mail-token.ts";
 
 // A token works once: however often the page renders, it is sent once for each try.
@@ -15,7 +15,7 @@ const sent = new Map<string, Promise<unknown>>();
 function confirm(token: string): Promise<unknown> {
   const known = sent.get(token);
   if (known) return known;
-  const answer = api.post("/v1/auth/email/verify", { token }, { isAnonymous: true });
+  const answer = client.post("/v1/auth/email/verify", { body: { token } });
   sent.set(token, answer);
   return answer;
 }

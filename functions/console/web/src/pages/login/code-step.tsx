@@ -2,36 +2,36 @@
 import { useState } from "react";
 import { Failure } from "../../api/failure.ts";
 import { Button, TextButton } from "../../components/button.tsx";
-import { CodeField, HiddenUsername, plainCode } from "../../components/field.tsx";
+import { CodeField, HiddenUsername } from "../../components/field.tsx";
 import { Form, useForm } from "../../components/form.tsx";
 import { GateCard } from "../../components/gate-card.tsx";
 import { useDuration } from "../../components/time.tsx";
 import { useText } from "../../messages/catalogue.ts";
 import { signIn } from "../../messages/sign-in/index.ts";
-import { presentCode, type Step } from "./step.ts";
+import { client } from "../../session/client.ts";
 
 interface Props {
-  step: Extract<Step, { at: "code" }>;
-  go: (step: Step) => void;
+  name: string;
+  onLate: () => void;
 }
 
 /** One field for the code; the name of who signs in stays in view. */
-export function CodeStep({ step, go }: Props) {
+export function CodeStep({ name, onLate }: Props) {
   const t = useText(signIn);
   const duration = useDuration();
   const [isBackup, setBackup] = useState(false);
   const form = useForm(async (data) => {
     try {
-      await presentCode(step.token, plainCode(String(data.get("code"))));
+      await client.verifyMfa(String(data.get("code")));
     } catch (error) {
       if (Failure.of(error).code !== "invalid_session_token") throw error;
-      go({ at: "password", failure: "too-late" });
+      onLate();
     }
   }, misplaced);
   return (
-    <GateCard title={t("code.title")} about={t("code.signingInAs", { name: step.name })}>
+    <GateCard title={t("code.title")} about={t("code.signingInAs", { name: name })}>
       <Form form={form}>
-        <HiddenUsername value={step.name} />
+        <HiddenUsername value={name} />
         <CodeField
           key={String(isBackup)}
           label={isBackup ? t("code.backup") : undefined}
@@ -46,7 +46,7 @@ export function CodeStep({ step, go }: Props) {
       </Form>
       <div className="row-between small">
         <TextButton onClick={() => setBackup(!isBackup)}>{t(isBackup ? "code.useApp" : "code.useBackup")}</TextButton>
-        <TextButton onClick={() => go({ at: "password" })}>{t("code.otherName")}</TextButton>
+        <TextButton onClick={() => client.cancelLogin()}>{t("code.otherName")}</TextButton>
       </div>
     </GateCard>
   );

@@ -1,7 +1,7 @@
 // The first step of a sign-in.
+import { useAuth } from "portcullis-client/react";
 import { useState } from "react";
 import { Link } from "react-router";
-import { api } from "../../api/client.ts";
 import { Failure } from "../../api/failure.ts";
 import { Button, TextButton } from "../../components/button.tsx";
 import { PasswordField, TextField } from "../../components/field.tsx";
@@ -11,30 +11,32 @@ import { Notice } from "../../components/states.tsx";
 import { useDuration } from "../../components/time.tsx";
 import { useText } from "../../messages/catalogue.ts";
 import { signIn } from "../../messages/sign-in/index.ts";
-import { presentPassword, type Step } from "./step.ts";
+import { client } from "../../session/client.ts";
 
 interface Props {
-  go: (step: Step) => void;
-  failure: "too-late" | undefined;
+  /** What was typed before a later step was given up. */
+  name: string;
+  onName: (name: string) => void;
+  /** Whether a later step took too long. */
+  isLate: boolean;
 }
 
 /** Name and password. What was typed stays on every failure. */
-export function PasswordStep({ go, failure }: Props) {
+export function PasswordStep({ name: before, onName, isLate }: Props) {
   const t = useText(signIn);
   const duration = useDuration();
+  const { status, reason } = useAuth() as { status: string; reason?: string };
   const [unconfirmed, setUnconfirmed] = useState<string>();
   const form = useForm(async (data) => {
     const name = String(data.get("username")).trim();
     setUnconfirmed(undefined);
+    onName(name);
+    const [password, persistSession] = [String(data.get("password")), data.has("keep")];
     try {
-      const token = await presentPassword(name, String(data.get("password")), data.has("keep"));
-      if (token) go({ at: "code", name, token });
+      await client.login({ identifier: name, password, persistSession });
     } catch (error) {
-      const { code, problem } = Failure.of(error);
-      if (code === "password_expired" && problem.session_token)
-        go({ at: "rotate", name, token: problem.session_token });
-      else if (code === "email_not_verified") setUnconfirmed(name);
-      else throw error;
+      if (Failure.of(error).code !== "email_not_verified") throw error;
+      setUnconfirmed(name);
     }
   }, misplaced);
   const wrong = form.error("/password");
@@ -47,13 +49,23 @@ export function PasswordStep({ go, failure }: Props) {
         </>
       }
     >
-      {failure && <Notice tone="warning">{t("code.over")}</Notice>}
+      {isLate && (
+        <Notice tone="warning" isNews>
+          {t("code.over")}
+        </Notice>
+      )}
+      {status === "signed_out" && reason === "session_ended" && (
+        <Notice tone="warning" isNews>
+          {t("login.ended")}
+        </Notice>
+      )}
       {unconfirmed && <Unconfirmed email={unconfirmed} />}
       <Form form={form}>
         <TextField
           label={t("login.name")}
           name="username"
           autoComplete="username"
+          defaultValue={before}
           autoCapitalize="none"
           spellCheck={false}
           required
@@ -94,7 +106,7 @@ function Unconfirmed({ email }: { email: string }) {
   const t = useText(signIn);
   const [isSent, setSent] = useState(false);
   const resend = async () => {
-    await api.post("/v1/auth/email/resend", { email }, { isAnonymous: true }).catch(() => undefined);
+    await client.post("/v1/auth/email/resend", { body: { email } }).catch(() => undefined);
     setSent(true);
   };
   return (

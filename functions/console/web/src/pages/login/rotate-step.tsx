@@ -1,22 +1,29 @@
 // The step of a sign-in that replaces an expired password.
 
-import type { Failure } from "../../api/failure.ts";
+import { Failure } from "../../api/failure.ts";
 import { Button } from "../../components/button.tsx";
 import { HiddenUsername, PasswordField } from "../../components/field.tsx";
 import { Form, useForm } from "../../components/form.tsx";
 import { GateCard } from "../../components/gate-card.tsx";
 import { useText } from "../../messages/catalogue.ts";
 import { signIn } from "../../messages/sign-in/index.ts";
-import { rotatePassword, type Step } from "./step.ts";
+import { client } from "../../session/client.ts";
 
 /** A new password in place of the expired one. */
-export function RotateStep({ step }: { step: Extract<Step, { at: "rotate" }> }) {
+export function RotateStep({ name, onLate }: { name: string; onLate: () => void }) {
   const t = useText(signIn);
-  const form = useForm((data) => rotatePassword(step.token, String(data.get("new_password"))), misplacedPassword);
+  const form = useForm(async (data) => {
+    try {
+      await client.rotatePassword(String(data.get("new_password")));
+    } catch (error) {
+      if (Failure.of(error).code !== "invalid_session_token") throw error;
+      onLate();
+    }
+  }, misplacedPassword);
   return (
-    <GateCard title={t("rotate.title")} about={t("rotate.body", { name: step.name })}>
+    <GateCard title={t("rotate.title")} about={t("rotate.body", { name: name })}>
       <Form form={form}>
-        <HiddenUsername value={step.name} />
+        <HiddenUsername value={name} />
         <PasswordField
           label={t("reset.password")}
           name="new_password"

@@ -1,1 +1,0 @@
-import{A as e,C as t,D as n,b as r,f as i,o as a}from"./index-CKfZhPG2.js";var o=e();function s(){let e=t(r);return(0,o.jsx)(a,{title:e(`notFound.title`),isReading:!0,children:(0,o.jsx)(i,{title:e(`notFound.body`),action:(0,o.jsx)(n,{to:`/`,look:`primary`,children:e(`notFound.home`)}),children:location.pathname})})}export{s as default};

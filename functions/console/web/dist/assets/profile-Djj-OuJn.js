@@ -1,1 +1,0 @@
-import{A as e,C as t,b as n,o as r}from"./index-CKfZhPG2.js";var i=e();function a(){let e=t(n);return(0,i.jsx)(r,{title:e(`nav.profile`),children:null})}export{a as default};
