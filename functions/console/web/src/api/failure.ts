@@ -62,7 +62,7 @@ export class Failure extends Error {
   }
 
   /** What to say, as a text of the core catalogue. */
-  get message(): CoreKey {
+  get textKey(): CoreKey {
     return BY_CODE[this.code] ?? BY_STATUS[this.status] ?? "error.internal";
   }
 

@@ -1,5 +1,5 @@
 // A dialog on the browser's own element, which keeps the focus inside and gives it back.
-import { type ReactNode, useEffect, useId, useRef } from "react";
+import { type ReactNode, useId, useLayoutEffect, useRef, useState } from "react";
 import { useText } from "../messages/catalogue.ts";
 import { core } from "../messages/core/index.ts";
 import { Button } from "./button.tsx";
@@ -18,9 +18,12 @@ export function Dialog({ title, onClose, isWide, mustBeAnswered, children }: Dia
   const t = useText(core);
   const id = useId();
   const element = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // A field can take the focus only once the dialog is open, so its content comes after that.
+  const [isOpen, setOpen] = useState(false);
+  useLayoutEffect(() => {
     const dialog = element.current;
     if (dialog && !dialog.open) dialog.showModal();
+    setOpen(true);
     return () => dialog?.close();
   }, []);
   return (
@@ -35,13 +38,15 @@ export function Dialog({ title, onClose, isWide, mustBeAnswered, children }: Dia
       }}
       onClick={(event) => !mustBeAnswered && event.target === element.current && onClose()}
     >
-      <div className="dialog-body">
-        <div className="dialog-head">
-          <h2 id={id}>{title}</h2>
-          {!mustBeAnswered && <Button look="quiet" small icon="cross" aria-label={t("close")} onClick={onClose} />}
+      {isOpen && (
+        <div className="dialog-body">
+          <div className="dialog-head">
+            <h2 id={id}>{title}</h2>
+            {!mustBeAnswered && <Button look="quiet" small icon="cross" aria-label={t("close")} onClick={onClose} />}
+          </div>
+          {children}
         </div>
-        {children}
-      </div>
+      )}
     </dialog>
   );
 }

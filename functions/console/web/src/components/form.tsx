@@ -55,7 +55,7 @@ export function useForm(
     wait,
     error: (pointer) => {
       if (!failure) return undefined;
-      if (placed === pointer) return failure.detail ?? t(failure.message);
+      if (placed === pointer) return failure.detail ?? t(failure.textKey);
       return failure.errors.find((each) => each.pointer === pointer)?.detail;
     },
     submit,
@@ -68,9 +68,9 @@ export function useForm(
 }
 
 /** The form itself, with what went wrong above its fields. */
-export function Form({ form, children }: { form: FormState; children: ReactNode }) {
+export function Form({ form, onChange, children }: { form: FormState; onChange?: () => void; children: ReactNode }) {
   return (
-    <form className="stack" method="post" aria-busy={form.isBusy} onSubmit={form.submit}>
+    <form className="stack" method="post" aria-busy={form.isBusy} onSubmit={form.submit} onChange={onChange}>
       {form.failure && <ErrorNotice error={form.failure} isWrite />}
       {children}
     </form>

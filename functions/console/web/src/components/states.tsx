@@ -96,7 +96,7 @@ export function ErrorNotice({ error, onRetry, title, isWrite }: ErrorNoticeProps
   const duration = useDuration();
   const failure = Failure.of(error);
   const wait = useSecondsUntil(failure.retryAt);
-  const about = failure.detail ?? t(failure.message);
+  const about = failure.detail ?? t(failure.textKey);
   return (
     <Notice tone="danger" isNews title={title ?? about}>
       {title && <p>{about}</p>}
