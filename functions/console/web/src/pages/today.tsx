@@ -13,7 +13,7 @@ import { core } from "../messages/core/index.ts";
 import { trading } from "../messages/trading/index.ts";
 import { client } from "../session/client.ts";
 import "../styles/trading.css";
-import { readAgent } from "./today/agent.ts";
+import { browserAndSystem } from "./device-name.ts";
 import { type Situation, type Todo, whatNeedsDoing } from "./today/todo.ts";
 import { TodoRow } from "./today/todo-row.tsx";
 
@@ -97,7 +97,7 @@ function LastSignIn() {
   const { data } = useQuery({ queryKey: ["last-sign-in"], queryFn: read });
   if (!data) return null;
   const before = data.items[1];
-  const { browser, system } = readAgent(before?.user_agent ?? "");
+  const { browser, system } = browserAndSystem(before?.user_agent);
   const agent = browser && system ? t("agent.on", { browser, system }) : (browser ?? system ?? t("agent.unknown"));
   return (
     <section className="stack-tight" aria-labelledby="last-sign-in">
