@@ -29,7 +29,7 @@ export function whoDidIt(t: Words, actor: string, isOwn: boolean): string {
 }
 
 /** Returns the browser and the system of an event; nothing where it came from no browser that is known. */
-export function program(t: Words, event: AuditEvent): string | undefined {
+export function program(t: Words, event: Pick<AuditEvent, "user_agent">): string | undefined {
   const { browser, system } = browserAndSystem(event.user_agent);
   return browser && system ? t("agent.on", { browser, system }) : (browser ?? system);
 }
