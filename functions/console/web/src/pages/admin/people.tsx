@@ -114,9 +114,11 @@ function PeopleFilters({ value, set }: FiltersProps) {
   const t = useText(admin);
   const roles = useRoles().data ?? [];
   const [typed, type] = useTyped(value("search"), (next) => set("search", next));
-  // Who begins to look for somebody types at once.
+  // Who begins to look for somebody types at once; on a phone that would cover the table with a keyboard.
   const field = useRef<HTMLInputElement>(null);
-  useEffect(() => field.current?.focus(), []);
+  useEffect(() => {
+    if (matchMedia("(pointer: fine)").matches) field.current?.focus();
+  }, []);
   return (
     <search className="people-filters">
       <TextField

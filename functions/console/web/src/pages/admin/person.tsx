@@ -1,6 +1,8 @@
 // One person: who they are, what an administrator can do, where they are signed in, their API keys, their trail.
+
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
+import { Fragment } from "react";
 import { Link, useParams, useSearchParams } from "react-router";
 import { Failure } from "../../api/failure.ts";
 import { useList } from "../../api/lists.ts";
@@ -108,10 +110,10 @@ function Overview({ person }: { person: Person }) {
     <div className="stack-loose">
       <dl className="facts">
         {facts.map(([name, value]) => (
-          <div key={name} className="fact">
+          <Fragment key={name}>
             <dt>{name}</dt>
             <dd>{value}</dd>
-          </div>
+          </Fragment>
         ))}
       </dl>
       <Deeds person={person} />

@@ -57,7 +57,7 @@ function Providers() {
     { key: "mark", header: t("providers.mark"), cell: (provider) => <Mark provider={provider} /> },
     {
       key: "actions",
-      header: "",
+      header: t("providers.deeds"),
       cell: (provider) => <Actions provider={provider} onDo={(is) => become({ is, provider })} />,
       kind: "actions",
     },

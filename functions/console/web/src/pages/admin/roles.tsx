@@ -1,5 +1,7 @@
 // Roles with what each may do, to be read and to be chosen.
+
 import { useQuery } from "@tanstack/react-query";
+import { Fragment } from "react";
 import { admin } from "../../messages/admin/index.ts";
 import { useText } from "../../messages/catalogue.ts";
 import { client, type Schemas } from "../../session/client.ts";
@@ -61,10 +63,10 @@ export function RoleList() {
   return (
     <dl className="facts">
       {roles.map((role) => (
-        <div key={role.role} className="fact">
+        <Fragment key={role.role}>
           <dt>{role.role}</dt>
           <dd>{words(role)}</dd>
-        </div>
+        </Fragment>
       ))}
     </dl>
   );

@@ -1,6 +1,5 @@
 // A list of events, each with its particulars behind a click.
-import { useEffect, useState } from "react";
-import { Link } from "react-router";
+import { Fragment, useEffect, useState } from "react";
 import type { useList } from "../../api/lists.ts";
 import { Dialog } from "../../components/dialog.tsx";
 import { Loaded, LoadMore } from "../../components/loaded.tsx";
@@ -9,6 +8,7 @@ import { EmptyState, Skeleton } from "../../components/states.tsx";
 import { type Column, Table } from "../../components/table.tsx";
 import { absolute, Time } from "../../components/time.tsx";
 import type { TradingAccount } from "../../frame/trading-state.ts";
+import { PersonLink } from "./person-link.tsx";
 import type { AuditEvent } from "./types.ts";
 import { aboutWhat, list, program, useEventText, whatHappened, whoDidIt } from "./words.ts";
 import "../../styles/events.css";
@@ -76,22 +76,13 @@ function columns(
     !isOfOne && {
       key: "person",
       header: t("column.person"),
-      cell: ({ user_id }) => (
-        <Link to={`/admin/people/${user_id}`} className="mono" onClick={(event) => event.stopPropagation()}>
-          {shortId(user_id)}
-        </Link>
-      ),
+      cell: ({ user_id }) => <PersonLink id={user_id} />,
     },
     { key: "who", header: t("column.who"), cell: ({ actor }) => whoDidIt(t, actor, isOwn) },
     { key: "where", header: t("column.where"), cell: (event) => where(t, event) },
     { key: "when", header: t("column.when"), cell: ({ at }) => <Time value={at} />, kind: "end" },
   ];
   return all.filter((column) => column !== false);
-}
-
-/** Returns the end of an id, by which people tell two of them apart. */
-export function shortId(id: string): string {
-  return `…${id.slice(-8)}`;
 }
 
 function where(t: ReturnType<typeof useEventText>, event: AuditEvent) {
@@ -149,10 +140,10 @@ function Particulars({ event, isOwn, onClose }: { event: AuditEvent; isOwn: bool
         {facts.map(
           ([name, value]) =>
             value && (
-              <div key={name} className="fact">
+              <Fragment key={name}>
                 <dt>{name}</dt>
                 <dd>{value}</dd>
-              </div>
+              </Fragment>
             ),
         )}
       </dl>

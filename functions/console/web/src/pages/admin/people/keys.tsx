@@ -1,5 +1,5 @@
 // The table of people by keyboard: / searches, j and k move, Enter opens (as the table does it), ? tells.
-import { type RefObject, useEffect, useState } from "react";
+import { Fragment, type RefObject, useEffect, useState } from "react";
 import { Dialog } from "../../../components/dialog.tsx";
 import { admin } from "../../../messages/admin/index.ts";
 import { useText } from "../../../messages/catalogue.ts";
@@ -46,12 +46,12 @@ export function KeyHelp({ onClose }: { onClose: () => void }) {
     <Dialog title={t("people.keys")} onClose={onClose}>
       <dl className="key-list">
         {KEYS.map(([key, text]) => (
-          <div key={key} className="fact">
+          <Fragment key={key}>
             <dt>
               <kbd>{key}</kbd>
             </dt>
             <dd>{t(text)}</dd>
-          </div>
+          </Fragment>
         ))}
       </dl>
     </Dialog>

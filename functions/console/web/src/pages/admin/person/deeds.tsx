@@ -42,8 +42,8 @@ export function Deeds({ person }: { person: Person }) {
       <div className="stack-tight">
         <h2 id="deeds">{t("actions.title")}</h2>
         <p className="muted">{t("actions.about", facts)}</p>
+        <div role="status">{done && <Notice tone="success" title={t(`done.${done}`, facts)} />}</div>
       </div>
-      <div role="status">{done && <Notice tone="success" title={t(`done.${done}`, facts)} />}</div>
       <ul className="deeds">
         {possible(person).map((deed) => (
           <li key={deed} className="deed">
