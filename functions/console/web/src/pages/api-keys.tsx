@@ -76,7 +76,7 @@ function KeyTable({ keys, onOpen }: { keys: readonly Key[]; onOpen: (dialog: Ope
     },
     { key: "scopes", header: t("keys.scopes"), cell: (key) => key.scopes.map(inWords).join(", ") },
     { key: "used", header: t("keys.used"), cell: (key) => <Time value={key.last_used_at} /> },
-    { key: "expires", header: t("keys.expires"), cell: (key) => <Time value={key.expires_at} /> },
+    { key: "expires", header: t("keys.expires"), cell: (key) => <Time value={key.expires_at} as="date" /> },
     {
       key: "actions",
       header: t("keys.actions"),

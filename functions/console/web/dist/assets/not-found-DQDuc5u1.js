@@ -1,1 +1,0 @@
-import{_ as e,o as t}from"./index-OUuEXhwB.js";import{l as n,m as r,n as i,o as a}from"./page-BTJwp2s-.js";var o=r();function s(){let r=n(a);return(0,o.jsx)(i,{title:r(`notFound.title`),isReading:!0,children:(0,o.jsx)(t,{title:r(`notFound.body`),action:(0,o.jsx)(e,{to:`/`,look:`primary`,children:r(`notFound.home`)}),children:location.pathname})})}export{s as default};
