@@ -27,6 +27,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
         .routes(routes!(show, change, erase))
+        .routes(routes!(roles))
         .routes(routes!(send_reset))
         .routes(routes!(verify_email))
         .routes(routes!(list_sessions))
@@ -152,10 +153,43 @@ impl FromStr for SubjectId {
     }
 }
 
+/// A role of the policy.
+#[derive(Debug, Serialize, ToSchema)]
+struct RoleItem {
+    /// The name of the role.
+    #[schema(example = "trader")]
+    role: String,
+    /// What the role permits, as `resource:action`.
+    #[schema(example = json!(["trading-account:read"]))]
+    permissions: Vec<String>,
+    /// The services that the role may use; `*` stands for all.
+    services: Vec<String>,
+}
+
 /// Returns an account as administrators see it; fails when the store does.
 async fn shown(state: &AppState, account: Account) -> Result<Json<User>, Problem> {
     let last_login = state.identity.last_login(&account).await?;
     Ok(Json(User::of(state, account, last_login)))
+}
+
+/// List the roles
+///
+/// Returns every role that an account can have, with what it permits, as an array without pages.
+#[utoipa::path(
+    get, path = "/v1/admin/roles", operation_id = "list_roles", tag = "admin", security(("access_token" = [])),
+    responses(
+        (status = 200, description = "The roles of the policy", body = Vec<RoleItem>),
+        Unauthorized, Forbidden,
+    ),
+)]
+async fn roles(State(state): State<AppState>, _admin: AdminCaller) -> Json<Vec<RoleItem>> {
+    let policy = &state.identity.settings.policy;
+    let item = |role: &str| RoleItem {
+        role: role.to_owned(),
+        permissions: policy.permissions(&[role]).into_iter().map(ToString::to_string).collect(),
+        services: policy.services(&[role]).into_iter().map(str::to_owned).collect(),
+    };
+    Json(policy.roles().map(item).collect())
 }
 
 /// List accounts

@@ -188,23 +188,22 @@ async fn begin_session(
 
 /// Freeze the own broker credentials
 ///
-/// No service can read them any more, at once; then the sessions at brokers are ended. Returns how each of them ended.
+/// No service can read them any more, at once; then the sessions at brokers are ended. Returns how each of them ended. A
+/// freeze needs no password and no code, and no body: it can be one click. Lifting it needs one of them.
 #[utoipa::path(
     post, path = "/v1/trading-accounts/freeze", operation_id = "freeze_credentials", tag = "trading-accounts", security(("access_token" = [])),
-    request_body = StepUpRequest,
     responses(
         (status = 200, description = "What was stopped, for each account", body = FreezeResponse),
-        Unauthorized, Forbidden, Conflict, Unprocessable, TooManyRequests, Unavailable,
+        Unauthorized, Forbidden, Unavailable,
     ),
 )]
 async fn freeze(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
     client: Client,
-    Json(body): Json<StepUpRequest>,
 ) -> Result<Json<FreezeResponse>, Problem> {
     let origin = client.into();
-    Ok(Json(Box::pin(state.vault.freeze(&caller, &body.proof()?, &origin)).await?.into()))
+    Ok(Json(Box::pin(state.vault.freeze(&caller, &origin)).await?.into()))
 }
 
 /// Lift the freeze of the own broker credentials

@@ -21,6 +21,7 @@ use utoipa_axum::routes;
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(list, link))
+        .routes(routes!(trading_state))
         .routes(routes!(read, change, unlink))
         .routes(routes!(replace_credentials))
 }
@@ -89,6 +90,33 @@ struct TradingAccountResponse {
     /// The last four characters of the API key, by which its owner recognises it; only `…` for a short key.
     #[schema(example = "…9f3c")]
     api_key_hint: String,
+    /// When the session at the broker ends (RFC 3339, UTC); `null` where there is none, or it is over.
+    session_expires_at: Option<String>,
+    /// The broker's login page for this account, which ends in a redirect with a `request_token`; `null` for a broker
+    /// without sessions. It contains the API key, as the broker requires.
+    login_url: Option<String>,
+}
+
+/// Whether services may read credentials.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum TradingStatus {
+    /// Services may read credentials.
+    Active,
+    /// No credentials are released.
+    Frozen,
+}
+
+/// The state of the caller's trading.
+#[derive(Debug, Serialize, ToSchema)]
+struct TradingStateResponse {
+    /// `active`: services may read credentials; `frozen`: none are released.
+    status: TradingStatus,
+    /// Since when no credentials are released (RFC 3339, UTC); `null` while they are.
+    frozen_at: Option<String>,
+    /// Who froze them, as in the audit trail: `self`; `null` while they are not frozen.
+    #[schema(example = "self")]
+    frozen_by: Option<String>,
 }
 
 impl From<TradingAccount> for TradingAccountResponse {
@@ -102,6 +130,8 @@ impl From<TradingAccount> for TradingAccountResponse {
             created_at: rfc3339(account.created_at),
             verified_at: account.verified_at.map(rfc3339),
             api_key_hint: account.api_key_hint,
+            session_expires_at: account.session_expires_at.map(rfc3339),
+            login_url: account.login_url.map(|page| page.0),
         }
     }
 }
@@ -122,6 +152,29 @@ async fn list(
 ) -> Result<Json<Vec<TradingAccountResponse>>, Problem> {
     let accounts = state.vault.list(&caller).await?;
     Ok(Json(accounts.into_iter().map(TradingAccountResponse::from).collect()))
+}
+
+/// Read the state of the own trading
+///
+/// Returns whether the caller's broker credentials are frozen, and since when.
+#[utoipa::path(
+    get, path = "/v1/trading-accounts/freeze", operation_id = "get_trading_state", tag = "trading-accounts", security(("access_token" = [])),
+    responses(
+        (status = 200, description = "Whether services may read the credentials", body = TradingStateResponse),
+        Unauthorized, Forbidden, Unavailable,
+    ),
+)]
+async fn trading_state(
+    State(state): State<AppState>,
+    SignedInCaller(caller): SignedInCaller,
+) -> Result<Json<TradingStateResponse>, Problem> {
+    let freeze = state.vault.standing_freeze(&caller).await?;
+    Ok(Json(TradingStateResponse {
+        status: if freeze.is_some() { TradingStatus::Frozen } else { TradingStatus::Active },
+        frozen_at: freeze.map(|freeze| rfc3339(freeze.since)),
+        // Only the owner can freeze them.
+        frozen_by: freeze.map(|_| "self".to_owned()),
+    }))
 }
 
 /// Link a trading account

@@ -137,7 +137,9 @@ class Broker(http.server.BaseHTTPRequestHandler):
             raise Refused(400, "InputException", "Invalid `api_key`.")
         token = secrets.token_urlsafe(24)
         REQUEST_TOKENS[token] = (key, now() + REQUEST_TOKEN_LIVES)
-        self.answer(302, b"", location=f"https://app.example/kite?status=success&request_token={token}")
+        more = self.query.get("redirect_params")
+        back = f"https://app.example/kite?status=success&request_token={token}" + (f"&{more}" if more else "")
+        self.answer(302, b"", location=back)
 
     def kite_exchange(self):
         key, token, checksum = (self.form.get(name, "") for name in ("api_key", "request_token", "checksum"))

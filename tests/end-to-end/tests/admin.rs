@@ -232,6 +232,20 @@ async fn roles_are_those_of_the_policy() {
     assert_eq!(change(&world, &account, &roles(&[])).await.unwrap().roles, [""; 0]);
 }
 
+#[tokio::test]
+async fn administrators_see_what_each_role_permits() {
+    let policy =
+        r#"{"desk": {"permissions": ["order:place"], "services": ["execution"]}, "user": {}, "admin": {}}"#;
+    let (app, root) = with_administrator(&[("ROLE_DEFINITIONS", policy)]).await;
+    let roles = root.get("/v1/admin/roles").await.assert_status(200).body;
+    let desk = json!({"role": "desk", "permissions": ["order:place"], "services": ["execution"]});
+    assert!(roles.as_array().unwrap().contains(&desk), "{roles}");
+    let asha = json!({"email": "asha@example.com", "password": PASSWORD, "name": "Asha", "roles": ["desk"]});
+    root.post("/v1/admin/users", asha).await.assert_status(201);
+    let asha = app.sign_in("asha@example.com").await;
+    asha.get("/v1/admin/roles").await.assert_problem(403, "forbidden");
+}
+
 /// The service, and an administrator who was made on the command line beside it.
 async fn with_administrator(variables: &[(&str, &str)]) -> (App, Person) {
     let app = App::on(Target::Local, variables);

@@ -4,7 +4,7 @@
 
 use portcullis_harness::in_process::Person;
 use portcullis_harness::in_process::{PASSWORD, World, password};
-use portcullis_identity::{ApiKeyName, ApiKeyRequest, ClientContext, Error, StepUp};
+use portcullis_identity::{ApiKeyName, ApiKeyRequest, ClientContext, Error};
 use serde_json::Value;
 
 const ASHA: &str = "asha@example.com";
@@ -100,10 +100,7 @@ async fn credentials_of_nobody_are_not_frozen() {
     let held =
         world.faults.hold(|request| request.contains("TransactWriteItems") && request.contains("told_by"));
     let (there, caller) = (world.clone(), person.caller.clone());
-    let freezing = tokio::spawn(async move {
-        let proof = StepUp::Password(password(PASSWORD));
-        there.vault.freeze(&caller, &proof, &ClientContext::default()).await
-    });
+    let freezing = tokio::spawn(async move { there.vault.freeze(&caller, &ClientContext::default()).await });
     held.reached().await;
     erase(&world, &person).await;
     held.release();

@@ -92,6 +92,8 @@ async fn an_account_lives_from_its_link_to_its_end() {
         "broker",
         "created_at",
         "label",
+        "login_url",
+        "session_expires_at",
         "status",
         "user_id_broker",
         "verified_at",
@@ -247,24 +249,58 @@ async fn a_freeze_stops_every_reading_and_ends_the_sessions() {
     let (kite, alpaca) = (stage.link("kite", KITE).await, stage.link("alpaca", ALPACA).await);
     stage.begin_session(&kite).await;
     let freeze = |what: &str, body: Value| stage.asha.post(format!("/v1/trading-accounts/{what}"), body);
-    uncached(freeze("freeze", json!({"password": "not it at all"})), 403).await;
-    uncached(freeze("freeze", json!({})), 422).await;
-    uncached(freeze("freeze", json!({"password": PASSWORD, "code": "123456"})), 422).await;
-    assert_eq!(uncached(freeze("freeze", json!({"code": "123456"})), 409).await["code"], "mfa_not_set_up");
     uncached(stage.credentials("ticker", &kite), 200).await;
+    let state = async || uncached(stage.asha.get("/v1/trading-accounts/freeze"), 200).await.body;
+    assert_eq!(state().await, json!({"status": "active", "frozen_at": null, "frozen_by": null}));
 
-    let frozen = uncached(freeze("freeze", json!({"password": PASSWORD})), 200).await;
+    // It is one click: neither proof nor body.
+    let frozen = uncached(stage.asha.post("/v1/trading-accounts/freeze", Value::Null), 200).await;
     assert_eq!(frozen["status"], "frozen");
+    let since = &frozen["frozen_at"];
+    assert_eq!(state().await, json!({"status": "frozen", "frozen_at": since, "frozen_by": "self"}));
     let ends: Vec<&Value> =
         frozen["accounts"].as_array().unwrap().iter().map(|account| &account["session"]).collect();
     assert_eq!(ends, ["ended", "none"]);
     for (service, account) in [("ticker", &kite), ("chart", &kite), ("ticker", &alpaca)] {
         assert_eq!(uncached(stage.credentials(service, account), 403).await["code"], "credentials_frozen");
     }
+    uncached(freeze("unfreeze", json!({"password": "not it at all"})), 403).await;
+    uncached(freeze("unfreeze", json!({})), 422).await;
+    uncached(freeze("unfreeze", json!({"password": PASSWORD, "code": "123456"})), 422).await;
+    assert_eq!(uncached(freeze("unfreeze", json!({"code": "123456"})), 409).await["code"], "mfa_not_set_up");
+    assert_eq!(state().await["status"], "frozen");
     uncached(freeze("unfreeze", json!({"password": PASSWORD})), 200).await;
+    assert_eq!(state().await["status"], "active");
     let read = uncached(stage.credentials("ticker", &kite), 200).await;
     assert!(read["access_token"].is_null(), "the session was ended");
     assert_eq!(uncached(stage.on(&kite, "verify"), 200).await["status"], "expired");
+}
+
+#[tokio::test]
+async fn an_account_says_until_when_its_session_lives_and_where_its_owner_logs_in() {
+    let stage = Stage::new().await;
+    let (kite, alpaca) = (stage.link("kite", KITE).await, stage.link("alpaca", ALPACA).await);
+    let account = async |id: &str| uncached(stage.asha.get(format!("/v1/trading-accounts/{id}")), 200).await;
+    let of_alpaca = account(&alpaca).await;
+    assert_eq!((&of_alpaca["login_url"], &of_alpaca["session_expires_at"]), (&Value::Null, &Value::Null));
+
+    let linked = account(&kite).await;
+    assert_eq!(linked["session_expires_at"], Value::Null);
+    let login = reqwest::Url::parse(linked.text("login_url")).unwrap();
+    let query: Vec<(String, String)> = login.query_pairs().into_owned().collect();
+    // Kite hands the last one to the page it redirects to.
+    let expected = [("api_key", KITE.0), ("v", "3"), ("redirect_params", &format!("account_id={kite}"))];
+    assert_eq!(query, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    assert_eq!(uncached(stage.on(&kite, "verify"), 200).await["login_url"], linked["login_url"]);
+
+    stage.begin_session(&kite).await;
+    let until: jiff::Timestamp = account(&kite).await.text("session_expires_at").parse().unwrap();
+    assert!(until > jiff::Timestamp::now());
+    let body = json!({"api_key": "anotherkey-1a2b", "api_secret": "another"});
+    let replaced =
+        uncached(stage.asha.put(format!("/v1/trading-accounts/{kite}/credentials"), body), 200).await;
+    assert_eq!(replaced["session_expires_at"], Value::Null);
+    assert!(replaced.text("login_url").contains("anotherkey-1a2b"));
 }
 
 #[tokio::test]
@@ -291,6 +327,12 @@ async fn a_service_is_known_by_its_token_and_held_to_its_entry() {
     let names = ["actor", "service", "purpose", "target", "request_id"];
     let said = names.map(|name| event[name].as_str().unwrap());
     assert_eq!(said, ["service:ticker", "ticker", "market-stream", &kite, "ticker-start-42"]);
+    let about = async |account: &str| {
+        let told = uncached(stage.asha.get(format!("/v1/audit?target={account}")), 200).await;
+        told.items().iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(about(&alpaca).await, ["credentials_refused", "trading_account_linked"]);
+    assert!(about(&kite).await.contains(&"credentials_read".to_owned()));
     let mut refused = 0;
     for _ in 0..7 {
         refused += u32::from(stage.credentials("greedy", &kite).await.status == 429);

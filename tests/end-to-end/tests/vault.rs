@@ -147,7 +147,10 @@ async fn the_owner_is_written_to_when_an_account_is_linked_and_when_reading_is_s
     scene.world.notifications.take();
     scene.link(&scene.asha, "kite").await;
     let proof = StepUp::Password(password(PASSWORD));
-    scene.world.vault.freeze(&scene.asha.caller, &proof, &ClientContext::default()).await.unwrap();
+    // Once, however often it is sent.
+    for _ in 0..3 {
+        scene.world.vault.freeze(&scene.asha.caller, &ClientContext::default()).await.unwrap();
+    }
     scene.world.vault.unfreeze(&scene.asha.caller, &proof, &ClientContext::default()).await.unwrap();
     let sent = scene.world.notifications.take();
     assert!(sent.iter().all(|one| one.to == "asha@example.com"));
@@ -290,11 +293,9 @@ async fn a_frozen_person_is_read_by_nobody() {
     let (account, proof) = (scene.link(&scene.asha, "kite").await, StepUp::Password(password(PASSWORD)));
     let of_mallory = scene.link(&scene.mallory, "kite").await;
     let wrong = StepUp::Password(password("not the password at all"));
-    assert!(scene.world.vault.freeze(&scene.asha.caller, &wrong, &ClientContext::default()).await.is_err());
     assert!(scene.read(&account).await.is_ok());
 
-    let frozen =
-        scene.world.vault.freeze(&scene.asha.caller, &proof, &ClientContext::default()).await.unwrap();
+    let frozen = scene.world.vault.freeze(&scene.asha.caller, &ClientContext::default()).await.unwrap();
     assert_eq!(frozen.accounts.len(), 1);
     assert!(matches!(scene.read(&account).await, Err(Error::Frozen)));
     assert!(scene.read(&of_mallory).await.is_ok());
@@ -323,7 +324,7 @@ async fn of_readings_that_race_a_freeze_none_is_released_behind_it() {
             })
             .collect();
         let proof = StepUp::Password(password(PASSWORD));
-        scene.world.vault.freeze(&scene.asha.caller, &proof, &ClientContext::default()).await.unwrap();
+        scene.world.vault.freeze(&scene.asha.caller, &ClientContext::default()).await.unwrap();
         assert!(matches!(scene.read(&account).await, Err(Error::Frozen)));
         let mut released = 0;
         for reading in readings {
@@ -351,7 +352,7 @@ async fn while_credentials_are_frozen_nobody_opens_them_to_ask_the_broker() {
     let scene = Scene::new().await;
     let (account, proof) = (scene.link(&scene.asha, "kite").await, StepUp::Password(password(PASSWORD)));
     let origin = ClientContext::default();
-    scene.world.vault.freeze(&scene.asha.caller, &proof, &origin).await.unwrap();
+    scene.world.vault.freeze(&scene.asha.caller, &origin).await.unwrap();
     let before = scene.trail(&scene.asha).await;
     let verified = scene.world.vault.verify(&scene.asha.caller, account.id, &origin).await;
     assert!(matches!(verified, Err(Error::Frozen)), "{verified:?}");
@@ -385,20 +386,22 @@ async fn who_has_a_second_factor_unfreezes_with_it_alone() {
     let (world, vault) = (&world, &world.vault);
 
     let shown = asha.code();
-    let wrong = StepUp::Code(code(&asha.wrong_code()));
-    let refused = vault.freeze(&caller, &wrong, &origin).await;
-    assert!(matches!(refused, Err(Error::Identity(WrongCode))), "{refused:?}");
-    vault.freeze(&caller, &StepUp::Code(code(&shown)), &origin).await.unwrap();
+    vault.freeze(&caller, &origin).await.unwrap();
     let by_password = StepUp::Password(password(PASSWORD));
     let refused = vault.unfreeze(&caller, &by_password, &origin).await;
     assert!(matches!(refused, Err(Error::Identity(Invalid(_)))), "{refused:?}");
-    // The code that froze is spent.
+    let wrong = StepUp::Code(code(&asha.wrong_code()));
+    let refused = vault.unfreeze(&caller, &wrong, &origin).await;
+    assert!(matches!(refused, Err(Error::Identity(WrongCode))), "{refused:?}");
+    assert!(matches!(read(world, "ticker", &account).await, Err(Error::Frozen)));
+    vault.unfreeze(&caller, &StepUp::Code(code(&shown)), &origin).await.unwrap();
+    assert!(read(world, "ticker", &account).await.is_ok());
+    // The code that lifted one freeze is spent.
+    vault.freeze(&caller, &origin).await.unwrap();
     let spent = vault.unfreeze(&caller, &StepUp::Code(code(&shown)), &origin).await;
     assert!(matches!(spent, Err(Error::Identity(WrongCode))), "{spent:?}");
-    assert!(matches!(read(world, "ticker", &account).await, Err(Error::Frozen)));
     world.clock.advance(Duration::from_secs(30));
     vault.unfreeze(&caller, &StepUp::Code(code(&asha.code())), &origin).await.unwrap();
-    assert!(read(world, "ticker", &account).await.is_ok());
 }
 
 #[tokio::test]

@@ -252,7 +252,7 @@ async fn step(scene: &Scene, model: &mut Model, random: &mut StdRng, number: usi
         }
         (7, Some(id)) => {
             let proof = || StepUp::Password(password(PASSWORD));
-            let freeze = async || vault.freeze(asha, &proof(), &origin).await;
+            let freeze = async || vault.freeze(asha, &origin).await;
             scene.until_answered(freeze).await.unwrap();
             let refused = scene.until_answered(async || scene.read(id).await).await;
             assert!(matches!(refused, Err(Error::Frozen)), "{refused:?}");
@@ -325,12 +325,11 @@ async fn a_request_to_unfreeze_that_arrives_late_lifts_no_later_freeze() {
     let scene = Scene::new(SEED).await;
     let id = scene.link(0).await.unwrap();
     let (owner, truth) = (scene.asha.account.id, &scene.world.truth);
-    let proof = || StepUp::Password(password(PASSWORD));
     let origin = ClientContext::default();
-    scene.world.vault.freeze(&scene.asha, &proof(), &origin).await.unwrap();
+    scene.world.vault.freeze(&scene.asha, &origin).await.unwrap();
     let first = truth.freeze(owner).await.unwrap().unwrap();
     // Somebody was about to lift this one, and is held up.
-    scene.world.vault.freeze(&scene.asha, &proof(), &origin).await.unwrap();
+    scene.world.vault.freeze(&scene.asha, &origin).await.unwrap();
     let kind = portcullis_store::AuditKind::CredentialsUnfrozen;
     let event = scene.world.identity.audit_event(kind, owner, &origin).unwrap();
     assert!(!truth.lift_freeze(first, &event).await.unwrap());
@@ -369,7 +368,7 @@ async fn without_the_keeper_of_the_master_key_every_answer_is_503_and_nothing_ch
     );
     // The kill switch and the end of an account need no key.
     let proof = || StepUp::Password(password(PASSWORD));
-    vault.freeze(asha, &proof(), &origin).await.unwrap();
+    vault.freeze(asha, &origin).await.unwrap();
     vault.unfreeze(asha, &proof(), &origin).await.unwrap();
     scene.world.key_wrap.set_down(false);
     assert!(scene.read(id).await.is_ok());
@@ -388,13 +387,12 @@ async fn without_the_store_every_answer_is_503_and_nothing_changes() {
     let before = scene.world.items("").await;
     for calls in 0..3 {
         let down = || scene.world.faults.go_down_after(calls);
-        let proof = StepUp::Password(password(PASSWORD));
         let answers = [
             (down(), answered(scene.link(1).await)).1,
             (down(), answered(scene.read(id).await)).1,
             (down(), answered(vault.replace_credentials(asha, id, &credentials("another"), &origin).await)).1,
             (down(), answered(vault.verify(asha, id, &origin).await)).1,
-            (down(), answered(vault.freeze(asha, &proof, &origin).await)).1,
+            (down(), answered(vault.freeze(asha, &origin).await)).1,
         ];
         assert_eq!(answers, [(503, true); 5], "after {calls} calls");
     }

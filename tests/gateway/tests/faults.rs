@@ -382,7 +382,7 @@ async fn prepare(world: &World, name: &str) -> Ask {
         }
         "freeze" => {
             person["account"] = world.link(&person).await;
-            ask(M::POST, "/v1/trading-accounts/freeze", json!({"password": PASSWORD}), 200)
+            ask(M::POST, "/v1/trading-accounts/freeze", none, 200)
         }
         "trading accounts" => {
             world.link(&person).await;

@@ -82,7 +82,9 @@ async fn every_step_of_an_account_works_with_the_rights_of_its_function() {
     assert_eq!(asha.get("/v1/providers").await.assert_status(200).items().len(), 3);
 
     let proof = json!({"password": PASSWORD});
-    let frozen = asha.post("/v1/trading-accounts/freeze", proof.clone()).await.assert_status(200);
+    let frozen = asha.post("/v1/trading-accounts/freeze", Value::Null).await.assert_status(200);
+    let state = asha.get("/v1/trading-accounts/freeze").await.assert_status(200);
+    assert_eq!(state["status"], "frozen");
     assert_eq!(frozen["accounts"][0]["session"], "ended", "{frozen}");
     ticker.read_credentials(alpaca).await.assert_problem(403, "credentials_frozen");
     asha.post("/v1/trading-accounts/unfreeze", proof.clone()).await.assert_status(200);

@@ -61,7 +61,8 @@ impl FakeBrokers {
         let redirect = client().get(login_url).send().await.expect("a response");
         let location =
             redirect.headers().get("location").and_then(|to| to.to_str().ok()).expect("a way back");
-        location.rsplit_once("request_token=").expect("a request token").1.to_owned()
+        let after = location.rsplit_once("request_token=").expect("a request token").1;
+        after.split('&').next().unwrap_or(after).to_owned()
     }
 }
 

@@ -2,6 +2,7 @@
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app.tsx";
+import { takeBrokerReturn } from "./session/broker-return.ts";
 import { watchForMailToken } from "./session/mail-token.ts";
 import "./styles/tokens.css";
 import "./styles/base.css";
@@ -19,6 +20,7 @@ addEventListener("vite:preloadError", (event) => {
 addEventListener("load", () => setTimeout(() => sessionStorage.removeItem(RELOADED), 10_000));
 
 watchForMailToken();
+takeBrokerReturn();
 
 const root = document.getElementById("root");
 if (root) {

@@ -51,7 +51,7 @@ pub(crate) async fn verify(tool: &Tool, output: Output) -> Result<(), Failure> {
 }
 
 pub(crate) async fn export(tool: &Tool, output: Output, period: &Period) -> Result<(), Failure> {
-    let filter = AuditFilter { kind: None, from: period.from, to: period.to };
+    let filter = AuditFilter { kind: None, from: period.from, to: period.to, target: None };
     let (mut after, mut count, mut last, mut first) = (None, 0, None, None);
     loop {
         let page = tool.identity.audit_by_time(&filter, PAGE, after).await?;
@@ -70,7 +70,8 @@ pub(crate) async fn export(tool: &Tool, output: Output, period: &Period) -> Resu
 }
 
 pub(crate) async fn search(tool: &Tool, output: Output, wanted: SearchTrail) -> Result<(), Failure> {
-    let filter = AuditFilter { kind: wanted.kind, from: wanted.period.from, to: wanted.period.to };
+    let filter =
+        AuditFilter { kind: wanted.kind, from: wanted.period.from, to: wanted.period.to, target: None };
     let subject = match &wanted.user {
         Some(name) => Some(tool.identity.account_by_name(name).await?.id),
         None => None,

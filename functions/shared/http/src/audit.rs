@@ -13,7 +13,7 @@ use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::rfc3339;
 
-/// The filter of a search: `?type=&from=&to=`.
+/// The filter of a search: `?type=&from=&to=&target=`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct AuditQuery {
@@ -29,6 +29,10 @@ pub struct AuditQuery {
     #[serde(default, with = "As::<NoneAsEmptyString>")]
     #[param(value_type = Option<String>)]
     pub to: Option<QueryTime>,
+    /// The object of the events to return beside the account, such as the id of a trading account.
+    #[serde(default, with = "As::<NoneAsEmptyString>")]
+    #[param(max_length = 100, example = "acc_0199f3c2a6e47d0c8f21b7e5d4a39c10")]
+    pub target: Option<String>,
 }
 
 impl From<AuditQuery> for AuditFilter {
@@ -37,6 +41,7 @@ impl From<AuditQuery> for AuditFilter {
             kind: query.kind.map(|kind| kind.0.as_str().to_owned()),
             from: query.from.map(|from| from.0),
             to: query.to.map(|to| to.0),
+            target: query.target,
         }
     }
 }

@@ -67,6 +67,6 @@ pub use sessions::{NewSession, Revocation, Rotation, RotationResult, Session, Se
 pub use sign_ins::{SignInStep, SignIns, Throttled, Wait};
 pub use sweeps::{Sweep, SweepPosition};
 pub use trading_accounts::{
-    BrokerSession, FirstLink, FreezableSwap, Freeze, Link, LookupPage, StoredTradingAccount,
+    BrokerSession, FirstLink, FreezableSwap, Freeze, Link, LoginUrl, LookupPage, StoredTradingAccount,
     TradingAccountStatus,
 };

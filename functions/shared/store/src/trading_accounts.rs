@@ -1,6 +1,8 @@
 //! Trading accounts: one row among all that is its owner's, with credentials under seal, and one that names the
 //! owner of an account. Nothing here can open a seal.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use jiff::fmt::serde::timestamp::millisecond;
 use serde::{Deserialize, Serialize};
@@ -45,6 +47,18 @@ impl TradingAccountStatus {
     }
 }
 
+/// A broker's login page for one account. It contains the API key, which is public there: the owner's browser shows it, and
+/// the secret that belongs to it is under seal. It is not printed all the same.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LoginUrl(pub String);
+
+impl fmt::Debug for LoginUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LoginUrl(…)")
+    }
+}
+
 with_prefix!(credentials "credentials_");
 with_prefix!(session "session_");
 
@@ -86,6 +100,8 @@ pub struct StoredTradingAccount {
     pub verified_at: Option<Timestamp>,
     /// The end of the API key, to tell two of them apart.
     pub api_key_hint: String,
+    /// The broker's login page for this account.
+    pub login_url: Option<LoginUrl>,
     /// The long-lived credentials.
     #[serde(flatten, with = "credentials")]
     pub credentials: SealedSecret,

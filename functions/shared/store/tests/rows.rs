@@ -22,10 +22,11 @@ use portcullis_store::{
     Account, AccountId, AccountStatus, ActiveFactor, Actor, ApiKey, ApiKeyCreation, AttemptSource,
     AuditDetails, AuditEvent, AuditFilter, AuditKind, AuditSeal, BrokerSession, Challenge, ChallengeKind,
     Digest, Factor, FactorSignIn, FactorSwap, Finished, FirstRegistration, FreezableSwap, Id,
-    IdempotentApiKey, IdempotentRequest, Kind, KnownDevice, Link, Meter, NewAccount, NewPassword, NewSession,
-    PasswordChange, PendingFactor, ProfileChange, ProviderMark, Registration, Revocation, RolesAndStatus,
-    RolesAndStatusChange, Rotation, RotationResult, SealedSecret, SignInStep, Store, StoredTradingAccount,
-    Throttled, TradingAccountId, TradingAccountStatus, Usage, Use, UsernameClaim, Wait, client_config,
+    IdempotentApiKey, IdempotentRequest, Kind, KnownDevice, Link, LoginUrl, Meter, NewAccount, NewPassword,
+    NewSession, PasswordChange, PendingFactor, ProfileChange, ProviderMark, Registration, Revocation,
+    RolesAndStatus, RolesAndStatusChange, Rotation, RotationResult, SealedSecret, SignInStep, Store,
+    StoredTradingAccount, Throttled, TradingAccountId, TradingAccountStatus, Usage, Use, UsernameClaim, Wait,
+    client_config,
 };
 
 const TABLE: &str = "rows";
@@ -609,6 +610,7 @@ fn trading_account(owner: AccountId, id: TradingAccountId, label: Option<&str>) 
         created_at: at(5),
         verified_at: None,
         api_key_hint: "9f3c".to_owned(),
+        login_url: Some(LoginUrl("https://kite.zerodha.com/connect/login".to_owned())),
         credentials: secret(40),
         sealed_at: at(5),
         session: None,

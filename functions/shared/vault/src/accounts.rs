@@ -5,8 +5,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use jiff::Timestamp;
 use portcullis_identity::{Caller, ClientContext, CredentialChange, sealing};
 use portcullis_store::{
-    AccountId, AuditKind, FirstLink, Id, IdempotentRequest, Link, Round, SealedSecret, StoredTradingAccount,
-    TradingAccountId, TradingAccountStatus,
+    AccountId, AuditKind, FirstLink, Id, IdempotentRequest, Link, LoginUrl, Round, SealedSecret,
+    StoredTradingAccount, TradingAccountId, TradingAccountStatus,
 };
 use secrecy::ExposeSecret;
 
@@ -39,6 +39,10 @@ pub struct TradingAccount {
     pub verified_at: Option<Timestamp>,
     /// The end of the API key.
     pub api_key_hint: String,
+    /// When the broker ends the session that is stored; `None` where there is none, or it is over.
+    pub session_expires_at: Option<Timestamp>,
+    /// The broker's login page for this account; `None` for a broker without sessions.
+    pub login_url: Option<LoginUrl>,
 }
 
 impl TradingAccount {
@@ -52,6 +56,8 @@ impl TradingAccount {
             created_at: stored.created_at,
             verified_at: stored.verified_at,
             api_key_hint: stored.api_key_hint,
+            session_expires_at: stored.session.map(|session| session.expires_at).filter(|end| *end > now),
+            login_url: stored.login_url,
         }
     }
 }
@@ -101,7 +107,8 @@ impl Vault {
     ) -> Result<TradingAccount, Error> {
         self.may(caller, "create")?;
         let (owner, now) = (caller.account.id, self.identity.clock.now());
-        let broker = self.brokers().known(&wanted.broker)?.name();
+        let known = self.brokers().known(&wanted.broker)?;
+        let broker = known.name();
         // Two requests at once may both pass this check and exceed the limit by one: it is there against mistakes, and no
         // security property depends on it.
         if self.store().trading_accounts(owner, MOST_ACCOUNTS).await?.len() >= MOST_ACCOUNTS {
@@ -114,6 +121,7 @@ impl Vault {
             owner,
             broker: broker.to_owned(),
             api_key_hint: wanted.credentials.hint(),
+            login_url: known.login_url(&wanted.credentials, id).map(LoginUrl),
             credentials: self.seal_credentials(owner, id, broker, &wanted.credentials).await?,
             broker_user: wanted.broker_user.0,
             label: wanted.label.map(|label| label.0),
@@ -131,7 +139,8 @@ impl Vault {
                 Ok(TradingAccount::of(account, now))
             }
             Link::Repeated(FirstLink { id, created_at }) => {
-                Ok(TradingAccount { id, created_at, ..TradingAccount::of(account, now) })
+                let login_url = known.login_url(&wanted.credentials, id).map(LoginUrl);
+                Ok(TradingAccount { id, created_at, login_url, ..TradingAccount::of(account, now) })
             }
             Link::KeyReused => Err(portcullis_identity::Error::IdempotencyKeyReused.into()),
             Link::OwnerGone => Err(portcullis_identity::Error::InvalidAccessToken.into()),
@@ -188,6 +197,7 @@ impl Vault {
         self.may(caller, "update")?;
         let (owner, now) = (caller.account.id, self.identity.clock.now());
         let broker = self.own(caller, id).await?.broker;
+        let login_url = self.brokers().of_record(&broker)?.login_url(credentials, id).map(LoginUrl);
         let sealed = self.seal_credentials(owner, id, &broker, credentials).await?;
         let changed = |account: StoredTradingAccount| StoredTradingAccount {
             status: match account.status {
@@ -195,6 +205,7 @@ impl Vault {
                 _ => TradingAccountStatus::Pending,
             },
             api_key_hint: credentials.hint(),
+            login_url: login_url.clone(),
             credentials: sealed.clone(),
             sealed_at: now,
             verified_at: None,

@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use portcullis_identity::Field;
 use portcullis_platform::{BrokerHttp, Environment, Misconfigured, Variable};
+use portcullis_store::TradingAccountId;
 use secrecy::SecretString;
 
 use crate::credentials::{Credentials, SessionCredentials};
@@ -96,8 +97,9 @@ pub trait Broker: Debug + Send + Sync {
     /// Returns the name in texts for people.
     fn title(&self) -> &'static str;
 
-    /// Returns the address where the owner logs in; `None` for a broker without sessions.
-    fn login_url(&self, credentials: &Credentials) -> Option<String>;
+    /// Returns the address where the owner logs in to give this account a session; `None` for a broker without sessions.
+    /// The broker's redirect afterwards names the account.
+    fn login_url(&self, credentials: &Credentials, account: TradingAccountId) -> Option<String>;
 
     /// Exchanges the request token of a login for a session; fails when the broker refuses it or does not respond.
     async fn exchange(

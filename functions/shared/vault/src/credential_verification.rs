@@ -52,7 +52,7 @@ impl Vault {
         let session = self.open_session(access, &account).await?;
         self.record_event(AuditKind::CredentialsUsed, access).await?;
 
-        let login_url = broker.login_url(&credentials);
+        let login_url = broker.login_url(&credentials, id);
         if login_url.is_some() && session.is_none() {
             // Without a session there is no request that this broker would accept.
             let checked_at = self.identity.clock.now();
@@ -97,7 +97,7 @@ impl Vault {
         let broker = self.brokers().of_record(&account.broker)?;
         let access = AccessRequest { owner: caller.account.id, id, origin, service: None };
         let credentials = self.open_credentials(access, &account).await?;
-        if broker.login_url(&credentials).is_none() {
+        if broker.login_url(&credentials, id).is_none() {
             return Err(Error::SessionsUnknown);
         }
         self.record_event(AuditKind::CredentialsUsed, access).await?;

@@ -1,9 +1,13 @@
 //! The kill switch: a freeze stops every reading of a person's credentials at once, and ends their sessions at brokers.
+//! Freezing needs no proof beside the access token, so that it is one click: whoever stole the token can stop trading with
+//! it and nothing else. Lifting a freeze needs one.
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use portcullis_identity::{Caller, ClientContext, CredentialChange, Field, StepUp};
-use portcullis_store::{AuditKind, Round, StoredTradingAccount, TradingAccountId, TradingAccountStatus};
+use portcullis_store::{
+    AuditKind, Freeze, Round, StoredTradingAccount, TradingAccountId, TradingAccountStatus,
+};
 
 use crate::Vault;
 use crate::error::Error;
@@ -54,17 +58,20 @@ impl SessionEnd {
 }
 
 impl Vault {
-    /// Stops every reading of the caller's credentials, then ends their sessions at brokers, and returns how each ended;
-    /// fails when the proof is not accepted. Once the freeze is stored, no later failure undoes it.
-    pub async fn freeze(
-        &self,
-        caller: &Caller,
-        proof: &StepUp,
-        origin: &ClientContext,
-    ) -> Result<Frozen, Error> {
+    /// Returns the freeze of the caller's credentials; `None` while services may read them.
+    pub async fn standing_freeze(&self, caller: &Caller) -> Result<Option<Freeze>, Error> {
+        self.may(caller, "read")?;
+        Ok(self.store().freeze(caller.account.id).await?)
+    }
+
+    /// Stops every reading of the caller's credentials, then ends their sessions at brokers, and returns how each ended.
+    /// Once the freeze is stored, no later failure undoes it.
+    pub async fn freeze(&self, caller: &Caller, origin: &ClientContext) -> Result<Frozen, Error> {
         self.may(caller, "freeze")?;
-        self.identity.confirm(caller, proof, origin).await?;
         let owner = caller.account.id;
+        // Only the first freeze is mailed: whoever holds a token could fill the owner's mailbox otherwise. A read that fails
+        // must not hold up the freeze.
+        let is_known = self.store().freeze(owner).await.is_ok_and(|freeze| freeze.is_some());
         let event = self.event(AuditKind::CredentialsFrozen, owner, None, origin)?;
         let since = event.at;
         // The freeze is stored before anything else: every reading checks for it before it decrypts and once more before
@@ -72,7 +79,9 @@ impl Vault {
         if !self.store().put_freeze(&event).await? {
             return Err(Error::Identity(portcullis_identity::Error::InvalidAccessToken));
         }
-        self.identity.notify_of_credentials(&caller.account, CredentialChange::Frozen, origin).await;
+        if !is_known {
+            self.identity.notify_of_credentials(&caller.account, CredentialChange::Frozen, origin).await;
+        }
         let accounts = self.store().trading_accounts(owner, ALL).await?;
         let ending = accounts.into_iter().map(async |account| {
             let (id, broker) = (account.id, account.broker.clone());

@@ -29,6 +29,7 @@ const PATHS = {
   down: "M5 7.5l5 5l5-5",
   plus: "M10 4v12M4 10h12",
   search: "M3.5 8.7a5.2 5.2 0 1 0 10.4 0a5.2 5.2 0 1 0-10.4 0M12.6 12.6L17 17",
+  out: "M8 4.5H4.5v11h11V12M11.5 3.5h5v5M16 4L9.5 10.5",
   download: "M10 3v9.5M6 9l4 4l4-4M3.5 16.5h13",
 } as const;
 

@@ -17,9 +17,10 @@ export function shortDuration(milliseconds: number): string {
   return `${part(Math.floor(minutes / 60), "hour")} ${part(minutes % 60, "minute")}`;
 }
 
-/** Returns the name of a broker as people write it. */
+/** Returns the name of a broker or provider as people write it. */
 export function brokerName(broker: string): string {
-  return broker.charAt(0).toUpperCase() + broker.slice(1);
+  const words = broker.replaceAll("-", " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 /** The clock of the header; nothing where no account has a session. */

@@ -5,20 +5,18 @@ import { client, type Schemas } from "../session/client.ts";
 /** The keys of what is cached here. */
 export const STATUS = ["status"] as const;
 export const ACCOUNTS = ["trading-accounts"] as const;
+export const TRADING = ["trading"] as const;
 
-/** What the service says of the session. Since when trading is frozen is absent from services that do not say. */
-export type Status = Schemas["StatusResponse"] & { trading_frozen_at?: string | null };
+/** What the service says of the session. */
+export type Status = Schemas["StatusResponse"];
 
-/** An account at a broker, with the end of its session where the service says it. */
-export type TradingAccount = Schemas["TradingAccountResponse"] & {
-  session_expires_at?: string | null;
-  login_url?: string | null;
-};
+/** An account at a broker. */
+export type TradingAccount = Schemas["TradingAccountResponse"];
 
 /** How one account's session ended at its broker. */
 export type FrozenAccount = Schemas["FrozenAccountResponse"];
 
-/** The session of this page and its owner's state of trading. */
+/** The session of this page, and what its owner may do. */
 export function useStatus() {
   return useQuery({
     queryKey: STATUS,
@@ -32,21 +30,31 @@ export function useAccounts() {
   return useQuery({ queryKey: ACCOUNTS, queryFn: (): Promise<TradingAccount[]> => client.get("/v1/trading-accounts") });
 }
 
-/** Whether trading is open; `unknown` before the first answer, and from a service that does not say. */
-export type TradingState = { state: "unknown" } | { state: "open" } | { state: "frozen"; since: string };
+/** Whether trading is open; `unknown` before the first answer. */
+export type TradingState = { state: "unknown" } | { state: "open" } | { state: "frozen"; since: string; by: string };
 
-/** Returns the state of trading that an answer tells. */
-export function tradingState(status: Status | undefined): TradingState {
-  if (status?.trading_frozen_at === undefined) return { state: "unknown" };
-  return status.trading_frozen_at === null ? { state: "open" } : { state: "frozen", since: status.trading_frozen_at };
+/** The owner's state of trading, which is asked for again every minute. */
+export function useTrading() {
+  return useQuery({
+    queryKey: TRADING,
+    queryFn: () => client.get("/v1/trading-accounts/freeze"),
+    refetchInterval: 60_000,
+  });
 }
 
-/** What the owner proves it with: nothing where the service wants nothing, else the password or a code. */
-export type Proof = { password: string } | { code: string } | Record<string, never>;
+/** Returns the state of trading that an answer tells. */
+export function tradingState(answer: Schemas["TradingStateResponse"] | undefined): TradingState {
+  if (!answer) return { state: "unknown" };
+  if (answer.status === "active") return { state: "open" };
+  return { state: "frozen", since: answer.frozen_at ?? "", by: answer.frozen_by ?? "self" };
+}
+
+/** What the owner proves it with: the code of a second factor where there is one, else the password. */
+export type Proof = { password: string } | { code: string };
 
 /** Stops every reading of the owner's broker credentials. */
-export function freeze(proof: Proof) {
-  return client.post("/v1/trading-accounts/freeze", { body: proof });
+export function freeze() {
+  return client.post("/v1/trading-accounts/freeze");
 }
 
 /** Lets services read them again. */

@@ -1,16 +1,16 @@
-// The state of trading in the header, and its switch. Freezing asks for nothing that the service does not ask for.
-import { useQueryClient } from "@tanstack/react-query";
+// The state of trading in the header, and its switch: one click freezes, resuming asks for proof.
+import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
-import { Failure } from "../api/failure.ts";
 import { Button } from "../components/button.tsx";
 import { Dialog } from "../components/dialog.tsx";
 import { CodeField, PasswordField, plainCode } from "../components/field.tsx";
 import { Form, useForm } from "../components/form.tsx";
 import { Icon } from "../components/icon.tsx";
-import { Notice } from "../components/states.tsx";
+import { ErrorNotice, Notice } from "../components/states.tsx";
 import { clockTime, useNow } from "../components/time.tsx";
 import { useText } from "../messages/catalogue.ts";
 import { core } from "../messages/core/index.ts";
+import { brokerName } from "./session-clock.tsx";
 import {
   type FrozenAccount,
   freeze,
@@ -20,42 +20,78 @@ import {
   tradingState,
   unfreeze,
   useStatus,
+  useTrading,
 } from "./trading-state.ts";
 
-/** The pill of the header. It opens the dialog that freezes or resumes. */
+type Frozen = Extract<TradingState, { state: "frozen" }>;
+
+/** The state and its switch. */
 export function TradingSwitch() {
-  const t = useText(core);
-  const status = useStatus();
-  const present = useNow();
-  const [isOpen, open] = useState(false);
-  useShiftFTwice(() => open(true));
-  const trading = tradingState(status.data);
-  const words = {
-    unknown: [t("trading.unknown"), t("trading.unknownShort")],
-    open: [t("trading.open"), t("trading.openShort")],
-    frozen: [
-      t("trading.frozen", { time: trading.state === "frozen" ? clockTime(Date.parse(trading.since), present) : "" }),
-      t("trading.frozenShort"),
-    ],
-  }[trading.state];
+  const trading = tradingState(useTrading().data);
+  const [isResuming, resume] = useState(false);
+  const freezing = useFreezing();
+  useShiftFTwice(() => (trading.state === "frozen" ? resume(true) : freezing.mutate()));
   return (
     <>
+      {trading.state === "frozen" ? (
+        <FrozenButton trading={trading} onClick={() => resume(true)} />
+      ) : (
+        <OpenSwitch isKnown={trading.state === "open"} isBusy={freezing.isPending} onFreeze={() => freezing.mutate()} />
+      )}
+      {isResuming && <ResumeDialog onClose={() => resume(false)} />}
+      <FreezeOutcome freezing={freezing} />
+    </>
+  );
+}
+
+/** Freezes at once, and has every tab learn of it. */
+export function useFreezing() {
+  const queries = useQueryClient();
+  return useMutation({ mutationFn: freeze, onSuccess: () => tradingChanged(queries) });
+}
+
+function OpenSwitch({ isKnown, isBusy, onFreeze }: { isKnown: boolean; isBusy: boolean; onFreeze: () => void }) {
+  const t = useText(core);
+  return (
+    <div className="trading">
+      {isKnown && (
+        <span className="trading-state">
+          <span className="trading-dot" />
+          <span className="trading-words">{t("trading.open")}</span>
+        </span>
+      )}
       <button
         type="button"
-        className={`trading trading-${trading.state}`}
-        aria-haspopup="dialog"
+        className="trading-button"
+        aria-label={t("trading.freeze")}
         aria-keyshortcuts="Shift+F"
+        aria-disabled={isBusy || undefined}
         title={t("trading.shortcut")}
-        onClick={() => open(true)}
+        onClick={() => isBusy || onFreeze()}
       >
-        {trading.state === "open" ? <span className="trading-dot" /> : <Icon name="pause" size={16} />}
-        <span className="trading-long">{words[0]}</span>
-        <span className="trading-short">{words[1]}</span>
+        {t("trading.freezeShort")}
       </button>
-      {isOpen && (
-        <TradingDialog trading={trading} needsCode={status.data?.mfa_enabled ?? false} onClose={() => open(false)} />
-      )}
-    </>
+    </div>
+  );
+}
+
+function FrozenButton({ trading, onClick }: { trading: Frozen; onClick: () => void }) {
+  const t = useText(core);
+  const since = clockTime(Date.parse(trading.since), useNow());
+  return (
+    <button
+      type="button"
+      className="trading trading-frozen"
+      aria-haspopup="dialog"
+      title={t("trading.unfreeze")}
+      onClick={onClick}
+    >
+      <Icon name="pause" size={16} />
+      <span className="trading-long">
+        {t(trading.by === "self" ? "trading.frozenByYou" : "trading.frozen", { time: since })}
+      </span>
+      <span className="trading-short">{t("trading.frozenShort")}</span>
+    </button>
   );
 }
 
@@ -66,69 +102,95 @@ function useShiftFTwice(act: () => void): void {
     const pressed = (event: KeyboardEvent) => {
       const isTyping = event.target instanceof Element && event.target.closest("input, textarea, select, dialog");
       if (event.key !== "F" || !event.shiftKey || event.ctrlKey || event.metaKey || event.altKey || isTyping) return;
-      if (event.timeStamp - last < 1000) act();
-      last = event.timeStamp;
+      const isSecond = event.timeStamp - last < 1000;
+      last = isSecond ? 0 : event.timeStamp;
+      if (isSecond) act();
     };
     document.addEventListener("keydown", pressed);
     return () => document.removeEventListener("keydown", pressed);
   });
 }
 
-/** Freezes or resumes, and says what came of it. */
-export function TradingDialog(props: { trading: TradingState; needsCode: boolean; onClose: () => void }) {
-  // What it is about stays, though the answer changes the state behind it.
-  const [isFreezing] = useState(props.trading.state !== "frozen");
-  const [done, setDone] = useState<FrozenAccount[]>();
-  if (done) return <Outcome isFrozen={isFreezing} accounts={done} onClose={props.onClose} />;
-  return <Question {...props} isFreezing={isFreezing} onDone={setDone} />;
+/** What came of freezing: which sessions ended at which broker, or why it failed. */
+export function FreezeOutcome({ freezing }: { freezing: ReturnType<typeof useFreezing> }) {
+  const t = useText(core);
+  if (freezing.error) {
+    return (
+      <Dialog title={t("trading.notFrozen")} onClose={freezing.reset}>
+        <ErrorNotice error={freezing.error} isWrite onRetry={() => freezing.mutate()} />
+      </Dialog>
+    );
+  }
+  if (!freezing.data) return null;
+  return (
+    <Dialog title={t("trading.frozenNow")} onClose={freezing.reset}>
+      <Notice tone="danger" isNews title={t("trading.frozenNowBody")}>
+        <EndedSessions accounts={freezing.data.accounts} />
+      </Notice>
+      <p>{t("trading.ordersStay")}</p>
+      <div className="actions">
+        <Button onClick={freezing.reset} autoFocus>
+          {t("close")}
+        </Button>
+      </div>
+    </Dialog>
+  );
 }
 
-interface QuestionProps {
-  trading: TradingState;
-  needsCode: boolean;
-  isFreezing: boolean;
-  onDone: (accounts: FrozenAccount[]) => void;
-  onClose: () => void;
+const SESSION_END = {
+  ended: "trading.sessionEnded",
+  none: "trading.sessionNone",
+  unconfirmed: "trading.sessionUnconfirmed",
+} as const;
+
+function EndedSessions({ accounts }: { accounts: readonly FrozenAccount[] }) {
+  const t = useText(core);
+  if (accounts.length === 0) return null;
+  return (
+    <ul className="stack-tight">
+      {accounts.map((account) => (
+        <li key={account.account_id}>
+          {brokerName(account.broker)}: {t(SESSION_END[account.session])}
+          {account.reason && <span className="muted"> {account.reason}</span>}
+        </li>
+      ))}
+    </ul>
+  );
 }
 
-function Question({ trading, needsCode, isFreezing, onDone, onClose }: QuestionProps) {
+/** Asks for the proof that resuming takes. */
+export function ResumeDialog({ onClose }: { onClose: () => void }) {
   const t = useText(core);
   const queries = useQueryClient();
-  const [needsProof, ask] = useState(!isFreezing);
-  const form = useForm(async (data) => {
-    try {
-      const accounts = isFreezing ? (await freeze(proof(data))).accounts : await unfreeze(proof(data)).then(() => []);
+  const needsCode = useStatus().data?.mfa_enabled ?? false;
+  const form = useForm(
+    async (data) => {
+      await unfreeze(proof(data));
       tradingChanged(queries);
-      onDone(accounts);
-    } catch (error) {
-      const isAsked = isFreezing && !needsProof && wantsProof(Failure.of(error));
-      if (!isAsked) throw error;
-      ask(true);
-    }
-  });
-  const error = form.error("/code") ?? form.error("/password");
+      onClose();
+    },
+    ({ status }) => (status === 401 ? (needsCode ? "/code" : "/password") : undefined),
+  );
   return (
-    <Dialog title={t(isFreezing ? "trading.freezeTitle" : "trading.unfreezeTitle")} onClose={onClose}>
+    <Dialog title={t("trading.unfreezeTitle")} onClose={onClose}>
       <Form form={form}>
-        {trading.state === "frozen" && (
-          <p>{t("trading.sinceBy", { time: clockTime(Date.parse(trading.since), Date.now()) })}</p>
-        )}
-        <p>{t(isFreezing ? "trading.freezeBody" : "trading.unfreezeBody")}</p>
-        {needsProof && needsCode && <CodeField label={t("trading.proofCode")} error={error} autoFocus />}
-        {needsProof && !needsCode && (
+        <p>{t("trading.unfreezeBody")}</p>
+        {needsCode ? (
+          <CodeField label={t("trading.proofCode")} error={form.error("/code")} isBackup autoFocus />
+        ) : (
           <PasswordField
             label={t("trading.proofPassword")}
             name="password"
             autoComplete="current-password"
             required
-            error={error}
+            error={form.error("/password")}
             autoFocus
           />
         )}
         <div className="actions">
           <Button onClick={onClose}>{t("cancel")}</Button>
-          <Button type="submit" look={isFreezing ? "danger" : "primary"} busy={form.isBusy} autoFocus={!needsProof}>
-            {t(isFreezing ? "trading.freeze" : "trading.unfreeze")}
+          <Button type="submit" look="primary" busy={form.isBusy}>
+            {t("trading.unfreeze")}
           </Button>
         </div>
       </Form>
@@ -138,55 +200,5 @@ function Question({ trading, needsCode, isFreezing, onDone, onClose }: QuestionP
 
 function proof(data: FormData): Proof {
   const code = data.get("code");
-  const password = data.get("password");
-  return code ? { code: plainCode(String(code)) } : password ? { password: String(password) } : {};
-}
-
-/** Whether the service refused because it wants the owner to prove who it is. */
-function wantsProof(failure: Failure): boolean {
-  return (
-    failure.code === "validation_failed" || failure.code === "invalid_credentials" || failure.code === "invalid_code"
-  );
-}
-
-function Outcome({
-  isFrozen,
-  accounts,
-  onClose,
-}: {
-  isFrozen: boolean;
-  accounts: FrozenAccount[];
-  onClose: () => void;
-}) {
-  const t = useText(core);
-  const words = {
-    ended: "trading.sessionEnded",
-    none: "trading.sessionNone",
-    unconfirmed: "trading.sessionUnconfirmed",
-  } as const;
-  return (
-    <Dialog title={t(isFrozen ? "trading.frozenNow" : "trading.openNow")} onClose={onClose}>
-      <Notice
-        tone={isFrozen ? "danger" : "success"}
-        isNews
-        title={t(isFrozen ? "trading.frozenNowBody" : "trading.openNow")}
-      >
-        {accounts.length > 0 && (
-          <ul className="stack-tight">
-            {accounts.map((account) => (
-              <li key={account.account_id}>
-                {account.broker}: {t(words[account.session])}
-                {account.reason && <span className="muted"> {account.reason}</span>}
-              </li>
-            ))}
-          </ul>
-        )}
-      </Notice>
-      <div className="actions">
-        <Button look="primary" onClick={onClose} autoFocus>
-          {t("close")}
-        </Button>
-      </div>
-    </Dialog>
-  );
+  return code ? { code: plainCode(String(code)) } : { password: String(data.get("password")) };
 }

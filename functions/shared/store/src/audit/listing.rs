@@ -67,6 +67,8 @@ pub struct AuditFilter {
     pub from: Option<Timestamp>,
     /// Before this.
     pub to: Option<Timestamp>,
+    /// About this object alone, such as one trading account.
+    pub target: Option<String>,
 }
 
 /// Where to go on in the trail of one account: the numbers of the last records shown of its two chains.
@@ -113,6 +115,7 @@ struct Listed {
 impl AuditFilter {
     fn wants(&self, record: &AuditRecord) -> bool {
         self.kind.as_ref().is_none_or(|kind| *kind == record.kind)
+            && self.target.as_ref().is_none_or(|target| Some(target) == record.target.as_ref())
             && self.from.is_none_or(|from| record.at >= from)
             && self.to.is_none_or(|to| record.at < to)
     }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use http::Method;
 use jiff::Timestamp;
 use portcullis_platform::{BrokerHttp, BrokerRequest, Variable};
+use portcullis_store::TradingAccountId;
 use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
@@ -83,7 +84,7 @@ impl Broker for Alpaca {
         self.title
     }
 
-    fn login_url(&self, _: &Credentials) -> Option<String> {
+    fn login_url(&self, _: &Credentials, _: TradingAccountId) -> Option<String> {
         None
     }
 

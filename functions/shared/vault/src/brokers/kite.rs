@@ -10,6 +10,7 @@ use jiff::civil::Time;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Span, Timestamp};
 use portcullis_platform::{BrokerHttp, BrokerRequest, BrokerResponse, Variable};
+use portcullis_store::TradingAccountId;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -103,11 +104,13 @@ impl Broker for Kite {
         "Kite"
     }
 
-    fn login_url(&self, credentials: &Credentials) -> Option<String> {
+    fn login_url(&self, credentials: &Credentials, account: TradingAccountId) -> Option<String> {
         let mut url = self.login.clone();
         url.query_pairs_mut()
             .append_pair("api_key", credentials.api_key.expose_secret())
-            .append_pair("v", VERSION.1);
+            .append_pair("v", VERSION.1)
+            // Kite adds these to its redirect, so that the page there knows which account the login was for.
+            .append_pair("redirect_params", &format!("account_id={account}"));
         Some(url.into())
     }
 
