@@ -16,6 +16,7 @@ mod audit;
 mod authz;
 mod broker_credentials;
 mod broker_sessions;
+mod console;
 mod introspection;
 mod jwks;
 mod login;
@@ -33,5 +34,6 @@ mod table;
 mod trading_accounts;
 mod users;
 
+pub use console::console_paths;
 pub use scheduled_job::{JobError, JobEvent, ScheduledJob};
 pub use table::{FUNCTIONS, Function, Work};

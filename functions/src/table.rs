@@ -1,12 +1,13 @@
 //! The table of functions: the name of each in the cloud, and the routes or the job it serves.
 
-use portcullis_http::{AppState, healthz_routes};
+use axum::Router;
+use portcullis_http::{AppState, HttpSettings, healthz_routes};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    ScheduledJob, admin, api_keys, audit, authz, broker_credentials, broker_sessions, introspection, jwks,
-    login, logout, mfa, password, providers, refresh, register, sessions, sign_in_names, trading_accounts,
-    users,
+    ScheduledJob, admin, api_keys, audit, authz, broker_credentials, broker_sessions, console, introspection,
+    jwks, login, logout, mfa, password, providers, refresh, register, sessions, sign_in_names,
+    trading_accounts, users,
 };
 
 /// One function of a deployment. Each has a role, memory, alarms and log fields of its own.
@@ -23,6 +24,8 @@ pub struct Function {
 pub enum Work {
     /// Requests to these routes, which API Gateway forwards.
     Requests(fn() -> OpenApiRouter<AppState>),
+    /// Requests for pages, which say nothing of anybody: no table, no secret and no key is needed for them.
+    Pages(fn(&HttpSettings) -> Router),
     /// A job that a schedule starts.
     Scheduled(ScheduledJob),
     /// The rotation of secrets, which Secrets Manager starts. It reads no table.
@@ -50,6 +53,7 @@ pub const FUNCTIONS: &[Function] = &[
     requests("audit", audit::routes),
     requests("admin", admin::routes),
     requests("jwks", || jwks::routes().merge(healthz_routes())),
+    Function { name: "console", work: Work::Pages(console::routes) },
     scheduled("provider-check", ScheduledJob::CheckProviders),
     scheduled("credential-rotation", ScheduledJob::ReencryptCredentials),
     scheduled("canary", ScheduledJob::ReachPublicUrl),
@@ -70,11 +74,19 @@ impl Function {
         FUNCTIONS.iter().find(|function| function.name == name)
     }
 
-    /// Returns the routes the function serves; `None` for one that no request reaches.
+    /// Returns the routes of the API that the function serves; `None` for one that no request of it reaches.
     pub fn routes(&self) -> Option<OpenApiRouter<AppState>> {
         match self.work {
             Work::Requests(routes) => Some(routes()),
-            Work::Scheduled(_) | Work::KeyRotation => None,
+            Work::Pages(_) | Work::Scheduled(_) | Work::KeyRotation => None,
+        }
+    }
+
+    /// Returns the pages the function serves; `None` for one that serves none.
+    pub fn pages(&self, settings: &HttpSettings) -> Option<Router> {
+        match self.work {
+            Work::Pages(pages) => Some(pages(settings)),
+            Work::Requests(_) | Work::Scheduled(_) | Work::KeyRotation => None,
         }
     }
 }

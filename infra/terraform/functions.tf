@@ -31,6 +31,9 @@ locals {
     ARGON2_PARALLELISM      = var.argon2_parallelism
     ARGON2_BACKEND          = var.argon2_backend
     TOTP_ISSUER             = var.totp_issuer
+    BRAND_NAME              = var.brand_name
+    BRAND_LOGO              = var.brand_logo
+    BRAND_ACCENT            = var.brand_accent
     ROLE_DEFINITIONS        = var.role_definitions
     SERVICES                = var.services
     RATE_LIMIT              = var.rate_limit
@@ -55,9 +58,11 @@ locals {
     (jsonencode({ "Fn::Sub" = "secretsmanager.$${AWS::Region}.amazonaws.com" })) = jsonencode("secretsmanager.${local.region}.amazonaws.com")
   }
   shared_statements = local.resources.ReadSecrets.Properties.PolicyDocument.Statement
+  # A function of pages reads nothing, and has no policy beside that of logs and traces.
+  functions_with_policies = { for name, function in local.functions : name => function if can(function.Properties.Policies) }
   raw_policies = merge(
     {
-      for name, function in local.functions : name => jsonencode({
+      for name, function in local.functions_with_policies : name => jsonencode({
         Version = "2012-10-17"
         Statement = concat(
           [for statement in local.shared_statements : statement],
@@ -99,7 +104,7 @@ resource "aws_iam_role" "function" {
 }
 
 resource "aws_iam_role_policy" "function" {
-  for_each = local.functions
+  for_each = local.functions_with_policies
   name     = "portcullis"
   role     = aws_iam_role.function[each.key].id
   policy   = local.policies[each.key]

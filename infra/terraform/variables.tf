@@ -281,6 +281,24 @@ variable "totp_issuer" {
   default     = ""
 }
 
+variable "brand_name" {
+  description = "Name of the platform on the pages of the web console; empty for Portcullis"
+  type        = string
+  default     = ""
+}
+
+variable "brand_logo" {
+  description = "Its logo, a path or an address on the host of public_url, or a data:image/ URL; empty for none"
+  type        = string
+  default     = ""
+}
+
+variable "brand_accent" {
+  description = "Its colour as #rrggbb, dark enough to be read on a light page; empty for that of Portcullis"
+  type        = string
+  default     = ""
+}
+
 variable "role_definitions" {
   description = "Policy document (JSON) of roles, permissions and services; empty for the built-in roles"
   type        = string

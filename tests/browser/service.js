@@ -5,7 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import readline from "node:readline";
 
-/** Starts the binary with these variables; returns where it listens, where its document is to be tried, and what ends it. */
+/** Starts the binary with these variables; returns where it listens, where its document is to be tried, its folder, and what ends it. */
 export async function start(binary, variables) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "browser-"));
   const env = { ...process.env, DATA_DIR: path.join(folder, "data"), LISTEN_ADDR: "127.0.0.1:0", ...variables };
@@ -20,7 +20,7 @@ export async function start(binary, variables) {
     const [, docs] = line.match(/^ +try it: +(\S+)/) ?? [];
     if (url && docs) {
       child.stdout.resume();
-      return { url, docs, stop };
+      return { url, docs, data: env.DATA_DIR, stop };
     }
   }
   stop();

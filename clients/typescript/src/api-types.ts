@@ -93,6 +93,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/admin/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the roles
+         * @description Returns every role that an account can have, with what it permits, as an array without pages.
+         */
+        get: operations["list_roles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/admin/users": {
         parameters: {
             query?: never;
@@ -993,11 +1013,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * Read the state of the own trading
+         * @description Returns whether the caller's broker credentials are frozen, and since when.
+         */
+        get: operations["get_trading_state"];
         put?: never;
         /**
          * Freeze the own broker credentials
-         * @description No service can read them any more, at once; then the sessions at brokers are ended. Returns how each of them ended.
+         * @description No service can read them any more, at once; then the sessions at brokers are ended. Returns how each of them ended. A
+         *     freeze needs no password and no code, and no body: it can be one click. Lifting it needs one of them.
          */
         post: operations["freeze_credentials"];
         delete?: never;
@@ -1989,6 +2014,23 @@ export interface components {
             /** @description The token in the link of the mail. */
             token: string;
         };
+        /** @description A role of the policy. */
+        RoleItem: {
+            /**
+             * @description What the role permits, as `resource:action`.
+             * @example [
+             *       "trading-account:read"
+             *     ]
+             */
+            permissions: string[];
+            /**
+             * @description The name of the role.
+             * @example trader
+             */
+            role: string;
+            /** @description The services that the role may use; `*` stands for all. */
+            services: string[];
+        };
         /** @description The new password in place of an expired one. */
         RotatePasswordRequest: {
             /**
@@ -2160,6 +2202,13 @@ export interface components {
             created_at: string;
             /** @description The owner's label for the account. */
             label?: string | null;
+            /**
+             * @description The broker's login page for this account, which ends in a redirect with a `request_token`; `null` for a broker
+             *     without sessions. It contains the API key, as the broker requires.
+             */
+            login_url?: string | null;
+            /** @description When the session at the broker ends (RFC 3339, UTC); `null` where there is none, or it is over. */
+            session_expires_at?: string | null;
             /** @description `pending`, `active`, `expired`, `rejected` or `disabled`. */
             status: components["schemas"]["TradingAccountStatus"];
             /** @description The owner's user id at the broker. */
@@ -2172,6 +2221,23 @@ export interface components {
          * @enum {string}
          */
         TradingAccountStatus: "pending" | "active" | "expired" | "rejected" | "disabled";
+        /** @description The state of the caller's trading. */
+        TradingStateResponse: {
+            /** @description Since when no credentials are released (RFC 3339, UTC); `null` while they are. */
+            frozen_at?: string | null;
+            /**
+             * @description Who froze them, as in the audit trail: `self`; `null` while they are not frozen.
+             * @example self
+             */
+            frozen_by?: string | null;
+            /** @description `active`: services may read credentials; `frozen`: none are released. */
+            status: components["schemas"]["TradingStatus"];
+        };
+        /**
+         * @description Whether services may read credentials.
+         * @enum {string}
+         */
+        TradingStatus: "active" | "frozen";
         /** @description The outcome of lifting a freeze. */
         UnfreezeResponse: {
             /** @description Always `active`: services may read credentials. */
@@ -2607,6 +2673,11 @@ export interface operations {
                 from?: string;
                 /** @description The latest time of the events to return (RFC 3339), excluded. */
                 to?: string;
+                /**
+                 * @description The object of the events to return beside the account, such as the id of a trading account.
+                 * @example acc_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
+                target?: string;
                 /** @description How many items to return at most. */
                 limit?: number;
                 /** @description The `next_cursor` of the previous page; absent for the first page. */
@@ -2693,6 +2764,30 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    list_roles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The roles of the policy */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoleItem"][];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -3193,6 +3288,11 @@ export interface operations {
                 from?: string;
                 /** @description The latest time of the events to return (RFC 3339), excluded. */
                 to?: string;
+                /**
+                 * @description The object of the events to return beside the account, such as the id of a trading account.
+                 * @example acc_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
+                target?: string;
                 /** @description How many items to return at most. */
                 limit?: number;
                 /** @description The `next_cursor` of the previous page; absent for the first page. */
@@ -4216,6 +4316,30 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    get_trading_state: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Whether services may read the credentials */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TradingStateResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     freeze_credentials: {
         parameters: {
             query?: never;
@@ -4223,11 +4347,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["StepUpRequest"];
-            };
-        };
+        requestBody?: never;
         responses: {
             /** @description What was stopped, for each account */
             200: {
@@ -4238,15 +4358,8 @@ export interface operations {
                     "application/json": components["schemas"]["FreezeResponse"];
                 };
             };
-            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
-            408: components["responses"]["RequestTimeout"];
-            409: components["responses"]["Conflict"];
-            413: components["responses"]["PayloadTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["Unprocessable"];
-            429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use portcullis_functions::FUNCTIONS;
+use portcullis_functions::{FUNCTIONS, Work, console_paths};
 use portcullis_gateway::template::{self, DEFAULT, Described, Route, Template};
 use portcullis_http::AppState;
 use serde_json::{Value, json};
@@ -20,10 +20,12 @@ fn the_template() -> Template {
     Template::read(&template::path()).unwrap()
 }
 
-/// The routes of the code by function.
+/// The routes of the code by function: those of the API, and the pages.
 fn routes_of_the_code() -> BTreeMap<String, BTreeSet<Route>> {
     let with_routes = FUNCTIONS.iter().filter_map(|function| Some((function.name, function.routes()?)));
-    with_routes.map(|(name, routes)| (name.to_owned(), routes_of(routes))).collect()
+    let of_api = with_routes.map(|(name, routes)| (name.to_owned(), routes_of(routes)));
+    let pages = console_paths().map(|path| Route { method: "GET".to_owned(), path: path.to_owned() });
+    of_api.chain([("console".to_owned(), pages.collect())]).collect()
 }
 
 fn routes_of(routes: OpenApiRouter<AppState>) -> BTreeSet<Route> {
@@ -173,6 +175,15 @@ fn table_rights(function: &Described) -> Vec<(Vec<String>, Vec<String>)> {
 }
 
 #[test]
+fn pages_are_served_without_any_right() {
+    for function in FUNCTIONS.iter().filter(|function| matches!(function.work, Work::Pages(_))) {
+        let found = functions().into_iter().find(|found| found.handler == function.name).unwrap();
+        let policies = &the_template().properties(&found.logical_id)["Policies"];
+        assert!(policies.is_null(), "{policies}");
+    }
+}
+
+#[test]
 fn no_right_is_given_wholesale() {
     for function in functions() {
         for statement in &function.statements {
@@ -232,7 +243,7 @@ fn trading_accounts_are_found_by_the_functions_that_open_credentials_alone() {
 
 /// What all functions may: nothing may slip in where it would be everybody's.
 #[test]
-fn every_function_reads_the_secrets_and_uses_the_key_through_the_services_it_is_for() {
+fn every_function_of_the_api_reads_the_secrets_and_uses_the_key_through_the_services_it_is_for() {
     let through = ["dynamodb", "secretsmanager"]
         .map(|service| json!({"Fn::Sub": format!("{service}.${{AWS::Region}}.amazonaws.com")}));
     let expected = [

@@ -8,6 +8,7 @@
 mod function;
 pub mod key_rotation;
 mod log;
+mod pages;
 mod requests;
 mod rotation_events;
 mod scheduled;

@@ -6,7 +6,7 @@ use portcullis_functions::{FUNCTIONS, Function, Work};
 use portcullis_platform::Environment;
 
 use crate::start::Ended;
-use crate::{log, requests, rotation_events, scheduled};
+use crate::{log, pages, requests, rotation_events, scheduled};
 
 /// Set by Lambda from the `Handler` of the function's resource.
 const HANDLER: &str = "_HANDLER";
@@ -28,6 +28,7 @@ pub async fn serve() -> ExitCode {
         Work::Requests(routes) => {
             Box::pin(requests::serve_requests(function.name, routes(), environment)).await
         }
+        Work::Pages(of) => Box::pin(pages::serve_pages(function.name, of, environment)).await,
         Work::Scheduled(job) => Box::pin(scheduled::serve_schedule(function.name, job, environment)).await,
         Work::KeyRotation => Box::pin(rotation_events::serve_rotations(function.name, environment)).await,
     };

@@ -68,6 +68,7 @@ async fn run() -> Result<(), StartError> {
         }
     }
     println!("Portcullis listens on http://{}", service.address);
+    println!("  open it:   {public_url}");
     println!("  try it:    {public_url}/docs");
     println!("  its keys:  {public_url}/v1/auth/.well-known/jwks.json");
     println!("  stop it:   Ctrl-C");

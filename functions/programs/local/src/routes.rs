@@ -29,7 +29,10 @@ pub fn router(
     let all = FUNCTIONS.iter().filter_map(Function::routes).fold(base, OpenApiRouter::merge);
     let (routes, document) = all.split_for_parts();
     let document = openapi::complete(document);
-    let complete = routes.with_state(state).merge(openapi::routes(&document)?).merge(docs(document));
+    let pages =
+        FUNCTIONS.iter().filter_map(|function| function.pages(&settings)).fold(Router::new(), Router::merge);
+    let complete =
+        routes.with_state(state).merge(pages).merge(openapi::routes(&document)?).merge(docs(document));
     Ok(finish(complete, &settings, edge_keys, clock, entropy))
 }
 

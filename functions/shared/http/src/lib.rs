@@ -4,6 +4,7 @@
 mod access_log;
 mod audit;
 mod body;
+mod brand;
 mod caller;
 mod client;
 mod content_encoding;
@@ -36,6 +37,7 @@ mod words;
 
 pub use audit::{AuditEventItem, AuditQuery, EventDetails, EventType, QueryTime};
 pub use body::MAX_BODY;
+pub use brand::Brand;
 pub use caller::{AdminCaller, AnyCaller, ServiceCaller, SignedInCaller, bearer_token};
 pub use client::{Client, ClientAddress, address_of_socket};
 pub use forwarded::TrustedProxies;

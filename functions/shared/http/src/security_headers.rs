@@ -10,23 +10,26 @@ use http::header::{
 use http::{HeaderName, HeaderValue};
 
 /// On every response, whatever the handler said.
-const ALWAYS: [(HeaderName, &str); 6] = [
+const ALWAYS: [(HeaderName, &str); 5] = [
     // Two years, as browsers ask for before they remember a host. Ignored over plain HTTP (RFC 6797 section 8.1).
     (STRICT_TRANSPORT_SECURITY, "max-age=63072000; includeSubDomains"),
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (X_FRAME_OPTIONS, "DENY"),
     (REFERRER_POLICY, "no-referrer"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// Unless the handler set its own: key sets may be cached, the documentation is a page with scripts, and pages of the
+/// console may ask for passkeys.
+const BY_DEFAULT: [(HeaderName, &str); 3] = [
+    (CACHE_CONTROL, "no-store"),
+    (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
     (
         HeaderName::from_static("permissions-policy"),
         "accelerometer=(), camera=(), display-capture=(), fullscreen=(), geolocation=(), gyroscope=(), microphone=(), \
          midi=(), payment=(), publickey-credentials-get=(), screen-wake-lock=(), usb=()",
     ),
 ];
-
-/// Unless the handler set its own: key sets may be cached, and the documentation is a page with scripts.
-const BY_DEFAULT: [(HeaderName, &str); 2] =
-    [(CACHE_CONTROL, "no-store"), (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'")];
 
 /// Adds them on the way out.
 pub(crate) async fn add(request: Request, next: Next) -> Response {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use portcullis_platform::{Environment, Misconfigured, Variable};
 
 use crate::TrustedProxies;
+use crate::brand::{self, Brand};
 use crate::origin::{Origin, Origins};
 
 /// Where clients reach the service.
@@ -19,7 +20,7 @@ pub const PUBLIC_URL: Variable = Variable {
 const FRONTEND_URL: Variable = Variable {
     name: "FRONTEND_URL",
     default: "",
-    about: "where the pages are that links in mails lead to: https://host[:port]; PUBLIC_URL when unset",
+    about: "where the pages are that links in mails lead to: https://host[:port]; PUBLIC_URL, where the web console is, when unset",
     aliases: &[],
 };
 
@@ -28,7 +29,7 @@ const FRONTEND_URL: Variable = Variable {
 pub const ALLOWED_ORIGINS: Variable = Variable {
     name: "ALLOWED_ORIGINS",
     default: "http://localhost:3000,http://localhost:5173,http://localhost:8001,http://127.0.0.1:8001",
-    about: "origins of the pages that may send credentials, separated by commas; once PUBLIC_URL is https, PUBLIC_URL and FRONTEND_URL alone",
+    about: "origins of the pages that may send credentials, separated by commas, beside those of PUBLIC_URL, where the web console is; once PUBLIC_URL is https, PUBLIC_URL and FRONTEND_URL alone",
     aliases: &[],
 };
 
@@ -58,8 +59,17 @@ const REQUEST_TIMEOUT: Variable = Variable {
 };
 
 /// Every variable this crate reads.
-pub const VARIABLES: &[Variable] =
-    &[PUBLIC_URL, FRONTEND_URL, ALLOWED_ORIGINS, TRUSTED_PROXIES, REQUIRE_EDGE, REQUEST_TIMEOUT];
+pub const VARIABLES: &[Variable] = &[
+    PUBLIC_URL,
+    FRONTEND_URL,
+    ALLOWED_ORIGINS,
+    TRUSTED_PROXIES,
+    REQUIRE_EDGE,
+    REQUEST_TIMEOUT,
+    brand::BRAND_NAME,
+    brand::BRAND_LOGO,
+    brand::BRAND_ACCENT,
+];
 
 /// The address of the service as its clients write it. Links, the issuer's metadata and the security of the cookie come
 /// from here and never from the header `Host`, which the client writes.
@@ -118,6 +128,8 @@ pub struct HttpSettings {
     pub requires_edge: bool,
     /// After how long a request that is not done is answered 503.
     pub request_timeout: Duration,
+    /// Whose pages the web console shows.
+    pub brand: Brand,
 }
 
 impl HttpSettings {
@@ -129,12 +141,14 @@ impl HttpSettings {
         let frontend_url = frontend_url(environment, &public_url)?;
         let own = [&public_url, &frontend_url].map(|url| url.origin().clone());
         let origins = match (is_given, public_url.is_https()) {
-            (true, _) => origins,
+            // Pages of the service itself are never foreign to it.
+            (true, _) => origins.iter().cloned().chain([public_url.origin().clone()]).collect(),
             // A deployment that names no page must not trust whatever runs on its users' machines.
             (false, true) => own.into_iter().collect(),
             (false, false) => origins.iter().cloned().chain(own).collect(),
         };
         let trusted_proxies = environment.parse(&TRUSTED_PROXIES)?;
+        let brand = Brand::read(environment, &public_url)?;
         Ok(Self {
             public_url,
             frontend_url,
@@ -142,6 +156,7 @@ impl HttpSettings {
             trusted_proxies,
             requires_edge: environment.parse(&REQUIRE_EDGE)?,
             request_timeout: environment.seconds(&REQUEST_TIMEOUT, 1..=60)?,
+            brand,
         })
     }
 }
@@ -183,8 +198,14 @@ mod tests {
         assert_eq!(origins(&[public]), "https://auth.example.com");
         assert_eq!(
             origins(&[public, ("ALLOWED_ORIGINS", "https://app.example.com")]),
-            "https://app.example.com"
+            "https://app.example.com https://auth.example.com"
         );
+    }
+
+    #[test]
+    fn the_pages_of_the_service_may_call_it_whatever_else_is_listed() {
+        let listed = ("ALLOWED_ORIGINS", "https://app.example.com");
+        assert_eq!(origins(&[listed]), "http://localhost:8001 https://app.example.com");
     }
 
     #[test]
