@@ -24,7 +24,7 @@ pub enum Work {
     Requests(fn() -> OpenApiRouter<AppState>),
     /// A job that a schedule starts.
     Scheduled(ScheduledJob),
-    /// The rotation of secrets, which Secrets Manager starts. It reads no table.
+    /// The rotation of secrets, which Secrets Manager starts. Of the table it uses what is about tokens of services and keys.
     KeyRotation,
 }
 
