@@ -52,11 +52,14 @@ impl SecretsManager {
             Ok(made) => made,
             Err(error) => return Ok(Err(error)),
         };
+        // The last rotation may have left its label, which would keep the next one from beginning if it stayed behind.
+        if let Some(left) = pending {
+            let label = self.client.update_secret_version_stage().secret_id(&self.name);
+            let removed = label.version_stage("AWSPENDING").remove_from_version_id(left).send().await;
+            removed.map_err(|error| source_error(&self.name, error))?;
+        }
         let text = document.to_json();
         let put = self.client.put_secret_value().secret_id(&self.name).secret_string(text.expose_secret());
-        // The last rotation may have left its label, which would keep the next one from beginning if it stayed behind.
-        let stages = ["AWSCURRENT"].into_iter().chain(pending.map(|_| "AWSPENDING"));
-        let put = put.set_version_stages(Some(stages.map(str::to_owned).collect()));
         put.send().await.map_err(|error| source_error(&self.name, error))?;
         Ok(Ok(made))
     }
