@@ -28,7 +28,7 @@ pub enum Work {
     Pages(fn(&HttpSettings) -> Router),
     /// A job that a schedule starts.
     Scheduled(ScheduledJob),
-    /// The rotation of secrets, which Secrets Manager starts. It reads no table.
+    /// The rotation of secrets, which Secrets Manager starts. Of the table it uses what is about tokens of services and keys.
     KeyRotation,
 }
 

@@ -18,6 +18,8 @@ export class Identity {
   keys = [];
   /// What was revoked: `{ session }` or `{ user, epoch, except }`, each with `at` in milliseconds.
   revocations = [];
+  /// Ids of keys that were withdrawn, whatever is published.
+  withdrawn = [];
   apiKeys = new Map();
   /// What each address answers instead, while a test says so: a status, or "hang", "garbage", "large".
   faults = { jwks: undefined, revocations: undefined, apiKeys: undefined };
@@ -95,7 +97,9 @@ export class Identity {
       }
       const { searchParams } = new URL(request.url, this.url);
       const number = (name) => (searchParams.has(name) ? Number(searchParams.get(name)) : undefined);
-      const body = revocationPage(this.revocations, Date.now(), number("after"), number("until"));
+      const [after, until] = [number("after"), number("until")];
+      const withdrawn = after === undefined ? this.withdrawn : [];
+      const body = revocationPage(this.revocations, Date.now(), after, until, withdrawn);
       response.writeHead(200, { "content-type": "application/octet-stream", "content-length": body.length }).end(body);
     } else if (pathname === "/v1/internal/api-keys/verify" && request.method === "POST") {
       this.counts.apiKeys += 1;

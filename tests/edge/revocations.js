@@ -40,11 +40,15 @@ export function encode(from, until, now, sessions, users = []) {
 
 const byNumber = (a, b) => (a < b ? -1 : Number(a > b));
 
-/// The page of these entries that the service would give at `now`.
-export function revocationPage(entries, now, after = newestFrom(now), until = now) {
+/// What a withdrawn key is listed under.
+const keyOfKid = (kid) => Buffer.from(kid).readBigUInt64LE();
+
+/// The page of these entries that the service would give at `now`. The one that ends then tells of withdrawn keys, too.
+export function revocationPage(entries, now, after = newestFrom(now), until = now, withdrawn = []) {
   const end = Math.min(until, now);
   const there = entries.filter(({ at }) => at >= after && at < end);
   const sessions = there.filter(({ session }) => session).map(({ session }) => key(session));
+  sessions.push(...withdrawn.map(keyOfKid));
   const users = there
     .filter(({ user }) => user)
     .map(({ user, epoch, except, at }) => ({ user: key(user), except: except ? key(except) : 0n, epoch, seconds: Math.floor(at / 1000) }));

@@ -15,7 +15,7 @@
 mod page;
 mod timeline;
 
-pub use page::{AccountCutoff, MalformedPage, Page, Span, key, key_of};
+pub use page::{AccountCutoff, MalformedPage, Page, Span, key, key_of, key_of_kid};
 pub use timeline::{Ask, Timeline};
 
 /// Milliseconds by which the clocks of two writers may differ, with the longest that a write may take.

@@ -116,6 +116,11 @@ impl Feed {
         is_covered
     }
 
+    /// Whether the signing key of this id was withdrawn.
+    pub(crate) fn withdraws(&self, kid: &str) -> bool {
+        self.pages.withdraws(kid)
+    }
+
     /// Whether something was revoked for this holder of an API key since the last look at it.
     pub(crate) fn concerns(&self, holder: &Caller) -> bool {
         self.pages.concerns(&holder.user_id, holder.proven_at.saturating_sub(LONGEST_REVOCATION))

@@ -348,7 +348,16 @@ impl Gate {
 
     /// The fetch of the keys brought this.
     pub fn keys_arrived(&mut self, json: &[u8], max_age: Option<u64>, now: Millis) -> Result<(), JwksError> {
-        self.keys.arrived(json, max_age, now)
+        let arrived = self.keys.arrived(json, max_age, now);
+        self.withdraw_keys();
+        arrived
+    }
+
+    /// Takes keys out of service that the feed says were withdrawn.
+    fn withdraw_keys(&mut self) {
+        if let Some(feed) = &self.feed {
+            self.keys.withdraw(|kid| feed.withdraws(kid));
+        }
     }
 
     /// The fetch of the keys brought nothing.
@@ -374,7 +383,9 @@ impl Gate {
         bytes: Vec<u8>,
         asked_at: Millis,
     ) -> Result<bool, MalformedPage> {
-        self.feed.as_mut().map_or(Ok(false), |feed| feed.arrived(ask, bytes, asked_at))
+        let arrived = self.feed.as_mut().map_or(Ok(false), |feed| feed.arrived(ask, bytes, asked_at));
+        self.withdraw_keys();
+        arrived
     }
 
     /// A page of revocations could not be had.

@@ -1,7 +1,8 @@
 //! The issuer's keys as this isolate has them, and when it asks for them again.
 //!
-//! A good set serves for its `max-age` and is then refreshed in the background; while the issuer is down it goes on
-//! serving for a day. A key id that is not in the set sends for it once: at most every [`MIN_INTERVAL`], whatever the
+//! A good set serves for its `max-age` and is refreshed in the background before that is over. After it a request waits for a
+//! newer one, so that no key serves that the issuer has withdrawn; only while the issuer cannot be reached an old set goes on
+//! serving, for a day. What the feed of revocations says was withdrawn serves no more at all. A key id that is not in the set sends for it once: at most every [`MIN_INTERVAL`], whatever the
 //! number of requests, so that a flood of forged ids costs the issuer little and a real rotation waits briefly.
 
 use std::num::NonZeroUsize;
@@ -35,7 +36,10 @@ pub(crate) struct Keys {
     first: KeyNumber,
     /// When the set was last known to be the issuer's.
     confirmed_at: Millis,
+    due_at: Millis,
     fresh_until: Millis,
+    /// The places in the set of keys that were withdrawn, as bits.
+    withdrawn: u16,
     /// When the fetch began that brought the set.
     obtained_from: Option<Millis>,
     last_attempt: Option<Millis>,
@@ -57,13 +61,15 @@ pub(crate) enum Selection {
 }
 
 impl Keys {
-    /// The keys a deployment was shipped with, if any.
+    /// The keys a deployment was shipped with, if any: they serve while the issuer cannot be reached.
     pub(crate) fn new(bundle: Option<JwkSet>, now: Millis) -> Self {
         Self {
             set: bundle.unwrap_or_default(),
             first: 0,
             confirmed_at: now,
+            due_at: now,
             fresh_until: now,
+            withdrawn: 0,
             obtained_from: None,
             last_attempt: None,
             last_attempt_failed: false,
@@ -79,9 +85,11 @@ impl Keys {
         asked_at: Millis,
         now: Millis,
     ) -> Selection {
-        if self.is_usable(now) && self.set.contains(kid) {
-            let found = self.set.position(kid, algorithm).and_then(|place| self.numbered().nth(place));
-            return found.map_or(Selection::Absent, |(number, _)| Selection::Key(number));
+        if self.serves(now)
+            && let Some((place, key)) = self.find(kid)
+        {
+            let is_good = key.algorithm() == algorithm && !self.is_withdrawn(place);
+            return if is_good { Selection::Key(self.first.wrapping_add(place)) } else { Selection::Absent };
         }
         let name = Fingerprint::of(kid);
         if self.absent.get(&name).is_some_and(|since| now.saturating_sub(*since) < ABSENCE) {
@@ -99,12 +107,19 @@ impl Keys {
 
     /// Whether a key of this id may still be relied on.
     pub(crate) fn trusts(&self, kid: &str, now: Millis) -> bool {
-        self.is_usable(now) && self.set.contains(kid)
+        self.serves(now) && self.find(kid).is_some_and(|(place, _)| !self.is_withdrawn(place))
+    }
+
+    /// Takes the keys out of service of which this is true, and no others.
+    pub(crate) fn withdraw(&mut self, is_withdrawn: impl Fn(&str) -> bool) {
+        let places = (0..).zip(self.set.iter());
+        self.withdrawn =
+            places.fold(0, |bits, (place, key)| bits | u16::from(is_withdrawn(key.kid())) << place);
     }
 
     /// Whether the set should be refreshed while it still serves.
     pub(crate) fn is_due(&self, now: Millis) -> bool {
-        now >= self.fresh_until && self.wait(now) == 0
+        now >= self.due_at && self.wait(now) == 0
     }
 
     /// A fetch begins.
@@ -112,7 +127,8 @@ impl Keys {
         self.last_attempt = Some(now);
     }
 
-    /// The fetch that began last brought this. A set that cannot be used leaves the old one in place.
+    /// The fetch that began last brought this or, where `now` is before it began, another isolate was given it then. A set that
+    /// cannot be used leaves the old one in place.
     pub(crate) fn arrived(
         &mut self,
         json: &[u8],
@@ -125,10 +141,12 @@ impl Keys {
                 let max_age = max_age.unwrap_or(DEFAULT_MAX_AGE).clamp(least, most);
                 self.first = self.numbered().last().map_or(0, |(last, _)| last.wrapping_add(1));
                 self.set = set;
+                self.withdrawn = 0;
                 self.confirmed_at = now;
+                self.due_at = now.saturating_add(max_age * 600);
                 self.fresh_until = now.saturating_add(max_age * 1000);
-                self.obtained_from = self.last_attempt;
-                self.last_attempt_failed = false;
+                self.obtained_from = self.last_attempt.filter(|began| *began <= now);
+                self.last_attempt_failed = self.obtained_from.is_none();
                 Ok(())
             }
             Err(error) => {
@@ -148,6 +166,19 @@ impl Keys {
         (self.first..).zip(self.set.iter())
     }
 
+    fn find(&self, kid: &str) -> Option<(KeyNumber, &Jwk)> {
+        (0..).zip(self.set.iter()).find(|(_, key)| key.kid() == kid)
+    }
+
+    fn is_withdrawn(&self, place: KeyNumber) -> bool {
+        self.withdrawn >> place & 1 == 1
+    }
+
+    /// Whether the set may be relied on: it is fresh, or the issuer cannot be reached.
+    fn serves(&self, now: Millis) -> bool {
+        self.is_usable(now) && (now < self.fresh_until || self.last_attempt_failed)
+    }
+
     fn is_usable(&self, now: Millis) -> bool {
         now.saturating_sub(self.confirmed_at) <= MAX_STALENESS
     }
@@ -155,6 +186,14 @@ impl Keys {
     fn wait(&self, now: Millis) -> Millis {
         self.last_attempt.map_or(0, |at| at.saturating_add(MIN_INTERVAL).saturating_sub(now))
     }
+}
+
+/// Returns the `max-age` of a `Cache-Control` header, in seconds (RFC 9111, section 5.2.2.1). By hand, because it is the only
+/// header of this kind, and the library for all of them is a fiftieth of the worker.
+pub fn max_age(value: &str) -> Option<u64> {
+    let directives = value.split(',').filter_map(|directive| directive.split_once('='));
+    let mut ages = directives.filter(|(name, _)| name.trim().eq_ignore_ascii_case("max-age"));
+    ages.next()?.1.trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -189,6 +228,22 @@ mod tests {
     }
 
     #[test]
+    fn an_age_is_read_among_other_directives_and_what_is_none_is_left_out() {
+        for (value, age) in [
+            ("max-age=300", Some(300)),
+            ("public, Max-Age=60, must-revalidate", Some(60)),
+            ("no-store", None),
+            ("s-maxage=60", None),
+            ("max-age=", None),
+            ("max-age=-1", None),
+            ("max-age=soon, max-age=5", None),
+            ("", None),
+        ] {
+            assert_eq!(max_age(value), age, "{value}");
+        }
+    }
+
+    #[test]
     fn the_first_request_sends_for_the_keys() {
         let mut keys = Keys::new(None, START);
         assert_eq!(keys.select(OLD, Algorithm::Rs256, START, START), Selection::Fetch(0));
@@ -199,10 +254,55 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_were_shipped_serve_the_first_request() {
+    fn keys_that_were_shipped_serve_where_the_issuer_cannot_be_reached() {
         let mut keys = Keys::new(Some(JwkSet::parse(&published(&[OLD])).unwrap()), START);
+        assert_eq!(keys.select(OLD, Algorithm::Rs256, START, START), Selection::Fetch(0));
+        keys.fetching(START);
+        keys.failed();
         assert!(found(&mut keys, OLD, START));
-        assert!(keys.is_due(START), "and are replaced as soon as possible");
+        keys.fetching(START + 2000);
+        keys.arrived(&published(&[NEW]), None, START + 2000).unwrap();
+        assert!(!found(&mut keys, OLD, START + 2000));
+    }
+
+    #[test]
+    fn an_old_set_serves_only_while_the_issuer_cannot_be_reached() {
+        let mut keys = fetched(&[OLD], START);
+        let over = START + 300_000;
+        assert!(keys.trusts(OLD, over - 1) && !keys.trusts(OLD, over));
+        assert_eq!(keys.select(OLD, Algorithm::Rs256, over, over), Selection::Fetch(0));
+        keys.fetching(over);
+        assert_eq!(keys.select(OLD, Algorithm::Rs256, over, over + 1), Selection::Fetch(1999), "under way");
+        keys.failed();
+        assert!(found(&mut keys, OLD, over + 1) && keys.is_due(over + 2000));
+        keys.fetching(over + 2000);
+        keys.arrived(&published(&[NEW]), None, over + 2100).unwrap();
+        assert_eq!(keys.select(OLD, Algorithm::Rs256, over + 2000, over + 2100), Selection::Absent);
+    }
+
+    #[test]
+    fn what_another_isolate_left_serves_while_the_issuer_cannot_be_reached_and_proves_nothing_absent() {
+        let mut keys = Keys::new(None, START);
+        keys.fetching(START);
+        keys.failed();
+        keys.arrived(&published(&[OLD]), None, START - 3_600_000).unwrap();
+        assert!(found(&mut keys, OLD, START) && keys.is_due(START + 2000));
+        assert_eq!(keys.select(NEW, Algorithm::Rs256, START, START), Selection::Unavailable);
+        assert!(
+            !found(&mut keys, OLD, START - 3_600_000 + MAX_STALENESS + 1),
+            "it ages from when it was given"
+        );
+    }
+
+    #[test]
+    fn a_key_that_was_withdrawn_serves_no_more_whatever_the_issuer_publishes() {
+        let mut keys = fetched(&[NEW, OLD], START);
+        keys.withdraw(|kid| kid == OLD);
+        assert!(!keys.trusts(OLD, START) && keys.trusts(NEW, START));
+        assert_eq!(keys.select(OLD, Algorithm::Rs256, START, START), Selection::Absent);
+        assert!(found(&mut keys, NEW, START));
+        keys.withdraw(|_| false);
+        assert!(found(&mut keys, OLD, START), "whoever withdraws says so each time");
     }
 
     #[test]
@@ -211,8 +311,10 @@ mod tests {
             let mut keys = Keys::new(None, START);
             keys.fetching(START);
             keys.arrived(&published(&[OLD]), max_age, START).unwrap();
-            assert!(!keys.is_due(START + seconds * 1000 - 1), "{max_age:?}");
-            assert!(keys.is_due(START + seconds * 1000), "{max_age:?}");
+            assert!(!keys.is_due(START + seconds * 600 - 1), "{max_age:?}");
+            assert!(keys.is_due(START + seconds * 600), "{max_age:?}: in the background");
+            let over = START + seconds * 1000;
+            assert!(keys.trusts(OLD, over - 1) && !keys.trusts(OLD, over), "{max_age:?}");
         }
     }
 

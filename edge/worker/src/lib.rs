@@ -36,7 +36,7 @@ pub use awaiting::Ticket;
 pub use forward::Forward;
 pub use gate::{Gate, Verify};
 pub use headers::is_reserved;
-pub use keys::KeyNumber;
+pub use keys::{KeyNumber, max_age};
 pub use problem::Code;
 pub use request_head::{RequestHead, RequestUrl};
 pub use settings::{Addresses, ServiceToken, Settings, SettingsError};

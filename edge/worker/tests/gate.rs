@@ -11,7 +11,7 @@ use std::rc::Rc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_edge::{Check, Gate, KeyNumber, Millis, RequestHead, RequestUrl, Ticket, Verdict};
-use portcullis_verifier::revocation::{Ask, Page, Span, key, newest_from};
+use portcullis_verifier::revocation::{Ask, Page, Span, key, key_of_kid, newest_from};
 use serde_json::json;
 
 const KID: &str = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
@@ -226,6 +226,25 @@ fn a_revoked_session_is_refused_though_its_token_is_remembered() {
     assert_eq!(status(&mut gate, "/v1/portfolio", &token, START), 200);
     follow(&mut gate, &[SESSION], START + 3000);
     assert_eq!(status(&mut gate, "/v1/portfolio", &token, START + 3000), 401);
+}
+
+#[test]
+fn what_a_withdrawn_key_signed_is_refused_though_it_is_remembered_and_the_key_is_published() {
+    let mut gate = gate("5");
+    publish(&mut gate, &[KID, OTHER], START);
+    follow(&mut gate, &[], START);
+    let (token, other) = (token(KID, START), token(OTHER, START));
+    for token in [&token, &other] {
+        assert_eq!(status(&mut gate, "/v1/portfolio", token, START), 200);
+    }
+    let now = START + 3000;
+    let span = Span { from: newest_from(now), until: now };
+    let page = Page::encode(span, now, 965, vec![key_of_kid(KID).unwrap()], Vec::new());
+    gate.revocations_arrived(&Ask::Newest, page, now).unwrap();
+    assert_eq!(status(&mut gate, "/v1/portfolio", &token, now), 401);
+    publish(&mut gate, &[OTHER, KID], now + 1000);
+    assert_eq!(status(&mut gate, "/v1/portfolio", &token, now + 1000), 401, "of another copy");
+    assert_eq!(status(&mut gate, "/v1/portfolio", &other, now + 1000), 200);
 }
 
 #[test]

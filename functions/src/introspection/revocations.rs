@@ -27,7 +27,8 @@ pub(crate) struct SpanQuery {
 /// 1970), how many sessions and accounts follow (4 each); of each session the key (8); of each account the key, the key of
 /// the session that goes on or 0 (8 each), the new session epoch and when it began, in Unix seconds (4 each); both sorted by
 /// key. With the digits of an id as two numbers of 64 bits, `high` and `low`, its key is `rotate_left(low, 2) xor (high ×
-/// 0x9e3779b97f4a7c15 mod 2^64)`. For services with the right `revocation:read`.
+/// 0x9e3779b97f4a7c15 mod 2^64)`. On the page that ends now the signing keys that were withdrawn stand among the sessions, each
+/// by the first eight characters of its `kid`: a verifier believes none of them, whatever copy of the key set it has. For services with the right `revocation:read`.
 #[utoipa::path(
     get, path = "/v1/internal/revocations", operation_id = "list_revocations", tag = "internal", security(("service_token" = [])),
     params(SpanQuery),

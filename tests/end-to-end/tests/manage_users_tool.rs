@@ -2,6 +2,8 @@
 //! what cannot be undone.
 #![cfg(test)]
 
+use std::os::unix::fs::PermissionsExt;
+
 use portcullis_harness::app::App;
 use portcullis_harness::in_process::PASSWORD;
 use portcullis_harness::process::{tool, tool_with};
@@ -57,6 +59,7 @@ fn every_read_says_what_it_read() {
         &["audit", "search"],
         &["audit", "export"],
         &["audit", "verify"],
+        &["service-tokens", "list"],
     ] {
         let (status, _, err) = tool(app.folder(), command, "");
         assert_eq!(status, 0, "{command:?}: {err}");
@@ -252,4 +255,47 @@ fn a_closed_pipe_ends_quietly() {
         (done.status.code(), String::from_utf8_lossy(&done.stderr).into_owned()),
         (Some(0), String::new())
     );
+}
+
+#[test]
+fn tokens_of_services_are_listed_added_and_withdrawn() {
+    let app = App::local();
+    let file = app.folder().join("keys/service-tokens.json");
+    let edge = || -> Vec<String> {
+        let tokens: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        serde_json::from_value(tokens["edge"].clone()).unwrap()
+    };
+    let first = edge()[0].clone();
+    let made = done(&app, &["service-tokens", "add", "edge"], "");
+    assert_eq!(edge(), [made["token"].as_str().unwrap(), &first]);
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let listed = done(&app, &["service-tokens", "list"], "");
+    let of_edge =
+        listed["service_tokens"].as_array().unwrap().iter().filter(|token| token["service"] == "edge");
+    assert_eq!(of_edge.map(|token| token["is_newest"] == true).collect::<Vec<_>>(), [true, false]);
+    assert!(!listed.to_string().contains("svc_"), "no token is shown");
+
+    let withdraw = ["service-tokens", "withdraw", "edge"];
+    let (status, _, err) = tool(app.folder(), &withdraw, "");
+    assert!(status == 2 && err.contains("--yes") && edge().len() == 2, "{err}");
+    assert_eq!(done(&app, &[&withdraw[..], &["--yes"]].concat(), "")["withdrawn"], 1);
+    assert_eq!(edge(), [made["token"].as_str().unwrap()]);
+    let last = done(&app, &[&withdraw[..], &["--all", "--yes"]].concat(), "");
+    assert!(edge() == [last["token"].as_str().unwrap()] && last["token"] != made["token"]);
+
+    let (status, _, err) = tool(app.folder(), &["service-tokens", "withdraw", "nobody", "--yes"], "");
+    assert!(status == 1 && err.contains("no such service"), "{err}");
+    let set = [("SERVICE_TOKENS", std::fs::read_to_string(&file).unwrap())];
+    let set = set.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let (status, _, err) = tool_with(app.folder(), &["service-tokens", "add", "edge"], "", &set);
+    assert!(status == 1 && err.contains("the variable SERVICE_TOKENS"), "{err}");
+}
+
+#[test]
+fn only_the_id_of_a_key_is_withdrawn() {
+    let app = App::local();
+    let kid = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
+    assert_eq!(done(&app, &["withdraw-key", kid, "--yes"], "")["kid"], kid);
+    let (status, _, err) = tool(app.folder(), &["withdraw-key", &kid[1..], "--yes"], "");
+    assert!(status == 1 && err.contains("no id of a signing key"), "{err}");
 }

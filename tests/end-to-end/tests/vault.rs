@@ -92,7 +92,7 @@ async fn read(
     account: &StoredTradingAccount,
 ) -> Result<ReleasedCredentials, Error> {
     let purpose = Purpose::parse("market-stream").unwrap();
-    let service = world.identity.authenticate_service(&service_token(service).into()).unwrap();
+    let service = world.identity.authenticate_service(&service_token(service).into()).await.unwrap();
     Box::pin(world.vault.read_credentials(&service, account.id, Some(purpose), &ClientContext::default()))
         .await
 }

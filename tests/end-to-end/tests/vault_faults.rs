@@ -77,7 +77,8 @@ impl Scene {
     }
 
     async fn read(&self, id: TradingAccountId) -> Result<ReleasedCredentials, Error> {
-        let service = self.world.identity.authenticate_service(&service_token("ticker").into()).unwrap();
+        let service =
+            self.world.identity.authenticate_service(&service_token("ticker").into()).await.unwrap();
         let purpose = Purpose::parse("market-stream").unwrap();
         self.world.vault.read_credentials(&service, id, Some(purpose), &ClientContext::default()).await
     }

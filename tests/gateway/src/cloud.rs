@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
-use portcullis_bootstrap::key_rotation::{NotRotated, rotated};
+use portcullis_bootstrap::key_rotation::{Circumstances, NotRotated, rotated};
 use portcullis_platform::{
-    CallTimeouts, Clock, Environment, SecretName, SigningAlgorithm, SystemClock, SystemEntropy,
+    CallTimeouts, Clock, Environment, SecretName, ServiceTokensInUse, SigningAlgorithm, SystemClock,
+    SystemEntropy,
 };
 use portcullis_platform_aws::AwsConnection;
 use portcullis_platform_aws::secrets::{Document, SecretsManager, Source};
@@ -130,8 +131,14 @@ impl Cloud {
     /// What the first rotation makes of nothing.
     async fn make_secret(&self, connection: &AwsConnection) -> Result<(), Unprepared> {
         let nothing = Document::default();
-        let (now, algorithm) = (SystemClock.now(), SigningAlgorithm::Rs256);
-        let made = rotated(nothing, None, now, Duration::ZERO, algorithm, &SystemEntropy)?.document;
+        let given = Circumstances {
+            made_at: None,
+            now: SystemClock.now(),
+            least_age: Duration::ZERO,
+            algorithm: SigningAlgorithm::Rs256,
+            in_use: &ServiceTokensInUse::default(),
+        };
+        let made = rotated(nothing, &given, &SystemEntropy)?.document;
         let created = Client::new(connection.config())
             .create_secret()
             .name(&self.secret)

@@ -241,6 +241,28 @@ fn trading_accounts_are_found_by_the_functions_that_open_credentials_alone() {
     assert_eq!(readers()["ACC#*"], expected.into());
 }
 
+#[test]
+fn which_tokens_of_services_are_in_use_the_functions_with_services_say_and_the_rotation_reads() {
+    assert_eq!(readers()["SERVICE#*"], ["key-rotation".to_owned()].into());
+    let mut writers = BTreeMap::new();
+    for function in functions() {
+        for (actions, keys) in table_rights(&function) {
+            if keys.contains(&"SERVICE#*".to_owned()) && actions != ["dynamodb:Query"] {
+                writers.insert(function.handler.clone(), actions);
+            }
+        }
+    }
+    let functions = ["broker-credentials", "introspection", "providers"].map(str::to_owned);
+    let update = vec!["dynamodb:UpdateItem".to_owned()];
+    assert_eq!(writers, functions.map(|function| (function, update.clone())).into());
+    let all = the_template().functions();
+    let rotation = all.iter().find(|function| function.handler == "key-rotation").unwrap();
+    let expected = [("dynamodb:Query", "SERVICE#*"), ("dynamodb:PutItem", "WITHDRAWN#*")];
+    let expected = expected.map(|(action, key)| (vec![action.to_owned()], vec![key.to_owned()]));
+    assert_eq!(table_rights(rotation), expected);
+    assert_eq!(readers()["WITHDRAWN#*"], ["introspection".to_owned()].into());
+}
+
 /// What all functions may: nothing may slip in where it would be everybody's.
 #[test]
 fn every_function_of_the_api_reads_the_secrets_and_uses_the_key_through_the_services_it_is_for() {

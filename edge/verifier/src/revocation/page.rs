@@ -5,6 +5,8 @@
 //! accounts follow (4 each). A session is its key (8). An account is its key, the key of the session that goes on or 0 (8
 //! each), the session epoch that began and when it did, in Unix seconds (4 each). Both lists are sorted by key.
 //!
+//! A signing key that was withdrawn stands among the sessions of the page that ends now ([`key_of_kid`]).
+//!
 //! The key of an id is 64 bits made of its 128 ([`key`]). That the key of a live session is by chance among a million listed
 //! ones has a probability of
 //! 10⁶ ÷ 2⁶²: once in four trillion tokens.
@@ -64,6 +66,12 @@ pub fn key(id: &str) -> Option<u64> {
     let mut bytes = [0; 16];
     hex::decode_to_slice(digits, &mut bytes).ok().filter(|()| prefix.ends_with('_'))?;
     Some(key_of(u128::from_be_bytes(bytes)))
+}
+
+/// Returns what a signing key is listed under, among sessions, once it was withdrawn: the first characters of its id, which
+/// are of a digest. No session is listed under the same by more than chance.
+pub fn key_of_kid(kid: &str) -> Option<u64> {
+    kid.as_bytes().first_chunk().copied().map(u64::from_le_bytes)
 }
 
 /// Returns the key of the id whose digits are this number.

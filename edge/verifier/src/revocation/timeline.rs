@@ -159,6 +159,11 @@ impl Timeline {
         news.any(|page| page.covers(session, account, epoch))
     }
 
+    /// Returns whether the signing key of this id was withdrawn.
+    pub fn withdraws(&self, kid: &str) -> bool {
+        super::key_of_kid(kid).is_some_and(|key| self.pages.iter().any(|page| page.covers(key, 0, u64::MAX)))
+    }
+
     /// Returns how many pages have been taken in.
     pub fn revision(&self) -> u64 {
         self.revision
@@ -264,6 +269,20 @@ mod tests {
         let other = Ask::Past(Span { from: T - BLOCK, until: T });
         timeline.add(page(T - 2 * BLOCK, T, T + BLOCK, &[1]), &other);
         assert_eq!(timeline.pages.len(), 1);
+    }
+
+    #[test]
+    fn a_key_is_withdrawn_as_long_as_the_newest_page_lists_it() {
+        let kid = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
+        let mut timeline = Timeline::default();
+        assert!(!timeline.withdraws(kid));
+        let listed = [super::super::key_of_kid(kid).unwrap(), 7];
+        timeline.add(page(newest_from(T), T, T, &listed), &Ask::Newest);
+        assert!(
+            timeline.withdraws(kid) && !timeline.withdraws(&kid.to_lowercase()) && !timeline.withdraws("")
+        );
+        poll(&mut timeline, T + 3_000_000);
+        assert!(!timeline.withdraws(kid));
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use headers::{CacheControl, Header as _, HeaderValue};
 use worker::web_sys::RequestInit;
 use worker::{Context, Response, console_warn};
 
@@ -12,7 +11,7 @@ use super::isolate::Isolate;
 use super::shared_cache::Shared;
 use super::single_flight::SingleFlight;
 use super::timer::now;
-use crate::{Code, Millis, Slots};
+use crate::{Code, Millis, Slots, max_age};
 
 const TIMEOUT: Millis = 2000;
 const MAX_BYTES: usize = 64 * 1024;
@@ -53,9 +52,6 @@ impl Issuer {
 }
 
 async fn fetch_keys(isolate: &'static Isolate, context: Rc<Context>) {
-    if isolate.signatures.is_empty() && recall(isolate).await {
-        return;
-    }
     isolate.gate.borrow_mut().keys_fetching(now());
     match ask_for_keys(isolate).await {
         // Nobody waits for the cache.
@@ -70,6 +66,12 @@ async fn fetch_keys(isolate: &'static Isolate, context: Rc<Context>) {
         Err(fault) => {
             isolate.gate.borrow_mut().keys_failed();
             console_warn!("portcullis edge: no keys from the issuer: {fault}");
+            // An isolate without keys has to begin somehow; one that has some knows no worse.
+            if isolate.signatures.is_empty()
+                && let Err(fault) = recall(isolate).await
+            {
+                console_warn!("portcullis edge: no keys from the cache: {fault}");
+            }
         }
     }
 }
@@ -97,33 +99,11 @@ fn arrived(isolate: &Isolate, published: &Shared) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Takes over what another isolate left, so that this one can start while the issuer is down. Returns whether there were
-/// keys that can be used.
-async fn recall(isolate: &Isolate) -> bool {
-    match take_from_cache(isolate).await {
-        Ok(found) => found,
-        Err(fault) => {
-            console_warn!("portcullis edge: no keys from the cache: {fault}");
-            false
-        }
-    }
-}
-
-async fn take_from_cache(isolate: &Isolate) -> Result<bool, Fault> {
+/// Takes over what another isolate left, so that this one can start while the issuer is down.
+async fn recall(isolate: &Isolate) -> Result<(), Fault> {
     let url = isolate.gate.borrow().addresses().jwks.clone();
-    let Some(found) = Shared::find(&url, MAX_BYTES, now()).await? else {
-        return Ok(false);
-    };
-    // Keys that arrived in the meantime are newer.
-    if isolate.signatures.is_empty() {
-        arrived(isolate, &found)?;
+    match Shared::find(&url, MAX_BYTES, now()).await? {
+        Some(found) => arrived(isolate, &found),
+        None => Ok(()),
     }
-    Ok(true)
-}
-
-/// Returns the `max-age` of a `Cache-Control` header, in seconds.
-fn max_age(value: &str) -> Option<u64> {
-    let value = HeaderValue::from_str(value).ok()?;
-    let directives = CacheControl::decode(&mut [value].iter()).ok()?;
-    directives.max_age().map(|age| age.as_secs())
 }

@@ -7,5 +7,5 @@
 mod document;
 mod step;
 
-pub use document::{NotRotated, Outcome, rotated};
+pub use document::{Circumstances, NotRotated, Outcome, rotated};
 pub use step::{Event, Failed, Rotation};

@@ -1,11 +1,14 @@
-//! The function that Secrets Manager starts to rotate the secrets. It opens no table.
+//! The function that Secrets Manager starts to rotate the secrets. Of the table it reads which tokens of services are in use,
+//! and it writes which keys were withdrawn; nothing else.
 
 use std::sync::Arc;
 
 use portcullis_platform::{
     CallTimeouts, Clock, Environment, SigningAlgorithm, SystemClock, SystemEntropy, Variable,
 };
-use portcullis_platform_aws::{AwsConnection, NothingMeasured, serve_events};
+use portcullis_platform_aws::{AwsConnection, NothingMeasured, TABLE_NAME, serve_events};
+use portcullis_service::table;
+use portcullis_store::Meter;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::key_rotation::{Event, Rotation};
@@ -28,8 +31,10 @@ pub(crate) async fn serve_rotations(name: &str, environment: Environment) -> Res
     log::start(name, &environment, Arc::clone(&clock), Arc::new(NothingMeasured), filter);
     let min_interval = environment.seconds(&ROTATION_MIN_INTERVAL, 0..=YEAR)?;
     let algorithm = SigningAlgorithm::read(&environment)?;
-    let connection = AwsConnection::of_process(CallTimeouts::read(&environment)?).await;
-    let rotation = Rotation::new(&connection, clock, Arc::new(SystemEntropy), min_interval, algorithm);
+    let timeouts = CallTimeouts::read(&environment)?;
+    let connection = AwsConnection::of_process(timeouts).await;
+    let store = table(&connection, &environment, Meter::default(), timeouts, &environment.text(&TABLE_NAME)?);
+    let rotation = Rotation::new(&connection, store, clock, Arc::new(SystemEntropy), min_interval, algorithm);
     let served = serve_events(|event: Event| {
         let rotation = &rotation;
         async move { rotation.perform(&event).await }

@@ -174,6 +174,19 @@ pub(crate) enum Command {
         #[arg(long, value_parser = moment, allow_hyphen_values = true)]
         before: Option<Timestamp>,
     },
+    /// Withdraw a signing key that leaked: within seconds no edge believes what it signed. Whoever has such a token needs
+    /// another one.
+    WithdrawKey {
+        /// The `kid` of the key, as tokens and the published set have it.
+        kid: String,
+        #[command(flatten)]
+        confirmed: Confirmed,
+    },
+    /// List, add or withdraw the tokens of services.
+    ServiceTokens {
+        #[command(subcommand)]
+        command: ServiceTokensCommand,
+    },
     /// Verify, search or export the audit trail.
     Audit {
         #[command(subcommand)]
@@ -352,6 +365,27 @@ pub(crate) enum AuditCommand {
     Search(SearchTrail),
     /// Export records as JSON lines, newest first.
     Export(Period),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServiceTokensCommand {
+    /// List the tokens of each service by fingerprint, newest first, and when each was last presented.
+    List,
+    /// Give a service another token, which is printed; those it has stay valid. A service that is new gets its first one.
+    Add {
+        /// The service, by its name in `SERVICES`.
+        service: String,
+    },
+    /// Refuse the tokens of a service from now on, but for the newest: after one of them leaked.
+    Withdraw {
+        /// The service, by its name in `SERVICES`.
+        service: String,
+        /// Refuse the newest, too, and print the one that takes its place: nothing the service has works until it is given that.
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        confirmed: Confirmed,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -19,6 +19,8 @@ mod output;
 mod progress;
 mod roles;
 mod secret_input;
+mod service_tokens;
+mod signing_keys;
 mod tool;
 mod trail;
 
@@ -130,6 +132,10 @@ async fn perform(tool: &Tool, output: Output, command: Command) -> Result<(), Fa
         Command::Import { file, format, dry_run } => import::run(tool, output, &file, format, dry_run).await,
         Command::Export { with_hashes } => accounts::export(tool, output, with_hashes).await,
         Command::RotateCredentials { before } => credentials::rotate(tool, output, before).await,
+        Command::WithdrawKey { kid, confirmed } => {
+            signing_keys::withdraw(tool, output, &kid, confirmed).await
+        }
+        Command::ServiceTokens { command } => service_tokens::perform(tool, output, command).await,
         Command::Audit { command } => audit(tool, output, command).await,
         // Carried out before anything was opened.
         Command::Completions { .. } | Command::Man | Command::Roles | Command::Policy { .. } => Ok(()),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use portcullis_identity::{ClientContext, Identity, Operator};
 use portcullis_platform::{
-    CallTimeouts, Clock, Entropy, Environment, SystemClock, SystemEntropy, with_causes,
+    CallTimeouts, Clock, Entropy, Environment, Secrets, SystemClock, SystemEntropy, with_causes,
 };
 use portcullis_platform_aws::{AwsConnection, AwsSettings, with_variables_of_deployment};
 use portcullis_platform_embedded::EmbeddedDynamoDb;
@@ -17,6 +17,7 @@ use portcullis_vault::Vault;
 use crate::failure::Failure;
 use crate::operator;
 use crate::output::Output;
+use crate::service_tokens::Keeper;
 
 /// The operations, configuration and operator that every command uses.
 #[derive(Debug)]
@@ -31,6 +32,9 @@ pub(crate) struct Tool {
     pub(crate) origin: ClientContext,
     /// What the commands work on, in words.
     pub(crate) source: String,
+    pub(crate) secrets: Arc<dyn Secrets>,
+    /// Where the tokens of services are.
+    pub(crate) keeper: Keeper,
 }
 
 impl Tool {
@@ -38,7 +42,7 @@ impl Tool {
     /// the table, the secrets or the keys cannot be read.
     pub(crate) async fn open(table: Option<&str>, operator: Option<&str>) -> Result<Self, Failure> {
         let environment = Environment::of_process();
-        let Opened { platform, settings, engine, source, arn } = match table {
+        let Opened { platform, settings, engine, source, arn, keeper } = match table {
             Some(table) => on_aws(environment.clone(), table).await?,
             None => on_this_machine(environment.clone()).await?,
         };
@@ -47,7 +51,17 @@ impl Tool {
         let Operations { identity, vault } = Operations::new(&platform, &settings, hasher, keyring);
         let operator = operator::named(operator, arn, &environment)?;
         let origin = ClientContext { request_id: "manage-users".to_owned(), ..ClientContext::default() };
-        Ok(Self { identity, vault, environment, engine, operator, origin, source })
+        Ok(Self {
+            identity,
+            vault,
+            environment,
+            engine,
+            operator,
+            origin,
+            source,
+            secrets: platform.secrets,
+            keeper,
+        })
     }
 
     /// Says what was read, and from where.
@@ -72,6 +86,7 @@ struct Opened {
     source: String,
     /// Who AWS says is calling.
     arn: Option<String>,
+    keeper: Keeper,
 }
 
 fn clock_and_entropy() -> (Arc<dyn Clock>, Arc<dyn Entropy>) {
@@ -93,6 +108,7 @@ async fn on_this_machine(environment: Environment) -> Result<Opened, Failure> {
         engine: Some(engine),
         source: format!("the folder \"{}\"", folder.display()),
         arn: None,
+        keeper: Keeper::on_this_machine(&local.environment, folder),
     })
 }
 
@@ -129,7 +145,9 @@ async fn on_aws(environment: Environment, table: &str) -> Result<Opened, Failure
             .map_err(|error| Failure::unusable(&error))?;
     platform.store.check_table().await.map_err(portcullis_identity::Error::from)?;
     secrets.version().await.map_err(|error| Failure::Unavailable(format!("the secrets: {error}")))?;
-    let arn = AwsConnection::of_process(aws.timeouts).await.caller_arn().await;
+    let connection = AwsConnection::of_process(aws.timeouts).await;
+    let arn = connection.caller_arn().await;
     let source = format!("the table {}", aws.table);
-    Ok(Opened { platform, settings, engine: None, source, arn })
+    let keeper = Keeper::on_aws(&aws.secrets, &connection);
+    Ok(Opened { platform, settings, engine: None, source, arn, keeper })
 }

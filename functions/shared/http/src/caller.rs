@@ -84,7 +84,7 @@ impl FromRequestParts<AppState> for ServiceCaller {
             );
         }
         let token = only_header(&parts.headers, SERVICE_TOKEN).ok_or(Code::InvalidServiceToken)?;
-        Ok(Self(state.identity.authenticate_service(&token)?))
+        Ok(Self(state.identity.authenticate_service(&token).await?))
     }
 }
 

@@ -20,4 +20,4 @@ pub use key_wrap::KmsKeyWrap;
 pub use logs::{JsonLines, Measured, Measurements, NothingMeasured};
 pub use mailer::SesMailer;
 pub use runtime::{serve, serve_events};
-pub use settings::{AwsSettings, HashicorpVaultSettings, SecretsProvider, VARIABLES};
+pub use settings::{AwsSettings, HashicorpVaultSettings, SecretsProvider, TABLE_NAME, VARIABLES};

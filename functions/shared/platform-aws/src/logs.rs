@@ -19,8 +19,8 @@ use crate::settings::ENVIRONMENT;
 
 /// The namespace of the product's metrics.
 const NAMESPACE: &str = "Portcullis";
-/// A field that only the line of a failed notification has; it is a metric.
-const MAIL_FAILURES: &str = "MailFailures";
+/// Fields that are metrics of the deployment: one of a failed notification, and one of a service token with a successor.
+const COUNTED: [&str; 2] = ["MailFailures", "OutdatedServiceTokens"];
 /// A field that only the line of a completed request has.
 const LATENCY: &str = "latency_ms";
 
@@ -108,11 +108,11 @@ impl<W> JsonLines<W> {
         }
         if line.contains_key(LATENCY) {
             self.add_metrics(&mut line, now.as_millisecond());
-        } else if line.contains_key(MAIL_FAILURES) {
+        } else if let Some(name) = COUNTED.into_iter().find(|name| line.contains_key(*name)) {
             let metric = json!({
                 "Namespace": NAMESPACE,
                 "Dimensions": [["environment"]],
-                "Metrics": [{"Name": MAIL_FAILURES, "Unit": "Count"}],
+                "Metrics": [{"Name": name, "Unit": "Count"}],
             });
             let at = now.as_millisecond();
             line.insert("_aws".into(), json!({"Timestamp": at, "CloudWatchMetrics": [metric]}));
@@ -299,6 +299,15 @@ mod tests {
         );
         assert_eq!(lines[0]["environment"], "prod");
         assert_eq!(metric["Metrics"], json!([{"Name": "MailFailures", "Unit": "Count"}]));
+    }
+
+    #[test]
+    fn a_token_that_has_a_successor_is_counted_for_its_alarm() {
+        let lines = logged(|| tracing::warn!(OutdatedServiceTokens = 1.0, holder = "edge", "it has"));
+        let metric = &lines[0]["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(metric["Dimensions"], json!([["environment"]]));
+        assert_eq!(metric["Metrics"], json!([{"Name": "OutdatedServiceTokens", "Unit": "Count"}]));
+        assert_eq!((&lines[0]["OutdatedServiceTokens"], &lines[0]["holder"]), (&json!(1.0), &json!("edge")));
     }
 
     #[test]

@@ -6,7 +6,8 @@ use portcullis_platform::{CALL_TIMEOUT_MS, CallTimeouts, Environment, Misconfigu
 use secrecy::SecretString;
 use tracing_subscriber::filter::Targets;
 
-const TABLE_NAME: Variable =
+/// The table of the deployment.
+pub const TABLE_NAME: Variable =
     Variable { name: "TABLE_NAME", default: "", about: "name of the DynamoDB table", aliases: &[] };
 const KMS_KEY_ID: Variable = Variable {
     name: "KMS_KEY_ID",

@@ -7,7 +7,7 @@
 //!   keys/                       0700
 //!     session-secret-key        0600, text of at least 32 bytes
 //!     api-key-secret            0600, text of at least 32 bytes
-//!     service-tokens.json       0600, an object of service names, each with one or two tokens
+//!     service-tokens.json       0600, an object of service names, each with one to three tokens
 //!     token-signing-key.pem     0600, RSA in PKCS#8
 //!     edge-proof-key            0600, base64url of at least 32 bytes
 //!     master-key                0600, 32 bytes in base64url
@@ -22,7 +22,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use portcullis_platform::{Entropy, Environment, Misconfigured, SigningAlgorithm};
+use portcullis_platform::{Entropy, Environment, Misconfigured, ServiceTokens, SigningAlgorithm};
 use secrecy::{ExposeSecret, SecretSlice};
 
 use self::keys::{Cause, Key};
@@ -142,6 +142,13 @@ impl DataDir {
             entropy,
             is_in_use,
         })
+    }
+
+    /// Puts these tokens of services in place of those in the folder; a service that runs on it takes them up when it is
+    /// started again. Fails when the file cannot be written.
+    pub fn keep_service_tokens(root: &Path, tokens: &ServiceTokens) -> io::Result<()> {
+        let path = Self { root: root.to_owned() }.key(Key::ServiceTokens);
+        private_files::replace_with(&path, tokens.to_json().expose_secret().as_bytes())
     }
 
     fn database(&self) -> PathBuf {

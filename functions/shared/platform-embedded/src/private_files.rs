@@ -93,19 +93,30 @@ pub(crate) fn create_empty(path: &Path) -> io::Result<bool> {
 /// moment ever meets half a key.
 pub(crate) fn create_with(path: &Path, content: &[u8]) -> io::Result<bool> {
     let folder = path.parent().unwrap_or(path);
-    let mut file = tempfile::Builder::new()
-        .prefix(".new-")
-        .permissions(fs::Permissions::from_mode(PRIVATE_FILE))
-        .tempfile_in(folder)?;
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
-    let created = match file.persist_noclobber(path) {
+    let created = match new_file(folder, content)?.persist_noclobber(path) {
         Ok(_) => true,
         Err(refused) if refused.error.kind() == ErrorKind::AlreadyExists => false,
         Err(refused) => return Err(refused.error),
     };
     // The loser of a race syncs too: it goes on with the winner's file, which must not vanish in a power cut either.
     sync_folder(folder).map(|()| created)
+}
+
+/// Puts a private file with this content in the place of another, as a whole.
+pub(crate) fn replace_with(path: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(path);
+    new_file(folder, content)?.persist(path).map_err(|refused| refused.error)?;
+    sync_folder(folder)
+}
+
+fn new_file(folder: &Path, content: &[u8]) -> io::Result<tempfile::NamedTempFile> {
+    let mut file = tempfile::Builder::new()
+        .prefix(".new-")
+        .permissions(fs::Permissions::from_mode(PRIVATE_FILE))
+        .tempfile_in(folder)?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    Ok(file)
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {
@@ -126,6 +137,18 @@ mod tests {
         assert!(!create_with(&path, b"second").unwrap());
         assert!(!create_empty(&path).unwrap());
         assert_eq!(read(&File::open(&path).unwrap()).unwrap().expose_secret(), b"first");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays behind");
+    }
+
+    #[test]
+    fn what_is_replaced_is_replaced_as_a_whole_and_stays_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        create_with(&path, b"first").unwrap();
+        replace_with(&path, b"second").unwrap();
+        let file = File::open(&path).unwrap();
+        assert_eq!(read(&file).unwrap().expose_secret(), b"second");
+        assert_eq!(open_to_others(&file).unwrap(), None);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays behind");
     }
 

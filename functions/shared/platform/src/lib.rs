@@ -25,8 +25,11 @@ pub use entropy::{Entropy, EntropyUnavailable, SystemEntropy};
 pub use environment::{Alias, Environment, Misconfigured, Variable};
 pub use key_wrap::{DataKey, EncryptionContext, KeyWrap, KeyWrapError};
 pub use mailer::{Mail, Mailer, MailerError};
-pub use new_secret::{NotMade, new_random_text, new_secret, new_service_tokens};
+pub use new_secret::{NotMade, new_random_text, new_secret};
 pub use roca::has_roca_pattern;
 pub use secrets::{SecretName, SecretVersions, Secrets, SecretsError};
-pub use service_tokens::{FIRST_SERVICES, MOST_SERVICE_TOKENS, parse_service_tokens};
+pub use service_tokens::{
+    FIRST_SERVICES, MOST_SERVICE_TOKENS, NotAdded, ServiceTokens, ServiceTokensInUse,
+    service_token_fingerprint,
+};
 pub use signing_algorithm::{SigningAlgorithm, TOKEN_SIGNING_ALGORITHM};

@@ -1,13 +1,11 @@
 //! Generation of each secret, for key files and for a cloud's secret store alike.
 
-use std::collections::BTreeMap;
-
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use pem::{EncodeConfig, LineEnding, Pem};
 use secrecy::{ExposeSecret, ExposeSecretMut, SecretBox, SecretSlice, SecretString};
 
-use crate::{Entropy, EntropyUnavailable, FIRST_SERVICES, SecretName, SigningAlgorithm};
+use crate::{Entropy, EntropyUnavailable, SecretName, ServiceTokens, SigningAlgorithm};
 
 /// The error when a new secret cannot be generated.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
@@ -31,7 +29,11 @@ pub fn new_secret(
         SecretName::SessionSecretKey | SecretName::ApiKeySecret | SecretName::EdgeProofKey => {
             Ok(new_random_text(entropy)?)
         }
-        SecretName::ServiceTokens => Ok(new_service_tokens(BTreeMap::default(), entropy)?),
+        SecretName::ServiceTokens => {
+            let mut tokens = ServiceTokens::default();
+            tokens.complete(entropy)?;
+            Ok(tokens.to_json())
+        }
         SecretName::TokenSigningKey => new_signing_key(algorithm),
     }
 }
@@ -42,26 +44,6 @@ pub fn new_random_text(entropy: &dyn Entropy) -> Result<SecretString, EntropyUna
     let mut bytes = SecretBox::new(Box::new([0; 32]));
     entropy.fill(bytes.expose_secret_mut())?;
     Ok(URL_SAFE_NO_PAD.encode(bytes.expose_secret()).into())
-}
-
-/// Returns a new first token for each service, followed by the one that was first before: a service uses the first of
-/// its list, and the old one is accepted until it does. [`FIRST_SERVICES`] are always included. Fails when the random
-/// number generator does.
-pub fn new_service_tokens(
-    mut before: BTreeMap<String, Vec<SecretString>>,
-    entropy: &dyn Entropy,
-) -> Result<SecretString, EntropyUnavailable> {
-    for name in FIRST_SERVICES {
-        before.entry(name.to_owned()).or_default();
-    }
-    let mut services = serde_json::Map::new();
-    for (name, tokens) in before {
-        let fresh = format!("svc_{}", new_random_text(entropy)?.expose_secret());
-        let kept = tokens.first().map(|token| token.expose_secret().to_owned());
-        services.insert(name, std::iter::once(fresh).chain(kept).collect::<Vec<_>>().into());
-    }
-    // People read it and add to it.
-    Ok(format!("{:#}", serde_json::Value::from(services)).into())
 }
 
 /// Returns a new private key for this algorithm as PKCS#8 in PEM.

@@ -22,7 +22,7 @@ pub enum SecretName {
     /// At least 32 bytes under which API keys are digested.
     #[strum(serialize = "PORTFOLIO_API_KEY_SECRET")]
     ApiKeySecret,
-    /// The tokens of services: a JSON object of names, each with one or two tokens of at least 32 characters.
+    /// The tokens of services: a JSON object of names, each with one to three tokens of at least 32 characters, the newest first.
     ServiceTokens,
     /// An RSA private key that signs access tokens, PKCS#8 in PEM.
     TokenSigningKey,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portcullis_broker_http::HttpsBrokers;
-use portcullis_platform::{Clock, Entropy, Environment};
+use portcullis_platform::{CallTimeouts, Clock, Entropy, Environment};
 use portcullis_platform_aws::secrets::{
     CachedSecrets, HashicorpVault, HashicorpVaultUnusable, SecretsManager, Source,
 };
@@ -38,7 +38,7 @@ impl AwsPlatform {
         let source = source(&connection, &settings.secrets)?;
         let secrets = Arc::new(CachedSecrets::new(source, Arc::clone(&clock)));
         let platform = Platform {
-            store: store(&connection, environment, meter, settings),
+            store: table(&connection, environment, meter, settings.timeouts, &settings.table),
             clock,
             entropy,
             secrets: secrets.clone(),
@@ -51,21 +51,22 @@ impl AwsPlatform {
     }
 }
 
-/// The store's own timeouts and retries, on the connections everything shares.
-fn store(
+/// Returns the store on the table of this name: with timeouts and retries of its own, on the connections everything shares.
+pub fn table(
     connection: &AwsConnection,
     environment: &Environment,
     meter: Meter,
-    settings: &AwsSettings,
+    timeouts: CallTimeouts,
+    name: &str,
 ) -> Store {
     let config = connection.config();
     let endpoint = ENDPOINTS.into_iter().find_map(|name| environment.raw(name)).map(str::to_owned);
-    let mut client = client_config(settings.timeouts)
+    let mut client = client_config(timeouts)
         .http_client(connection.http())
         .region(config.region().cloned())
         .interceptor(meter);
     client.set_credentials_provider(config.credentials_provider()).set_endpoint_url(endpoint);
-    Store::connect(client, &settings.table)
+    Store::connect(client, name)
 }
 
 fn source(

@@ -15,7 +15,7 @@ mod platform;
 mod settings;
 
 #[cfg(feature = "aws")]
-pub use aws::AwsPlatform;
+pub use aws::{AwsPlatform, table};
 #[cfg(feature = "embedded")]
 pub use embedded::{LocalPlatform, LocalSettings, OpenError, TABLE};
 pub use operations::Operations;

@@ -194,6 +194,26 @@ pub(crate) fn service_rate(operation: &str, service: &str, minute: i64) -> Key {
     Key::new(format!("RATE#SERVICE#{operation}#{}#{minute}", escaped(service)), "RATE")
 }
 
+/// The partition of what is known about the tokens of a service.
+pub(crate) fn service(name: &str) -> String {
+    format!("SERVICE#{}", escaped(name))
+}
+
+/// That a token of a service is in use.
+pub(crate) fn service_token(name: &str, fingerprint: &str) -> Key {
+    Key::new(service(name), format!("TOKEN#{fingerprint}"))
+}
+
+/// The partition of signing keys that were withdrawn.
+pub(crate) fn withdrawn_keys() -> String {
+    "WITHDRAWN#KEYS".to_owned()
+}
+
+/// That a signing key was withdrawn.
+pub(crate) fn withdrawn_key(kid: &str) -> Key {
+    Key::new(withdrawn_keys(), format!("KEY#{}", escaped(kid)))
+}
+
 /// Outcomes of a provider in one minute, as one of several counters.
 pub(crate) fn provider_outcomes(provider: &str, shard: u8, minute: i64) -> Key {
     Key::new(provider_shard(provider, shard), format!("MIN#{minute:012}"))
@@ -327,6 +347,8 @@ mod tests {
                 username(&text),
                 idempotency("register", &text),
                 service_rate("credentials", &text, 1),
+                service_token(&text, "1"),
+                withdrawn_key(&text),
                 provider_outcomes(&text, 1, 1),
                 provider_mark(&text),
                 attempts(&text),

@@ -32,12 +32,14 @@ mod rates;
 mod revocation_entry;
 mod revocations;
 mod row;
+mod service_tokens;
 mod sessions;
 mod sign_ins;
 mod sweeps;
 mod table;
 mod trading_accounts;
 mod transaction;
+mod withdrawn_keys;
 
 pub use account::{Account, AccountStatus};
 pub use accounts::{LoginRecord, NewAccount, ProfileChange, Registration, UsernameChange, UsernameClaim};

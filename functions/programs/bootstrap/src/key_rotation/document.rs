@@ -1,10 +1,12 @@
-//! What a rotation makes of a document: `next` becomes current, current becomes `previous`, and there is a new `next`.
+//! What a rotation makes of a document: `next` becomes current, current becomes `previous`, and there is a new `next`. Tokens
+//! of services go by whether they are in use.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
+use portcullis_identity::SigningKey;
 use portcullis_platform::{
-    Entropy, NotMade, SecretName, SigningAlgorithm, new_secret, new_service_tokens, parse_service_tokens,
+    Entropy, NotMade, SecretName, ServiceTokens, ServiceTokensInUse, SigningAlgorithm, new_secret,
 };
 use portcullis_platform_aws::secrets::{Document, Entry};
 use secrecy::ExposeSecret;
@@ -44,18 +46,32 @@ impl From<NotMade> for NotRotated {
     }
 }
 
+/// What a rotation goes by.
+#[derive(Debug)]
+pub struct Circumstances<'a> {
+    /// When the document was made; `None` where that is not known.
+    pub made_at: Option<Timestamp>,
+    /// The time.
+    pub now: Timestamp,
+    /// A document that is younger is not rotated.
+    pub least_age: Duration,
+    /// What new signing keys are for.
+    pub algorithm: SigningAlgorithm,
+    /// Which tokens of services are in use.
+    pub in_use: &'a ServiceTokensInUse,
+}
+
 /// Returns the document after one rotation. A secret that has no `next` gets one and is not replaced: no key signs before
-/// it was published. A missing secret is generated. New signing keys are for `algorithm`; existing keys keep theirs, so a
-/// changed algorithm signs from the second rotation on, and earlier tokens are accepted until the third. Fails when a
-/// secret cannot be generated, when the service tokens are malformed, and when the last rotation is too recent.
+/// it was published. A missing secret is generated. New signing keys are for the algorithm given; existing keys keep
+/// theirs, so a changed algorithm signs from the second rotation on, and earlier tokens are accepted until the third. What
+/// becomes of tokens of services, [`ServiceTokens::rotate`] says. Fails when a secret cannot be generated, when the service
+/// tokens are malformed, and when the last rotation is too recent.
 pub fn rotated(
     mut document: Document,
-    made_at: Option<Timestamp>,
-    now: Timestamp,
-    least_age: Duration,
-    algorithm: SigningAlgorithm,
+    given: &Circumstances<'_>,
     entropy: &dyn Entropy,
 ) -> Result<Outcome, NotRotated> {
+    let algorithm = given.algorithm;
     let mut replaced = false;
     for name in ROTATED {
         let fresh = new_secret(name, algorithm, entropy)?;
@@ -78,25 +94,53 @@ pub fn rotated(
         let made = Entry { current: new_secret(name, algorithm, entropy)?, next: None, previous: None };
         document.0.insert(name.as_str().to_owned(), made);
     }
-    let services = SecretName::ServiceTokens;
-    let before = document.0.get(services.as_str());
-    let before = before.map(|entry| parse_service_tokens(entry.current.expose_secret().as_bytes()));
-    let before = before.transpose().map_err(NotRotated::Unreadable)?.unwrap_or_default();
-    let tokens = new_service_tokens(before, entropy).map_err(NotMade::from)?;
-    document.0.insert(services.as_str().to_owned(), Entry { current: tokens, next: None, previous: None });
-    let age = made_at.and_then(|made_at| Duration::try_from(now.duration_since(made_at)).ok());
-    match age.filter(|age| replaced && *age < least_age) {
+    let tokens = rotated_tokens(&document, given, entropy)?;
+    document.0.insert(SecretName::ServiceTokens.as_str().to_owned(), tokens);
+    let age = given.made_at.and_then(|made_at| Duration::try_from(given.now.duration_since(made_at)).ok());
+    match age.filter(|age| replaced && *age < given.least_age) {
         Some(age) => Err(NotRotated::TooSoon(age)),
         None => Ok(Outcome { document, replaced }),
     }
+}
+
+/// Returns the ids of the signing keys that a document had and the one after it has not.
+pub(super) fn withdrawn_keys(before: &Document, after: &Document) -> Vec<String> {
+    let kept = signing_keys(after);
+    signing_keys(before).into_iter().filter(|kid| !kept.contains(kid)).collect()
+}
+
+/// What is no key is nothing that verifiers could have.
+fn signing_keys(document: &Document) -> Vec<String> {
+    let entry = document.0.get(SecretName::TokenSigningKey.as_str());
+    let places = entry.map(|entry| [Some(&entry.current), entry.next.as_ref(), entry.previous.as_ref()]);
+    let keys = places.into_iter().flatten().flatten();
+    let keys = keys.filter_map(|pem| SigningKey::from_pem(pem.expose_secret().as_bytes()));
+    keys.map(|key| key.kid().to_owned()).collect()
+}
+
+/// Returns the tokens of services in a document, none where it has none; fails when they are malformed.
+pub(super) fn service_tokens(document: &Document) -> Result<ServiceTokens, NotRotated> {
+    let entry = document.0.get(SecretName::ServiceTokens.as_str());
+    let tokens = entry.map(|entry| ServiceTokens::parse(entry.current.expose_secret().as_bytes()));
+    Ok(tokens.transpose().map_err(NotRotated::Unreadable)?.unwrap_or_default())
+}
+
+fn rotated_tokens(
+    document: &Document,
+    given: &Circumstances<'_>,
+    entropy: &dyn Entropy,
+) -> Result<Entry, NotRotated> {
+    let mut tokens = service_tokens(document)?;
+    tokens.rotate(given.in_use, given.now, entropy).map_err(NotMade::from)?;
+    tokens.complete(entropy).map_err(NotMade::from)?;
+    Ok(Entry { current: tokens.to_json(), next: None, previous: None })
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
-    use portcullis_identity::SigningKey;
-    use portcullis_platform::SystemEntropy;
+    use portcullis_platform::{FIRST_SERVICES, SystemEntropy, service_token_fingerprint};
 
     use super::*;
 
@@ -107,7 +151,17 @@ mod tests {
     }
 
     fn once_for(algorithm: SigningAlgorithm, document: Document) -> Outcome {
-        rotated(document, None, Timestamp::UNIX_EPOCH, WEEK, algorithm, &SystemEntropy).unwrap()
+        let in_use = ServiceTokensInUse::default();
+        rotated(document, &given(None, algorithm, &in_use), &SystemEntropy).unwrap()
+    }
+
+    fn given(
+        made_at: Option<Timestamp>,
+        algorithm: SigningAlgorithm,
+        in_use: &ServiceTokensInUse,
+    ) -> Circumstances<'_> {
+        let now = Timestamp::UNIX_EPOCH + WEEK;
+        Circumstances { made_at, now, least_age: WEEK, algorithm, in_use }
     }
 
     fn values(document: &Document, name: SecretName) -> [Option<String>; 3] {
@@ -150,23 +204,20 @@ mod tests {
     }
 
     #[test]
-    fn each_service_gets_a_new_token_first_and_keeps_the_one_before() {
-        let tokens = |document: &Document| {
-            let [current, ..] = values(document, SecretName::ServiceTokens);
-            let parsed = parse_service_tokens(current.unwrap().as_bytes()).unwrap();
-            let texts = |list: Vec<secrecy::SecretString>| -> Vec<String> {
-                list.iter().map(|token| token.expose_secret().to_owned()).collect()
-            };
-            parsed.into_iter().map(|(name, list)| (name, texts(list))).collect::<BTreeMap<_, _>>()
-        };
+    fn services_have_a_token_from_the_start_and_keep_it_until_it_is_used() {
         let first = once(Document::default()).document;
-        let before = tokens(&first);
+        let before = values(&first, SecretName::ServiceTokens);
+        let tokens = service_tokens(&first).unwrap();
+        assert_eq!(tokens.iter().map(|(name, _)| name).collect::<Vec<_>>(), FIRST_SERVICES);
         let second = once(first).document;
-        let third = tokens(&once(second).document);
-        for (name, list) in &third {
-            assert_eq!((list.len(), before[name].len()), (2, 1), "{name}");
-            assert!(!list.contains(&before[name][0]), "two rotations later it is gone");
-        }
+        assert_eq!(values(&second, SecretName::ServiceTokens), before);
+
+        let (name, token) = tokens.iter().map(|(name, list)| (name, &list[0])).next().unwrap();
+        let presented = BTreeMap::from([(service_token_fingerprint(name, token), Timestamp::UNIX_EPOCH)]);
+        let in_use = ServiceTokensInUse::from([(name.to_owned(), presented)]);
+        let third = rotated(second, &given(None, SigningAlgorithm::Rs256, &in_use), &SystemEntropy);
+        let counts = service_tokens(&third.unwrap().document).unwrap();
+        assert_eq!(counts.iter().map(|(_, list)| list.len()).collect::<Vec<_>>(), [2, 1, 1]);
     }
 
     #[test]
@@ -198,6 +249,24 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_leaves_the_document_is_withdrawn() {
+        let kid = |document: &Document, place: usize| {
+            let pem = values(document, SecretName::TokenSigningKey)[place].clone().unwrap();
+            SigningKey::from_pem(pem.as_bytes()).unwrap().kid().to_owned()
+        };
+        let first = once_for(SigningAlgorithm::EdDSA, Document::default()).document;
+        let second = once_for(SigningAlgorithm::EdDSA, copy(&first)).document;
+        assert_eq!(withdrawn_keys(&first, &second), [""; 0], "it is accepted for a rotation more");
+        let third = once_for(SigningAlgorithm::EdDSA, copy(&second)).document;
+        assert_eq!(withdrawn_keys(&second, &third), [kid(&first, 0)]);
+        assert_eq!(withdrawn_keys(&first, &Document::default()), [kid(&first, 0), kid(&first, 1)]);
+    }
+
+    fn copy(document: &Document) -> Document {
+        Document::parse(&document.to_json()).unwrap()
+    }
+
+    #[test]
     fn what_is_not_rotated_stays() {
         let entry = Entry { current: "x".into(), next: None, previous: None };
         let document = Document(BTreeMap::from([("SERVICE_TOKEN".to_owned(), entry)]));
@@ -206,11 +275,11 @@ mod tests {
 
     #[test]
     fn two_rotations_in_a_row_are_refused_because_they_would_refuse_tokens() {
+        let in_use = ServiceTokensInUse::default();
         let rotate = |document, age: Duration| {
-            let now = Timestamp::UNIX_EPOCH + WEEK;
-            let algorithm = SigningAlgorithm::Rs256;
-            rotated(document, Some(now - age), now, WEEK, algorithm, &SystemEntropy)
-                .map(|outcome| outcome.replaced)
+            let made_at = Timestamp::UNIX_EPOCH + WEEK - age;
+            let given = given(Some(made_at), SigningAlgorithm::Rs256, &in_use);
+            rotated(document, &given, &SystemEntropy).map(|outcome| outcome.replaced)
         };
         let document = || once(Document::default()).document;
         let day = Duration::from_hours(24);

@@ -9,14 +9,16 @@ use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
 use jiff::Timestamp;
 use portcullis_identity::{Keyring, UnusableSecret};
 use portcullis_platform::{
-    Clock, Entropy, SecretName, SecretVersions, Secrets, SecretsError, SigningAlgorithm,
+    Clock, Entropy, SecretName, SecretVersions, Secrets, SecretsError, ServiceTokensInUse, SigningAlgorithm,
+    with_causes,
 };
 use portcullis_platform_aws::AwsConnection;
 use portcullis_platform_aws::secrets::{Document, Malformed};
+use portcullis_store::{Store, StoreError};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::key_rotation::document::{NotRotated, rotated};
+use crate::key_rotation::document::{Circumstances, NotRotated, rotated, service_tokens, withdrawn_keys};
 
 const CURRENT: &str = "AWSCURRENT";
 const PENDING: &str = "AWSPENDING";
@@ -62,6 +64,9 @@ pub enum Failed {
     /// The document cannot be rotated.
     #[error(transparent)]
     NotRotated(#[from] NotRotated),
+    /// The table did not take in which keys are withdrawn.
+    #[error("withdrawing a key")]
+    NotTold(#[source] StoreError),
     /// No function could start with the new document.
     #[error("the new version cannot be used")]
     Unusable(#[source] UnusableSecret),
@@ -71,6 +76,8 @@ pub enum Failed {
 #[derive(Debug)]
 pub struct Rotation {
     client: Client,
+    /// Where it stands which tokens of services are in use, and which keys were withdrawn.
+    store: Store,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     least_age: Duration,
@@ -88,12 +95,13 @@ impl Rotation {
     /// signing keys for `algorithm`.
     pub fn new(
         connection: &AwsConnection,
+        store: Store,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         least_age: Duration,
         algorithm: SigningAlgorithm,
     ) -> Self {
-        Self { client: Client::new(connection.config()), clock, entropy, least_age, algorithm }
+        Self { client: Client::new(connection.config()), store, clock, entropy, least_age, algorithm }
     }
 
     /// Performs one step; a step that was done before succeeds again. Fails when Secrets Manager does, and when a document
@@ -114,8 +122,15 @@ impl Rotation {
         let current = self.version(event, CURRENT).await?;
         let made_at = current.as_ref().and_then(|current| current.made_at);
         let document = current.map(|current| current.document).unwrap_or_default();
-        let now = self.clock.now();
-        let outcome = rotated(document, made_at, now, self.least_age, self.algorithm, self.entropy.as_ref())?;
+        let in_use = self.tokens_in_use(&document).await?;
+        let given = Circumstances {
+            made_at,
+            now: self.clock.now(),
+            least_age: self.least_age,
+            algorithm: self.algorithm,
+            in_use: &in_use,
+        };
+        let outcome = rotated(document, &given, self.entropy.as_ref())?;
         self.client
             .put_secret_value()
             .secret_id(&event.secret_id)
@@ -129,6 +144,23 @@ impl Rotation {
         Ok(())
     }
 
+    /// Returns which tokens of services are in use. Where the table does not say, none is taken to be: then tokens stay as
+    /// they are, and the other secrets are rotated all the same. Fails when the tokens are malformed.
+    async fn tokens_in_use(&self, document: &Document) -> Result<ServiceTokensInUse, NotRotated> {
+        let mut in_use = ServiceTokensInUse::new();
+        for (service, _) in service_tokens(document)?.iter() {
+            match self.store.service_tokens_in_use(service).await {
+                Ok(presented) => in_use.insert(service.to_owned(), presented),
+                Err(error) => {
+                    let error = with_causes(&error);
+                    tracing::error!(error, holder = service, "the tokens of a service are not rotated");
+                    None
+                }
+            };
+        }
+        Ok(in_use)
+    }
+
     /// Tests the new version as a function would use it: every key in it is parsed.
     async fn test(&self, event: &Event) -> Result<(), Failed> {
         let pending = self.pending(event).await?;
@@ -136,20 +168,33 @@ impl Rotation {
     }
 
     async fn finish(&self, event: &Event) -> Result<(), Failed> {
-        let current = self.version(event, CURRENT).await?.map(|current| current.id);
-        if current.as_ref() == Some(&event.client_request_token) {
+        let current = self.version(event, CURRENT).await?;
+        if current.as_ref().is_some_and(|current| current.id == event.client_request_token) {
             return Ok(());
+        }
+        if let Some(current) = &current {
+            self.withdraw_keys(event, &current.document).await?;
         }
         self.client
             .update_secret_version_stage()
             .secret_id(&event.secret_id)
             .version_stage(CURRENT)
             .move_to_version_id(&event.client_request_token)
-            .set_remove_from_version_id(current)
+            .set_remove_from_version_id(current.map(|current| current.id))
             .send()
             .await
             .map_err(|error| Failed::SecretsManager("put the new version in force", error.into()))?;
         tracing::warn!("the new version of the secrets is in force");
+        Ok(())
+    }
+
+    /// Tells verifiers of the keys that this rotation takes out of the secrets: of a copy of the published keys they would
+    /// believe them for a day more. Before it does, because this step is not repeated once it has.
+    async fn withdraw_keys(&self, event: &Event, before: &Document) -> Result<(), Failed> {
+        for kid in withdrawn_keys(before, &self.pending(event).await?.document) {
+            self.store.withdraw_key(&kid, self.clock.now()).await.map_err(Failed::NotTold)?;
+            tracing::warn!(kid, "a signing key was withdrawn");
+        }
         Ok(())
     }
 

@@ -1,8 +1,15 @@
-//! Authentication of the platform's services: each has a name, rights, and one or two tokens, so that a token can be
+//! Authentication of the platform's services: each has a name, rights, and a list of tokens, so that a token can be
 //! rotated without an outage.
+//!
+//! That a token was presented is noted, once an hour by each process, because the rotation forgets an older token only when
+//! a newer one is in use. What is noted decides nothing here.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use portcullis_platform::{MOST_SERVICE_TOKENS, parse_service_tokens};
+use jiff::Timestamp;
+use portcullis_platform::{MOST_SERVICE_TOKENS, ServiceTokens, service_token_fingerprint};
 use portcullis_verifier::policy::Permission;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
@@ -10,6 +17,11 @@ use crate::Identity;
 use crate::access::service_rights::{CredentialRights, Entry};
 use crate::error::Error;
 use crate::sha256::sha256;
+
+/// How often a process notes that a token is presented.
+const NOTED_EVERY: Duration = Duration::from_hours(1);
+/// How long it does not try again when the table did not take it.
+const BACKOFF: Duration = Duration::from_mins(1);
 
 /// A service that authenticated with its token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,43 +48,75 @@ impl Service {
     }
 }
 
-/// Digests of the tokens of all services. A digest, so that tokens of any length are compared in the same time.
+/// A valid token. Its digest, so that tokens of any length are compared in the same time.
 #[derive(Debug)]
-pub(crate) struct ServiceTokens(Vec<(String, [u8; 32])>);
+pub(crate) struct HeldToken {
+    service: String,
+    digest: [u8; 32],
+    fingerprint: String,
+    /// Whether its service has no newer one.
+    is_newest: bool,
+    /// When it is to be noted next that the token is presented, in Unix milliseconds.
+    due: AtomicI64,
+}
 
-impl ServiceTokens {
-    /// Returns the tokens in all versions of the secret; fails if a service has more than two over all of them, or two
+impl HeldToken {
+    fn new(service: &str, token: &SecretString, is_newest: bool) -> Self {
+        Self {
+            service: service.to_owned(),
+            digest: sha256(token.expose_secret()),
+            fingerprint: service_token_fingerprint(service, token),
+            is_newest,
+            due: AtomicI64::new(i64::MIN),
+        }
+    }
+
+    /// Whether its use is to be noted now, by the first of those who ask at once.
+    fn is_due(&self, now: Timestamp) -> bool {
+        let due = self.due.load(Ordering::Relaxed);
+        let next = (now + NOTED_EVERY).as_millisecond();
+        due <= now.as_millisecond()
+            && self.due.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
+/// The tokens of all services.
+#[derive(Debug)]
+pub(crate) struct HeldTokens(Vec<HeldToken>);
+
+impl HeldTokens {
+    /// Returns the tokens in all versions of the secret; fails if a service has more than three over all of them, or two
     /// services share one.
     pub(crate) fn parse<'a>(
         versions: impl Iterator<Item = &'a SecretSlice<u8>>,
     ) -> Result<Self, &'static str> {
-        let mut tokens: Vec<(String, [u8; 32])> = Vec::new();
+        let mut held: Vec<HeldToken> = Vec::new();
         for version in versions {
             let written =
-                parse_service_tokens(version.expose_secret()).map_err(|_| "a list of service tokens")?;
-            for (name, listed) in written {
-                for token in &listed {
-                    let entry = (name.clone(), sha256(token.expose_secret()));
-                    if tokens.iter().any(|(other, digest)| *other != name && *digest == entry.1) {
-                        return Err("made of tokens that each belong to one service");
-                    }
-                    if !tokens.contains(&entry) {
-                        tokens.push(entry);
+                ServiceTokens::parse(version.expose_secret()).map_err(|_| "a list of service tokens")?;
+            for (name, listed) in written.iter() {
+                for token in listed {
+                    let is_newest = held.iter().all(|other| other.service != name);
+                    let token = HeldToken::new(name, token, is_newest);
+                    match held.iter().find(|other| other.digest == token.digest) {
+                        None => held.push(token),
+                        Some(other) if other.service == name => {}
+                        Some(_) => return Err("made of tokens that each belong to one service"),
                     }
                 }
-                if tokens.iter().filter(|(other, _)| *other == name).count() > MOST_SERVICE_TOKENS {
-                    return Err("limited to two tokens for each service");
+                if held.iter().filter(|other| other.service == name).count() > MOST_SERVICE_TOKENS {
+                    return Err("limited to three tokens for each service");
                 }
             }
         }
-        Ok(Self(tokens))
+        Ok(Self(held))
     }
 
-    /// Returns the service of a token. Every digest is compared, so that the response time tells nothing.
-    fn owner(&self, token: &SecretString) -> Option<&str> {
+    /// Returns the entry of a token. Every digest is compared, so that the response time tells nothing.
+    fn find(&self, token: &SecretString) -> Option<&HeldToken> {
         let presented = sha256(token.expose_secret());
-        self.0.iter().fold(None, |found, (name, digest)| {
-            if verify_slices_are_equal(digest, &presented).is_ok() { Some(name.as_str()) } else { found }
+        self.0.iter().fold(None, |found, held| {
+            if verify_slices_are_equal(&held.digest, &presented).is_ok() { Some(held) } else { found }
         })
     }
 }
@@ -80,10 +124,31 @@ impl ServiceTokens {
 impl Identity {
     /// Returns the service of a token; fails with [`Error::InvalidServiceToken`] if the token is unknown or its service
     /// has no entry in `SERVICES`.
-    pub fn authenticate_service(&self, token: &SecretString) -> Result<Service, Error> {
-        let name = self.keyring.service_tokens.owner(token).ok_or(Error::InvalidServiceToken)?;
-        let entry = self.settings.services.of(name).ok_or(Error::InvalidServiceToken)?;
-        Ok(Service { name: name.to_owned(), entry: entry.clone() })
+    pub async fn authenticate_service(&self, token: &SecretString) -> Result<Service, Error> {
+        let held = self.keyring.service_tokens.find(token).ok_or(Error::InvalidServiceToken)?;
+        let entry = self.settings.services.of(&held.service).ok_or(Error::InvalidServiceToken)?;
+        let now = self.clock.now();
+        if held.is_due(now) {
+            self.note_use_of_token(held, now).await;
+        }
+        Ok(Service { name: held.service.clone(), entry: entry.clone() })
+    }
+
+    /// Notes that a token is presented, and counts it where a newer one is there (`OutdatedServiceTokens`). No request
+    /// depends on it, so an error is logged and fails none.
+    async fn note_use_of_token(&self, held: &HeldToken, now: Timestamp) {
+        if !held.is_newest {
+            tracing::warn!(
+                OutdatedServiceTokens = 1.0,
+                holder = held.service,
+                "a service presents a token that has a successor"
+            );
+        }
+        let noted = self.store.note_service_token(&held.service, &held.fingerprint, now, now - NOTED_EVERY);
+        if let Err(error) = noted.await {
+            held.due.store((now + BACKOFF).as_millisecond(), Ordering::Relaxed);
+            tracing::warn!(%error, "the use of a service token was not noted");
+        }
     }
 }
 
@@ -95,10 +160,10 @@ mod tests {
 
     use super::*;
 
-    fn tokens(versions: &[&str]) -> Result<ServiceTokens, &'static str> {
+    fn tokens(versions: &[&str]) -> Result<HeldTokens, &'static str> {
         let versions: Vec<SecretSlice<u8>> =
             versions.iter().map(|version| version.as_bytes().to_vec().into()).collect();
-        ServiceTokens::parse(versions.iter())
+        HeldTokens::parse(versions.iter())
     }
 
     fn token(character: char) -> String {
@@ -106,36 +171,49 @@ mod tests {
     }
 
     #[test]
-    fn two_tokens_of_a_service_are_valid_at_a_time() {
+    fn every_listed_token_is_valid_and_the_first_is_the_newest() {
         let (a, b, c) = (token('a'), token('b'), token('c'));
         let held = tokens(&[
             &format!(r#"{{"edge":"{a}","trading":["{c}"]}}"#),
             &format!(r#"{{"edge":["{a}","{b}"]}}"#),
         ])
         .unwrap();
-        for (token, owner) in
-            [(&a, Some("edge")), (&b, Some("edge")), (&c, Some("trading")), (&token('d'), None)]
-        {
-            assert_eq!(held.owner(&token.as_str().into()), owner);
+        for (token, expected) in [
+            (&a, Some(("edge", true))),
+            (&b, Some(("edge", false))),
+            (&c, Some(("trading", true))),
+            (&token('d'), None),
+        ] {
+            let found = held.find(&token.as_str().into());
+            assert_eq!(found.map(|held| (held.service.as_str(), held.is_newest)), expected);
         }
-        assert_eq!(held.owner(&a[1..].into()), None);
+        assert!(held.find(&a[1..].into()).is_none());
         assert!(!format!("{held:?}").contains(&a));
     }
 
     #[test]
     fn unusable_tokens_are_refused() {
-        let (a, b, c) = (token('a'), token('b'), token('c'));
+        let (a, b, c, d) = (token('a'), token('b'), token('c'), token('d'));
         for bad in [
             "[]".to_owned(),
             r#"{"edge":"short"}"#.to_owned(),
-            format!(r#"{{"edge":["{a}","{b}","{c}"]}}"#),
+            format!(r#"{{"edge":["{a}","{b}","{c}","{d}"]}}"#),
             format!(r#"{{"edge":"{a}","trading":"{a}"}}"#),
             format!(r#"{{"edge":"{}"}}"#, "x".repeat(257)),
         ] {
             assert!(tokens(&[&bad]).is_err(), "{bad}");
         }
-        let third = format!(r#"{{"edge":"{c}"}}"#);
-        assert!(tokens(&[&format!(r#"{{"edge":["{a}","{b}"]}}"#), &third]).is_err(), "over all versions");
+        let fourth = format!(r#"{{"edge":"{d}"}}"#);
+        let three = format!(r#"{{"edge":["{a}","{b}","{c}"]}}"#);
+        assert!(tokens(&[&three, &fourth]).is_err(), "over all versions");
+    }
+
+    #[test]
+    fn a_process_notes_a_token_once_an_hour() {
+        let held = HeldToken::new("edge", &token('a').into(), true);
+        let now = Timestamp::UNIX_EPOCH;
+        assert!(held.is_due(now) && !held.is_due(now));
+        assert!(!held.is_due(now + NOTED_EVERY - Duration::from_millis(1)) && held.is_due(now + NOTED_EVERY));
     }
 
     #[test]

@@ -1,9 +1,10 @@
-//! The feed of revocations: sessions and accounts whose access tokens may not have expired yet, page by page.
+//! The feed of revocations: sessions and accounts whose access tokens may not have expired yet, and signing keys that were
+//! withdrawn, page by page.
 
 use jiff::Timestamp;
 use portcullis_store::{RevocationEntry, RevocationPage};
 use portcullis_verifier::revocation::{
-    AccountCutoff, BLOCK, MAX_ENTRIES, Page, SLACK, Span, key_of, newest_from,
+    AccountCutoff, BLOCK, MAX_ENTRIES, Page, SLACK, Span, key_of, key_of_kid, newest_from,
 };
 
 use crate::Identity;
@@ -14,7 +15,23 @@ const LEEWAY: u64 = 5;
 /// No page tells of more time, in milliseconds: it takes a query for each hour and shard.
 const LONGEST_SPAN: u64 = 4 * BLOCK;
 
+/// Far more keys than two days of rotations withdraw.
+const MAX_WITHDRAWN: u16 = 64;
+/// The length of the id of a key: the SHA-256 of its numbers (RFC 7638) in base64url.
+const KID: usize = 43;
+
 impl Identity {
+    /// Withdraws the signing key of this id: within seconds no edge believes what it signed, whatever copy of the published
+    /// keys it has. The functions go on until it is rotated out of the secrets. Fails with [`Error::NotFound`] for what is
+    /// no id of a key, and when the store does.
+    pub async fn withdraw_signing_key(&self, kid: &str) -> Result<(), Error> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if kid.len() != KID || !kid.bytes().all(is_plain) {
+            return Err(Error::NotFound);
+        }
+        Ok(self.store.withdraw_key(kid, self.clock.now()).await?)
+    }
+
     /// Returns the page of what was revoked from `after` until `until`, or until now, in milliseconds since 1970; without
     /// `after`, the page that ends now. It may end earlier. `None` if the span is empty or of the future; fails when the
     /// store does.
@@ -31,15 +48,23 @@ impl Identity {
         if from >= until {
             return Ok(None);
         }
-        let page = self.store.revocations(start, end, MAX_ENTRIES).await?;
+        let is_newest = after.is_none();
+        let withdrawn = async || match is_newest {
+            true => self.store.withdrawn_keys(self.clock.now(), MAX_WITHDRAWN).await,
+            false => Ok(Vec::new()),
+        };
+        let (page, withdrawn) =
+            tokio::try_join!(self.store.revocations(start, end, MAX_ENTRIES), withdrawn())?;
         let kept_for = self.settings.access_token_ttl.as_secs() + SLACK / 1000 + LEEWAY;
         let span = Span { from, until: milliseconds(page.until) };
-        Ok(Some(encode(&page, span, now, u32::try_from(kept_for).unwrap_or(u32::MAX))))
+        let keys = withdrawn.iter().filter_map(|kid| key_of_kid(kid)).collect();
+        Ok(Some(encode(&page, keys, span, now, u32::try_from(kept_for).unwrap_or(u32::MAX))))
     }
 }
 
-fn encode(page: &RevocationPage, span: Span, as_of: u64, kept_for: u32) -> Vec<u8> {
-    let (mut sessions, mut accounts) = (Vec::new(), Vec::new());
+/// `sessions` are those that stand on the page besides.
+fn encode(page: &RevocationPage, mut sessions: Vec<u64>, span: Span, as_of: u64, kept_for: u32) -> Vec<u8> {
+    let mut accounts = Vec::new();
     for entry in &page.entries {
         match entry {
             RevocationEntry::Session { id, .. } => sessions.push(key_of(id.number())),
@@ -83,7 +108,7 @@ mod tests {
         ];
         let page = RevocationPage { entries, until: at };
         let span = Span { from: 1_759_999_999_000, until: 1_760_000_001_000 };
-        let page = Page::parse(encode(&page, span, span.until, 960)).unwrap();
+        let page = Page::parse(encode(&page, Vec::new(), span, span.until, 960)).unwrap();
         let key = |text: String| key(&text).unwrap();
         let (id, account, erased) = (key(id.to_string()), key(account.to_string()), key(erased.to_string()));
         assert!(page.covers(id, 0, 0) && !page.covers(account, 0, 0));

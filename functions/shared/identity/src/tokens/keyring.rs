@@ -9,7 +9,7 @@ use portcullis_store::Fingerprint;
 use secrecy::ExposeSecret;
 
 use crate::access::edge_proofs::EdgeProofKeys;
-use crate::access::services::ServiceTokens;
+use crate::access::services::HeldTokens;
 use crate::error::Error;
 use crate::tokens::access_token::{SigningKey, VerificationKeys};
 use crate::tokens::key_derivation::derive;
@@ -28,7 +28,7 @@ pub struct Keyring {
     pub(crate) work_macs: Vec<hmac::Key>,
     /// MAC keys of API keys: the first digests new keys, all verify.
     pub(crate) api_key_macs: Vec<hmac::Key>,
-    pub(crate) service_tokens: ServiceTokens,
+    pub(crate) service_tokens: HeldTokens,
     /// MAC keys of the audit trail: the first seals, all verify.
     pub(crate) audit_macs: (hmac::Key, Vec<hmac::Key>),
     edge_proofs: EdgeProofKeys,
@@ -88,9 +88,8 @@ impl Keyring {
         let earlier = api_keys.accepted.iter().map(audit_mac).collect::<Result<_, _>>()?;
         let audit_macs = (audit_mac(&api_keys.current)?, earlier);
         let services = secrets.fetch(SecretName::ServiceTokens).await?;
-        let service_tokens =
-            ServiceTokens::parse(std::iter::once(&services.current).chain(&services.accepted))
-                .map_err(|reason| UnusableSecret::Malformed(SecretName::ServiceTokens, reason))?;
+        let service_tokens = HeldTokens::parse(std::iter::once(&services.current).chain(&services.accepted))
+            .map_err(|reason| UnusableSecret::Malformed(SecretName::ServiceTokens, reason))?;
         let edge_proofs = EdgeProofKeys::load(secrets).await?;
         let published = || std::iter::once(&current).chain(&others);
         Ok(Self {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{Document, Malformed, Snapshot, Source, SourceError};
 use crate::AwsConnection;
@@ -33,6 +33,35 @@ impl SecretsManager {
     /// Returns the source for the secret with this name or ARN; nothing is read yet.
     pub fn new(connection: &AwsConnection, name: impl Into<String>) -> Self {
         Self { client: Client::new(connection.config()), name: name.into() }
+    }
+
+    /// Puts into force what `change` makes of the current document, and returns what it returns; where that is an error,
+    /// nothing is changed. Fails while a rotation is under way, which would undo it, and when Secrets Manager does.
+    pub async fn change<T, E>(
+        &self,
+        change: impl FnOnce(&mut Document) -> Result<T, E>,
+    ) -> Result<Result<T, E>, SourceError> {
+        let (current, pending) = tokio::join!(self.version("AWSCURRENT"), self.version("AWSPENDING"));
+        let Version { id, mut document } = current?;
+        let pending = pending.ok().map(|pending| pending.id);
+        if pending.as_ref().is_some_and(|pending| *pending != id) {
+            let cause = "a rotation is under way, or was not finished";
+            return Err(SourceError::Unavailable(self.name.clone(), cause.into()));
+        }
+        let made = match change(&mut document) {
+            Ok(made) => made,
+            Err(error) => return Ok(Err(error)),
+        };
+        // The last rotation may have left its label, which would keep the next one from beginning if it stayed behind.
+        if let Some(left) = pending {
+            let label = self.client.update_secret_version_stage().secret_id(&self.name);
+            let removed = label.version_stage("AWSPENDING").remove_from_version_id(left).send().await;
+            removed.map_err(|error| source_error(&self.name, error))?;
+        }
+        let text = document.to_json();
+        let put = self.client.put_secret_value().secret_id(&self.name).secret_string(text.expose_secret());
+        put.send().await.map_err(|error| source_error(&self.name, error))?;
+        Ok(Ok(made))
     }
 
     async fn version(&self, stage: &str) -> Result<Version, SourceError> {

@@ -117,7 +117,7 @@ fn parse_secret_text(text: &[u8]) -> Result<SecretSlice<u8>, &'static str> {
 }
 
 fn parse_service_tokens(text: &[u8]) -> Result<SecretSlice<u8>, &'static str> {
-    portcullis_platform::parse_service_tokens(text)?;
+    portcullis_platform::ServiceTokens::parse(text)?;
     Ok(text.to_vec().into())
 }
 
