@@ -9,6 +9,7 @@ and without delay, so the time is that of the function itself: settings, keys, t
 polls stands beside it. Processor time, which a busy machine disturbs less, is counted in starts of their own.
 """
 
+import base64
 import http.server
 import io
 import json
@@ -65,13 +66,31 @@ def signing_key():
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-# As it is after the second rotation, when there is most to parse.
+def public_key(kid, private):
+    """The public half of a key as a rotation writes it down for functions that sign nothing."""
+
+    def openssl(*arguments):
+        return subprocess.run(["openssl", *arguments], input=private.encode(), capture_output=True, check=True).stdout
+
+    def base64url(data):
+        return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+    modulus = bytes.fromhex(openssl("rsa", "-noout", "-modulus").decode().strip().partition("=")[2])
+    jwk = {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid, "n": base64url(modulus), "e": "AQAB"}
+    return {"jwk": jwk, "public": base64url(openssl("pkey", "-pubout", "-outform", "DER"))}
+
+
+signing_keys = {name: signing_key() for name in ("current", "next", "previous")}
+
+# As it is after the second rotation, when there is most to parse. Every function reads the secrets of its purposes; each of
+# them holds everything here.
 secret = json.dumps(
     {
+        "TOKEN_VERIFICATION_KEYS": json.dumps([public_key(name, key) for name, key in signing_keys.items()]),
         "SESSION_SECRET_KEY": {name: name * 16 for name in ("current", "next", "previous")},
         "PORTFOLIO_API_KEY_SECRET": "x" * 64,
         "SERVICE_TOKENS": json.dumps({"ticker": ["y" * 43]}),
-        "TOKEN_SIGNING_KEY": {name: signing_key() for name in ("current", "next", "previous")},
+        "TOKEN_SIGNING_KEY": signing_keys,
     }
 )
 

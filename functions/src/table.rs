@@ -2,6 +2,7 @@
 
 use axum::Router;
 use portcullis_http::{AppState, HttpSettings, healthz_routes};
+use portcullis_platform::SecretPurpose;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
@@ -17,6 +18,8 @@ pub struct Function {
     pub name: &'static str,
     /// The work it does.
     pub work: Work,
+    /// What it needs secrets for, beside what tells who is calling. It can read no others.
+    pub secrets: &'static [SecretPurpose],
 }
 
 /// The work of a function.
@@ -34,38 +37,48 @@ pub enum Work {
 
 /// Every function of a deployment. The order is the order of the OpenAPI document.
 pub const FUNCTIONS: &[Function] = &[
-    requests("register", register::routes),
-    requests("login", login::routes),
-    requests("mfa", mfa::routes),
-    requests("password", password::routes),
-    requests("sign-in-names", sign_in_names::routes),
-    requests("api-keys", api_keys::routes),
-    requests("authz", authz::routes),
-    requests("introspection", introspection::routes),
-    requests("trading-accounts", trading_accounts::routes),
-    requests("broker-sessions", broker_sessions::routes),
-    requests("broker-credentials", broker_credentials::routes),
-    requests("providers", providers::routes),
-    requests("refresh", refresh::routes),
-    requests("logout", logout::routes),
-    requests("users", users::routes),
-    requests("sessions", sessions::routes),
-    requests("audit", audit::routes),
-    requests("admin", admin::routes),
-    requests("jwks", || jwks::routes().merge(healthz_routes())),
-    Function { name: "console", work: Work::Pages(console::routes) },
-    scheduled("provider-check", ScheduledJob::CheckProviders),
-    scheduled("credential-rotation", ScheduledJob::ReencryptCredentials),
-    scheduled("canary", ScheduledJob::ReachPublicUrl),
-    Function { name: "key-rotation", work: Work::KeyRotation },
+    requests("register", RECORDS, register::routes),
+    requests("login", SIGN_IN, login::routes),
+    requests("mfa", SIGN_IN, mfa::routes),
+    requests("password", SIGN_IN, password::routes),
+    requests("sign-in-names", RECORDS, sign_in_names::routes),
+    requests("api-keys", RECORDS, api_keys::routes),
+    requests("authz", RECORDS, authz::routes),
+    requests("introspection", SERVICES, introspection::routes),
+    requests("trading-accounts", RECORDS, trading_accounts::routes),
+    requests("broker-sessions", RECORDS, broker_sessions::routes),
+    requests("broker-credentials", SERVICES, broker_credentials::routes),
+    requests("providers", SERVICES, providers::routes),
+    requests("refresh", SIGN_IN, refresh::routes),
+    requests("logout", SIGN_OUT, logout::routes),
+    requests("users", RECORDS, users::routes),
+    requests("sessions", RECORDS, sessions::routes),
+    requests("audit", RECORDS, audit::routes),
+    requests("admin", RECORDS, admin::routes),
+    requests("jwks", NONE, || jwks::routes().merge(healthz_routes())),
+    Function { name: "console", work: Work::Pages(console::routes), secrets: NONE },
+    scheduled("provider-check", NONE, ScheduledJob::CheckProviders),
+    scheduled("credential-rotation", RECORDS, ScheduledJob::ReencryptCredentials),
+    scheduled("canary", NONE, ScheduledJob::ReachPublicUrl),
+    Function { name: "key-rotation", work: Work::KeyRotation, secrets: SecretPurpose::ALL },
 ];
 
-const fn requests(name: &'static str, routes: fn() -> OpenApiRouter<AppState>) -> Function {
-    Function { name, work: Work::Requests(routes) }
+const NONE: &[SecretPurpose] = &[];
+const RECORDS: &[SecretPurpose] = &[SecretPurpose::Records];
+const SERVICES: &[SecretPurpose] = &[SecretPurpose::Records, SecretPurpose::Services];
+const SIGN_OUT: &[SecretPurpose] = &[SecretPurpose::Records, SecretPurpose::Sessions];
+const SIGN_IN: &[SecretPurpose] = &[SecretPurpose::Records, SecretPurpose::Sessions, SecretPurpose::Signing];
+
+const fn requests(
+    name: &'static str,
+    secrets: &'static [SecretPurpose],
+    routes: fn() -> OpenApiRouter<AppState>,
+) -> Function {
+    Function { name, work: Work::Requests(routes), secrets }
 }
 
-const fn scheduled(name: &'static str, job: ScheduledJob) -> Function {
-    Function { name, work: Work::Scheduled(job) }
+const fn scheduled(name: &'static str, secrets: &'static [SecretPurpose], job: ScheduledJob) -> Function {
+    Function { name, work: Work::Scheduled(job), secrets }
 }
 
 impl Function {

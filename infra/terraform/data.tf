@@ -7,7 +7,12 @@ locals {
   name    = "portcullis-${var.environment}"
   region  = data.aws_region.current.name
   account = data.aws_caller_identity.current.account_id
-  root    = "arn:${data.aws_partition.current.partition}:iam::${local.account}:root"
+  # "Records" of RecordsSecret, and so on.
+  secret_parts = toset([
+    for name, resource in local.resources : trimsuffix(name, "Secret")
+    if resource.Type == "AWS::SecretsManager::Secret" && endswith(name, "Secret")
+  ])
+  root = "arn:${data.aws_partition.current.partition}:iam::${local.account}:root"
 }
 
 resource "aws_kms_key" "this" {
@@ -115,6 +120,24 @@ resource "aws_secretsmanager_secret" "this" {
   kms_key_id  = aws_kms_key.this.arn
 }
 
+# What single functions need secrets for: each reads its own. They are rotated together with the one above.
+resource "aws_secretsmanager_secret" "part" {
+  #checkov:skip=CKV2_AWS_57:The rotation of the secret above rotates them.
+  for_each    = local.secret_parts
+  name        = "portcullis/${var.environment}/${lower(each.key)}"
+  description = local.resources["${each.key}Secret"].Properties.Description
+  kms_key_id  = aws_kms_key.this.arn
+}
+
+resource "aws_secretsmanager_secret_version" "empty_part" {
+  for_each      = aws_secretsmanager_secret.part
+  secret_id     = each.value.id
+  secret_string = "{}"
+  lifecycle {
+    ignore_changes = [secret_string, version_stages]
+  }
+}
+
 # Nothing at first: the rotation, which begins at once, makes every secret that is missing. None is in Terraform's state.
 resource "aws_secretsmanager_secret_version" "empty" {
   secret_id     = aws_secretsmanager_secret.this.id
@@ -131,5 +154,9 @@ resource "aws_secretsmanager_secret_rotation" "this" {
   rotation_rules {
     automatically_after_days = var.rotation_days
   }
-  depends_on = [aws_lambda_permission.rotation, aws_secretsmanager_secret_version.empty]
+  depends_on = [
+    aws_lambda_permission.rotation,
+    aws_secretsmanager_secret_version.empty,
+    aws_secretsmanager_secret_version.empty_part,
+  ]
 }

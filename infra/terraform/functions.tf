@@ -3,7 +3,7 @@ locals {
   # Of every function, and of the operators' manage-users.
   variables = {
     TABLE_NAME              = aws_dynamodb_table.this.name
-    AWS_SECRET_NAME         = aws_secretsmanager_secret.this.arn
+    AWS_SECRET_NAME         = aws_secretsmanager_secret.this.name
     KMS_KEY_ID              = aws_kms_key.this.arn
     BROKER_KMS_KEY_ID       = aws_kms_key.broker.arn
     PUBLIC_URL              = var.public_url
@@ -45,7 +45,7 @@ locals {
     RUST_LOG                = var.rust_log
   }
   # The few intrinsic functions the template's policies use, and what they mean here. Both sides are JSON.
-  meanings = {
+  meanings = merge(local.meanings_of_parts, {
     (jsonencode({ "Fn::GetAtt" = ["Table", "Arn"] })) = jsonencode(aws_dynamodb_table.this.arn)
     (jsonencode({ "Fn::Sub" = "$${Table.Arn}/index/listing" })) = jsonencode("${aws_dynamodb_table.this.arn}/index/listing")
     (jsonencode({ "Fn::GetAtt" = ["Key", "Arn"] })) = jsonencode(aws_kms_key.this.arn)
@@ -56,6 +56,9 @@ locals {
     (jsonencode({ "Ref" = "OperatorsVariables" })) = jsonencode(aws_secretsmanager_secret.operators.arn)
     (jsonencode({ "Fn::Sub" = "dynamodb.$${AWS::Region}.amazonaws.com" })) = jsonencode("dynamodb.${local.region}.amazonaws.com")
     (jsonencode({ "Fn::Sub" = "secretsmanager.$${AWS::Region}.amazonaws.com" })) = jsonencode("secretsmanager.${local.region}.amazonaws.com")
+  })
+  meanings_of_parts = {
+    for part, secret in aws_secretsmanager_secret.part : jsonencode({ "Ref" = "${part}Secret" }) => jsonencode(secret.arn)
   }
   shared_statements = local.resources.ReadSecrets.Properties.PolicyDocument.Statement
   # A function of pages reads nothing, and has no policy beside that of logs and traces.
@@ -76,7 +79,7 @@ locals {
   policy_terms = keys(local.meanings)
   policies = {
     for name, policy in local.raw_policies : name =>
-    replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(policy,
+    replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(policy,
       local.policy_terms[0], local.meanings[local.policy_terms[0]]),
       local.policy_terms[1], local.meanings[local.policy_terms[1]]),
       local.policy_terms[2], local.meanings[local.policy_terms[2]]),
@@ -86,7 +89,11 @@ locals {
       local.policy_terms[6], local.meanings[local.policy_terms[6]]),
       local.policy_terms[7], local.meanings[local.policy_terms[7]]),
       local.policy_terms[8], local.meanings[local.policy_terms[8]]),
-    local.policy_terms[9], local.meanings[local.policy_terms[9]])
+      local.policy_terms[9], local.meanings[local.policy_terms[9]]),
+      local.policy_terms[10], local.meanings[local.policy_terms[10]]),
+      local.policy_terms[11], local.meanings[local.policy_terms[11]]),
+      local.policy_terms[12], local.meanings[local.policy_terms[12]]),
+    local.policy_terms[13], local.meanings[local.policy_terms[13]])
   }
 }
 

@@ -23,7 +23,7 @@ export async function deployment(variables = {}) {
   });
   return {
     url,
-    secrets: await secrets(`portcullis${folder.replace(/[^A-Za-z0-9]/g, "-")}`),
+    secrets: await secretsOf(`portcullis${folder.replace(/[^A-Za-z0-9]/g, "-")}`),
     close: () =>
       new Promise((resolve) => {
         child.removeAllListeners("exit");
@@ -33,7 +33,12 @@ export async function deployment(variables = {}) {
   };
 }
 
-/// The current text of each secret. The engine wants a signature to be there and takes any.
+/// What the edge is given of the secrets of a deployment.
+async function secretsOf(name) {
+  return { ...(await secrets(name)), ...(await secrets(`${name}/services`)) };
+}
+
+/// The current text of each entry of a secret. The engine wants a signature to be there and takes any.
 async function secrets(name) {
   const response = await fetch(process.env.AWS_ENDPOINT_URL, {
     method: "POST",

@@ -133,8 +133,13 @@ shared = resources["ReadSecrets"]["Properties"]["PolicyDocument"]["Statement"]
 arns = {
     "Table": planned("aws_dynamodb_table")[""]["arn"],
 }
-secrets = {found["name"]: found["values"]["arn"] for found in module["resources"] if found["type"] == "aws_secretsmanager_secret"}
-arns |= {"Secrets": secrets["this"], "OperatorsVariables": secrets["operators"]}
+secrets = {
+    (found["name"], found.get("index")): found["values"]["arn"]
+    for found in module["resources"]
+    if found["type"] == "aws_secretsmanager_secret"
+}
+arns |= {"Secrets": secrets["this", None], "OperatorsVariables": secrets["operators", None]}
+arns |= {f"{index}Secret": arn for (name, index), arn in secrets.items() if name == "part"}
 keys = {found["name"]: found["values"]["arn"] for found in module["resources"] if found["type"] == "aws_kms_key"}
 arns |= {"Key": keys["this"], "BrokerKey": keys["broker"]}
 values = {"Partition": "aws", "Region": "ap-south-1", "AccountId": "111122223333"}

@@ -211,7 +211,7 @@ async fn of_racing_rotations_one_hands_out_the_key_that_works() {
         AuditKind::ApiKeyRotated,
         asha.account.id,
         world.clock.now(),
-        &world.identity.audit_seal(),
+        &world.identity.audit_seal().unwrap(),
         world.identity.entropy.as_ref(),
     )
     .unwrap();

@@ -34,7 +34,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "portcullis-vault",
         ],
     ),
-    ("portcullis-functions", &["portcullis-http", "portcullis-identity", "portcullis-vault"]),
+    (
+        "portcullis-functions",
+        &["portcullis-http", "portcullis-identity", "portcullis-platform", "portcullis-vault"],
+    ),
     (
         "portcullis-bootstrap",
         &[

@@ -154,7 +154,7 @@ async fn a_guess_that_comes_too_late_takes_as_long_right_or_wrong() {
             assert_eq!(wait(&attempt(&world, ASHA, WRONG, &ClientContext::default()).await), None);
         }
         let event = |kind, step| {
-            let seal = world.identity.audit_seal();
+            let seal = world.identity.audit_seal().unwrap();
             let event = AuditEvent::new(kind, account.id, now, &seal, &SystemEntropy).unwrap();
             event.of_sign_in_with(ASHA, step).behind(end.clone())
         };

@@ -387,7 +387,7 @@ async fn a_secret_moved_to_another_account_does_not_open() {
         portcullis_store::AuditKind::MfaEnabled,
         asha.caller.account.id,
         world.clock.now(),
-        &world.identity.audit_seal(),
+        &world.identity.audit_seal().unwrap(),
         world.identity.entropy.as_ref(),
     );
     world.truth.swap_factor(asha.caller.account.id, &hers, &event.unwrap()).await.unwrap();

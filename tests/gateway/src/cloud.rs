@@ -7,8 +7,8 @@ use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
 use portcullis_bootstrap::key_rotation::{Circumstances, NotRotated, rotated};
 use portcullis_platform::{
-    CallTimeouts, Clock, Environment, SecretName, ServiceTokensInUse, SigningAlgorithm, SystemClock,
-    SystemEntropy,
+    CallTimeouts, Clock, Environment, SecretName, SecretPurpose, ServiceTokensInUse, SigningAlgorithm,
+    SystemClock, SystemEntropy,
 };
 use portcullis_platform_aws::AwsConnection;
 use portcullis_platform_aws::secrets::{Document, SecretsManager, Source};
@@ -24,7 +24,7 @@ const PATIENT: CallTimeouts = CallTimeouts::of_attempt(Duration::from_mins(1));
 pub struct Cloud {
     /// The name of the table.
     pub table: String,
-    /// The name of the secret.
+    /// What the names of the secrets begin with.
     pub secret: String,
     /// The alias of the key that wraps data keys.
     pub key: String,
@@ -84,7 +84,7 @@ impl Cloud {
     /// Returns the tokens of services by their names, as the secret has them; fails when it cannot be read.
     pub async fn service_tokens(&self) -> Result<Value, Unprepared> {
         let connection = AwsConnection::of_process(PATIENT).await;
-        let source = SecretsManager::new(&connection, &self.secret);
+        let source = SecretsManager::new(&connection, &self.secret, &[SecretPurpose::Services]);
         let kept = source.read().await.map_err(|error| Unprepared::Secret(error.into()))?;
         let tokens = kept.current.versions(SecretName::ServiceTokens, None);
         let tokens = tokens.ok_or_else(|| Unprepared::Secret("it has no tokens of services".into()))?;
@@ -139,16 +139,18 @@ impl Cloud {
             in_use: &ServiceTokensInUse::default(),
         };
         let made = rotated(nothing, &given, &SystemEntropy)?.document;
-        let created = Client::new(connection.config())
-            .create_secret()
-            .name(&self.secret)
-            .secret_string(made.to_json().expose_secret())
-            .send()
-            .await;
-        match created {
-            Ok(_) => Ok(()),
-            Err(error) if error.code() == Some("ResourceExistsException") => Ok(()),
-            Err(error) => Err(Unprepared::Secret(error.into())),
+        let client = Client::new(connection.config());
+        for purpose in SecretPurpose::ALL {
+            let part = made.of_purpose(*purpose).to_json();
+            let name = format!("{}{}", self.secret, purpose.suffix());
+            let created = client.create_secret().name(name).secret_string(part.expose_secret()).send().await;
+            match created {
+                Ok(_) => {}
+                // Then another process has made them all, or is about to.
+                Err(error) if error.code() == Some("ResourceExistsException") => {}
+                Err(error) => return Err(Unprepared::Secret(error.into())),
+            }
         }
+        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! IAM in front of the table: a function reaches what its policy in the template allows and is refused everything else.
+//! IAM in front of the table and of the secrets: a function reaches what its policy in the template allows and is refused everything else.
 //!
 //! No engine on this machine knows policies, so that a right that is missing would show in the cloud first.
 
@@ -42,6 +42,63 @@ pub async fn guard(function: Described, table: &str) -> std::io::Result<String> 
     Ok(url)
 }
 
+struct SecretsGuard {
+    function: Described,
+    /// What every function may.
+    shared: Vec<Value>,
+    /// What the names of the secrets begin with.
+    name: String,
+    secrets: String,
+    client: Client,
+}
+
+/// The URL at which a function finds the secrets at `secrets` whose names begin with `name`, as far as it may or everybody may.
+pub async fn guard_secrets(
+    function: Described,
+    shared: Vec<Value>,
+    secrets: &str,
+    name: &str,
+) -> std::io::Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let (secrets, name) = (secrets.to_owned(), name.to_owned());
+    let guard = Arc::new(SecretsGuard { function, shared, name, secrets, client: Client::new() });
+    let router = Router::new().fallback(forward_secrets).with_state(guard);
+    tokio::spawn(axum::serve(listener, router).into_future());
+    Ok(url)
+}
+
+async fn forward_secrets(
+    State(guard): State<Arc<SecretsGuard>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    let target = headers.get(TARGET).and_then(|target| target.to_str().ok()).unwrap_or_default();
+    let action = format!("secretsmanager:{}", target.rsplit('.').next().unwrap_or_default());
+    let request: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let secret = request.get("SecretId").and_then(Value::as_str).unwrap_or_default();
+    let mut statements = guard.shared.iter().chain(&guard.function.statements);
+    if !statements.any(|statement| allows_secret(statement, &action, secret, &guard.name)) {
+        eprintln!("{} may not {action} of {secret}", guard.function.logical_id);
+        return (StatusCode::BAD_REQUEST, DENIED).into_response();
+    }
+    pass_on(&guard.client, &guard.secrets, &headers, body).await
+}
+
+/// Whether a statement allows an action on the secret of this name: its resource is called `RecordsSecret` for the secret whose
+/// name ends with `/records`, and `Secrets` for the one of everybody.
+fn allows_secret(statement: &Value, action: &str, secret: &str, name: &str) -> bool {
+    let resource = statement.pointer("/Resource/Ref").and_then(Value::as_str).unwrap_or_default();
+    let of_purpose =
+        resource.strip_suffix("Secret").map(|purpose| format!("{name}/{}", purpose.to_lowercase()));
+    let is_it = match of_purpose {
+        Some(named) => named == secret,
+        // Another name leads nowhere, and the function has to be told so.
+        None => resource == "Secrets" && !secret.starts_with(&format!("{name}/")),
+    };
+    is_it && items(statement.get("Action")).any(|named| named == action)
+}
+
 async fn forward(State(guard): State<Arc<Guard>>, headers: HeaderMap, body: Bytes) -> Response<Body> {
     let target = headers.get(TARGET).and_then(|target| target.to_str().ok()).unwrap_or_default();
     let operation = target.rsplit('.').next().unwrap_or_default();
@@ -52,7 +109,11 @@ async fn forward(State(guard): State<Arc<Guard>>, headers: HeaderMap, body: Byte
         eprintln!("{} may not {denied:?}", guard.function.logical_id);
         return (StatusCode::BAD_REQUEST, DENIED).into_response();
     }
-    let mut forwarded = guard.client.post(&guard.table).body(body);
+    pass_on(&guard.client, &guard.table, &headers, body).await
+}
+
+async fn pass_on(client: &Client, to: &str, headers: &HeaderMap, body: Bytes) -> Response<Body> {
+    let mut forwarded = client.post(to).body(body);
     for name in [TARGET, "content-type", "authorization", "x-amz-date"] {
         if let Some(value) = headers.get(name) {
             forwarded = forwarded.header(name, value);
@@ -182,6 +243,21 @@ mod tests {
         assert!(!is_allowed("DeleteItem", &key("EMAIL#a@example.com")));
         assert!(!is_allowed("Scan", &json!({"TableName": "t"})));
         assert!(!is_allowed("GetItem", &json!({})));
+    }
+
+    #[test]
+    fn a_secret_is_allowed_by_its_own_statement_alone() {
+        let statement = |resource: &str| json!({"Action": ["secretsmanager:GetSecretValue"], "Resource": {"Ref": resource}});
+        let reads = |resource: &str, secret: &str| {
+            allows_secret(&statement(resource), "secretsmanager:GetSecretValue", secret, "portcullis/dev")
+        };
+        assert!(reads("Secrets", "portcullis/dev") && reads("SigningSecret", "portcullis/dev/signing"));
+        assert!(
+            !reads("Secrets", "portcullis/dev/signing") && !reads("RecordsSecret", "portcullis/dev/signing")
+        );
+        assert!(!reads("RecordsSecret", "portcullis/dev") && !reads("Table", "portcullis/dev"));
+        let put = "secretsmanager:PutSecretValue";
+        assert!(!allows_secret(&statement("Secrets"), put, "portcullis/dev", "portcullis/dev"));
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! The crate reads `infra/template.yaml`, hosts the Runtime API of Lambda for each function in it, starts the real
 //! binaries as they are needed, and turns HTTP into events of API Gateway and back. The table is in whatever engine
-//! `AWS_ENDPOINT_URL_DYNAMODB` names, behind a guard that holds each function to its policy in the template, and the secrets
-//! are where `AWS_ENDPOINT_URL` says. The crate asserts nothing.
+//! `AWS_ENDPOINT_URL_DYNAMODB` names, and the secrets are where `AWS_ENDPOINT_URL` says, both
+//! behind guards that hold each function to its policy in the template. The crate asserts nothing.
 
 mod cloud;
 mod event;
@@ -18,5 +18,5 @@ pub mod wire;
 pub use cloud::{Cloud, Unprepared};
 pub use front::router;
 pub use function::Function;
-pub use guard::guard;
+pub use guard::{guard, guard_secrets};
 pub use notifications::{notifications_to, token_in};

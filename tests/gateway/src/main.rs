@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use portcullis_gateway::template::{self, Template};
-use portcullis_gateway::{Cloud, Function, guard, router};
+use portcullis_gateway::{Cloud, Function, guard, guard_secrets, router};
 use portcullis_http::HttpSettings;
 use portcullis_platform::{Environment, Variable};
 use tokio::net::TcpListener;
@@ -25,6 +25,9 @@ const DATA_DIR: Variable = Variable {
 };
 
 const ENGINE: &str = "AWS_ENDPOINT_URL_DYNAMODB";
+/// Where everything but the table is, and where a function finds the secrets.
+const SECRETS: &str = "AWS_ENDPOINT_URL";
+const OF_SECRETS: &str = "AWS_ENDPOINT_URL_SECRETS_MANAGER";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -47,14 +50,19 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let program = std::env::current_exe()?;
     let binaries = program.parent().unwrap_or(Path::new("."));
 
+    let secrets = environment.raw(SECRETS).unwrap_or_default();
+    let the_template = Template::read(&template::path())?;
+    let shared = the_template.statements_of("ReadSecrets");
     let mut functions = Vec::new();
     let request_timeout = HttpSettings::read(&environment)?.request_timeout.as_secs();
-    for mut described in Template::read(&template::path())?.functions() {
+    for mut described in the_template.functions() {
         // A test on a busy machine gives requests more time than the template would.
         described.timeout = described.timeout.max(2 * request_timeout);
         let log = folder.join("functions.log");
         let mut variables = cloud.variables().to_vec();
         variables.push((ENGINE.to_owned(), guard(described.clone(), engine).await?));
+        let guarded = guard_secrets(described.clone(), shared.clone(), secrets, &cloud.secret).await?;
+        variables.push((OF_SECRETS.to_owned(), guarded));
         functions.push(Function::new(described, binaries, variables, &log).await?);
     }
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);

@@ -15,7 +15,7 @@ use portcullis_gateway::template::{self, Template};
 use portcullis_gateway::{Cloud, Function, guard, notifications_to, router, token_in};
 use portcullis_harness::authenticator::Authenticator;
 use portcullis_harness::process::tool_with;
-use portcullis_platform::{CallTimeouts, Clock, Environment, SecretName, SystemClock};
+use portcullis_platform::{CallTimeouts, SecretPurpose, Clock, Environment, SecretName, SystemClock};
 use portcullis_platform_aws::AwsConnection;
 use portcullis_platform_aws::secrets::{SecretsManager, Source};
 use reqwest::{Client, Method};
@@ -144,8 +144,8 @@ impl World {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let service = router(&functions).into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(axum::serve(listener, service).into_future());
-        let source =
-            SecretsManager::new(&AwsConnection::of_process(CallTimeouts::default()).await, &cloud.secret);
+        let connection = AwsConnection::of_process(CallTimeouts::default()).await;
+        let source = SecretsManager::new(&connection, &cloud.secret, &[SecretPurpose::Services]);
         let tokens = source.read().await.unwrap().current.versions(SecretName::ServiceTokens, None).unwrap();
         let tokens: Value = serde_json::from_slice(tokens.current.expose_secret()).unwrap();
         let (client, people) = (Client::new(), AtomicU32::new(0));

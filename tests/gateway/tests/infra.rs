@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use portcullis_functions::{FUNCTIONS, Work, console_paths};
 use portcullis_gateway::template::{self, DEFAULT, Described, Route, Template};
 use portcullis_http::AppState;
+use portcullis_platform::SecretPurpose;
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -265,7 +266,7 @@ fn which_tokens_of_services_are_in_use_the_functions_with_services_say_and_the_r
 
 /// What all functions may: nothing may slip in where it would be everybody's.
 #[test]
-fn every_function_of_the_api_reads_the_secrets_and_uses_the_key_through_the_services_it_is_for() {
+fn every_function_of_the_api_reads_what_tells_who_is_calling_and_uses_the_key_through_the_services_it_is_for() {
     let through = ["dynamodb", "secretsmanager"]
         .map(|service| json!({"Fn::Sub": format!("{service}.${{AWS::Region}}.amazonaws.com")}));
     let expected = [
@@ -314,6 +315,7 @@ fn data_keys_open_for_the_functions_that_seal_with_them_and_under_their_purpose_
         "broker-credentials Decrypt BrokerKey broker-session",
         "mfa Decrypt Key totp-secret",
         "mfa GenerateDataKey Key totp-secret",
+        "sign-in-names Decrypt Key totp-secret",
         "trading-accounts GenerateDataKey BrokerKey broker-credentials",
     ];
     assert_eq!(rights, expected.map(str::to_owned).into());
@@ -347,11 +349,56 @@ fn mail_is_sent_by_the_functions_that_have_something_to_tell_and_from_one_addres
     assert_eq!(senders, expected.map(str::to_owned).into());
 }
 
+/// What each function may do with secrets, by what these are for.
+fn rights_on_secrets() -> BTreeMap<String, BTreeMap<String, BTreeSet<String>>> {
+    let mut rights: BTreeMap<String, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+    for function in functions() {
+        let of_function = rights.entry(function.handler.clone()).or_default();
+        for statement in &function.statements {
+            for action in statement["Action"].as_array().unwrap() {
+                if let Some(action) = action.as_str().unwrap().strip_prefix("secretsmanager:") {
+                    let secret = statement["Resource"]["Ref"].as_str().expect("one secret").to_owned();
+                    of_function.entry(secret).or_default().insert(action.to_owned());
+                }
+            }
+        }
+    }
+    rights
+}
+
+#[test]
+fn a_function_reads_the_secrets_of_its_purposes_and_no_others() {
+    let rights = rights_on_secrets();
+    for function in FUNCTIONS.iter().filter(|function| function.name != "key-rotation") {
+        let own =
+            function.secrets.iter().map(|purpose| format!("{purpose:?}Secret")).collect::<BTreeSet<_>>();
+        assert_eq!(rights[function.name].keys().cloned().collect::<BTreeSet<_>>(), own, "{}", function.name);
+        let read = BTreeSet::from(["GetSecretValue".to_owned()]);
+        assert!(rights[function.name].values().all(|actions| *actions == read), "{}", function.name);
+    }
+    // Whoever adds to these says why.
+    let with = |purpose: SecretPurpose| -> Vec<&str> {
+        let has = |function: &&portcullis_functions::Function| function.secrets.contains(&purpose);
+        FUNCTIONS.iter().filter(has).map(|function| function.name).collect()
+    };
+    assert_eq!(with(SecretPurpose::Signing), ["login", "mfa", "password", "refresh", "key-rotation"]);
+    assert_eq!(
+        with(SecretPurpose::Sessions),
+        ["login", "mfa", "password", "refresh", "logout", "key-rotation"]
+    );
+    let services = ["introspection", "broker-credentials", "providers", "key-rotation"];
+    assert_eq!(with(SecretPurpose::Services), services);
+    for name in ["jwks", "canary", "provider-check"] {
+        assert!(rights[name].is_empty(), "{name} reads what is everybody's");
+    }
+}
+
 #[test]
 fn only_the_rotation_writes_secrets() {
-    for function in functions() {
-        let may =
-            function.statements.iter().any(|statement| statement.to_string().contains("secretsmanager:"));
-        assert_eq!(may, function.handler == "key-rotation", "{}", function.logical_id);
+    let writes = ["PutSecretValue", "UpdateSecretVersionStage"];
+    for (function, rights) in rights_on_secrets() {
+        let written = rights.values().filter(|actions| writes.iter().any(|write| actions.contains(*write)));
+        let all = if function == "key-rotation" { SecretPurpose::ALL.len() } else { 0 };
+        assert_eq!(written.count(), all, "{function}");
     }
 }

@@ -61,7 +61,7 @@ async fn the_version_before_is_accepted_beside_the_current_one() {
     let connection = AwsConnection::of_process(PATIENT).await;
     let client = aws_sdk_secretsmanager::Client::new(connection.config());
     let name = "keepers/previous";
-    let source = SecretsManager::new(&connection, name);
+    let source = SecretsManager::new(&connection, name, &[]);
     assert!(matches!(source.read().await, Err(SourceError::Missing(named, _)) if named == name));
 
     client.create_secret().name(name).secret_string(r#"{"SESSION_SECRET_KEY": "one"}"#).send().await.unwrap();

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 /// Variables that are no parameters, and why. The list may only get shorter.
 const NO_PARAMETERS: &[(&str, &str)] = &[
     ("TABLE_NAME", "the stack makes the table"),
-    ("AWS_SECRET_NAME", "the stack makes the secret"),
+    ("AWS_SECRET_NAME", "the stack makes the secrets"),
     ("KMS_KEY_ID", "the stack makes the key"),
     ("BROKER_KMS_KEY_ID", "the stack makes the key"),
     ("PROVIDER_CHECK_INTERVAL", "the schedule of provider-check is in the template"),
@@ -114,10 +114,11 @@ fn operators_are_told_every_variable_of_the_functions() {
     let lines = written.as_str().unwrap().lines().map(|line| line.split_once('=').unwrap());
     let told: BTreeMap<String, Value> = lines
         .map(|(name, value)| {
-            let reference = value.strip_prefix("${").unwrap().strip_suffix('}').unwrap();
-            let value = match reference.split_once('.') {
-                Some((resource, attribute)) => json!({"Fn::GetAtt": [resource, attribute]}),
-                None => json!({"Ref": reference}),
+            let reference = value.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+            let value = match reference.map(|reference| (reference, reference.split_once('.'))) {
+                Some((_, Some((resource, attribute)))) => json!({"Fn::GetAtt": [resource, attribute]}),
+                Some((reference, None)) => json!({"Ref": reference}),
+                None => json!({"Fn::Sub": value}),
             };
             (name.to_owned(), value)
         })

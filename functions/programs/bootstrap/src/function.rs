@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use portcullis_http::{AppState, ClientAddress, Code, Problem, finish};
 use portcullis_identity::{EdgeProofKeys, PasswordHasher, UnusableSecret};
+use portcullis_platform::SecretPurpose;
 use portcullis_platform_aws::ClientIp;
 use portcullis_platform_aws::secrets::{CachedSecrets, SourceError};
 use portcullis_service::{AwsPlatform, Operations, Platform, Settings};
@@ -23,6 +24,7 @@ pub(crate) struct Function {
     routes: Router<AppState>,
     platform: Platform,
     secrets: Arc<CachedSecrets>,
+    purposes: &'static [SecretPurpose],
     settings: Settings,
     hasher: PasswordHasher,
     /// Responds 503 to everything, with the headers every response has.
@@ -59,9 +61,9 @@ impl Function {
     ) -> Self {
         let unavailable = || async { Problem::new(Code::Unavailable) };
         let nothing_works = Router::new().route("/", any(unavailable)).route("/{*path}", any(unavailable));
-        let AwsPlatform { platform, secrets } = opened;
+        let AwsPlatform { platform, secrets, purposes } = opened;
         let unready = finished(nothing_works, EdgeProofKeys::default(), &platform, &settings);
-        Self { routes, platform, secrets, settings, hasher, unready, ready: Mutex::new(None) }
+        Self { routes, platform, secrets, purposes, settings, hasher, unready, ready: Mutex::new(None) }
     }
 
     /// Takes up the secrets as they are now, if they changed. Fails when they cannot be read or used; what was taken up
@@ -71,7 +73,7 @@ impl Function {
         if self.lock().as_ref().is_some_and(|ready| ready.version == version) {
             return Ok(());
         }
-        let keyring = self.platform.keyring(&self.settings).await?;
+        let keyring = self.platform.keyring(&self.settings, self.purposes).await?;
         let edge_keys = keyring.edge_proofs().clone();
         let operations = Operations::new(&self.platform, &self.settings, self.hasher.clone(), keyring);
         let with_keys = self.routes.clone().with_state(operations.state(&self.settings));

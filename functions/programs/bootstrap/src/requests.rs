@@ -1,5 +1,6 @@
 //! A function that API Gateway forwards requests to.
 
+use portcullis_functions::Function;
 use portcullis_http::AppState;
 use portcullis_platform::Environment;
 use portcullis_platform_aws::serve;
@@ -7,12 +8,12 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::start::{Ended, started};
 
-/// Serves these routes as the function `name` until Lambda ends the process.
+/// Serves these routes as this function until Lambda ends the process.
 pub(crate) async fn serve_requests(
-    name: &str,
+    row: &'static Function,
     routes: OpenApiRouter<AppState>,
     environment: Environment,
 ) -> Result<(), Ended> {
-    let function = started(name, environment, routes).await?;
+    let function = started(row, environment, routes).await?;
     serve(|request| function.respond(request)).await.map_err(Ended::RuntimeGone)
 }

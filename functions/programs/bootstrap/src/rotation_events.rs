@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use portcullis_platform::{
-    CallTimeouts, Clock, Environment, SigningAlgorithm, SystemClock, SystemEntropy, Variable,
+    CallTimeouts, Clock, Entropy, Environment, SigningAlgorithm, SystemClock, SystemEntropy, Variable,
 };
-use portcullis_platform_aws::{AwsConnection, NothingMeasured, TABLE_NAME, serve_events};
+use portcullis_platform_aws::{AWS_SECRET_NAME, AwsConnection, NothingMeasured, TABLE_NAME, serve_events};
 use portcullis_service::table;
 use portcullis_store::Meter;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -34,7 +34,9 @@ pub(crate) async fn serve_rotations(name: &str, environment: Environment) -> Res
     let timeouts = CallTimeouts::read(&environment)?;
     let connection = AwsConnection::of_process(timeouts).await;
     let store = table(&connection, &environment, Meter::default(), timeouts, &environment.text(&TABLE_NAME)?);
-    let rotation = Rotation::new(&connection, store, clock, Arc::new(SystemEntropy), min_interval, algorithm);
+    let name = environment.text(&AWS_SECRET_NAME)?;
+    let surroundings = (clock, Arc::new(SystemEntropy) as Arc<dyn Entropy>);
+    let rotation = Rotation::new(&connection, name, store, surroundings, min_interval, algorithm);
     let served = serve_events(|event: Event| {
         let rotation = &rotation;
         async move { rotation.perform(&event).await }

@@ -6,7 +6,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::function::{Function, NotReady};
 use crate::start::{Ended, started};
-use portcullis_functions::{JobError, JobEvent, ScheduledJob};
+use portcullis_functions::{Function as Row, JobError, JobEvent, ScheduledJob};
 
 /// The error of an event of the scheduler.
 #[derive(Debug, thiserror::Error)]
@@ -17,13 +17,13 @@ enum Failed {
     Job(#[source] JobError),
 }
 
-/// Does the job as the function `name` at each event, until Lambda ends the process.
+/// Does the job as this function at each event, until Lambda ends the process.
 pub(crate) async fn serve_schedule(
-    name: &str,
+    row: &'static Row,
     job: ScheduledJob,
     environment: Environment,
 ) -> Result<(), Ended> {
-    let function = started(name, environment, OpenApiRouter::default()).await?;
+    let function = started(row, environment, OpenApiRouter::default()).await?;
     serve_events(|event: JobEvent| Box::pin(run(&function, job, event))).await.map_err(Ended::RuntimeGone)
 }
 

@@ -25,11 +25,9 @@ pub async fn serve() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let served = match function.work {
-        Work::Requests(routes) => {
-            Box::pin(requests::serve_requests(function.name, routes(), environment)).await
-        }
+        Work::Requests(routes) => Box::pin(requests::serve_requests(function, routes(), environment)).await,
         Work::Pages(of) => Box::pin(pages::serve_pages(function.name, of, environment)).await,
-        Work::Scheduled(job) => Box::pin(scheduled::serve_schedule(function.name, job, environment)).await,
+        Work::Scheduled(job) => Box::pin(scheduled::serve_schedule(function, job, environment)).await,
         Work::KeyRotation => Box::pin(rotation_events::serve_rotations(function.name, environment)).await,
     };
     let Err(error) = served else { return ExitCode::SUCCESS };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portcullis_http::AppState;
-use portcullis_platform::{Clock, Environment, Misconfigured, SystemClock, SystemEntropy};
+use portcullis_platform::{Clock, Environment, Misconfigured, SecretPurpose, SystemClock, SystemEntropy};
 use portcullis_platform_aws::secrets::{HashicorpVaultUnusable, SourceError};
 use portcullis_platform_aws::{AwsSettings, Measured, Measurements};
 use portcullis_service::{AwsPlatform, Settings};
@@ -33,7 +33,7 @@ pub(crate) enum Ended {
 
 /// Returns the function with its log started; fails when waiting cannot help.
 pub(crate) async fn started(
-    name: &str,
+    row: &'static portcullis_functions::Function,
     environment: Environment,
     routes: OpenApiRouter<AppState>,
 ) -> Result<Function, Ended> {
@@ -43,8 +43,9 @@ pub(crate) async fn started(
     let filter = settings
         .as_ref()
         .map_or(Targets::new().with_default(LevelFilter::WARN), |settings| settings.log.clone());
-    log::start(name, &environment, Arc::clone(&clock), Arc::new(Units(meter.clone())), filter);
-    let function = Box::pin(start(environment, settings, clock, meter.clone(), routes)).await?;
+    log::start(row.name, &environment, Arc::clone(&clock), Arc::new(Units(meter.clone())), filter);
+    let function =
+        Box::pin(start(environment, settings, clock, meter.clone(), (routes, row.secrets))).await?;
     // The capacity consumed by the start is not counted for the first request.
     meter.take();
     Ok(function)
@@ -55,11 +56,12 @@ async fn start(
     aws: Result<AwsSettings, Misconfigured>,
     clock: Arc<dyn Clock>,
     meter: Meter,
-    routes: OpenApiRouter<AppState>,
+    (routes, purposes): (OpenApiRouter<AppState>, &'static [SecretPurpose]),
 ) -> Result<Function, Ended> {
     let aws = aws?;
     let settings = Settings::read(&environment)?;
-    let opened = AwsPlatform::open(&environment, &aws, clock, Arc::new(SystemEntropy), meter).await?;
+    let opened =
+        AwsPlatform::open(&environment, &aws, clock, Arc::new(SystemEntropy), meter, purposes).await?;
     let hasher = opened.platform.hasher(&settings)?;
     let store = opened.platform.store.clone();
     let (routes, _) = routes.split_for_parts();

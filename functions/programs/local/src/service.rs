@@ -8,7 +8,7 @@ use axum::Router;
 use axum::middleware::from_fn;
 use portcullis_http::address_of_socket;
 use portcullis_identity::{Error, UnusableSecret};
-use portcullis_platform::{Clock, Entropy, Misconfigured, SystemClock, SystemEntropy};
+use portcullis_platform::{Clock, Entropy, Misconfigured, SecretPurpose, SystemClock, SystemEntropy};
 use portcullis_platform_embedded::{Created, EmbeddedDynamoDb};
 use portcullis_service::{LocalPlatform, LocalSettings, OpenError, Operations};
 use tokio::net::TcpListener;
@@ -74,7 +74,7 @@ impl Service {
             LocalPlatform::open(inspected, local.timeouts, Arc::clone(&clock), Arc::clone(&entropy)).await?;
         let settings = local.settings;
         let hasher = platform.hasher(&settings)?;
-        let keyring = platform.keyring(&settings).await?;
+        let keyring = platform.keyring(&settings, SecretPurpose::ALL).await?;
         let operations = Operations::new(&platform, &settings, hasher, keyring);
         let scheduled_jobs = ScheduledJobs::new(Arc::clone(&operations.vault), settings.vault.check_interval);
         let router = router(operations.state(&settings), clock, entropy)?.layer(from_fn(address_of_socket));

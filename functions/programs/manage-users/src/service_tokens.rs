@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use portcullis_platform::{
-    Environment, SecretName, ServiceTokens, SystemEntropy, service_token_fingerprint, with_causes,
+    Environment, SecretName, SecretPurpose, ServiceTokens, SystemEntropy, service_token_fingerprint,
+    with_causes,
 };
 use portcullis_platform_aws::secrets::{Entry, SecretsManager};
 use portcullis_platform_aws::{AwsConnection, SecretsProvider};
@@ -38,7 +39,9 @@ impl Keeper {
 
     pub(crate) fn on_aws(provider: &SecretsProvider, connection: &AwsConnection) -> Self {
         match provider {
-            SecretsProvider::SecretsManager(name) => Self::Manager(SecretsManager::new(connection, name)),
+            SecretsProvider::SecretsManager(name) => {
+                Self::Manager(SecretsManager::new(connection, name, SecretPurpose::ALL))
+            }
             SecretsProvider::HashicorpVault(_) => Self::Elsewhere("HashiCorp Vault"),
         }
     }
@@ -51,7 +54,7 @@ impl Keeper {
     ) -> Result<T, Failure> {
         match self {
             Self::Manager(secret) => {
-                let changed = secret.change(|document| {
+                let changed = secret.change(SecretPurpose::Services, |document| {
                     let place = document.0.entry(SecretName::ServiceTokens.as_str().to_owned());
                     let place = place.or_insert_with(|| entry("{}".into()));
                     let mut tokens = parse(place.current.expose_secret().as_bytes())?;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use portcullis_identity::{ClientContext, Identity, Operator};
 use portcullis_platform::{
-    CallTimeouts, Clock, Entropy, Environment, Secrets, SystemClock, SystemEntropy, with_causes,
+    CallTimeouts, Clock, Entropy, Environment, SecretPurpose, Secrets, SystemClock, SystemEntropy,
+    with_causes,
 };
 use portcullis_platform_aws::{AwsConnection, AwsSettings, with_variables_of_deployment};
 use portcullis_platform_embedded::EmbeddedDynamoDb;
@@ -46,7 +47,10 @@ impl Tool {
             Some(table) => on_aws(environment.clone(), table).await?,
             None => on_this_machine(environment.clone()).await?,
         };
-        let keyring = platform.keyring(&settings).await.map_err(|error| Failure::unusable(&error))?;
+        let keyring = platform
+            .keyring(&settings, SecretPurpose::ALL)
+            .await
+            .map_err(|error| Failure::unusable(&error))?;
         let hasher = platform.hasher(&settings)?;
         let Operations { identity, vault } = Operations::new(&platform, &settings, hasher, keyring);
         let operator = operator::named(operator, arn, &environment)?;
@@ -139,8 +143,8 @@ async fn on_aws(environment: Environment, table: &str) -> Result<Opened, Failure
     let aws = AwsSettings::read(&environment)?;
     let settings = Settings::read(&environment)?;
     let (clock, entropy) = clock_and_entropy();
-    let AwsPlatform { platform, secrets } =
-        AwsPlatform::open(&environment, &aws, clock, entropy, Meter::default())
+    let AwsPlatform { platform, secrets, .. } =
+        AwsPlatform::open(&environment, &aws, clock, entropy, Meter::default(), SecretPurpose::ALL)
             .await
             .map_err(|error| Failure::unusable(&error))?;
     platform.store.check_table().await.map_err(portcullis_identity::Error::from)?;

@@ -33,10 +33,11 @@ event_types! {
 }
 
 impl Identity {
-    /// Returns the keys that seal records of the trail.
-    pub fn audit_seal(&self) -> AuditSeal {
-        let (current, accepted) = &self.keyring.audit_macs;
-        AuditSeal::new(current.clone(), accepted.clone(), self.settings.audit_retention)
+    /// Returns the keys that seal records of the trail; fails if there are none.
+    pub fn audit_seal(&self) -> Result<AuditSeal, Error> {
+        let mut keys = self.keyring.audit_macs().cloned();
+        let current = keys.next().ok_or(Error::Internal("there is no key for the audit trail"))?;
+        Ok(AuditSeal::new(current, keys.collect(), self.settings.audit_retention))
     }
 
     /// Returns the caller's own trail after the records `after` names, newest first; fails when the store does.
@@ -78,7 +79,7 @@ impl Identity {
 
     /// Verifies every record of the trail and returns the findings; fails when the store does.
     pub async fn verify_audit(&self) -> Result<Verified, Error> {
-        Ok(self.store.verify_audit(&self.audit_seal(), self.clock.now()).await?)
+        Ok(self.store.verify_audit(&self.audit_seal()?, self.clock.now()).await?)
     }
 
     /// Returns the period in which matching records may be, with a margin for writers whose clock is ahead.

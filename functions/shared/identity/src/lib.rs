@@ -57,6 +57,7 @@ pub use sign_in::login::{Login, LoginAttempt, LoginName, SignedIn};
 pub use tokens::access_token::{SigningKey, VerificationKeys};
 pub use tokens::keyring::{Keyring, UnusableSecret};
 pub use tokens::managed_keys::ManagedKey;
+pub use tokens::public_keys::written_public_keys;
 pub use tokens::refresh_token::{PresentedToken, RefreshToken};
 pub use tokens::session_token::SessionToken;
 

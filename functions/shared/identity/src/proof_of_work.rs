@@ -77,7 +77,7 @@ impl Identity {
         let mut random = [0; 16];
         self.entropy.fill(&mut random)?;
         let text = format!("{}.{bits}.{:032x}", (now + VALID_FOR).as_second(), u128::from_be_bytes(random));
-        let key = self.keyring.work_macs.first().ok_or(Error::Internal("there is no key for challenges"))?;
+        let key = self.keyring.work_macs().next().ok_or(Error::Internal("there is no key for challenges"))?;
         let mac = BASE64URL.encode(hmac::sign(key, &signed(work, email, &text)));
         Ok(WorkChallenge { challenge: format!("{text}.{mac}"), bits })
     }
@@ -96,7 +96,7 @@ impl Identity {
             return None;
         }
         let (mac, signed) = (BASE64URL.decode(mac).ok()?, signed(work, email, text));
-        let is_ours = self.keyring.work_macs.iter().any(|key| hmac::verify(key, &signed, &mac).is_ok());
+        let is_ours = self.keyring.work_macs().any(|key| hmac::verify(key, &signed, &mac).is_ok());
         is_ours.then_some(Solved { challenge, expires_at })
     }
 }

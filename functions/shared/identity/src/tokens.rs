@@ -5,6 +5,7 @@ pub(crate) mod access_token;
 pub(crate) mod key_derivation;
 pub(crate) mod keyring;
 pub(crate) mod managed_keys;
+pub(crate) mod public_keys;
 pub(crate) mod refresh_token;
 pub(crate) mod session_token;
 pub(crate) mod token_provider;

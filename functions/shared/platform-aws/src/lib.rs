@@ -20,4 +20,6 @@ pub use key_wrap::KmsKeyWrap;
 pub use logs::{JsonLines, Measured, Measurements, NothingMeasured};
 pub use mailer::SesMailer;
 pub use runtime::{serve, serve_events};
-pub use settings::{AwsSettings, HashicorpVaultSettings, SecretsProvider, TABLE_NAME, VARIABLES};
+pub use settings::{
+    AWS_SECRET_NAME, AwsSettings, HashicorpVaultSettings, SecretsProvider, TABLE_NAME, VARIABLES,
+};

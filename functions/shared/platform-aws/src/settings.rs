@@ -33,10 +33,11 @@ const SECRETS_PROVIDER: Variable = Variable {
     about: "where secrets are kept: `aws` (Secrets Manager) or `vault` (HashiCorp Vault, KV version 2)",
     aliases: &[],
 };
-const AWS_SECRET_NAME: Variable = Variable {
+/// What the names of the deployment's secrets begin with.
+pub const AWS_SECRET_NAME: Variable = Variable {
     name: "AWS_SECRET_NAME",
     default: "",
-    about: "name or ARN of the secret in Secrets Manager: a JSON object by the names of the secrets",
+    about: "what the names of the secrets in Secrets Manager begin with: a JSON object by the names of secrets for each purpose",
     aliases: &[],
 };
 const VAULT_ADDR: Variable = Variable {

@@ -12,6 +12,7 @@ mod key_wrap;
 mod mailer;
 mod new_secret;
 mod roca;
+mod secret_purpose;
 mod secrets;
 mod service_tokens;
 mod signing_algorithm;
@@ -27,6 +28,7 @@ pub use key_wrap::{DataKey, EncryptionContext, KeyWrap, KeyWrapError};
 pub use mailer::{Mail, Mailer, MailerError};
 pub use new_secret::{NotMade, new_random_text, new_secret};
 pub use roca::has_roca_pattern;
+pub use secret_purpose::SecretPurpose;
 pub use secrets::{SecretName, SecretVersions, Secrets, SecretsError};
 pub use service_tokens::{
     FIRST_SERVICES, MOST_SERVICE_TOKENS, NotAdded, ServiceTokens, ServiceTokensInUse,

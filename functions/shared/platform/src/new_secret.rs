@@ -35,6 +35,8 @@ pub fn new_secret(
             Ok(tokens.to_json())
         }
         SecretName::TokenSigningKey => new_signing_key(algorithm),
+        // They follow from the signing keys.
+        SecretName::TokenVerificationKeys => Err(NotMade::SigningKey),
     }
 }
 

@@ -17,15 +17,19 @@ pub trait Secrets: Debug + Send + Sync {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::Display, strum::IntoStaticStr)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum SecretName {
-    /// At least 32 bytes from which the keys of refresh-token MACs and request fingerprints are derived.
+    /// At least 32 bytes from which the keys of refresh-token MACs are derived.
     SessionSecretKey,
-    /// At least 32 bytes under which API keys are digested.
+    /// At least 32 bytes under which API keys are digested, and from which the keys are derived that seal the audit trail,
+    /// recognise devices and fingerprint repeated requests: what outlives a rotation.
     #[strum(serialize = "PORTFOLIO_API_KEY_SECRET")]
     ApiKeySecret,
     /// The tokens of services: a JSON object of names, each with one to three tokens of at least 32 characters, the newest first.
     ServiceTokens,
     /// An RSA private key that signs access tokens, PKCS#8 in PEM.
     TokenSigningKey,
+    /// The public halves of the signing keys, for who signs nothing: a JSON list that a rotation writes. Missing where
+    /// everything has the signing keys.
+    TokenVerificationKeys,
     /// The key under which the edge proves what came through it, as the edge has it: base64url of at least 32 bytes. The
     /// only one that may be missing, where there is no edge.
     EdgeProofKey,

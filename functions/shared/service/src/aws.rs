@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portcullis_broker_http::HttpsBrokers;
-use portcullis_platform::{CallTimeouts, Clock, Entropy, Environment};
+use portcullis_platform::{CallTimeouts, Clock, Entropy, Environment, SecretPurpose};
 use portcullis_platform_aws::secrets::{
     CachedSecrets, HashicorpVault, HashicorpVaultUnusable, SecretsManager, Source,
 };
@@ -22,20 +22,24 @@ pub struct AwsPlatform {
     pub platform: Platform,
     /// Its secrets, which tell when they changed.
     pub secrets: Arc<CachedSecrets>,
+    /// What its secrets are for.
+    pub purposes: &'static [SecretPurpose],
 }
 
 impl AwsPlatform {
     /// Returns the platform that these settings name, with the region and the credentials of the process. What the
-    /// table consumes is counted by `meter`. Fails when HashiCorp Vault is to be asked and cannot be.
+    /// table consumes is counted by `meter`. Of the secrets those for these purposes are read; HashiCorp Vault has one for all.
+    /// Fails when HashiCorp Vault is to be asked and cannot be.
     pub async fn open(
         environment: &Environment,
         settings: &AwsSettings,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         meter: Meter,
+        purposes: &'static [SecretPurpose],
     ) -> Result<Self, HashicorpVaultUnusable> {
         let connection = AwsConnection::of_process(settings.timeouts).await;
-        let source = source(&connection, &settings.secrets)?;
+        let (source, purposes) = source(&connection, &settings.secrets, purposes)?;
         let secrets = Arc::new(CachedSecrets::new(source, Arc::clone(&clock)));
         let platform = Platform {
             store: table(&connection, environment, meter, settings.timeouts, &settings.table),
@@ -47,7 +51,7 @@ impl AwsPlatform {
             mailer: Arc::new(SesMailer::new(&connection, settings.mail_from.clone())),
             broker_http: Arc::new(HttpsBrokers::default()),
         };
-        Ok(Self { platform, secrets })
+        Ok(Self { platform, secrets, purposes })
     }
 }
 
@@ -72,9 +76,14 @@ pub fn table(
 fn source(
     connection: &AwsConnection,
     provider: &SecretsProvider,
-) -> Result<Box<dyn Source>, HashicorpVaultUnusable> {
+    purposes: &'static [SecretPurpose],
+) -> Result<(Box<dyn Source>, &'static [SecretPurpose]), HashicorpVaultUnusable> {
     Ok(match provider {
-        SecretsProvider::SecretsManager(name) => Box::new(SecretsManager::new(connection, name)),
-        SecretsProvider::HashicorpVault(settings) => Box::new(HashicorpVault::new(settings)?),
+        SecretsProvider::SecretsManager(name) => {
+            (Box::new(SecretsManager::new(connection, name, purposes)), purposes)
+        }
+        SecretsProvider::HashicorpVault(settings) => {
+            (Box::new(HashicorpVault::new(settings)?), SecretPurpose::ALL)
+        }
     })
 }

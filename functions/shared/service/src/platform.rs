@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use portcullis_identity::{Error, Keyring, PasswordHasher, UnusableSecret};
-use portcullis_platform::{BrokerHttp, Clock, Entropy, KeyWrap, Mailer, SecretName, Secrets, SecretsError};
+use portcullis_platform::{
+    BrokerHttp, Clock, Entropy, KeyWrap, Mailer, SecretName, SecretPurpose, Secrets, SecretsError,
+};
 use portcullis_store::Store;
 
 use crate::Settings;
@@ -30,10 +32,14 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Returns the keys of tokens as the secrets hold them now; fails when one is missing or no key. That of the edge may be
+    /// Returns the keys for these purposes as the secrets hold them now; fails when one is missing or no key. That of the edge may be
     /// missing unless these settings let nobody in but through the edge.
-    pub async fn keyring(&self, settings: &Settings) -> Result<Keyring, UnusableSecret> {
-        let keyring = Keyring::load(self.secrets.as_ref()).await?;
+    pub async fn keyring(
+        &self,
+        settings: &Settings,
+        purposes: &[SecretPurpose],
+    ) -> Result<Keyring, UnusableSecret> {
+        let keyring = Keyring::load(self.secrets.as_ref(), purposes).await?;
         if settings.http.requires_edge && keyring.edge_proofs().is_empty() {
             return Err(SecretsError::Missing(SecretName::EdgeProofKey).into());
         }

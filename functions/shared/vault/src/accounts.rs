@@ -115,7 +115,8 @@ impl Vault {
             return Err(Error::TooManyTradingAccounts);
         }
         let id = Id::generate(now, self.identity.entropy.as_ref())?;
-        let request = wanted.idempotency_key.as_deref().map(|key| self.repeatable(owner, &wanted, key));
+        let request =
+            wanted.idempotency_key.as_deref().map(|key| self.repeatable(owner, &wanted, key)).transpose()?;
         let account = StoredTradingAccount {
             id,
             owner,
@@ -279,10 +280,16 @@ impl Vault {
         Ok(sealing::seal(&joined, &context, self.key_wrap.as_ref(), entropy).await?)
     }
 
-    /// Returns the digests by which a repeated request is recognised: of its key, and of everything in it.
-    fn repeatable(&self, owner: AccountId, wanted: &NewTradingAccount, key: &str) -> IdempotentRequest {
+    /// Returns the digests by which a repeated request is recognised: of its key, and of everything in it. Fails if there is no
+    /// key to digest under.
+    fn repeatable(
+        &self,
+        owner: AccountId,
+        wanted: &NewTradingAccount,
+        key: &str,
+    ) -> Result<IdempotentRequest, Error> {
         let (keyring, owner) = (&self.identity.keyring, owner.to_string());
-        let digest = keyring.fingerprint(&[b"trading-account", owner.as_bytes(), key.as_bytes()]);
+        let digest = keyring.fingerprint(&[b"trading-account", owner.as_bytes(), key.as_bytes()])?;
         let label = wanted.label.as_ref().map(|label| label.0.as_bytes()).unwrap_or_default();
         let fingerprint = keyring.fingerprint(&[
             owner.as_bytes(),
@@ -291,7 +298,7 @@ impl Vault {
             wanted.credentials.api_key.expose_secret().as_bytes(),
             wanted.credentials.api_secret.expose_secret().as_bytes(),
             label,
-        ]);
-        IdempotentRequest { key_digest: BASE64URL.encode(digest), fingerprint }
+        ])?;
+        Ok(IdempotentRequest { key_digest: BASE64URL.encode(digest), fingerprint })
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portcullis_identity::Argon2Settings;
-use portcullis_platform::{Clock, Entropy, Environment, SystemEntropy};
+use portcullis_platform::{Clock, Entropy, Environment, SecretPurpose, SystemEntropy};
 use portcullis_platform_embedded::DataDir;
 use portcullis_service::{Operations, Platform, Settings};
 use portcullis_store::Store;
@@ -42,5 +42,10 @@ pub async fn operations_on(
     let mut settings = Settings::read(environment).expect("settings");
     settings.identity.argon2 = argon2;
     let hasher = platform.hasher(&settings).expect("threads");
-    Operations::new(platform, &settings, hasher, platform.keyring(&settings).await.expect("keys"))
+    Operations::new(
+        platform,
+        &settings,
+        hasher,
+        platform.keyring(&settings, SecretPurpose::ALL).await.expect("keys"),
+    )
 }

@@ -43,7 +43,7 @@ impl World {
     /// When it is not there.
     #[expect(clippy::expect_used, reason = "there is no test without it")]
     pub async fn disable(&self, account: &Account) {
-        let seal = self.identity.audit_seal();
+        let seal = self.identity.audit_seal().expect("keys");
         let kind = AuditKind::AccountDisabled;
         let event = AuditEvent::new(kind, account.id, self.clock.now(), &seal, &SystemEntropy);
         let event = event.expect("randomness");

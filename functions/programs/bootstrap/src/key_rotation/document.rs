@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portcullis_identity::SigningKey;
+use portcullis_identity::{SigningKey, written_public_keys};
 use portcullis_platform::{
     Entropy, NotMade, SecretName, ServiceTokens, ServiceTokensInUse, SigningAlgorithm, new_secret,
 };
@@ -51,7 +51,7 @@ impl From<NotMade> for NotRotated {
 pub struct Circumstances<'a> {
     /// When the document was made; `None` where that is not known.
     pub made_at: Option<Timestamp>,
-    /// The time.
+    /// When the rotation is made.
     pub now: Timestamp,
     /// A document that is younger is not rotated.
     pub least_age: Duration,
@@ -96,6 +96,7 @@ pub fn rotated(
     }
     let tokens = rotated_tokens(&document, given, entropy)?;
     document.0.insert(SecretName::ServiceTokens.as_str().to_owned(), tokens);
+    publish(&mut document)?;
     let age = given.made_at.and_then(|made_at| Duration::try_from(given.now.duration_since(made_at)).ok());
     match age.filter(|age| replaced && *age < given.least_age) {
         Some(age) => Err(NotRotated::TooSoon(age)),
@@ -103,19 +104,28 @@ pub fn rotated(
     }
 }
 
-/// Returns the ids of the signing keys that a document had and the one after it has not.
-pub(super) fn withdrawn_keys(before: &Document, after: &Document) -> Vec<String> {
-    let kept = signing_keys(after);
-    signing_keys(before).into_iter().filter(|kid| !kept.contains(kid)).collect()
+/// Writes down the public halves of the signing keys of a document, for functions that have no others; fails when one is no
+/// key.
+pub(super) fn publish(document: &mut Document) -> Result<(), NotRotated> {
+    let written = written_public_keys(&signing_keys(document)).ok_or(NotRotated::NoKey)?;
+    let entry = Entry { current: written, next: None, previous: None };
+    document.0.insert(SecretName::TokenVerificationKeys.as_str().to_owned(), entry);
+    Ok(())
 }
 
-/// What is no key is nothing that verifiers could have.
-fn signing_keys(document: &Document) -> Vec<String> {
+/// Returns the ids of the signing keys that a document had and the one after it has not.
+pub(super) fn withdrawn_keys(before: &Document, after: &Document) -> Vec<String> {
+    let kids = |document| signing_keys(document).into_iter().map(|key| key.kid().to_owned());
+    let kept: Vec<String> = kids(after).collect();
+    kids(before).filter(|kid| !kept.contains(kid)).collect()
+}
+
+/// Returns every signing key of a document, the one that signs first. What is no key is left out: no verifier has it.
+fn signing_keys(document: &Document) -> Vec<SigningKey> {
     let entry = document.0.get(SecretName::TokenSigningKey.as_str());
     let places = entry.map(|entry| [Some(&entry.current), entry.next.as_ref(), entry.previous.as_ref()]);
     let keys = places.into_iter().flatten().flatten();
-    let keys = keys.filter_map(|pem| SigningKey::from_pem(pem.expose_secret().as_bytes()));
-    keys.map(|key| key.kid().to_owned()).collect()
+    keys.filter_map(|pem| SigningKey::from_pem(pem.expose_secret().as_bytes())).collect()
 }
 
 /// Returns the tokens of services in a document, none where it has none; fails when they are malformed.

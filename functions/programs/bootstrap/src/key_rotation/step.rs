@@ -9,8 +9,8 @@ use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
 use jiff::Timestamp;
 use portcullis_identity::{Keyring, UnusableSecret};
 use portcullis_platform::{
-    Clock, Entropy, SecretName, SecretVersions, Secrets, SecretsError, ServiceTokensInUse, SigningAlgorithm,
-    with_causes,
+    Clock, Entropy, SecretName, SecretPurpose, SecretVersions, Secrets, SecretsError, ServiceTokensInUse,
+    SigningAlgorithm, with_causes,
 };
 use portcullis_platform_aws::AwsConnection;
 use portcullis_platform_aws::secrets::{Document, Malformed};
@@ -18,7 +18,9 @@ use portcullis_store::{Store, StoreError};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::key_rotation::document::{Circumstances, NotRotated, rotated, service_tokens, withdrawn_keys};
+use crate::key_rotation::document::{
+    Circumstances, NotRotated, Outcome, publish, rotated, service_tokens, withdrawn_keys,
+};
 
 const CURRENT: &str = "AWSCURRENT";
 const PENDING: &str = "AWSPENDING";
@@ -72,10 +74,13 @@ pub enum Failed {
     Unusable(#[source] UnusableSecret),
 }
 
-/// The rotation of the secret of one deployment.
+/// The rotation of the secrets of one deployment. Secrets Manager rotates one of them, that of
+/// [`SecretPurpose::Callers`]; the others go along with it, in versions of the same id.
 #[derive(Debug)]
 pub struct Rotation {
     client: Client,
+    /// What the names of the secrets begin with.
+    name: String,
     /// Where it stands which tokens of services are in use, and which keys were withdrawn.
     store: Store,
     clock: Arc<dyn Clock>,
@@ -91,17 +96,17 @@ struct Version {
 }
 
 impl Rotation {
-    /// Returns a rotation that is refused while the current version is younger than `least_age`, and that generates
-    /// signing keys for `algorithm`.
+    /// Returns a rotation of the secrets whose names begin with `name`, that is refused while the current version is younger
+    /// than `least_age`, and that generates signing keys for `algorithm`.
     pub fn new(
         connection: &AwsConnection,
+        name: String,
         store: Store,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
+        (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
         least_age: Duration,
         algorithm: SigningAlgorithm,
     ) -> Self {
-        Self { client: Client::new(connection.config()), store, clock, entropy, least_age, algorithm }
+        Self { client: Client::new(connection.config()), name, store, clock, entropy, least_age, algorithm }
     }
 
     /// Performs one step; a step that was done before succeeds again. Fails when Secrets Manager does, and when a document
@@ -115,14 +120,28 @@ impl Rotation {
         }
     }
 
+    /// The secret that Secrets Manager rotates comes last: where it is done, all are.
+    fn secrets(&self, event: &Event) -> Vec<(SecretPurpose, String)> {
+        let name = |purpose: SecretPurpose| match purpose {
+            SecretPurpose::Callers => event.secret_id.clone(),
+            other => format!("{}{}", self.name, other.suffix()),
+        };
+        SecretPurpose::ALL.iter().rev().map(|purpose| (*purpose, name(*purpose))).collect()
+    }
+
     async fn create(&self, event: &Event) -> Result<(), Failed> {
-        if self.version(event, PENDING).await?.is_some_and(|made| made.id == event.client_request_token) {
+        let (mut made, mut missing) = (Document::default(), Vec::new());
+        for (purpose, secret) in self.secrets(event) {
+            match self.version(&secret, PENDING).await?.filter(|made| made.id == event.client_request_token) {
+                Some(version) => made.0.extend(version.document.0),
+                None => missing.push((purpose, secret)),
+            }
+        }
+        if missing.is_empty() {
             return Ok(());
         }
-        let current = self.version(event, CURRENT).await?;
-        let made_at = current.as_ref().and_then(|current| current.made_at);
-        let document = current.map(|current| current.document).unwrap_or_default();
-        let in_use = self.tokens_in_use(&document).await?;
+        let (current, made_at) = self.current(event).await?;
+        let in_use = self.tokens_in_use(&current).await?;
         let given = Circumstances {
             made_at,
             now: self.clock.now(),
@@ -130,17 +149,27 @@ impl Rotation {
             algorithm: self.algorithm,
             in_use: &in_use,
         };
-        let outcome = rotated(document, &given, self.entropy.as_ref())?;
+        let Outcome { mut document, replaced } = rotated(current, &given, self.entropy.as_ref())?;
+        // What an earlier attempt kept stays: a version is never written anew.
+        document.0.extend(made.0);
+        publish(&mut document)?;
+        for (purpose, secret) in missing {
+            self.keep(event, &secret, &document.of_purpose(purpose)).await?;
+        }
+        tracing::warn!(replaced, "a new version of the secrets was made");
+        Ok(())
+    }
+
+    async fn keep(&self, event: &Event, secret: &str, document: &Document) -> Result<(), Failed> {
         self.client
             .put_secret_value()
-            .secret_id(&event.secret_id)
+            .secret_id(secret)
             .client_request_token(&event.client_request_token)
-            .secret_string(outcome.document.to_json().expose_secret())
+            .secret_string(document.to_json().expose_secret())
             .version_stages(PENDING)
             .send()
             .await
             .map_err(|error| Failed::SecretsManager("keep the new version", error.into()))?;
-        tracing::warn!(replaced = outcome.replaced, "a new version of the secrets was made");
         Ok(())
     }
 
@@ -161,53 +190,82 @@ impl Rotation {
         Ok(in_use)
     }
 
-    /// Tests the new version as a function would use it: every key in it is parsed.
+    /// Tests the new version as functions would use it: every key in it is parsed, by those that sign and by those that do
+    /// not.
     async fn test(&self, event: &Event) -> Result<(), Failed> {
-        let pending = self.pending(event).await?;
-        Keyring::load(&OneDocument(pending.document)).await.map(drop).map_err(Failed::Unusable)
+        let pending = OneDocument(self.pending(event).await?);
+        for purposes in [SecretPurpose::ALL, &[]] {
+            Keyring::load(&pending, purposes).await.map_err(Failed::Unusable)?;
+        }
+        Ok(())
     }
 
     async fn finish(&self, event: &Event) -> Result<(), Failed> {
-        let current = self.version(event, CURRENT).await?;
-        if current.as_ref().is_some_and(|current| current.id == event.client_request_token) {
-            return Ok(());
+        let (before, _) = self.current(event).await?;
+        self.withdraw_keys(&before, &self.pending(event).await?).await?;
+        for (_, secret) in self.secrets(event) {
+            self.put_in_force(event, &secret).await?;
         }
-        if let Some(current) = &current {
-            self.withdraw_keys(event, &current.document).await?;
-        }
-        self.client
-            .update_secret_version_stage()
-            .secret_id(&event.secret_id)
-            .version_stage(CURRENT)
-            .move_to_version_id(&event.client_request_token)
-            .set_remove_from_version_id(current.map(|current| current.id))
-            .send()
-            .await
-            .map_err(|error| Failed::SecretsManager("put the new version in force", error.into()))?;
         tracing::warn!("the new version of the secrets is in force");
         Ok(())
     }
 
+    async fn put_in_force(&self, event: &Event, secret: &str) -> Result<(), Failed> {
+        let current = self.version(secret, CURRENT).await?.map(|current| current.id);
+        if current.as_ref() == Some(&event.client_request_token) {
+            return Ok(());
+        }
+        self.client
+            .update_secret_version_stage()
+            .secret_id(secret)
+            .version_stage(CURRENT)
+            .move_to_version_id(&event.client_request_token)
+            .set_remove_from_version_id(current)
+            .send()
+            .await
+            .map_err(|error| Failed::SecretsManager("put the new version in force", error.into()))?;
+        Ok(())
+    }
+
     /// Tells verifiers of the keys that this rotation takes out of the secrets: of a copy of the published keys they would
-    /// believe them for a day more. Before it does, because this step is not repeated once it has.
-    async fn withdraw_keys(&self, event: &Event, before: &Document) -> Result<(), Failed> {
-        for kid in withdrawn_keys(before, &self.pending(event).await?.document) {
+    /// believe them for a day more. Before it does, because afterwards nothing says which they were.
+    async fn withdraw_keys(&self, before: &Document, after: &Document) -> Result<(), Failed> {
+        for kid in withdrawn_keys(before, after) {
             self.store.withdraw_key(&kid, self.clock.now()).await.map_err(Failed::NotTold)?;
             tracing::warn!(kid, "a signing key was withdrawn");
         }
         Ok(())
     }
 
-    async fn pending(&self, event: &Event) -> Result<Version, Failed> {
-        let pending = self.version(event, PENDING).await?;
-        pending.filter(|pending| pending.id == event.client_request_token).ok_or_else(|| {
-            Failed::SecretsManager("find the new version", "no version has the id of this rotation".into())
-        })
+    /// Returns what is in force, and since when.
+    async fn current(&self, event: &Event) -> Result<(Document, Option<Timestamp>), Failed> {
+        let (mut document, mut made_at) = (Document::default(), None);
+        for (_, secret) in self.secrets(event) {
+            if let Some(version) = self.version(&secret, CURRENT).await? {
+                made_at = version.made_at;
+                document.0.extend(version.document.0);
+            }
+        }
+        Ok((document, made_at))
     }
 
-    async fn version(&self, event: &Event, stage: &'static str) -> Result<Option<Version>, Failed> {
-        let answer =
-            self.client.get_secret_value().secret_id(&event.secret_id).version_stage(stage).send().await;
+    /// Returns what this rotation made; fails when a part of it is not there.
+    async fn pending(&self, event: &Event) -> Result<Document, Failed> {
+        let mut document = Document::default();
+        for (_, secret) in self.secrets(event) {
+            let pending = self.version(&secret, PENDING).await?;
+            let made = pending.filter(|pending| pending.id == event.client_request_token);
+            let missing = || {
+                let cause = "no version has the id of this rotation".into();
+                Failed::SecretsManager("find the new version", cause)
+            };
+            document.0.extend(made.ok_or_else(missing)?.document.0);
+        }
+        Ok(document)
+    }
+
+    async fn version(&self, secret: &str, stage: &'static str) -> Result<Option<Version>, Failed> {
+        let answer = self.client.get_secret_value().secret_id(secret).version_stage(stage).send().await;
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) if error.code() == Some("ResourceNotFoundException") => return Ok(None),

@@ -182,11 +182,8 @@ impl Identity {
         let (account, key) = tokio::try_join!(self.store.account(owner), self.store.api_key(owner, id))?;
         let (account, key) = account.zip(key).ok_or(Error::InvalidApiKey)?;
         let now = self.clock.now();
-        let is_right = self
-            .keyring
-            .api_key_macs
-            .iter()
-            .any(|mac| hmac::verify(mac, text.as_bytes(), &key.digest).is_ok());
+        let is_right =
+            self.keyring.api_key_macs().any(|mac| hmac::verify(mac, text.as_bytes(), &key.digest).is_ok());
         if !is_right || !is_in_time(&key, now) || self.admit(&account).is_err() {
             return Err(Error::InvalidApiKey);
         }
@@ -258,7 +255,8 @@ impl Identity {
     }
 
     pub(crate) fn current_digest(&self, text: &SecretString) -> Result<Digest, Error> {
-        let key = self.keyring.api_key_macs.first().ok_or(Error::Internal("there is no key for API keys"))?;
+        let key =
+            self.keyring.api_key_macs().next().ok_or(Error::Internal("there is no key for API keys"))?;
         let mut digest = [0; 32];
         digest.copy_from_slice(hmac::sign(key, text.expose_secret().as_bytes()).as_ref());
         Ok(digest)
@@ -277,13 +275,13 @@ impl Identity {
         let scopes = scopes.map(|scopes| format!("{scopes:?}")).unwrap_or_default();
         let expires_at = key.expires_at.map(|at| at.to_string()).unwrap_or_default();
         let parts = [account.as_bytes(), key.name.as_bytes(), scopes.as_bytes(), expires_at.as_bytes()];
-        let digest = self.keyring.fingerprint(&[b"api-key", account.as_bytes(), name.as_bytes()]);
+        let digest = self.keyring.fingerprint(&[b"api-key", account.as_bytes(), name.as_bytes()])?;
         let clear = SecretSlice::from(text.expose_secret().as_bytes().to_vec());
         let context = answer_context(key.account);
         let answer = sealing::seal(&clear, &context, self.key_wrap.as_ref(), self.entropy.as_ref()).await?;
         let request = IdempotentRequest {
             key_digest: BASE64URL.encode(digest),
-            fingerprint: self.keyring.fingerprint(&parts),
+            fingerprint: self.keyring.fingerprint(&parts)?,
         };
         Ok(IdempotentApiKey { request, answer })
     }

@@ -130,7 +130,7 @@ impl Identity {
         if !is_candidate(shown) {
             return Vec::new();
         }
-        self.keyring.api_key_macs.iter().map(|mac| derived_id(mac, shown)).collect()
+        self.keyring.api_key_macs().map(|mac| derived_id(mac, shown)).collect()
     }
 }
 

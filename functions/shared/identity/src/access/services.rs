@@ -81,7 +81,7 @@ impl HeldToken {
 }
 
 /// The tokens of all services.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct HeldTokens(Vec<HeldToken>);
 
 impl HeldTokens {

@@ -91,7 +91,7 @@ impl Identity {
         if has_username {
             self.check_limit(&TAKEN_USERNAMES, client, now).await?;
         }
-        let request = self.idempotent_request(&person);
+        let request = self.idempotent_request(&person)?;
         let new = self.new_account(person, claim, client).await?;
         match self.make_account(new, request.as_ref(), client).await {
             // Over the limit in place of the refusal, which would say that the name is taken.
@@ -166,10 +166,11 @@ impl Identity {
         }
     }
 
-    /// Returns what a request that may be repeated is remembered by; `None` without a key. The address is part of the
+    /// Returns what a request that may be repeated is remembered by; `None` without a key of its own, and fails where there is
+    /// none to digest it under. The address is part of the
     /// key's digest: clients that choose equal keys for different people do not meet.
-    fn idempotent_request(&self, person: &NewPerson) -> Option<IdempotentRequest> {
-        let key = person.idempotency_key.as_deref()?;
+    fn idempotent_request(&self, person: &NewPerson) -> Result<Option<IdempotentRequest>, Error> {
+        let Some(key) = person.idempotency_key.as_deref() else { return Ok(None) };
         let or_empty = |text: Option<&str>| text.unwrap_or_default().as_bytes().to_vec();
         let (email, password) = (person.email.as_str().as_bytes(), person.password.bytes());
         let fingerprint = self.keyring.fingerprint(&[
@@ -178,9 +179,9 @@ impl Identity {
             person.name.0.as_bytes(),
             &or_empty(person.phone.as_ref().map(|phone| phone.0.as_str())),
             &or_empty(person.username.as_ref().map(|name| name.0.as_str())),
-        ]);
-        let key_digest = BASE64URL.encode(self.keyring.fingerprint(&[b"register", email, key.as_bytes()]));
-        Some(IdempotentRequest { key_digest, fingerprint })
+        ])?;
+        let key_digest = BASE64URL.encode(self.keyring.fingerprint(&[b"register", email, key.as_bytes()])?);
+        Ok(Some(IdempotentRequest { key_digest, fingerprint }))
     }
 
     /// Returns an event, as of now, for the trail of an account, with the client that caused it; fails without
@@ -192,7 +193,7 @@ impl Identity {
         client: &ClientContext,
     ) -> Result<AuditEvent, Error> {
         let mut event =
-            AuditEvent::new(kind, subject, self.clock.now(), &self.audit_seal(), self.entropy.as_ref())?;
+            AuditEvent::new(kind, subject, self.clock.now(), &self.audit_seal()?, self.entropy.as_ref())?;
         event.ip.clone_from(&client.ip);
         event.user_agent.clone_from(&client.user_agent);
         event.request_id.clone_from(&client.request_id);

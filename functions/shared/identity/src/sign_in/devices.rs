@@ -40,7 +40,7 @@ impl Identity {
             self.entropy.fill(&mut random)?;
             format!("{:032x}", u128::from_be_bytes(random))
         };
-        let key = self.keyring.device_macs.first().ok_or(Error::Internal("there is no key for devices"))?;
+        let key = self.keyring.device_macs().next().ok_or(Error::Internal("there is no key for devices"))?;
         let issued_at = self.clock.now().as_second();
         let mac = BASE64URL.encode(hmac::sign(key, &signed(account, &id, issued_at)));
         Ok(format!("{PREFIX}{id}.{issued_at}.{mac}").into())
@@ -60,7 +60,7 @@ impl Identity {
         let mac = BASE64URL.decode(mac).ok()?;
         let signed = signed(account, id, issued_at);
         // What it says of itself is believed only behind the MAC.
-        if !self.keyring.device_macs.iter().any(|key| hmac::verify(key, &signed, &mac).is_ok()) {
+        if !self.keyring.device_macs().any(|key| hmac::verify(key, &signed, &mac).is_ok()) {
             return None;
         }
         let ends_at = Timestamp::from_second(issued_at).ok()? + DEVICE_TOKEN_TTL;

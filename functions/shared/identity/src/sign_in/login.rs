@@ -427,7 +427,8 @@ impl Identity {
         let mut event = event.of_sign_in_with(&account.email, step);
         event.session = Some(id);
         event.at = now;
-        let (claims, key) = (self.fresh_claims(&account, &session, now)?, Arc::clone(&self.keyring.signing));
+        let (claims, key) =
+            (self.fresh_claims(&account, &session, now)?, Arc::clone(self.keyring.signing()?));
         let sign_in = PendingSignIn {
             at: now,
             access_token: tokio::task::spawn_blocking(move || key.sign(&claims)),
@@ -447,7 +448,7 @@ impl Identity {
         session: &NewSession,
         now: Timestamp,
     ) -> Result<String, Error> {
-        self.keyring.signing.sign(&self.fresh_claims(account, session, now)?)
+        self.keyring.signing()?.sign(&self.fresh_claims(account, session, now)?)
     }
 
     fn fresh_claims(&self, account: &Account, session: &NewSession, now: Timestamp) -> Result<Claims, Error> {

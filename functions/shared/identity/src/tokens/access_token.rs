@@ -7,7 +7,7 @@ use std::sync::Arc;
 use aws_lc_rs::signature::ParsedPublicKey;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use jsonwebtoken::jwk::{Jwk, PublicKeyUse, ThumbprintHash};
+use jsonwebtoken::jwk::{Jwk, KeyAlgorithm, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use portcullis_platform::has_roca_pattern;
 use portcullis_verifier::{Claims, Expectations, Rejection, UnverifiedToken};
@@ -92,6 +92,17 @@ impl SigningKey {
         &self.jwk
     }
 
+    /// Returns the key as the library takes it.
+    #[cfg(test)]
+    pub(crate) fn encoded(&self) -> &EncodingKey {
+        &self.encoded
+    }
+
+    /// Returns the public half, parsed; `None` if the library refuses it.
+    pub(crate) fn public_key(&self) -> Option<ParsedPublicKey> {
+        self.parsed.public_key()
+    }
+
     /// Returns a signed token with these claims; fails when they cannot be encoded or signing fails.
     pub(crate) fn sign(&self, claims: &Claims) -> Result<String, Error> {
         let signed = SignedClaims { claims, client_id: FIRST_PARTY };
@@ -144,13 +155,37 @@ impl VerificationKeys {
                 Algorithm::EdDSA => portcullis_verifier::Algorithm::EdDSA,
                 _ => return None,
             };
-            let key = signing.parsed.public_key()?;
+            let key = signing.public_key()?;
             Some((signing.kid.clone(), VerificationKey { algorithm, key }))
         });
-        let keys: HashMap<_, _> = parsed.collect();
+        Self::with(parsed.collect())
+    }
+
+    fn with(keys: HashMap<String, VerificationKey>) -> Self {
         let is_used = |algorithm: &_| keys.values().any(|key| key.algorithm == *algorithm);
         let algorithms = portcullis_verifier::Algorithm::ALL.into_iter().filter(is_used).collect();
         Self { keys, algorithms }
+    }
+
+    /// Returns these public keys, each in the form [`SigningKey::public_key`] has; `None` if one is none, or has no id.
+    pub(crate) fn from_written(keys: Vec<(&Jwk, Vec<u8>)>) -> Option<Self> {
+        let parsed = keys.into_iter().map(|(jwk, bytes)| {
+            let algorithm = match jwk.common.key_algorithm? {
+                KeyAlgorithm::RS256 => portcullis_verifier::Algorithm::Rs256,
+                KeyAlgorithm::ES256 => portcullis_verifier::Algorithm::Es256,
+                KeyAlgorithm::EdDSA => portcullis_verifier::Algorithm::EdDSA,
+                _ => return None,
+            };
+            let key = token_provider::parse_public_key(algorithm, &bytes)?;
+            Some((jwk.common.key_id.clone()?, VerificationKey { algorithm, key }))
+        });
+        Some(Self::with(parsed.collect::<Option<_>>()?))
+    }
+
+    /// Returns whether this is a signature of the key of this id.
+    #[cfg(test)]
+    pub(crate) fn is_signed_by(&self, kid: &str, message: &[u8], signature: &[u8]) -> bool {
+        self.keys.get(kid).is_some_and(|key| key.key.verify_sig(message, signature).is_ok())
     }
 
     /// Returns the algorithms of the keys.

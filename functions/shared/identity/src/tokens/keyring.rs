@@ -3,37 +3,57 @@
 use std::sync::Arc;
 
 use aws_lc_rs::hmac;
-use jsonwebtoken::jwk::JwkSet;
-use portcullis_platform::{SecretName, Secrets, SecretsError};
+use jsonwebtoken::jwk::{Jwk, JwkSet};
+use portcullis_platform::{SecretName, SecretPurpose, SecretVersions, Secrets, SecretsError};
 use portcullis_store::Fingerprint;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretSlice};
 
 use crate::access::edge_proofs::EdgeProofKeys;
 use crate::access::services::HeldTokens;
 use crate::error::Error;
 use crate::tokens::access_token::{SigningKey, VerificationKeys};
 use crate::tokens::key_derivation::derive;
+use crate::tokens::public_keys::PublicKeys;
 
-/// The keys that sign, verify and authenticate tokens, and the published JWK set.
+/// The keys that sign, verify and authenticate tokens, and the published JWK set. Of the purposes it was not loaded for it has
+/// none: what would need them fails, or finds nothing.
 #[derive(Debug)]
 pub struct Keyring {
     /// The signing key, shared with the threads that sign.
-    pub(crate) signing: Arc<SigningKey>,
+    signing: Option<Arc<SigningKey>>,
     pub(crate) verification: VerificationKeys,
+    jwks: String,
     /// MAC keys of refresh tokens: the first signs, all verify.
     pub(crate) refresh_macs: Vec<hmac::Key>,
-    /// MAC keys of device tokens: the first signs, all verify.
-    pub(crate) device_macs: Vec<hmac::Key>,
-    /// MAC keys of challenges to work: the first signs, all verify.
-    pub(crate) work_macs: Vec<hmac::Key>,
-    /// MAC keys of API keys: the first digests new keys, all verify.
-    pub(crate) api_key_macs: Vec<hmac::Key>,
+    /// The keys of what outlives a rotation, the current ones first.
+    records: Vec<RecordKeys>,
     pub(crate) service_tokens: HeldTokens,
-    /// MAC keys of the audit trail: the first seals, all verify.
-    pub(crate) audit_macs: (hmac::Key, Vec<hmac::Key>),
     edge_proofs: EdgeProofKeys,
+}
+
+/// The keys made of one version of the secret of records.
+#[derive(Debug)]
+struct RecordKeys {
+    api_keys: hmac::Key,
+    /// Of this secret, because it is the one that is not rotated: a record is kept longer than the others live.
+    audit: hmac::Key,
+    devices: hmac::Key,
+    /// Of challenges to work.
+    work: hmac::Key,
     fingerprints: hmac::Key,
-    jwks: String,
+}
+
+impl RecordKeys {
+    fn of(secret: &SecretSlice<u8>) -> Result<Self, UnusableSecret> {
+        let derived = |purpose| mac_key(secret, purpose, SecretName::ApiKeySecret);
+        Ok(Self {
+            api_keys: hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret()),
+            audit: derived("seal the audit trail")?,
+            devices: derived("recognise a device")?,
+            work: derived("challenge to work")?,
+            fingerprints: derived("fingerprint a repeatable request")?,
+        })
+    }
 }
 
 /// Why the service cannot start with a secret.
@@ -48,63 +68,39 @@ pub enum UnusableSecret {
 }
 
 impl Keyring {
-    /// Returns the keyring with every key fetched and parsed; fails with the first secret that cannot be used.
-    pub async fn load(secrets: &dyn Secrets) -> Result<Self, UnusableSecret> {
-        let signing = secrets.fetch(SecretName::TokenSigningKey).await?;
-        let parse = |pem: &secrecy::SecretSlice<u8>| {
-            SigningKey::from_pem(pem.expose_secret()).ok_or(UnusableSecret::Malformed(
-                SecretName::TokenSigningKey,
-                "a private key of RSA (without the pattern of CVE-2017-15361), P-256 or Ed25519, PKCS#8 in PEM",
-            ))
+    /// Returns the keyring for these purposes, with every key fetched and parsed; fails with the first secret that cannot be
+    /// used. What tells who is calling is always loaded.
+    pub async fn load(secrets: &dyn Secrets, purposes: &[SecretPurpose]) -> Result<Self, UnusableSecret> {
+        let is_for = |purpose| purposes.contains(&purpose);
+        let signing = match is_for(SecretPurpose::Signing) {
+            true => signing_keys(secrets).await?,
+            false => Vec::new(),
         };
-        let current = parse(&signing.current)?;
-        let others = signing.accepted.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
-
-        let session = secrets.fetch(SecretName::SessionSecretKey).await?;
-        let key = |secret: &secrecy::SecretSlice<u8>, purpose| {
-            derive(secret.expose_secret(), purpose)
-                .map(|key| hmac::Key::new(hmac::HMAC_SHA256, key.as_ref()))
-                .ok_or(UnusableSecret::Malformed(SecretName::SessionSecretKey, "usable"))
+        let public = match signing.as_slice() {
+            [] => PublicKeys::load(secrets).await?,
+            keys => PublicKeys::of(keys)?,
         };
-        let keys = |purpose| {
-            let secrets = std::iter::once(&session.current).chain(&session.accepted);
-            secrets.map(|secret| key(secret, purpose)).collect::<Result<Vec<_>, _>>()
-        };
-        let refresh_macs = keys("authenticate a refresh token")?;
-        let device_macs = keys("recognise a device")?;
-        let work_macs = keys("challenge to work")?;
-
-        let api_keys = secrets.fetch(SecretName::ApiKeySecret).await?;
-        let api_key_macs = std::iter::once(&api_keys.current)
-            .chain(&api_keys.accepted)
-            .map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret()))
-            .collect();
-        // Of this secret, because it is the one that is not rotated: a record is kept longer than the others live.
-        let audit_mac = |secret: &secrecy::SecretSlice<u8>| {
-            derive(secret.expose_secret(), "seal the audit trail")
-                .map(|key| hmac::Key::new(hmac::HMAC_SHA256, key.as_ref()))
-                .ok_or(UnusableSecret::Malformed(SecretName::ApiKeySecret, "usable"))
-        };
-        let earlier = api_keys.accepted.iter().map(audit_mac).collect::<Result<_, _>>()?;
-        let audit_macs = (audit_mac(&api_keys.current)?, earlier);
-        let services = secrets.fetch(SecretName::ServiceTokens).await?;
-        let service_tokens = HeldTokens::parse(std::iter::once(&services.current).chain(&services.accepted))
-            .map_err(|reason| UnusableSecret::Malformed(SecretName::ServiceTokens, reason))?;
+        let mut refresh_macs = Vec::new();
+        if is_for(SecretPurpose::Sessions) {
+            let name = SecretName::SessionSecretKey;
+            let mac = |secret: &_| mac_key(secret, "authenticate a refresh token", name);
+            refresh_macs = each(&secrets.fetch(name).await?, mac)?;
+        }
+        let mut records = Vec::new();
+        if is_for(SecretPurpose::Records) {
+            records = each(&secrets.fetch(SecretName::ApiKeySecret).await?, RecordKeys::of)?;
+        }
+        let mut service_tokens = HeldTokens::default();
+        if is_for(SecretPurpose::Services) {
+            let versions = secrets.fetch(SecretName::ServiceTokens).await?;
+            let all = std::iter::once(&versions.current).chain(&versions.accepted);
+            service_tokens = HeldTokens::parse(all)
+                .map_err(|reason| UnusableSecret::Malformed(SecretName::ServiceTokens, reason))?;
+        }
         let edge_proofs = EdgeProofKeys::load(secrets).await?;
-        let published = || std::iter::once(&current).chain(&others);
-        Ok(Self {
-            verification: VerificationKeys::of(published()),
-            jwks: encoded_jwks(published())?,
-            refresh_macs,
-            device_macs,
-            work_macs,
-            api_key_macs,
-            audit_macs,
-            service_tokens,
-            edge_proofs,
-            fingerprints: key(&session.current, "fingerprint a repeatable request")?,
-            signing: Arc::new(current),
-        })
+        let PublicKeys { verification, jwks } = public;
+        let signing = signing.into_iter().next().map(Arc::new);
+        Ok(Self { signing, verification, jwks, refresh_macs, records, service_tokens, edge_proofs })
     }
 
     /// Returns the published keys as a JWK set (RFC 7517).
@@ -122,29 +118,79 @@ impl Keyring {
         self.verification.algorithms().iter().map(|algorithm| algorithm.as_str())
     }
 
+    /// Returns the key that signs access tokens; fails if there is none.
+    pub(crate) fn signing(&self) -> Result<&Arc<SigningKey>, Error> {
+        self.signing.as_ref().ok_or(Error::Internal("there is no key for access tokens"))
+    }
+
     /// Returns the key that signs refresh tokens; fails if there is none.
     pub(crate) fn making_mac(&self) -> Result<&hmac::Key, Error> {
         self.refresh_macs.first().ok_or(Error::Internal("there is no key for refresh tokens"))
     }
 
-    /// Returns a keyed digest of the parts of a request. Keyed, because a plain digest of a body with a password in it
-    /// could be brute-forced far more cheaply than its Argon2 hash.
-    pub fn fingerprint(&self, parts: &[&[u8]]) -> Fingerprint {
-        let mut context = hmac::Context::with_key(&self.fingerprints);
+    /// Returns the MAC keys of API keys: the first digests new keys, all verify.
+    pub(crate) fn api_key_macs(&self) -> impl Iterator<Item = &hmac::Key> {
+        self.records.iter().map(|keys| &keys.api_keys)
+    }
+
+    /// Returns the MAC keys of the audit trail: the first seals, all verify.
+    pub(crate) fn audit_macs(&self) -> impl Iterator<Item = &hmac::Key> {
+        self.records.iter().map(|keys| &keys.audit)
+    }
+
+    /// Returns the MAC keys of device tokens: the first signs, all verify.
+    pub(crate) fn device_macs(&self) -> impl Iterator<Item = &hmac::Key> {
+        self.records.iter().map(|keys| &keys.devices)
+    }
+
+    /// Returns the MAC keys of challenges to work: the first signs, all verify.
+    pub(crate) fn work_macs(&self) -> impl Iterator<Item = &hmac::Key> {
+        self.records.iter().map(|keys| &keys.work)
+    }
+
+    /// Returns a keyed digest of the parts of a request; fails if there is no key. Keyed, because a plain digest of a body
+    /// with a password in it could be brute-forced far more cheaply than its Argon2 hash.
+    pub fn fingerprint(&self, parts: &[&[u8]]) -> Result<Fingerprint, Error> {
+        let keys = self.records.first().ok_or(Error::Internal("there is no key for fingerprints"))?;
+        let mut context = hmac::Context::with_key(&keys.fingerprints);
         for part in parts {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part);
         }
         let mut fingerprint = [0; 32];
         fingerprint.copy_from_slice(context.sign().as_ref());
-        fingerprint
+        Ok(fingerprint)
     }
+}
+
+/// Returns every signing key, the one that signs first.
+async fn signing_keys(secrets: &dyn Secrets) -> Result<Vec<SigningKey>, UnusableSecret> {
+    let name = SecretName::TokenSigningKey;
+    each(&secrets.fetch(name).await?, |pem| {
+        SigningKey::from_pem(pem.expose_secret()).ok_or(UnusableSecret::Malformed(
+            name,
+            "a private key of RSA (without the pattern of CVE-2017-15361), P-256 or Ed25519, PKCS#8 in PEM",
+        ))
+    })
+}
+
+/// Returns what is made of each version of a secret, the current one first; fails with the first that fails.
+fn each<T>(
+    versions: &SecretVersions,
+    make: impl Fn(&SecretSlice<u8>) -> Result<T, UnusableSecret>,
+) -> Result<Vec<T>, UnusableSecret> {
+    std::iter::once(&versions.current).chain(&versions.accepted).map(make).collect()
+}
+
+fn mac_key(secret: &SecretSlice<u8>, purpose: &str, name: SecretName) -> Result<hmac::Key, UnusableSecret> {
+    let key = derive(secret.expose_secret(), purpose).ok_or(UnusableSecret::Malformed(name, "usable"))?;
+    Ok(hmac::Key::new(hmac::HMAC_SHA256, key.as_ref()))
 }
 
 /// Returns the JWK set of these keys. By way of a [`serde_json::Value`] because that orders the members of each key by
 /// name, as they have always been published.
-pub(crate) fn encoded_jwks<'a>(keys: impl Iterator<Item = &'a SigningKey>) -> Result<String, UnusableSecret> {
-    let set = JwkSet { keys: keys.map(|key| key.jwk().clone()).collect() };
+pub(crate) fn encoded_jwks<'a>(keys: impl Iterator<Item = &'a Jwk>) -> Result<String, UnusableSecret> {
+    let set = JwkSet { keys: keys.cloned().collect() };
     let malformed = |_| UnusableSecret::Malformed(SecretName::TokenSigningKey, "a key that can be published");
     serde_json::to_value(set).map(|set| set.to_string()).map_err(malformed)
 }

@@ -82,6 +82,19 @@ impl PrivateKey {
     }
 }
 
+/// Returns a public key in the form that [`PrivateKey::public_key`] has; `None` if it is none of this algorithm.
+pub(crate) fn parse_public_key(
+    algorithm: portcullis_verifier::Algorithm,
+    bytes: &[u8],
+) -> Option<ParsedPublicKey> {
+    match algorithm {
+        portcullis_verifier::Algorithm::Rs256 => ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, bytes),
+        portcullis_verifier::Algorithm::Es256 => ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, bytes),
+        portcullis_verifier::Algorithm::EdDSA => ParsedPublicKey::new(&ED25519, bytes),
+    }
+    .ok()
+}
+
 /// Parsed keys by the digest of their encoded form. They belong to the keyring that parsed them; an entry whose key is
 /// gone is removed when the next key comes, so that there are never many more than keys in use.
 static PARSED: LazyLock<RwLock<HashMap<[u8; 32], Weak<PrivateKey>>>> = LazyLock::new(RwLock::default);

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use portcullis_platform::{SecretName, SecretVersions};
+use portcullis_platform::{SecretName, SecretPurpose, SecretVersions};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -20,7 +20,7 @@ use serde::{Deserialize, Deserializer};
 pub struct Document(pub BTreeMap<String, Entry>);
 
 /// One secret: its current version, and those before and after it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Entry {
     /// The version that signs, digests and encrypts now.
     pub current: SecretString,
@@ -54,12 +54,22 @@ impl Document {
         serde_json::Value::from(entries).to_string().into()
     }
 
+    /// Returns the part of the document that is of this purpose.
+    #[must_use]
+    pub fn of_purpose(&self, purpose: SecretPurpose) -> Self {
+        let is_part = |(name, _): &(&String, &Entry)| SecretPurpose::of(name) == purpose;
+        let part = self.0.iter().filter(is_part);
+        Self(part.map(|(name, entry)| (name.clone(), entry.clone())).collect())
+    }
+
     /// Returns the versions of one secret that are valid now, `before` being the document this one replaced; none when
     /// the document has no such secret.
     pub fn versions(&self, name: SecretName, before: Option<&Self>) -> Option<SecretVersions> {
         let entry = self.0.get(name.as_str())?;
         // Tokens of services carry their own past: a service has two of them, and a third would be one too many.
-        let before = before.filter(|_| name != SecretName::ServiceTokens);
+        // The public keys are a list of all that are valid.
+        let is_whole = matches!(name, SecretName::ServiceTokens | SecretName::TokenVerificationKeys);
+        let before = before.filter(|_| !is_whole);
         let before = before.and_then(|document| document.0.get(name.as_str())).map(|entry| &entry.current);
         let mut accepted: Vec<&SecretString> = Vec::new();
         for other in [entry.next.as_ref(), entry.previous.as_ref(), before].into_iter().flatten() {

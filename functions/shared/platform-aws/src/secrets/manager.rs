@@ -1,8 +1,10 @@
-//! AWS Secrets Manager: the version marked `AWSCURRENT`, and `AWSPREVIOUS` beside it.
+//! AWS Secrets Manager: the version marked `AWSCURRENT`, and `AWSPREVIOUS` beside it, of a secret for each purpose.
 
 use async_trait::async_trait;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
+use futures_util::future::try_join_all;
+use portcullis_platform::SecretPurpose;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Document, Malformed, Snapshot, Source, SourceError};
@@ -17,11 +19,12 @@ const LASTING: &[&str] = &[
     "DecryptionFailure",
 ];
 
-/// A [`Source`] that reads the whole document from one secret of Secrets Manager.
+/// A [`Source`] that reads the document from the secrets of some purposes. Of others nothing is asked for.
 #[derive(Debug, Clone)]
 pub struct SecretsManager {
     client: Client,
     name: String,
+    purposes: Vec<SecretPurpose>,
 }
 
 struct Version {
@@ -30,44 +33,70 @@ struct Version {
 }
 
 impl SecretsManager {
-    /// Returns the source for the secret with this name or ARN; nothing is read yet.
-    pub fn new(connection: &AwsConnection, name: impl Into<String>) -> Self {
-        Self { client: Client::new(connection.config()), name: name.into() }
+    /// Returns the source for these purposes, beside [`SecretPurpose::Callers`], of the deployment whose secrets are named so;
+    /// nothing is read yet.
+    pub fn new(connection: &AwsConnection, name: impl Into<String>, purposes: &[SecretPurpose]) -> Self {
+        let others = purposes.iter().copied().filter(|purpose| *purpose != SecretPurpose::Callers);
+        let purposes = std::iter::once(SecretPurpose::Callers).chain(others).collect();
+        Self { client: Client::new(connection.config()), name: name.into(), purposes }
     }
 
-    /// Puts into force what `change` makes of the current document, and returns what it returns; where that is an error,
-    /// nothing is changed. Fails while a rotation is under way, which would undo it, and when Secrets Manager does.
+    fn name(&self, purpose: SecretPurpose) -> String {
+        format!("{}{}", self.name, purpose.suffix())
+    }
+
+    /// Puts into force what `change` makes of the current document of one purpose, and returns what it returns; where that is
+    /// an error, nothing is changed. Fails while a rotation is under way, which would undo it, and when Secrets Manager does.
     pub async fn change<T, E>(
         &self,
+        purpose: SecretPurpose,
         change: impl FnOnce(&mut Document) -> Result<T, E>,
     ) -> Result<Result<T, E>, SourceError> {
-        let (current, pending) = tokio::join!(self.version("AWSCURRENT"), self.version("AWSPENDING"));
+        let name = self.name(purpose);
+        let (current, pending) =
+            tokio::join!(self.version(&name, "AWSCURRENT"), self.version(&name, "AWSPENDING"));
         let Version { id, mut document } = current?;
-        let pending = pending.ok().map(|pending| pending.id);
-        if pending.as_ref().is_some_and(|pending| *pending != id) {
+        if pending.is_ok_and(|pending| pending.id != id) {
             let cause = "a rotation is under way, or was not finished";
-            return Err(SourceError::Unavailable(self.name.clone(), cause.into()));
+            return Err(SourceError::Unavailable(name, cause.into()));
         }
         let made = match change(&mut document) {
             Ok(made) => made,
             Err(error) => return Ok(Err(error)),
         };
-        // The last rotation may have left its label, which would keep the next one from beginning if it stayed behind.
-        if let Some(left) = pending {
-            let label = self.client.update_secret_version_stage().secret_id(&self.name);
-            let removed = label.version_stage("AWSPENDING").remove_from_version_id(left).send().await;
-            removed.map_err(|error| source_error(&self.name, error))?;
-        }
-        let text = document.to_json();
-        let put = self.client.put_secret_value().secret_id(&self.name).secret_string(text.expose_secret());
-        put.send().await.map_err(|error| source_error(&self.name, error))?;
-        Ok(Ok(made))
+        self.replace(&name, id, &document).await.map(|()| Ok(made))
     }
 
-    async fn version(&self, stage: &str) -> Result<Version, SourceError> {
-        let response = self.client.get_secret_value().secret_id(&self.name).version_stage(stage).send().await;
-        let response = response.map_err(|error| source_error(&self.name, error))?;
-        let malformed = |malformed| SourceError::Malformed(self.name.clone(), malformed);
+    /// Puts a document into force in place of the version of this id; fails when another one is in force by now. In the steps
+    /// of a rotation, whose label goes along: left behind, it would keep the next rotation from beginning.
+    async fn replace(&self, name: &str, id: String, document: &Document) -> Result<(), SourceError> {
+        let text = document.to_json();
+        let put = self.client.put_secret_value().secret_id(name).secret_string(text.expose_secret());
+        let put = put.version_stages("AWSPENDING").send().await;
+        let made = put.map_err(|error| source_error(name, error))?.version_id.unwrap_or_default();
+        let label = self.client.update_secret_version_stage().secret_id(name).version_stage("AWSCURRENT");
+        let moved = label.move_to_version_id(made).remove_from_version_id(id).send().await;
+        moved.map(drop).map_err(|error| source_error(name, error))
+    }
+
+    /// Returns the current version of one purpose and the one before it.
+    async fn versions(&self, purpose: SecretPurpose) -> Result<(Version, Option<Version>), SourceError> {
+        let name = self.name(purpose);
+        let (current, previous) =
+            tokio::join!(self.version(&name, "AWSCURRENT"), self.version(&name, "AWSPREVIOUS"));
+        let previous = match previous {
+            Ok(version) => Some(version),
+            // Before the first rotation there is none.
+            Err(SourceError::Missing(..)) => None,
+            Err(error) => return Err(error),
+        };
+        Ok((current?, previous))
+    }
+
+    async fn version(&self, name: &str, stage: &str) -> Result<Version, SourceError> {
+        let response = self.client.get_secret_value().secret_id(name).version_stage(stage).send().await;
+        let response = response.map_err(|error| source_error(name, error))?;
+        let malformed = |malformed| SourceError::Malformed(name.to_owned(), malformed);
         let text = response.secret_string.map(SecretString::from).ok_or_else(|| malformed(Malformed))?;
         let document = Document::parse(&text).map_err(malformed)?;
         Ok(Version { id: response.version_id.unwrap_or_default(), document })
@@ -87,19 +116,16 @@ where
 #[async_trait]
 impl Source for SecretsManager {
     async fn read(&self) -> Result<Snapshot, SourceError> {
-        let (current, previous) = tokio::join!(self.version("AWSCURRENT"), self.version("AWSPREVIOUS"));
-        let current = current?;
-        let previous = match previous {
-            Ok(version) => Some(version),
-            // Before the first rotation there is none.
-            Err(SourceError::Missing(..)) => None,
-            Err(error) => return Err(error),
-        };
-        let previous_id = previous.as_ref().map_or("", |version| version.id.as_str());
-        Ok(Snapshot {
-            version: format!("{}/{previous_id}", current.id),
-            current: current.document,
-            previous: previous.map(|version| version.document),
-        })
+        let all = try_join_all(self.purposes.iter().map(|purpose| self.versions(*purpose))).await?;
+        let mut read = Snapshot { current: Document::default(), previous: None, version: String::new() };
+        for (current, previous) in all {
+            let previous_id = previous.as_ref().map_or("", |version| version.id.as_str());
+            read.version.push_str(&format!("{}/{previous_id} ", current.id));
+            read.current.0.extend(current.document.0);
+            if let Some(previous) = previous {
+                read.previous.get_or_insert_default().0.extend(previous.document.0);
+            }
+        }
+        Ok(read)
     }
 }

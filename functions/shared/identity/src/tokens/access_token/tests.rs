@@ -57,7 +57,7 @@ fn the_edge_and_this_side_verify_a_token_of_each_algorithm() {
     let keys = keys();
     let verification = VerificationKeys::of(&keys);
     let expected = expectations(&verification);
-    let published = crate::tokens::keyring::encoded_jwks(keys.iter()).unwrap();
+    let published = crate::tokens::keyring::encoded_jwks(keys.iter().map(SigningKey::jwk)).unwrap();
     let edge = JwkSet::parse(published.as_bytes()).unwrap();
     for key in &keys {
         let token = key.sign(&claims()).unwrap();
