@@ -35,11 +35,17 @@ after(() => scene?.stop());
 async function round(tabs, credentials) {
   const body = { email: credentials.identifier, password: credentials.password };
   await tabs[0].evaluate(async (body) => {
-    const response = await fetch("/v1/auth/login", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+    const response = await fetch("/v1/auth/login", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
     await response.text();
   }, body);
   const restored = await Promise.all(tabs.map((tab) => tab.evaluate(restart)));
-  const works = await Promise.all(tabs.map((tab) => tab.evaluate(() => client.get("/v1/users/me").then(() => "signed_in", String))));
+  const works = await Promise.all(
+    tabs.map((tab) => tab.evaluate(() => client.get("/v1/users/me").then(() => "signed_in", String))),
+  );
   // Whoever was signed out at the end of it finds out here.
   const last = await tabs[0].evaluate(() => client.refreshToken().then(() => "signed_in", String));
   return [...restored, ...works, last].filter((outcome) => outcome !== "signed_in");

@@ -21,15 +21,17 @@ type Success = 200 | 201 | 202 | 204;
 type Responses<O> = O extends { responses: infer R } ? R : never;
 
 /** What an operation returns when it succeeds. */
-export type ResultOf<O> = Responses<O> extends infer R ? { [S in keyof R & Success]: Json<R[S]> }[keyof R & Success] : never;
+export type ResultOf<O> =
+  Responses<O> extends infer R ? { [S in keyof R & Success]: Json<R[S]> }[keyof R & Success] : never;
 
 type Parameters<O> = O extends { parameters: infer P } ? P : never;
 type PathParameters<O> = Parameters<O> extends { path: infer P } ? { params: P } : { params?: undefined };
-type Query<O> = Parameters<O> extends { query: infer Q }
-  ? { query: Q }
-  : Parameters<O> extends { query?: infer Q }
-    ? { query?: Exclude<Q, undefined> }
-    : { query?: undefined };
+type Query<O> =
+  Parameters<O> extends { query: infer Q }
+    ? { query: Q }
+    : Parameters<O> extends { query?: infer Q }
+      ? { query?: Exclude<Q, undefined> }
+      : { query?: undefined };
 type Body<O> = O extends { requestBody: { content: { "application/json": infer B } } }
   ? { body: B }
   : O extends { requestBody?: { content: { "application/json": infer B } } }

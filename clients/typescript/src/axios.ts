@@ -41,7 +41,10 @@ export function attachAxios(axios: AxiosLike, authorizer: Authorizer): () => voi
     return config;
   });
   const response = axios.interceptors.response.use(null, async (error: unknown) => {
-    const { config, response } = error as { config?: Config; response?: { status: number; headers?: Record<string, string> } };
+    const { config, response } = error as {
+      config?: Config;
+      response?: { status: number; headers?: Record<string, string> };
+    };
     const token = config && sent.get(config);
     if (!config || !token || response?.status !== 401 || repeated.has(config)) throw error;
     const canRepeat = !isStream(config.data);

@@ -15,7 +15,8 @@ const LOOK = 30_000;
 /** Sessions that are over, so that no message brings one back; more than this many are not remembered. */
 const REMEMBERED_ENDS = 16;
 
-type Pending = { methods: Schemas["MfaRequired"]["methods"]; sessionToken: string } | { methods?: undefined; sessionToken: string };
+type Pending =
+  { methods: Schemas["MfaRequired"]["methods"]; sessionToken: string } | { methods?: undefined; sessionToken: string };
 type NewSession = { token: string; owner: Owner; lifetime: number; age?: number; user?: User | undefined };
 
 export class Session {
@@ -51,6 +52,7 @@ export class Session {
   start(): void {
     if (this.isOpen) return;
     this.isOpen = true;
+    this.tabs.open();
     this.stopWaking = this.environment.onWake(() => this.wake());
     this.look();
   }
@@ -129,7 +131,8 @@ export class Session {
   private async renew(isRefused: boolean): Promise<string> {
     const { epoch, held } = this;
     const isEnough = () =>
-      this.epoch !== epoch || (this.held !== held && !!this.held && (isRefused ? this.held.isFresh() : this.held.untilDue() > 0));
+      this.epoch !== epoch ||
+      (this.held !== held && !!this.held && (isRefused ? this.held.isFresh() : this.held.untilDue() > 0));
     // A session without its user is one whose profile could not be read: the token is good.
     const hasToken = () => isEnough() || this.lacksUser();
     try {
@@ -239,7 +242,8 @@ export class Session {
     const sid = this.owner?.sid;
     this.drop(reason, sid);
     // A tab that never had a session knows nothing about those of others.
-    if (reason === "logged_out" || (reason === "session_ended" && sid)) this.tabs.tell({ type: "signed_out", sid, reason });
+    if (reason === "logged_out" || (reason === "session_ended" && sid))
+      this.tabs.tell({ type: "signed_out", sid, reason });
   }
 
   /** Sessions that the service ended, by their ids. */
@@ -294,7 +298,8 @@ export class Session {
 
   private failed(error: unknown): void {
     this.backoff.failed(error);
-    this.trouble = error instanceof ProblemError || error instanceof NetworkError ? error : new NetworkError(undefined, error);
+    this.trouble =
+      error instanceof ProblemError || error instanceof NetworkError ? error : new NetworkError(undefined, error);
     this.publish();
     this.schedule();
   }
@@ -305,7 +310,8 @@ export class Session {
 
   private state(): AuthState {
     const nobody = { user: null, accessToken: null } as const;
-    if (this.pending?.methods) return { status: "mfa_required", ...nobody, methods: this.pending.methods, trouble: null };
+    if (this.pending?.methods)
+      return { status: "mfa_required", ...nobody, methods: this.pending.methods, trouble: null };
     if (this.pending) return { status: "password_expired", ...nobody, trouble: null };
     const { held, user, trouble } = this;
     if (held && user) return { status: "signed_in", user, accessToken: held.token, trouble };
@@ -348,7 +354,7 @@ export class Session {
     if (!owner || this.ended.has(owner.sid) || age >= lifetime) return;
     if (this.held?.token === token) {
       if (user && user.user_id === owner.sub && !isEqual(user, this.user)) this.setUser(user);
-    } else if (!this.held || age < this.held.age()) {
+    } else if (!this.held || age <= this.held.age()) {
       this.adopt({ token, owner, lifetime, age, user });
       this.backoff.reset();
       if (this.lacksUser()) this.background();

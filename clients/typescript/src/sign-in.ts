@@ -54,7 +54,9 @@ export class SignIn {
     this.environment.clearTimeout(this.timer);
     const { departures } = this;
     try {
-      const answer = (await this.service.call("post", "/v1/auth/login", { body: bodyOf(credentials) })) as Schemas["LoginResponse"];
+      const answer = (await this.service.call("post", "/v1/auth/login", {
+        body: bodyOf(credentials),
+      })) as Schemas["LoginResponse"];
       if (answer.status === "mfa_required") {
         this.session.suspend({ sessionToken: answer.session_token, methods: answer.methods });
       } else {
@@ -105,7 +107,12 @@ export class SignIn {
   }
 
   /** Returns whether the service was told; if not, it is tried again in the background until somebody signs in. */
-  private async tellService(token: string | undefined, allDevices: boolean, backoff = new Backoff(this.environment), tries = 1): Promise<boolean> {
+  private async tellService(
+    token: string | undefined,
+    allDevices: boolean,
+    backoff = new Backoff(this.environment),
+    tries = 1,
+  ): Promise<boolean> {
     const epoch = this.session.currentEpoch();
     try {
       const headers = token ? { authorization: `Bearer ${token}` } : undefined;
@@ -120,7 +127,8 @@ export class SignIn {
       if (tries < MOST_TRIES && isWorthAnother(error)) {
         backoff.failed(error);
         // A cookie of somebody who signed in meanwhile must not be signed out.
-        const again = () => this.session.currentEpoch() === epoch && this.tellService(token, allDevices, backoff, tries + 1);
+        const again = () =>
+          this.session.currentEpoch() === epoch && this.tellService(token, allDevices, backoff, tries + 1);
         this.timer = this.environment.setTimeout(() => (this.leaving = Promise.resolve(again())), backoff.remaining());
       }
       return false;
@@ -134,7 +142,14 @@ function isWorthAnother(error: unknown): boolean {
   return !(error instanceof ProblemError) || error.status === 429 || error.status >= 500;
 }
 
-function bodyOf({ identifier, email, username, password, persistSession, deviceName }: Credentials): Schemas["LoginRequest"] {
+function bodyOf({
+  identifier,
+  email,
+  username,
+  password,
+  persistSession,
+  deviceName,
+}: Credentials): Schemas["LoginRequest"] {
   const name = identifier?.trim();
   const names = name?.includes("@") ? { email: name } : { username: name };
   const given = name === undefined ? { email, username } : names;
