@@ -190,6 +190,19 @@ test("a sign-out is not repeated once somebody has signed in again", async () =>
   assert.equal(service.count(LOGOUT), 1);
 });
 
+test("a sign-out is not repeated once somebody has signed in again in another tab", async () => {
+  const { world, client, service } = await signedIn();
+  const second = world.open();
+  second.start();
+  await world.pass(100);
+  service.once(LOGOUT, () => problem(503, "unavailable"));
+  await world.run(client.logout(), 0);
+  await world.run(second.login({ identifier: RAVI.email, password: "x" }), 0);
+  await world.pass(5 * MINUTE);
+  assert.deepEqual([client.user, second.user], [RAVI, RAVI]);
+  assert.equal(service.count(LOGOUT), 1);
+});
+
 test("a sign-in waits for the sign-out before it, whose response removes the cookie", async () => {
   const { world, client, service } = await signedIn();
   world.latency = 100;
