@@ -40,12 +40,12 @@ type Body<O> = O extends { requestBody: { content: { "application/json": infer B
 
 /** What every operation takes. */
 export interface CommonOptions {
-  signal?: AbortSignal;
-  headers?: Record<string, string>;
-  /** Milliseconds after which the response counts as lost; 30 seconds unless set. */
-  timeout?: number;
+  signal?: AbortSignal | undefined;
+  headers?: Record<string, string> | undefined;
+  /** Milliseconds after which the response counts as lost; 10 seconds unless set. */
+  timeout?: number | undefined;
   /** The key under which a write happens once, however often it is sent (`Idempotency-Key`); keep it for the next try. */
-  idempotencyKey?: string;
+  idempotencyKey?: string | undefined;
 }
 
 /** What an operation takes besides its path. */
