@@ -259,6 +259,13 @@ test("a Retry-After may be a date, and an error may come from something in betwe
   assert.ok(error.retryAfter > 85 && error.retryAfter <= 90, String(error.retryAfter));
 });
 
+test("a Retry-After that nobody can read is none", async () => {
+  const { world, client, service } = await signedIn();
+  service.once("/v1/sessions", () => problem(503, "unavailable", { headers: { "retry-after": "soon" } }));
+  const error = await world.run(client.get("/v1/sessions")).catch((reason) => reason);
+  assert.equal(error.retryAfter, undefined);
+});
+
 test("a lost response is an error of its own; one that the caller gave up is the caller's", async () => {
   const { world, client } = await signedIn();
   world.isOffline = true;

@@ -150,21 +150,23 @@ test("a profile that comes back after the sign-out is discarded", async () => {
   assert.deepEqual([client.user, seen], [null, []]);
 });
 
-test("a profile that comes back after a sign-out while the page was restored is discarded", async () => {
-  const world = new World();
-  world.service.signIn(ASHA);
-  world.service.once("/v1/users/me", async (request) => {
-    await world.wait(1_000);
-    return world.service.me(request);
+for (const [name, respond] of [
+  ["profile", () => json(ASHA)],
+  ["refusal", () => problem(401, "invalid_token")],
+]) {
+  test(`a ${name} that comes back after a sign-out while the page was restored is discarded`, async () => {
+    const world = new World();
+    world.service.signIn(ASHA);
+    world.service.once("/v1/users/me", () => world.wait(1_000).then(respond));
+    const client = world.open();
+    const seen = [];
+    client.onUserChange((user) => seen.push(user));
+    client.start();
+    await world.pass(500);
+    await world.run(client.logout(), 5_000);
+    assert.deepEqual([status(client), client.getSnapshot().trouble, seen], ["signed_out", null, []]);
   });
-  const client = world.open();
-  const seen = [];
-  client.onUserChange((user) => seen.push(user));
-  client.start();
-  await world.pass(500);
-  await world.run(client.logout(), 5_000);
-  assert.deepEqual([status(client), seen], ["signed_out", []]);
-});
+}
 
 test("a sign-out that the service did not hear of is repeated until it does", async () => {
   const { world, client, service } = await signedIn();
@@ -188,6 +190,16 @@ test("a sign-out is not repeated once somebody has signed in again", async () =>
   await world.pass(5 * MINUTE);
   assert.equal(status(client), "signed_in");
   assert.equal(service.count(LOGOUT), 1);
+});
+
+test("a sign-out is not repeated while a sign-in is under way, whose cookie it would take", async () => {
+  const { world, client, service } = await signedIn();
+  service.once(LOGOUT, () => problem(503, "unavailable"));
+  await world.run(client.logout(), 0);
+  world.latency = 5_000;
+  await world.run(client.login({ identifier: RAVI.email, password: "x" }), 10_000);
+  assert.equal(service.count(LOGOUT), 1);
+  assert.deepEqual(client.user, RAVI);
 });
 
 test("a sign-out is not repeated once somebody has signed in again in another tab", async () => {
