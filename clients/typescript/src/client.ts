@@ -59,7 +59,7 @@ export interface Client {
   cancelLogin(): void;
   /** Signs out, here and in all tabs at once; then tells the service. Never fails. */
   logout(options?: LogoutOptions): Promise<LogoutResult>;
-  /** Returns a new access token; fails with a `SignedOutError` where the session is over. */
+  /** Returns a new access token, or one that another tab got within 30 seconds; fails with a `SignedOutError` where the session is over. */
   refreshToken(): Promise<string>;
   /** Reads the account again, after a change of it. */
   reloadUser(): Promise<User>;
@@ -123,7 +123,7 @@ export function createClient(options: ClientOptions = {}): Client {
     rotatePassword: (newPassword) => signIn.rotatePassword(newPassword).then(snapshot),
     cancelLogin: () => session.cancel(),
     logout: (options) => signIn.logout(options),
-    refreshToken: () => session.refresh(),
+    refreshToken: () => session.refresh({ mustBeFresh: true }),
     async reloadUser() {
       const epoch = session.currentEpoch();
       const user = (await call("get", "/v1/users/me")) as Schemas["User"];

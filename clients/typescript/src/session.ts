@@ -84,7 +84,7 @@ export class Session {
     if (this.held && this.user && !this.held.isNearlyOver()) return this.held.token;
     try {
       if (!this.backoff.mayTry()) throw this.trouble ?? new NetworkError();
-      return await this.refresh();
+      return await this.refresh({ mustBeFresh: false });
     } catch (error) {
       if (error instanceof SignedOutError) return undefined;
       if (this.held && !this.held.isOver()) return this.held.token;
@@ -105,18 +105,21 @@ export class Session {
       return undefined;
     }
     try {
-      return await this.refresh(true);
+      return await this.refresh({ mustBeFresh: true });
     } catch (error) {
       if (error instanceof SignedOutError) return undefined;
       throw error;
     }
   }
 
-  /** Returns a new token, from another tab or from the service. All callers at once share one refresh. */
-  refresh(isRefused = false): Promise<string> {
+  /**
+   * Returns a new token, from the service or from another tab, where one younger than 30 seconds is always good enough. All
+   * callers at once share one refresh.
+   */
+  refresh({ mustBeFresh }: { mustBeFresh: boolean }): Promise<string> {
     this.start();
     if (this.refreshing) return this.refreshing;
-    const running = this.renew(isRefused).finally(() => {
+    const running = this.renew(mustBeFresh).finally(() => {
       if (this.refreshing === running) this.refreshing = undefined;
     });
     this.refreshing = running;
@@ -128,11 +131,11 @@ export class Session {
     await this.refreshing?.catch(() => undefined);
   }
 
-  private async renew(isRefused: boolean): Promise<string> {
+  private async renew(mustBeFresh: boolean): Promise<string> {
     const { epoch, held } = this;
     const isEnough = () =>
       this.epoch !== epoch ||
-      (this.held !== held && !!this.held && (isRefused ? this.held.isFresh() : this.held.untilDue() > 0));
+      (this.held !== held && !!this.held && (mustBeFresh ? this.held.isFresh() : this.held.untilDue() > 0));
     // A session without its user is one whose profile could not be read: the token is good.
     const hasToken = () => isEnough() || this.lacksUser();
     try {
@@ -384,7 +387,7 @@ export class Session {
 
   private background(): void {
     // What goes wrong is in the state, and the next try is scheduled.
-    this.refresh().catch(() => undefined);
+    this.refresh({ mustBeFresh: false }).catch(() => undefined);
   }
 
   private schedule(): void {

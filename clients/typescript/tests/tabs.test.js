@@ -277,6 +277,21 @@ test("an older token of another tab does not replace a younger one", async () =>
   assert.equal(first.accessToken, accessToken);
 });
 
+test("a new token that is asked for is new: that of another tab is taken only if it is fresh", async () => {
+  const { world, clients, service } = await openAll(2);
+  const [first, second] = clients;
+  // The first one does not hear that the second one refreshes, and asks it later.
+  const { onmessage } = world.channels[0];
+  world.channels[0].onmessage = null;
+  await world.run(second.refreshToken());
+  world.channels[0].onmessage = onmessage;
+  await world.pass(MINUTE);
+  const older = second.accessToken;
+  assert.notEqual(first.accessToken, older);
+  assert.notEqual(await world.run(first.refreshToken()), older);
+  assert.equal(service.count(REFRESH), 3);
+});
+
 test("what is no message of a tab is passed over", async () => {
   const { world, client } = await signedIn();
   const before = client.getSnapshot();
