@@ -65,7 +65,8 @@ export function addressOf(path: string, params: object | undefined, query: objec
   for (const [name, value] of Object.entries(query ?? {})) {
     if (value !== undefined && value !== null) search.append(name, String(value));
   }
-  return search.size > 0 ? `${filled}?${search}` : filled;
+  const written = String(search);
+  return written ? `${filled}?${written}` : filled;
 }
 
 /** Operations under `/v1/auth` that want an access token; the others there are for people who have none yet. */
