@@ -21,7 +21,12 @@ async function bundle(contents, folder) {
   };
   const options = { bundle: true, write: false, format: "esm", jsx: "automatic" };
   const stdin = { contents, resolveDir: import.meta.dirname, loader: "tsx" };
-  const { outputFiles } = await build({ stdin, alias, define: { "process.env.NODE_ENV": '"development"' }, ...options });
+  const { outputFiles } = await build({
+    stdin,
+    alias,
+    define: { "process.env.NODE_ENV": '"development"' },
+    ...options,
+  });
   return Buffer.from(outputFiles[0].contents);
 }
 
@@ -31,7 +36,8 @@ function example(folder) {
   return readme.match(/^```tsx\n(.*?)^```/ms)[1];
 }
 
-const page = (script) => `<!doctype html><title>A page of a platform</title><div id="root"></div><script type="module" src="${script}"></script>`;
+const page = (script) =>
+  `<!doctype html><title>A page of a platform</title><div id="root"></div><script type="module" src="${script}"></script>`;
 
 /** Starts a service, a network whose faults are set from outside, and a browser. */
 export async function stage(conditions) {
@@ -64,7 +70,8 @@ export async function stage(conditions) {
 /** A browser profile with an account of its own, and tabs that are opened in it. */
 export async function profile({ origin, browser }, name, { locks = true } = {}) {
   const context = await browser.newContext();
-  if (!locks) await context.addInitScript(() => Object.defineProperty(Navigator.prototype, "locks", { value: undefined }));
+  if (!locks)
+    await context.addInitScript(() => Object.defineProperty(Navigator.prototype, "locks", { value: undefined }));
   const email = `${name.replace(/\W+/g, ".").toLowerCase()}@example.com`;
   const credentials = { identifier: email, password: PASSWORD };
   const complaints = [];
@@ -76,7 +83,12 @@ export async function profile({ origin, browser }, name, { locks = true } = {}) 
   };
   const register = async (tab) => {
     const body = { email, password: PASSWORD, name: "Asha Rao" };
-    const post = (body) => fetch("/v1/auth/register", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+    const post = (body) =>
+      fetch("/v1/auth/register", {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(body),
+      });
     await tab.evaluate(`(${post})(${JSON.stringify(body)}).then((response) => response.text())`);
   };
   return { context, open, register, credentials, complaints };

@@ -24,7 +24,12 @@ after(() => scene?.stop());
 
 const refreshes = () => requests.filter((url) => url === REFRESH).length;
 const status = (tab) => tab.evaluate(() => client.getSnapshot().status);
-const becomes = (tab, wanted, options = {}) => tab.waitForFunction((wanted) => client.getSnapshot().status === wanted, wanted, { polling: 50, timeout: 15_000, ...options });
+const becomes = (tab, wanted, options = {}) =>
+  tab.waitForFunction((wanted) => client.getSnapshot().status === wanted, wanted, {
+    polling: 50,
+    timeout: 15_000,
+    ...options,
+  });
 
 /** A signed-in person with so many tabs. */
 async function person(name, count = 1, prepare = async () => {}) {
@@ -99,7 +104,10 @@ test("offline at wake, then online: the session goes on", async () => {
 });
 
 test("a sign-out during a refresh lasts, also in the other tab and after a load", async () => {
-  const { context, tabs: [first, second] } = await person("sign-out", 2);
+  const {
+    context,
+    tabs: [first, second],
+  } = await person("sign-out", 2);
   let release;
   gate = new Promise((resolve) => (release = () => resolve(0)));
   await second.evaluate(() => void client.refreshToken().catch(() => {}));
@@ -151,18 +159,31 @@ test("a lock whose holder never returns costs a lone tab five seconds, and one b
 test("no token is left where a script of another visit finds it", async () => {
   const { context, tab } = await person("storage");
   const token = await tab.evaluate(() => client.accessToken);
-  const stored = await tab.evaluate(async () => [{ ...localStorage }, { ...sessionStorage }, document.cookie, location.href, history.state, await indexedDB.databases(), await caches.keys()]);
+  const stored = await tab.evaluate(async () => [
+    { ...localStorage },
+    { ...sessionStorage },
+    document.cookie,
+    location.href,
+    history.state,
+    await indexedDB.databases(),
+    await caches.keys(),
+  ]);
   assert.deepEqual(stored, [{}, {}, "", `${scene.origin}/`, null, [], []]);
   assert.ok(token.length > 100);
   const cookies = await context.cookies();
-  assert.deepEqual(cookies.filter(({ httpOnly, sameSite }) => !httpOnly || sameSite !== "Strict"), []);
+  assert.deepEqual(
+    cookies.filter(({ httpOnly, sameSite }) => !httpOnly || sameSite !== "Strict"),
+    [],
+  );
   await context.close();
 });
 
 test("the page of the README signs in with a code, survives a load, and signs out", async () => {
   const { context, open, tab, credentials, complaints } = await person("readme");
   const { secret } = await tab.evaluate(() => client.post("/v1/mfa/totp/setup", { body: {} }));
-  const { backup_codes: [code] } = await tab.evaluate((code) => client.post("/v1/mfa/totp/enable", { body: { code } }), await totp(secret));
+  const {
+    backup_codes: [code],
+  } = await tab.evaluate((code) => client.post("/v1/mfa/totp/enable", { body: { code } }), await totp(secret));
   await tab.evaluate(() => client.logout());
   await tab.close();
   const page = await open("/example");

@@ -7,8 +7,8 @@ import { setTimeout as wait } from "node:timers/promises";
 const TYPES = { ".js": "text/javascript", ".html": "text/html" };
 
 /**
- * Listens on a port of its own; `there` and `back` return the milliseconds of one way, or a promise of them. Sends to
- * `target()` what is not among `files`; a response for which `isLost` says so never arrives.
+ * Listens on a port of its own; `there(request)` and `back(request, status)` return the milliseconds of one way, or a promise
+ * of them. Sends to `target()` what is not among `files`; a response for which `isLost` says so never arrives.
  */
 export async function network(target, { files, there, back, isLost = () => false }) {
   const agent = new http.Agent({ keepAlive: true });
@@ -26,7 +26,7 @@ export async function network(target, { files, there, back, isLost = () => false
     forwarded.on("response", async (answer) => {
       const body = await answer.toArray();
       if (isLost(request)) return response.destroy();
-      await wait(await back(request));
+      await wait(await back(request, answer.statusCode));
       response.writeHead(answer.statusCode, answer.headers).end(Buffer.concat(body));
     });
     forwarded.end(Buffer.concat(chunks));

@@ -21,15 +21,17 @@ type Success = 200 | 201 | 202 | 204;
 type Responses<O> = O extends { responses: infer R } ? R : never;
 
 /** What an operation returns when it succeeds. */
-export type ResultOf<O> = Responses<O> extends infer R ? { [S in keyof R & Success]: Json<R[S]> }[keyof R & Success] : never;
+export type ResultOf<O> =
+  Responses<O> extends infer R ? { [S in keyof R & Success]: Json<R[S]> }[keyof R & Success] : never;
 
 type Parameters<O> = O extends { parameters: infer P } ? P : never;
 type PathParameters<O> = Parameters<O> extends { path: infer P } ? { params: P } : { params?: undefined };
-type Query<O> = Parameters<O> extends { query: infer Q }
-  ? { query: Q }
-  : Parameters<O> extends { query?: infer Q }
-    ? { query?: Exclude<Q, undefined> }
-    : { query?: undefined };
+type Query<O> =
+  Parameters<O> extends { query: infer Q }
+    ? { query: Q }
+    : Parameters<O> extends { query?: infer Q }
+      ? { query?: Exclude<Q, undefined> }
+      : { query?: undefined };
 type Body<O> = O extends { requestBody: { content: { "application/json": infer B } } }
   ? { body: B }
   : O extends { requestBody?: { content: { "application/json": infer B } } }
@@ -38,12 +40,12 @@ type Body<O> = O extends { requestBody: { content: { "application/json": infer B
 
 /** What every operation takes. */
 export interface CommonOptions {
-  signal?: AbortSignal;
-  headers?: Record<string, string>;
-  /** Milliseconds after which the response counts as lost; 30 seconds unless set. */
-  timeout?: number;
+  signal?: AbortSignal | undefined;
+  headers?: Record<string, string> | undefined;
+  /** Milliseconds after which the response counts as lost; 10 seconds unless set. */
+  timeout?: number | undefined;
   /** The key under which a write happens once, however often it is sent (`Idempotency-Key`); keep it for the next try. */
-  idempotencyKey?: string;
+  idempotencyKey?: string | undefined;
 }
 
 /** What an operation takes besides its path. */
@@ -63,7 +65,8 @@ export function addressOf(path: string, params: object | undefined, query: objec
   for (const [name, value] of Object.entries(query ?? {})) {
     if (value !== undefined && value !== null) search.append(name, String(value));
   }
-  return search.size > 0 ? `${filled}?${search}` : filled;
+  const written = String(search);
+  return written ? `${filled}?${written}` : filled;
 }
 
 /** Operations under `/v1/auth` that want an access token; the others there are for people who have none yet. */

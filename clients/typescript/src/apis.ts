@@ -8,7 +8,7 @@ type Body<N extends keyof Schemas> = Schemas[N];
 /** Registration and forgotten passwords; signing in and out are functions of the client itself. */
 export const authApi = (client: Client) => ({
   register: (body: Body<"RegisterRequest">, idempotencyKey?: string) =>
-    client.post("/v1/auth/register", { body, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) }),
+    client.post("/v1/auth/register", { body, idempotencyKey }),
   forgotPassword: (body: Body<"ForgotPasswordRequest">) => client.post("/v1/auth/password/forgot", { body }),
   resetPassword: (body: Body<"ResetPasswordRequest">) => client.post("/v1/auth/password/reset", { body }),
   changePassword: (body: Body<"ChangePasswordRequest">) => client.post("/v1/auth/password/change", { body }),
@@ -32,7 +32,7 @@ export const tradingAccountApi = (client: Client) => ({
   list: () => client.get("/v1/trading-accounts"),
   get: (id: string) => client.get("/v1/trading-accounts/{id}", { params: { id } }),
   link: (body: Body<"LinkTradingAccountRequest">, idempotencyKey?: string) =>
-    client.post("/v1/trading-accounts", { body, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) }),
+    client.post("/v1/trading-accounts", { body, idempotencyKey }),
   verify: (id: string) => client.post("/v1/trading-accounts/{id}/verify", { params: { id } }),
   unlink: (id: string) => client.delete("/v1/trading-accounts/{id}", { params: { id } }),
 });

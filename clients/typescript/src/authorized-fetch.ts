@@ -50,7 +50,12 @@ export class Authorizer {
   }
 
   /** Returns the token to repeat a refused request with; `undefined` where it is not repeated. */
-  async after401(header: string | null | undefined, url: string, token: string, canRepeat: boolean): Promise<string | undefined> {
+  async after401(
+    header: string | null | undefined,
+    url: string,
+    token: string,
+    canRepeat: boolean,
+  ): Promise<string | undefined> {
     const challenge = challengeOf(header);
     if (challenge === "step_up") {
       const done = await this.stepUp(header ?? "", url);

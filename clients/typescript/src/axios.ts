@@ -30,7 +30,6 @@ interface Headers {
 /** Adds the token to the requests of an axios instance; returns what removes it again. */
 export function attachAxios(axios: AxiosLike, authorizer: Authorizer): () => void {
   const sent = new WeakMap<object, string>();
-  const repeated = new WeakSet<object>();
   const request = axios.interceptors.request.use(async (config: Config) => {
     const headers = config.headers as Headers;
     if (headers.has("authorization") || !authorizer.isListed(urlOf(config))) return config;
@@ -41,25 +40,23 @@ export function attachAxios(axios: AxiosLike, authorizer: Authorizer): () => voi
     return config;
   });
   const response = axios.interceptors.response.use(null, async (error: unknown) => {
-    const { config, response } = error as { config?: Config; response?: { status: number; headers?: Record<string, string> } };
+    const { config, response } = error as {
+      config?: Config;
+      response?: { status: number; headers?: Record<string, string> };
+    };
     const token = config && sent.get(config);
-    if (!config || !token || response?.status !== 401 || repeated.has(config)) throw error;
+    if (!config || !token || response?.status !== 401) throw error;
     const canRepeat = !isStream(config.data);
     const next = await authorizer.after401(response.headers?.["www-authenticate"], urlOf(config), token, canRepeat);
     if (!next) throw error;
-    return axios.request(again(config, next, repeated));
+    // Its header is set, so the interceptor above leaves it alone, and it is not repeated again.
+    (config.headers as Headers).set("authorization", `Bearer ${next}`);
+    return axios.request(config);
   });
   return () => {
     axios.interceptors.request.eject(request);
     axios.interceptors.response.eject(response);
   };
-}
-
-/** The same request with another token. The header is set, so the interceptor leaves it alone and it is not repeated again. */
-function again(config: Config, token: string, repeated: WeakSet<object>): Config {
-  (config.headers as Headers).set("authorization", `Bearer ${token}`);
-  repeated.add(config);
-  return config;
 }
 
 function urlOf({ url = "", baseURL = "" }: Config): string {

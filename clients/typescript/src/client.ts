@@ -59,7 +59,7 @@ export interface Client {
   cancelLogin(): void;
   /** Signs out, here and in all tabs at once; then tells the service. Never fails. */
   logout(options?: LogoutOptions): Promise<LogoutResult>;
-  /** Returns a new access token; fails with a `SignedOutError` where the session is over. */
+  /** Returns a new access token, or one that another tab got within 30 seconds; fails with a `SignedOutError` where the session is over. */
   refreshToken(): Promise<string>;
   /** Reads the account again, after a change of it. */
   reloadUser(): Promise<User>;
@@ -100,18 +100,18 @@ export function createClient(options: ClientOptions = {}): Client {
   const call = (method: Method, path: string, options: Call = {}) =>
     service.call(method, path, options, takesToken(path) ? sendAuthorized : undefined);
   const operation = (method: Method) => ((path: string, options?: Call) => call(method, path, options)) as never;
-  const snapshot = () => session.observed.get();
+  const snapshot = () => session.holding.observed.get();
 
   return {
     start: () => session.start(),
     close: () => (signIn.close(), session.close()),
     getSnapshot: snapshot,
     subscribe(listener) {
-      const stop = session.observed.subscribe(listener);
+      const stop = session.holding.observed.subscribe(listener);
       session.start();
       return stop;
     },
-    onUserChange: (listener) => session.onUserChange(listener),
+    onUserChange: (listener) => session.holding.onUserChange(listener),
     get user() {
       return snapshot().user;
     },
@@ -121,11 +121,11 @@ export function createClient(options: ClientOptions = {}): Client {
     login: (credentials) => signIn.login(credentials).then(snapshot),
     verifyMfa: (code) => signIn.verifyMfa(code).then(snapshot),
     rotatePassword: (newPassword) => signIn.rotatePassword(newPassword).then(snapshot),
-    cancelLogin: () => session.cancel(),
+    cancelLogin: () => session.holding.cancel(),
     logout: (options) => signIn.logout(options),
     refreshToken: () => session.refresh(),
     async reloadUser() {
-      const epoch = session.currentEpoch();
+      const epoch = session.holding.epoch;
       const user = (await call("get", "/v1/users/me")) as Schemas["User"];
       session.learnUser(user, epoch);
       return user;

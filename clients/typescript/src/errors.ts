@@ -28,7 +28,11 @@ export class ProblemError extends Error {
   /** What completes the sign-in with another password; only with the code `password_expired`. */
   readonly sessionToken: string | undefined;
 
-  constructor(status: number, problem: Partial<Problem>, headers: { retryAfter?: number; requestId?: string } = {}) {
+  constructor(
+    status: number,
+    problem: Partial<Problem>,
+    headers: { retryAfter?: number | undefined; requestId?: string | undefined } = {},
+  ) {
     const title = problem.title ?? `HTTP ${status}`;
     super(problem.detail ?? title);
     this.status = status;

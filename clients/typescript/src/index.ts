@@ -8,4 +8,5 @@ export type { AxiosLike } from "./axios.js";
 export { browserEnvironment, type Channel, type Environment, type Locks } from "./environment.js";
 export type { Method, OperationOf, OptionsOf, PathsOf, ResultOf, Schemas, User } from "./api.js";
 export type { components, operations, paths } from "./api-types.js";
+export { solveProofOfWork, type Puzzle } from "./proof-of-work.js";
 export { authApi, mfaApi, tradingAccountApi, userApi } from "./apis.js";

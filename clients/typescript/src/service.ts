@@ -27,11 +27,18 @@ export class Service {
   ) {}
 
   /** Returns the parsed body of a success, `undefined` for one without; fails with a `ProblemError` or a `NetworkError`. */
-  async call(method: string, path: string, call: Call = {}, send: Fetch = (url, init) => this.environment.fetch(url, init)): Promise<unknown> {
+  async call(
+    method: string,
+    path: string,
+    call: Call = {},
+    send: Fetch = (url, init) => this.environment.fetch(url, init),
+  ): Promise<unknown> {
     const limit = this.limit(call);
     try {
       const url = this.baseUrl + addressOf(path, call.params, call.query);
-      const response = await lost(send(url, { ...this.init(method, path, call), signal: limit.signal }));
+      const sent = send(url, { ...this.init(method, path, call), signal: limit.signal });
+      // What it waits for before it is sent, such as a refresh, does not know of this signal.
+      const response = await lost(Promise.race([sent, limit.broken]));
       // The body is read under the same limit: a response may be lost in its middle.
       if (!response.ok) throw await problemOf(response, this.environment.now());
       if (response.status === 204) return undefined;
@@ -55,18 +62,29 @@ export class Service {
     return init;
   }
 
-  /** Returns a signal that aborts when time is up or the caller wants it. */
-  private limit({ timeout = this.patience, signal }: Call): { signal: AbortSignal; done: () => void } {
+  /** Returns a signal that aborts when time is up or the caller wants it, and a promise that fails then. */
+  private limit({ timeout = this.patience, signal }: Call): {
+    signal: AbortSignal;
+    broken: Promise<never>;
+    done: () => void;
+  } {
     const controller = new AbortController();
+    const broken = new Promise<never>((_, reject) => {
+      controller.signal.addEventListener("abort", () => reject(controller.signal.reason));
+    });
+    broken.catch(() => undefined);
     const abort = () => controller.abort(signal?.reason);
     if (signal?.aborted) abort();
     signal?.addEventListener("abort", abort);
-    const timer = this.environment.setTimeout(() => controller.abort(new NetworkError("The response took too long.")), timeout);
+    const timer = this.environment.setTimeout(
+      () => controller.abort(new NetworkError("The response took too long.")),
+      timeout,
+    );
     const done = () => {
       signal?.removeEventListener("abort", abort);
       this.environment.clearTimeout(timer);
     };
-    return { signal: controller.signal, done };
+    return { signal: controller.signal, broken, done };
   }
 }
 

@@ -54,15 +54,17 @@ export class SignIn {
     this.environment.clearTimeout(this.timer);
     const { departures } = this;
     try {
-      const answer = (await this.service.call("post", "/v1/auth/login", { body: bodyOf(credentials) })) as Schemas["LoginResponse"];
+      const answer = (await this.service.call("post", "/v1/auth/login", {
+        body: bodyOf(credentials),
+      })) as Schemas["LoginResponse"];
       if (answer.status === "mfa_required") {
-        this.session.suspend({ sessionToken: answer.session_token, methods: answer.methods });
+        this.session.holding.suspend({ sessionToken: answer.session_token, methods: answer.methods });
       } else {
         this.begin(answer, departures);
       }
     } catch (error) {
       if (!(error instanceof ProblemError && error.code === "password_expired" && error.sessionToken)) throw error;
-      this.session.suspend({ sessionToken: error.sessionToken });
+      this.session.holding.suspend({ sessionToken: error.sessionToken });
     }
   }
 
@@ -76,13 +78,13 @@ export class SignIn {
   }
 
   private async complete(path: string, proof: object): Promise<void> {
-    const body = { session_token: this.session.pendingToken(), ...proof };
+    const body = { session_token: this.session.holding.pendingToken(), ...proof };
     const { departures } = this;
     try {
       this.begin((await this.service.call("post", path, { body })) as Schemas["SessionResponse"], departures);
     } catch (error) {
       // It took too long or was completed elsewhere: there is nothing left that a code could complete.
-      if (error instanceof ProblemError && error.code === "invalid_session_token") this.session.cancel();
+      if (error instanceof ProblemError && error.code === "invalid_session_token") this.session.holding.cancel();
       throw error;
     }
   }
@@ -95,9 +97,9 @@ export class SignIn {
   }
 
   async logout({ allDevices = false }: LogoutOptions = {}): Promise<LogoutResult> {
-    const token = this.session.currentToken();
+    const token = this.session.holding.held?.token;
     this.departures += 1;
-    this.session.cancel();
+    this.session.holding.cancel();
     this.session.end("logged_out");
     const telling = this.tellService(token, allDevices);
     this.leaving = telling;
@@ -105,8 +107,13 @@ export class SignIn {
   }
 
   /** Returns whether the service was told; if not, it is tried again in the background until somebody signs in. */
-  private async tellService(token: string | undefined, allDevices: boolean, backoff = new Backoff(this.environment), tries = 1): Promise<boolean> {
-    const epoch = this.session.currentEpoch();
+  private async tellService(
+    token: string | undefined,
+    allDevices: boolean,
+    backoff = new Backoff(this.environment),
+    tries = 1,
+  ): Promise<boolean> {
+    const epoch = this.session.holding.epoch;
     try {
       const headers = token ? { authorization: `Bearer ${token}` } : undefined;
       const call = { body: { all_devices: allDevices }, headers, keepalive: true };
@@ -115,17 +122,18 @@ export class SignIn {
     } catch (error) {
       // There was nothing to end.
       if (error instanceof ProblemError && error.status === 401) return true;
-      if (this.session.currentEpoch() !== epoch) return false;
-      this.session.setTrouble(error instanceof ProblemError ? error : new NetworkError(undefined, error));
+      if (this.session.holding.epoch !== epoch) return false;
+      this.session.holding.setTrouble(error instanceof ProblemError ? error : new NetworkError(undefined, error));
       if (tries < MOST_TRIES && isWorthAnother(error)) {
         backoff.failed(error);
         // A cookie of somebody who signed in meanwhile must not be signed out.
-        const again = () => this.session.currentEpoch() === epoch && this.tellService(token, allDevices, backoff, tries + 1);
+        const again = () =>
+          this.session.holding.epoch === epoch && this.tellService(token, allDevices, backoff, tries + 1);
         this.timer = this.environment.setTimeout(() => (this.leaving = Promise.resolve(again())), backoff.remaining());
       }
       return false;
     }
-    if (this.session.currentEpoch() === epoch) this.session.setTrouble(null);
+    if (this.session.holding.epoch === epoch) this.session.holding.setTrouble(null);
     return true;
   }
 }
@@ -134,7 +142,14 @@ function isWorthAnother(error: unknown): boolean {
   return !(error instanceof ProblemError) || error.status === 429 || error.status >= 500;
 }
 
-function bodyOf({ identifier, email, username, password, persistSession, deviceName }: Credentials): Schemas["LoginRequest"] {
+function bodyOf({
+  identifier,
+  email,
+  username,
+  password,
+  persistSession,
+  deviceName,
+}: Credentials): Schemas["LoginRequest"] {
   const name = identifier?.trim();
   const names = name?.includes("@") ? { email: name } : { username: name };
   const given = name === undefined ? { email, username } : names;

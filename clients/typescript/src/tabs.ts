@@ -41,29 +41,28 @@ function isMessage(data: unknown): data is Message {
 
 /** The connection to the other tabs of this origin. */
 export class Tabs {
-  private readonly channel: Channel | undefined;
-  private readonly lockName: string;
+  private channel: Channel | undefined;
   private readonly heard = new Set<() => void>();
 
   constructor(
     private readonly environment: Environment,
-    suffix: string,
-    listener: (message: Message) => void,
-  ) {
-    this.lockName = LOCK + suffix;
+    private readonly suffix: string,
+    private readonly listener: (message: Message) => void,
+  ) {}
+
+  open(): void {
     try {
-      this.channel = environment.openChannel(CHANNEL + suffix);
+      this.channel = this.environment.openChannel(CHANNEL + this.suffix);
     } catch {
       // Opaque origins, such as sandboxed frames, have none.
-      this.channel = undefined;
+      return;
     }
-    if (this.channel) {
-      this.channel.onmessage = ({ data }) => {
-        if (!isMessage(data)) return;
-        listener(data);
-        if (data.type !== "ask") for (const wake of [...this.heard]) wake();
-      };
-    }
+    if (!this.channel) return;
+    this.channel.onmessage = ({ data }) => {
+      if (!isMessage(data)) return;
+      this.listener(data);
+      if (data.type !== "ask") for (const wake of [...this.heard]) wake();
+    };
   }
 
   tell(message: Message): void {
@@ -122,7 +121,7 @@ export class Tabs {
     const patience = this.until(isEnough, LOCK_LIMIT);
     // What was aborted or refused rejects; so does `run`, whose outcome is returned below.
     const held = Promise.resolve()
-      .then(() => locks.request(this.lockName, { signal: queue.signal }, run))
+      .then(() => locks.request(LOCK + this.suffix, { signal: queue.signal }, run))
       .then(ignore, ignore);
     await Promise.race([held, patience.done]);
     patience.cancel();

@@ -8,7 +8,11 @@ const REFRESH = "/v1/auth/refresh";
 
 async function attached(options) {
   const { world, client, service } = await signedIn(options);
-  const instance = axios.create({ baseURL: HOME, adapter: "fetch", env: { fetch: (...args) => world.fetch(...args), Request: null } });
+  const instance = axios.create({
+    baseURL: HOME,
+    adapter: "fetch",
+    env: { fetch: (...args) => world.fetch(...args), Request: null },
+  });
   return { world, client, service, instance, detach: client.attachAxios(instance) };
 }
 
@@ -31,7 +35,10 @@ test("a refused token is replaced and the request repeated once, with its body",
   assert.equal(status, 200);
   assert.equal(service.count(REFRESH), 2);
   const sent = service.log.filter(({ path }) => path === "/v1/sessions");
-  assert.deepEqual(sent.map(({ text }) => text), ['{"broker":"kite"}', '{"broker":"kite"}']);
+  assert.deepEqual(
+    sent.map(({ text }) => text),
+    ['{"broker":"kite"}', '{"broker":"kite"}'],
+  );
   assert.notEqual(sent[0].bearer, sent[1].bearer);
   await world.pass(MINUTE);
   service.always("/v1/sessions", () => problem(401, "invalid_token"));

@@ -12,7 +12,10 @@ const document = JSON.parse(fs.readFileSync(DOCUMENT, "utf8"));
 
 test("the committed types are those of the document", () => {
   const generator = path.join(FOLDER, "node_modules/openapi-typescript/bin/cli.js");
-  const generated = execFileSync(process.execPath, [generator, DOCUMENT], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+  const generated = execFileSync(process.execPath, [generator, DOCUMENT], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "ignore"],
+  });
   const committed = fs.readFileSync(path.join(FOLDER, "src/api-types.ts"), "utf8");
   assert.ok(generated === committed, "run tests/clients/run types and commit clients/typescript/src/api-types.ts");
 });

@@ -18,7 +18,11 @@ function newWorld(person) {
 
 const Name = () => h("b", null, useAuth().user?.name ?? "nobody");
 const guarded = (client, props, providerProps) =>
-  h(AuthProvider, { client, ...providerProps }, h(ProtectedRoute, { restoring: "one moment", fallback: "sign in", ...props }, h(Name)));
+  h(
+    AuthProvider,
+    { client, ...providerProps },
+    h(ProtectedRoute, { restoring: "one moment", fallback: "sign in", ...props }, h(Name)),
+  );
 
 test("a protected page shows neither itself nor the sign-in before it is known who is there", async () => {
   const { world, client } = newWorld(ASHA);
@@ -67,10 +71,18 @@ test("whoever signs in and out with the hook sees it on the page", async () => {
   const Form = () => ((auth = useAuth()), h("i", null, auth.status));
   const page = await show(h(AuthProvider, { client }, h(Form)));
   await pass(world);
-  service.once("/v1/auth/login", () => Response.json({ status: "mfa_required", session_token: "st", methods: ["totp"], expires_in: 300 }));
-  service.once("/v1/auth/mfa/verify", () => Response.json({ status: "authenticated", user: ASHA, ...service.signIn(ASHA) }));
+  service.once("/v1/auth/login", () =>
+    Response.json({ status: "mfa_required", session_token: "st", methods: ["totp"], expires_in: 300 }),
+  );
+  service.once("/v1/auth/mfa/verify", () =>
+    Response.json({ status: "authenticated", user: ASHA, ...service.signIn(ASHA) }),
+  );
   const seen = [page.text()];
-  for (const step of [() => auth.login({ identifier: ASHA.email, password: "x" }), () => auth.verifyMfa("123 456"), () => auth.logout()]) {
+  for (const step of [
+    () => auth.login({ identifier: ASHA.email, password: "x" }),
+    () => auth.verifyMfa("123 456"),
+    () => auth.logout(),
+  ]) {
     await act(() => world.run(step()));
     seen.push(page.text());
   }
@@ -126,7 +138,10 @@ test("what one person typed is gone when another signs in, and kept for the same
 });
 
 test("a role that is missing is told apart from a sign-in that is", async () => {
-  for (const [person, shown] of [[ASHA, "not for you"], [RAVI, "Ravi Menon"]]) {
+  for (const [person, shown] of [
+    [ASHA, "not for you"],
+    [RAVI, "Ravi Menon"],
+  ]) {
     const { world, client } = newWorld(person);
     const page = await show(guarded(client, { roles: ["admin"], forbidden: "not for you" }));
     await pass(world);
@@ -149,6 +164,11 @@ test("a server that renders shows that it is not known yet, and asks nothing", (
   const { client, service } = newWorld(ASHA);
   assert.equal(renderToString(guarded(client)), "one moment");
   assert.equal(service.log.length, 0);
+});
+
+test("a client that is made and never used leaves nothing behind", () => {
+  const { world } = newWorld(ASHA);
+  assert.deepEqual([world.timers.size, world.channels.length, world.service.log.length], [0, 0, 0]);
 });
 
 test("the hook without a provider says what is missing", async () => {

@@ -11,7 +11,10 @@ test("a page that is opened restores the session of its cookie, with one refresh
   const { client, service } = await signedIn();
   assert.equal(status(client), "signed_in");
   assert.deepEqual(client.user, ASHA);
-  assert.deepEqual(service.log.map(({ path }) => path), [REFRESH, "/v1/users/me"]);
+  assert.deepEqual(
+    service.log.map(({ path }) => path),
+    [REFRESH, "/v1/users/me"],
+  );
   assert.equal(service.log[0].credentials, "include");
 });
 
@@ -21,11 +24,21 @@ test("without a session it is known at once that nobody is signed in", async () 
   assert.equal(status(client), "restoring");
   client.start();
   await world.pass(100);
-  assert.deepEqual(client.getSnapshot(), { status: "signed_out", user: null, accessToken: null, reason: "none", trouble: null });
+  assert.deepEqual(client.getSnapshot(), {
+    status: "signed_out",
+    user: null,
+    accessToken: null,
+    reason: "none",
+    trouble: null,
+  });
 });
 
 test("a token is refreshed at 80 % of its lifetime, give or take a tenth of that", async () => {
-  for (const [chance, share] of [[0, 0.72], [0.5, 0.8], [0.999999, 0.88]]) {
+  for (const [chance, share] of [
+    [0, 0.72],
+    [0.5, 0.8],
+    [0.999999, 0.88],
+  ]) {
     const world = new World();
     world.chance = chance;
     world.service.signIn(ASHA);
@@ -82,7 +95,9 @@ test("a tab that nobody sees does not refresh until it is seen, or sends a reque
   const { world, client, service } = await signedIn();
   client.tab.isVisible = false;
   await world.pass(2 * HOUR);
-  // One look was under way when it was hidden; it must not refresh either.
+  // The network comes back, which wakes hidden tabs as well; and one look was under way when it was hidden.
+  client.tab.wake();
+  await world.pass(100);
   assert.equal(service.count(REFRESH), 1);
   await world.run(client.get("/v1/sessions"));
   assert.equal(service.count(REFRESH), 2);
@@ -118,7 +133,12 @@ test("only a 401 of the refresh ends the session, whatever its code", async () =
 });
 
 for (const [name, fault] of [
-  ["a network that is down", () => { throw new TypeError("Failed to fetch"); }],
+  [
+    "a network that is down",
+    () => {
+      throw new TypeError("Failed to fetch");
+    },
+  ],
   ["a 429", () => problem(429, "too_many_attempts")],
   ["a 500", () => problem(500, "internal_error")],
   ["a 503", () => problem(503, "unavailable")],
@@ -129,7 +149,10 @@ for (const [name, fault] of [
   test(`${name} costs nobody the session, and is tried again`, async () => {
     const { world, client, service } = await signedIn();
     const stop = service.always(REFRESH, fault);
-    await assert.rejects(world.run(client.refreshToken()), (error) => error instanceof NetworkError || error instanceof ProblemError);
+    await assert.rejects(
+      world.run(client.refreshToken()),
+      (error) => error instanceof NetworkError || error instanceof ProblemError,
+    );
     assert.equal(status(client), "signed_in");
     assert.ok(client.getSnapshot().trouble);
     await world.pass(5 * MINUTE);
@@ -167,7 +190,10 @@ test("pauses double with full jitter, and no more than a minute passes between t
   const pauses = tries.slice(1).map((at, index) => Math.round((at - tries[index]) / 1000));
   // Looks every 30 seconds find that it is not time yet.
   assert.deepEqual(pauses.slice(0, 7), [1, 2, 4, 8, 16, 32, 60]);
-  assert.ok(pauses.every((pause) => pause <= 61), String(pauses));
+  assert.ok(
+    pauses.every((pause) => pause <= 61),
+    String(pauses),
+  );
   assert.equal(service.count(REFRESH), 1);
 });
 
@@ -178,7 +204,8 @@ test("with other luck the pauses are shorter: nobody comes back in step", async 
   await assert.rejects(world.run(client.refreshToken()));
   let tries = 0;
   const fetch = world.fetch.bind(world);
-  world.fetch = (input, init) => (tries++ === 0 ? Promise.reject(new TypeError("down")) : ((world.isOffline = false), fetch(input, init)));
+  world.fetch = (input, init) =>
+    tries++ === 0 ? Promise.reject(new TypeError("down")) : ((world.isOffline = false), fetch(input, init));
   await world.pass(100);
   assert.equal(client.getSnapshot().trouble, null);
 });

@@ -37,7 +37,9 @@ test("an address without an origin is no place for a token", () => {
 
 test("a header that the caller set is left alone", async () => {
   const { world, client, service } = await signedIn();
-  await world.run(client.authorizedFetch("/v1/sessions", { headers: { authorization: "Bearer mine" } }).catch(() => undefined));
+  await world.run(
+    client.authorizedFetch("/v1/sessions", { headers: { authorization: "Bearer mine" } }).catch(() => undefined),
+  );
   assert.equal(service.log.at(-1).bearer, "mine");
 });
 
@@ -115,16 +117,23 @@ test("the body of a Request is sent again", async () => {
   const { world, client, service } = await signedIn();
   await world.pass(MINUTE);
   service.once("/v1/sessions", () => problem(401, "invalid_token"));
-  const response = await world.run(client.authorizedFetch(new Request(`${HOME}/v1/sessions`, { method: "POST", body: "twice" })));
+  const response = await world.run(
+    client.authorizedFetch(new Request(`${HOME}/v1/sessions`, { method: "POST", body: "twice" })),
+  );
   assert.equal(response.status, 200);
-  assert.deepEqual(service.log.filter(({ path }) => path === "/v1/sessions").map(({ text }) => text), ["twice", "twice"]);
+  assert.deepEqual(
+    service.log.filter(({ path }) => path === "/v1/sessions").map(({ text }) => text),
+    ["twice", "twice"],
+  );
 });
 
 test("a 401 that does not speak of the token is the caller's: no refresh", async () => {
   const { world, client, service } = await signedIn();
   await world.pass(MINUTE);
   service.once("/v1/users/me", () => problem(401, "invalid_credentials", { challenge: "invalid_grant" }));
-  await assert.rejects(world.run(client.delete("/v1/users/me", { body: { password: "wrong" } })), { code: "invalid_credentials" });
+  await assert.rejects(world.run(client.delete("/v1/users/me", { body: { password: "wrong" } })), {
+    code: "invalid_credentials",
+  });
   service.once("/v1/sessions", () => new Response("", { status: 401 }));
   await assert.rejects(world.run(client.get("/v1/sessions")), { status: 401 });
   assert.equal(service.count(REFRESH), 1);
@@ -164,7 +173,10 @@ test("several requests that want it share one question; who declines it gets the
   const outcomes = Promise.allSettled([1, 2, 3].map(() => client.get("/v1/sessions")));
   await settle();
   decline();
-  assert.deepEqual((await world.run(outcomes)).map(({ reason }) => reason.status), [401, 401, 401]);
+  assert.deepEqual(
+    (await world.run(outcomes)).map(({ reason }) => reason.status),
+    [401, 401, 401],
+  );
   assert.equal(questions, 1);
   assert.equal(service.count("/v1/sessions"), 3);
 });
@@ -182,7 +194,10 @@ test("a request that comes before the session is restored waits for it", async (
   world.service.signIn(world.service.people.get("asha@example.com"));
   const client = world.open();
   await world.run(client.get("/v1/sessions"));
-  assert.deepEqual(world.service.log.map(({ path }) => path), [REFRESH, "/v1/users/me", "/v1/sessions"]);
+  assert.deepEqual(
+    world.service.log.map(({ path }) => path),
+    [REFRESH, "/v1/users/me", "/v1/sessions"],
+  );
 });
 
 test("with nobody signed in a request goes without a token, and its refusal causes no refresh", async () => {
@@ -198,7 +213,10 @@ test("operations for people without a token do not wait for one", async () => {
   world.service.once("/v1/auth/register", () => json({ user_id: "usr_1" }, 201));
   const client = world.open();
   await world.run(authApi(client).register({ email: "a@b.example", password: "x", name: "A" }, "key"));
-  assert.deepEqual(world.service.log.map(({ path, bearer }) => [path, bearer]), [["/v1/auth/register", undefined]]);
+  assert.deepEqual(
+    world.service.log.map(({ path, bearer }) => [path, bearer]),
+    [["/v1/auth/register", undefined]],
+  );
 });
 
 test("parameters, queries and bodies land where they belong", async () => {
@@ -219,7 +237,9 @@ test("a response without a body is undefined", async () => {
 test("a problem says what is wrong, where, and when to come back", async () => {
   const { world, client, service } = await signedIn();
   const errors = [{ pointer: "/name", detail: "must not be empty" }];
-  service.once("/v1/users/me", () => problem(422, "validation_failed", { errors, headers: { "retry-after": "7", "x-request-id": "r" } }));
+  service.once("/v1/users/me", () =>
+    problem(422, "validation_failed", { errors, headers: { "retry-after": "7", "x-request-id": "r" } }),
+  );
   const error = await world.run(client.patch("/v1/users/me", { body: { name: "" } })).catch((reason) => reason);
   assert.ok(error instanceof ProblemError);
   assert.deepEqual([error.status, error.code, error.retryAfter, error.requestId], [422, "validation_failed", 7, "1"]);
@@ -230,10 +250,20 @@ test("a problem says what is wrong, where, and when to come back", async () => {
 test("a Retry-After may be a date, and an error may come from something in between", async () => {
   const { world, client, service } = await signedIn();
   const date = new Date(world.wall + 90_000).toUTCString();
-  service.once("/v1/sessions", () => new Response("<h1>Bad gateway</h1>", { status: 502, headers: { "retry-after": date } }));
+  service.once(
+    "/v1/sessions",
+    () => new Response("<h1>Bad gateway</h1>", { status: 502, headers: { "retry-after": date } }),
+  );
   const error = await world.run(client.get("/v1/sessions")).catch((reason) => reason);
   assert.deepEqual([error.name, error.status, error.code], ["ProblemError", 502, undefined]);
   assert.ok(error.retryAfter > 85 && error.retryAfter <= 90, String(error.retryAfter));
+});
+
+test("a Retry-After that nobody can read is none", async () => {
+  const { world, client, service } = await signedIn();
+  service.once("/v1/sessions", () => problem(503, "unavailable", { headers: { "retry-after": "soon" } }));
+  const error = await world.run(client.get("/v1/sessions")).catch((reason) => reason);
+  assert.equal(error.retryAfter, undefined);
 });
 
 test("a lost response is an error of its own; one that the caller gave up is the caller's", async () => {
@@ -250,6 +280,18 @@ test("a lost response is an error of its own; one that the caller gave up is the
   const given = client.get("/v1/sessions", { signal: controller.signal });
   given.catch(() => {});
   await settle();
+  controller.abort(new Error("the page was left"));
+  await assert.rejects(world.run(given), /the page was left/);
+});
+
+test("a request that still waits for the session is given up as well", async () => {
+  const world = new World();
+  world.service.always(REFRESH, () => world.wait(60_000));
+  const client = world.open();
+  const controller = new AbortController();
+  const given = client.get("/v1/sessions", { signal: controller.signal });
+  given.catch(() => {});
+  await world.pass(1_000);
   controller.abort(new Error("the page was left"));
   await assert.rejects(world.run(given), /the page was left/);
 });
@@ -274,7 +316,11 @@ test("the operations are there under the names that front ends use", async () =>
     [() => mfaApi(client).renewBackupCodes({ password: "x", code: "1" }), "POST", "/v1/mfa/backup-codes"],
     [() => userApi(client).getMe(), "GET", "/v1/users/me"],
     [() => authApi(client).status(), "GET", "/v1/auth/status"],
-    [() => authApi(client).changePassword({ current_password: "x", new_password: "y" }), "POST", "/v1/auth/password/change"],
+    [
+      () => authApi(client).changePassword({ current_password: "x", new_password: "y" }),
+      "POST",
+      "/v1/auth/password/change",
+    ],
   ]) {
     await world.run(call());
     const { bearer, ...entry } = service.log.at(-1);

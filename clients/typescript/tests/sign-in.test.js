@@ -4,7 +4,9 @@ import { test } from "node:test";
 import { NetworkError, ProblemError, SignedOutError } from "../dist/index.js";
 import { ASHA, json, MINUTE, problem, RAVI, settle, signedIn, World } from "./world.js";
 
-const [REFRESH, LOGIN, LOGOUT, VERIFY, ROTATE] = ["refresh", "login", "logout", "mfa/verify", "password/rotate"].map((name) => `/v1/auth/${name}`);
+const [REFRESH, LOGIN, LOGOUT, VERIFY, ROTATE] = ["refresh", "login", "logout", "mfa/verify", "password/rotate"].map(
+  (name) => `/v1/auth/${name}`,
+);
 const PASSWORD = { identifier: ASHA.email, password: "copper lantern drifts upstream" };
 const status = (client) => client.getSnapshot().status;
 const bodies = (service, path) => service.log.filter((entry) => entry.path === path).map(({ body }) => body);
@@ -24,7 +26,12 @@ test("a sign-in sends the cookies, and no token", async () => {
   assert.deepEqual(state.user, ASHA);
   const { credentials, bearer, body } = service.log.at(-1);
   assert.deepEqual([credentials, bearer], ["include", undefined]);
-  assert.deepEqual(body, { email: ASHA.email, password: PASSWORD.password, persist_session: true, device_name: "desk" });
+  assert.deepEqual(body, {
+    email: ASHA.email,
+    password: PASSWORD.password,
+    persist_session: true,
+    device_name: "desk",
+  });
 });
 
 test("a name without @ is a username", async () => {
@@ -32,13 +39,19 @@ test("a name without @ is a username", async () => {
   await assert.rejects(world.run(client.login({ identifier: " asha ", password: "x" })));
   await assert.rejects(world.run(client.login({ username: "asha", password: "x" })));
   await assert.rejects(world.run(client.login({ email: "a@b.example", password: "x" })));
-  assert.deepEqual(bodies(service, LOGIN), [{ username: "asha", password: "x" }, { username: "asha", password: "x" }, { email: "a@b.example", password: "x" }]);
+  assert.deepEqual(bodies(service, LOGIN), [
+    { username: "asha", password: "x" },
+    { username: "asha", password: "x" },
+    { email: "a@b.example", password: "x" },
+  ]);
 });
 
 test("a wrong password is an error with a code, and changes nothing", async () => {
   const { world, client } = await signedOut();
   const before = client.getSnapshot();
-  const error = await world.run(client.login({ identifier: "nobody@example.com", password: "x" })).catch((reason) => reason);
+  const error = await world
+    .run(client.login({ identifier: "nobody@example.com", password: "x" }))
+    .catch((reason) => reason);
   assert.ok(error instanceof ProblemError);
   assert.deepEqual([error.status, error.code], [401, "invalid_credentials"]);
   assert.equal(client.getSnapshot(), before);
@@ -46,7 +59,9 @@ test("a wrong password is an error with a code, and changes nothing", async () =
 
 test("a second factor is asked for, and its code is taken as people paste it", async () => {
   const { world, client, service } = await signedOut();
-  service.once(LOGIN, () => json({ status: "mfa_required", session_token: "st_1", methods: ["totp", "backup_code"], expires_in: 300 }));
+  service.once(LOGIN, () =>
+    json({ status: "mfa_required", session_token: "st_1", methods: ["totp", "backup_code"], expires_in: 300 }),
+  );
   assert.equal((await world.run(client.login(PASSWORD))).status, "mfa_required");
   assert.deepEqual(client.getSnapshot().methods, ["totp", "backup_code"]);
   assert.ok(!JSON.stringify(client.getSnapshot()).includes("st_1"));
@@ -61,7 +76,9 @@ test("a second factor is asked for, and its code is taken as people paste it", a
 
 test("a sign-in that took too long begins anew", async () => {
   const { world, client, service } = await signedOut();
-  service.once(LOGIN, () => json({ status: "mfa_required", session_token: "st_1", methods: ["totp"], expires_in: 300 }));
+  service.once(LOGIN, () =>
+    json({ status: "mfa_required", session_token: "st_1", methods: ["totp"], expires_in: 300 }),
+  );
   await world.run(client.login(PASSWORD));
   service.once(VERIFY, () => problem(401, "invalid_session_token", { challenge: "invalid_grant" }));
   await assert.rejects(world.run(client.verifyMfa("123456")), { code: "invalid_session_token" });
@@ -71,7 +88,9 @@ test("a sign-in that took too long begins anew", async () => {
 
 test("a sign-in that waits for its code can be given up", async () => {
   const { world, client, service } = await signedOut();
-  service.once(LOGIN, () => json({ status: "mfa_required", session_token: "st_1", methods: ["totp"], expires_in: 300 }));
+  service.once(LOGIN, () =>
+    json({ status: "mfa_required", session_token: "st_1", methods: ["totp"], expires_in: 300 }),
+  );
   await world.run(client.login(PASSWORD));
   client.cancelLogin();
   assert.equal(status(client), "signed_out");
@@ -84,7 +103,9 @@ test("a password that is too old is replaced, and that completes the sign-in", a
   service.once(ROTATE, () => json({ status: "authenticated", user: ASHA, ...service.signIn(ASHA) }));
   await world.run(client.rotatePassword("marble orchard whispers northward"));
   assert.equal(status(client), "signed_in");
-  assert.deepEqual(bodies(service, ROTATE), [{ session_token: "st_2", new_password: "marble orchard whispers northward" }]);
+  assert.deepEqual(bodies(service, ROTATE), [
+    { session_token: "st_2", new_password: "marble orchard whispers northward" },
+  ]);
 });
 
 test("a sign-out clears first and tells the service then, with token and cookie", async () => {
@@ -101,16 +122,19 @@ test("a sign-out clears first and tells the service then, with token and cookie"
 });
 
 test("a refresh that comes back after the sign-out is discarded", async () => {
-  const { world, client } = await signedIn();
+  const { world, client, service } = await signedIn();
   world.latency = 1_000;
   const refreshed = client.refreshToken();
   refreshed.catch(() => {});
   await world.pass(500);
   const done = client.logout();
+  const seen = [];
+  client.subscribe(() => seen.push(status(client)));
   await world.pass(5_000);
   await done;
-  assert.equal(status(client), "signed_out");
   assert.equal(client.accessToken, null);
+  assert.deepEqual(seen, []);
+  assert.equal(service.count(REFRESH), 2);
   await assert.rejects(refreshed, SignedOutError);
 });
 
@@ -119,9 +143,30 @@ test("a profile that comes back after the sign-out is discarded", async () => {
   world.latency = 1_000;
   const reloaded = client.reloadUser();
   await world.pass(500);
-  await world.run(Promise.all([client.logout(), reloaded]), 5_000);
-  assert.equal(client.user, null);
+  const left = client.logout();
+  const seen = [];
+  client.onUserChange((user) => seen.push(user));
+  await world.run(Promise.all([left, reloaded]), 5_000);
+  assert.deepEqual([client.user, seen], [null, []]);
 });
+
+for (const [name, respond] of [
+  ["profile", () => json(ASHA)],
+  ["refusal", () => problem(401, "invalid_token")],
+]) {
+  test(`a ${name} that comes back after a sign-out while the page was restored is discarded`, async () => {
+    const world = new World();
+    world.service.signIn(ASHA);
+    world.service.once("/v1/users/me", () => world.wait(1_000).then(respond));
+    const client = world.open();
+    const seen = [];
+    client.onUserChange((user) => seen.push(user));
+    client.start();
+    await world.pass(500);
+    await world.run(client.logout(), 5_000);
+    assert.deepEqual([status(client), client.getSnapshot().trouble, seen], ["signed_out", null, []]);
+  });
+}
 
 test("a sign-out that the service did not hear of is repeated until it does", async () => {
   const { world, client, service } = await signedIn();
@@ -147,6 +192,29 @@ test("a sign-out is not repeated once somebody has signed in again", async () =>
   assert.equal(service.count(LOGOUT), 1);
 });
 
+test("a sign-out is not repeated while a sign-in is under way, whose cookie it would take", async () => {
+  const { world, client, service } = await signedIn();
+  service.once(LOGOUT, () => problem(503, "unavailable"));
+  await world.run(client.logout(), 0);
+  world.latency = 5_000;
+  await world.run(client.login({ identifier: RAVI.email, password: "x" }), 10_000);
+  assert.equal(service.count(LOGOUT), 1);
+  assert.deepEqual(client.user, RAVI);
+});
+
+test("a sign-out is not repeated once somebody has signed in again in another tab", async () => {
+  const { world, client, service } = await signedIn();
+  const second = world.open();
+  second.start();
+  await world.pass(100);
+  service.once(LOGOUT, () => problem(503, "unavailable"));
+  await world.run(client.logout(), 0);
+  await world.run(second.login({ identifier: RAVI.email, password: "x" }), 0);
+  await world.pass(5 * MINUTE);
+  assert.deepEqual([client.user, second.user], [RAVI, RAVI]);
+  assert.equal(service.count(LOGOUT), 1);
+});
+
 test("a sign-in waits for the sign-out before it, whose response removes the cookie", async () => {
   const { world, client, service } = await signedIn();
   world.latency = 100;
@@ -154,7 +222,10 @@ test("a sign-in waits for the sign-out before it, whose response removes the coo
   const back = client.login({ identifier: RAVI.email, password: "x" });
   await world.run(Promise.all([out, back]), 1_000);
   assert.deepEqual(client.user, RAVI);
-  assert.deepEqual(service.log.slice(-2).map(({ path }) => path), [LOGOUT, LOGIN]);
+  assert.deepEqual(
+    service.log.slice(-2).map(({ path }) => path),
+    [LOGOUT, LOGIN],
+  );
   assert.ok(service.cookie);
 });
 
@@ -164,7 +235,10 @@ test("a sign-in waits for the refresh before it, whose response sets the cookie"
   const client = world.open();
   await world.run(client.login(PASSWORD), 2_000);
   assert.equal(status(client), "signed_in");
-  assert.deepEqual(world.service.log.map(({ path }) => path), [REFRESH, LOGIN]);
+  assert.deepEqual(
+    world.service.log.map(({ path }) => path),
+    [REFRESH, LOGIN],
+  );
 });
 
 test("whoever signs out while a sign-in is under way stays signed out, and its session is ended", async () => {

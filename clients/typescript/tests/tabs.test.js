@@ -122,7 +122,8 @@ test("whoever has the lock next asks before it refreshes: the message may come a
   // The second one misses the message of the first.
   const { onmessage } = world.channels[1];
   let missed = 0;
-  world.channels[1].onmessage = (event) => event.data.type === "session" && missed++ === 0 ? undefined : onmessage(event);
+  world.channels[1].onmessage = (event) =>
+    event.data.type === "session" && missed++ === 0 ? undefined : onmessage(event);
   await world.pass(900);
   assert.deepEqual(statuses(clients), ["signed_in"]);
   assert.equal(world.service.count(REFRESH), 1);
@@ -159,7 +160,11 @@ test("a tab that finds no cookie when it is opened ends nobody else's session", 
 });
 
 test("a refresh that was refused for the session before does not end the one that began meanwhile in another tab", async () => {
-  const { world, clients: [first, second], service } = await openAll(2);
+  const {
+    world,
+    clients: [first, second],
+    service,
+  } = await openAll(2);
   service.once(REFRESH, async () => {
     await world.wait(2_000);
     return problem(401, "session_revoked");
@@ -170,13 +175,30 @@ test("a refresh that was refused for the session before does not end the one tha
   assert.deepEqual([first.user, second.user], [RAVI, RAVI]);
 });
 
+test("a refresh that got lost for the session before is no trouble of the one that began meanwhile", async () => {
+  const world = new World();
+  world.service.signIn(ASHA);
+  const [first, second] = [world.open(), world.open({ locks: false })];
+  world.service.once(REFRESH, async () => {
+    await world.wait(2_000);
+    throw new TypeError("connection reset");
+  });
+  const refreshed = first.refreshToken();
+  await world.pass(500);
+  await world.run(second.login({ identifier: RAVI.email, password: "copper lantern" }), 15_000);
+  assert.equal(await refreshed, second.accessToken);
+  assert.deepEqual([first.user, first.getSnapshot().trouble], [RAVI, null]);
+});
+
 test("a sign-in in one tab signs the others in, also one that waits for a code", async () => {
   const world = new World();
   const clients = [world.open(), world.open()];
   clients.forEach((client) => client.start());
   await world.pass(200);
   assert.deepEqual(statuses(clients), ["signed_out"]);
-  world.service.once("/v1/auth/login", () => Response.json({ status: "mfa_required", session_token: "st_1", methods: ["totp"], expires_in: 300 }));
+  world.service.once("/v1/auth/login", () =>
+    Response.json({ status: "mfa_required", session_token: "st_1", methods: ["totp"], expires_in: 300 }),
+  );
   await world.run(clients[1].login({ identifier: ASHA.email, password: "copper lantern" }));
   assert.equal(status(clients[1]), "mfa_required");
   await world.run(clients[0].login({ identifier: ASHA.email, password: "copper lantern" }));
@@ -185,7 +207,10 @@ test("a sign-in in one tab signs the others in, also one that waits for a code",
 });
 
 test("another person drops everything of the one before, in every tab", async () => {
-  const { world, clients: [first, second] } = await openAll(2);
+  const {
+    world,
+    clients: [first, second],
+  } = await openAll(2);
   const seen = [];
   second.onUserChange((user) => seen.push([user?.user_id, status(second)]));
   await world.run(first.login({ identifier: RAVI.email, password: "copper lantern" }));
@@ -200,11 +225,17 @@ test("a refresh that brings the token of another person reads who that is before
   client.subscribe(() => seen.push([status(client), client.user?.user_id]));
   service.signIn(RAVI);
   await world.run(client.refreshToken());
-  assert.deepEqual(seen, [["restoring", undefined], ["signed_in", RAVI.user_id]]);
+  assert.deepEqual(seen, [
+    ["restoring", undefined],
+    ["signed_in", RAVI.user_id],
+  ]);
 });
 
 test("a token that another tab sends after the sign-out does not sign in again", async () => {
-  const { world, clients: [first, second] } = await openAll(2);
+  const {
+    world,
+    clients: [first, second],
+  } = await openAll(2);
   const channel = world.channels[0];
   const stale = world.channels.flatMap(({ sent }) => sent).find(({ type }) => type === "session");
   await world.run(first.logout());
@@ -214,7 +245,10 @@ test("a token that another tab sends after the sign-out does not sign in again",
 });
 
 test("a message that waited for longer than its token lives is no session", async () => {
-  const { world, clients: [first] } = await openAll(1);
+  const {
+    world,
+    clients: [first],
+  } = await openAll(1);
   const stale = world.channels[0].sent.findLast(({ type }) => type === "session");
   first.close();
   world.service.always(REFRESH, () => problem(503, "unavailable"));
@@ -227,13 +261,35 @@ test("a message that waited for longer than its token lives is no session", asyn
 });
 
 test("an older token of another tab does not replace a younger one", async () => {
-  const { world, clients: [first, second] } = await openAll(2);
+  const {
+    world,
+    clients: [first, second],
+  } = await openAll(2);
   await world.pass(MINUTE);
-  const older = { ...world.channels.flatMap(({ sent }) => sent).find(({ type }) => type === "session"), age: 10 * MINUTE, sent: world.wall };
+  const older = {
+    ...world.channels.flatMap(({ sent }) => sent).find(({ type }) => type === "session"),
+    age: 10 * MINUTE,
+    sent: world.wall,
+  };
   await world.run(second.refreshToken());
   const { accessToken } = first;
   world.channels[0].onmessage({ data: older });
   assert.equal(first.accessToken, accessToken);
+});
+
+test("a new token that is asked for is new: that of another tab is taken only if it is fresh", async () => {
+  const { world, clients, service } = await openAll(2);
+  const [first, second] = clients;
+  // The first one does not hear that the second one refreshes, and asks it later.
+  const { onmessage } = world.channels[0];
+  world.channels[0].onmessage = null;
+  await world.run(second.refreshToken());
+  world.channels[0].onmessage = onmessage;
+  await world.pass(MINUTE);
+  const older = second.accessToken;
+  assert.notEqual(first.accessToken, older);
+  assert.notEqual(await world.run(first.refreshToken()), older);
+  assert.equal(service.count(REFRESH), 3);
 });
 
 test("what is no message of a tab is passed over", async () => {
@@ -247,7 +303,10 @@ test("what is no message of a tab is passed over", async () => {
 });
 
 test("a page that comes back from the browser's cache learns of a sign-out that it missed", async () => {
-  const { world, clients: [first, second] } = await openAll(2);
+  const {
+    world,
+    clients: [first, second],
+  } = await openAll(2);
   const { onmessage } = world.channels[1];
   world.channels[1].onmessage = null;
   await world.run(first.logout());
@@ -259,7 +318,11 @@ test("a page that comes back from the browser's cache learns of a sign-out that 
 });
 
 test("a changed profile is seen in the other tabs", async () => {
-  const { world, clients: [first, second], service } = await openAll(2);
+  const {
+    world,
+    clients: [first, second],
+    service,
+  } = await openAll(2);
   service.always("/v1/users/me", () => Response.json({ ...ASHA, name: "Asha Rao-Menon" }));
   await world.run(first.reloadUser());
   assert.equal(second.user.name, "Asha Rao-Menon");

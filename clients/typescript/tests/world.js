@@ -8,8 +8,20 @@ export const HOUR = 60 * MINUTE;
 /** Lifetime of the access tokens of this service, seconds. */
 export const LIFETIME = 900;
 
-export const ASHA = { user_id: "usr_asha", name: "Asha Rao", email: "asha@example.com", roles: ["user"], status: "active" };
-export const RAVI = { user_id: "usr_ravi", name: "Ravi Menon", email: "ravi@example.com", roles: ["admin"], status: "active" };
+export const ASHA = {
+  user_id: "usr_asha",
+  name: "Asha Rao",
+  email: "asha@example.com",
+  roles: ["user"],
+  status: "active",
+};
+export const RAVI = {
+  user_id: "usr_ravi",
+  name: "Ravi Menon",
+  email: "ravi@example.com",
+  roles: ["admin"],
+  status: "active",
+};
 
 /** Lets everything happen that needs no time. */
 export async function settle() {
@@ -27,17 +39,24 @@ export function json(body, status = 200, headers = {}) {
 }
 
 export function problem(status, code, { headers = {}, ...members } = {}) {
-  return json({ type: `urn:portcullis:problem:${code}`, title: code, status, detail: code, code, request_id: "1", ...members }, status, {
-    ...(status === 401 ? { "www-authenticate": `Bearer error="${members.challenge ?? "invalid_token"}"` } : {}),
-    ...headers,
-  });
+  return json(
+    { type: `urn:portcullis:problem:${code}`, title: code, status, detail: code, code, request_id: "1", ...members },
+    status,
+    {
+      ...(status === 401 ? { "www-authenticate": `Bearer error="${members.challenge ?? "invalid_token"}"` } : {}),
+      ...headers,
+    },
+  );
 }
 
 /** The service, as far as the client sees it. `faults` take precedence: each returns a response, throws, or declines. */
 export class Service {
   log = [];
   faults = [];
-  people = new Map([[ASHA.email, ASHA], [RAVI.email, RAVI]]);
+  people = new Map([
+    [ASHA.email, ASHA],
+    [RAVI.email, RAVI],
+  ]);
   sessions = new Map();
   cookie = undefined;
   issued = 0;
@@ -81,13 +100,20 @@ export class Service {
       const response = await fault(request);
       if (response) return response;
     }
-    const route = { "/v1/auth/refresh": "refresh", "/v1/auth/login": "login", "/v1/auth/logout": "logout", "/v1/users/me": "me" }[request.path];
+    const route = {
+      "/v1/auth/refresh": "refresh",
+      "/v1/auth/login": "login",
+      "/v1/auth/logout": "logout",
+      "/v1/users/me": "me",
+    }[request.path];
     return route ? this[route](request) : this.other(request);
   }
 
   refresh() {
     const session = this.sessions.get(this.cookie);
-    return session?.isAlive ? json(this.tokens(session.sid)) : problem(401, "invalid_refresh_token", { challenge: "invalid_grant" });
+    return session?.isAlive
+      ? json(this.tokens(session.sid))
+      : problem(401, "invalid_refresh_token", { challenge: "invalid_grant" });
   }
 
   login({ body }) {
@@ -182,9 +208,15 @@ export class World {
 
   /** The outcome of something that needs a little time. */
   async run(promise, milliseconds = 200) {
-    const outcome = promise.then((value) => ({ value }), (error) => ({ error }));
+    const outcome = promise.then(
+      (value) => ({ value }),
+      (error) => ({ error }),
+    );
     await this.pass(milliseconds);
-    const { value, error } = await Promise.race([outcome, settle().then(() => ({ error: new Error("it takes longer") }))]);
+    const { value, error } = await Promise.race([
+      outcome,
+      settle().then(() => ({ error: new Error("it takes longer") })),
+    ]);
     if (error) throw error;
     return value;
   }

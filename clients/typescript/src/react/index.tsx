@@ -1,6 +1,15 @@
 // The client in React: a provider, a hook, and a route for those who are signed in. The session lives outside React, so
 // that mounting twice (StrictMode) changes nothing.
-import { createContext, Fragment, type ReactNode, useContext, useEffect, useMemo, useRef, useSyncExternalStore } from "react";
+import {
+  createContext,
+  Fragment,
+  type ReactNode,
+  useContext,
+  useEffect,
+  useMemo,
+  useRef,
+  useSyncExternalStore,
+} from "react";
 import type { AuthState, Client, Credentials, LogoutOptions, LogoutResult, User } from "../index.js";
 
 const ClientContext = createContext<Client | null>(null);
@@ -90,7 +99,14 @@ export interface ProtectedRouteProps {
 }
 
 /** Shows its children to whoever is signed in. It never redirects before that is known. */
-export function ProtectedRoute({ children, restoring = null, fallback = null, onSignedOut, roles, forbidden = null }: ProtectedRouteProps) {
+export function ProtectedRoute({
+  children,
+  restoring = null,
+  fallback = null,
+  onSignedOut,
+  roles,
+  forbidden = null,
+}: ProtectedRouteProps) {
   const state = useSnapshot(useClient());
   const isOut = state.status !== "signed_in" && state.status !== "restoring";
   const listener = useRef(onSignedOut);

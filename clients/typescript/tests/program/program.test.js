@@ -9,7 +9,12 @@ const PAGE = "http://localhost:3000";
 let service;
 
 before(async () => {
-  service = await start(process.env.PORTCULLIS, { ALLOWED_ORIGINS: PAGE, ARGON2_MEMORY_KIB: "64", RATE_LIMIT: "off", RUST_LOG: "error" });
+  service = await start(process.env.PORTCULLIS, {
+    ALLOWED_ORIGINS: PAGE,
+    ARGON2_MEMORY_KIB: "64",
+    RATE_LIMIT: "off",
+    RUST_LOG: "error",
+  });
 });
 after(() => service?.stop());
 

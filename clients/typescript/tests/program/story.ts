@@ -9,7 +9,8 @@ function browserOf(origin: string): (input: RequestInfo | URL, init?: RequestIni
   return async (input, init) => {
     const headers = new Headers(init?.headers);
     headers.set("origin", origin);
-    if (init?.credentials === "include") headers.set("cookie", [...jar].map(([name, value]) => `${name}=${value}`).join("; "));
+    if (init?.credentials === "include")
+      headers.set("cookie", [...jar].map(([name, value]) => `${name}=${value}`).join("; "));
     const response = await fetch(input, { ...init, headers });
     for (const cookie of response.headers.getSetCookie()) {
       const [name = "", value = ""] = cookie.split(";", 1)[0]?.split(/=(.*)/s) ?? [];
@@ -34,7 +35,12 @@ export async function story(client: Client): Promise<Record<string, unknown>> {
   const { items } = await client.get("/v1/sessions", { query: { limit: 10 } });
   const names: Session["session_id"][] = items.map((session) => session.session_id);
   const accounts = tradingAccountApi(client);
-  const account = { broker: "kite", user_id_broker: "AB1234", api_key: "kitekeyofasha9f3c", api_secret: "kitesecretofasha" };
+  const account = {
+    broker: "kite",
+    user_id_broker: "AB1234",
+    api_key: "kitekeyofasha9f3c",
+    api_secret: "kitesecretofasha",
+  };
   const key = client.idempotencyKey();
   const [first, second] = [await accounts.link(account, key), await accounts.link(account, key)];
   const token = client.accessToken;
