@@ -130,6 +130,16 @@ def test_threads_that_start_together_make_one_fetch(clock):
     assert len(outcomes) == 20 and issuer.count(JWKS) == 1
 
 
+def test_the_operator_is_told_why(verifier, issuer, caplog):
+    for fault, why in [(503, "status 503"), (httpx.ConnectError("x"), "ConnectError"), (b"<html>", "no JWK set")]:
+        issuer.faults[JWKS] = fault
+        caplog.clear()
+        with pytest.raises(Unavailable):
+            verifier.verify(issuer.token())
+        assert why in caplog.text and "eyJ" not in caplog.text
+        issuer.clock.passed += 3
+
+
 @pytest.mark.parametrize("fault", [500, 302, b"<html>", b"{}", httpx.ConnectError("no"), httpx.ReadTimeout("no")])
 def test_a_day_without_the_issuer_is_survived_and_no_more(verifier, issuer, clock, fault):
     verifier.verify(issuer.token())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import jwt
@@ -122,6 +123,7 @@ class Keyring:
         self._last_attempt = float("-inf")
         self._has_failed = False
         self._absent: OrderedDict[str, float] = OrderedDict()
+        self._absent_lock = Lock()
 
     def find(self, token: UnverifiedToken, asked_at: float, now: float) -> Key | float:
         """Return the key, or in how many seconds to fetch the set for a request that came at `asked_at`."""
@@ -152,12 +154,12 @@ class Keyring:
         self._last_attempt = now
 
     def arrived(self, data: bytes, seconds: int, now: float) -> None:
-        """Take in what the fetch brought. A set that cannot be used leaves the old one in place."""
+        """Take in what the fetch brought. Raise `MalformedKeys` for what is no set; the old one then stays in place."""
         try:
             self._keys = parse_keys(data)
         except MalformedKeys:
             self._has_failed = True
-            return
+            raise
         self._confirmed_at, self._fresh_until = now, now + seconds
         self._obtained_from, self._has_failed = self._last_attempt, False
 
@@ -166,7 +168,8 @@ class Keyring:
         self._has_failed = True
 
     def _remember_absent(self, kid: str, now: float) -> None:
-        self._absent[kid] = now
-        self._absent.move_to_end(kid)
-        while len(self._absent) > _ABSENT_CAPACITY:
-            self._absent.popitem(last=False)
+        with self._absent_lock:
+            self._absent[kid] = now
+            self._absent.move_to_end(kid)
+            while len(self._absent) > _ABSENT_CAPACITY:
+                self._absent.popitem(last=False)
