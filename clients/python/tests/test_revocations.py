@@ -5,10 +5,10 @@ import struct
 
 import httpx
 import pytest
-from portcullis import FeedBehind, Revocations, SessionRevoked
+from portcullis import FeedBehind, Rejection, Revocations, SessionRevoked, TokenRejected
 from portcullis import revocations as feed
 
-from issuer import SESSION, START, USER, key_of, page
+from issuer import SESSION, START, USER, Key, key_of, page
 
 PATH = "/v1/internal/revocations"
 T = 26_855_468 * feed.BLOCK
@@ -47,6 +47,22 @@ def test_everything_of_an_account_but_the_session_that_goes_on(verifier, issuer,
         verifier.verify(old)
     assert verifier.verify(kept) and verifier.verify(stranger)
     assert verifier.verify(issuer.token(epoch=2)), "who signs in again at once has the new epoch"
+
+
+def test_a_key_that_was_withdrawn_is_believed_by_nobody_who_still_has_it(verifier, issuer, clock):
+    """It stands among the sessions of the newest page, by the first eight characters of its id."""
+    old, new = issuer.keys[0], Key()
+    issuer.keys.append(new)
+    token = issuer.token(key=old)
+    claims = verifier.verify(token)
+    assert claims.kid == old.kid
+    issuer.revoked.append((issuer.milliseconds(), int.from_bytes(old.kid[:8].encode(), "little")))
+    clock.passed = 6
+    for attempt in (lambda: verifier.verify(token), lambda: verifier.check_again(claims)):
+        with pytest.raises(TokenRejected) as caught:
+            attempt()
+        assert caught.value.reason is Rejection.UNKNOWN_KEY
+    assert verifier.verify(issuer.token(key=new))
 
 
 def test_a_verified_token_is_looked_at_again(verifier, issuer, clock):

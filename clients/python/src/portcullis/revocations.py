@@ -14,7 +14,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from portcullis.errors import FeedBehind, SessionRevoked
+from portcullis.errors import FeedBehind, Rejection, SessionRevoked, TokenRejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -179,6 +179,11 @@ class Timeline:
         """Return whether something of this account was revoked at or after `time`, in Unix seconds."""
         return any(page.concerns(key_of(account_id), time) for page in self.pages)
 
+    def withdraws(self, kid: str) -> bool:
+        """Return whether the signing key of this id was withdrawn. The newest page lists it among the sessions."""
+        key = int.from_bytes(kid.encode()[:8], "little")
+        return any(page.lists(key) for page in self.pages)
+
     def ended(self, session_id: str, account_id: str, time: float) -> bool:
         """Return whether a session that was good at `time`, in Unix seconds, has ended since."""
         session, account = key_of(session_id), key_of(account_id)
@@ -294,8 +299,13 @@ class Feed:
         return is_patient and known.lacking is not None and known.lacks(issued_at)
 
     def judge(self, claims: Claims, now: float) -> None:
-        """Raise `SessionRevoked` if the token's session has ended, `FeedBehind` if that is unknown and must not be."""
+        """Raise `SessionRevoked` if the token's session has ended, `FeedBehind` if that is unknown and must not be.
+
+        Raise `TokenRejected` if its key was withdrawn, whatever copy of the issuer's keys is here.
+        """
         known = self._known
+        if known.withdraws(claims.kid):
+            raise TokenRejected(Rejection.UNKNOWN_KEY)
         if known.covers(claims.session_id, claims.sub, claims.epoch):
             raise SessionRevoked
         if self._settings.fail_closed and (self.is_stale(now) or known.lacks(claims.iat)):

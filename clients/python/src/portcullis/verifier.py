@@ -85,7 +85,7 @@ class _Rules:
         key = yield from self._key(token, asked_at)
         if not key.verifies(token):
             raise TokenRejected(Rejection.SIGNATURE)
-        claims = Claims.read(token.payload(), self._expected, self._clock.now())
+        claims = Claims.read(token.payload(), self._expected, self._clock.now(), token.kid)
         yield from self.still_good(claims, asked_at)
         return claims
 
