@@ -249,8 +249,10 @@ def test_the_document_names_both_credentials(client):
 
 
 def closed(client, path="/ticker", **named):
-    with pytest.raises(WebSocketDisconnect) as caught, client.websocket_connect(path, **named) as websocket:
-        websocket.receive_json()
+    """Return the code with which a WebSocket is closed before it is accepted."""
+    session = client.websocket_connect(path, **named)
+    with pytest.raises(WebSocketDisconnect) as caught:
+        session.__enter__()
     return caught.value.code
 
 
