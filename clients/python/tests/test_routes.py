@@ -253,6 +253,7 @@ def closed(client, path="/ticker", **named):
     session = client.websocket_connect(path, **named)
     with pytest.raises(WebSocketDisconnect) as caught:
         session.__enter__()
+        session.__exit__(None, None, None)
     return caught.value.code
 
 
