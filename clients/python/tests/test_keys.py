@@ -6,9 +6,11 @@ import threading
 import httpx
 import pytest
 from portcullis import Rejection, TokenRejected, Unavailable, Verifier
-from portcullis.keys import MalformedKeys, parse_keys
+from portcullis.keys import Key as Key_
+from portcullis.keys import Keyring, MalformedKeys, parse_keys
+from portcullis.tokens import UnverifiedToken
 
-from issuer import AUDIENCE, ISSUER, Issuer, Key
+from issuer import AUDIENCE, ISSUER, Issuer, Key, first_key
 
 JWKS = "/v1/auth/.well-known/jwks.json"
 
@@ -17,22 +19,22 @@ def test_one_fetch_serves_for_the_age_the_issuer_gave(verifier, issuer, clock):
     for _ in range(5):
         verifier.verify(issuer.token())
     assert issuer.count(JWKS) == 1
-    clock.passed = 299
+    clock.passed = 179
     verifier.verify(issuer.token())
     assert issuer.count(JWKS) == 1
-    clock.passed = 300
+    clock.passed = 180
     verifier.verify(issuer.token())
-    assert issuer.count(JWKS) == 2
+    assert issuer.count(JWKS) == 2, "three fifths of it are over"
 
 
 @pytest.mark.parametrize(("given", "seconds"), [(60, 60), (0, 30), (10**8, 3600)])
 def test_an_age_within_bounds(verifier, issuer, clock, given, seconds):
     issuer.max_age = given
     verifier.verify(issuer.token())
-    clock.passed = seconds - 1
+    clock.passed = 0.6 * seconds - 1
     verifier.verify(issuer.token())
     assert issuer.count(JWKS) == 1
-    clock.passed = seconds
+    clock.passed = 0.6 * seconds
     verifier.verify(issuer.token())
     assert issuer.count(JWKS) == 2
 
@@ -130,6 +132,16 @@ def test_threads_that_start_together_make_one_fetch(clock):
     assert len(outcomes) == 20 and issuer.count(JWKS) == 1
 
 
+def test_the_operator_is_told_why(verifier, issuer, caplog):
+    for fault, why in [(503, "status 503"), (httpx.ConnectError("x"), "ConnectError"), (b"<html>", "no JWK set")]:
+        issuer.faults[JWKS] = fault
+        caplog.clear()
+        with pytest.raises(Unavailable):
+            verifier.verify(issuer.token())
+        assert why in caplog.text and "eyJ" not in caplog.text
+        issuer.clock.passed += 3
+
+
 @pytest.mark.parametrize("fault", [500, 302, b"<html>", b"{}", httpx.ConnectError("no"), httpx.ReadTimeout("no")])
 def test_a_day_without_the_issuer_is_survived_and_no_more(verifier, issuer, clock, fault):
     verifier.verify(issuer.token())
@@ -162,6 +174,20 @@ def test_without_any_keys_nobody_is_called_a_forger(verifier, issuer, clock):
     issuer.faults.clear()
     clock.passed = 3
     assert verifier.verify(issuer.token())
+
+
+def test_a_set_that_is_too_old_is_waited_for_by_everybody(clock):
+    """A thread that refreshes it in time lets the others go on; past its age all of them wait for the newer one."""
+    keyring = Keyring()
+    keyring.fetching(0)
+    keyring.arrived(json.dumps({"keys": [first_key().jwk]}).encode(), 300, 0)
+    token = UnverifiedToken.parse(Issuer(clock).token(), frozenset({"RS256"}))
+    assert isinstance(keyring.find(token, 299, 299), Key_) and keyring.is_due(180) and not keyring.is_due(179)
+    assert keyring.find(token, 300, 300) == 0
+    keyring.fetching(300)
+    assert keyring.find(token, 301, 301) == 1
+    keyring.failed()
+    assert isinstance(keyring.find(token, 301, 301), Key_), "while the issuer cannot be reached it serves on"
 
 
 def test_a_key_that_leaves_the_set_is_believed_no_more(verifier, issuer, clock):

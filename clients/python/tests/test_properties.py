@@ -12,6 +12,7 @@ from portcullis.api_keys import is_candidate, read_holder
 from portcullis.keys import MalformedKeys, parse_keys
 from portcullis.policy import Policy
 from portcullis.tokens import UnverifiedToken, decode_base64url
+from test_revocations import Reader
 
 from issuer import FakeClock, Issuer, b64, page
 
@@ -101,7 +102,7 @@ WRITES = st.lists(st.tuples(st.integers(0, 300_000), st.integers(0, 40_000), st.
 @given(WRITES, st.lists(st.integers(1000, 40_000), min_size=1, max_size=12))
 def test_whatever_was_written_is_known_once_nothing_lacks(writes, pauses):
     """Rows appear up to 40 seconds after the time they carry; a reader that polls when it likes misses none for good."""
-    timeline, now = feed.Timeline(), T + 300_000
+    timeline, now = Reader(), T + 300_000
 
     def ask(wanted):
         start, end = wanted.span or ((now - 6000) - (now - 6000) % feed.SLOT, now)
@@ -123,7 +124,7 @@ def test_whatever_was_written_is_known_once_nothing_lacks(writes, pauses):
     oldest = now - 965_000
     for at, delay, key in writes:
         if T + at >= oldest + feed.BLOCK and T + at + delay <= now:
-            assert any(one.covers(key, 0, 0) for one in timeline._pages), (at, delay)
+            assert any(one.covers(key, 0, 0) for one in timeline.pages), (at, delay)
 
 
 def test_the_good_token_is_one():

@@ -5,10 +5,10 @@ import struct
 
 import httpx
 import pytest
-from portcullis import FeedBehind, Revocations, SessionRevoked
+from portcullis import FeedBehind, Rejection, Revocations, SessionRevoked, TokenRejected
 from portcullis import revocations as feed
 
-from issuer import SESSION, START, USER, key_of, page
+from issuer import SESSION, START, USER, Key, key_of, page
 
 PATH = "/v1/internal/revocations"
 T = 26_855_468 * feed.BLOCK
@@ -47,6 +47,22 @@ def test_everything_of_an_account_but_the_session_that_goes_on(verifier, issuer,
         verifier.verify(old)
     assert verifier.verify(kept) and verifier.verify(stranger)
     assert verifier.verify(issuer.token(epoch=2)), "who signs in again at once has the new epoch"
+
+
+def test_a_key_that_was_withdrawn_is_believed_by_nobody_who_still_has_it(verifier, issuer, clock):
+    """It stands among the sessions of the newest page, by the first eight characters of its id."""
+    old, new = issuer.keys[0], Key()
+    issuer.keys.append(new)
+    token = issuer.token(key=old)
+    claims = verifier.verify(token)
+    assert claims.kid == old.kid
+    issuer.revoked.append((issuer.milliseconds(), int.from_bytes(old.kid[:8].encode(), "little")))
+    clock.passed = 6
+    for attempt in (lambda: verifier.verify(token), lambda: verifier.check_again(claims)):
+        with pytest.raises(TokenRejected) as caught:
+            attempt()
+        assert caught.value.reason is Rejection.UNKNOWN_KEY
+    assert verifier.verify(issuer.token(key=new))
 
 
 def test_a_verified_token_is_looked_at_again(verifier, issuer, clock):
@@ -201,6 +217,19 @@ def test_what_is_no_page():
 # What pages cover together.
 
 
+class Reader:
+    """A timeline that changes with each page."""
+
+    def __init__(self):
+        self.known = feed.Timeline()
+
+    def __getattr__(self, name):
+        return getattr(self.known, name)
+
+    def add(self, page, ask):
+        self.known = self.known.add(page, ask) or self.known
+
+
 def add(timeline, start, end, now, sessions=(), ask=None):
     ask = ask or feed.Ask((start, end))
     timeline.add(feed.Page.parse(page(start, end, now, [(start, s) for s in sessions], 960)), ask)
@@ -222,7 +251,7 @@ def load(timeline, now):
 
 
 def test_a_fresh_reader_decides_on_young_tokens_first():
-    timeline = feed.Timeline()
+    timeline = Reader()
     assert timeline.lacks(T // 1000) and timeline.lacking is None
     poll(timeline, T)
     assert timeline.lacks(T // 1000), "a minute before it was issued is not known"
@@ -233,7 +262,7 @@ def test_a_fresh_reader_decides_on_young_tokens_first():
 
 
 def test_who_polls_asks_once_for_each_block_and_never_lacks_anything():
-    timeline = feed.Timeline()
+    timeline = Reader()
     poll(timeline, T)
     load(timeline, T)
     asked = 0
@@ -243,31 +272,31 @@ def test_who_polls_asks_once_for_each_block_and_never_lacks_anything():
         assert not timeline.lacks(now // 1000 - 900)
         asked += load(timeline, now)
     assert asked == 999 * 3000 // feed.BLOCK
-    assert len(timeline._pages) <= 32
+    assert len(timeline.pages) <= 32
 
 
 def test_an_older_page_and_one_that_was_not_asked_for_change_nothing():
-    timeline = feed.Timeline()
+    timeline = Reader()
     poll(timeline, T + 10_000)
     add(timeline, T, T + 9000, T + 9000, [1], feed.NEWEST)
     add(timeline, T - 2 * feed.BLOCK, T, T + feed.BLOCK, [1], feed.Ask((T - feed.BLOCK, T)))
-    assert len(timeline._pages) == 1
+    assert len(timeline.pages) == 1
 
 
 def test_entries_leave_with_the_last_token_and_the_oldest_where_there_is_too_much(monkeypatch):
-    timeline = feed.Timeline()
+    timeline = Reader()
     poll(timeline, T)
     load(timeline, T)
     poll(timeline, T + 3_000_000)
-    assert len(timeline._pages) == 1
+    assert len(timeline.pages) == 1
     monkeypatch.setattr(feed, "MAX_BYTES", 2000)
     load(timeline, T + 3_000_000)
-    assert sum(one.size for one in timeline._pages) <= 2000
-    timeline = feed.Timeline()
+    assert sum(one.size for one in timeline.pages) <= 2000
+    timeline = Reader()
     poll(timeline, T)
     for back in range(1, 60):
         add(timeline, T - back * feed.BLOCK, T - (back - 1) * feed.BLOCK, T, range(30))
-    assert sum(one.size for one in timeline._pages) <= 2000
+    assert sum(one.size for one in timeline.pages) <= 2000
     assert timeline.lacks(T // 1000 - 900)
 
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import Depends, FastAPI, WebSocket
 from fastapi.testclient import TestClient
-from portcullis import AsyncVerifier, EdgeProof, Revocations, SeenHere, Unavailable
+from portcullis import AsyncVerifier, EdgeProof, Frozen, Revocations, SeenHere, Unavailable
 from portcullis.fastapi import Caller, Portcullis
 from portcullis.starlette import Portcullis as ForStarlette
 from starlette.applications import Starlette
@@ -65,6 +65,10 @@ def fastapi_app(portcullis):
     @app.get("/down")
     async def down():
         raise Unavailable("no", 7)
+
+    @app.get("/frozen")
+    async def frozen():
+        raise Frozen(403, "credentials_frozen", "The owner stopped it.")
 
     @app.websocket("/ticker")
     async def ticker(
@@ -217,6 +221,7 @@ def test_an_outage_is_none_of_the_callers_doing(client, issuer):
     assert told(response, 503, "unavailable") == "" and int(response.headers["retry-after"]) >= 1
     response = client.get("/down")
     assert (response.status_code, response.headers["retry-after"]) == (503, "7")
+    told(client.get("/frozen"), 403, "credentials_frozen")
 
 
 def test_without_installation_the_answers_are_those_of_the_framework(issuer, clock):
@@ -244,8 +249,11 @@ def test_the_document_names_both_credentials(client):
 
 
 def closed(client, path="/ticker", **named):
-    with pytest.raises(WebSocketDisconnect) as caught, client.websocket_connect(path, **named) as websocket:
-        websocket.receive_json()
+    """Return the code with which a WebSocket is closed before it is accepted."""
+    session = client.websocket_connect(path, **named)
+    with pytest.raises(WebSocketDisconnect) as caught:
+        session.__enter__()
+        session.__exit__(None, None, None)
     return caught.value.code
 
 

@@ -8,6 +8,7 @@ import zlib
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from portcullis import strict_json
@@ -83,6 +84,7 @@ class KnownKeys:
 
     def __init__(self) -> None:
         self._known: OrderedDict[bytes, Known] = OrderedDict()
+        self._lock = Lock()
 
     def find(self, key: Secret, now: float) -> Known | None:
         """Return what is known of a key, unless that was too long ago."""
@@ -92,10 +94,11 @@ class KnownKeys:
     def keep(self, key: Secret, known: Known) -> None:
         """Remember a look-up."""
         digest = _digest(key)
-        self._known[digest] = known
-        self._known.move_to_end(digest)
-        while len(self._known) > _CAPACITY:
-            self._known.popitem(last=False)
+        with self._lock:
+            self._known[digest] = known
+            self._known.move_to_end(digest)
+            while len(self._known) > _CAPACITY:
+                self._known.popitem(last=False)
 
 
 def _digest(key: Secret) -> bytes:

@@ -44,9 +44,11 @@ class Claims:
     """The session epoch: how often everything of the account had been revoked when the session was last let on."""
     email: str | None = None
     nbf: int | None = None
+    kid: str = ""
+    """The key that signed it; of the header, and no claim."""
 
     @classmethod
-    def read(cls, payload: dict[str, Any], expected: Expectations, now: float) -> Claims:
+    def read(cls, payload: dict[str, Any], expected: Expectations, now: float, kid: str) -> Claims:
         """Return the claims of a payload whose signature is valid. Raise `TokenRejected` if one is not as expected."""
         _expect(_text(payload, "token_type") == "access")
         claims = cls(
@@ -63,6 +65,7 @@ class Claims:
             epoch=_time(payload, "epoch") if "epoch" in payload else 0,
             email=_text(payload, "email") if "email" in payload else None,
             nbf=_time(payload, "nbf") if "nbf" in payload else None,
+            kid=kid,
         )
         _expect(claims.iss == expected.issuer, Rejection.ISSUER)
         claims.check_times(expected.leeway, now)

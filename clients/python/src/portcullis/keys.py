@@ -1,8 +1,9 @@
 """The issuer's public keys (RFC 7517), and when they are asked for again.
 
-A set serves for its `max-age`, is then refreshed by one request while the others go on, and serves for a day while the
-issuer is down. A key id that is not in it sends for it, at most every two seconds whatever the number of requests, so that
-a flood of forged ids costs the issuer little and a real rotation waits briefly.
+When three fifths of its `max-age` are over, a set is refreshed by one request while the others go on. Where it is past
+its age, requests wait for a newer one; while the issuer cannot be reached it serves on for a day. A key id that is not
+in it sends for it, at most every two seconds whatever the number of requests, so that a flood of forged ids costs the
+issuer little and a real rotation waits briefly.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import jwt
@@ -117,15 +119,19 @@ class Keyring:
     def __init__(self) -> None:
         self._keys: dict[str, Key] = {}
         self._confirmed_at = float("-inf")
+        self._refresh_from = float("-inf")
         self._fresh_until = float("-inf")
         self._obtained_from = float("-inf")
         self._last_attempt = float("-inf")
         self._has_failed = False
         self._absent: OrderedDict[str, float] = OrderedDict()
+        self._absent_lock = Lock()
 
     def find(self, token: UnverifiedToken, asked_at: float, now: float) -> Key | float:
         """Return the key, or in how many seconds to fetch the set for a request that came at `asked_at`."""
         is_usable = now - self._confirmed_at <= MAX_STALENESS
+        if not self._has_failed and self._fresh_until <= now and self._keys:
+            return self._wait(now)
         if is_usable and (key := self._keys.get(token.kid)) is not None:
             if key.algorithm != token.algorithm:
                 raise TokenRejected(Rejection.ALGORITHM)
@@ -137,28 +143,31 @@ class Keyring:
         if is_usable and self._obtained_from >= asked_at:
             self._remember_absent(token.kid, now)
             raise TokenRejected(Rejection.UNKNOWN_KEY)
-        wait = max(0.0, self._last_attempt + MIN_INTERVAL - now)
+        wait = self._wait(now)
         if self._has_failed and wait > 0:
             raise Unavailable("the issuer's keys cannot be had", wait)
         return wait
 
     def is_due(self, now: float) -> bool:
-        """Return whether the set still serves and should be refreshed."""
+        """Return whether there is a set that should be refreshed, though nobody has to wait for it yet."""
         pause = RETRY_REFRESH if self._has_failed else MIN_INTERVAL
-        return bool(self._keys) and now >= self._fresh_until and now - self._last_attempt >= pause
+        return bool(self._keys) and now >= self._refresh_from and now - self._last_attempt >= pause
+
+    def _wait(self, now: float) -> float:
+        return max(0.0, self._last_attempt + MIN_INTERVAL - now)
 
     def fetching(self, now: float) -> None:
         """Take note that a fetch begins."""
         self._last_attempt = now
 
     def arrived(self, data: bytes, seconds: int, now: float) -> None:
-        """Take in what the fetch brought. A set that cannot be used leaves the old one in place."""
+        """Take in what the fetch brought. Raise `MalformedKeys` for what is no set; the old one then stays in place."""
         try:
             self._keys = parse_keys(data)
         except MalformedKeys:
             self._has_failed = True
-            return
-        self._confirmed_at, self._fresh_until = now, now + seconds
+            raise
+        self._confirmed_at, self._refresh_from, self._fresh_until = now, now + 0.6 * seconds, now + seconds
         self._obtained_from, self._has_failed = self._last_attempt, False
 
     def failed(self) -> None:
@@ -166,7 +175,8 @@ class Keyring:
         self._has_failed = True
 
     def _remember_absent(self, kid: str, now: float) -> None:
-        self._absent[kid] = now
-        self._absent.move_to_end(kid)
-        while len(self._absent) > _ABSENT_CAPACITY:
-            self._absent.popitem(last=False)
+        with self._absent_lock:
+            self._absent[kid] = now
+            self._absent.move_to_end(kid)
+            while len(self._absent) > _ABSENT_CAPACITY:
+                self._absent.popitem(last=False)

@@ -14,10 +14,10 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from portcullis.errors import FeedBehind, SessionRevoked
+from portcullis.errors import FeedBehind, Rejection, SessionRevoked, TokenRejected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from portcullis.claims import Claims
 
@@ -128,92 +128,42 @@ class Ask:
 NEWEST: Final = Ask()
 
 
+@dataclass(frozen=True)
 class Timeline:
-    """Pages by the time they begin, what they cover without a gap, and which one is lacking."""
+    """Pages by the time they begin, what they cover without a gap, and which one is lacking.
 
-    def __init__(self) -> None:
-        self._pages: list[Page] = []
-        self._now = 0
-        self._dropped = 0
-        self._oldest = 0
-        self._complete_since: int | None = None
-        self.lacking: Ask | None = None
+    It never changes: a page makes another one, so that a thread decides on one state of things while another reads a page.
+    """
 
-    def add(self, page: Page, ask: Ask) -> bool:
-        """Take a page in, and return whether it was of use: what was asked for, and not older than what is here."""
-        if ask.span is None:
-            if page.as_of < self._now:
-                return False
-            self._now = page.end
-        elif page.start != ask.span[0] or page.end > ask.span[1]:
-            return False
-        self._place(page)
-        self._clear()
-        self._complete_since = self._reach()
-        self.lacking = self._first_lacking()
-        return True
+    pages: tuple[Page, ...] = ()
+    lacking: Ask | None = None
+    """The page of the past to ask for next, the newest first."""
+    _now: int = 0
+    """Until when the newest page tells."""
+    _dropped: int = 0
+    """Pages before this were dropped because there were too many."""
+    _oldest: int = 0
+    """Before this nothing concerns a token that is still good."""
+    _complete_since: int | None = None
+    """From here to `_now` everything is known."""
 
-    def _place(self, page: Page) -> None:
-        places = [(other.start, other.is_settled) for other in self._pages]
-        at = bisect_left(places, (page.start, page.is_settled))
-        if at < len(places) and places[at] == (page.start, page.is_settled):
-            if self._pages[at].as_of <= page.as_of:
-                self._pages[at] = page
-        else:
-            self._pages.insert(at, page)
-
-    def _clear(self) -> None:
-        """Drop what concerns nobody any more, what settled pages tell better, and the oldest where there is too much."""
-        self._oldest = max(0, self._now - 1000 * max(page.kept_for for page in self._pages))
-        floor = max(self._dropped, self._oldest)
-        self._pages = [
-            page
-            for page in self._pages
-            if page.end > floor and (page.is_settled or self._gap(page.start, page.end, settled=True) is not None)
-        ]
-        size = sum(page.size for page in self._pages)
-        while size > MAX_BYTES and len(self._pages) > 1:
-            oldest = self._pages.pop(0)
-            size -= oldest.size
-            self._dropped = oldest.end
-
-    def _newest(self) -> Page | None:
-        return next((page for page in reversed(self._pages) if page.end == self._now), None)
-
-    def _reach(self) -> int | None:
-        newest = self._newest()
-        if newest is None:
+    def add(self, page: Page, ask: Ask) -> Timeline | None:
+        """Return what is known with this page; `None` if it is not what was asked for, or older than what is here."""
+        is_wanted = (
+            page.as_of >= self._now if ask.span is None else ask.span[0] == page.start and page.end <= ask.span[1]
+        )
+        if not is_wanted:
             return None
-        reach = newest.start
-        for page in reversed(self._pages):
-            if page.start < newest.start and page.end >= reach:
-                reach = page.start
-        return reach
-
-    def _gap(self, start: int, end: int, *, settled: bool) -> int | None:
-        """Return the first moment of a span that no page, or no settled page, tells of."""
-        at = start
-        for page in self._pages:
-            if page.start <= at and (page.is_settled or not settled):
-                at = max(at, page.end)
-        return at if at < end else None
-
-    def _first_lacking(self) -> Ask | None:
-        newest = self._newest()
+        now = page.end if ask.span is None else self._now
+        pages = _placed(self.pages, page)
+        oldest = max(0, now - 1000 * max(one.kept_for for one in pages))
+        pages = _useful(pages, max(self._dropped, oldest))
+        pages, dropped = _bounded(pages, self._dropped)
+        newest = next((one for one in reversed(pages) if one.end == now), None)
         if newest is None:
-            return None
-        settled = max(0, self._now - SLACK)
-        block = settled - settled % BLOCK
-        floor = max(self._dropped, self._oldest)
-        at = self._gap(max(block, floor), newest.start, settled=False)
-        if at is not None:
-            return Ask((at - at % SLOT, newest.start))
-        while block > floor:
-            at = self._gap(block - BLOCK, block, settled=True)
-            if at is not None:
-                return Ask((at, block))
-            block -= BLOCK
-        return None
+            return Timeline(pages, None, now, dropped, oldest, None)
+        lacking = _first_lacking(pages, newest, now, max(dropped, oldest))
+        return Timeline(pages, lacking, now, dropped, oldest, _reach(pages, newest))
 
     def lacks(self, issued_at: int) -> bool:
         """Return whether something may be unknown that ends a token issued at this time, in Unix seconds."""
@@ -223,16 +173,84 @@ class Timeline:
     def covers(self, session_id: str, account_id: str, epoch: int) -> bool:
         """Return whether a token of this session, account and session epoch is to be refused."""
         session, account = key_of(session_id), key_of(account_id)
-        return any(page.covers(session, account, epoch) for page in self._pages)
+        return any(page.covers(session, account, epoch) for page in self.pages)
 
     def concerns(self, account_id: str, time: float) -> bool:
         """Return whether something of this account was revoked at or after `time`, in Unix seconds."""
-        return any(page.concerns(key_of(account_id), time) for page in self._pages)
+        return any(page.concerns(key_of(account_id), time) for page in self.pages)
+
+    def withdraws(self, kid: str) -> bool:
+        """Return whether the signing key of this id was withdrawn. The newest page lists it among the sessions."""
+        key = int.from_bytes(kid.encode()[:8], "little")
+        return any(page.lists(key) for page in self.pages)
 
     def ended(self, session_id: str, account_id: str, time: float) -> bool:
         """Return whether a session that was good at `time`, in Unix seconds, has ended since."""
         session, account = key_of(session_id), key_of(account_id)
-        return any(page.lists(session) or page.concerns(account, time, session) for page in self._pages)
+        return any(page.lists(session) or page.concerns(account, time, session) for page in self.pages)
+
+
+def _placed(pages: tuple[Page, ...], page: Page) -> tuple[Page, ...]:
+    """Return the pages with this one, in place of an older one of the same span."""
+    places = [(other.start, other.is_settled) for other in pages]
+    place = (page.start, page.is_settled)
+    at = bisect_left(places, place)
+    if at == len(places) or places[at] != place:
+        return (*pages[:at], page, *pages[at:])
+    return (*pages[:at], page, *pages[at + 1 :]) if pages[at].as_of <= page.as_of else pages
+
+
+def _useful(pages: tuple[Page, ...], floor: int) -> tuple[Page, ...]:
+    """Return the pages without those that concern nobody any more, and those that settled ones tell better."""
+    settled = [page for page in pages if page.is_settled]
+    return tuple(
+        page
+        for page in pages
+        if page.end > floor and (page.is_settled or _gap(settled, page.start, page.end) is not None)
+    )
+
+
+def _bounded(pages: tuple[Page, ...], dropped: int) -> tuple[tuple[Page, ...], int]:
+    """Return the pages without the oldest where there is too much, and the time before which they were dropped."""
+    size, first = sum(page.size for page in pages), 0
+    while size > MAX_BYTES and first < len(pages) - 1:
+        size -= pages[first].size
+        dropped = pages[first].end
+        first += 1
+    return pages[first:], dropped
+
+
+def _reach(pages: tuple[Page, ...], newest: Page) -> int:
+    """Return since when everything is known until the newest page ends."""
+    reach = newest.start
+    for page in reversed(pages):
+        if page.start < newest.start and page.end >= reach:
+            reach = page.start
+    return reach
+
+
+def _gap(pages: Iterable[Page], start: int, end: int) -> int | None:
+    """Return the first moment of a span that no page tells of."""
+    at = start
+    for page in pages:
+        if page.start <= at:
+            at = max(at, page.end)
+    return at if at < end else None
+
+
+def _first_lacking(pages: tuple[Page, ...], newest: Page, now: int, floor: int) -> Ask | None:
+    block = max(0, now - SLACK)
+    block -= block % BLOCK
+    at = _gap(pages, max(block, floor), newest.start)
+    if at is not None:
+        return Ask((at - at % SLOT, newest.start))
+    settled = [page for page in pages if page.is_settled]
+    while block > floor:
+        at = _gap(settled, block - BLOCK, block)
+        if at is not None:
+            return Ask((at, block))
+        block -= BLOCK
+    return None
 
 
 @dataclass(frozen=True)
@@ -254,7 +272,7 @@ class Feed:
 
     def __init__(self, settings: Revocations) -> None:
         self._settings = settings
-        self._pages = Timeline()
+        self._known = Timeline()
         self._confirmed_at = float("-inf")
         self._failed_at: float | None = None
         self._past_failed_at: float | None = None
@@ -270,25 +288,32 @@ class Feed:
         if self.is_due(now):
             return NEWEST
         pauses = self._past_failed_at is not None and now - self._past_failed_at < RETRY_INTERVAL
-        return None if pauses else self._pages.lacking
+        return None if pauses else self._known.lacking
 
     def must_wait(self, issued_at: int, asked_at: float, now: float) -> bool:
         """Return whether a request that came at `asked_at` with a token of `issued_at` waits for what is wanted."""
         if self._failed_at is None and now - self._confirmed_at >= self._settings.poll:
             return True
         is_patient = now - asked_at < PATIENCE and self._past_failed_at is None
-        return is_patient and self._pages.lacking is not None and self._pages.lacks(issued_at)
+        known = self._known
+        return is_patient and known.lacking is not None and known.lacks(issued_at)
 
     def judge(self, claims: Claims, now: float) -> None:
-        """Raise `SessionRevoked` if the token's session has ended, `FeedBehind` if that is unknown and must not be."""
-        if self._pages.covers(claims.session_id, claims.sub, claims.epoch):
+        """Raise `SessionRevoked` if the token's session has ended, `FeedBehind` if that is unknown and must not be.
+
+        Raise `TokenRejected` if its key was withdrawn, whatever copy of the issuer's keys is here.
+        """
+        known = self._known
+        if known.withdraws(claims.kid):
+            raise TokenRejected(Rejection.UNKNOWN_KEY)
+        if known.covers(claims.session_id, claims.sub, claims.epoch):
             raise SessionRevoked
-        if self._settings.fail_closed and (self.is_stale(now) or self._pages.lacks(claims.iat)):
+        if self._settings.fail_closed and (self.is_stale(now) or known.lacks(claims.iat)):
             raise FeedBehind("it is not known at the moment whether the session has ended")
 
     def judge_open(self, session_id: str, account_id: str, since: float, now: float) -> None:
         """Judge a connection that was good at `since`, in Unix seconds, and of whose token no more is known than this."""
-        if self._pages.ended(session_id, account_id, since - _LONGEST_REVOCATION):
+        if self._known.ended(session_id, account_id, since - _LONGEST_REVOCATION):
             raise SessionRevoked
         if self._settings.fail_closed and self.is_stale(now):
             raise FeedBehind("it is not known at the moment whether the session has ended")
@@ -299,20 +324,23 @@ class Feed:
 
     def concerns(self, account_id: str, looked_up_at: float) -> bool:
         """Return whether what was learnt of an API key at that time, in Unix seconds, has to be learnt again."""
-        return self._pages.concerns(account_id, looked_up_at - _LONGEST_REVOCATION)
+        return self._known.concerns(account_id, looked_up_at - _LONGEST_REVOCATION)
 
-    def arrived(self, ask: Ask, data: bytes, asked_at: float, now: float) -> None:
-        """Take in a page that was asked for at `asked_at`. One that is of no use counts as none."""
+    def arrived(self, ask: Ask, data: bytes, asked_at: float, now: float) -> bool:
+        """Take in a page that was asked for at `asked_at`. Return whether it was of any use; otherwise it counts as none."""
         try:
-            is_news = self._pages.add(Page.parse(data), ask)
+            known = self._known.add(Page.parse(data), ask)
         except MalformedPage:
-            is_news = False
-        if not is_news:
+            known = None
+        if known is None:
             self.failed(ask, now)
-        elif ask.span is None:
+            return False
+        self._known = known
+        if ask.span is None:
             self._confirmed_at, self._failed_at = max(self._confirmed_at, asked_at), None
         else:
             self._past_failed_at = None
+        return True
 
     def failed(self, ask: Ask, now: float) -> None:
         """Take note that a page could not be had."""

@@ -15,9 +15,12 @@ from urllib.parse import parse_qsl
 from portcullis.caller import AccessToken, Caller, Credential, credential_of
 from portcullis.edge import EdgeProof
 from portcullis.errors import (
+    AccountDisabled,
     AmbiguousCredentials,
     CredentialsMissing,
+    Frozen,
     PermissionRefused,
+    ReauthorisationNeeded,
     Refused,
     Rejection,
     TokenRejected,
@@ -49,6 +52,7 @@ NOT_ALLOWED: Final = 4403
 TRY_AGAIN_LATER: Final = 1013
 _LONGEST_MESSAGE: Final = MAX_TOKEN_BYTES + 256
 
+_OF_OWNERS = (Frozen, ReauthorisationNeeded, AccountDisabled)
 _WHY = {
     Decision.NOT_GRANTED_BY_ROLES: "the roles of the account do not permit this",
     Decision.OUTSIDE_SCOPES: "the scopes of the API key do not permit this",
@@ -140,12 +144,16 @@ class Portcullis:
             raise PermissionRefused(_WHY[decision], str(wanted))
 
     def install(self, app: Starlette) -> None:
-        """Let refusals have bodies after RFC 9457, also those that a route raises itself (`Refused`, `Unavailable`)."""
+        """Let refusals have bodies after RFC 9457.
+
+        Also those that a route raises itself: `Refused`, `Unavailable`, and what only an owner can change about a trading
+        account (`Frozen`, `ReauthorisationNeeded`, `AccountDisabled`).
+        """
 
         async def show(_: Request, error: Exception) -> JSONResponse:
             return (error if isinstance(error, Problem) else self._problem(error)).response()
 
-        for kind in (Problem, Refused, Unavailable):
+        for kind in (Problem, Refused, Unavailable, *_OF_OWNERS):
             app.add_exception_handler(kind, show)
 
     async def accept(self, websocket: WebSocket, subprotocol: str | None = None) -> None:
@@ -273,6 +281,8 @@ class Portcullis:
             challenge = error.challenge(self._realm)
             headers = {"WWW-Authenticate": challenge} if challenge else {}
             return Problem(error.status, error.code, error.description, {"Cache-Control": "no-store"} | headers)
+        if isinstance(error, _OF_OWNERS):
+            return Problem(error.status, error.code, error.detail, {"Cache-Control": "no-store"})
         retry_after = math.ceil(error.retry_after) if isinstance(error, Unavailable) else 1
         headers = {"Retry-After": str(max(1, retry_after)), "Cache-Control": "no-store"}
         return Problem(503, "unavailable", "This cannot be decided at the moment; try again shortly.", headers)

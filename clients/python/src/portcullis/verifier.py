@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Final
@@ -16,7 +17,7 @@ from portcullis.claims import MAX_LEEWAY, Claims, Expectations
 from portcullis.drivers import Tasks, Threads
 from portcullis.effects import Alone, Clock, NoReply, Pause, Reply, Request, Send, SystemClock
 from portcullis.errors import ApiKeyRejected, CredentialsMissing, Refused, Rejection, TokenRejected, Unavailable
-from portcullis.keys import MAX_SET_BYTES, Key, Keyring, max_age
+from portcullis.keys import MAX_SET_BYTES, Key, Keyring, MalformedKeys, max_age
 from portcullis.revocations import MAX_PAGE_BYTES, Feed, Revocations
 from portcullis.secret import Secret, secret
 from portcullis.tokens import ALGORITHMS, UnverifiedToken
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     import httpx
     from portcullis.effects import Steps
+
+_LOG = logging.getLogger("portcullis")
 
 ISSUER: Final = "user_service"
 AUDIENCE: Final = "trading_platform"
@@ -82,7 +85,7 @@ class _Rules:
         key = yield from self._key(token, asked_at)
         if not key.verifies(token):
             raise TokenRejected(Rejection.SIGNATURE)
-        claims = Claims.read(token.payload(), self._expected, self._clock.now())
+        claims = Claims.read(token.payload(), self._expected, self._clock.now(), token.kid)
         yield from self.still_good(claims, asked_at)
         return claims
 
@@ -136,10 +139,14 @@ class _Rules:
     def _fetch_keys(self) -> Steps[None]:
         self._keys.fetching(self._clock.elapsed())
         reply: Reply | NoReply = yield Send(Request("GET", self._jwks_url, most_bytes=MAX_SET_BYTES))
-        if isinstance(reply, Reply) and reply.status == _OK:
-            self._keys.arrived(reply.body, max_age(reply.headers), self._clock.elapsed())
-        else:
+        if isinstance(reply, NoReply) or reply.status != _OK:
             self._keys.failed()
+            _LOG.warning("no keys of the issuer: %s", _why(reply))
+            return
+        try:
+            self._keys.arrived(reply.body, max_age(reply.headers), self._clock.elapsed())
+        except MalformedKeys as error:
+            _LOG.warning("no keys of the issuer: %s", error)
 
     def _follow(self, issued_at: int, asked_at: float) -> Steps[None]:
         """Ask for pages of revocations: what has to be known first with others, what will be needed soon alone."""
@@ -168,10 +175,11 @@ class _Rules:
             return
         request = self._as_service("GET", "/v1/internal/revocations", params=ask.params(), most_bytes=MAX_PAGE_BYTES)
         reply: Reply | NoReply = yield Send(request)
-        if isinstance(reply, Reply) and reply.status == _OK:
-            feed.arrived(ask, reply.body, asked_at, self._clock.elapsed())
-        else:
+        if isinstance(reply, NoReply) or reply.status != _OK:
             feed.failed(ask, self._clock.elapsed())
+            _LOG.warning("no page of revocations: %s", _why(reply))
+        elif not feed.arrived(ask, reply.body, asked_at, self._clock.elapsed()):
+            _LOG.warning("no page of revocations: malformed, or of another time")
 
     def _holder(self, key: Secret) -> Steps[Caller]:
         """Return who holds an API key, from a look-up that is at most half a minute old."""
@@ -223,6 +231,10 @@ def _checked(algorithms: Iterable[str]) -> frozenset[str]:
     if not chosen or not chosen <= ALGORITHMS.keys():
         raise ValueError(f"algorithms are some of {', '.join(ALGORITHMS)}")
     return chosen
+
+
+def _why(reply: Reply | NoReply) -> str:
+    return reply.reason if isinstance(reply, NoReply) else f"status {reply.status}"
 
 
 def _read_known(reply: Reply | NoReply, asked_at: float, elapsed: float) -> Known:
