@@ -186,7 +186,7 @@ story("a session is ended from another device, which is signed out", async ({ pa
   await elsewhere.close();
 });
 
-story("two tabs agree within a second on who is signed in", async ({ page, window }) => {
+story("two tabs agree within a second on who is signed in and on whether trading is frozen", async ({ page, window }) => {
   const asha = await person(service);
   const second = await window.newPage();
   await second.goto(`${service.home}/sessions`);
@@ -194,6 +194,11 @@ story("two tabs agree within a second on who is signed in", async ({ page, windo
   await signIn(page, service, asha);
   await heading(page, "Today").waitFor();
   await heading(second, "Sessions").waitFor({ timeout: 1000 });
+  await page.keyboard.press("Shift+F");
+  await page.keyboard.press("Shift+F");
+  await heading2(page, "Trading is frozen").waitFor();
+  await second.getByText(/^Frozen since/).waitFor({ timeout: 1000 });
+  await page.keyboard.press("Escape");
   await page.getByRole("button", { name: /^Account of/ }).click();
   await button(page, "Sign out").click();
   await heading(second, "Sign in").waitFor({ timeout: 1000 });

@@ -105,7 +105,7 @@ export async function openWindow(browser, service, options = {}) {
     addEventListener("securitypolicyviolation", (event) =>
       globalThis.reportViolation(`${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`),
     );
-    if (chosen) localStorage.setItem("language", chosen);
+    if (chosen && origin !== "null") localStorage.setItem("language", chosen);
   }, language);
   window.on("page", (page) => {
     page.on("console", (message) => {
