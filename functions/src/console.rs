@@ -222,12 +222,9 @@ mod tests {
     #[test]
     fn the_service_and_the_console_have_the_same_pages() {
         let source = include_str!("../console/web/src/routes.tsx");
-        let of_console: BTreeSet<String> = source
-            .split("route(\"")
-            .skip(1)
-            .filter_map(|rest| rest.split('"').next())
-            .map(|path| path.replace("/:id", "/{id}"))
-            .collect();
+        let paths =
+            source.split("route(").filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next());
+        let of_console: BTreeSet<String> = paths.map(|path| path.replace("/:id", "/{id}")).collect();
         assert_eq!(PAGES.iter().map(|path| (*path).to_owned()).collect::<BTreeSet<_>>(), of_console);
     }
 

@@ -3,8 +3,9 @@
     fake.py [port]        prints its address on one line, then serves until it is killed
 
 One port serves both; their paths have nothing in common. What a test decides it decides over `/_control`: a JSON object
-with `mode` (how everything is answered from now on), `now` (Unix seconds, or null for the machine's clock), and `blocked`
-(users whose account the broker has blocked). `/_log` tells what was asked, without what was secret about it.
+with `mode` (how everything is answered from now on), `now` (Unix seconds, or null for the machine's clock), `blocked`
+(users whose account the broker has blocked), and `back` (where Kite's login page leads back to). `/_log` tells what was asked,
+without what was secret about it.
 """
 
 import datetime
@@ -29,7 +30,7 @@ ALPACA_KEYS = {
 INDIA = datetime.timezone(datetime.timedelta(hours=5, minutes=30))
 REQUEST_TOKEN_LIVES = 300
 LOCK = threading.RLock()
-STATE = {"mode": "ok", "now": None, "blocked": []}
+STATE = {"mode": "ok", "now": None, "blocked": [], "back": "https://app.example/kite"}
 REQUEST_TOKENS = {}
 SESSIONS = {}
 LOG = []
@@ -138,7 +139,7 @@ class Broker(http.server.BaseHTTPRequestHandler):
         token = secrets.token_urlsafe(24)
         REQUEST_TOKENS[token] = (key, now() + REQUEST_TOKEN_LIVES)
         more = self.query.get("redirect_params")
-        back = f"https://app.example/kite?status=success&request_token={token}" + (f"&{more}" if more else "")
+        back = f"{STATE['back']}?status=success&request_token={token}" + (f"&{more}" if more else "")
         self.answer(302, b"", location=back)
 
     def kite_exchange(self):

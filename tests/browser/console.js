@@ -95,9 +95,10 @@ export function totp(secret, at = Date.now()) {
 /** What the console says of a status that a page has to live with. It is the browser's word, not the page's. */
 const LOST = /^Failed to load resource: (the server responded with a status of (401|403|404|409|422|428|429|503)|net::ERR_FAILED)/;
 
-/** Opens a window of a browser that nobody used before. `check` fails with whatever went wrong on its pages. */
+/** Opens a window of a browser that nobody used before. `check` fails with whatever went wrong on its pages, and with what
+ * they asked of others than the service and `brokers`. */
 export async function openWindow(browser, service, options = {}) {
-  const { language, ...context } = options;
+  const { language, brokers = "data:", ...context } = options;
   const window = await browser.newContext({ locale: "en-GB", ...context });
   const faults = [];
   await window.exposeBinding("reportViolation", (_, violation) => faults.push(`policy: ${violation}`));
@@ -105,7 +106,7 @@ export async function openWindow(browser, service, options = {}) {
     addEventListener("securitypolicyviolation", (event) =>
       globalThis.reportViolation(`${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`),
     );
-    if (chosen) localStorage.setItem("language", chosen);
+    if (chosen && origin !== "null") localStorage.setItem("language", chosen);
   }, language);
   window.on("page", (page) => {
     page.on("console", (message) => {
@@ -114,7 +115,7 @@ export async function openWindow(browser, service, options = {}) {
     page.on("pageerror", (error) => faults.push(`page: ${error.stack}`));
     page.on("request", (request) => {
       const url = request.url();
-      if (!url.startsWith(service.home) && !url.startsWith("data:")) faults.push(`elsewhere: ${url}`);
+      if (![service.home, brokers, "data:"].some((known) => url.startsWith(known))) faults.push(`elsewhere: ${url}`);
     });
   });
   const page = await window.newPage();

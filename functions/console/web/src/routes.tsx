@@ -1,6 +1,8 @@
 // Every page: its address, its chunk, and who sees it. The service answers these addresses with the console and no others;
 // a test of `functions/src/console.rs` compares the two lists.
-import { type ComponentType, lazy } from "react";
+import type { ComponentType } from "react";
+import Login from "./pages/login.tsx";
+import { lazily } from "./update.ts";
 
 /** Who sees a page: people before a sign-in, those who are signed in, administrators, or everybody. */
 export type Audience = "signed-out" | "signed-in" | "admin";
@@ -12,34 +14,109 @@ export interface Route {
   Page: ComponentType;
 }
 
-type Module = Promise<{ default: ComponentType }>;
-
-function route(path: string, audience: Audience, load: () => Module): Route {
-  return { path, audience, Page: lazy(load) };
+function route(path: string, audience: Audience, Page: ComponentType): Route {
+  return { path, audience, Page };
 }
 
 /** The pages, in the order of the navigation. */
 export const ROUTES: readonly Route[] = [
-  route("/login", "signed-out", () => import("./pages/login.tsx")),
-  route("/register", "signed-out", () => import("./pages/register.tsx")),
-  route("/forgot-password", "signed-out", () => import("./pages/forgot-password.tsx")),
-  route("/reset-password", "signed-out", () => import("./pages/reset-password.tsx")),
-  route("/verify-email", "signed-out", () => import("./pages/verify-email.tsx")),
-  route("/rotate-password", "signed-out", () => import("./pages/rotate-password.tsx")),
+  // The first page that most people see comes with the console itself, in one file.
+  route("/login", "signed-out", Login),
+  route(
+    "/register",
+    "signed-out",
+    lazily(() => import("./pages/register.tsx")),
+  ),
+  route(
+    "/forgot-password",
+    "signed-out",
+    lazily(() => import("./pages/forgot-password.tsx")),
+  ),
+  route(
+    "/reset-password",
+    "signed-out",
+    lazily(() => import("./pages/reset-password.tsx")),
+  ),
+  route(
+    "/verify-email",
+    "signed-out",
+    lazily(() => import("./pages/verify-email.tsx")),
+  ),
+  route(
+    "/rotate-password",
+    "signed-out",
+    lazily(() => import("./pages/rotate-password.tsx")),
+  ),
 
-  route("/", "signed-in", () => import("./pages/today.tsx")),
-  route("/trading-accounts", "signed-in", () => import("./pages/trading-accounts.tsx")),
-  route("/broker-callback", "signed-in", () => import("./pages/broker-callback.tsx")),
-  route("/readers", "signed-in", () => import("./pages/readers.tsx")),
-  route("/sessions", "signed-in", () => import("./pages/sessions.tsx")),
-  route("/security", "signed-in", () => import("./pages/security.tsx")),
-  route("/api-keys", "signed-in", () => import("./pages/api-keys.tsx")),
-  route("/audit", "signed-in", () => import("./pages/activity.tsx")),
-  route("/profile", "signed-in", () => import("./pages/profile.tsx")),
+  route(
+    "/",
+    "signed-in",
+    lazily(() => import("./pages/today.tsx")),
+  ),
+  route(
+    "/trading-accounts",
+    "signed-in",
+    lazily(() => import("./pages/trading-accounts.tsx")),
+  ),
+  route(
+    "/broker-callback",
+    "signed-in",
+    lazily(() => import("./pages/broker-callback.tsx")),
+  ),
+  route(
+    "/readers",
+    "signed-in",
+    lazily(() => import("./pages/readers.tsx")),
+  ),
+  route(
+    "/sessions",
+    "signed-in",
+    lazily(() => import("./pages/sessions.tsx")),
+  ),
+  route(
+    "/security",
+    "signed-in",
+    lazily(() => import("./pages/security.tsx")),
+  ),
+  route(
+    "/api-keys",
+    "signed-in",
+    lazily(() => import("./pages/api-keys.tsx")),
+  ),
+  route(
+    "/audit",
+    "signed-in",
+    lazily(() => import("./pages/activity.tsx")),
+  ),
+  route(
+    "/profile",
+    "signed-in",
+    lazily(() => import("./pages/profile.tsx")),
+  ),
 
-  route("/admin/people", "admin", () => import("./pages/admin/people.tsx")),
-  route("/admin/people/:id", "admin", () => import("./pages/admin/person.tsx")),
-  route("/admin/audit", "admin", () => import("./pages/admin/audit.tsx")),
-  route("/admin/providers", "admin", () => import("./pages/admin/providers.tsx")),
-  route("/admin/trouble", "admin", () => import("./pages/admin/trouble.tsx")),
+  route(
+    "/admin/people",
+    "admin",
+    lazily(() => import("./pages/admin/people.tsx")),
+  ),
+  route(
+    "/admin/people/:id",
+    "admin",
+    lazily(() => import("./pages/admin/person.tsx")),
+  ),
+  route(
+    "/admin/audit",
+    "admin",
+    lazily(() => import("./pages/admin/audit.tsx")),
+  ),
+  route(
+    "/admin/providers",
+    "admin",
+    lazily(() => import("./pages/admin/providers.tsx")),
+  ),
+  route(
+    "/admin/trouble",
+    "admin",
+    lazily(() => import("./pages/admin/trouble.tsx")),
+  ),
 ];

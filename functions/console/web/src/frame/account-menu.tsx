@@ -36,15 +36,9 @@ export function AccountMenu({ user }: { user: User }) {
         button.current?.focus();
       }}
     >
-      <button
-        ref={button}
-        type="button"
-        className="menu-button"
-        aria-expanded={isOpen}
-        aria-label={t("menu.open", { name: user.name })}
-        onClick={() => open(!isOpen)}
-      >
-        {initials(user.name)}
+      <button ref={button} type="button" className="menu-button" aria-expanded={isOpen} onClick={() => open(!isOpen)}>
+        <span aria-hidden="true">{initials(user.name)}</span>
+        <span className="visually-hidden">{t("menu.open", { name: user.name })}</span>
       </button>
       {isOpen && (
         <div className="menu-panel" tabIndex={-1}>

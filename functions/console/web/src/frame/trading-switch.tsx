@@ -1,9 +1,10 @@
 // The state of trading in the header, and its switch: one click freezes, resuming asks for proof.
 import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useAuth } from "portcullis-client/react";
 import { useEffect, useState } from "react";
 import { Button } from "../components/button.tsx";
 import { Dialog } from "../components/dialog.tsx";
-import { CodeField, PasswordField, plainCode } from "../components/field.tsx";
+import { CodeField, HiddenUsername, PasswordField, plainCode } from "../components/field.tsx";
 import { Form, useForm } from "../components/form.tsx";
 import { Icon } from "../components/icon.tsx";
 import { ErrorNotice, Notice } from "../components/states.tsx";
@@ -161,6 +162,7 @@ function EndedSessions({ accounts }: { accounts: readonly FrozenAccount[] }) {
 /** Asks for the proof that resuming takes. */
 export function ResumeDialog({ onClose }: { onClose: () => void }) {
   const t = useText(core);
+  const { user } = useAuth();
   const queries = useQueryClient();
   const needsCode = useStatus().data?.mfa_enabled ?? false;
   const form = useForm(
@@ -169,23 +171,28 @@ export function ResumeDialog({ onClose }: { onClose: () => void }) {
       tradingChanged(queries);
       onClose();
     },
-    ({ status }) => (status === 401 ? (needsCode ? "/code" : "/password") : undefined),
+    // A wrong proof is refused as whatever else is not allowed; here nothing else can be.
+    ({ status }) => (status === 401 || status === 403 ? "/proof" : undefined),
   );
+  const wrong = form.error("/proof") && t("error.wrongProof");
   return (
     <Dialog title={t("trading.unfreezeTitle")} onClose={onClose}>
       <Form form={form}>
         <p>{t("trading.unfreezeBody")}</p>
         {needsCode ? (
-          <CodeField label={t("trading.proofCode")} error={form.error("/code")} isBackup autoFocus />
+          <CodeField label={t("trading.proofCode")} error={wrong ?? form.error("/code")} isBackup autoFocus />
         ) : (
-          <PasswordField
-            label={t("trading.proofPassword")}
-            name="password"
-            autoComplete="current-password"
-            required
-            error={form.error("/password")}
-            autoFocus
-          />
+          <>
+            <HiddenUsername value={user?.email ?? user?.username ?? ""} />
+            <PasswordField
+              label={t("trading.proofPassword")}
+              name="password"
+              autoComplete="current-password"
+              required
+              error={wrong ?? form.error("/password")}
+              autoFocus
+            />
+          </>
         )}
         <div className="actions">
           <Button onClick={onClose}>{t("cancel")}</Button>

@@ -39,7 +39,8 @@ function All({ data }: { data: Readings }) {
     <>
       <div className="stack-tight reading">
         <p className="lead">
-          {t("lead", { count: data.readers.length })} {news.length > 0 && t("leadNew", { count: news.length })}
+          {t("lead", { count: data.readers.length })}{" "}
+          {news.length > 0 && t(data.readers.length === 1 ? "leadNewOnly" : "leadNew", { count: news.length })}
         </p>
         <p className="muted">{t("about")}</p>
       </div>

@@ -47,7 +47,12 @@ function Providers() {
       cell: ({ last_check }) =>
         last_check ? <Time value={last_check} /> : <span className="muted">{t("providers.noCall")}</span>,
     },
-    { key: "time", header: t("providers.time"), cell: ({ response_time_ms: ms }) => time(ms, t), kind: "end" },
+    {
+      key: "time",
+      header: t("providers.time"),
+      cell: ({ response_time_ms: ms }) => time(ms, t) ?? <span className="muted">{t("providers.none")}</span>,
+      kind: "end",
+    },
     {
       key: "failures",
       header: t("providers.failures"),
@@ -79,8 +84,8 @@ function Providers() {
 
 type Words = ReturnType<typeof useText<keyof (typeof admin)["english"]>>;
 
-function time(ms: number | null | undefined, t: Words): string {
-  return typeof ms === "number" ? t("providers.ms", { ms }) : "";
+function time(ms: number | null | undefined, t: Words): string | undefined {
+  return typeof ms === "number" ? t("providers.ms", { ms }) : undefined;
 }
 
 function Mark({ provider }: { provider: Provider }) {

@@ -1,1 +1,0 @@
-import{o as e,v as t}from"./index-MZwh9fjj.js";import{l as n,m as r,n as i,o as a}from"./page-BTJwp2s-.js";var o=r();function s(){let r=n(a);return(0,o.jsx)(i,{title:r(`notFound.title`),isReading:!0,children:(0,o.jsx)(e,{title:r(`notFound.body`),action:(0,o.jsx)(t,{to:`/`,look:`primary`,children:r(`notFound.home`)}),children:location.pathname})})}export{s as default};

@@ -1,1 +1,0 @@
-import{v as e}from"./index-MZwh9fjj.js";import{n as t,t as n}from"./sign-in-C0LEACBj.js";import{l as r,m as i}from"./page-BTJwp2s-.js";var a=i();function o(){let i=r(n);return(0,a.jsx)(t,{title:i(`rotate.title`),about:i(`rotate.missing`),children:(0,a.jsx)(e,{to:`/login`,look:`primary`,wide:!0,children:i(`reset.toLogin`)})})}export{o as default};

@@ -1,1 +1,0 @@
-import{l as e,m as t,n,o as r}from"./page-BTJwp2s-.js";var i=t();function a(){let t=e(r);return(0,i.jsx)(n,{title:t(`nav.trouble`),children:null})}export{a as default};
