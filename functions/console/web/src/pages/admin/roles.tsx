@@ -26,8 +26,10 @@ export function useRoleWords(): (role: Role) => string {
       (each) => each.endsWith(":*") || !permissions.includes(`${each.split(":")[0]}:*`),
     );
     const may = telling.map(words).join(", ");
-    const of = services.includes("*") ? t("roles.everyService") : services.join(", ");
-    return services.length > 0 ? `${may}. ${t("roles.services", { services: of })}` : may;
+    // A service of which everything is permitted has been named.
+    const others = services.filter((service) => !permissions.includes(`${service}:*`));
+    const of = others.includes("*") ? t("roles.everyService") : others.join(", ");
+    return others.length > 0 ? `${may}. ${t("roles.services", { services: of })}` : may;
   };
 }
 
@@ -36,7 +38,7 @@ export function RoleChoice({ chosen, legend, error }: RoleChoiceProps) {
   const words = useRoleWords();
   const roles = useRoles().data ?? [];
   return (
-    <fieldset className="stack">
+    <fieldset className="stack role-choice">
       <legend className="field-label">{legend}</legend>
       {error && <p className="field-error">{error}</p>}
       {roles.map((role) => (
