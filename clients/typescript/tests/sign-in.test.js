@@ -241,6 +241,25 @@ test("a sign-in waits for the refresh before it, whose response sets the cookie"
   );
 });
 
+test("a refresh of the session that ended holds nobody up", async () => {
+  const { world, client, service } = await signedIn();
+  service.once(REFRESH, () => world.wait(9_000).then(() => problem(401, "session_revoked")));
+  client.refreshToken().catch(() => {});
+  await world.pass(500);
+  await world.run(client.logout());
+  await world.run(client.login({ identifier: RAVI.email, password: "x" }), 500);
+  assert.deepEqual(client.user, RAVI);
+  await world.pass(10_000);
+  assert.deepEqual(client.user, RAVI);
+});
+
+test("the token of a sign-in is refreshed as any other", async () => {
+  const { world, client, service } = await signedOut();
+  await world.run(client.login(PASSWORD));
+  await world.pass(13 * MINUTE);
+  assert.equal(service.count(REFRESH), 2);
+});
+
 test("whoever signs out while a sign-in is under way stays signed out, and its session is ended", async () => {
   const { world, client, service } = await signedOut();
   world.latency = 1_000;
