@@ -414,6 +414,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/auth/email/change": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm another e-mail address
+         * @description Takes the token in the link of the mail, gives the account its new address and returns the account. Every session ends
+         *     but the one in which the change was asked for. The old address is told and has a way back for a week, in which nobody
+         *     else can register it.
+         */
+        post: operations["confirm_email_change"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/auth/email/resend": {
         parameters: {
             query?: never;
@@ -428,6 +450,27 @@ export interface paths {
          * @description The response is the same, and takes the same time, whether or not an account with this address waits for confirmation.
          */
         post: operations["resend_confirmation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/email/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Go back to an earlier e-mail address
+         * @description Takes the token in the link that was mailed to the old address when it was changed. Every session ends, and a link to
+         *     choose another password is mailed: until then no password works.
+         */
+        post: operations["restore_email"];
         delete?: never;
         options?: never;
         head?: never;
@@ -763,7 +806,8 @@ export interface paths {
          *     1970), how many sessions and accounts follow (4 each); of each session the key (8); of each account the key, the key of
          *     the session that goes on or 0 (8 each), the new session epoch and when it began, in Unix seconds (4 each); both sorted by
          *     key. With the digits of an id as two numbers of 64 bits, `high` and `low`, its key is `rotate_left(low, 2) xor (high ×
-         *     0x9e3779b97f4a7c15 mod 2^64)`. For services with the right `revocation:read`.
+         *     0x9e3779b97f4a7c15 mod 2^64)`. On the page that ends now the signing keys that were withdrawn stand among the sessions, each
+         *     by the first eight characters of its `kid`: a verifier believes none of them, whatever copy of the key set it has. For services with the right `revocation:read`.
          */
         get: operations["list_revocations"];
         put?: never;
@@ -1169,6 +1213,48 @@ export interface paths {
         patch: operations["update_own_profile"];
         trace?: never;
     };
+    "/v1/users/me/email": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for another e-mail address
+         * @description Sends a link to the new address, which works once, for 24 hours; until it is opened nothing changes. The response is the
+         *     same, and takes the same time, whether or not another account has the address: only its owner is told.
+         */
+        post: operations["request_email_change"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/users/me/username": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change the own username
+         * @description Returns the account, which is signed in to with the new username from now on; the old one is free at once. An account
+         *     without an e-mail address keeps its username.
+         */
+        put: operations["change_username"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1278,6 +1364,18 @@ export interface components {
             /** @description All roles of the account, which replace the present ones. Tokens contain them from the next refresh on. */
             roles?: string[] | null;
             status?: components["schemas"]["Status"] | null;
+        };
+        /** @description The new username, and a proof: the password or a code, not both. */
+        ChangeUsernameRequest: {
+            /** @description Six digits of the authenticator app, or a backup code. */
+            code?: string | null;
+            /** @description The account's password; of an account with a second factor a `code` is needed. */
+            password?: string | null;
+            /**
+             * @description The username that the account is to have.
+             * @example asha
+             */
+            username: string;
         };
         /** @description The permission to check. */
         CheckPermissionRequest: {
@@ -1405,6 +1503,31 @@ export interface components {
             /** @description Always `false`. */
             mfa_enabled: boolean;
         };
+        /** @description The outcome of a request for another address. */
+        EmailChangeResponse: {
+            /** @description Always `confirmation_sent`: the account has its new address once the link is opened. */
+            status: components["schemas"]["EmailChangeStatus"];
+        };
+        /**
+         * @description The status of a change of address that waits for its confirmation.
+         * @enum {string}
+         */
+        EmailChangeStatus: "confirmation_sent";
+        /** @description The token of a link in a mail. */
+        EmailChangeTokenRequest: {
+            /** @description The token in the link, behind `#token=`. */
+            token: string;
+        };
+        /** @description The outcome of going back to an earlier address. */
+        EmailRestorationResponse: {
+            /** @description Always `restored`: no password works until another one is chosen with the link that was mailed. */
+            status: components["schemas"]["EmailRestorationStatus"];
+        };
+        /**
+         * @description The status of an account that has an earlier address back.
+         * @enum {string}
+         */
+        EmailRestorationStatus: "restored";
         /** @description The proof that the authenticator app has the secret. */
         EnableTotpRequest: {
             /**
@@ -1994,6 +2117,18 @@ export interface components {
             api_key: string;
             /** @description The API secret that belongs to the key. */
             api_secret: string;
+        };
+        /** @description The new address, and a proof: the password or a code, not both. */
+        RequestEmailChangeRequest: {
+            /** @description Six digits of the authenticator app, or a backup code. */
+            code?: string | null;
+            /**
+             * @description The e-mail address that the account is to have.
+             * @example asha@example.org
+             */
+            email: string;
+            /** @description The account's password; of an account with a second factor a `code` is needed. */
+            password?: string | null;
         };
         /** @description The e-mail address to send the link to again. */
         ResendConfirmationRequest: {
@@ -2665,7 +2800,7 @@ export interface operations {
                 /** @description The id of an account: only its events are returned. */
                 user_id?: string;
                 /** @description The type of the events to return, such as `login_succeeded`. */
-                type?: "account_registered" | "login_succeeded" | "login_failed" | "new_device" | "account_unlocked" | "password_changed" | "password_reset_requested" | "password_reset" | "password_expired" | "password_rotated" | "verification_requested" | "email_verified" | "mfa_required" | "mfa_failed" | "mfa_set_up" | "mfa_enabled" | "mfa_disabled" | "backup_codes_renewed" | "api_key_created" | "api_key_rotated" | "api_key_deleted" | "session_revoked" | "sessions_revoked" | "refresh_token_reuse" | "profile_changed" | "account_disabled" | "account_enabled" | "account_erased" | "confirmed" | "trading_account_linked" | "trading_account_changed" | "credentials_replaced" | "trading_account_unlinked" | "trading_account_verified" | "broker_session_started" | "broker_session_ended" | "credentials_used" | "credentials_read" | "credentials_refused" | "credentials_unreadable" | "credentials_resealed" | "credentials_frozen" | "credentials_unfrozen" | "provider_marked" | "provider_unmarked" | "roles_changed" | "mfa_reset" | "password_overridden" | "account_invited" | "administration_refused";
+                type?: "account_registered" | "login_succeeded" | "login_failed" | "new_device" | "account_unlocked" | "password_changed" | "password_reset_requested" | "password_reset" | "password_expired" | "password_rotated" | "verification_requested" | "email_verified" | "mfa_required" | "mfa_failed" | "mfa_set_up" | "mfa_enabled" | "mfa_disabled" | "backup_codes_renewed" | "api_key_created" | "api_key_rotated" | "api_key_deleted" | "session_revoked" | "sessions_revoked" | "refresh_token_reuse" | "profile_changed" | "account_disabled" | "account_enabled" | "account_erased" | "confirmed" | "trading_account_linked" | "trading_account_changed" | "credentials_replaced" | "trading_account_unlinked" | "trading_account_verified" | "broker_session_started" | "broker_session_ended" | "credentials_used" | "credentials_read" | "credentials_refused" | "credentials_unreadable" | "credentials_resealed" | "credentials_frozen" | "credentials_unfrozen" | "provider_marked" | "provider_unmarked" | "roles_changed" | "mfa_reset" | "password_overridden" | "account_invited" | "administration_refused" | "email_change_requested" | "email_changed" | "email_restored" | "username_changed";
                 /**
                  * @description The earliest time of the events to return (RFC 3339), included.
                  * @example 2026-11-01T00:00:00Z
@@ -3280,7 +3415,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description The type of the events to return, such as `login_succeeded`. */
-                type?: "account_registered" | "login_succeeded" | "login_failed" | "new_device" | "account_unlocked" | "password_changed" | "password_reset_requested" | "password_reset" | "password_expired" | "password_rotated" | "verification_requested" | "email_verified" | "mfa_required" | "mfa_failed" | "mfa_set_up" | "mfa_enabled" | "mfa_disabled" | "backup_codes_renewed" | "api_key_created" | "api_key_rotated" | "api_key_deleted" | "session_revoked" | "sessions_revoked" | "refresh_token_reuse" | "profile_changed" | "account_disabled" | "account_enabled" | "account_erased" | "confirmed" | "trading_account_linked" | "trading_account_changed" | "credentials_replaced" | "trading_account_unlinked" | "trading_account_verified" | "broker_session_started" | "broker_session_ended" | "credentials_used" | "credentials_read" | "credentials_refused" | "credentials_unreadable" | "credentials_resealed" | "credentials_frozen" | "credentials_unfrozen" | "provider_marked" | "provider_unmarked" | "roles_changed" | "mfa_reset" | "password_overridden" | "account_invited" | "administration_refused";
+                type?: "account_registered" | "login_succeeded" | "login_failed" | "new_device" | "account_unlocked" | "password_changed" | "password_reset_requested" | "password_reset" | "password_expired" | "password_rotated" | "verification_requested" | "email_verified" | "mfa_required" | "mfa_failed" | "mfa_set_up" | "mfa_enabled" | "mfa_disabled" | "backup_codes_renewed" | "api_key_created" | "api_key_rotated" | "api_key_deleted" | "session_revoked" | "sessions_revoked" | "refresh_token_reuse" | "profile_changed" | "account_disabled" | "account_enabled" | "account_erased" | "confirmed" | "trading_account_linked" | "trading_account_changed" | "credentials_replaced" | "trading_account_unlinked" | "trading_account_verified" | "broker_session_started" | "broker_session_ended" | "credentials_used" | "credentials_read" | "credentials_refused" | "credentials_unreadable" | "credentials_resealed" | "credentials_frozen" | "credentials_unfrozen" | "provider_marked" | "provider_unmarked" | "roles_changed" | "mfa_reset" | "password_overridden" | "account_invited" | "administration_refused" | "email_change_requested" | "email_changed" | "email_restored" | "username_changed";
                 /**
                  * @description The earliest time of the events to return (RFC 3339), included.
                  * @example 2026-11-01T00:00:00Z
@@ -3342,6 +3477,40 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    confirm_email_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EmailChangeTokenRequest"];
+            };
+        };
+        responses: {
+            /** @description The account with its new address */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     resend_confirmation: {
         parameters: {
             query?: never;
@@ -3367,6 +3536,41 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             403: components["responses"]["Forbidden"];
             408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    restore_email: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EmailChangeTokenRequest"];
+            };
+        };
+        responses: {
+            /** @description The account has its earlier address */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EmailRestorationResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Unprocessable"];
@@ -4677,6 +4881,76 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    request_email_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RequestEmailChangeRequest"];
+            };
+        };
+        responses: {
+            /** @description A mail is on its way to the new address */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EmailChangeResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    change_username: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeUsernameRequest"];
+            };
+        };
+        responses: {
+            /** @description The account with its new username */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Unprocessable"];

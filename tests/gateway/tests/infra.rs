@@ -266,7 +266,8 @@ fn which_tokens_of_services_are_in_use_the_functions_with_services_say_and_the_r
 
 /// What all functions may: nothing may slip in where it would be everybody's.
 #[test]
-fn every_function_of_the_api_reads_what_tells_who_is_calling_and_uses_the_key_through_the_services_it_is_for() {
+fn every_function_of_the_api_reads_what_tells_who_is_calling_and_uses_the_key_through_the_services_it_is_for()
+{
     let through = ["dynamodb", "secretsmanager"]
         .map(|service| json!({"Fn::Sub": format!("{service}.${{AWS::Region}}.amazonaws.com")}));
     let expected = [
