@@ -29,6 +29,8 @@ const PAGES: &[&str] = &[
     "/forgot-password",
     "/reset-password",
     "/verify-email",
+    "/confirm-address",
+    "/restore-address",
     "/rotate-password",
     "/",
     "/trading-accounts",

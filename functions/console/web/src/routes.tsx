@@ -43,6 +43,16 @@ export const ROUTES: readonly Route[] = [
     lazily(() => import("./pages/verify-email.tsx")),
   ),
   route(
+    "/confirm-address",
+    "signed-out",
+    lazily(() => import("./pages/confirm-address.tsx")),
+  ),
+  route(
+    "/restore-address",
+    "signed-out",
+    lazily(() => import("./pages/restore-address.tsx")),
+  ),
+  route(
     "/rotate-password",
     "signed-out",
     lazily(() => import("./pages/rotate-password.tsx")),

@@ -1,12 +1,11 @@
 // The state of trading in the header, and its switch: one click freezes, resuming asks for proof.
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { useAuth } from "portcullis-client/react";
 import { useEffect, useState } from "react";
 import { Button } from "../components/button.tsx";
 import { Dialog } from "../components/dialog.tsx";
-import { CodeField, HiddenUsername, PasswordField, plainCode } from "../components/field.tsx";
 import { Form, useForm } from "../components/form.tsx";
 import { Icon } from "../components/icon.tsx";
+import { atProof, ProofField, proofIn } from "../components/proof.tsx";
 import { ErrorNotice, Notice } from "../components/states.tsx";
 import { clockTime, useNow } from "../components/time.tsx";
 import { useText } from "../messages/catalogue.ts";
@@ -15,12 +14,10 @@ import { brokerName } from "./session-clock.tsx";
 import {
   type FrozenAccount,
   freeze,
-  type Proof,
   type TradingState,
   tradingChanged,
   tradingState,
   unfreeze,
-  useStatus,
   useTrading,
 } from "./trading-state.ts";
 
@@ -162,38 +159,17 @@ function EndedSessions({ accounts }: { accounts: readonly FrozenAccount[] }) {
 /** Asks for the proof that resuming takes. */
 export function ResumeDialog({ onClose }: { onClose: () => void }) {
   const t = useText(core);
-  const { user } = useAuth();
   const queries = useQueryClient();
-  const needsCode = useStatus().data?.mfa_enabled ?? false;
-  const form = useForm(
-    async (data) => {
-      await unfreeze(proof(data));
-      tradingChanged(queries);
-      onClose();
-    },
-    // A wrong proof is refused as whatever else is not allowed; here nothing else can be.
-    ({ status }) => (status === 401 || status === 403 ? "/proof" : undefined),
-  );
-  const wrong = form.error("/proof") && t("error.wrongProof");
+  const form = useForm(async (data) => {
+    await unfreeze(proofIn(data));
+    tradingChanged(queries);
+    onClose();
+  }, atProof);
   return (
     <Dialog title={t("trading.unfreezeTitle")} onClose={onClose}>
       <Form form={form}>
         <p>{t("trading.unfreezeBody")}</p>
-        {needsCode ? (
-          <CodeField label={t("trading.proofCode")} error={wrong ?? form.error("/code")} isBackup autoFocus />
-        ) : (
-          <>
-            <HiddenUsername value={user?.email ?? user?.username ?? ""} />
-            <PasswordField
-              label={t("trading.proofPassword")}
-              name="password"
-              autoComplete="current-password"
-              required
-              error={wrong ?? form.error("/password")}
-              autoFocus
-            />
-          </>
-        )}
+        <ProofField form={form} autoFocus />
         <div className="actions">
           <Button onClick={onClose}>{t("cancel")}</Button>
           <Button type="submit" look="primary" busy={form.isBusy}>
@@ -203,9 +179,4 @@ export function ResumeDialog({ onClose }: { onClose: () => void }) {
       </Form>
     </Dialog>
   );
-}
-
-function proof(data: FormData): Proof {
-  const code = data.get("code");
-  return code ? { code: plainCode(String(code)) } : { password: String(data.get("password")) };
 }

@@ -1,4 +1,4 @@
-// The own account: name and telephone number, what it is, and its end.
+// The own account: name and telephone number, what it is and is signed in with, and its end.
 import { useAuth } from "portcullis-client/react";
 import { useState } from "react";
 import type { Failure } from "../api/failure.ts";
@@ -7,12 +7,12 @@ import { Card } from "../components/card.tsx";
 import { Confirm } from "../components/confirm.tsx";
 import { HiddenUsername, PasswordField, TextField } from "../components/field.tsx";
 import { Form, useForm } from "../components/form.tsx";
-import { Pill } from "../components/pill.tsx";
 import { Time } from "../components/time.tsx";
 import { Page } from "../frame/page.tsx";
 import { account } from "../messages/account/index.ts";
 import { useText } from "../messages/catalogue.ts";
 import { client, type Schemas } from "../session/client.ts";
+import { Address, UsernameOfAccount } from "./profile/sign-in-names.tsx";
 
 type User = Schemas["User"];
 
@@ -78,20 +78,9 @@ function Account({ user }: { user: User }) {
     <Card title={t("profile.account")} about={t("profile.emailFixed")}>
       <dl className="facts">
         <dt>{t("profile.email")}</dt>
-        <dd className="row">
-          {user.email ?? t("profile.emailNone")}
-          {user.email && (
-            <Pill tone={user.email_verified ? "success" : "neutral"}>
-              {t(user.email_verified ? "profile.confirmed" : "profile.unconfirmed")}
-            </Pill>
-          )}
-        </dd>
-        {user.username && (
-          <>
-            <dt>{t("profile.username")}</dt>
-            <dd>{user.username}</dd>
-          </>
-        )}
+        <Address user={user} />
+        <dt>{t("profile.username")}</dt>
+        <UsernameOfAccount user={user} />
         <dt>{t("profile.roles")}</dt>
         <dd>{user.roles.join(", ")}</dd>
         <dt>{t("profile.since")}</dt>
