@@ -281,6 +281,8 @@ def test_an_older_page_and_one_that_was_not_asked_for_change_nothing():
     add(timeline, T, T + 9000, T + 9000, [1], feed.NEWEST)
     add(timeline, T - 2 * feed.BLOCK, T, T + feed.BLOCK, [1], feed.Ask((T - feed.BLOCK, T)))
     assert len(timeline.pages) == 1
+    older = feed.Page.parse(page(T, T + 9000, T + 9000, []))
+    assert timeline.known.add(older, feed.NEWEST) is None
 
 
 def test_entries_leave_with_the_last_token_and_the_oldest_where_there_is_too_much(monkeypatch):
@@ -298,6 +300,7 @@ def test_entries_leave_with_the_last_token_and_the_oldest_where_there_is_too_muc
         add(timeline, T - back * feed.BLOCK, T - (back - 1) * feed.BLOCK, T, range(30))
     assert sum(one.size for one in timeline.pages) <= 2000
     assert timeline.lacks(T // 1000 - 900)
+    assert load(timeline, T) < 50, "what was dropped is not asked for again and again"
 
 
 def test_an_entry_on_the_wire_is_little_endian():

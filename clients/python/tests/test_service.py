@@ -19,6 +19,7 @@ from portcullis import (
     ProviderHealth,
     ReauthorisationNeeded,
     Retries,
+    ServiceClient,
     ServiceTokenRejected,
     ServiceUnavailable,
     Throttled,
@@ -274,3 +275,14 @@ def test_whose_account_it_is(service_client_of):
     )
     with pytest.raises(ServiceUnavailable):
         client.trading_accounts(access_token="at")
+
+
+def test_a_redirect_takes_no_token_elsewhere(clock):
+    """Not even with a client that follows them."""
+    script = Script(
+        httpx.Response(307, headers={"location": "http://evil.test/"}), httpx.Response(200, json=CREDENTIALS)
+    )
+    with httpx.Client(transport=script.transport, follow_redirects=True) as http:
+        with pytest.raises(ApiError):
+            read(ServiceClient("http://identity.test", SERVICE_TOKEN, client=http, sleep=clock.sleep))
+    assert [request.url.host for request in script.asked] == ["identity.test"]
