@@ -70,6 +70,39 @@ test("the table of pages was read", () => {
   assert.ok(ROUTES.length >= 15, JSON.stringify(ROUTES));
 });
 
+test("the instruments show what they are for", async () => {
+  const { page, check, close } = await openWindow(browser, service);
+  await page.goto(`${service.home}/login`);
+  await settled(page);
+  await page.evaluate(async () => {
+    document.querySelector("main").append(document.createElement("img"));
+    document.querySelector("main").style.inlineSize = "200vw";
+    try {
+      document.querySelector("footer").innerHTML = "<b>markup from a string</b>";
+    } catch {
+      // Refused, and reported.
+    }
+    await fetch("https://example.com/").catch(() => undefined);
+    console.error("a complaint");
+  });
+  assert.ok((await axe(page)).some((violation) => violation.startsWith("image-alt")));
+  assert.ok((await overflow(page)).length > 0);
+  assert.throws(check, ({ actual }) => {
+    for (const fault of ["policy: require-trusted-types-for", "policy: connect-src https://example.com/", "console: a complaint"]) {
+      assert.ok(actual.some((each) => each.startsWith(fault)), `${fault} is not among ${actual.join("; ")}`);
+    }
+    return true;
+  });
+  await close();
+});
+
+test("without scripts there is one sentence", async () => {
+  const { page, close } = await openWindow(browser, service, { javaScriptEnabled: false });
+  await page.goto(service.home);
+  assert.equal((await page.locator("body").innerText()).trim(), "These pages need JavaScript.");
+  await close();
+});
+
 for (const colorScheme of ["light", "dark"]) {
   test(`no page has a fault for readers of screens, ${colorScheme}`, async () => {
     await eachPage({ colorScheme }, async (page, route) => {
@@ -251,7 +284,7 @@ test("pages come with their own headers, and what is no page is a problem", asyn
   }
 });
 
-test("the sign-in weighs 110 KB at most, does not move, and has no long task", async () => {
+test("the sign-in weighs 110 KB at most and does not move", async () => {
   const { page, check, close } = await openWindow(browser, service);
   const lengths = [];
   page.on("response", (response) => {

@@ -174,7 +174,8 @@ export async function kept(page, { withDocument = true } = {}) {
     const stores = [localStorage, sessionStorage].map((store) => JSON.stringify({ ...store }));
     const caches_ = await caches.keys();
     const databases = (await indexedDB.databases()).map(({ name }) => name);
-    const entries = performance.getEntries().map((entry) => entry.name);
+    // The browser names the navigation itself by the address that was opened, for this page alone.
+    const entries = performance.getEntries().filter(({ entryType }) => entryType !== "navigation").map((entry) => entry.name);
     const whole = isWhole ? document.documentElement.outerHTML : "";
     return [...stores, ...caches_, ...databases, document.cookie, location.href, JSON.stringify(history.state), ...entries, whole].join("\n");
   }, withDocument);

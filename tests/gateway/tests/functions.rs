@@ -282,6 +282,30 @@ async fn a_function_serves_the_routes_of_its_own_row_and_no_others() {
     assert_eq!((&answer["statusCode"], &body(&answer)["code"]), (&json!(404), &json!("not_found")));
 }
 
+/// A script in its compressed form is no text, and an event carries text alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_need_no_table_and_no_secret_and_arrive_whole() {
+    let deployment = Deployment::new().await;
+    let nothing = ["TABLE_NAME", "AWS_SECRET_NAME", "KMS_KEY_ID"].map(|name| (name, String::new()));
+    let console = deployment.function("console", &nothing).await;
+    let get = async |path: &str| {
+        let mut event = event(path, &Value::Null, &[("accept-encoding", "gzip, br")]);
+        event["requestContext"]["http"]["method"] = "GET".into();
+        event["body"] = Value::Null;
+        let answer = console.invoke(&event).await.expect("the function answers");
+        serde_json::from_slice::<Value>(&answer).unwrap()
+    };
+    let page = get("/login").await;
+    assert_eq!((&page["statusCode"], &page["isBase64Encoded"]), (&json!(200), &json!(false)), "{page}");
+    let document = page["body"].as_str().unwrap();
+    let (_, rest) = document.split_once("src=\"").unwrap();
+    let script = get(rest.split('"').next().unwrap()).await;
+    assert_eq!((&script["statusCode"], &script["isBase64Encoded"]), (&json!(200), &json!(true)));
+    assert_eq!(script["headers"]["content-encoding"], "gzip");
+    assert!(script["body"].as_str().unwrap().starts_with("H4sI"), "the magic number of gzip in base64");
+    assert_eq!(get("/assets/gone.js").await["statusCode"], 404);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_route_after_decoding_meets_none() {
     let deployment = Deployment::new().await;

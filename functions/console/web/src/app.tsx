@@ -1,7 +1,7 @@
 // The console: what surrounds every page, and the table of pages as routes.
 
 import { AuthProvider } from "portcullis-client/react";
-import { Component, lazy, type ReactNode, Suspense } from "react";
+import { Component, type ReactNode, Suspense } from "react";
 import { BrowserRouter, Route, Routes } from "react-router";
 import { Button } from "./components/button.tsx";
 import { Notice } from "./components/states.tsx";
@@ -10,9 +10,10 @@ import { useText } from "./messages/catalogue.ts";
 import { core } from "./messages/core/index.ts";
 import { ROUTES } from "./routes.tsx";
 import { client } from "./session/client.ts";
+import { lazily } from "./update.ts";
 
-const SignedInFrame = lazy(() => import("./frame/signed-in.tsx"));
-const NotFound = lazy(() => import("./pages/not-found.tsx"));
+const SignedInFrame = lazily(() => import("./frame/signed-in.tsx"));
+const NotFound = lazily(() => import("./pages/not-found.tsx"));
 
 function Broken() {
   const t = useText(core);

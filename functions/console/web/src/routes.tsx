@@ -1,7 +1,8 @@
 // Every page: its address, its chunk, and who sees it. The service answers these addresses with the console and no others;
 // a test of `functions/src/console.rs` compares the two lists.
-import { type ComponentType, lazy } from "react";
+import type { ComponentType } from "react";
 import Login from "./pages/login.tsx";
+import { lazily } from "./update.ts";
 
 /** Who sees a page: people before a sign-in, those who are signed in, administrators, or everybody. */
 export type Audience = "signed-out" | "signed-in" | "admin";
@@ -24,98 +25,98 @@ export const ROUTES: readonly Route[] = [
   route(
     "/register",
     "signed-out",
-    lazy(() => import("./pages/register.tsx")),
+    lazily(() => import("./pages/register.tsx")),
   ),
   route(
     "/forgot-password",
     "signed-out",
-    lazy(() => import("./pages/forgot-password.tsx")),
+    lazily(() => import("./pages/forgot-password.tsx")),
   ),
   route(
     "/reset-password",
     "signed-out",
-    lazy(() => import("./pages/reset-password.tsx")),
+    lazily(() => import("./pages/reset-password.tsx")),
   ),
   route(
     "/verify-email",
     "signed-out",
-    lazy(() => import("./pages/verify-email.tsx")),
+    lazily(() => import("./pages/verify-email.tsx")),
   ),
   route(
     "/rotate-password",
     "signed-out",
-    lazy(() => import("./pages/rotate-password.tsx")),
+    lazily(() => import("./pages/rotate-password.tsx")),
   ),
 
   route(
     "/",
     "signed-in",
-    lazy(() => import("./pages/today.tsx")),
+    lazily(() => import("./pages/today.tsx")),
   ),
   route(
     "/trading-accounts",
     "signed-in",
-    lazy(() => import("./pages/trading-accounts.tsx")),
+    lazily(() => import("./pages/trading-accounts.tsx")),
   ),
   route(
     "/broker-callback",
     "signed-in",
-    lazy(() => import("./pages/broker-callback.tsx")),
+    lazily(() => import("./pages/broker-callback.tsx")),
   ),
   route(
     "/readers",
     "signed-in",
-    lazy(() => import("./pages/readers.tsx")),
+    lazily(() => import("./pages/readers.tsx")),
   ),
   route(
     "/sessions",
     "signed-in",
-    lazy(() => import("./pages/sessions.tsx")),
+    lazily(() => import("./pages/sessions.tsx")),
   ),
   route(
     "/security",
     "signed-in",
-    lazy(() => import("./pages/security.tsx")),
+    lazily(() => import("./pages/security.tsx")),
   ),
   route(
     "/api-keys",
     "signed-in",
-    lazy(() => import("./pages/api-keys.tsx")),
+    lazily(() => import("./pages/api-keys.tsx")),
   ),
   route(
     "/audit",
     "signed-in",
-    lazy(() => import("./pages/activity.tsx")),
+    lazily(() => import("./pages/activity.tsx")),
   ),
   route(
     "/profile",
     "signed-in",
-    lazy(() => import("./pages/profile.tsx")),
+    lazily(() => import("./pages/profile.tsx")),
   ),
 
   route(
     "/admin/people",
     "admin",
-    lazy(() => import("./pages/admin/people.tsx")),
+    lazily(() => import("./pages/admin/people.tsx")),
   ),
   route(
     "/admin/people/:id",
     "admin",
-    lazy(() => import("./pages/admin/person.tsx")),
+    lazily(() => import("./pages/admin/person.tsx")),
   ),
   route(
     "/admin/audit",
     "admin",
-    lazy(() => import("./pages/admin/audit.tsx")),
+    lazily(() => import("./pages/admin/audit.tsx")),
   ),
   route(
     "/admin/providers",
     "admin",
-    lazy(() => import("./pages/admin/providers.tsx")),
+    lazily(() => import("./pages/admin/providers.tsx")),
   ),
   route(
     "/admin/trouble",
     "admin",
-    lazy(() => import("./pages/admin/trouble.tsx")),
+    lazily(() => import("./pages/admin/trouble.tsx")),
   ),
 ];

@@ -35,7 +35,14 @@ export function catalogue<Key extends string>(
     load(language) {
       const known = loaded.get(language);
       if (known) return known;
-      const texts = others[language]().then((module) => module.default);
+      // Without its chunk a page is better in English than not at all; the next page asks again.
+      const texts = others[language]().then(
+        (module) => module?.default ?? english,
+        () => {
+          setTimeout(() => loaded.delete(language));
+          return english;
+        },
+      );
       loaded.set(language, texts);
       return texts;
     },

@@ -1,1 +1,0 @@
-import{t as e}from"./useBaseQuery-CwBHu47l.js";import{s as t}from"./suspense-BTFhARfC.js";function n(n,r){return e(n,t,r)}export{n as t};
