@@ -1,0 +1,1 @@
+import{h as e,k as t,l as n}from"./page-D3dWmoQr.js";import{o as r,s as i}from"./index-y5Mtr38F.js";var a=t();function o(){let t=n(r);return(0,a.jsx)(i,{title:t(`rotate.title`),about:t(`rotate.missing`),children:(0,a.jsx)(e,{to:`/login`,look:`primary`,wide:!0,children:t(`reset.toLogin`)})})}export{o as default};
