@@ -205,7 +205,7 @@ story("two tabs agree within a second on who is signed in and on whether trading
   await heading(second, "Sign in").waitFor({ timeout: 1000 });
 });
 
-story("signing in by keyboard alone, with the focus in view", async ({ page }) => {
+story("signing in, freezing and resuming by keyboard alone, with the focus in view", async ({ page }) => {
   const { email } = await person(service);
   await page.goto(`${service.home}/login`);
   await heading(page, "Sign in").waitFor();
@@ -226,6 +226,21 @@ story("signing in by keyboard alone, with the focus in view", async ({ page }) =
   assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to the content");
   await page.keyboard.press("Enter");
   assert.equal(await page.evaluate(() => document.activeElement.id), "content");
+
+  await page.keyboard.press("Shift+F");
+  await page.keyboard.press("Shift+F");
+  await heading2(page, "Trading is frozen").waitFor();
+  await page.keyboard.press("Enter");
+  await page.locator("dialog").waitFor({ state: "detached" });
+  for (let presses = 0; !(await page.evaluate(() => document.activeElement.closest(".trading-frozen"))); presses += 1) {
+    assert.ok(presses < 30, "the switch is reached by Tab");
+    await page.keyboard.press("Shift+Tab");
+  }
+  await page.keyboard.press("Enter");
+  await page.locator("dialog [name=password]").waitFor();
+  await page.keyboard.type(PASSWORD);
+  await page.keyboard.press("Enter");
+  await page.locator(".trading-button").waitFor();
 });
 
 story("a navigation changes the title, moves the focus and is announced once", async ({ page }) => {
@@ -244,6 +259,21 @@ story("a navigation changes the title, moves the focus and is announced once", a
   assert.equal(await page.title(), "Sessions · Portcullis");
   assert.deepEqual(await page.evaluate(() => globalThis.announced), ["Sessions"]);
 });
+
+story(
+  "the language is the browser's until another one is chosen",
+  async ({ page }) => {
+    await page.goto(`${service.home}/login`);
+    await heading(page, "साइन इन करें").waitFor();
+    assert.equal(await page.getAttribute("html", "lang"), "hi");
+    await page.getByLabel("भाषा").selectOption("en");
+    await heading(page, "Sign in").waitFor();
+    await page.reload();
+    await heading(page, "Sign in").waitFor();
+    assert.equal(await page.getAttribute("html", "lang"), "en");
+  },
+  { locale: "hi-IN" },
+);
 
 story("a dialog keeps the focus inside and gives it back", async ({ page }) => {
   await signIn(page, service, await person(service));
