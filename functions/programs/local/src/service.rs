@@ -70,9 +70,16 @@ impl Service {
         })?;
         let address = listener.local_addr()?;
 
-        let LocalPlatform { platform, engine, created } =
-            LocalPlatform::open(inspected, local.timeouts, Arc::clone(&clock), Arc::clone(&entropy)).await?;
         let settings = local.settings;
+        let services = settings.identity.services.names();
+        let opening = LocalPlatform::open(
+            inspected,
+            services,
+            local.timeouts,
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+        );
+        let LocalPlatform { platform, engine, created } = opening.await?;
         let hasher = platform.hasher(&settings)?;
         let keyring = platform.keyring(&settings, SecretPurpose::ALL).await?;
         let operations = Operations::new(&platform, &settings, hasher, keyring);

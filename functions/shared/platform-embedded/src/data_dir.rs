@@ -17,6 +17,7 @@
 mod inspection;
 mod keys;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -48,6 +49,8 @@ pub struct Inspected {
     token_signing: Option<SecretSlice<u8>>,
     edge_proof: Option<SecretSlice<u8>>,
     master: Option<SecretSlice<u8>>,
+    /// Whether the environment has the tokens of services, and no file of the folder.
+    has_given_tokens: bool,
     /// Whether there is anything in the database.
     is_in_use: bool,
 }
@@ -135,6 +138,7 @@ impl DataDir {
             session_secret: found(Key::SessionSecret)?,
             api_key_secret: found(Key::ApiKeySecret)?,
             service_tokens: found(Key::ServiceTokens)?,
+            has_given_tokens: inspection::key_of_environment(Key::ServiceTokens, environment)?.is_some(),
             token_signing: found(Key::TokenSigning)?,
             edge_proof: found(Key::EdgeProof)?,
             master,
@@ -195,9 +199,10 @@ impl Inspected {
     }
 
     /// Returns the complete folder after creating what is missing; fails when a file cannot be created or a key cannot be
-    /// generated. When several processes start together, each key is created by one and used by all. The call blocks,
-    /// the first time for as long as generating a signing key takes.
-    pub fn prepare(self) -> Result<Prepared, PrepareError> {
+    /// generated. When several processes start together, each key is created by one and used by all. Each of these services
+    /// has a token then, unless the environment has the tokens. The call blocks, the first time for as long as generating a
+    /// signing key takes.
+    pub fn prepare<'a>(self, services: impl IntoIterator<Item = &'a str>) -> Result<Prepared, PrepareError> {
         let mut made = Making {
             dir: &self.dir,
             algorithm: self.algorithm,
@@ -211,7 +216,10 @@ impl Inspected {
         private_files::create_folder(&outbox).map_err(|cause| refused("outbox", outbox.clone(), cause))?;
         let session_secret = made.key(Key::SessionSecret, self.session_secret)?;
         let api_key_secret = made.key(Key::ApiKeySecret, self.api_key_secret)?;
-        let service_tokens = made.key(Key::ServiceTokens, self.service_tokens)?;
+        let mut service_tokens = made.key(Key::ServiceTokens, self.service_tokens)?;
+        if !self.has_given_tokens {
+            service_tokens = made.tokens_of(services, service_tokens)?;
+        }
         let token_signing = made.key(Key::TokenSigning, self.token_signing)?;
         let edge_proof = made.key(Key::EdgeProof, self.edge_proof)?;
         let master = made.key(Key::Master, self.master)?;
@@ -246,6 +254,32 @@ impl Making<'_> {
         // Read back even by the process that created it (it may have lost the race): what this start uses is then what
         // the next one will find.
         inspection::key_of_file(key, &path)?
+            .ok_or_else(|| refused(what, path, io::Error::other("it vanished while the service started")))
+    }
+
+    /// Gives each of these services a token that has none, and returns the tokens of all.
+    fn tokens_of<'a>(
+        &mut self,
+        services: impl IntoIterator<Item = &'a str>,
+        found: SecretSlice<u8>,
+    ) -> Result<SecretSlice<u8>, PrepareError> {
+        let what = "tokens of services that had none";
+        let mut tokens = ServiceTokens::parse(found.expose_secret())
+            .map_err(|why| PrepareError::Make { what, cause: why.into() })?;
+        let has_token: BTreeSet<String> = tokens.iter().map(|(name, _)| name.to_owned()).collect();
+        let missing: Vec<&str> = services.into_iter().filter(|name| !has_token.contains(*name)).collect();
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        for name in missing {
+            tokens.add(name, self.entropy).map_err(|cause| PrepareError::Make { what, cause: cause.into() })?;
+        }
+        let path = self.dir.key(Key::ServiceTokens);
+        private_files::replace_with(&path, tokens.to_json().expose_secret().as_bytes())
+            .map_err(|cause| refused(what, path.clone(), cause))?;
+        self.created.push(Created { what, path: path.clone() });
+        // Of two processes that start together with another list, one wrote last.
+        inspection::key_of_file(Key::ServiceTokens, &path)?
             .ok_or_else(|| refused(what, path, io::Error::other("it vanished while the service started")))
     }
 

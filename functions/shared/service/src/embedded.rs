@@ -103,15 +103,16 @@ pub struct LocalPlatform {
 }
 
 impl LocalPlatform {
-    /// Makes what is missing in the folder and opens it. Several processes may have one folder open: they work on one
+    /// Makes what is missing in the folder, tokens of these services among it, and opens it. Several processes may have one folder open: they work on one
     /// file, one transaction at a time.
-    pub async fn open(
+    pub async fn open<'a>(
         inspected: Inspected,
+        services: impl IntoIterator<Item = &'a str>,
         timeouts: CallTimeouts,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, OpenError> {
-        let mut prepared = inspected.prepare()?;
+        let mut prepared = inspected.prepare(services)?;
         let created = std::mem::take(&mut prepared.created);
         let (engine, store) = database(&prepared, timeouts)?;
         store.create_table_if_missing().await?;

@@ -23,7 +23,7 @@ pub fn platform(environment: &Environment, store: Store, clock: Arc<dyn Clock>) 
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let prepared = DataDir::inspect(&folder.path().join("data"), environment, Arc::clone(&entropy))
         .expect("an empty folder")
-        .prepare()
+        .prepare([])
         .expect("keys");
     let sent = Arc::new(Notifications::default());
     Platform { mailer: sent, ..Platform::on_files(prepared, store, clock, entropy) }

@@ -87,6 +87,11 @@ impl ServiceRights {
         entries.collect::<Result<_, String>>().map(Self)
     }
 
+    /// Returns the names of the services.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     pub(crate) fn of(&self, name: &str) -> Option<&Entry> {
         self.0.get(name)
     }

@@ -17,7 +17,7 @@ fn inspect(path: &Path, environment: &[(&str, &str)]) -> Result<Inspected, Strin
 }
 
 fn start(path: &Path) -> Prepared {
-    inspect(path, &[]).unwrap().prepare().unwrap()
+    inspect(path, &[]).unwrap().prepare([]).unwrap()
 }
 
 /// A data folder a first start has completed.
@@ -286,13 +286,35 @@ async fn the_environment_takes_the_place_of_files() {
         ("SERVICE_TOKENS", services),
         ("EDGE_PROOF_KEY", edge.as_str()),
     ];
-    let prepared = inspect(&data, &environment).unwrap().prepare().unwrap();
+    let prepared = inspect(&data, &environment).unwrap().prepare([]).unwrap();
     assert_eq!(
         secrets(&prepared).await,
         [secret, pem.trim(), api_keys, services, edge.as_str()].map(|text| text.as_bytes().to_vec())
     );
     let keys: Vec<_> = fs::read_dir(data.join("keys")).unwrap().map(|key| key.unwrap().file_name()).collect();
     assert_eq!(keys, ["master-key"], "what the environment sets is not made");
+}
+
+#[tokio::test]
+async fn a_service_that_is_new_gets_a_token_and_the_others_keep_theirs() {
+    let (_home, data) = started();
+    let file = data.join("keys/service-tokens.json");
+    let tokens = || serde_json::from_slice::<serde_json::Value>(&fs::read(&file).unwrap()).unwrap();
+    let before = tokens();
+    let prepared = inspect(&data, &[]).unwrap().prepare(["edge", "alerts"]).unwrap();
+    let [created] = prepared.created.as_slice() else { panic!("{:?}", prepared.created) };
+    assert_eq!((created.what, &created.path), ("tokens of services that had none", &file));
+    let after = tokens();
+    assert_eq!(after["edge"], before["edge"]);
+    assert!(after["alerts"][0].as_str().unwrap().starts_with("svc_"));
+    assert!(secrets(&prepared).await.contains(&fs::read(&file).unwrap()));
+
+    let again = inspect(&data, &[]).unwrap().prepare(["edge", "alerts"]).unwrap();
+    assert_eq!((again.created, tokens()), (Vec::new(), after.clone()));
+    // Those of the environment are the operator's.
+    let given = [("SERVICE_TOKENS", r#"{"edge":"svc_of_no_less_than_thirty_two_characters"}"#)];
+    inspect(&data, &given).unwrap().prepare(["edge", "alerts", "chart"]).unwrap();
+    assert_eq!(tokens(), after);
 }
 
 #[test]
@@ -318,7 +340,7 @@ async fn first_starts_at_the_same_moment_agree_on_their_keys() {
     // All have looked before any has written: the worst moment.
     let inspected: Vec<Inspected> = (0..4).map(|_| inspect(&data, &[]).unwrap()).collect();
     let starts: Vec<_> =
-        inspected.into_iter().map(|one| std::thread::spawn(|| one.prepare().unwrap())).collect();
+        inspected.into_iter().map(|one| std::thread::spawn(|| one.prepare([]).unwrap())).collect();
     let prepared: Vec<Prepared> = starts.into_iter().map(|start| start.join().unwrap()).collect();
     let context = EncryptionContext::new([("owner", "alice")]);
     let made = prepared[0].key_wrap.generate_data_key(&context).await.unwrap();
@@ -344,7 +366,7 @@ fn without_entropy_there_is_no_key() {
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("data");
     let inspected = DataDir::inspect(&data, &Environment::default(), Arc::new(Dry)).unwrap();
-    assert_eq!(inspected.prepare().unwrap_err().to_string(), "making the session secret");
+    assert_eq!(inspected.prepare([]).unwrap_err().to_string(), "making the session secret");
     assert_eq!(fs::read_dir(data.join("keys")).unwrap().count(), 0);
 }
 
