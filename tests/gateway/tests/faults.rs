@@ -15,7 +15,7 @@ use portcullis_gateway::template::{self, Template};
 use portcullis_gateway::{Cloud, Function, guard, notifications_to, router, token_in};
 use portcullis_harness::authenticator::Authenticator;
 use portcullis_harness::process::tool_with;
-use portcullis_platform::{CallTimeouts, SecretPurpose, Clock, Environment, SecretName, SystemClock};
+use portcullis_platform::{CallTimeouts, Clock, Environment, SecretName, SecretPurpose, SystemClock};
 use portcullis_platform_aws::AwsConnection;
 use portcullis_platform_aws::secrets::{SecretsManager, Source};
 use reqwest::{Client, Method};
