@@ -51,13 +51,13 @@ async fn world() -> World {
     world
 }
 
-fn of_user(row: &Value) -> bool {
-    row["pk"]["S"].as_str().unwrap().starts_with("USER#")
+fn of_owner(row: &Value) -> bool {
+    row["pk"]["S"].as_str().unwrap().starts_with("VAULT#")
 }
 
 async fn rows(world: &World) -> Vec<StoredTradingAccount> {
     let mut rows = Vec::new();
-    for row in world.items("ACC#").await.iter().filter(|row| of_user(row)) {
+    for row in world.items("ACC#").await.iter().filter(|row| of_owner(row)) {
         let id = |name: &str| row[name]["S"].as_str().unwrap().to_owned();
         let (owner, account) = (id("account").parse().unwrap(), id("trading_account").parse().unwrap());
         rows.push(world.truth.trading_account(owner, account).await.unwrap().unwrap());
@@ -141,7 +141,7 @@ async fn an_account_that_fails_holds_up_nobody_and_is_visited_again() {
     let rows_before = rows(&world).await;
     let broken = &rows_before[3];
     let planted = world.items(&format!("ACC#{}", broken.id)).await;
-    let row = planted.iter().find(|row| of_user(row)).unwrap();
+    let row = planted.iter().find(|row| of_owner(row)).unwrap();
     let mut without = row.clone();
     without.as_object_mut().unwrap().remove("credentials_key");
     world.plant(&without).await;

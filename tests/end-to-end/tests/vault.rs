@@ -477,7 +477,7 @@ async fn unlinking_leaves_no_ciphertext_and_no_owner() {
     let scene = Scene::new().await;
     let account = scene.link(&scene.asha, "kite").await;
     scene.world.vault.unlink(&scene.asha.caller, account.id, &ClientContext::default()).await.unwrap();
-    assert!(scene.world.rows(&format!("USER#{}", account.owner), "ACC#").await.is_empty());
+    assert!(scene.world.rows(&format!("VAULT#{}", account.owner), "ACC#").await.is_empty());
     assert!(scene.world.truth.trading_account_owner(account.id).await.unwrap().is_none());
     assert!(scene.read(&account).await.is_err());
 
@@ -488,7 +488,7 @@ async fn unlinking_leaves_no_ciphertext_and_no_owner() {
         .erase_account(&scene.asha.caller, &password(PASSWORD), &ClientContext::default())
         .await
         .unwrap();
-    assert!(scene.world.rows(&format!("USER#{}", again.owner), "ACC#").await.is_empty());
+    assert!(scene.world.rows(&format!("VAULT#{}", again.owner), "ACC#").await.is_empty());
     assert!(scene.world.truth.trading_account_owner(again.id).await.unwrap().is_none());
 }
 

@@ -158,7 +158,7 @@ async fn check(scene: &Scene, model: &mut Model, what: &str) {
     let rows = scene.world.items("ACC#").await;
     let id = |row: &Value| row["trading_account"]["S"].as_str().unwrap().parse::<TradingAccountId>().unwrap();
     let (accounts, owners): (Vec<Value>, Vec<Value>) =
-        rows.into_iter().partition(|row| row["pk"]["S"].as_str().unwrap().starts_with("USER#"));
+        rows.into_iter().partition(|row| row["pk"]["S"].as_str().unwrap().starts_with("VAULT#"));
     let ids: BTreeSet<_> = accounts.iter().map(id).collect();
     assert_eq!(ids, owners.iter().map(id).collect(), "{what}: half an account");
     let listed = scene.world.vault.list(&scene.asha).await.unwrap();

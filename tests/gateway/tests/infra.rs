@@ -229,7 +229,7 @@ fn signing_in_reads_nobodys_partition_and_publishing_keys_reads_nothing() {
         let by = readers.iter().filter(|(_, readers)| readers.contains(handler));
         by.map(|(key, _)| key.as_str()).collect()
     };
-    // Sessions, trading accounts and the audit trail are all in the partition of their person.
+    // Sessions and the audit trail are all in the partition of their person, trading accounts in another.
     let of_sign_in = BTreeSet::from(["NOTHING", "EMAIL#*", "NAME#*", "RATE#*", "SIGNIN#*"]);
     assert_eq!(readable("login"), of_sign_in);
     assert_eq!(readable("register"), &of_sign_in | &BTreeSet::from(["CHAL#*", "GUESS#*"]));
@@ -240,6 +240,35 @@ fn signing_in_reads_nobodys_partition_and_publishing_keys_reads_nothing() {
 fn trading_accounts_are_found_by_the_functions_that_open_credentials_alone() {
     let expected = ["credential-rotation", "broker-credentials"].map(str::to_owned);
     assert_eq!(readers()["ACC#*"], expected.into());
+}
+
+/// What each function may do where broker credentials are.
+#[test]
+fn nothing_of_a_vault_is_in_reach_of_functions_that_have_nothing_to_do_with_brokers() {
+    let mut rights = BTreeMap::<String, BTreeSet<String>>::new();
+    for function in functions() {
+        for (actions, keys) in table_rights(&function) {
+            if keys.contains(&"VAULT#*".to_owned()) {
+                rights.entry(function.handler.clone()).or_default().extend(actions);
+            }
+        }
+    }
+    let writes = |function: &str| rights[function].iter().any(|action| action == "dynamodb:PutItem");
+    let all = [
+        "admin",
+        "broker-credentials",
+        "broker-sessions",
+        "credential-rotation",
+        "trading-accounts",
+        "users",
+    ];
+    assert_eq!(rights.keys().map(String::as_str).collect::<Vec<_>>(), all);
+    // Whoever erases an account finds and removes what is there, and changes nothing.
+    let erasing = BTreeSet::from(["dynamodb:DeleteItem", "dynamodb:Query"].map(str::to_owned));
+    for function in ["admin", "users"] {
+        assert_eq!(rights[function], erasing, "{function}");
+    }
+    assert!(!writes("users") && writes("trading-accounts"));
 }
 
 #[test]

@@ -162,9 +162,15 @@ pub(crate) fn api_key_owner(key: ApiKeyId) -> Key {
     Key::new(format!("KEY#{key}"), "KEY")
 }
 
-/// One trading account, among all that is its owner's.
+/// The partition of what a person entrusted to the service for brokers. Apart from everything else of the person, so that a
+/// function that has to do with sessions alone neither reads nor writes it.
+pub(crate) fn vault(owner: AccountId) -> String {
+    format!("VAULT#{owner}")
+}
+
+/// One trading account of its owner.
 pub(crate) fn trading_account(owner: AccountId, account: TradingAccountId) -> Key {
-    Key::new(person(owner), format!("{TRADING_ACCOUNT_PREFIX}{account}"))
+    Key::new(vault(owner), format!("{TRADING_ACCOUNT_PREFIX}{account}"))
 }
 
 /// How many partitions the owners of trading accounts are spread over.
@@ -186,7 +192,7 @@ pub(crate) fn trading_account_owner(account: TradingAccountId) -> Key {
 
 /// That a person's broker credentials must not be read.
 pub(crate) fn freeze(owner: AccountId) -> Key {
-    Key::new(person(owner), "FREEZE")
+    Key::new(vault(owner), "FREEZE")
 }
 
 /// How often a service has done something in one minute.

@@ -233,8 +233,8 @@ impl Store {
                 .client
                 .query()
                 .table_name(&self.table)
-                .key_condition_expression("pk = :person AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":person", text(keys::person(owner)))
+                .key_condition_expression("pk = :owner AND begins_with(sk, :prefix)")
+                .expression_attribute_values(":owner", text(keys::vault(owner)))
                 .expression_attribute_values(":prefix", text(keys::TRADING_ACCOUNT_PREFIX))
                 .set_exclusive_start_key(start)
                 .consistent_read(true)

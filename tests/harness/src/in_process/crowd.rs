@@ -157,7 +157,7 @@ impl Crowd {
         let long_ago = self.0.key.0.now().as_millisecond() - 365 * 24 * 60 * 60 * 1_000;
         let long_ago = json!({"N": long_ago.to_string()});
         Some(json!({"Item": {
-            "pk": {"S": format!("USER#{owner}")},
+            "pk": {"S": format!("VAULT#{owner}")},
             "sk": {"S": format!("ACC#{account}")},
             "trading_account": {"S": account},
             "account": {"S": owner},

@@ -49,9 +49,11 @@ impl Identity {
             return Ok(None);
         }
         let is_newest = after.is_none();
-        let withdrawn = async || match is_newest {
-            true => self.store.withdrawn_keys(self.clock.now(), MAX_WITHDRAWN).await,
-            false => Ok(Vec::new()),
+        let withdrawn = async || {
+            if !is_newest {
+                return Ok(Vec::new());
+            }
+            self.store.withdrawn_keys(self.clock.now(), MAX_WITHDRAWN).await
         };
         let (page, withdrawn) =
             tokio::try_join!(self.store.revocations(start, end, MAX_ENTRIES), withdrawn())?;

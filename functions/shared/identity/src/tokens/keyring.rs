@@ -72,10 +72,10 @@ impl Keyring {
     /// used. What tells who is calling is always loaded.
     pub async fn load(secrets: &dyn Secrets, purposes: &[SecretPurpose]) -> Result<Self, UnusableSecret> {
         let is_for = |purpose| purposes.contains(&purpose);
-        let signing = match is_for(SecretPurpose::Signing) {
-            true => signing_keys(secrets).await?,
-            false => Vec::new(),
-        };
+        let mut signing = Vec::new();
+        if is_for(SecretPurpose::Signing) {
+            signing = signing_keys(secrets).await?;
+        }
         let public = match signing.as_slice() {
             [] => PublicKeys::load(secrets).await?,
             keys => PublicKeys::of(keys)?,
