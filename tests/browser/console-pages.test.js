@@ -185,6 +185,7 @@ describe("states of a page", () => {
         ["/api-keys", "main .button-primary"],
         ["/security", "main .button-primary"],
         ["/profile", "section:last-of-type .button"],
+        ["/profile", ".facts .button"],
         ["/sessions", ".trading-button"],
       ];
       for (const [address, opener] of dialogs) {

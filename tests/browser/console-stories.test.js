@@ -374,6 +374,58 @@ story("a page that is older than the service loads itself anew, once", async ({ 
   assert.equal(refused, 2);
 });
 
+test("an address is changed from the profile, and its old one undoes that", async () => {
+  const strict = await startConsole({ EMAIL_VERIFICATION: "required" });
+  const { page, check, close } = await openWindow(browser, strict);
+  try {
+    await page.goto(`${strict.home}/register`);
+    await page.getByLabel("Name").fill("Ravi Iyer");
+    await page.getByLabel("E-mail").fill("ravi@example.com");
+    await page.getByLabel("Password", { exact: true }).fill(PASSWORD);
+    await button(page, "Create account").click();
+    await heading(page, "Check your mail").waitFor();
+    await page.goto(await mailedLink(strict, "ravi@example.com"));
+    await heading(page, "Your address is confirmed").waitFor();
+    await signIn(page, strict, { email: "ravi@example.com" });
+    await heading(page, "Today").waitFor();
+
+    await page.goto(`${strict.home}/profile`);
+    await button(page, "Change…").click();
+    await page.getByLabel("New e-mail").fill("ravi@example.org");
+    await page.getByLabel("Your password").fill("not it at all");
+    await button(page, "Send the link").click();
+    await page.locator("dialog [aria-invalid=true]").waitFor();
+    assert.equal(await page.getByLabel("New e-mail").inputValue(), "ravi@example.org", "what was typed stays");
+    await page.getByLabel("Your password").fill(PASSWORD);
+    await button(page, "Send the link").click();
+    await page.getByText("We mailed a link to ravi@example.org").waitFor();
+    await page.goto(await mailedLink(strict, "ravi@example.org"));
+    await heading(page, "Use this address?").waitFor();
+    assert.equal(page.url(), `${strict.home}/confirm-address`);
+    await button(page, "Use this address").click();
+    await heading(page, "Your address is changed").waitFor();
+    await page.goto(`${strict.home}/profile`);
+    await page.getByText("ravi@example.org").waitFor();
+
+    await page.goto(await mailedLink(strict, "ravi@example.com"));
+    await button(page, "Have this address back").click();
+    await heading(page, "Your account has its address back").waitFor();
+    await page.goto(await mailedLink(strict, "ravi@example.com"));
+    await page.getByLabel("New password", { exact: true }).fill(OTHER_PASSWORD);
+    await button(page, "Change password").click();
+    await heading(page, "Your password is changed").waitFor();
+    await signIn(page, strict, { email: "ravi@example.com", password: OTHER_PASSWORD });
+    await heading(page, "Today").waitFor();
+    check();
+  } catch (error) {
+    await picture(page, "failed-address");
+    throw error;
+  } finally {
+    await close();
+    strict.stop();
+  }
+});
+
 test("with confirmation required, the link of the mail confirms the address", async () => {
   const strict = await startConsole({ EMAIL_VERIFICATION: "required" });
   const { page, check, close } = await openWindow(browser, strict);
