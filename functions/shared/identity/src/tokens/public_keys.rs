@@ -86,9 +86,10 @@ mod tests {
             let key = SigningKey::from_pem(pem.expose_secret().as_bytes()).unwrap();
             let written = written_public_keys(std::slice::from_ref(&key)).unwrap();
             let of = |name, text| Given(HashMap::from([(name, text)]));
-            let signing = Keyring::load(&of(SecretName::TokenSigningKey, pem), &[SecretPurpose::Signing]);
+            let signing = of(SecretName::TokenSigningKey, pem);
             let public = of(SecretName::TokenVerificationKeys, written);
-            let (signing, public) = (signing.await.unwrap(), Keyring::load(&public, &[]).await.unwrap());
+            let signing = Keyring::load(&signing, &[SecretPurpose::Signing]).await.unwrap();
+            let public = Keyring::load(&public, &[]).await.unwrap();
             assert_eq!(signing.jwks(), public.jwks());
             assert_eq!(signing.algorithms().collect::<Vec<_>>(), public.algorithms().collect::<Vec<_>>());
             let message = b"what is signed";
