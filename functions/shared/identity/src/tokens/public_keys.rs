@@ -86,9 +86,9 @@ mod tests {
             let key = SigningKey::from_pem(pem.expose_secret().as_bytes()).unwrap();
             let written = written_public_keys(std::slice::from_ref(&key)).unwrap();
             let of = |name, text| Given(HashMap::from([(name, text)]));
-            let (private, public) =
-                (of(SecretName::TokenSigningKey, pem), of(SecretName::TokenVerificationKeys, written));
-            let signing = Keyring::load(&private, &[SecretPurpose::Signing]).await.unwrap();
+            let signing = of(SecretName::TokenSigningKey, pem);
+            let public = of(SecretName::TokenVerificationKeys, written);
+            let signing = Keyring::load(&signing, &[SecretPurpose::Signing]).await.unwrap();
             let public = Keyring::load(&public, &[]).await.unwrap();
             assert_eq!(signing.jwks(), public.jwks());
             assert_eq!(signing.algorithms().collect::<Vec<_>>(), public.algorithms().collect::<Vec<_>>());
