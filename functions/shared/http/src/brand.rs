@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn an_accent_that_cannot_be_read_is_refused_with_the_contrast_it_has() {
-        for (colour, contrast) in [("#ffd400", "1.2:1"), ("#777777", "4.1:1"), ("#FFFFFF", "1.0:1")] {
+        for (colour, contrast) in [("#ffd400", "1.3:1"), ("#777777", "4.1:1"), ("#FFFFFF", "1.0:1")] {
             let error = read(&[("BRAND_ACCENT", colour)]).unwrap_err();
             assert!(error.starts_with(&format!("BRAND_ACCENT: has a contrast of {contrast}")), "{error}");
             assert_eq!(error.lines().count(), 1);
