@@ -272,7 +272,9 @@ impl Making<'_> {
             return Ok(found);
         }
         for name in missing {
-            tokens.add(name, self.entropy).map_err(|cause| PrepareError::Make { what, cause: cause.into() })?;
+            tokens
+                .add(name, self.entropy)
+                .map_err(|cause| PrepareError::Make { what, cause: cause.into() })?;
         }
         let path = self.dir.key(Key::ServiceTokens);
         private_files::replace_with(&path, tokens.to_json().expose_secret().as_bytes())
