@@ -86,7 +86,7 @@ impl ServiceTokens {
     /// Returns the secret that [`parse`](Self::parse) reads. People read it, too.
     pub fn to_json(&self) -> SecretString {
         let texts = |tokens: &Vec<SecretString>| -> serde_json::Value {
-            tokens.iter().map(|token| token.expose_secret()).collect::<Vec<_>>().into()
+            tokens.iter().map(ExposeSecret::expose_secret).collect::<Vec<_>>().into()
         };
         let services: serde_json::Map<_, _> =
             self.0.iter().map(|(name, tokens)| (name.clone(), texts(tokens))).collect();

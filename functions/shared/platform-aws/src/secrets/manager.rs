@@ -120,7 +120,7 @@ impl Source for SecretsManager {
         let mut read = Snapshot { current: Document::default(), previous: None, version: String::new() };
         for (current, previous) in all {
             let previous_id = previous.as_ref().map_or("", |version| version.id.as_str());
-            read.version.push_str(&format!("{}/{previous_id} ", current.id));
+            read.version.extend([current.id.as_str(), "/", previous_id, " "]);
             read.current.0.extend(current.document.0);
             if let Some(previous) = previous {
                 read.previous.get_or_insert_default().0.extend(previous.document.0);
