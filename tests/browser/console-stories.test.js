@@ -392,11 +392,11 @@ test("an address is changed from the profile, and its old one undoes that", asyn
     await page.goto(`${strict.home}/profile`);
     await button(page, "Change…").click();
     await page.getByLabel("New e-mail").fill("ravi@example.org");
-    await page.getByLabel("Your password").fill("not it at all");
+    await page.getByLabel("Your password", { exact: true }).fill("not it at all");
     await button(page, "Send the link").click();
     await page.locator("dialog [aria-invalid=true]").waitFor();
     assert.equal(await page.getByLabel("New e-mail").inputValue(), "ravi@example.org", "what was typed stays");
-    await page.getByLabel("Your password").fill(PASSWORD);
+    await page.getByLabel("Your password", { exact: true }).fill(PASSWORD);
     await button(page, "Send the link").click();
     await page.getByText("We mailed a link to ravi@example.org").waitFor();
     await page.goto(await mailedLink(strict, "ravi@example.org"));
