@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for name in names {
         let compressed = out.join(format!("{name}.gz"));
         compress(&Path::new(BUILT).join(&name), &compressed)?;
+        let compressed = compressed.to_str().ok_or("the target folder has a name that is not UTF-8")?;
         let media_type = media_type(&name).ok_or_else(|| format!("the media type of {name} is not known"))?;
         writeln!(
             table,
