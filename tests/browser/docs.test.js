@@ -1,5 +1,5 @@
-// The browsable document at the address that the first lines print, and at the other name of this machine: the first
-// operation of the first group succeeds as it stands there, and the page asks for nothing that its policy refuses.
+// The browsable document at the address that the first lines print, and at the other name of this machine: a registration, the
+// first operation there is, and a sign-in succeed as they stand there, and the page asks for nothing that its policy refuses.
 import assert from "node:assert/strict";
 import net from "node:net";
 import { after, before, test } from "node:test";
@@ -25,32 +25,37 @@ before(async () => {
 
 after(() => browser?.close());
 
-/** Opens the page, sends the first operation as it is filled in, and returns its status and what the console complains of. */
-async function firstClick(docs) {
+/** Sends an operation as it is filled in, and returns its status. */
+async function sent(page, operation) {
+  await operation.locator(".opblock-summary-control").click();
+  await operation.locator(".try-out__btn").click();
+  const answered = page.waitForResponse((response) => response.request().method() === "POST");
+  await operation.locator(".execute").click();
+  return (await answered).status();
+}
+
+/** Opens the page, registers with the first operation, signs in, and returns what came of it and what the console says. */
+async function firstClicks(docs) {
   const page = await browser.newPage();
   const complaints = [];
   page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
   page.on("pageerror", (error) => complaints.push(String(error)));
   await page.goto(docs);
   const group = await page.locator(".opblock-tag-section").first().locator("h3").getAttribute("data-tag");
-  const operation = page.locator(".opblock").first();
-  await operation.locator(".opblock-summary-control").click();
-  await operation.locator(".try-out__btn").click();
-  const answered = page.waitForResponse((response) => response.request().method() === "POST");
-  await operation.locator(".execute").click();
-  const status = (await answered).status();
+  const registered = await sent(page, page.locator(".opblock").first());
+  const signedIn = await sent(page, page.locator("#operations-auth-login"));
   await page.close();
-  return { group, status, complaints };
+  return { group, registered, signedIn, complaints };
 }
 
 for (const name of ["localhost", "127.0.0.1"]) {
-  test(`the first operation works on the first click at ${name}`, async () => {
+  test(`a registration and a sign-in work as they stand there at ${name}`, async () => {
     const port = await freePort();
     const service = await start(process.env.PORTCULLIS, { LISTEN_ADDR: `127.0.0.1:${port}`, RUST_LOG: "error" });
     try {
       assert.equal(service.docs, `http://localhost:${port}/docs`);
-      const clicked = await firstClick(service.docs.replace("localhost", name));
-      assert.deepEqual(clicked, { group: "auth", status: 202, complaints: [] });
+      const clicked = await firstClicks(service.docs.replace("localhost", name));
+      assert.deepEqual(clicked, { group: "auth", registered: 201, signedIn: 200, complaints: [] });
     } finally {
       service.stop();
     }
