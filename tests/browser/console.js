@@ -135,11 +135,20 @@ export async function signIn(page, service, { email, password = PASSWORD }) {
 export async function settled(page) {
   await page.locator("h1").waitFor();
   await page.waitForFunction(() => !document.querySelector(".skeleton, [aria-busy=true]") && document.querySelector("h1").textContent);
-  await page.waitForFunction(() => document.getAnimations().every((animation) => animation.playState !== "running"));
+  await still(page);
+}
+
+/** Waits until nothing fades in any more; what goes on for ever is not waited for. */
+async function still(page) {
+  await page.waitForFunction(() =>
+    document.getAnimations().every((animation) => animation.playState !== "running" || animation.effect.getComputedTiming().iterations === Infinity),
+  );
 }
 
 /** What axe finds wrong on the page. It is injected by the debugger, which the policy of the page does not bind. */
 export async function axe(page) {
+  // A button that is half shown has half its contrast.
+  await still(page);
   const session = await page.context().newCDPSession(page);
   await session.send("Runtime.evaluate", { expression: AXE });
   const run = `axe.run(document, { runOnly: ${JSON.stringify(TAGS)} }).then((found) => JSON.stringify({
