@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
-import { after, before, test } from "node:test";
+import { after, before } from "node:test";
 import { ALPACA, startBrokers } from "./brokers.js";
-import { ask, axe, launch, mailedLink, openWindow, overflow, PASSWORD, person, picture, settled, signIn, startConsole } from "./console.js";
+import { ask, axe, button, dialog, heading, launch, mailedLink, openWindow, overflow, PASSWORD, person, picture, settled, signIn, startConsole, storyteller } from "./console.js";
 
 const OTHER_PASSWORD = "marble orchard whispers northward";
 
@@ -50,25 +50,7 @@ async function lock({ email }) {
   assert.fail("the account was not locked");
 }
 
-/** Runs a story of the administrator in a window of its own, and fails with whatever its pages complained of. */
-function story(name, run, options) {
-  test(name, async () => {
-    const opened = await openWindow(browser, service, options);
-    try {
-      await run(opened);
-      opened.check();
-    } catch (error) {
-      await picture(opened.page, `failed-${name.replaceAll(/\W+/g, "-").slice(0, 60)}`);
-      throw error;
-    } finally {
-      await opened.close();
-    }
-  });
-}
-
-const button = (page, name) => page.getByRole("button", { name, exact: true });
-const heading = (page, name) => page.getByRole("heading", { level: 1, name });
-const dialog = (page) => page.locator("dialog");
+const story = storyteller((options) => openWindow(browser, service, options));
 
 async function enter(page, address, somebody = admin) {
   await signIn(page, service, somebody);

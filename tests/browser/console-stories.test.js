@@ -1,7 +1,7 @@
 // What people do on the web console, from the first visit on, against the real service.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { ask, kept, launch, mailedLink, openWindow, PASSWORD, person, picture, settled, signIn, startConsole, totp } from "./console.js";
+import { ask, button, heading, kept, launch, mailedLink, openWindow, PASSWORD, person, picture, settled, signIn, startConsole, storyteller, totp } from "./console.js";
 
 const OTHER_PASSWORD = "marble orchard whispers northward";
 
@@ -18,24 +18,7 @@ after(async () => {
   service?.stop();
 });
 
-/** Runs a story in a window of its own, and fails with whatever its pages complained of. */
-function story(name, run, options) {
-  test(name, async () => {
-    const opened = await openWindow(browser, service, options);
-    try {
-      await run(opened);
-      opened.check();
-    } catch (error) {
-      await picture(opened.page, `failed-${name.replaceAll(/\W+/g, "-").slice(0, 60)}`);
-      throw error;
-    } finally {
-      await opened.close();
-    }
-  });
-}
-
-const button = (page, name) => page.getByRole("button", { name, exact: true });
-const heading = (page, name) => page.getByRole("heading", { level: 1, name });
+const story = storyteller((options) => openWindow(browser, service, options));
 
 /** Sets up an authenticator app with the typed secret; returns it and the backup codes. */
 async function setUpApp(page) {

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
-import { after, before, describe, test } from "node:test";
+import { after, before, describe } from "node:test";
 import { ALPACA, KITE, startBrokers } from "./brokers.js";
-import { ask, axe, kept, launch, openWindow, overflow, PASSWORD, person, picture, settled, signIn, startConsole } from "./console.js";
+import { ask, axe, button, dialog, heading, kept, launch, openWindow, overflow, PASSWORD, person, picture, settled, signIn, startConsole, storyteller } from "./console.js";
 
 let browser;
 let brokers;
@@ -23,25 +23,7 @@ after(async () => {
   brokers?.stop();
 });
 
-/** Runs a story in a window of its own, and fails with whatever its pages complained of. */
-function story(name, run, options) {
-  test(name, async () => {
-    const opened = await openWindow(browser, service, { brokers: brokers.url, ...options });
-    try {
-      await run(opened);
-      opened.check();
-    } catch (error) {
-      await picture(opened.page, `failed-${name.replaceAll(/\W+/g, "-").slice(0, 60)}`);
-      throw error;
-    } finally {
-      await opened.close();
-    }
-  });
-}
-
-const button = (page, name) => page.getByRole("button", { name, exact: true });
-const heading = (page, name) => page.getByRole("heading", { level: 1, name });
-const dialog = (page) => page.locator("dialog");
+const story = storyteller((options) => openWindow(browser, service, { brokers: brokers.url, ...options }));
 
 /** Signs somebody in who was not there before, and opens a page. */
 async function enter(page, address, somebody) {

@@ -5,6 +5,7 @@ import crypto from "node:crypto";
 import fs from "node:fs";
 import net from "node:net";
 import path from "node:path";
+import { test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { chromium } from "playwright-core";
 import { start } from "./service.js";
@@ -163,6 +164,30 @@ export async function axe(page) {
   assert.ok(found.passes > 10, `axe looked at the page: ${found.passes} rules passed`);
   return found.violations;
 }
+
+/**
+ * Returns what tells stories: each runs in a window of its own, which `open` opens, and fails with whatever its pages
+ * complained of; a picture of the page is left then.
+ */
+export function storyteller(open) {
+  return (name, run, options) =>
+    test(name, async () => {
+      const opened = await open(options);
+      try {
+        await run(opened);
+        opened.check();
+      } catch (error) {
+        await picture(opened.page, `failed-${name.replaceAll(/\W+/g, "-").slice(0, 60)}`);
+        throw error;
+      } finally {
+        await opened.close();
+      }
+    });
+}
+
+export const button = (page, name) => page.getByRole("button", { name, exact: true });
+export const heading = (page, name) => page.getByRole("heading", { level: 1, name });
+export const dialog = (page) => page.locator("dialog");
 
 /** How far the page can be scrolled sideways, and what sticks out. */
 export function overflow(page) {
