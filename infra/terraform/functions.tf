@@ -15,6 +15,7 @@ locals {
     PROOF_OF_WORK           = var.proof_of_work
     PASSWORD_ROTATION_DAYS  = tostring(var.password_rotation_days)
     AUDIT_RETENTION_DAYS    = tostring(var.audit_retention_days)
+    AUDIT_SHARDS            = tostring(var.audit_shards)
     TOKEN_SIGNING_ALGORITHM = var.token_signing_algorithm
     ENVIRONMENT             = var.environment
     FRONTEND_URL            = var.frontend_url

@@ -133,6 +133,12 @@ variable "audit_retention_days" {
   default     = 400
 }
 
+variable "audit_shards" {
+  description = "Partitions over which a day of the audit trail is listed (SCALE.md says when to raise it)"
+  type        = number
+  default     = 8
+}
+
 variable "frontend_url" {
   description = "Where the pages are that links in mails lead to; empty for public_url"
   type        = string

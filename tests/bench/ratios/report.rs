@@ -63,11 +63,6 @@ impl Report {
         (!samples.is_empty()).then(|| median(samples.into_iter()))
     }
 
-    /// Adds a line that was worked out elsewhere.
-    pub(crate) fn line(&mut self, name: &str, figure: String) {
-        self.lines.push(Line { name: name.to_owned(), figure, aim: None });
-    }
-
     /// The table.
     pub(crate) fn print(self) {
         println!("\nmedians; subject and floor of a line were measured in turns");

@@ -49,6 +49,8 @@ struct Inner {
     requests: AtomicU64,
     injected: AtomicU64,
     holding: Mutex<Option<Holding>>,
+    /// What was sent since somebody listens: the operation and the body.
+    heard: Mutex<Option<Vec<(String, Vec<u8>)>>>,
 }
 
 /// Which requests are held up, and until when.
@@ -92,6 +94,7 @@ impl Faulty {
             requests: AtomicU64::new(0),
             injected: AtomicU64::new(0),
             holding: Mutex::new(None),
+            heard: Mutex::new(None),
         }))
     }
 
@@ -117,6 +120,24 @@ impl Faulty {
         let holding = Holding { is_held, reached: Arc::clone(&reached), released };
         *self.0.holding.lock().unwrap_or_else(PoisonError::into_inner) = Some(holding);
         Held { faults: self.clone(), reached, release }
+    }
+
+    /// Remembers every request from here on, until [`Faulty::heard`].
+    pub fn listen(&self) {
+        *self.0.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
+    }
+
+    /// Returns the operations and bodies of the requests since [`Faulty::listen`], and listens no more.
+    pub fn heard(&self) -> Vec<(String, Vec<u8>)> {
+        self.0.heard.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
+    }
+
+    fn hear(&self, request: &HttpRequest) {
+        let mut heard = self.0.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(heard) = heard.as_mut() else { return };
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+        heard.push((operation, request.body().bytes().unwrap_or_default().to_vec()));
     }
 
     /// Returns what a request waits for, if it is held up.
@@ -183,6 +204,7 @@ impl HttpClient for Faulty {
 impl HttpConnector for Faulty {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let fault = self.draw();
+        self.hear(&request);
         let engine = self.0.engine.clone();
         let hops = self.hops();
         let held = self.held(&request);

@@ -37,7 +37,8 @@ impl Identity {
     pub fn audit_seal(&self) -> Result<AuditSeal, Error> {
         let mut keys = self.keyring.audit_macs().cloned();
         let current = keys.next().ok_or(Error::Internal("there is no key for the audit trail"))?;
-        Ok(AuditSeal::new(current, keys.collect(), self.settings.audit_retention))
+        Ok(AuditSeal::new(current, keys.collect(), self.settings.audit_retention)
+            .with_day_shards(self.settings.audit_shards))
     }
 
     /// Returns the caller's own trail after the records `after` names, newest first; fails when the store does.

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portcullis_store::{Account, AttemptSource, SignIns, Use};
+use portcullis_store::{Account, AttemptSource, Member, SignIns, Use};
 
 use crate::error::Error;
 use crate::sign_in::attempts::Network;
@@ -106,6 +106,29 @@ impl Identity {
         if by_account? { Ok(()) } else { Err(limit.over(now)) }
     }
 
+    /// Counts one more use by somebody who has no account yet and by the client address, both in the row of the address:
+    /// what they do from elsewhere is counted there. Fails with [`Error::TooManyAttempts`] where either has had as many
+    /// as it may.
+    pub(crate) async fn limit_newcomer(
+        &self,
+        limit: &Limit,
+        email: &str,
+        client: &ClientContext,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let networks = self.limited_networks(client);
+        let Some((narrowest, wider)) = networks.split_first() else {
+            return self.limit(limit, email, client, now).await;
+        };
+        let (used, member) =
+            (limit.used_by(&narrowest.name, now), Member { who: email, most: limit.by_account });
+        let most = limit.by_address.saturating_mul(narrowest.share);
+        if !Box::pin(self.store.count_use_of_member(used, most, member)).await? {
+            return Err(limit.over(now));
+        }
+        self.limit_networks(limit, wider, now).await
+    }
+
     /// Counts one more use by an account alone. Returns whether there was room for it; fails when the store does.
     pub(crate) async fn has_room(&self, limit: &Limit, account: &str, now: Timestamp) -> Result<bool, Error> {
         Ok(self.store.count_use(limit.used_by(account, now), limit.by_account).await?)
@@ -118,10 +141,14 @@ impl Identity {
         client: &ClientContext,
         now: Timestamp,
     ) -> Result<(), Error> {
-        // From the narrowest network on, for the reason that failures have.
-        for Network { name, share } in self.limited_networks(client) {
-            let most = limit.by_address.saturating_mul(share);
-            if !Box::pin(self.store.count_use(limit.used_by(&name, now), most)).await? {
+        self.limit_networks(limit, &self.limited_networks(client), now).await
+    }
+
+    /// From the narrowest network on, for the reason that failures have.
+    async fn limit_networks(&self, limit: &Limit, networks: &[Network], now: Timestamp) -> Result<(), Error> {
+        for Network { name, share } in networks {
+            let most = limit.by_address.saturating_mul(*share);
+            if !Box::pin(self.store.count_use(limit.used_by(name, now), most)).await? {
                 return Err(limit.over(now));
             }
         }
@@ -175,11 +202,6 @@ impl Identity {
         }
         self.limit_address(&SIGN_INS, client, now).await
     }
-}
-
-/// Returns the name under which uses of a registration are counted, which has no account yet.
-pub(crate) fn newcomer(email: &str, client: &ClientContext) -> String {
-    format!("{email} from {}", client.ip.as_deref().unwrap_or_default())
 }
 
 #[cfg(test)]

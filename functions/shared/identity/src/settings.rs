@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use portcullis_platform::{Alias, Environment, Misconfigured, Variable};
+use portcullis_store::{FEWEST_DAY_SHARDS, MOST_DAY_SHARDS};
 use portcullis_verifier::policy::Policy;
 
 use crate::access::older_roles::rewritten;
@@ -86,6 +87,12 @@ const AUDIT_RETENTION_DAYS: Variable = Variable {
     about: "days a record of the audit trail is kept; thirteen months let one year be compared with the next",
     aliases: &[],
 };
+const AUDIT_SHARDS: Variable = Variable {
+    name: "AUDIT_SHARDS",
+    default: "8",
+    about: "partitions of the index over which a day of the audit trail is spread, 8 to 128; each takes 1,000 records a second",
+    aliases: &[],
+};
 const EMAIL_VERIFICATION: Variable = Variable {
     name: "EMAIL_VERIFICATION",
     default: "off",
@@ -131,6 +138,7 @@ pub const VARIABLES: &[Variable] = &[
     ROLE_DEFINITIONS,
     SERVICES,
     AUDIT_RETENTION_DAYS,
+    AUDIT_SHARDS,
     EMAIL_VERIFICATION,
     PASSWORD_ROTATION_DAYS,
     RATE_LIMIT,
@@ -173,6 +181,8 @@ pub struct IdentitySettings {
     pub totp_issuer: String,
     /// How long a record of the audit trail is kept.
     pub audit_retention: Duration,
+    /// Over how many partitions of the index a day of the audit trail is spread.
+    pub audit_shards: u8,
     /// The policy: permissions of every role.
     pub policy: Policy,
     /// The rights of every service.
@@ -223,6 +233,7 @@ impl IdentitySettings {
             audit_retention: Duration::from_secs(
                 environment.number(&AUDIT_RETENTION_DAYS, 1..=LONGEST / DAY)? * DAY,
             ),
+            audit_shards: audit_shards(environment)?,
             policy,
         })
     }
@@ -232,6 +243,11 @@ impl IdentitySettings {
     pub(crate) fn idle_limit(&self) -> Duration {
         self.session_timeout.min(self.refresh_token_ttl)
     }
+}
+
+fn audit_shards(environment: &Environment) -> Result<u8, Misconfigured> {
+    let range = u64::from(FEWEST_DAY_SHARDS)..=u64::from(MOST_DAY_SHARDS);
+    Ok(u8::try_from(environment.number(&AUDIT_SHARDS, range)?).unwrap_or(FEWEST_DAY_SHARDS))
 }
 
 /// Returns [`REFRESH_REUSE_GRACE`]. A refresh within it changes nothing of its session, so that one which may be idle for no

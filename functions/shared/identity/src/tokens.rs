@@ -2,6 +2,7 @@
 //! step, the keyring, and signing keys kept under a key of AWS KMS.
 
 pub(crate) mod access_token;
+pub(crate) mod challenge_token;
 pub(crate) mod key_derivation;
 pub(crate) mod keyring;
 pub(crate) mod managed_keys;

@@ -3,6 +3,7 @@
 //! The two rows carry the same account and are only ever written together, so that a sign-in needs one read and neither
 //! row can be ahead of the other.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
@@ -17,7 +18,7 @@ use crate::expression::{Condition, Update};
 use crate::id::{AccountId, SessionId};
 use crate::idempotency::{self, FirstRegistration, IdempotentRequest};
 use crate::item::{self, Attributes, text};
-use crate::keys::{self, SHARDS};
+use crate::keys::{self, PEOPLE_SHARDS};
 use crate::revocation_entry::RevocationEntry;
 use crate::revocations::AccountChange;
 use crate::transaction::{Outdated, Transaction};
@@ -181,15 +182,23 @@ impl Store {
         if let Some(name) = wanted_username {
             transaction = transaction.check(&keys::username(name), Condition::row_missing(), Taken::Username);
         }
+        transaction =
+            transaction.put_if(by_email, addresses::free_for(None, account.created_at), Taken::Email);
         // The first record of the account's chain: there is no end to read.
         let event = event.clone().behind(ChainEnd::default());
-        transaction = transaction
-            .put_if(by_email, addresses::free_for(None, account.created_at), Taken::Email)
-            .put(profile(account)?)
-            .record(&event);
-        if let Some((key, event)) = &new.api_key {
-            transaction = put_api_key(transaction, key, Taken::ApiKey)?.record(event);
+        let mut profile = profile(account)?;
+        let mut first_record = None;
+        if let Some((key, event_of_key)) = &new.api_key {
+            transaction = put_api_key(transaction, key, Taken::ApiKey)?.record(&event).record(event_of_key);
+        } else {
+            // The account's row is the head of the chain as long as there is one record, and holds it as heads do. So
+            // neither head nor record is part of the transaction, where they would cost twice as much.
+            self.store_spread(&event).await?;
+            let record = ChainEnd::default().link(&event).record;
+            profile.insert("latest".to_owned(), AttributeValue::M(record.clone()));
+            first_record = Some(record);
         }
+        transaction = transaction.put(profile);
         if let Some(name) = &account.username {
             let alias = username_row(name, account)?;
             transaction = transaction.put_if(alias, Condition::row_missing(), Taken::Username);
@@ -198,6 +207,7 @@ impl Store {
             transaction = add_admin(transaction, account.id);
         }
         let Err(refused) = transaction.commit("registering an account").await? else {
+            self.put_first_record(first_record).await;
             return Ok(Registration::Created);
         };
         match (refused.by, request) {
@@ -212,13 +222,23 @@ impl Store {
                 }
                 let found = read_account("credentials", refused.row)?;
                 // Our own row: an earlier attempt of this very call was carried out and its response lost.
-                Ok(match found.id {
-                    id if id == account.id => Registration::Created,
-                    id => Registration::EmailTaken(id),
-                })
+                if found.id != account.id {
+                    return Ok(Registration::EmailTaken(found.id));
+                }
+                self.put_first_record(first_record).await;
+                Ok(Registration::Created)
             }
             (Taken::Username, _) => Ok(Registration::UsernameTaken),
             (Taken::ApiKey, _) => Ok(Registration::ApiKeyTaken),
+        }
+    }
+
+    /// Writes the first record of an account that stands. One that fails is logged: the account's row has it, and the next
+    /// event of the account writes it.
+    async fn put_first_record(&self, record: Option<Attributes>) {
+        let Some(record) = record else { return };
+        if let Err(error) = self.put_new(record, "recording a registration").await {
+            tracing::warn!(%error, "the record of a registration is missing until the next event");
         }
     }
 
@@ -393,7 +413,7 @@ pub(crate) fn username_row(name: &str, account: &Account) -> Result<Attributes, 
 }
 
 fn profile(account: &Account) -> Result<Attributes, StoreError> {
-    let list_pk = keys::people(account.id.shard(u16::from(SHARDS)));
+    let list_pk = keys::people(account.id.shard(u16::from(PEOPLE_SHARDS)));
     item::item(&keys::profile(account.id), &Profile { account, list_pk, list_sk: account.id })
 }
 

@@ -19,7 +19,7 @@ use crate::error::StoreError;
 use crate::expression::{Condition, Update};
 use crate::id::AccountId;
 use crate::item::{Attributes, text, texts};
-use crate::keys::{self, SHARDS};
+use crate::keys::{self, PEOPLE_SHARDS};
 use crate::passwords::{NewPassword, Replacement};
 use crate::revocations::{AccountChange, Raise};
 use crate::sign_ins::SignIns;
@@ -101,7 +101,7 @@ impl Store {
 
     /// Accounts after the one called `after`, newest first.
     pub async fn accounts(&self, limit: usize, after: Option<AccountId>) -> Result<AccountPage, StoreError> {
-        let shards = of_shards(0..SHARDS, |shard| self.accounts_of(keys::people(shard), after, limit));
+        let shards = of_shards(0..PEOPLE_SHARDS, |shard| self.accounts_of(keys::people(shard), after, limit));
         let mut accounts: Vec<Account> = shards.await?.into_iter().flatten().collect();
         accounts.sort_by_key(|account| Reverse(account.id));
         let is_over = accounts.len() <= limit;

@@ -3,6 +3,7 @@
 //! Records form chains: `chain` says how, `append` grows one, `listing` reads, `verification` proves.
 
 mod append;
+mod carried;
 mod chain;
 mod details;
 mod event;
@@ -11,10 +12,11 @@ mod listing;
 mod seal;
 mod verification;
 
-pub(crate) use self::chain::Chain;
+pub(crate) use self::carried::CARRIED;
 pub use self::chain::ChainEnd;
+pub(crate) use self::chain::{Chain, HeadUpdate};
 pub use self::details::AuditDetails;
-pub use self::event::{Actor, AuditEvent};
+pub use self::event::{Actor, AuditEvent, KEPT_OF_NOBODY};
 pub use self::kind::{AuditKind, Outcome};
 pub(crate) use self::listing::of_shards;
 pub use self::listing::{AuditCursor, AuditFilter, AuditPage, AuditRecord, TimePage};

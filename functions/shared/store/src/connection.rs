@@ -16,6 +16,8 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_smithy_async::rt::sleep::TokioSleep;
 use portcullis_platform::CallTimeouts;
 
+use crate::days::StoredDays;
+
 /// The SDK's default of one second would spend the whole operation on waiting.
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 
@@ -58,12 +60,13 @@ pub fn client_config(timeouts: CallTimeouts) -> Builder {
 pub struct Store {
     pub(crate) client: Client,
     pub(crate) table: String,
+    pub(crate) stored_days: StoredDays,
 }
 
 impl Store {
     /// The table of this name behind a client.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into() }
+        Self { client, table: table.into(), stored_days: StoredDays::default() }
     }
 
     /// The table of this name, reached as this configuration says; [`client_config`] begins one.

@@ -3,6 +3,7 @@
 //! Names and values always travel beside the text, under placeholders: no attribute name can collide with a reserved
 //! word, and two parts of one expression can never share a placeholder by accident.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -20,6 +21,8 @@ pub(crate) enum Condition {
     Missing(&'static str),
     /// The attribute is there and compares to the value as the operator says.
     Compare(&'static str, &'static str, AttributeValue),
+    /// The attribute of this name, which is made at run time, is not there or is less than the value.
+    HasRoom(String, AttributeValue),
     /// The set or list contains the value.
     Contains(&'static str, AttributeValue),
     /// The set or list does not contain the value.
@@ -80,6 +83,10 @@ impl Condition {
             Self::Compare(name, operator, value) => {
                 format!("{} {operator} {}", beside.name(name), beside.value(value))
             }
+            Self::HasRoom(name, value) => {
+                let name = beside.name(&name);
+                format!("attribute_not_exists({name}) OR {name} < {}", beside.value(value))
+            }
             Self::Contains(name, value) => {
                 format!("contains({}, {})", beside.name(name), beside.value(value))
             }
@@ -105,7 +112,7 @@ fn joined(parts: Vec<Condition>, word: &str, beside: &mut Placeholders) -> Strin
 pub(crate) struct Update {
     set: Vec<(&'static str, Assigned)>,
     remove: Vec<&'static str>,
-    add: Vec<(&'static str, AttributeValue)>,
+    add: Vec<(Cow<'static, str>, AttributeValue)>,
     delete: Vec<(&'static str, AttributeValue)>,
 }
 
@@ -140,8 +147,8 @@ impl Update {
     }
 
     /// Adds to a number, which begins at zero, or to a set, which begins empty.
-    pub(crate) fn add(mut self, name: &'static str, value: AttributeValue) -> Self {
-        self.add.push((name, value));
+    pub(crate) fn add(mut self, name: impl Into<Cow<'static, str>>, value: AttributeValue) -> Self {
+        self.add.push((name.into(), value));
         self
     }
 
@@ -178,14 +185,14 @@ impl Update {
                 }
             }
         };
-        let pair = |beside: &mut Placeholders, (name, value)| {
+        let pair = |beside: &mut Placeholders, name: &str, value| {
             format!("{} {}", beside.name(name), beside.value(value))
         };
         let clauses = [
             ("SET", self.set.into_iter().map(|part| assign(beside, part)).collect::<Vec<_>>()),
             ("REMOVE", self.remove.into_iter().map(|name| beside.name(name)).collect()),
-            ("ADD", self.add.into_iter().map(|part| pair(beside, part)).collect()),
-            ("DELETE", self.delete.into_iter().map(|part| pair(beside, part)).collect()),
+            ("ADD", self.add.into_iter().map(|(name, value)| pair(beside, &name, value)).collect()),
+            ("DELETE", self.delete.into_iter().map(|(name, value)| pair(beside, name, value)).collect()),
         ];
         let written = clauses.into_iter().filter(|(_, parts)| !parts.is_empty());
         written.map(|(word, parts)| format!("{word} {}", parts.join(", "))).collect::<Vec<_>>().join(" ")
@@ -200,7 +207,7 @@ struct Placeholders {
 }
 
 impl Placeholders {
-    fn name(&mut self, name: &'static str) -> String {
+    fn name(&mut self, name: &str) -> String {
         let placeholder = format!("#{name}");
         self.names.insert(placeholder.clone(), name.to_owned());
         placeholder

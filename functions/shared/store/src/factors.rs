@@ -4,6 +4,8 @@
 //! taken the row's place. So a time step or a backup code is spent once however many requests show it at once, and a
 //! wrong code cannot hide behind others that are sent beside it.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use jiff::fmt::serde::timestamp::millisecond;
@@ -21,7 +23,7 @@ use crate::expression::{Condition, Update};
 use crate::id::AccountId;
 use crate::item::{self, Attributes, number, text};
 use crate::keys;
-use crate::sessions::{NewSession, new_item};
+use crate::sessions::{NewSession, new_item, taken_back};
 use crate::transaction::Transaction;
 
 /// A secret under a data key of its own, and that key under the master key. In a row, the names of both attributes begin
@@ -85,6 +87,36 @@ pub struct Factor {
     /// No code is looked at before this.
     #[serde(default, with = "millisecond::optional")]
     pub blocked_until: Option<Timestamp>,
+    /// Challenges that were finished and whose time is not over, by their digest: when it is, in milliseconds.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub spent: BTreeMap<String, i64>,
+}
+
+impl Factor {
+    /// Returns whether this challenge was finished before. It holds for the version that this is a copy of.
+    pub fn has_spent(&self, challenge: &Challenge) -> bool {
+        self.spent.contains_key(&name_of(challenge))
+    }
+
+    /// Returns what takes this factor's place when it is switched on anew or off: nothing of it stays but its version and
+    /// the challenges that were finished.
+    #[must_use]
+    pub fn replaced_by(&self, active: Option<ActiveFactor>) -> Self {
+        Self { version: self.version, active, spent: self.spent.clone(), ..Self::default() }
+    }
+
+    /// The factor once this challenge is finished, without those whose time is over.
+    fn after_challenge(&self, challenge: &Challenge, now: Timestamp) -> Self {
+        let mut next = self.clone();
+        next.spent.retain(|_, expires| *expires > now.as_millisecond());
+        next.spent.insert(name_of(challenge), challenge.expires_at.as_millisecond());
+        next
+    }
+}
+
+/// Half of its digest is enough to tell a challenge from others.
+fn name_of(challenge: &Challenge) -> String {
+    hex::encode(challenge.digest.get(..16).unwrap_or_default())
 }
 
 /// How the replacement of a row ended.
@@ -175,8 +207,11 @@ impl Store {
         transaction.record(event).commit_as(FactorSwap::Swapped, "switching a second factor").await
     }
 
-    /// Finishes a challenge: spends the code, ends the challenge and begins the session, all or nothing, so that a
-    /// failing store costs no code.
+    /// Finishes a challenge: spends the code and the challenge, in the row of the factor, with the event that tells of it,
+    /// both or neither, so that a failing store costs no code.
+    ///
+    /// The session is written before and by itself, which costs half as much: nobody knows its token until all this is
+    /// done. It is taken back where the code turns out to be worth nothing.
     pub async fn sign_in_by_factor(
         &self,
         challenge: &Challenge,
@@ -184,12 +219,20 @@ impl Store {
         session: &NewSession,
         event: &AuditEvent,
     ) -> Result<FactorSignIn, StoreError> {
-        replacing(Transaction::on(self), challenge.account, next, FactorSignIn::Outdated)?
-            .spend(challenge, FactorSignIn::ChallengeSpent)
-            .put(new_item(session)?)
+        const OPERATION: &str = "signing in by a code";
+        if next.has_spent(challenge) {
+            return Ok(FactorSignIn::ChallengeSpent);
+        }
+        self.put(new_item(session)?, OPERATION).await?;
+        let next = next.after_challenge(challenge, event.at);
+        let outcome = replacing(Transaction::on(self), challenge.account, &next, FactorSignIn::Outdated)?
             .record(event)
-            .commit_as(FactorSignIn::Started, "signing in by a code")
-            .await
+            .commit_as(FactorSignIn::Started, OPERATION)
+            .await?;
+        if outcome != FactorSignIn::Started {
+            self.put(taken_back(session, event.at)?, OPERATION).await?;
+        }
+        Ok(outcome)
     }
 
     /// The same where the code leads to another challenge instead of to a session.
@@ -200,8 +243,11 @@ impl Store {
         continued: &Challenge,
         event: &AuditEvent,
     ) -> Result<FactorSignIn, StoreError> {
-        replacing(Transaction::on(self), challenge.account, next, FactorSignIn::Outdated)?
-            .spend(challenge, FactorSignIn::ChallengeSpent)
+        if next.has_spent(challenge) {
+            return Ok(FactorSignIn::ChallengeSpent);
+        }
+        let next = next.after_challenge(challenge, event.at);
+        replacing(Transaction::on(self), challenge.account, &next, FactorSignIn::Outdated)?
             .put(crate::challenges::item(continued)?)
             .record(event)
             .commit_as(FactorSignIn::Started, "going on by a code")
@@ -262,6 +308,7 @@ mod tests {
             pending: Some(PendingFactor { secret: sealed(2), expires_at: Timestamp::UNIX_EPOCH }),
             failures: 0,
             blocked_until: None,
+            spent: BTreeMap::from([("00".to_owned(), 7)]),
         }
     }
 

@@ -27,8 +27,12 @@ pub(crate) const LISTING: &str = "listing";
 pub(crate) const LIST_PARTITION: &str = "list_pk";
 /// Name of the index's sort key attribute.
 pub(crate) const LIST_SORT: &str = "list_sk";
-/// Partitions over which a day, and over which all accounts are spread in the index.
-pub(crate) const SHARDS: u8 = 4;
+/// Partitions over which all accounts are spread in the index.
+pub(crate) const PEOPLE_SHARDS: u8 = 4;
+/// Partitions over which every day is spread in the index; a day that is spread over more says so in a row.
+pub const FEWEST_DAY_SHARDS: u8 = 8;
+/// Partitions over which a day may be spread: a list by time asks each of them.
+pub const MOST_DAY_SHARDS: u8 = 128;
 
 /// The sort key of an account.
 pub(crate) const PROFILE: &str = "PROFILE";
@@ -115,9 +119,17 @@ pub(crate) fn admins() -> Key {
     Key::new("ADMINS#ALL".to_owned(), "ADMINS")
 }
 
-/// In the index: where a record of this id is listed.
-pub(crate) fn day(id: AuditId) -> String {
-    day_shard(id.created_at(), id.shard(u16::from(SHARDS)))
+/// In the index: where a record of this id is listed on a day that is spread over so many partitions.
+pub(crate) fn day(id: AuditId, shards: u8) -> String {
+    day_shard(id.created_at(), id.shard(u16::from(shards)))
+}
+
+/// The partition that says over how many partitions of the index days are spread.
+pub(crate) const DAYS: &str = "DAYS#ALL";
+
+/// Over how many partitions of the index a day is spread.
+pub(crate) fn spread_of_day(at: Timestamp) -> Key {
+    Key::new(DAYS.to_owned(), day_of(at))
 }
 
 /// In the index: one of the partitions of a day.
@@ -256,6 +268,12 @@ pub(crate) fn uses(what: &str, who: &str, window: i64) -> Key {
     Key::new(format!("RATE#USE#{what}#{}#{window}", digested(who)), "RATE")
 }
 
+/// In the row of an address: the count of somebody behind it.
+pub(crate) fn member_count(who: &str) -> String {
+    let digest = digest(&SHA256, who.as_bytes());
+    format!("by_{}", hex::encode(digest.as_ref().get(..8).unwrap_or_default()))
+}
+
 /// Who does a scheduled job at the moment.
 pub(crate) fn lease(job: &str) -> Key {
     Key::new(format!("LEASE#{}", escaped(job)), "LEASE")
@@ -280,8 +298,8 @@ pub(crate) fn shard_swept(sort: &str) -> Option<u8> {
 const HOUR: i64 = 60 * 60;
 
 /// How many partitions the revocations of an hour are spread over, by the random bits of their ids. One partition takes
-/// 1,000 write units a second, and a row of less than 1 KB costs two in a transaction: 500 revocations a second each, 4,000
-/// together. A reader of the feed pays one query for each, a read unit at least.
+/// 1,000 write units a second, and a row of less than 1 KB costs one, or two in a transaction: 1,000 ended sessions or 500
+/// raised epochs a second each, 8,000 or 4,000 together. A reader of the feed pays one query for each, a read unit at least.
 pub(crate) const REVOCATION_SHARDS: u8 = 8;
 
 /// A revocation of this time; the id tells apart those of one millisecond.
@@ -369,6 +387,7 @@ mod tests {
             let of_ids = [
                 nothing(),
                 admins(),
+                spread_of_day(now),
                 profile(account),
                 factor(account),
                 session(account, session_id),
@@ -435,7 +454,7 @@ mod tests {
     fn a_record_is_listed_on_its_day_between_the_bounds_of_its_time() {
         let at = |milliseconds| Timestamp::from_millisecond(milliseconds).unwrap();
         let id: AuditId = Id::generate(at(86_400_000), &SystemEntropy).unwrap();
-        assert!(day(id).starts_with("DAY#1970-01-02#"));
+        assert!(day(id, 8).starts_with("DAY#1970-01-02#"));
         assert!(listed_from(at(86_400_000)) < id.to_string());
         assert!(listed_from(at(86_400_001)) > id.to_string());
         assert_eq!(end_of_day(at(86_400_000)), at(172_799_999));

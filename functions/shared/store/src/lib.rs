@@ -15,6 +15,7 @@ mod cap;
 mod challenge_kind;
 mod challenges;
 mod connection;
+mod days;
 mod digest;
 mod error;
 mod expression;
@@ -48,7 +49,7 @@ pub use administration::{AccountPage, RolesAndStatus, RolesAndStatusChange};
 pub use api_keys::{ApiKey, ApiKeyCreation, ApiKeyPage, FirstApiKey, IdempotentApiKey};
 pub use audit::{
     Actor, AuditCursor, AuditDetails, AuditEvent, AuditFilter, AuditKind, AuditPage, AuditRecord, AuditSeal,
-    ChainEnd, Finding, Outcome, TimePage, Verified, Wrong,
+    ChainEnd, Finding, KEPT_OF_NOBODY, Outcome, TimePage, Verified, Wrong,
 };
 pub use backoff::{Contended, Round, until_settled};
 pub use cap::Cap;
@@ -61,10 +62,11 @@ pub use factors::{ActiveFactor, Factor, FactorSignIn, FactorSwap, PendingFactor,
 pub use guess_counts::{AttemptSource, KnownDevice};
 pub use id::{AccountId, ApiKeyId, AuditId, Id, InvalidId, Kind, SessionId, TradingAccountId};
 pub use idempotency::{Fingerprint, FirstRegistration, IdempotentRequest};
+pub use keys::{FEWEST_DAY_SHARDS, MOST_DAY_SHARDS};
 pub use metering::{Meter, Usage};
 pub use passwords::{Finished, NewPassword, PasswordChange};
 pub use provider_outcomes::{Outcomes, ProviderMark};
-pub use rates::Use;
+pub use rates::{Member, Use};
 pub use revocation_entry::{LONGEST_ACCESS_TOKEN, RevocationEntry};
 pub use revocations::RevocationPage;
 pub use sessions::{NewSession, Revocation, Rotation, RotationResult, Session, SessionPage};

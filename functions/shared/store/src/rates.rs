@@ -26,6 +26,15 @@ pub struct Use<'a> {
     pub ends: Timestamp,
 }
 
+/// Somebody whose uses are counted in the row of the client address, which is one write for both counts.
+#[derive(Debug, Clone, Copy)]
+pub struct Member<'a> {
+    /// Who it is; the row has a digest of it.
+    pub who: &'a str,
+    /// How many uses they have of their own.
+    pub most: u64,
+}
+
 /// The row of a count.
 #[derive(Debug, Deserialize)]
 struct Counted {
@@ -72,6 +81,21 @@ impl Store {
         self.count_once(&keys::uses(used.what, used.who, used.window), most, used.ends).await
     }
 
+    /// Counts one more use by an address and by somebody behind it, in one row. Returns whether there was room for it
+    /// among the `most` of the address and those of the member; fails when DynamoDB does.
+    pub async fn count_use_of_member(
+        &self,
+        used: Use<'_>,
+        most: u64,
+        member: Member<'_>,
+    ) -> Result<bool, StoreError> {
+        let of_member = keys::member_count(member.who);
+        let update = counted_once(used.ends).add(of_member.clone(), number(1));
+        let has_room = has_room(most).and(Condition::HasRoom(of_member, number(member.most)));
+        let key = keys::uses(used.what, used.who, used.window);
+        Ok(self.update_if(&key, update, has_room, "counting a rate").await?.is_ok())
+    }
+
     /// Returns how many uses were counted in this window so far; fails when DynamoDB does.
     pub async fn uses(&self, used: Use<'_>) -> Result<u64, StoreError> {
         let key = keys::uses(used.what, used.who, used.window);
@@ -81,8 +105,15 @@ impl Store {
 
     /// Counts one more time, if fewer than `most` were counted.
     async fn count_once(&self, key: &Key, most: u64, forget_after: Timestamp) -> Result<bool, StoreError> {
-        let update = Update::new().set("expires_ttl", ttl(forget_after)).add("times_done", number(1));
-        let has_room = Condition::Missing("times_done").or(Condition::below("times_done", number(most)));
-        Ok(self.update_if(key, update, has_room, "counting a rate").await?.is_ok())
+        let update = counted_once(forget_after);
+        Ok(self.update_if(key, update, has_room(most), "counting a rate").await?.is_ok())
     }
+}
+
+fn counted_once(forget_after: Timestamp) -> Update {
+    Update::new().set("expires_ttl", ttl(forget_after)).add("times_done", number(1))
+}
+
+fn has_room(most: u64) -> Condition {
+    Condition::Missing("times_done").or(Condition::below("times_done", number(most)))
 }

@@ -15,16 +15,17 @@ use serde::{Deserialize, Serialize};
 use serde_with::{Bytes, serde_as, skip_serializing_none};
 
 use crate::account::Account;
-use crate::audit::AuditEvent;
+use crate::audit::{AuditEvent, AuditSeal, CARRIED};
 use crate::connection::Store;
 use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::expression::{Condition, Update};
 use crate::id::{AccountId, SessionId};
 use crate::item::{self, Attributes, bytes, number, text, time, ttl};
-use crate::keys;
+use crate::keys::{self, Key};
 use crate::revocation_entry::RevocationEntry;
 use crate::revocations::{AccountChange, Raise};
+use crate::row::InTheWay;
 use crate::sign_ins::{Throttled, Wait};
 use crate::transaction::Transaction;
 
@@ -171,17 +172,7 @@ impl Store {
         event: &AuditEvent,
         waits: &[Wait],
     ) -> Result<Result<(), Throttled>, StoreError> {
-        // Its token was never sent; it has expired, so that no list shows it either, and says nothing of a person.
-        let over = || {
-            new_item(&NewSession {
-                device_name: None,
-                user_agent: None,
-                ip: None,
-                idle_expires_at: event.at,
-                expires_at: event.at,
-                ..session.clone()
-            })
-        };
+        let over = || taken_back(session, event.at);
         self.put_beside_event(new_item(session)?, over, event, waits, "starting a session").await
     }
 
@@ -235,22 +226,65 @@ impl Store {
     }
 
     /// Ends a session, with the event that tells of it; ending it twice tells of it once.
+    ///
+    /// Four single writes in place of a transaction, which would cost nearly twice as much, in an order in which each may be
+    /// the last: the feed of revocations first, because a session must not be over while its tokens pass; then the session,
+    /// which decides and carries the event; then its record and the head of the chain. Of one whose end was cut off before
+    /// its record, whoever ends it again or refreshes it writes the record.
     pub async fn revoke_session(
         &self,
         account: AccountId,
         id: SessionId,
         event: &AuditEvent,
     ) -> Result<Revocation, StoreError> {
+        const OPERATION: &str = "revoking a session";
+        let (of, key) = ((account, id), keys::session(account, id));
+        let chain = event.chain();
+        let (row, end) = tokio::try_join!(self.get(&key, OPERATION), Box::pin(self.chain_end(&chain)))?;
+        let is_live = |row: &Attributes| !row.contains_key("revoked_at");
+        let Some(row) = row.filter(|row| !row.is_empty()) else { return Ok(Revocation::AlreadyEnded) };
+        if !is_live(&row) {
+            self.record_carried(&row, of, &event.seal).await?;
+            return Ok(Revocation::AlreadyEnded);
+        }
+        self.put(RevocationEntry::Session { id, at: event.at }.item(), OPERATION).await?;
+        let event = AuditEvent { is_carried: true, ..event.clone() };
+        if let Err(InTheWay(row)) = self.end_session(&key, &event).await? {
+            let row = row.unwrap_or_default();
+            // Ours, of an attempt whose response was lost, or another one's, who was faster.
+            let ours =
+                AuditEvent::in_session(&row, of, &event.seal)?.is_some_and(|other| other.id == event.id);
+            if !ours {
+                self.record_carried(&row, of, &event.seal).await?;
+                return Ok(Revocation::AlreadyEnded);
+            }
+        }
+        self.record(&event.behind(end)).await?;
+        Ok(Revocation::Revoked)
+    }
+
+    /// Writes that a session is over, and into the same row the event that tells of it.
+    async fn end_session(&self, key: &Key, event: &AuditEvent) -> Result<Result<(), InTheWay>, StoreError> {
         let update = Update::new()
             .set("revoked_at", time(event.at))
-            .set("expires_ttl", ttl(event.at + KEPT_AFTER_END));
+            .set("expires_ttl", ttl(event.at + KEPT_AFTER_END))
+            .set(CARRIED, event.carried_by(key))
+            // Nobody is given it any more, and the row stays below the kilobyte that a write unit is.
+            .remove("successor");
         let live = Condition::row_exists().and(Condition::Missing("revoked_at"));
-        Transaction::on(self)
-            .update_if(&keys::session(account, id), update, live, Revocation::AlreadyEnded)
-            .record(event)
-            .put(RevocationEntry::Session { id, at: event.at }.item())
-            .commit_as(Revocation::Revoked, "revoking a session")
-            .await
+        self.update_if(key, update, live, "revoking a session").await
+    }
+
+    /// Records the end of a session that was ended, unless that was done: the process that ended it may have been cut off.
+    /// Fails when the store does.
+    pub async fn record_end(
+        &self,
+        account: AccountId,
+        session: SessionId,
+        seal: &AuditSeal,
+    ) -> Result<(), StoreError> {
+        let row = self.get(&keys::session(account, session), "reading a session").await?;
+        self.record_carried(&row.unwrap_or_default(), (account, session), seal).await
     }
 
     /// Ends every session of an account but `keep`, however many there are, in one write: the account's session epoch
@@ -379,6 +413,19 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// The row of a session that did not come to be. Its token was never sent; it has expired, so that no list shows it either,
+/// and says nothing of a person.
+pub(crate) fn taken_back(session: &NewSession, at: Timestamp) -> Result<Attributes, StoreError> {
+    new_item(&NewSession {
+        device_name: None,
+        user_agent: None,
+        ip: None,
+        idle_expires_at: at,
+        expires_at: at,
+        ..session.clone()
+    })
 }
 
 pub(crate) fn new_item(session: &NewSession) -> Result<Attributes, StoreError> {

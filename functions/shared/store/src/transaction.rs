@@ -16,8 +16,9 @@ use aws_sdk_dynamodb::types::{
     Update as UpdateAction,
 };
 use backon::{ExponentialBuilder, Retryable};
+use futures_util::future::join_all;
 
-use crate::audit::{AuditEvent, Chain, ChainEnd};
+use crate::audit::{AuditEvent, Chain, ChainEnd, HeadUpdate};
 use crate::backoff::Rounds;
 use crate::connection::Store;
 use crate::error::StoreError;
@@ -146,14 +147,22 @@ impl<'a, R> Transaction<'a, R> {
             writes.push(write.map_err(not_built)?);
             refusals.push(refusal);
         }
+        for event in &events {
+            store.store_spread(event).await?;
+        }
         let mut chains = chains_of(store, events).await?;
         let mut rounds = Rounds::begin();
         loop {
-            let mut sent = writes.clone();
+            let (mut sent, mut heads) = (writes.clone(), Vec::new());
             for chain in &chains {
-                sent.extend(chain.links(store, operation)?);
+                let (records, head) = chain.links(store, operation)?;
+                sent.extend(records);
+                heads.extend(head);
             }
-            let Err(mut failed) = store.transact(sent, operation).await? else { return Ok(Ok(())) };
+            let Err(mut failed) = store.transact(sent, operation).await? else {
+                store.advance_heads(heads).await;
+                return Ok(Ok(()));
+            };
             // The caller's own conditions come first. What they say of the rows stands even where the event raced too.
             let of_events = failed.split_off(writes.len().min(failed.len()));
             let ours = failed.into_iter().zip(&mut refusals);
@@ -271,24 +280,27 @@ async fn chains_of(store: &Store, events: Vec<AuditEvent>) -> Result<Vec<ChainEv
 }
 
 impl ChainEvents {
-    /// Returns what makes the chain longer by these events: their records, the head of the last one, and the record
-    /// before them where only the head had that one. Each is conditional on no other event having been faster.
-    fn links(&self, store: &Store, operation: &'static str) -> Result<Vec<TransactWriteItem>, StoreError> {
+    /// Returns what makes the chain longer by these events: their records, and the record before them where only the head
+    /// had that one, each on the condition that no other event was faster; and the head of the last one, which is written
+    /// behind them. A head that has no row yet is among the records.
+    fn links(&self, store: &Store, operation: &'static str) -> Result<Links, StoreError> {
         let not_built = |cause: BuildError| StoreError::Refused { operation, cause: cause.into() };
         let (mut end, mut head, mut writes) = (self.end.clone(), None, Vec::new());
+        let mut begins_head = false;
         for event in &self.events {
             let link = end.link(event);
+            begins_head |= link.begins_head;
             let items = [Some(link.record.clone()), link.restored];
             for item in items.into_iter().flatten() {
                 writes.push(put(store, item, Some(Condition::row_missing())).map_err(not_built)?);
             }
-            end = ChainEnd::after(link.record)?;
+            end = end.grown_by(link.record)?;
             head = Some(link.head);
         }
-        if let Some(head) = head {
-            writes.push(update(store, &head.key, head.update, Some(head.is_behind)).map_err(not_built)?);
+        if let Some(first) = head.take_if(|_| begins_head) {
+            writes.push(update(store, &first.key, first.update, Some(first.is_behind)).map_err(not_built)?);
         }
-        Ok(writes)
+        Ok((writes, head))
     }
 
     /// Whether the chain ends with the last of these events: an earlier attempt wrote them, and its response was lost.
@@ -297,10 +309,24 @@ impl ChainEvents {
     }
 }
 
+/// The records that are written in a transaction, and the head that is written behind it.
+type Links = (Vec<TransactWriteItem>, Option<HeadUpdate>);
+
 /// For each action the item in the way of its condition, or `None` where that held.
 type Failed = Vec<Option<Attributes>>;
 
 impl Store {
+    /// Advances the heads of chains whose records stand. What is done is done: one that fails is logged, and the next event
+    /// of its chain takes it along. In a transaction each would cost twice as much.
+    async fn advance_heads(&self, heads: Vec<HeadUpdate>) {
+        const OPERATION: &str = "advancing the head of an audit trail";
+        for head in join_all(heads.into_iter().map(|head| self.advance_head(head, OPERATION))).await {
+            if let Err(error) = head {
+                tracing::warn!(%error, "a head of the audit trail is behind until the next event");
+            }
+        }
+    }
+
     async fn transact(
         &self,
         actions: Vec<TransactWriteItem>,

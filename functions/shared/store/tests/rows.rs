@@ -574,7 +574,9 @@ async fn factors() {
     let signed_in = story.store.sign_in_by_factor(&challenge, &next, &session, &event).await.unwrap();
     assert_eq!(signed_in, FactorSignIn::Started);
     story.cost("sign in by a code");
-    let next = Factor { version: 3, ..next };
+    let spent = story.store.factor(asha.id).await.unwrap().spent;
+    story.meter.take();
+    let next = Factor { version: 3, spent: spent.clone(), ..next };
     let event = story.event(AuditKind::LoginSucceeded, asha.id, 31);
     let signed_in = story.store.sign_in_by_factor(&challenge, &next, &session, &event).await.unwrap();
     assert_eq!(signed_in, FactorSignIn::ChallengeSpent);
@@ -591,12 +593,16 @@ async fn factors() {
         pending: Some(pending),
         failures: 2,
         blocked_until: Some(at(20 * MINUTE)),
+        spent,
     };
     let continued = story.store.continue_by_factor(&challenge, &next, &continued, &event).await.unwrap();
     assert_eq!(continued, FactorSignIn::Started);
     story.cost("go on by a code");
 
-    assert_eq!(story.store.factor(asha.id).await.unwrap(), Factor { version: 4, ..next });
+    let mut after = story.store.factor(asha.id).await.unwrap();
+    assert_eq!(after.spent.len(), 2, "both challenges were finished");
+    after.spent.clone_from(&next.spent);
+    assert_eq!(after, Factor { version: 4, ..next });
     pinned("rows_of_factors", &story.table().await);
     pinned("costs_of_factors", &story.costs);
 }

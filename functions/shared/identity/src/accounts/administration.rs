@@ -351,7 +351,7 @@ impl Identity {
         let event = self.event_by(operator, AuditKind::MfaReset, id, client)?;
         let (account, event) = (&account, &event);
         let decide = |factor: Factor| async move {
-            let next = Factor { version: factor.version, ..Factor::default() };
+            let next = factor.replaced_by(None);
             Ok(self.store.switch_factor(account, &next, event).await?.round())
         };
         if self.store.change_factor::<_, Error, _>(id, decide).await? == FactorSwap::AccountGone {

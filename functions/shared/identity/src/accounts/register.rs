@@ -10,7 +10,7 @@ use portcullis_store::{
 use crate::accounts::email::Email;
 use crate::accounts::person::{PersonName, PhoneNumber, Username};
 use crate::error::Error;
-use crate::limits::{self, REGISTRATIONS, TAKEN_USERNAMES};
+use crate::limits::{REGISTRATIONS, TAKEN_USERNAMES};
 use crate::passwords::password::Password;
 use crate::{ClientContext, Identity};
 
@@ -85,9 +85,8 @@ impl Identity {
         let known = [person.name.0.as_str(), person.email.as_str(), local_part(&person.email)];
         person.password.check_strength(&known, self.settings.password_min_score)?;
         let (now, has_username) = (self.clock.now(), person.username.is_some());
-        let newcomer = limits::newcomer(person.email.as_str(), client);
         // Before the hash, the account and the mail: a registration over the limit leaves nothing behind.
-        self.limit(&REGISTRATIONS, &newcomer, client, now).await?;
+        self.limit_newcomer(&REGISTRATIONS, person.email.as_str(), client, now).await?;
         if has_username {
             self.check_limit(&TAKEN_USERNAMES, client, now).await?;
         }

@@ -95,7 +95,7 @@ impl Identity {
             let codes = BackupCodes::generate(&secret, self.entropy.as_ref())?;
             // The code that proves the secret is spent like any other.
             let active = ActiveFactor { secret: pending.secret, last_step: step, backup_codes: codes.kept };
-            let next = Factor { version: factor.version, active: Some(active), ..Factor::default() };
+            let next = factor.replaced_by(Some(active));
             match self.store.switch_factor(account, &next, event).await? {
                 FactorSwap::Swapped => Ok(Round::Settled(codes.shown)),
                 FactorSwap::Outdated => Ok(Round::Raced),
@@ -122,7 +122,7 @@ impl Identity {
             let Round::Settled(proven) = self.prove(account, factor, &proof.code, now, client).await? else {
                 return Ok(Round::Raced);
             };
-            let next = Factor { version: proven.next.version, ..Factor::default() };
+            let next = proven.next.replaced_by(None);
             match self.store.switch_factor(account, &next, event).await? {
                 FactorSwap::Swapped => Ok(Round::Settled(())),
                 FactorSwap::Outdated => Ok(Round::Raced),

@@ -3,16 +3,15 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portcullis_store::{
-    Account, AuditKind, ChainEnd, Challenge, ChallengeKind, Factor, FactorSignIn, Round, SignInStep,
-};
+use portcullis_store::{Account, AuditKind, ChainEnd, Challenge, Factor, FactorSignIn, Round, SignInStep};
 use secrecy::SecretString;
 
 use super::{PresentedCode, Proven};
 use crate::error::Error;
 use crate::sign_in::attempts::{PASSWORD_BACKOFF, throttled};
 use crate::sign_in::login::{PendingSession, PendingSignIn, SignedIn};
-use crate::tokens::session_token::{self, SessionToken};
+use crate::tokens::challenge_token;
+use crate::tokens::session_token::SessionToken;
 use crate::{ClientContext, Identity};
 
 /// Time to find the phone.
@@ -39,7 +38,7 @@ pub struct MfaSignIn {
 }
 
 impl Identity {
-    /// Stores that the password was right and returns the challenge for a code; fails with [`Error::TooManyAttempts`]
+    /// Records that the password was right and returns the challenge for a code; fails with [`Error::TooManyAttempts`]
     /// where parallel attempts throttled this one.
     pub(crate) async fn ask_for_code(
         &self,
@@ -48,12 +47,12 @@ impl Identity {
         sign_ins: ChainEnd,
         client: &ClientContext,
     ) -> Result<MfaChallenge, Error> {
-        let token = SessionToken::generate(ChallengeKind::Mfa, self.entropy.as_ref())?;
-        let challenge = pending.challenge(ChallengeKind::Mfa, &token, account, self.clock.now() + TO_FINISH);
+        let challenge = pending.sealed_challenge(account, self.clock.now() + TO_FINISH);
+        let token = challenge_token::seal(&challenge, &self.keyring.challenge_keys, self.entropy.as_ref())?;
         let event = self.audit_event(AuditKind::MfaRequired, account.id, client)?;
         let step = SignInStep::Right(self.attempt_source(Some(account), client));
         let event = event.of_sign_in_with(&account.email, step).behind(sign_ins);
-        let answered = self.store.begin_challenge(&challenge, &event, &PASSWORD_BACKOFF.waits()).await?;
+        let answered = self.store.record_attempt(&event, &PASSWORD_BACKOFF.waits()).await?;
         answered.map_err(|refusal| throttled(refusal, event.at))?;
         Ok(MfaChallenge { token, expires_in: TO_FINISH })
     }
@@ -66,10 +65,8 @@ impl Identity {
         sign_in: &MfaSignIn,
         client: &ClientContext,
     ) -> Result<SignedIn, Error> {
-        let digest = session_token::presented(ChallengeKind::Mfa, &sign_in.session_token)
-            .ok_or(Error::InvalidSessionToken)?;
         let now = self.clock.now();
-        let challenge = self.store.challenge(ChallengeKind::Mfa, &digest, now).await?;
+        let challenge = challenge_token::open(&sign_in.session_token, &self.keyring.challenge_keys, now);
         let challenge = challenge.ok_or(Error::InvalidSessionToken)?;
         let (account, sign_ins) = tokio::try_join!(
             self.store.account(challenge.account),
@@ -82,6 +79,9 @@ impl Identity {
             .ok_or(Error::InvalidSessionToken)?;
         let (challenge, account, sign_ins) = (&challenge, &account, &sign_ins);
         let decide = |factor: Factor| async move {
+            if factor.has_spent(challenge) {
+                return Err(Error::InvalidSessionToken);
+            }
             let proven = match Box::pin(self.prove(account, factor, &sign_in.code, now, client)).await {
                 Err(Error::WrongCode) => return Err(Error::InvalidCode),
                 // It was switched off meanwhile; the next sign-in will not ask for it.
@@ -100,8 +100,7 @@ impl Identity {
         pending.finish().await
     }
 
-    /// Spends the code and the challenge and begins the session, in one transaction; or, with an expired password, the
-    /// challenge to replace it. `Raced` where the factor changed since it was read: the code is then checked again, and
+    /// Begins the session and spends the code and the challenge; or, with an expired password, the challenge to replace it. `Raced` where the factor changed since it was read: the code is then checked again, and
     /// nothing was spent.
     async fn finish_by_factor(
         &self,

@@ -114,6 +114,9 @@ impl Identity {
                     TokenState::Over => Err(Error::InvalidRefreshToken),
                 }
             }
+            Presentation::Unchanged(session) if session.revoked_at.is_some() => {
+                Err(Box::pin(self.refuse_ended(&presented)).await)
+            }
             _ => Err(Error::InvalidRefreshToken),
         }
     }
@@ -197,6 +200,16 @@ impl Identity {
             Ok(Error::SessionRevoked)
         };
         Box::pin(ended).await.unwrap_or_else(|error: Error| error)
+    }
+
+    /// Returns the refusal of a token whose session was ended. Who ended it may have been cut off before it was on record: it
+    /// is from here on.
+    async fn refuse_ended(&self, presented: &PresentedToken) -> Error {
+        let recorded = async {
+            let seal = self.audit_seal()?;
+            Ok::<_, Error>(self.store.record_end(presented.account, presented.session, &seal).await?)
+        };
+        recorded.await.map_or_else(|error| error, |()| Error::InvalidRefreshToken)
     }
 
     /// Returns the presented token with a fresh access token.

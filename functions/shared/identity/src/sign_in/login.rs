@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use portcullis_store::{
-    Account, AccountId, Actor, AttemptSource, AuditEvent, AuditKind, ChainEnd, Challenge, ChallengeKind, Id,
-    LoginRecord, NewSession, SignInStep, SignIns,
+    Account, AccountId, Actor, AttemptSource, AuditEvent, AuditKind, ChainEnd, Challenge, ChallengeKind,
+    Digest, Id, LoginRecord, NewSession, SignInStep, SignIns,
 };
 use portcullis_verifier::Claims;
 use secrecy::SecretString;
@@ -108,6 +108,12 @@ impl PendingSession {
         }
     }
 
+    /// Returns a challenge that must be completed with a code before the session begins. Nothing is stored of it, and its
+    /// token is made of it.
+    pub(crate) fn sealed_challenge(self, account: &Account, expires_at: Timestamp) -> Challenge {
+        self.challenge_of(ChallengeKind::Mfa, [0; 32], account, expires_at)
+    }
+
     /// Returns a challenge that must be completed with this token before the session begins. It carries the account's
     /// session epoch: a password change or a revocation in between ends it.
     pub(crate) fn challenge(
@@ -117,12 +123,22 @@ impl PendingSession {
         account: &Account,
         expires_at: Timestamp,
     ) -> Challenge {
+        self.challenge_of(kind, token.digest(), account, expires_at)
+    }
+
+    fn challenge_of(
+        self,
+        kind: ChallengeKind,
+        digest: Digest,
+        account: &Account,
+        expires_at: Timestamp,
+    ) -> Challenge {
         Challenge {
             methods: self.methods,
             persistent: self.persistent,
             token_in_body: self.token_in_body,
             device_name: self.device_name,
-            ..Challenge::of_account(kind, token.digest(), account, expires_at)
+            ..Challenge::of_account(kind, digest, account, expires_at)
         }
     }
 }
@@ -312,12 +328,11 @@ impl Identity {
     ) -> Error {
         let noted = async {
             let now = self.clock.now();
-            let subject = account.map_or_else(|| placeholder_account(&attempt.name), Ok)?;
             let source = attempt.source.clone();
             let step = SignInStep::Wrong(source.clone());
             // Joined, not try_joined: an error of one count must not cancel the other.
             let (answered, counted) = tokio::join!(
-                self.record_refusal(subject, step, attempt, client),
+                self.record_refusal(account, step, attempt, client),
                 self.count_failure(&source, client, now)
             );
             counted.and(answered)
@@ -334,20 +349,22 @@ impl Identity {
         client: &ClientContext,
     ) -> Error {
         let step = SignInStep::Right(attempt.source.clone());
-        let answered = self.record_refusal(account, step, attempt, client).await;
+        let answered = self.record_refusal(Some(account), step, attempt, client).await;
         answered.map_or_else(|error| error, |()| Error::EmailNotVerified)
     }
 
-    /// Records an attempt that got no session; fails with [`Error::TooManyAttempts`] where parallel attempts throttled
+    /// Records an attempt that got no session, of nobody where the name has no account; fails with [`Error::TooManyAttempts`] where parallel attempts throttled
     /// it meanwhile.
     async fn record_refusal(
         &self,
-        subject: AccountId,
+        account: Option<AccountId>,
         step: SignInStep,
         attempt: PendingAttempt,
         client: &ClientContext,
     ) -> Result<(), Error> {
+        let subject = account.map_or_else(|| placeholder_account(&attempt.name), Ok)?;
         let event = self.audit_event(AuditKind::LoginFailed, subject, client)?;
+        let event = if account.is_none() { event.of_nobody() } else { event };
         let mut event = event.of_sign_in_with(&attempt.name, step).behind(attempt.sign_ins);
         event.actor = Actor::Anonymous;
         let answered = self.store.record_attempt(&event, &PASSWORD_BACKOFF.waits()).await?;

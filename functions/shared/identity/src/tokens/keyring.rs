@@ -25,6 +25,8 @@ pub struct Keyring {
     jwks: String,
     /// MAC keys of refresh tokens: the first signs, all verify.
     pub(crate) refresh_macs: Vec<hmac::Key>,
+    /// Keys from which the keys of sealed challenges are made: the first seals, all open.
+    pub(crate) challenge_keys: Vec<hmac::Key>,
     /// The keys of what outlives a rotation, the current ones first.
     records: Vec<RecordKeys>,
     pub(crate) service_tokens: HeldTokens,
@@ -80,11 +82,13 @@ impl Keyring {
             [] => PublicKeys::load(secrets).await?,
             keys => PublicKeys::of(keys)?,
         };
-        let mut refresh_macs = Vec::new();
+        let (mut refresh_macs, mut challenge_keys) = (Vec::new(), Vec::new());
         if is_for(SecretPurpose::Sessions) {
             let name = SecretName::SessionSecretKey;
             let mac = |secret: &_| mac_key(secret, "authenticate a refresh token", name);
-            refresh_macs = each(&secrets.fetch(name).await?, mac)?;
+            let session = secrets.fetch(name).await?;
+            refresh_macs = each(&session, mac)?;
+            challenge_keys = each(&session, |secret: &_| mac_key(secret, "seal a challenge", name))?;
         }
         let mut records = Vec::new();
         if is_for(SecretPurpose::Records) {
@@ -100,7 +104,7 @@ impl Keyring {
         let edge_proofs = EdgeProofKeys::load(secrets).await?;
         let PublicKeys { verification, jwks } = public;
         let signing = signing.into_iter().next().map(Arc::new);
-        Ok(Self { signing, verification, jwks, refresh_macs, records, service_tokens, edge_proofs })
+        Ok(Self { signing, verification, jwks, refresh_macs, challenge_keys, records, service_tokens, edge_proofs })
     }
 
     /// Returns the published keys as a JWK set (RFC 7517).

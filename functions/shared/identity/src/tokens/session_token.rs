@@ -1,4 +1,4 @@
-//! Tokens of challenges (the code of a sign-in, an expired password, the link of a mail): opaque, random, valid for one
+//! Tokens of challenges that are stored (an expired password, the link of a mail): opaque, random, valid for one
 //! kind of challenge, and not recoverable from a dump of the table.
 
 use base64::Engine;
@@ -13,7 +13,7 @@ use crate::sha256::sha256;
 
 const RANDOM_LENGTH: usize = 32;
 
-/// The clear text of a token, `<kind>_<256 random bits>`.
+/// The clear text of a token: `<kind>_<256 random bits>`, or a challenge that is sealed in it (`challenge_token`).
 #[derive(Debug, Clone)]
 pub struct SessionToken(SecretString);
 
@@ -22,6 +22,11 @@ impl SessionToken {
         let mut random = Zeroizing::new([0; RANDOM_LENGTH]);
         entropy.fill(random.as_mut())?;
         Ok(Self(format!("{}_{}", kind.as_str(), BASE64URL.encode(random.as_slice())).into()))
+    }
+
+    /// The token of this clear text.
+    pub(super) fn of(text: String) -> Self {
+        Self(text.into())
     }
 
     /// Returns the clear text.
@@ -52,13 +57,13 @@ mod tests {
 
     #[test]
     fn a_token_is_known_by_its_digest_and_no_other_form_is_looked_up() {
-        let token = SessionToken::generate(ChallengeKind::Mfa, &SystemEntropy).unwrap();
-        assert_eq!(presented(ChallengeKind::Mfa, token.secret()), Some(token.digest()));
+        let token = SessionToken::generate(ChallengeKind::PasswordReset, &SystemEntropy).unwrap();
+        assert_eq!(presented(ChallengeKind::PasswordReset, token.secret()), Some(token.digest()));
         let text = token.secret().expose_secret();
         for other in
-            ["", "mfa_", &text[1..], &text[..46], &format!("{text}A"), &text.replace("mfa", "rst"), "mfa#_"]
+            ["", "rst_", &text[1..], &text[..46], &format!("{text}A"), &text.replace("rst", "rot"), "rst#_"]
         {
-            assert_eq!(presented(ChallengeKind::Mfa, &other.into()), None, "{other}");
+            assert_eq!(presented(ChallengeKind::PasswordReset, &other.into()), None, "{other}");
         }
         assert!(!format!("{token:?}").contains(text));
     }

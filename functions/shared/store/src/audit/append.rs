@@ -1,12 +1,15 @@
 //! Making a chain longer outside of a transaction, and reading where it ends.
 
+use aws_sdk_dynamodb::types::AttributeValue;
+
 use super::chain::{Chain, ChainEnd, HeadUpdate};
 use super::event::AuditEvent;
 use crate::backoff::Rounds;
 use crate::connection::Store;
 use crate::error::StoreError;
+use crate::id::AccountId;
 use crate::item::{Attributes, text};
-use crate::keys;
+use crate::keys::{self, Key};
 use crate::sign_ins::{SignIns, Throttled, Wait};
 
 impl Store {
@@ -36,7 +39,32 @@ impl Store {
             .send()
             .await
             .map_err(|error| StoreError::from_sdk("reading the end of an audit trail", error))?;
-        ChainEnd::of(found.items.unwrap_or_default())
+        let end = ChainEnd::of(found.items.unwrap_or_default())?;
+        match chain {
+            Chain::Account(account) if end.is_nothing() => Box::pin(self.end_in_account(*account)).await,
+            _ => Ok(end),
+        }
+    }
+
+    /// Where the chain of an account ends of which nothing is there: its first record is in the account's own row too.
+    async fn end_in_account(&self, account: AccountId) -> Result<ChainEnd, StoreError> {
+        let Key { partition, sort } = keys::profile(account);
+        let found = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND sk = :sk")
+            .expression_attribute_values(":pk", text(partition))
+            .expression_attribute_values(":sk", text(sort))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("reading the first record of an account", error))?;
+        let mut rows = found.items.unwrap_or_default();
+        match rows.pop().and_then(|mut row| row.remove("latest")) {
+            Some(AttributeValue::M(record)) => ChainEnd::in_account(record),
+            _ => Ok(ChainEnd::default()),
+        }
     }
 
     /// Writes an event that nothing else is written with.
@@ -91,6 +119,7 @@ impl Store {
             Some(end) => end.clone(),
             None => Box::pin(self.chain_end(&event.chain())).await?,
         };
+        self.store_spread(event).await?;
         let mut rounds = Rounds::begin();
         loop {
             if let Some((_, step)) = &event.signed_in_with {
@@ -115,8 +144,7 @@ impl Store {
                     continue;
                 }
             }
-            let put = if link.is_first {
-                // A chain without a head is one whose head was removed: there is never a record before the first head.
+            let put = if link.begins_head {
                 self.advance_head(link.head, OPERATION).await?;
                 self.put_new(link.record, OPERATION).await?
             } else {
@@ -124,9 +152,10 @@ impl Store {
                 tokio::try_join!(record, self.advance_head(link.head, OPERATION))?.0
             };
             let Err(in_the_way) = put else { return Ok(Ok(())) };
+            let is_ours = ChainEnd::after(in_the_way)?.is(event);
             // Another event took the number; or this one did, in an attempt whose response was lost, or written from the
             // head by the event behind it, which may be the end of the account.
-            if ChainEnd::after(in_the_way)?.is(event) {
+            if is_ours {
                 let end = Box::pin(self.chain_end(&event.chain())).await?;
                 return Ok(end.sign_ins().check_alive(event.subject, event.at));
             }
@@ -136,11 +165,19 @@ impl Store {
             // Read behind the pause: what was in the way before it is not the end of a busy chain any more, and an event
             // that went on from there would be overtaken once for each record it is behind.
             end = Box::pin(self.chain_end(&event.chain())).await?;
+            // After the end: what is recorded meanwhile is in the way.
+            if event.is_carried && Box::pin(self.has_recorded(event)).await? {
+                return Ok(Ok(()));
+            }
         }
     }
 
     /// Advances the head of a chain to a record, unless it is further already.
-    async fn advance_head(&self, head: HeadUpdate, operation: &'static str) -> Result<(), StoreError> {
+    pub(crate) async fn advance_head(
+        &self,
+        head: HeadUpdate,
+        operation: &'static str,
+    ) -> Result<(), StoreError> {
         self.update_if(&head.key, head.update, head.is_behind, operation).await.map(drop)
     }
 }

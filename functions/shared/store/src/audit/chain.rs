@@ -9,6 +9,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::event::AuditEvent;
+use super::kind::AuditKind;
 use super::seal::{MAC, digest_of};
 use crate::attributes::{ItemReader, ItemWriter};
 use crate::digest::Digest;
@@ -65,7 +66,13 @@ impl Placed {
         })
     }
 
-    /// The record inside a head.
+    /// Whether it is the registration that an account's chain begins with.
+    fn begins_an_account(&self) -> bool {
+        let registered = AttributeValue::S(AuditKind::AccountRegistered.as_str().to_owned());
+        self.number == 1 && self.item.get("kind") == Some(&registered)
+    }
+
+    /// The record inside a head, or inside the row of an account.
     pub(super) fn of_head(mut head: Attributes) -> Result<Self, StoreError> {
         match head.remove("latest") {
             Some(AttributeValue::M(record)) => Self::of(record),
@@ -79,6 +86,10 @@ impl Placed {
 pub struct ChainEnd {
     pub(super) last: Option<Placed>,
     pub(super) head: Option<Placed>,
+    /// When the row of the head expires, in Unix seconds; 0 for one that does not, and where there is none.
+    head_expires: u64,
+    /// Whether the head has a row of its own.
+    has_head_row: bool,
 }
 
 /// What is written to make a chain longer by one record.
@@ -86,8 +97,9 @@ pub struct ChainEnd {
 pub(crate) struct Link {
     pub(crate) record: Attributes,
     pub(crate) head: HeadUpdate,
-    /// Whether it is the first of its chain.
-    pub(crate) is_first: bool,
+    /// Whether the head has no row yet. It is written before the record then, or with it: a record without a head is one
+    /// whose head was removed.
+    pub(crate) begins_head: bool,
     /// The record before, where only the head had it.
     pub(crate) restored: Option<Attributes>,
 }
@@ -107,10 +119,15 @@ impl HeadUpdate {
         Self::to(key, 0, Update::new())
     }
 
-    fn new(event: &AuditEvent, sequence: u64, record: Attributes, is_kept: bool) -> Self {
+    /// The head is kept as long as the record that is kept longest, which may be one before this: of a name that somebody
+    /// had, records are kept longer than those of guesses behind them.
+    fn new(event: &AuditEvent, sequence: u64, record: Attributes, is_kept: bool, kept_until: u64) -> Self {
         let update = Update::new().set("latest", AttributeValue::M(record));
-        let update =
-            if is_kept { update.remove(TTL) } else { update.set(TTL, ttl(event.at + event.seal.retention)) };
+        let expires = match ttl(event.at + event.seal.retention) {
+            AttributeValue::N(own) => number(kept_until.max(own.parse().unwrap_or(0))),
+            other => other,
+        };
+        let update = if is_kept { update.remove(TTL) } else { update.set(TTL, expires) };
         Self::to(keys::audit_head(&event.chain().partition()), sequence, update)
     }
 
@@ -127,6 +144,9 @@ impl ChainEnd {
         let mut end = Self::default();
         for item in items {
             if item.contains_key("latest") {
+                end.has_head_row = true;
+                end.head_expires =
+                    ItemReader::new("audit head", item.clone()).number_if_any(TTL)?.unwrap_or(0);
                 end.head = Some(Placed::of_head(item)?);
             } else if end.last.is_none() {
                 end.last = Some(Placed::of(item)?);
@@ -138,7 +158,23 @@ impl ChainEnd {
     /// The end as a record tells it that was in the way.
     pub(crate) fn after(record: Attributes) -> Result<Self, StoreError> {
         let last = Placed::of(record)?;
-        Ok(Self { head: Some(last.clone()), last: Some(last) })
+        Ok(Self { head: Some(last.clone()), last: Some(last), ..Self::default() })
+    }
+
+    /// The end once this record stands behind it.
+    pub(crate) fn grown_by(&self, record: Attributes) -> Result<Self, StoreError> {
+        let Self { head_expires, has_head_row, .. } = *self;
+        Ok(Self { head_expires, has_head_row, ..Self::after(record)? })
+    }
+
+    /// The end of a chain whose first record is in the row of the account it begins.
+    pub(crate) fn in_account(record: Attributes) -> Result<Self, StoreError> {
+        Ok(Self { head: Some(Placed::of(record)?), ..Self::default() })
+    }
+
+    /// Whether nothing of the chain was found.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.last.is_none() && self.head.is_none()
     }
 
     /// Whether the last record is of this very event: an earlier attempt wrote it, and its answer was lost.
@@ -171,6 +207,10 @@ impl ChainEnd {
             (Some(last), Some(_)) => (last.number + 1, last.digest, last.expires, None),
             // Expired like the last record, and gone before it.
             (Some(last), None) if last.expires <= now => (last.number + 1, last.digest, last.expires, None),
+            // The account's own row is the head of a chain that is not longer than its registration.
+            (Some(last), None) if last.begins_an_account() => {
+                (last.number + 1, last.digest, last.expires, None)
+            }
             // The head was removed. The number left out keeps telling.
             (Some(last), None) => (last.number + 2, NOTHING, NEVER, None),
             (None, Some(_)) => unreachable!("a head without a record is ahead of it"),
@@ -179,8 +219,9 @@ impl ChainEnd {
         let sign_ins = step.map(|step| self.sign_ins().after(step, event.at)).unwrap_or_default();
         let record = record(event, number, &previous, expires, &sign_ins);
         // The last login is to be known longer than records are kept.
-        let head = HeadUpdate::new(event, number, record.clone(), sign_ins.last_login_at.is_some());
-        Link { record, head, is_first: number == 1, restored }
+        let is_kept = sign_ins.last_login_at.is_some();
+        let head = HeadUpdate::new(event, number, record.clone(), is_kept, self.head_expires);
+        Link { record, head, begins_head: !self.has_head_row, restored }
     }
 }
 
@@ -196,7 +237,7 @@ fn record(
         .set("seq", number(sequence))
         .set("prev", bytes(*previous))
         .set("prev_ttl", number(expires))
-        .set(LIST_PARTITION, text(keys::day(event.id)))
+        .set_some(LIST_PARTITION, event.is_listed.then(|| text(keys::day(event.id, event.seal.day_shards))))
         .set(LIST_SORT, text(event.id.to_string()))
         .set("kind", text(event.kind.as_str()))
         .set("at", time(event.at))

@@ -1,6 +1,7 @@
 //! One event of the audit trail: who did what, when and from where.
 
 use std::fmt;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use portcullis_platform::{Entropy, EntropyUnavailable};
@@ -11,6 +12,10 @@ use super::kind::{AuditKind, Outcome};
 use super::seal::AuditSeal;
 use crate::id::{AccountId, AuditId, Id, SessionId};
 use crate::sign_ins::SignInStep;
+
+/// How long an event is kept that is nobody's: long enough to look into an attack, and no longer, because whoever guesses
+/// at names makes as many of them as they like.
+pub const KEPT_OF_NOBODY: Duration = Duration::from_hours(24 * 30);
 
 /// Who did it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +44,20 @@ impl fmt::Display for Actor {
     }
 }
 
+impl Actor {
+    /// The actor as a record names it.
+    pub(super) fn read(written: &str) -> Option<Self> {
+        match written.split_once(':') {
+            None if written == "self" => Some(Self::Themselves),
+            None if written == "anonymous" => Some(Self::Anonymous),
+            Some(("admin", id)) => id.parse().ok().map(Self::Admin),
+            Some(("service", name)) => Some(Self::Service(name.to_owned())),
+            Some(("cli", name)) => Some(Self::CommandLine(name.to_owned())),
+            _ => None,
+        }
+    }
+}
+
 /// One event: who, what, when, from where.
 #[derive(Debug, Clone)]
 pub struct AuditEvent {
@@ -50,6 +69,10 @@ pub struct AuditEvent {
     pub(crate) signed_in_with: Option<(String, SignInStep)>,
     /// Where its chain ended, if that was read already.
     pub(crate) end: Option<ChainEnd>,
+    /// Whether it is listed by time.
+    pub(crate) is_listed: bool,
+    /// Whether the row it tells of carries it, so that somebody else may have recorded it meanwhile.
+    pub(crate) is_carried: bool,
     /// What happened.
     pub kind: AuditKind,
     /// When.
@@ -92,6 +115,8 @@ impl AuditEvent {
             seal: seal.clone(),
             signed_in_with: None,
             end: None,
+            is_listed: true,
+            is_carried: false,
             kind,
             at,
             subject,
@@ -120,6 +145,15 @@ impl AuditEvent {
     #[must_use]
     pub fn behind(mut self, end: ChainEnd) -> Self {
         self.end = Some(end);
+        self
+    }
+
+    /// The same of a name that nobody has: kept for [`KEPT_OF_NOBODY`] at most, and not listed by time, so that guesses at
+    /// made-up names take no room from events of accounts and cost a write less.
+    #[must_use]
+    pub fn of_nobody(mut self) -> Self {
+        self.seal.retention = self.seal.retention.min(KEPT_OF_NOBODY);
+        self.is_listed = false;
         self
     }
 

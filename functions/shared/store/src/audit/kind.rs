@@ -1,7 +1,7 @@
 //! What an event can be about, in stable words that programs filter on.
 
 /// What happened, each with a stable word that programs filter on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr)]
 #[cfg_attr(test, derive(strum::VariantArray))]
 #[strum(serialize_all = "snake_case")]
 pub enum AuditKind {

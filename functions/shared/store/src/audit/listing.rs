@@ -17,12 +17,12 @@ use crate::connection::Store;
 use crate::error::StoreError;
 use crate::id::{AccountId, AuditId};
 use crate::item::{Attributes, text};
-use crate::keys::{self, LIST_SORT, LISTING, SHARDS};
+use crate::keys::{self, FEWEST_DAY_SHARDS, LIST_SORT, LISTING};
 
 /// Records one request may read, however few of them it may show.
 const MOST_READ: usize = 1_000;
 /// Days one request may look into; the next page goes on.
-const MOST_DAYS: usize = 32;
+const MOST_DAYS: u8 = 32;
 const DAY: Duration = Duration::from_hours(24);
 
 /// A record as it was written.
@@ -202,10 +202,12 @@ impl Store {
         let mut records = Vec::new();
         let mut day = after.map_or(to, |id| id.created_at().min(to));
         let bound = after.map_or_else(|| keys::listed_from(to), |id| id.to_string());
+        let spread = self.spread_of_days(from.max(day - DAY * u32::from(MOST_DAYS)), day).await?;
         for _ in 0..MOST_DAYS {
             let low = keys::listed_from(from);
             let wanted = limit - records.len();
-            let shards = of_shards(0..SHARDS, |shard| {
+            let shards = spread.get(&keys::day_of(day)).copied().unwrap_or(FEWEST_DAY_SHARDS);
+            let shards = of_shards(0..shards.max(FEWEST_DAY_SHARDS), |shard| {
                 self.listed(keys::day_shard(day, shard), low.clone(), bound.clone(), filter, wanted)
             });
             let (mut found, mut read_to): (Vec<AuditRecord>, Option<AuditId>) = (Vec::new(), None);

@@ -7,23 +7,33 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::digest::Digest;
 use crate::item::Attributes;
+use crate::keys::{FEWEST_DAY_SHARDS, MOST_DAY_SHARDS};
 
 /// The attribute that is not part of what it seals.
 pub(crate) const MAC: &str = "mac";
 
-/// The key of the trail, and how long its records are kept.
+/// The key of the trail, how long its records are kept, and over how many partitions a day is listed.
 #[derive(Debug, Clone)]
 pub struct AuditSeal {
     current: hmac::Key,
     accepted: Vec<hmac::Key>,
     /// How long a record is kept.
     pub retention: Duration,
+    /// Over how many partitions of the index the records of a day are spread.
+    pub day_shards: u8,
 }
 
 impl AuditSeal {
     /// Seals with `current` and knows the seals of `accepted` too.
     pub fn new(current: hmac::Key, accepted: Vec<hmac::Key>, retention: Duration) -> Self {
-        Self { current, accepted, retention }
+        Self { current, accepted, retention, day_shards: FEWEST_DAY_SHARDS }
+    }
+
+    /// Returns the same for days that are spread over so many partitions; less than [`FEWEST_DAY_SHARDS`] or more than
+    /// [`MOST_DAY_SHARDS`] is taken for these.
+    #[must_use]
+    pub fn with_day_shards(self, shards: u8) -> Self {
+        Self { day_shards: shards.clamp(FEWEST_DAY_SHARDS, MOST_DAY_SHARDS), ..self }
     }
 
     pub(super) fn mac(&self, digest: &Digest) -> Vec<u8> {

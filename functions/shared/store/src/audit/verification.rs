@@ -4,8 +4,10 @@
 //! A record that is missing is no finding once it has expired: the one after it says when that is. Whoever can write to
 //! the table can take a whole chain back to how it once was, head and all, which nothing inside the table can tell.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
+use super::carried::CARRIED;
 use super::chain::Placed;
 use super::kind::AuditKind;
 use super::seal::AuditSeal;
@@ -13,7 +15,7 @@ use crate::attributes::ItemReader;
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::item::{Attributes, text};
-use crate::keys::{self, PARTITION, SORT};
+use crate::keys::{self, LIST_SORT, PARTITION, SORT};
 
 /// Something that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub enum Wrong {
     HeadMissing,
     /// The head of its chain is not what the service wrote.
     HeadChanged,
+    /// A row of the account carries an event that its chain has no record of.
+    Unrecorded,
 }
 
 impl Wrong {
@@ -64,13 +68,17 @@ pub struct Verified {
     pub findings: Vec<Finding>,
 }
 
-/// The items of one chain as far as they were read, and the account beside it.
+/// The items of one chain as far as they were read, and what its account's other rows say of it.
 #[derive(Debug, Default)]
 struct Group {
     partition: String,
     items: Vec<Attributes>,
     /// When the account in the same partition was made.
     account_made: Option<Timestamp>,
+    /// The first record, as the account's row has it.
+    in_account: Option<Attributes>,
+    /// The ids of events that sessions carry.
+    carried: Vec<AttributeValue>,
 }
 
 impl Store {
@@ -83,7 +91,8 @@ impl Store {
             .client
             .scan()
             .table_name(&self.table)
-            .filter_expression("begins_with(sk, :audit) OR sk = :profile")
+            .filter_expression("begins_with(sk, :audit) OR sk = :profile OR attribute_exists(#event)")
+            .expression_attribute_names("#event", CARRIED)
             .expression_attribute_values(":audit", text(keys::AUDIT_PREFIX))
             .expression_attribute_values(":profile", text(keys::PROFILE))
             .consistent_read(true)
@@ -111,7 +120,7 @@ impl Store {
         now: Timestamp,
         verified: &mut Verified,
     ) -> Result<(), StoreError> {
-        if group.items.is_empty() && group.account_made.is_none() {
+        if group.items.is_empty() && group.account_made.is_none() && group.carried.is_empty() {
             return Ok(());
         }
         verified.chains += 1;
@@ -156,8 +165,12 @@ impl Verified {
 
 impl Group {
     fn take(&mut self, item: Attributes) -> Result<(), StoreError> {
-        if attribute(&item, SORT) == keys::PROFILE {
+        let sort = attribute(&item, SORT);
+        if sort == keys::PROFILE {
+            self.in_account = item.get("latest").and_then(|record| record.as_m().ok()).cloned();
             self.account_made = Some(ItemReader::new("account", item).time("created_at")?);
+        } else if let Some(AttributeValue::M(carried)) = item.get(CARRIED) {
+            self.carried.extend(carried.get("id").cloned());
         } else {
             self.items.push(item);
         }
@@ -171,6 +184,7 @@ impl Group {
             findings.push(Finding { chain: self.partition.clone(), number, what });
         };
         let mut before: Option<Placed> = None;
+        // Of a chain that is no longer than that, the account's row is the head.
         let mut head = None;
         for item in &self.items {
             if attribute(item, SORT) == keys::AUDIT_HEAD {
@@ -206,6 +220,14 @@ impl Group {
             before = Some(placed);
         }
         let last = before.as_ref().map_or(0, |last| last.number);
+        if let (None, Some(first)) = (&head, self.in_account.as_ref().filter(|_| last <= 1)) {
+            head = Some(Placed::of(first.clone()).ok().filter(|placed| seal.is_intact(&placed.item)));
+        }
+        for id in &self.carried {
+            if !self.items.iter().any(|item| item.get(LIST_SORT) == Some(id)) {
+                wrong(last, Wrong::Unrecorded);
+            }
+        }
         match head {
             Some(Some(head)) if head.number > last && head.expires > now_seconds => {
                 wrong(head.number, Wrong::Missing);
