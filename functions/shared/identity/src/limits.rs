@@ -124,6 +124,8 @@ impl Identity {
             (limit.used_by(&narrowest.name, now), Member { who: email, most: limit.by_account });
         let most = limit.by_address.saturating_mul(narrowest.share);
         if !Box::pin(self.store.count_use_of_member(used, most, member)).await? {
+            // What is over somebody's own limit still counts for the address.
+            self.limit_networks(limit, &networks, now).await?;
             return Err(limit.over(now));
         }
         self.limit_networks(limit, wider, now).await
