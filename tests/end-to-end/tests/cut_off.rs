@@ -218,3 +218,27 @@ async fn the_first_record_of_an_account_that_is_removed_comes_back() {
     assert!(world.items("AUD#").await.contains(first));
     assert_eq!(findings(&world).await, []);
 }
+
+#[tokio::test]
+async fn a_login_with_a_code_that_is_cut_off_is_one_session_once_it_succeeds() {
+    for gap in 0.. {
+        let world = World::new(SEED).await;
+        let asha = world.enrolled(ASHA).await;
+        let sessions = async || world.items("SES#").await.len();
+        let (token, code, before) = (asha.challenge().await, asha.code(), sessions().await);
+        world.faults.go_down_after(gap);
+        let cut_off = asha.finish(&token, &code).await;
+        world.faults.come_back();
+        if cut_off.is_ok() {
+            return assert!(gap >= 4, "the session, and then the code with the record");
+        }
+        world.clock.advance(Duration::from_secs(1));
+        let finished = asha.finish(&token, &code).await.unwrap();
+        assert_eq!(sessions().await, before + 1, "after {gap} requests");
+        refresh(&world, &finished).await.unwrap();
+        // Whoever sends it once more neither gets a session nor ends the one there is.
+        assert!(matches!(asha.finish(&token, &code).await, Err(Error::InvalidSessionToken)));
+        assert_eq!(sessions().await, before + 1, "after {gap} requests");
+        world.caller(&finished).await;
+    }
+}

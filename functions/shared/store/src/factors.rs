@@ -211,7 +211,8 @@ impl Store {
     /// both or neither, so that a failing store costs no code.
     ///
     /// The session is written before and by itself, which costs half as much: nobody knows its token until all this is
-    /// done. It is taken back where the code turns out to be worth nothing.
+    /// done. It is the same for every attempt to finish the challenge, so that one after a failure leaves no second session,
+    /// and is taken back where the code was spent on another challenge. It is never written over one that has begun.
     pub async fn sign_in_by_factor(
         &self,
         challenge: &Challenge,
@@ -223,16 +224,23 @@ impl Store {
         if next.has_spent(challenge) {
             return Ok(FactorSignIn::ChallengeSpent);
         }
-        self.put(new_item(session)?, OPERATION).await?;
-        let next = next.after_challenge(challenge, event.at);
-        let outcome = replacing(Transaction::on(self), challenge.account, &next, FactorSignIn::Outdated)?
-            .record(event)
-            .commit_as(FactorSignIn::Started, OPERATION)
-            .await?;
-        if outcome != FactorSignIn::Started {
-            self.put(taken_back(session, event.at)?, OPERATION).await?;
+        let not_begun = Condition::equals("gen", number(0_u64)).and(Condition::Missing("revoked_at"));
+        let not_begun = Condition::row_missing().or(not_begun);
+        if self.put_if(new_item(session)?, not_begun.clone(), OPERATION).await?.is_err() {
+            return Ok(FactorSignIn::ChallengeSpent);
         }
-        Ok(outcome)
+        let next = next.after_challenge(challenge, event.at);
+        let committed = replacing(Transaction::on(self), challenge.account, &next, FactorSignIn::Outdated)?
+            .record(event)
+            .commit(OPERATION)
+            .await?;
+        let Err(refused) = committed else { return Ok(FactorSignIn::Started) };
+        // What another attempt finished meanwhile is its session.
+        if !refused.row.is_empty() && read(refused.row)?.has_spent(challenge) {
+            return Ok(FactorSignIn::ChallengeSpent);
+        }
+        drop(self.put_if(taken_back(session, event.at)?, not_begun, OPERATION).await?);
+        Ok(refused.by)
     }
 
     /// The same where the code leads to another challenge instead of to a session.

@@ -45,7 +45,17 @@ impl Store {
         item: Attributes,
         operation: &'static str,
     ) -> Result<Result<(), Attributes>, StoreError> {
-        let condition = Expressions::of(None, Some(Condition::row_missing()));
+        self.put_if(item, Condition::row_missing(), operation).await
+    }
+
+    /// Writes an item if the condition holds for what stands at its key. Returns that if it does not.
+    pub(crate) async fn put_if(
+        &self,
+        item: Attributes,
+        condition: Condition,
+        operation: &'static str,
+    ) -> Result<Result<(), Attributes>, StoreError> {
+        let condition = Expressions::of(None, Some(condition));
         let put = self
             .client
             .put_item()
@@ -53,6 +63,7 @@ impl Store {
             .set_item(Some(item))
             .set_condition_expression(condition.condition)
             .set_expression_attribute_names(condition.names)
+            .set_expression_attribute_values(condition.values)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;

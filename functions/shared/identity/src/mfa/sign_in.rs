@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use portcullis_platform::Entropy;
 use portcullis_store::{Account, AuditKind, ChainEnd, Challenge, Factor, FactorSignIn, Round, SignInStep};
 use secrecy::SecretString;
 
@@ -10,7 +11,7 @@ use super::{PresentedCode, Proven};
 use crate::error::Error;
 use crate::sign_in::attempts::{PASSWORD_BACKOFF, throttled};
 use crate::sign_in::login::{PendingSession, PendingSignIn, SignedIn};
-use crate::tokens::challenge_token;
+use crate::tokens::challenge_token::{self, OfChallenge};
 use crate::tokens::session_token::SessionToken;
 use crate::{ClientContext, Identity};
 
@@ -121,7 +122,10 @@ impl Identity {
                 FactorSignIn::ChallengeSpent => Err(Error::InvalidSessionToken),
             };
         }
-        let made = self.make_session(account.clone(), pending, now, client)?;
+        // However often this is tried, it is one session.
+        let same_each_time = OfChallenge::new(challenge, &self.keyring.challenge_keys)?;
+        let source = (challenge.expires_at - TO_FINISH, &same_each_time as &dyn Entropy);
+        let made = self.make_session_of(source, account.clone(), pending, now, client)?;
         let event = made.event.behind(sign_ins.clone());
         match self.store.sign_in_by_factor(challenge, &proven.next, &made.session, &event).await? {
             FactorSignIn::Started => Ok(Round::Settled(made.sign_in)),

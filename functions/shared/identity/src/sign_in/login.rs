@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use portcullis_platform::Entropy;
 use portcullis_store::{
     Account, AccountId, Actor, AttemptSource, AuditEvent, AuditKind, ChainEnd, Challenge, ChallengeKind,
     Digest, Id, LoginRecord, NewSession, SignInStep, SignIns,
@@ -421,9 +422,22 @@ impl Identity {
         now: Timestamp,
         client: &ClientContext,
     ) -> Result<MadeSession, Error> {
-        let id = Id::generate(now, self.entropy.as_ref())?;
+        self.make_session_of((now, self.entropy.as_ref()), account, pending, now, client)
+    }
+
+    /// Returns the same, whose id and refresh token are of this time and these bytes.
+    pub(crate) fn make_session_of(
+        &self,
+        source: (Timestamp, &dyn Entropy),
+        account: Account,
+        pending: PendingSession,
+        now: Timestamp,
+        client: &ClientContext,
+    ) -> Result<MadeSession, Error> {
+        let (begun, entropy) = source;
+        let id = Id::generate(begun, entropy)?;
         let (key, of) = (self.keyring.making_mac()?, (account.id, id));
-        let token = RefreshToken::generate(key, of, 0, now, self.entropy.as_ref())?;
+        let token = RefreshToken::generate(key, of, 0, begun, entropy)?;
         let session = NewSession {
             id,
             account: account.id,

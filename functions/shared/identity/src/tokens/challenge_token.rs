@@ -4,12 +4,14 @@
 //! its random bits under a key of the service. So no nonce is ever used twice, however many sign-ins there are. That a
 //! challenge is finished once is not its own doing: the row of the factor that is spent with it says so.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use jiff::Timestamp;
-use portcullis_platform::Entropy;
+use portcullis_platform::{Entropy, EntropyUnavailable};
 use portcullis_store::{AccountId, Challenge, ChallengeKind};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -96,6 +98,36 @@ pub(crate) fn open(token: &SecretString, keys: &[hmac::Key], now: Timestamp) -> 
     (challenge.expires_at > now).then_some(challenge)
 }
 
+/// Bytes that follow from a challenge: of all attempts to finish it the session and its token are the same ones. Nobody can
+/// tell them who does not have the key.
+#[derive(Debug)]
+pub(crate) struct OfChallenge<'a> {
+    key: &'a hmac::Key,
+    challenge: &'a Challenge,
+    drawn: AtomicU64,
+}
+
+impl<'a> OfChallenge<'a> {
+    pub(crate) fn new(challenge: &'a Challenge, keys: &'a [hmac::Key]) -> Result<Self, Error> {
+        let key = keys.first().ok_or(Error::Internal("there is no key for challenges"))?;
+        Ok(Self { key, challenge, drawn: AtomicU64::new(0) })
+    }
+}
+
+impl Entropy for OfChallenge<'_> {
+    fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyUnavailable> {
+        for part in buffer.chunks_mut(32) {
+            let mut context = hmac::Context::with_key(self.key);
+            context.update(b"what follows from a challenge");
+            context.update(&self.challenge.digest);
+            context.update(&self.drawn.fetch_add(1, Ordering::SeqCst).to_be_bytes());
+            let bytes = context.sign();
+            part.iter_mut().zip(bytes.as_ref()).for_each(|(byte, drawn)| *byte = *drawn);
+        }
+        Ok(())
+    }
+}
+
 fn key_of(key: &hmac::Key, random: &[u8]) -> Option<LessSafeKey> {
     let of_token = hmac::sign(key, random);
     UnboundKey::new(&AES_256_GCM, of_token.as_ref()).ok().map(LessSafeKey::new)
@@ -150,6 +182,23 @@ mod tests {
         assert!(opened(&[2], 299).is_none() && opened(&[], 299).is_none());
         assert!(opened(&[1], 300).is_none(), "its time is over");
         assert!(token.secret().expose_secret().len() < MOST_BYTES);
+    }
+
+    #[test]
+    fn what_follows_from_a_challenge_is_the_same_each_time_and_of_no_other_challenge_or_key() {
+        let drawn = |letter: u8, digest: u8| {
+            let (keys, challenge) = (keys(&[letter]), Challenge { digest: [digest; 32], ..challenge() });
+            let of_challenge = OfChallenge::new(&challenge, &keys).unwrap();
+            let mut bytes = [[0; 40]; 2];
+            for part in &mut bytes {
+                of_challenge.fill(part).unwrap();
+            }
+            assert_ne!(bytes[0], bytes[1]);
+            bytes
+        };
+        assert_eq!(drawn(1, 1), drawn(1, 1));
+        assert_ne!(drawn(1, 1), drawn(1, 2));
+        assert_ne!(drawn(1, 1), drawn(2, 1));
     }
 
     #[test]
