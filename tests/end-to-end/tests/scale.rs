@@ -222,7 +222,7 @@ fn is_index(space: &str) -> bool {
 
 #[tokio::test]
 async fn the_page_says_where_each_key_space_ends() {
-    let units = of_one_sign_in(&writes().await);
+    let units = of_one_sign_in(&Box::pin(writes()).await);
     let table = table(&units);
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/SCALE.md");
     let page = std::fs::read_to_string(page).unwrap_or_default();
@@ -244,14 +244,14 @@ async fn the_page_says_where_each_key_space_ends() {
 
 #[tokio::test]
 async fn a_million_sign_ins_an_hour_fill_half_of_a_partition_of_the_days_index_at_most() {
-    let units = of_one_sign_in(&writes().await);
+    let units = of_one_sign_in(&Box::pin(writes()).await);
     let of_day = a_second(units["DAY#"], 1e6) / 8.0;
     assert!(of_day < PARTITION / 2.0, "{of_day}");
 }
 
 #[tokio::test]
 async fn guesses_at_names_that_nobody_has_cost_less_fill_no_list_and_are_gone_in_a_month() {
-    let written = writes().await;
+    let written = Box::pin(writes()).await;
     let (known, unknown) = (&written["wrong password"], &written["guess at a name that nobody has"]);
     assert_eq!(known.get("DAY#"), Some(&1.0));
     assert_eq!(unknown.get("DAY#"), None, "a guess at a made-up name takes room in the index");

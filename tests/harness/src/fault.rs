@@ -39,6 +39,9 @@ const LATE: Duration = Duration::from_millis(900);
 #[derive(Debug, Clone)]
 pub struct Faulty(Arc<Inner>);
 
+/// The operation of a request, and its body.
+pub type Heard = (String, Vec<u8>);
+
 #[derive(Debug)]
 struct Inner {
     engine: SharedHttpConnector,
@@ -49,8 +52,8 @@ struct Inner {
     requests: AtomicU64,
     injected: AtomicU64,
     holding: Mutex<Option<Holding>>,
-    /// What was sent since somebody listens: the operation and the body.
-    heard: Mutex<Option<Vec<(String, Vec<u8>)>>>,
+    /// What was sent since somebody listens.
+    heard: Mutex<Option<Vec<Heard>>>,
 }
 
 /// Which requests are held up, and until when.
@@ -128,7 +131,7 @@ impl Faulty {
     }
 
     /// Returns the operations and bodies of the requests since [`Faulty::listen`], and listens no more.
-    pub fn heard(&self) -> Vec<(String, Vec<u8>)> {
+    pub fn heard(&self) -> Vec<Heard> {
         self.0.heard.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
     }
 

@@ -168,6 +168,17 @@ impl Store {
         gone: Option<AccountId>,
         event: &AuditEvent,
     ) -> Result<Registration, StoreError> {
+        // Boxed, or every caller's future would carry all of it about.
+        Box::pin(self.register_all(new, request, gone, event)).await
+    }
+
+    async fn register_all(
+        &self,
+        new: &NewAccount,
+        request: Option<&IdempotentRequest>,
+        gone: Option<AccountId>,
+        event: &AuditEvent,
+    ) -> Result<Registration, StoreError> {
         let (account, wanted_username) = new.split();
         let account = &account;
         let made = FirstRegistration { account: account.id, created_at: account.created_at };
