@@ -104,7 +104,16 @@ impl Keyring {
         let edge_proofs = EdgeProofKeys::load(secrets).await?;
         let PublicKeys { verification, jwks } = public;
         let signing = signing.into_iter().next().map(Arc::new);
-        Ok(Self { signing, verification, jwks, refresh_macs, challenge_keys, records, service_tokens, edge_proofs })
+        Ok(Self {
+            signing,
+            verification,
+            jwks,
+            refresh_macs,
+            challenge_keys,
+            records,
+            service_tokens,
+            edge_proofs,
+        })
     }
 
     /// Returns the published keys as a JWK set (RFC 7517).
