@@ -93,17 +93,22 @@ def refused(template):
     return False
 
 
-template = yaml.safe_load(TEMPLATE.read_text())
-count = check(template)
+def main():
+    template = yaml.safe_load(TEMPLATE.read_text())
+    count = check(template)
 
-# Each of these was once so, or could be.
-broken = copy.deepcopy(template)
-broken["Resources"]["JwksFunction"]["Properties"]["Events"]["Everything"]["Properties"] |= {"Method": "$default", "Path": "$default"}
-assert refused(broken), "a path called $default is not noticed"
-broken = copy.deepcopy(template)
-del broken["Resources"]["IntrospectionFunction"]["Properties"]["Events"]["GetInternalRevocations"]["Properties"]["RouteSettings"]
-assert refused(broken), "a feed without limits of its own is not noticed"
-broken = copy.deepcopy(template)
-broken["Resources"]["KeyRotationFunction"]["Properties"]["ReservedConcurrentExecutions"] = 1
-assert refused(broken), "a reservation is not noticed"
-print(f"{count} routes and the default one are transformed as they are meant")
+    # Each of these was once so, or could be.
+    broken = copy.deepcopy(template)
+    broken["Resources"]["JwksFunction"]["Properties"]["Events"]["Everything"]["Properties"] |= {"Method": "$default", "Path": "$default"}
+    assert refused(broken), "a path called $default is not noticed"
+    broken = copy.deepcopy(template)
+    del broken["Resources"]["IntrospectionFunction"]["Properties"]["Events"]["GetInternalRevocations"]["Properties"]["RouteSettings"]
+    assert refused(broken), "a feed without limits of its own is not noticed"
+    broken = copy.deepcopy(template)
+    broken["Resources"]["KeyRotationFunction"]["Properties"]["ReservedConcurrentExecutions"] = 1
+    assert refused(broken), "a reservation is not noticed"
+    print(f"{count} routes and the default one are transformed as they are meant")
+
+
+if __name__ == "__main__":
+    main()

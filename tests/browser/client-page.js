@@ -11,7 +11,7 @@ const FLAGS =
 export const PASSWORD = "copper lantern drifts upstream";
 
 /** Returns the text of an ES module that has everything of the package. */
-async function bundle(contents, folder) {
+export async function bundle(contents, folder) {
   // One React, wherever another may lie beside the sources of the package.
   const installed = (name) => [name, path.join(import.meta.dirname, "node_modules", name)];
   const alias = {

@@ -81,6 +81,8 @@ story("a forgotten password: the token leaves the address before anything is ask
   const { email } = await person(service);
   await page.goto(`${service.home}/login`);
   await page.getByRole("link", { name: "Forgot password?" }).click();
+  // The page of before has a field of nearly the same name.
+  await heading(page, "Forgot password").waitFor();
   await page.getByLabel("E-mail").fill(email);
   await button(page, "Send the link").click();
   await heading(page, "Check your mail").waitFor();

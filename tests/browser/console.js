@@ -29,8 +29,9 @@ async function freePort() {
   return port;
 }
 
-/** Starts the browser. */
-export const launch = () => chromium.launch({ executablePath: process.env.CHROMIUM, args: FLAGS.split(" ") });
+/** Starts the browser, with further flags. */
+export const launch = (...flags) =>
+  chromium.launch({ executablePath: process.env.CHROMIUM, args: [...FLAGS.split(" "), ...flags] });
 
 /** Starts the service at an address that its pages are opened by. */
 export async function startConsole(variables = {}) {

@@ -22,6 +22,7 @@ const MOST: usize = 10 * 1024 * 1024;
 pub fn router(functions: &[Arc<Function>]) -> Router {
     let by_name: Arc<[Arc<Function>]> = functions.into();
     let mut router = Router::new().route("/_test/invoke/{name}", post(invoke).with_state(by_name));
+    let mut default = None;
     for function in functions {
         for route in &function.described().routes {
             let (function, route) = (Arc::clone(function), Arc::new(route.clone()));
@@ -29,11 +30,15 @@ pub fn router(functions: &[Arc<Function>]) -> Router {
             let handler = move |ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request| {
                 forward(Arc::clone(&function), Arc::clone(&route), peer, request)
             };
-            router = match methods {
-                None => router.fallback(handler.clone()).method_not_allowed_fallback(handler),
-                Some(methods) => router.route(&path, on(methods, handler)),
-            };
+            match methods {
+                None => default = Some(handler),
+                Some(methods) => router = router.route(&path, on(methods, handler)),
+            }
         }
+    }
+    // Last: of wrong methods it gets those of routes that are there already.
+    if let Some(handler) = default {
+        router = router.fallback(handler.clone()).method_not_allowed_fallback(handler);
     }
     router
 }

@@ -6,6 +6,7 @@
 //! behind guards that hold each function to its policy in the template. The crate asserts nothing.
 
 mod cloud;
+mod deployment;
 mod event;
 mod front;
 mod function;
@@ -16,6 +17,7 @@ pub mod template;
 pub mod wire;
 
 pub use cloud::{Cloud, Unprepared};
+pub use deployment::Deployment;
 pub use front::router;
 pub use function::Function;
 pub use guard::{guard, guard_secrets};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use portcullis_gateway::template::{self, Template};
-use portcullis_gateway::{Cloud, Function, guard, guard_secrets, router};
+use portcullis_gateway::{Deployment, Function, guard, guard_secrets, router};
 use portcullis_http::HttpSettings;
 use portcullis_platform::{Environment, Variable};
 use tokio::net::TcpListener;
@@ -21,6 +21,13 @@ const DATA_DIR: Variable = Variable {
     name: "DATA_DIR",
     default: "./data",
     about: "folder whose name the table and the secret get, and where the functions' log lies",
+    aliases: &[],
+};
+
+const DEPLOYMENT: Variable = Variable {
+    name: "DEPLOYMENT",
+    default: "",
+    about: "document that tests/deployment/stack.py wrote when it made the resources; empty for resources of the folder's own",
     aliases: &[],
 };
 
@@ -45,7 +52,10 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let listen: SocketAddr = environment.parse(&LISTEN_ADDR)?;
     let folder = std::path::absolute(PathBuf::from(environment.text(&DATA_DIR)?))?;
     std::fs::create_dir_all(&folder)?;
-    let cloud = Cloud::of_folder(&folder, &environment).await?;
+    let deployment = match environment.text(&DEPLOYMENT)? {
+        document if document.is_empty() => Deployment::of_folder(&folder, &environment).await?,
+        document => Deployment::read(Path::new(&document))?,
+    };
     let engine = environment.raw(ENGINE).unwrap_or_default();
     let program = std::env::current_exe()?;
     let binaries = program.parent().unwrap_or(Path::new("."));
@@ -59,9 +69,11 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
         // A test on a busy machine gives requests more time than the template would.
         described.timeout = described.timeout.max(2 * request_timeout);
         let log = folder.join("functions.log");
-        let mut variables = cloud.variables().to_vec();
+        let mut variables = deployment.deploy(&mut described);
         variables.push((ENGINE.to_owned(), guard(described.clone(), engine).await?));
-        let guarded = guard_secrets(described.clone(), shared.clone(), secrets, &cloud.secret).await?;
+        let secret = variables.iter().find(|(name, _)| name == "AWS_SECRET_NAME");
+        let secret = secret.map(|(_, secret)| secret.clone()).unwrap_or_default();
+        let guarded = guard_secrets(described.clone(), shared.clone(), secrets, &secret).await?;
         variables.push((OF_SECRETS.to_owned(), guarded));
         functions.push(Function::new(described, binaries, variables, &log).await?);
     }

@@ -43,7 +43,7 @@ pub struct Described {
 }
 
 /// A method and a path with parameters in braces; both are `$default` for whatever has no route.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub struct Route {
     /// The HTTP method, in capitals.
     pub method: String,
