@@ -37,8 +37,9 @@ export function text(variables) {
   return Object.entries(variables).map(([name, value]) => `(name = ${quoted(name)}, text = ${quoted(value)})`);
 }
 
-/// Starts workerd with these services, each on a port of its own choice, and `others` as the configuration writes them.
-export async function start(services, others = []) {
+/// Starts workerd with these services, each on a port of its own choice, and `others` as the configuration writes them. With
+/// `inspected` V8 can be asked about its isolates, at the port `inspector`.
+export async function start(services, others = [], inspected = false) {
   const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "edge-")), "config.capnp");
   // `embed` is relative to the file.
   const up = path.relative(path.dirname(file), os.tmpdir());
@@ -53,7 +54,8 @@ const config :Workerd.Config = (
 );
 `,
   );
-  const child = spawn(workerd, ["serve", file, "--experimental", "--control-fd=3"], {
+  const flags = inspected ? ["--inspector-addr=127.0.0.1:0"] : [];
+  const child = spawn(workerd, ["serve", file, "--experimental", "--control-fd=3", ...flags], {
     stdio: ["ignore", "pipe", "pipe", "pipe"],
   });
   let log = "";
@@ -64,7 +66,8 @@ const config :Workerd.Config = (
       for (const line of data.toString().trim().split("\n")) {
         const event = JSON.parse(line);
         if (event.event === "listen") found.set(event.socket, event.port);
-        if (found.size === services.length) resolve(found);
+        if (event.event === "listen-inspector") found.set("inspector", event.port);
+        if (found.size === services.length + flags.length) resolve(found);
       }
     });
     child.on("exit", (code) => reject(new Error(`workerd ended with ${code}:\n${log}`)));
@@ -84,7 +87,7 @@ const config :Workerd.Config = (
 
 /// One edge with all it needs. `echo` answers every request with what reached it.
 export class Edge {
-  static async start({ variables = {}, routes = [], limiter, cache, bundle = false, sources = modules() } = {}) {
+  static async start({ variables = {}, routes = [], limiter, cache, bundle = false, inspected = false, sources = modules() } = {}) {
     const edge = new Edge();
     edge.identity = await Identity.start();
     edge.upstream = await serve(echo);
@@ -117,7 +120,7 @@ export class Edge {
       others.push(`(name = "cache", external = (address = ${quoted(address)}, http = ()))`);
     }
     services.unshift(["edge", worker(sources, bindings, { cache: cache && "cache" })]);
-    edge.begin = () => start(services, others);
+    edge.begin = () => start(services, others, inspected);
     await edge.again();
     return edge;
   }

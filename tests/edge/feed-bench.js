@@ -6,6 +6,7 @@ import fs from "node:fs";
 import http from "node:http";
 import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
+import WebSocket from "ws";
 import { Edge } from "./edge.js";
 import { encode, id, key, newestFrom } from "./revocations.js";
 
@@ -67,6 +68,26 @@ function cpu(pid) {
   for (const task of fs.readdirSync(`/proc/${pid}/task`)) nanoseconds += Number(fs.readFileSync(`/proc/${pid}/task/${task}/schedstat`, "utf8").split(" ")[0]);
   return nanoseconds / 1000;
 }
+
+/// What V8 says of the isolate, in MB: its heap, and the memory beside it, where that of WebAssembly is.
+async function isolate(edge) {
+  const port = edge.process.ports.get("inspector");
+  const [{ webSocketDebuggerUrl }] = await (await fetch(`http://127.0.0.1:${port}/json`)).json();
+  const inspector = new WebSocket(webSocketDebuggerUrl);
+  await new Promise((open, failed) => inspector.once("open", open).once("error", failed));
+  const ask = (method, number) =>
+    new Promise((resolve) => {
+      inspector.on("message", (data) => {
+        const { id, result } = JSON.parse(data);
+        if (id === number) resolve(result);
+      });
+      inspector.send(JSON.stringify({ id: number, method }));
+    });
+  await ask("HeapProfiler.collectGarbage", 1);
+  const { usedSize, backingStorageSize = 0 } = await ask("Runtime.getHeapUsage", 2);
+  inspector.close();
+  return { heap: usedSize / 2 ** 20, beside: backingStorageSize / 2 ** 20 };
+}
 const memory = (pid) => Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, "utf8"))[1]) / 1024;
 
 const agent = new http.Agent({ keepAlive: true, maxSockets: 4 });
@@ -92,7 +113,7 @@ async function probe(edge, logouts, name) {
 
 const sides = {};
 for (const [name, rate] of [["empty", 0], ["full", RATE]]) {
-  const edge = await Edge.start();
+  const edge = await Edge.start({ inspected: true });
   const logouts = new Logouts(rate);
   const pages = replaceFeed(edge, logouts);
   const old = await edge.identity.token({ iat: edge.identity.now() - 880, exp: edge.identity.now() + 900 });
@@ -130,6 +151,10 @@ const all = (name) => sides[name].costs.reduce((sum, { cost, requests }) => sum 
 console.log(`CPU a request over everything: empty ${all("empty").toFixed(0)} µs, full ${all("full").toFixed(0)} µs, ratio ${(all("full") / all("empty")).toFixed(3)}`);
 const [empty, full] = ["empty", "full"].map((name) => memory(sides[name].edge.process.pid));
 console.log(`memory of workerd: empty ${empty.toFixed(0)} MB, full ${full.toFixed(0)} MB with ${Math.round((RATE * KEPT) / 1000)} live entries: ${(full - empty).toFixed(0)} MB more`);
+for (const [name, { edge }] of Object.entries(sides)) {
+  const { heap, beside } = await isolate(edge);
+  console.log(`the isolate of ${name}: ${(heap + beside).toFixed(1)} MB, ${heap.toFixed(1)} of them V8's heap and ${beside.toFixed(1)} WebAssembly and buffers`);
+}
 console.log(`logout to refusal, ${waits.length} logouts: median ${median(waits)} ms, p99 ${sorted(waits)[Math.floor(waits.length * 0.99)]} ms`);
 await Promise.all(Object.values(sides).map(({ edge }) => edge.close()));
 agent.destroy();

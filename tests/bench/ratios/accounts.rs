@@ -22,7 +22,7 @@ const ACTIVE: usize = 500;
 /// How many times as long anything may take with the many.
 const AIM: f64 = 1.10;
 /// DynamoDB takes this many rows in one batch.
-const BATCH: usize = 25;
+pub(crate) const BATCH: usize = 25;
 /// The account whose rows all others are copies of.
 const MODEL: &str = "model@example.com";
 
@@ -107,7 +107,7 @@ async fn load(engine: &EmbeddedDynamoDb, accounts: usize) {
     }
 }
 
-async fn dynamodb(engine: &EmbeddedDynamoDb, operation: &str, request: &Value) -> Value {
+pub(crate) async fn dynamodb(engine: &EmbeddedDynamoDb, operation: &str, request: &Value) -> Value {
     let mut sent = HttpRequest::new(SdkBody::from(request.to_string()));
     sent.headers_mut().insert("x-amz-target", format!("DynamoDB_20120810.{operation}"));
     let answer = engine.call(sent).await.expect("the engine answers");

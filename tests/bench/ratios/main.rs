@@ -5,6 +5,7 @@
 #![allow(clippy::expect_used, reason = "there is nothing to measure without it")]
 
 mod accounts;
+mod feed;
 mod floor;
 mod instant;
 mod report;
@@ -29,6 +30,7 @@ fn main() {
     verification(&runtime, &mut report);
     known_addresses(&runtime, &mut report);
     accounts::measure(&runtime, &mut report);
+    feed::measure(&runtime, &mut report);
     report.print();
 }
 
