@@ -18,7 +18,7 @@ pub struct Claims {
     pub iss: String,
     /// The audience that was expected, even if the token names more.
     pub aud: String,
-    /// The account.
+    /// The id of the account that signed in, `usr_…`.
     pub sub: String,
     /// When it was issued, in Unix seconds.
     pub iat: u64,

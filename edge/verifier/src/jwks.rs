@@ -40,7 +40,7 @@ pub struct Jwk {
 pub enum Material {
     /// For RS256: a modulus of 2048 to 8192 bits; the exponent is 65537.
     Rsa {
-        /// The modulus.
+        /// The modulus in base64url (RFC 7518, section 6.3.1).
         n: String,
     },
     /// For ES256: a point of P-256.
@@ -116,7 +116,7 @@ impl JwkSet {
         self.keys.iter().any(|key| key.kid == kid)
     }
 
-    /// Every key.
+    /// Returns every key of the set, in its order.
     pub fn iter(&self) -> impl Iterator<Item = &Jwk> {
         self.keys.iter()
     }
@@ -137,7 +137,7 @@ impl Jwk {
         }
     }
 
-    /// Its numbers.
+    /// Returns the numbers that the key is made of.
     pub fn material(&self) -> &Material {
         &self.material
     }

@@ -25,7 +25,7 @@ pub struct Statement<'a> {
     pub time: u64,
     /// The service it was forwarded to: a proof for one service is not valid for another.
     pub service: &'a str,
-    /// The method.
+    /// The HTTP method, in capitals.
     pub method: &'a str,
     /// Path and query as they were forwarded.
     pub target: &'a str,

@@ -72,7 +72,7 @@ impl<'a> UnverifiedToken<'a> {
         &self.signature
     }
 
-    /// See [`AwaitedToken::accept`].
+    /// Returns the claims once the signature is known; fails as [`AwaitedToken::accept`] does.
     pub fn accept(
         self,
         signature_is_valid: bool,

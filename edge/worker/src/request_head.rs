@@ -6,21 +6,21 @@ use std::ops::Range;
 /// empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestHead {
-    /// The method.
+    /// The HTTP method, in capitals.
     pub method: String,
     /// The address it was sent to.
     pub url: RequestUrl,
     /// The value of `Authorization`: an access token, or nothing.
     pub authorization: String,
-    /// `X-API-Key`.
+    /// The header `X-API-Key`; empty without one.
     pub api_key: String,
-    /// `Origin`.
+    /// The header `Origin`; empty without one.
     pub origin: String,
-    /// `Upgrade`.
+    /// The header `Upgrade`; empty without one.
     pub upgrade: String,
-    /// `X-Request-Id`.
+    /// The header `X-Request-Id`; empty without one.
     pub request_id: String,
-    /// `Access-Control-Request-Method`.
+    /// The header `Access-Control-Request-Method`; empty without one.
     pub preflight_method: String,
     /// The address of the client, as the platform saw it.
     pub client_address: String,

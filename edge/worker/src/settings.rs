@@ -72,7 +72,7 @@ pub enum SettingsError {
     /// The route table.
     #[error("ROUTES: {0}")]
     Routes(#[source] RouteTableError),
-    /// The policy.
+    /// `ROLE_DEFINITIONS` is no policy.
     #[error("ROLE_DEFINITIONS: {0}")]
     Policy(#[source] PolicyError),
     /// The keys that ship.

@@ -9,7 +9,7 @@ use crate::headers::{ALWAYS, BY_DEFAULT};
 /// The next step of a request.
 #[derive(Debug)]
 pub struct Verdict {
-    /// The step.
+    /// What has to be awaited before the decision goes on.
     pub check: Check,
     /// Whether the keys should be refreshed in the background.
     pub keys_are_due: bool,
@@ -17,7 +17,7 @@ pub struct Verdict {
     pub list_is_due: bool,
 }
 
-/// A step.
+/// Something that has to be awaited before a request can be decided.
 #[derive(Debug)]
 pub enum Check {
     /// Send this response.
@@ -39,9 +39,9 @@ pub enum Check {
 /// A response of the edge itself.
 #[derive(Debug)]
 pub struct EdgeResponse {
-    /// The status.
+    /// The HTTP status of the response.
     pub status: u16,
-    /// Every header.
+    /// Every header of the response, in lower case.
     pub headers: Vec<(&'static str, String)>,
     /// The body, if there is one.
     pub body: Option<String>,

@@ -67,7 +67,7 @@ async fn an_untouched_trail_has_no_finding_and_every_record_follows_the_one_befo
 
 #[tokio::test]
 async fn every_way_to_change_a_chain_is_found() {
-    for word in ["SIGNIN#", "USER#"] {
+    for word in ["SIGNIN#", "AUDIT#"] {
         let world = World::new(2).await;
         somebody(&world, "asha@example.com").await;
         let items = chain(&world, word).await;
@@ -139,7 +139,7 @@ async fn what_an_event_changed_is_under_the_mac() {
     let update = AccountUpdate { roles: Some(vec!["trader".to_owned()]), status: None };
     let id = asha.caller.account.id;
     world.identity.update_account(&operator, id, &update, &ClientContext::default()).await.unwrap();
-    let items = chain(&world, "USER#").await;
+    let items = chain(&world, "AUDIT#").await;
     let changed = items.iter().find(|item| item["kind"]["S"] == "roles_changed").unwrap();
     assert_eq!(changed["roles_after"], json!({"L": [{"S": "trader"}]}));
     let forgeries = [
@@ -163,7 +163,7 @@ async fn what_an_event_changed_is_under_the_mac() {
 async fn the_last_record_that_was_removed_comes_back_and_a_head_that_was_removed_is_never_forgotten() {
     let world = World::new(3).await;
     let caller = somebody(&world, "asha@example.com").await;
-    for word in ["SIGNIN#", "USER#"] {
+    for word in ["SIGNIN#", "AUDIT#"] {
         let before = chain(&world, word).await;
         let [.., last, _] = before.as_slice() else { panic!("a record and a head") };
         world.tear_out(last).await;
@@ -236,7 +236,7 @@ async fn racing_events_all_land_in_one_line() {
         racer.await.unwrap();
     }
     assert_eq!(findings(&world).await, []);
-    for (word, more) in [("SIGNIN#", 2), ("USER#", 1)] {
+    for (word, more) in [("SIGNIN#", 2), ("AUDIT#", 1)] {
         let items = chain(&world, word).await;
         let numbers: Vec<u64> = items[..items.len() - 1].iter().map(number).collect();
         assert_eq!(numbers, (1..=u64::try_from(RACERS + more).unwrap()).collect::<Vec<_>>(), "{word}");

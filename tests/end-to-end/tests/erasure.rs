@@ -21,15 +21,22 @@ async fn erase(world: &World, person: &Person) {
 
 /// Rows of a person that are more than the trail and the empty row of a session that never began.
 async fn left(world: &World, person: &Person) -> Vec<String> {
-    let partition = format!("USER#{}", person.account.id);
     let now = i64::try_from(world.unix_now()).unwrap();
     let is_over = |row: &Value| {
         let ends = row.pointer("/expires_ttl/N").and_then(|ends| ends.as_str()?.parse::<i64>().ok());
         ends.is_some_and(|ends| ends <= now + 1) && row.get("ip").is_none() && row.get("user_agent").is_none()
     };
     let mut left = Vec::new();
-    for sort in ["PROFILE", "SES#", "KEY#", "ACC#", "FACTOR", "FREEZE"] {
-        let rows = world.rows(&partition, sort).await;
+    let kinds = [
+        ("ACCOUNT#", "PROFILE"),
+        ("SESSIONS#", "SES#"),
+        ("APIKEYS#", "KEY#"),
+        ("FACTOR#", "FACTOR"),
+        ("VAULT#", "ACC#"),
+        ("VAULT#", "FREEZE"),
+    ];
+    for (partition, sort) in kinds {
+        let rows = world.rows(&format!("{partition}{}", person.account.id), sort).await;
         left.extend(rows.iter().filter(|row| !is_over(row)).map(ToString::to_string));
     }
     left

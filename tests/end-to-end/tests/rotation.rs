@@ -137,7 +137,7 @@ async fn three_generations_within_a_second_sign_nobody_out() {
 async fn a_refresh_within_the_grace_reads_and_writes_nothing() {
     let world = World::new(SEED).await;
     let alice = world.person("alice@example.com").await;
-    let partition = format!("USER#{}", alice.account.id);
+    let partition = format!("SESSIONS#{}", alice.account.id);
     let session = || world.rows(&partition, "SES#");
     let current = refresh(&world, alice.refresh.token.secret()).await.unwrap();
     let (before, calls) = (session().await, world.faults.requests());

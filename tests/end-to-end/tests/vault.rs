@@ -128,7 +128,7 @@ async fn a_service_gets_what_was_linked_and_its_owner_can_see_that_it_did() {
     assert_eq!((text(&released.api_key), text(released.api_secret.as_ref().unwrap())), (KEY, SECRET));
     assert!(released.access_token.is_none());
     assert_eq!(scene.trail(&scene.asha).await, ["trading_account_linked", "credentials_read"]);
-    let events = scene.world.rows(&format!("USER#{}", account.owner), "AUD#").await;
+    let events = scene.world.rows(&format!("AUDIT#{}", account.owner), "AUD#").await;
     // The last row is the head of the chain.
     let read = &events[events.len() - 2];
     for (name, value) in [

@@ -102,7 +102,7 @@ impl Scene {
     /// Events about trading accounts: how often each kind was about each account.
     async fn told(&self) -> BTreeMap<(String, String), usize> {
         let mut told = BTreeMap::new();
-        for row in self.world.rows(&format!("USER#{}", self.asha.account.id), "AUD#").await {
+        for row in self.world.rows(&format!("AUDIT#{}", self.asha.account.id), "AUD#").await {
             // The head has no kind of its own.
             let text = |name: &str| row[name]["S"].as_str().unwrap_or_default().to_owned();
             *told.entry((text("kind"), text("target"))).or_insert(0) += 1;

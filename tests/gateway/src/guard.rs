@@ -223,7 +223,7 @@ mod tests {
             routes: Vec::new(),
             statements: vec![
                 statement(&["dynamodb:GetItem"], &["EMAIL#*", "NOTHING"]),
-                statement(&["dynamodb:BatchWriteItem", "dynamodb:PutItem"], &["USER#*"]),
+                statement(&["dynamodb:BatchWriteItem", "dynamodb:PutItem"], &["SESSIONS#*"]),
             ],
         }
     }
@@ -238,7 +238,7 @@ mod tests {
         let key = |text: &str| json!({"Key": {"pk": {"S": text}}});
         assert!(is_allowed("GetItem", &key("EMAIL#a@example.com")));
         assert!(is_allowed("GetItem", &key("NOTHING")));
-        assert!(!is_allowed("GetItem", &key("USER#usr_1")));
+        assert!(!is_allowed("GetItem", &key("SESSIONS#usr_1")));
         assert!(!is_allowed("GetItem", &key("NOTHING#")));
         assert!(!is_allowed("DeleteItem", &key("EMAIL#a@example.com")));
         assert!(!is_allowed("Scan", &json!({"TableName": "t"})));
@@ -267,14 +267,14 @@ mod tests {
             let writes: Vec<Value> = keys.iter().map(|key| json!({"PutRequest": put(key)})).collect();
             json!({"RequestItems": {"t": writes}})
         };
-        assert!(is_allowed("BatchWriteItem", &batch(&["USER#a", "USER#b"])));
-        assert!(!is_allowed("BatchWriteItem", &batch(&["USER#a", "EMAIL#b"])));
-        let transaction = |last: Value| json!({"TransactItems": [{"Put": put("USER#a")}, last]});
-        assert!(is_allowed("TransactWriteItems", &transaction(json!({"Put": put("USER#b")}))));
+        assert!(is_allowed("BatchWriteItem", &batch(&["SESSIONS#a", "SESSIONS#b"])));
+        assert!(!is_allowed("BatchWriteItem", &batch(&["SESSIONS#a", "EMAIL#b"])));
+        let transaction = |last: Value| json!({"TransactItems": [{"Put": put("SESSIONS#a")}, last]});
+        assert!(is_allowed("TransactWriteItems", &transaction(json!({"Put": put("SESSIONS#b")}))));
         assert!(!is_allowed("TransactWriteItems", &transaction(json!({"Put": put("EMAIL#b")}))));
         assert!(!is_allowed(
             "TransactWriteItems",
-            &transaction(json!({"Delete": {"Key": {"pk": {"S": "USER#b"}}}}))
+            &transaction(json!({"Delete": {"Key": {"pk": {"S": "SESSIONS#b"}}}}))
         ));
     }
 }

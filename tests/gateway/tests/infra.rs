@@ -229,7 +229,6 @@ fn signing_in_reads_nobodys_partition_and_publishing_keys_reads_nothing() {
         let by = readers.iter().filter(|(_, readers)| readers.contains(handler));
         by.map(|(key, _)| key.as_str()).collect()
     };
-    // Sessions and the audit trail are all in the partition of their person, trading accounts in another.
     let of_sign_in = BTreeSet::from(["NOTHING", "EMAIL#*", "NAME#*", "RATE#*", "SIGNIN#*"]);
     assert_eq!(readable("login"), of_sign_in);
     assert_eq!(readable("register"), &of_sign_in | &BTreeSet::from(["CHAL#*", "GUESS#*"]));
@@ -269,6 +268,65 @@ fn nothing_of_a_vault_is_in_reach_of_functions_that_have_nothing_to_do_with_brok
         assert_eq!(rights[function], erasing, "{function}");
     }
     assert!(!writes("users") && writes("trading-accounts"));
+}
+
+/// Functions that may change rows in partitions of this kind, each with what it may do there.
+fn writers(key: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let reads = ["GetItem", "Query", "BatchGetItem", "ConditionCheckItem"];
+    let mut writers = BTreeMap::<String, BTreeSet<String>>::new();
+    for function in functions() {
+        for (actions, keys) in table_rights(&function) {
+            let names = actions.iter().map(|action| action.trim_start_matches("dynamodb:").to_owned());
+            let writes: Vec<String> = names.filter(|action| !reads.contains(&action.as_str())).collect();
+            if keys.contains(&key.to_owned()) && !writes.is_empty() {
+                writers.entry(function.handler.clone()).or_default().extend(writes);
+            }
+        }
+    }
+    writers
+}
+
+/// A function that was taken over makes of a person what it may write and no more: no roles by way of `refresh`, no second
+/// factor by way of `login`, no session but by signing in.
+#[test]
+fn each_kind_of_a_persons_rows_is_written_by_the_functions_that_are_for_it() {
+    let expected = [
+        (
+            "ACCOUNT#*",
+            "admin: DeleteItem PutItem UpdateItem; logout: UpdateItem; mfa: UpdateItem; password: UpdateItem; \
+             register: PutItem UpdateItem; sessions: UpdateItem; sign-in-names: UpdateItem; users: DeleteItem UpdateItem",
+        ),
+        (
+            "SESSIONS#*",
+            "admin: BatchWriteItem; login: PutItem; logout: UpdateItem; mfa: PutItem; password: PutItem UpdateItem; \
+             refresh: UpdateItem; sessions: UpdateItem; sign-in-names: UpdateItem; users: BatchWriteItem DeleteItem",
+        ),
+        (
+            "FACTOR#*",
+            "admin: DeleteItem PutItem; broker-sessions: PutItem; mfa: PutItem; sign-in-names: PutItem; users: DeleteItem",
+        ),
+        (
+            "APIKEYS#*",
+            "admin: DeleteItem; api-keys: DeleteItem PutItem UpdateItem; authz: UpdateItem; introspection: UpdateItem; \
+             users: DeleteItem UpdateItem",
+        ),
+        (
+            "VAULT#*",
+            "admin: DeleteItem; broker-credentials: PutItem; broker-sessions: DeleteItem PutItem; \
+             credential-rotation: PutItem; trading-accounts: DeleteItem PutItem; users: DeleteItem",
+        ),
+    ];
+    for (key, expected) in expected {
+        let written: Vec<String> = writers(key)
+            .into_iter()
+            .map(|(function, actions)| {
+                format!("{function}: {}", actions.into_iter().collect::<Vec<_>>().join(" "))
+            })
+            .collect();
+        assert_eq!(written.join("; "), expected, "{key}");
+    }
+    // What happened is added to and corrected by nobody who could remove it.
+    assert!(writers("AUDIT#*").values().all(|actions| !actions.contains("DeleteItem")));
 }
 
 #[test]

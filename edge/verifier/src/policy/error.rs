@@ -16,19 +16,19 @@ pub enum PolicyError {
     /// A role's name is not a lower-case word.
     #[error("role `{}`: a name is 1 to 64 of a-z, 0-9, `_` and `-`, a letter first", role.escape_debug())]
     Name {
-        /// The role.
+        /// The role that the document is wrong about.
         role: String,
     },
     /// A role is defined twice.
     #[error("role `{role}`: is defined twice")]
     Duplicate {
-        /// The role.
+        /// The role that the document is wrong about.
         role: String,
     },
     /// A role's definition has an unknown field, a field twice, or a value of another type.
     #[error("role `{role}`: {reason}")]
     Definition {
-        /// The role.
+        /// The role that the document is wrong about.
         role: String,
         /// What the parser met and where.
         reason: String,
@@ -36,7 +36,7 @@ pub enum PolicyError {
     /// A role inherits from one that is not defined.
     #[error("role `{role}`: inherits from `{}`, which is not defined", parent.escape_debug())]
     UnknownParent {
-        /// The role.
+        /// The role that the document is wrong about.
         role: String,
         /// The one it names.
         parent: String,
@@ -44,7 +44,7 @@ pub enum PolicyError {
     /// A role inherits from itself in the end.
     #[error("role `{role}`: inherits from itself: {path}")]
     Cycle {
-        /// The role.
+        /// The role that the document is wrong about.
         role: String,
         /// The way around, as `a → b → a`.
         path: String,
@@ -52,7 +52,7 @@ pub enum PolicyError {
     /// A role grants something that is no permission.
     #[error("role `{role}`: permission `{}`", permission.escape_debug())]
     Permission {
-        /// The role.
+        /// The role that the document is wrong about.
         role: String,
         /// What is written there.
         permission: String,
@@ -63,7 +63,7 @@ pub enum PolicyError {
     /// A role opens something that is no service's name.
     #[error("role `{role}`: service `{}` is neither a lower-case word nor `*`", service.escape_debug())]
     Service {
-        /// The role.
+        /// The role that the document is wrong about.
         role: String,
         /// What is written there.
         service: String,
@@ -71,7 +71,7 @@ pub enum PolicyError {
     /// A role the product needs is not defined.
     #[error("role `{role}`: is needed but not defined")]
     MissingRole {
-        /// The role.
+        /// The role that the document is wrong about.
         role: &'static str,
     },
 }

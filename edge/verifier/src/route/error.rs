@@ -22,19 +22,19 @@ pub enum RouteTableError {
         prefix.escape_debug()
     )]
     Prefix {
-        /// The prefix.
+        /// The prefix of the route that the table is wrong about.
         prefix: String,
     },
     /// Two routes have one prefix.
     #[error("route `{prefix}`: is defined twice")]
     Duplicate {
-        /// The prefix.
+        /// The prefix of the route that the table is wrong about.
         prefix: String,
     },
     /// The service is no word of the policy.
     #[error("route `{prefix}`: service `{}` is not a lower-case word", service.escape_debug())]
     Service {
-        /// The prefix.
+        /// The prefix of the route that the table is wrong about.
         prefix: String,
         /// What is written there.
         service: String,
@@ -42,13 +42,13 @@ pub enum RouteTableError {
     /// There is no upstream, or there are too many.
     #[error("route `{prefix}`: has 1 to {MAX_UPSTREAMS} upstreams")]
     Upstreams {
-        /// The prefix.
+        /// The prefix of the route that the table is wrong about.
         prefix: String,
     },
     /// An upstream is no origin.
     #[error("route `{prefix}`: upstream `{}` is not `https://host[:port]` or `http://host[:port]`", upstream.escape_debug())]
     Upstream {
-        /// The prefix.
+        /// The prefix of the route that the table is wrong about.
         prefix: String,
         /// What is written there.
         upstream: String,
@@ -56,13 +56,13 @@ pub enum RouteTableError {
     /// The time limit is zero or longer than any client waits.
     #[error("route `{prefix}`: `timeout_seconds` is 1 to 300")]
     Timeout {
-        /// The prefix.
+        /// The prefix of the route that the table is wrong about.
         prefix: String,
     },
     /// The permission is none, or stands on a public route, where no caller could have it.
     #[error("route `{prefix}`: `permission` is `resource:action`, on a route that is not public")]
     Permission {
-        /// The prefix.
+        /// The prefix of the route that the table is wrong about.
         prefix: String,
     },
 }

@@ -10,7 +10,7 @@ use crate::{HttpSettings, RefreshCookie};
 /// The operations and the settings; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct AppState {
-    /// What decides.
+    /// The operations on accounts, sessions and keys.
     pub identity: Arc<Identity>,
     /// What decides about trading accounts and brokers.
     pub vault: Arc<Vault>,

@@ -18,7 +18,7 @@ const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"];
 /// A platform on AWS. Nothing is connected before the first call.
 #[derive(Debug)]
 pub struct AwsPlatform {
-    /// The platform.
+    /// Store, secrets, keys, mail and brokers, as AWS has them.
     pub platform: Platform,
     /// Its secrets, which tell when they changed.
     pub secrets: Arc<CachedSecrets>,

@@ -94,7 +94,7 @@ pub enum OpenError {
 /// A platform on a data folder.
 #[derive(Debug)]
 pub struct LocalPlatform {
-    /// The platform.
+    /// Store, secrets, keys, mail and brokers, as a data folder has them.
     pub platform: Platform,
     /// The database under its store, which needs maintenance that DynamoDB does by itself.
     pub engine: EmbeddedDynamoDb,

@@ -25,9 +25,9 @@ pub struct Platform {
     pub key_wrap: Arc<dyn KeyWrap>,
     /// Wraps the data keys of broker credentials, under a master key of their own where there is one.
     pub broker_key_wrap: Arc<dyn KeyWrap>,
-    /// Delivers mail.
+    /// Delivers mail to people, or keeps it in a folder.
     pub mailer: Arc<dyn Mailer>,
-    /// Reaches brokers.
+    /// Sends requests to brokers over HTTPS.
     pub broker_http: Arc<dyn BrokerHttp>,
 }
 

@@ -65,7 +65,7 @@ pub struct Account {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum AccountStatus {
-    /// It may.
+    /// The account may be used.
     Active,
     /// An administrator switched it off.
     Disabled,

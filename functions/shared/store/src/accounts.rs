@@ -26,7 +26,7 @@ use crate::transaction::{Outdated, Transaction};
 /// The row of a sign-in: an account and the hash of its password.
 #[derive(Debug, Clone)]
 pub struct LoginRecord {
-    /// The account.
+    /// The account that the record is of.
     pub account: Account,
     /// PHC string of the password; `None` until somebody who was invited has chosen one.
     pub password_hash: Option<String>,

@@ -23,7 +23,7 @@ use crate::transaction::{Outdated, Transaction};
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiKey {
-    /// Its id.
+    /// The id of the key, which is part of its text.
     #[serde(rename = "api_key")]
     pub id: ApiKeyId,
     /// The account that owns it.
@@ -63,7 +63,7 @@ pub struct IdempotentApiKey {
 /// What the first of several equal requests made.
 #[derive(Debug)]
 pub struct FirstApiKey {
-    /// The key.
+    /// The id of the key that was made.
     pub id: ApiKeyId,
     /// When it was made.
     pub created_at: Timestamp,
@@ -89,7 +89,7 @@ pub enum ApiKeyCreation {
 /// Some of a person's keys, newest first.
 #[derive(Debug)]
 pub struct ApiKeyPage {
-    /// The keys.
+    /// The keys of this page, newest first.
     pub keys: Vec<ApiKey>,
     /// Where to go on, if there may be more.
     pub next: Option<ApiKeyId>,
@@ -248,8 +248,8 @@ impl Store {
         self.client
             .query()
             .table_name(&self.table)
-            .key_condition_expression("pk = :person AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":person", text(keys::person(account)))
+            .key_condition_expression("pk = :keys AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":keys", text(keys::api_keys(account)))
             .expression_attribute_values(":prefix", text(keys::API_KEY_PREFIX))
             .set_exclusive_start_key(start)
             .scan_index_forward(false)

@@ -33,7 +33,7 @@ pub struct IdempotentRequest {
 /// What the first of several equal registrations made or, with `created_at` of its own, found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FirstRegistration {
-    /// The account.
+    /// The account that the first request made or found.
     pub account: AccountId,
     /// When it was made.
     pub created_at: Timestamp,

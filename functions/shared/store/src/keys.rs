@@ -83,19 +83,33 @@ pub(crate) fn username(name: &str) -> Key {
     Key::new(format!("NAME#{}", escaped(name)), "CRED")
 }
 
-/// The partition that holds everything of one person.
-pub(crate) fn person(account: AccountId) -> String {
-    format!("USER#{account}")
-}
+// Each kind of row of a person has a partition of its own, because that is what a policy of AWS tells apart: a function that
+// may write sessions must not be able to write roles or a second factor for that.
+
+/// What the partitions of accounts begin with.
+pub(crate) const ACCOUNT_PARTITION: &str = "ACCOUNT#";
 
 /// Profile, roles and session epoch.
 pub(crate) fn profile(account: AccountId) -> Key {
-    Key::new(person(account), PROFILE)
+    Key::new(format!("{ACCOUNT_PARTITION}{account}"), PROFILE)
 }
 
-/// One session.
+/// What happened to an account, sign-ins apart.
+pub(crate) fn trail(account: AccountId) -> String {
+    format!("{TRAIL_PARTITION}{account}")
+}
+
+/// What the partitions of the trails of accounts begin with.
+pub(crate) const TRAIL_PARTITION: &str = "AUDIT#";
+
+/// All sessions of an account.
+pub(crate) fn sessions(account: AccountId) -> String {
+    format!("SESSIONS#{account}")
+}
+
+/// One session, among those of its account.
 pub(crate) fn session(account: AccountId, session: SessionId) -> Key {
-    Key::new(person(account), format!("{SESSION_PREFIX}{session}"))
+    Key::new(sessions(account), format!("{SESSION_PREFIX}{session}"))
 }
 
 /// Sign-ins under a name. It is digested: people type passwords where a name belongs, and most names that are guessed
@@ -161,12 +175,17 @@ pub(crate) fn people(shard: u8) -> String {
 
 /// The second factor of a person, with its backup codes and the count of wrong codes.
 pub(crate) fn factor(account: AccountId) -> Key {
-    Key::new(person(account), "FACTOR")
+    Key::new(format!("FACTOR#{account}"), "FACTOR")
 }
 
-/// One API key, among all that is its owner's.
+/// All API keys of an account.
+pub(crate) fn api_keys(account: AccountId) -> String {
+    format!("APIKEYS#{account}")
+}
+
+/// One API key, among its owner's.
 pub(crate) fn api_key(account: AccountId, key: ApiKeyId) -> Key {
-    Key::new(person(account), format!("{API_KEY_PREFIX}{key}"))
+    Key::new(api_keys(account), format!("{API_KEY_PREFIX}{key}"))
 }
 
 /// The owner of an API key.
@@ -174,8 +193,7 @@ pub(crate) fn api_key_owner(key: ApiKeyId) -> Key {
     Key::new(format!("KEY#{key}"), "KEY")
 }
 
-/// The partition of what a person entrusted to the service for brokers. Apart from everything else of the person, so that a
-/// function that has to do with sessions alone neither reads nor writes it.
+/// What a person entrusted to the service for brokers.
 pub(crate) fn vault(owner: AccountId) -> String {
     format!("VAULT#{owner}")
 }
@@ -391,8 +409,8 @@ mod tests {
                 profile(account),
                 factor(account),
                 session(account, session_id),
-                audit(&person(account), 1),
-                audit_head(&person(account)),
+                audit(&trail(account), 1),
+                audit_head(&trail(account)),
                 challenge(ChallengeKind::Mfa, &[0; 32]),
                 challenge(ChallengeKind::PasswordReset, &[0; 32]),
                 challenge(ChallengeKind::PasswordRotation, &[0; 32]),

@@ -55,9 +55,9 @@ pub struct ProviderMark {
     /// The status it shall have.
     #[serde(rename = "mark_status")]
     pub status: String,
-    /// Why.
+    /// Why the provider was marked, in the administrator's words.
     pub reason: Option<String>,
-    /// Until when.
+    /// When the mark ends by itself.
     #[serde(with = "millisecond::required")]
     pub expires_at: Timestamp,
 }

@@ -24,9 +24,9 @@ const AFTER_ALL: u64 = (1 << 53) - 1;
 pub enum RevocationEntry {
     /// One session was ended.
     Session {
-        /// Which.
+        /// The session that was ended.
         id: SessionId,
-        /// When.
+        /// When that happened.
         at: Timestamp,
     },
     /// Every session and token of an account that is of an earlier session epoch was revoked.
@@ -37,7 +37,7 @@ pub enum RevocationEntry {
         session_epoch: u64,
         /// The session that went on.
         except: Option<SessionId>,
-        /// When.
+        /// When that happened.
         at: Timestamp,
     },
 }

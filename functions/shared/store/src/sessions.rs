@@ -39,7 +39,7 @@ const KEPT_AFTER_END: Duration = Duration::from_hours(24);
 #[skip_serializing_none]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct NewSession {
-    /// Its id.
+    /// The id of the session, as it stands in access tokens.
     #[serde(rename = "session")]
     pub id: SessionId,
     /// The account it belongs to.
@@ -117,7 +117,7 @@ impl Session {
 pub struct Rotation {
     /// The account of the session.
     pub account: AccountId,
-    /// Which session.
+    /// The session that the token belongs to.
     pub session: SessionId,
     /// The generation of the presented token.
     pub generation: u64,
@@ -158,7 +158,7 @@ pub enum Revocation {
 /// Some of a person's sessions, newest first.
 #[derive(Debug)]
 pub struct SessionPage {
-    /// The sessions.
+    /// The sessions of this page, newest first.
     pub sessions: Vec<Session>,
     /// Where to go on, if there may be more.
     pub next: Option<SessionId>,
@@ -376,8 +376,8 @@ impl Store {
         self.client
             .query()
             .table_name(&self.table)
-            .key_condition_expression("pk = :person AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":person", text(keys::person(account)))
+            .key_condition_expression("pk = :sessions AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":sessions", text(keys::sessions(account)))
             .expression_attribute_values(":prefix", text(keys::SESSION_PREFIX))
             .scan_index_forward(false)
             .consistent_read(true)

@@ -77,7 +77,7 @@ pub struct BrokerSession {
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredTradingAccount {
-    /// Its id.
+    /// The id of the trading account, `acc_…`.
     #[serde(rename = "trading_account")]
     pub id: TradingAccountId,
     /// The account that owns it.
@@ -132,7 +132,7 @@ pub enum Link {
 /// What the first of several equal requests made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FirstLink {
-    /// The account.
+    /// The id of the trading account that was linked.
     pub id: TradingAccountId,
     /// When it was linked.
     pub created_at: Timestamp,
@@ -141,7 +141,7 @@ pub struct FirstLink {
 /// That a person's credentials must not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Freeze {
-    /// Since when.
+    /// When the freeze began.
     #[serde(with = "millisecond::required")]
     pub since: Timestamp,
     /// The event that told of it: tells one freeze from the next.

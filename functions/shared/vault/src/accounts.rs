@@ -23,7 +23,7 @@ const MOST_ACCOUNTS: usize = 50;
 /// A trading account without anything secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TradingAccount {
-    /// Its id.
+    /// The id of the trading account, `acc_…`.
     pub id: TradingAccountId,
     /// The broker's name.
     pub broker: String,

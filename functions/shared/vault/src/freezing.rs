@@ -28,7 +28,7 @@ pub struct Frozen {
 /// The end of one account's session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FrozenAccount {
-    /// The account.
+    /// The id of the trading account, `acc_…`.
     pub id: TradingAccountId,
     /// The broker's name.
     pub broker: String,

@@ -17,7 +17,7 @@ const OPERATION: &str = "credentials";
 /// Credentials on their way to a service, and nowhere else.
 #[derive(Debug)]
 pub struct ReleasedCredentials {
-    /// The account.
+    /// The id of the trading account, `acc_…`.
     pub id: TradingAccountId,
     /// The broker's name.
     pub broker: String,

@@ -30,7 +30,7 @@ impl World {
 
     /// Kinds of the events in somebody's trail, oldest first.
     pub async fn trail(&self, account: &Account) -> Vec<String> {
-        let rows = self.rows(&format!("USER#{}", account.id), "AUD#").await;
+        let rows = self.rows(&format!("AUDIT#{}", account.id), "AUD#").await;
         let kind = |row: &serde_json::Value| {
             row.pointer("/kind/S").and_then(|kind| kind.as_str().map(str::to_owned))
         };

@@ -17,7 +17,7 @@ const NEVER_WITH_A_KEY: [&str; 4] = ["api-key", "mfa", "password", "session"];
 pub struct KeyHolder {
     /// The owner's account as it is now.
     pub account: Account,
-    /// The key.
+    /// The API key that was presented.
     pub key: ApiKey,
     /// What it may do at most.
     pub scopes: Vec<Grant>,
@@ -26,9 +26,9 @@ pub struct KeyHolder {
 /// A person with a session, or a program with a key.
 #[derive(Debug, Clone)]
 pub enum Principal {
-    /// The person.
+    /// A person, by the access token of a session.
     Person(Box<Caller>),
-    /// The program.
+    /// A program, by an API key.
     Key(Box<KeyHolder>),
 }
 

@@ -72,7 +72,7 @@ pub struct AccountRequest {
     pub name: PersonName,
     /// Second name to sign in with.
     pub username: Option<Username>,
-    /// Telephone number.
+    /// Telephone number in E.164; `None` where the person gave none.
     pub phone: Option<PhoneNumber>,
     /// The password to sign in with.
     pub password: FirstPassword,
@@ -109,7 +109,7 @@ pub struct AccountUpdate {
 /// An account in a list, with its last sign-in.
 #[derive(Debug)]
 pub struct Listed {
-    /// The account.
+    /// The account as it was read.
     pub account: Account,
     /// When its owner last signed in, as long as the audit trail remembers it.
     pub last_login: Option<Timestamp>,

@@ -26,7 +26,7 @@ pub struct NewPerson {
     pub password: Password,
     /// The person's name.
     pub name: PersonName,
-    /// Telephone number.
+    /// Telephone number in E.164; `None` where the person gave none.
     pub phone: Option<PhoneNumber>,
     /// Second name to sign in with.
     pub username: Option<Username>,

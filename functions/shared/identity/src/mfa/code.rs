@@ -24,7 +24,7 @@ pub struct PresentedCode(Kind);
 
 #[derive(Debug, Clone)]
 enum Kind {
-    /// Six digits.
+    /// Six digits of an authenticator app (RFC 6238).
     Totp(SecretString),
     /// A backup code in its canonical form.
     Backup(SecretString),

@@ -10,7 +10,7 @@ use crate::{ClientContext, Identity};
 /// One page of a user's live sessions, newest first.
 #[derive(Debug)]
 pub struct SessionList {
-    /// The sessions.
+    /// The live sessions of this page, newest first.
     pub sessions: Vec<Session>,
     /// The cursor of the next page, if there may be more.
     pub next: Option<SessionId>,

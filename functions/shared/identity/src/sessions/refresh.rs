@@ -36,7 +36,7 @@ use crate::{ClientContext, Identity};
 /// A refresh token for its owner, with the attributes of its cookie.
 #[derive(Debug)]
 pub struct RefreshGrant {
-    /// The token.
+    /// The refresh token that the client keeps from now on.
     pub token: RefreshToken,
     /// Whether the browser keeps it when it is closed.
     pub persistent: bool,

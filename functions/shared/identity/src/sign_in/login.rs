@@ -40,7 +40,7 @@ pub(crate) const PASSWORD_METHOD: &str = "pwd";
 pub enum LoginName {
     /// The email address.
     Email(Email),
-    /// The username.
+    /// The username, in lower case.
     Username(Username),
 }
 

@@ -9,7 +9,7 @@ use crate::connection::Store;
 use crate::error::StoreError;
 use crate::id::AccountId;
 use crate::item::{Attributes, text};
-use crate::keys::{self, Key};
+use crate::keys;
 use crate::sign_ins::{SignIns, Throttled, Wait};
 
 impl Store {
@@ -48,20 +48,8 @@ impl Store {
 
     /// Where the chain of an account ends of which nothing is there: its first record is in the account's own row too.
     async fn end_in_account(&self, account: AccountId) -> Result<ChainEnd, StoreError> {
-        let Key { partition, sort } = keys::profile(account);
-        let found = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :pk AND sk = :sk")
-            .expression_attribute_values(":pk", text(partition))
-            .expression_attribute_values(":sk", text(sort))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| StoreError::from_sdk("reading the first record of an account", error))?;
-        let mut rows = found.items.unwrap_or_default();
-        match rows.pop().and_then(|mut row| row.remove("latest")) {
+        let found = self.get(&keys::profile(account), "reading the first record of an account").await?;
+        match found.and_then(|mut row| row.remove("latest")) {
             Some(AttributeValue::M(record)) => ChainEnd::in_account(record),
             _ => Ok(ChainEnd::default()),
         }

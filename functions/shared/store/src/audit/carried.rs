@@ -105,8 +105,20 @@ impl Store {
         self.record(&event.behind(end)).await
     }
 
-    /// Whether the chain of an event has its record.
+    /// Whether the chain of an event has its record, in its place from now on at the latest.
     pub(crate) async fn has_recorded(&self, event: &AuditEvent) -> Result<bool, StoreError> {
+        match self.find_record(event).await? {
+            None => Ok(false),
+            Some(Found::InPlace) => Ok(true),
+            Some(Found::InHead(record)) => {
+                let put = self.put_new(record.clone(), "restoring a record").await?;
+                Ok(put.map_or_else(|in_the_way| in_the_way == record, |()| true))
+            }
+        }
+    }
+
+    /// Where the chain of an event has its record.
+    pub(super) async fn find_record(&self, event: &AuditEvent) -> Result<Option<Found>, StoreError> {
         let chain: Chain = event.chain();
         let id = text(event.id.to_string());
         let mut pages = self
@@ -121,31 +133,31 @@ impl Store {
             .limit(25)
             .into_paginator()
             .send();
+        let mut in_head = None;
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| StoreError::from_sdk("looking for a record", error))?;
             for item in page.items.unwrap_or_default() {
                 if item.contains_key("latest") {
                     let last = Placed::of_head(item)?.item;
-                    if last.get(LIST_SORT) == Some(&id) && self.is_restored(last).await? {
-                        return Ok(true);
-                    }
+                    in_head = (last.get(LIST_SORT) == Some(&id)).then_some(Found::InHead(last));
                 } else if item.get(LIST_SORT) == Some(&id) {
-                    return Ok(true);
+                    return Ok(Some(Found::InPlace));
                 } else if is_before(item, event.at)? {
-                    return Ok(false);
+                    return Ok(in_head);
                 }
             }
         }
-        Ok(false)
+        Ok(in_head)
     }
 }
 
-impl Store {
-    /// Whether a record that the head has stands in its place, from now on at the latest.
-    async fn is_restored(&self, record: Attributes) -> Result<bool, StoreError> {
-        let put = self.put_new(record.clone(), "restoring a record").await?;
-        Ok(put.map_or_else(|in_the_way| in_the_way == record, |()| true))
-    }
+/// Where a record was found.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// In its place in the chain.
+    InPlace,
+    /// In the head of the chain alone: whoever wrote it was cut off before the record.
+    InHead(Attributes),
 }
 
 /// Whether a record is older than anything that was written after an event, by any clock.

@@ -25,7 +25,7 @@ const NOTHING: Digest = [0; 32];
 /// For a record before this one that must be there however old it is, in Unix seconds.
 const NEVER: u64 = 253_402_300_799;
 
-/// Which chain.
+/// One of the chains that records form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Chain {
     /// What happened to an account, sign-ins apart.
@@ -37,7 +37,7 @@ pub(crate) enum Chain {
 impl Chain {
     pub(crate) fn partition(&self) -> String {
         match self {
-            Self::Account(account) => keys::person(*account),
+            Self::Account(account) => keys::trail(*account),
             Self::SignIns(name) => keys::sign_ins(name),
         }
     }
@@ -170,6 +170,11 @@ impl ChainEnd {
     /// The end of a chain whose first record is in the row of the account it begins.
     pub(crate) fn in_account(record: Attributes) -> Result<Self, StoreError> {
         Ok(Self { head: Some(Placed::of(record)?), ..Self::default() })
+    }
+
+    /// The number of the last record that stands in its place; 0 where none does.
+    pub(crate) fn last_number(&self) -> u64 {
+        self.last.as_ref().map_or(0, |last| last.number)
     }
 
     /// Whether nothing of the chain was found.

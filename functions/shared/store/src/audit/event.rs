@@ -24,7 +24,7 @@ pub enum Actor {
     Themselves,
     /// A client that did not prove who it is.
     Anonymous,
-    /// An administrator.
+    /// An administrator, by their account.
     Admin(AccountId),
     /// A service of the platform, by its name.
     Service(String),
@@ -73,9 +73,9 @@ pub struct AuditEvent {
     pub(crate) is_listed: bool,
     /// Whether the row it tells of carries it, so that somebody else may have recorded it meanwhile.
     pub(crate) is_carried: bool,
-    /// What happened.
+    /// What happened, as a word that programs filter on.
     pub kind: AuditKind,
-    /// When.
+    /// When it happened, by the clock of the instance.
     pub at: Timestamp,
     /// The account it happened to.
     pub subject: AccountId,

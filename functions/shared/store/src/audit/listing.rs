@@ -28,11 +28,11 @@ const DAY: Duration = Duration::from_hours(24);
 /// A record as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRecord {
-    /// Its id.
+    /// The id of the record, which begins with its time.
     pub id: AuditId,
     /// What happened, by its word: a later version may know words this one does not.
     pub kind: String,
-    /// When.
+    /// When it happened, by the clock of the instance.
     pub at: Timestamp,
     /// The account it happened to.
     pub subject: AccountId,
@@ -65,7 +65,7 @@ pub struct AuditFilter {
     pub kind: Option<String>,
     /// Not before this.
     pub from: Option<Timestamp>,
-    /// Before this.
+    /// Records before this time alone; `None` for up to now.
     pub to: Option<Timestamp>,
     /// About this object alone, such as one trading account.
     pub target: Option<String>,
@@ -81,7 +81,7 @@ pub struct AuditCursor {
 /// Some records of one account, newest first.
 #[derive(Debug)]
 pub struct AuditPage {
-    /// The records.
+    /// The records of this page, newest first.
     pub records: Vec<AuditRecord>,
     /// Where to go on, if there may be more.
     pub next: Option<AuditCursor>,
@@ -90,7 +90,7 @@ pub struct AuditPage {
 /// A page of the records of all accounts, newest first.
 #[derive(Debug)]
 pub struct TimePage {
-    /// The records.
+    /// The records of this page, newest first.
     pub records: Vec<AuditRecord>,
     /// Where to go on, if there may be more.
     pub next: Option<AuditId>,

@@ -4,18 +4,18 @@
 //! A record that is missing is no finding once it has expired: the one after it says when that is. Whoever can write to
 //! the table can take a whole chain back to how it once was, head and all, which nothing inside the table can tell.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use super::carried::CARRIED;
-use super::chain::Placed;
+use super::chain::{Chain, Placed};
+use super::event::AuditEvent;
 use super::kind::AuditKind;
 use super::seal::AuditSeal;
 use crate::attributes::ItemReader;
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::item::{Attributes, text};
-use crate::keys::{self, LIST_SORT, PARTITION, SORT};
+use crate::keys::{self, PARTITION, SORT};
 
 /// Something that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,9 +56,9 @@ impl Wrong {
 /// What was looked at, and what was found.
 #[derive(Debug, Default)]
 pub struct Verified {
-    /// Chains.
+    /// How many chains there are.
     pub chains: u64,
-    /// Records.
+    /// How many records they have.
     pub records: u64,
     /// When the first of them was written, by what it says.
     pub first: Option<Timestamp>,
@@ -68,22 +68,18 @@ pub struct Verified {
     pub findings: Vec<Finding>,
 }
 
-/// The items of one chain as far as they were read, and what its account's other rows say of it.
+/// The items of one chain as far as they were read.
 #[derive(Debug, Default)]
 struct Group {
     partition: String,
     items: Vec<Attributes>,
-    /// When the account in the same partition was made.
-    account_made: Option<Timestamp>,
-    /// The first record, as the account's row has it.
+    /// The first record as the account's row has it, which is the head of a chain that is no longer than that.
     in_account: Option<Attributes>,
-    /// The ids of events that sessions carry.
-    carried: Vec<AttributeValue>,
 }
 
 impl Store {
-    /// Looks at every chain. A chain in which something seems wrong is read once more by itself, so that a record written
-    /// meanwhile is none.
+    /// Looks at every chain, and at what the rows of accounts and sessions say of theirs. A chain in which something seems
+    /// wrong is read once more by itself, so that a record written meanwhile is none.
     pub async fn verify_audit(&self, seal: &AuditSeal, now: Timestamp) -> Result<Verified, StoreError> {
         let mut verified = Verified::default();
         let mut group = Group::default();
@@ -101,26 +97,33 @@ impl Store {
             .send();
         while let Some(item) = items.next().await {
             let item = item.map_err(|error| StoreError::from_sdk("reading every audit trail", error))?;
-            // Items of one partition come one after the other, in the order of their sort keys.
             let partition = attribute(&item, PARTITION);
+            // Items of one partition come one after the other, in the order of their sort keys.
             if partition != group.partition {
                 let done = std::mem::replace(&mut group, Group { partition, ..Group::default() });
                 self.close(done, seal, now, &mut verified).await?;
             }
-            group.take(item)?;
+            if attribute(&item, SORT) == keys::PROFILE {
+                self.check_account(item, seal, now, &mut verified).await?;
+            } else if item.contains_key(CARRIED) {
+                self.check_session(&item, seal, &mut verified).await?;
+            } else {
+                group.items.push(item);
+            }
         }
         self.close(group, seal, now, &mut verified).await?;
+        verified.in_order();
         Ok(verified)
     }
 
     async fn close(
         &self,
-        group: Group,
+        mut group: Group,
         seal: &AuditSeal,
         now: Timestamp,
         verified: &mut Verified,
     ) -> Result<(), StoreError> {
-        if group.items.is_empty() && group.account_made.is_none() && group.carried.is_empty() {
+        if group.items.is_empty() {
             return Ok(());
         }
         verified.chains += 1;
@@ -129,11 +132,86 @@ impl Store {
         }
         let mut found = group.findings(seal, now);
         if !found.is_empty() {
-            let again = Group { items: self.chain_items(&group.partition).await?, ..group };
-            found = again.findings(seal, now);
+            // Of one record alone it may be that the account's row is the head.
+            group.in_account = self.first_record(&group.partition).await?;
+            group.items = self.chain_items(&group.partition).await?;
+            found = group.findings(seal, now);
         }
         verified.findings.extend(found);
         Ok(())
+    }
+
+    /// The first record of the chain in this partition, as the row of its account has it, if it has.
+    async fn first_record(&self, partition: &str) -> Result<Option<Attributes>, StoreError> {
+        let account = partition.strip_prefix(keys::TRAIL_PARTITION).and_then(|id| id.parse().ok());
+        let Some(account) = account else { return Ok(None) };
+        let row = self.get(&keys::profile(account), "reading the first record of an account").await?;
+        Ok(row.and_then(|row| row.get("latest")?.as_m().ok().cloned()))
+    }
+
+    /// Every account begins with the record of its registration.
+    async fn check_account(
+        &self,
+        row: Attributes,
+        seal: &AuditSeal,
+        now: Timestamp,
+        verified: &mut Verified,
+    ) -> Result<(), StoreError> {
+        let partition = attribute(&row, PARTITION);
+        let chain = partition.replacen(keys::ACCOUNT_PARTITION, keys::TRAIL_PARTITION, 1);
+        let made = ItemReader::new("account", row).time("created_at")?;
+        if made + seal.retention <= now {
+            return Ok(());
+        }
+        let first = self.first_item(&chain).await?;
+        let begins_otherwise = |item: &Attributes| {
+            attribute(item, SORT) == keys::audit("", 1).sort
+                && attribute(item, "kind") != AuditKind::AccountRegistered.as_str()
+        };
+        if first.as_ref().is_none_or(begins_otherwise) {
+            verified.chains += u64::from(first.is_none());
+            verified.findings.push(Finding { chain, number: 1, what: Wrong::Missing });
+        }
+        Ok(())
+    }
+
+    /// What a session's row tells of is on record.
+    async fn check_session(
+        &self,
+        row: &Attributes,
+        seal: &AuditSeal,
+        verified: &mut Verified,
+    ) -> Result<(), StoreError> {
+        let mut reader = ItemReader::new("session", row.clone());
+        let (account, session) = (reader.parsed("account")?, reader.parsed("session")?);
+        let is_recorded = match AuditEvent::in_session(row, (account, session), seal) {
+            Ok(Some(event)) => self.find_record(&event).await?.is_some(),
+            Ok(None) => true,
+            Err(StoreError::Corrupt { .. }) => false,
+            Err(error) => return Err(error),
+        };
+        if !is_recorded {
+            let chain = Chain::Account(account);
+            let number = self.chain_end(&chain).await?.last_number();
+            verified.findings.push(Finding { chain: chain.partition(), number, what: Wrong::Unrecorded });
+        }
+        Ok(())
+    }
+
+    async fn first_item(&self, partition: &str) -> Result<Option<Attributes>, StoreError> {
+        let found = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", text(partition))
+            .expression_attribute_values(":prefix", text(keys::AUDIT_PREFIX))
+            .consistent_read(true)
+            .limit(1)
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("reading the first record of an account", error))?;
+        Ok(found.items.unwrap_or_default().pop())
     }
 
     async fn chain_items(&self, partition: &str) -> Result<Vec<Attributes>, StoreError> {
@@ -161,22 +239,15 @@ impl Verified {
         self.first = Some(self.first.map_or(at, |first| first.min(at)));
         self.last = self.last.max(Some(at));
     }
+
+    /// A record that is missing may have been missed by its chain and by its account.
+    fn in_order(&mut self) {
+        self.findings.sort_by(|one, other| (&one.chain, one.number).cmp(&(&other.chain, other.number)));
+        self.findings.dedup();
+    }
 }
 
 impl Group {
-    fn take(&mut self, item: Attributes) -> Result<(), StoreError> {
-        let sort = attribute(&item, SORT);
-        if sort == keys::PROFILE {
-            self.in_account = item.get("latest").and_then(|record| record.as_m().ok()).cloned();
-            self.account_made = Some(ItemReader::new("account", item).time("created_at")?);
-        } else if let Some(AttributeValue::M(carried)) = item.get(CARRIED) {
-            self.carried.extend(carried.get("id").cloned());
-        } else {
-            self.items.push(item);
-        }
-        Ok(())
-    }
-
     fn findings(&self, seal: &AuditSeal, now: Timestamp) -> Vec<Finding> {
         let now_seconds = u64::try_from(now.as_second()).unwrap_or(0);
         let mut findings = Vec::new();
@@ -223,11 +294,6 @@ impl Group {
         if let (None, Some(first)) = (&head, self.in_account.as_ref().filter(|_| last <= 1)) {
             head = Some(Placed::of(first.clone()).ok().filter(|placed| seal.is_intact(&placed.item)));
         }
-        for id in &self.carried {
-            if !self.items.iter().any(|item| item.get(LIST_SORT) == Some(id)) {
-                wrong(last, Wrong::Unrecorded);
-            }
-        }
         match head {
             Some(Some(head)) if head.number > last && head.expires > now_seconds => {
                 wrong(head.number, Wrong::Missing);
@@ -236,17 +302,6 @@ impl Group {
             None if before.is_some_and(|last| last.expires > now_seconds) => wrong(last, Wrong::HeadMissing),
             _ => {}
         }
-        // Every account begins with the record of its registration.
-        let must_begin = self.account_made.is_some_and(|made| made + seal.retention > now);
-        let begins_otherwise = |item: &Attributes| {
-            attribute(item, SORT) == keys::audit("", 1).sort
-                && attribute(item, "kind") != AuditKind::AccountRegistered.as_str()
-        };
-        if must_begin && (self.items.is_empty() || self.items.iter().any(begins_otherwise)) {
-            wrong(1, Wrong::Missing);
-        }
-        findings.sort_by_key(|finding| finding.number);
-        findings.dedup();
         findings
     }
 }
