@@ -248,8 +248,7 @@ async fn the_page_says_where_each_key_space_ends() {
         "infra/SCALE.md is out of date; simulated now:\n{table}"
     );
     // A key space that is new and shared has no line above, and would pass for one that has a partition for each account.
-    let known: BTreeSet<&str> =
-        OF_ONE.into_iter().chain(SHARED.map(|(space, ..)| space)).collect();
+    let known: BTreeSet<&str> = OF_ONE.into_iter().chain(SHARED.map(|(space, ..)| space)).collect();
     for space in units.keys() {
         assert!(known.contains(space.as_str()), "{space}");
     }

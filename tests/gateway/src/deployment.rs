@@ -14,7 +14,7 @@ use crate::template::{Described, Route};
 pub enum Deployment {
     /// Resources that belong to a folder, and routes as the template has them.
     OfFolder(Cloud),
-    /// What CloudFormation would have made of the template, by the names of the functions.
+    /// What a stack of the template would have, by the names of the functions.
     Stack(BTreeMap<String, Deployed>),
 }
 
