@@ -47,7 +47,7 @@ impl Store {
     }
 
     /// Where the chain of an account ends of which nothing is there: its first record is in the account's own row too.
-    async fn end_in_account(&self, account: AccountId) -> Result<ChainEnd, StoreError> {
+    pub(super) async fn end_in_account(&self, account: AccountId) -> Result<ChainEnd, StoreError> {
         let Key { partition, sort } = keys::profile(account);
         let found = self
             .client

@@ -70,15 +70,15 @@ pub struct Verified {
 
 /// The items of one chain as far as they were read, and what its account's other rows say of it.
 #[derive(Debug, Default)]
-struct Group {
-    partition: String,
-    items: Vec<Attributes>,
+pub(super) struct Group {
+    pub(super) partition: String,
+    pub(super) items: Vec<Attributes>,
     /// When the account in the same partition was made.
-    account_made: Option<Timestamp>,
+    pub(super) account_made: Option<Timestamp>,
     /// The first record, as the account's row has it.
-    in_account: Option<Attributes>,
+    pub(super) in_account: Option<Attributes>,
     /// The ids of events that sessions carry.
-    carried: Vec<AttributeValue>,
+    pub(super) carried: Vec<AttributeValue>,
 }
 
 impl Store {
@@ -177,7 +177,7 @@ impl Group {
         Ok(())
     }
 
-    fn findings(&self, seal: &AuditSeal, now: Timestamp) -> Vec<Finding> {
+    pub(super) fn findings(&self, seal: &AuditSeal, now: Timestamp) -> Vec<Finding> {
         let now_seconds = u64::try_from(now.as_second()).unwrap_or(0);
         let mut findings = Vec::new();
         let mut wrong = |number, what| {
