@@ -7,12 +7,13 @@ use axum::http::StatusCode;
 use portcullis_http::responses::{Conflict, Forbidden, NotFound, Unauthorized, Unavailable, Unprocessable};
 use portcullis_http::{
     AdminCaller, AppState, AuditEventItem, AuditQuery, Both, Client, Json, List, Page, PathId, Problem,
-    Query, QueryTime, User,
+    Query, QueryTime, TradingAccountStatusWord, User, Word, rfc3339,
 };
 use portcullis_identity::{
     Account, AccountFilter, AccountId, AccountRequest, AccountStatus, AccountUpdate, Email, FirstPassword,
     InvalidValue, Listed, Operator, Password, PersonName, PhoneNumber, Username,
 };
+use portcullis_vault::TradingAccount;
 use serde::{Deserialize, Serialize};
 use serde_with::{As, NoneAsEmptyString};
 use utoipa::{IntoParams, ToSchema};
@@ -21,6 +22,7 @@ use utoipa_axum::routes;
 
 use crate::api_keys::ApiKeyItem;
 use crate::sessions::SessionItem;
+use crate::trading_accounts::TradingStatus;
 
 /// The function's routes.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
@@ -32,6 +34,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(verify_email))
         .routes(routes!(list_sessions))
         .routes(routes!(list_api_keys))
+        .routes(routes!(show_trading))
         .routes(routes!(unlock))
         .routes(routes!(reset_mfa))
         .routes(routes!(revoke_sessions))
@@ -164,6 +167,51 @@ struct RoleItem {
     permissions: Vec<String>,
     /// The services that the role may use; `*` stands for all.
     services: Vec<String>,
+}
+
+/// The state of a person's trading, as administrators see it.
+#[derive(Debug, Serialize, ToSchema)]
+struct UserTradingResponse {
+    /// `active`: services may read the person's credentials; `frozen`: none are released.
+    status: TradingStatus,
+    /// Since when no credentials are released (RFC 3339, UTC); `null` while they are.
+    frozen_at: Option<String>,
+    /// The person's trading accounts, oldest first.
+    accounts: Vec<UserTradingAccount>,
+}
+
+/// The state of a trading account, as administrators see it.
+#[derive(Debug, Serialize, ToSchema)]
+struct UserTradingAccount {
+    /// The id of the account, opaque.
+    #[schema(example = "acc_0199f3c2a6e47d0c8f21b7e5d4a39c10")]
+    account_id: String,
+    /// The broker's name.
+    broker: String,
+    /// The owner's label for the account.
+    label: Option<String>,
+    /// `pending`, `active`, `expired`, `rejected` or `disabled`.
+    status: TradingAccountStatusWord,
+    /// When the account was linked (RFC 3339, UTC).
+    created_at: String,
+    /// When the broker last accepted the credentials (RFC 3339, UTC); `null` before the first time.
+    verified_at: Option<String>,
+    /// When the session at the broker ends (RFC 3339, UTC); `null` where there is none, or it is over.
+    session_expires_at: Option<String>,
+}
+
+impl From<TradingAccount> for UserTradingAccount {
+    fn from(account: TradingAccount) -> Self {
+        Self {
+            account_id: account.id.to_string(),
+            broker: account.broker,
+            label: account.label,
+            status: Word(account.status),
+            created_at: rfc3339(account.created_at),
+            verified_at: account.verified_at.map(rfc3339),
+            session_expires_at: account.session_expires_at.map(rfc3339),
+        }
+    }
 }
 
 /// Returns an account as administrators see it; fails when the store does.
@@ -405,6 +453,32 @@ async fn list_api_keys(
     let account = state.identity.account_by_id(id).await?;
     let keys = state.identity.api_keys_of(&account).await?;
     Ok(Json(List { items: keys.into_iter().map(ApiKeyItem::from).collect(), next_cursor: None }))
+}
+
+/// Read the state of a person's trading
+///
+/// Returns whether the person's credentials are frozen, and the state of their trading accounts, without anything by which
+/// these are known at the broker.
+#[utoipa::path(
+    get, path = "/v1/admin/users/{id}/trading-accounts", operation_id = "get_user_trading", tag = "admin", security(("access_token" = [])),
+    params(("id" = String, Path, description = "id of the account")),
+    responses(
+        (status = 200, description = "The state of the person's trading", body = UserTradingResponse),
+        Unauthorized, Forbidden, NotFound, Unavailable,
+    ),
+)]
+async fn show_trading(
+    State(state): State<AppState>,
+    AdminCaller(admin): AdminCaller,
+    PathId(id): PathId<AccountId>,
+) -> Result<Json<UserTradingResponse>, Problem> {
+    let person = state.identity.account_by_id(id).await?;
+    let (accounts, freeze) = state.vault.accounts_of(person.id, &admin).await?;
+    Ok(Json(UserTradingResponse {
+        status: TradingStatus::with(freeze),
+        frozen_at: freeze.map(|freeze| rfc3339(freeze.since)),
+        accounts: accounts.into_iter().map(UserTradingAccount::from).collect(),
+    }))
 }
 
 /// Lift the lockout of an account

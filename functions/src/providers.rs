@@ -37,6 +37,8 @@ struct ProviderHealthResponse {
     /// The provider's name.
     #[schema(example = "kite")]
     name: String,
+    /// Whether it is a broker at which trading accounts can be linked.
+    is_broker: bool,
     /// `healthy`, `degraded` or `unhealthy`.
     status: HealthStatusWord,
     /// When the last call to the provider ended (RFC 3339, UTC); `null` if there was none in the last 15 minutes.
@@ -55,11 +57,12 @@ struct ProviderHealthResponse {
     mark_reason: Option<String>,
 }
 
-impl From<Health> for ProviderHealthResponse {
-    fn from(health: Health) -> Self {
+impl ProviderHealthResponse {
+    fn of(state: &AppState, health: Health) -> Self {
         let (marked_until, mark_reason) =
             health.mark.map_or((None, None), |mark| (Some(end_of(&mark).map(rfc3339)), mark.reason));
         Self {
+            is_broker: state.vault.is_broker(&health.provider),
             name: health.provider,
             status: Word(health.status),
             last_check: health.last_check.map(rfc3339),
@@ -146,7 +149,8 @@ async fn list(
     SignedInCaller(caller): SignedInCaller,
 ) -> Result<Json<ProvidersResponse>, Problem> {
     may(&state, &caller, "read")?;
-    let items = state.vault.providers.all().await?.into_iter().map(ProviderHealthResponse::from).collect();
+    let all = state.vault.providers.all().await?.into_iter();
+    let items = all.map(|health| ProviderHealthResponse::of(&state, health)).collect();
     Ok(Json(ProvidersResponse { items, next_cursor: None }))
 }
 
@@ -167,7 +171,8 @@ async fn read(
     Path(name): Path<String>,
 ) -> Result<Json<ProviderHealthResponse>, Problem> {
     may(&state, &caller, "read")?;
-    Ok(Json(state.vault.providers.health(&name).await?.into()))
+    let health = state.vault.providers.health(&name).await?;
+    Ok(Json(ProviderHealthResponse::of(&state, health)))
 }
 
 /// Order providers by health
@@ -194,7 +199,7 @@ async fn fallback(
     let chain = state.vault.providers.chain(&query.primary, &fallbacks).await?;
     Ok(Json(FallbackResponse {
         recommended: chain.first().map(|health| health.provider.clone()),
-        chain: chain.into_iter().map(ProviderHealthResponse::from).collect(),
+        chain: chain.into_iter().map(|health| ProviderHealthResponse::of(&state, health)).collect(),
     }))
 }
 
@@ -256,7 +261,8 @@ async fn mark(
     let mark =
         Mark { status: body.status, reason: body.reason, lasts: body.expires_in.map(Duration::from_secs) };
     state.vault.mark_provider(&caller, &name, mark, &client.into()).await?;
-    Ok(Json(state.vault.providers.health(&name).await?.into()))
+    let health = state.vault.providers.health(&name).await?;
+    Ok(Json(ProviderHealthResponse::of(&state, health)))
 }
 
 /// Remove the mark of a provider

@@ -8,7 +8,7 @@ use portcullis_http::{
     rfc3339,
 };
 use portcullis_vault::{
-    AccountChange, BrokerToken, BrokerUser, Credentials, Label, NewTradingAccount, TradingAccount,
+    AccountChange, BrokerToken, BrokerUser, Credentials, Freeze, Label, NewTradingAccount, TradingAccount,
     TradingAccountId,
 };
 use serde::{Deserialize, Serialize};
@@ -100,11 +100,18 @@ struct TradingAccountResponse {
 /// Whether services may read credentials.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum TradingStatus {
+pub(crate) enum TradingStatus {
     /// Services may read credentials.
     Active,
     /// No credentials are released.
     Frozen,
+}
+
+impl TradingStatus {
+    /// Returns the status with this freeze, or without one.
+    pub(crate) fn with(freeze: Option<Freeze>) -> Self {
+        if freeze.is_some() { Self::Frozen } else { Self::Active }
+    }
 }
 
 /// The state of the caller's trading.
@@ -170,7 +177,7 @@ async fn trading_state(
 ) -> Result<Json<TradingStateResponse>, Problem> {
     let freeze = state.vault.standing_freeze(&caller).await?;
     Ok(Json(TradingStateResponse {
-        status: if freeze.is_some() { TradingStatus::Frozen } else { TradingStatus::Active },
+        status: TradingStatus::with(freeze),
         frozen_at: freeze.map(|freeze| rfc3339(freeze.since)),
         // Only the owner can freeze them.
         frozen_by: freeze.map(|_| "self".to_owned()),

@@ -101,6 +101,14 @@ story("a person is found by keyboard and the lockout lifted", async ({ page }) =
 
   await page.getByRole("tab", { name: "Activity" }).click();
   await page.getByRole("row", { name: /Lockout lifted.*An administrator/ }).waitFor();
+  await page.getByRole("tab", { name: "Trading accounts" }).click();
+  await page.getByText("Vikram Shah has linked no trading account.").waitFor();
+  const keys = { broker: "alpaca", user_id_broker: ALPACA.user, api_key: ALPACA.key, api_secret: ALPACA.secret, label: "Swing" };
+  await ask(service, "POST", "/v1/trading-accounts", keys, vikram.token);
+  await ask(service, "POST", "/v1/trading-accounts/freeze", undefined, vikram.token);
+  await page.reload();
+  await page.getByText(/^Vikram Shah has frozen trading since/).waitFor();
+  await page.getByRole("row", { name: /Swing.*Alpaca.*Not verified/ }).waitFor();
   await page.getByRole("tab", { name: "Sessions" }).click();
   await page.getByRole("table", { name: "Sessions of Vikram Shah" }).waitFor();
   await page.reload();
@@ -205,6 +213,11 @@ story("a provider that is marked as down is so for everybody, with the fallback 
   await button(page, "Remove mark").click();
   await dialog(page).getByRole("button", { name: "Remove mark" }).click();
   await page.getByText("outage at the exchange").waitFor({ state: "detached" });
+
+  await page.getByRole("link", { name: "History of marks: Alpaca", exact: true }).click();
+  await page.waitForURL(/target=alpaca/);
+  await page.getByRole("row", { name: /Provider marked.*unhealthy until .*outage at the exchange/ }).waitFor();
+  await page.getByRole("row", { name: /Provider's mark removed/ }).waitFor();
 });
 
 story("signs of trouble are counted by the hour, up to a bound that the page names", async ({ page }) => {
@@ -253,9 +266,12 @@ for (const [name, options] of [
 ]) {
   story(`no page of administration has a fault for readers of screens or sticks out: ${name}`, async ({ page }) => {
     const somebody = await person(service, "Devika Menon");
+    const keys = { broker: "alpaca", user_id_broker: ALPACA.user, api_key: ALPACA.key, api_secret: ALPACA.secret, label: "Swing" };
+    await ask(service, "POST", "/v1/trading-accounts", keys, somebody.token);
+    await ask(service, "POST", "/v1/trading-accounts/freeze", undefined, somebody.token);
     await attempt(somebody.email, "a wrong guess of somebody");
     const theirs = await pageOf(somebody);
-    const addresses = ["/admin/people", "/admin/people?search=nobody-at-all", theirs, `${theirs}?tab=sessions`, `${theirs}?tab=keys`, `${theirs}?tab=activity`, "/admin/people/usr_00000000000000000000000000000000", "/admin/audit", "/admin/providers", "/admin/trouble"];
+    const addresses = ["/admin/people", "/admin/people?search=nobody-at-all", theirs, `${theirs}?tab=sessions`, `${theirs}?tab=keys`, `${theirs}?tab=trading`, `${theirs}?tab=activity`, "/admin/people/usr_00000000000000000000000000000000", "/admin/audit", "/admin/providers", "/admin/trouble"];
     await enter(page, "/");
     for (const [index, address] of addresses.entries()) {
       await page.goto(service.home + address);

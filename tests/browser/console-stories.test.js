@@ -1,6 +1,6 @@
 // What people do on the web console, from the first visit on, against the real service.
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, before, describe } from "node:test";
 import { ask, button, heading, kept, launch, mailedLink, openWindow, PASSWORD, person, picture, settled, signIn, startConsole, storyteller, totp } from "./console.js";
 
 const OTHER_PASSWORD = "marble orchard whispers northward";
@@ -19,6 +19,18 @@ after(async () => {
 });
 
 const story = storyteller((options) => openWindow(browser, service, options));
+
+/** Stories on a service of their own, with these variables. */
+function storyWith(variables) {
+  return storyteller(async (options) => {
+    const strict = await startConsole(variables);
+    const opened = await openWindow(browser, strict, options);
+    const close = () => opened.close().finally(() => strict.stop());
+    return { ...opened, strict, close };
+  });
+}
+
+const strictStory = storyWith({ EMAIL_VERIFICATION: "required" });
 
 /** Sets up an authenticator app with the typed secret; returns it and the backup codes. */
 async function setUpApp(page) {
@@ -359,92 +371,63 @@ story("a page that is older than the service loads itself anew, once", async ({ 
   assert.equal(refused, 2);
 });
 
-test("an address is changed from the profile, and its old one undoes that", async () => {
-  const strict = await startConsole({ EMAIL_VERIFICATION: "required" });
-  const { page, check, close } = await openWindow(browser, strict);
-  try {
-    await page.goto(`${strict.home}/register`);
-    await page.getByLabel("Name").fill("Ravi Iyer");
-    await page.getByLabel("E-mail").fill("ravi@example.com");
-    await page.getByLabel("Password", { exact: true }).fill(PASSWORD);
-    await button(page, "Create account").click();
-    await heading(page, "Check your mail").waitFor();
-    await page.goto(await mailedLink(strict, "ravi@example.com"));
-    await heading(page, "Your address is confirmed").waitFor();
-    await signIn(page, strict, { email: "ravi@example.com" });
-    await heading(page, "Today").waitFor();
+/** Makes an account on the page, and confirms its address with the link that was mailed. */
+async function registerAndConfirm(page, strict, email) {
+  await page.goto(`${strict.home}/register`);
+  await page.getByLabel("Name").fill("Ravi Iyer");
+  await page.getByLabel("E-mail").fill(email);
+  await page.getByLabel("Password", { exact: true }).fill(PASSWORD);
+  await button(page, "Create account").click();
+  await heading(page, "Check your mail").waitFor();
+  await page.goto(await mailedLink(strict, email));
+  await heading(page, "Your address is confirmed").waitFor();
+}
 
-    await page.goto(`${strict.home}/profile`);
-    await button(page, "Change…").click();
-    await page.getByLabel("New e-mail").fill("ravi@example.org");
-    await page.getByLabel("Your password", { exact: true }).fill("not it at all");
-    await button(page, "Send the link").click();
-    await page.locator("dialog [aria-invalid=true]").waitFor();
-    assert.equal(await page.getByLabel("New e-mail").inputValue(), "ravi@example.org", "what was typed stays");
-    await page.getByLabel("Your password", { exact: true }).fill(PASSWORD);
-    await button(page, "Send the link").click();
-    await page.getByText("We mailed a link to ravi@example.org").waitFor();
-    await page.goto(await mailedLink(strict, "ravi@example.org"));
-    await heading(page, "Use this address?").waitFor();
-    assert.equal(page.url(), `${strict.home}/confirm-address`);
-    await button(page, "Use this address").click();
-    await heading(page, "Your address is changed").waitFor();
-    await page.goto(`${strict.home}/profile`);
-    await page.getByText("ravi@example.org").waitFor();
+strictStory("an address is changed from the profile, and its old one undoes that", async ({ page, strict }) => {
+  await registerAndConfirm(page, strict, "ravi@example.com");
+  await signIn(page, strict, { email: "ravi@example.com" });
+  await heading(page, "Today").waitFor();
 
-    await page.goto(await mailedLink(strict, "ravi@example.com"));
-    await button(page, "Have this address back").click();
-    await heading(page, "Your account has its address back").waitFor();
-    await page.goto(await mailedLink(strict, "ravi@example.com"));
-    await page.getByLabel("New password", { exact: true }).fill(OTHER_PASSWORD);
-    await button(page, "Change password").click();
-    await heading(page, "Your password is changed").waitFor();
-    await signIn(page, strict, { email: "ravi@example.com", password: OTHER_PASSWORD });
-    await heading(page, "Today").waitFor();
-    check();
-  } catch (error) {
-    await picture(page, "failed-address");
-    throw error;
-  } finally {
-    await close();
-    strict.stop();
-  }
+  await page.goto(`${strict.home}/profile`);
+  await button(page, "Change…").click();
+  await page.getByLabel("New e-mail").fill("ravi@example.org");
+  await page.getByLabel("Your password", { exact: true }).fill("not it at all");
+  await button(page, "Send the link").click();
+  await page.locator("dialog [aria-invalid=true]").waitFor();
+  assert.equal(await page.getByLabel("New e-mail").inputValue(), "ravi@example.org", "what was typed stays");
+  await page.getByLabel("Your password", { exact: true }).fill(PASSWORD);
+  await button(page, "Send the link").click();
+  await page.getByText("We mailed a link to ravi@example.org").waitFor();
+  await page.goto(await mailedLink(strict, "ravi@example.org"));
+  await heading(page, "Use this address?").waitFor();
+  assert.equal(page.url(), `${strict.home}/confirm-address`);
+  await button(page, "Use this address").click();
+  await heading(page, "Your address is changed").waitFor();
+  await page.goto(`${strict.home}/profile`);
+  await page.getByText("ravi@example.org").waitFor();
+
+  await page.goto(await mailedLink(strict, "ravi@example.com"));
+  await button(page, "Have this address back").click();
+  await heading(page, "Your account has its address back").waitFor();
+  await page.goto(await mailedLink(strict, "ravi@example.com"));
+  await page.getByLabel("New password", { exact: true }).fill(OTHER_PASSWORD);
+  await button(page, "Change password").click();
+  await heading(page, "Your password is changed").waitFor();
+  await signIn(page, strict, { email: "ravi@example.com", password: OTHER_PASSWORD });
+  await heading(page, "Today").waitFor();
 });
 
-test("with confirmation required, the link of the mail confirms the address", async () => {
-  const strict = await startConsole({ EMAIL_VERIFICATION: "required" });
-  const { page, check, close } = await openWindow(browser, strict);
-  try {
-    await page.goto(`${strict.home}/register`);
-    await page.getByLabel("Name").fill("Ravi Iyer");
-    await page.getByLabel("E-mail").fill("ravi@example.com");
-    await page.getByLabel("Password", { exact: true }).fill(PASSWORD);
-    await button(page, "Create account").click();
-    await heading(page, "Check your mail").waitFor();
-    await page.goto(await mailedLink(strict, "ravi@example.com"));
-    await heading(page, "Your address is confirmed").waitFor();
-    assert.equal(page.url(), `${strict.home}/verify-email`);
-    await page.getByRole("link", { name: "Sign in" }).click();
-    await signIn(page, strict, { email: "ravi@example.com" });
-    await heading(page, "Today").waitFor();
-    check();
-  } finally {
-    await close();
-    strict.stop();
-  }
+strictStory("with confirmation required, the link of the mail confirms the address", async ({ page, strict }) => {
+  await registerAndConfirm(page, strict, "ravi@example.com");
+  assert.equal(page.url(), `${strict.home}/verify-email`);
+  await page.getByRole("link", { name: "Sign in" }).click();
+  await signIn(page, strict, { email: "ravi@example.com" });
+  await heading(page, "Today").waitFor();
 });
 
-test("with a proof of work, the page computes it", async () => {
-  const strict = await startConsole({ PROOF_OF_WORK: "10" });
-  const { page, check, close } = await openWindow(browser, strict);
-  try {
-    await page.goto(`${strict.home}/forgot-password`);
-    await page.getByLabel("E-mail").fill("ravi@example.com");
-    await button(page, "Send the link").click();
-    await heading(page, "Check your mail").waitFor();
-    check();
-  } finally {
-    await close();
-    strict.stop();
-  }
+storyWith({ PROOF_OF_WORK: "10" })("with a proof of work, the page computes it", async ({ page, strict }) => {
+  await page.goto(`${strict.home}/forgot-password`);
+  await page.getByLabel("E-mail").fill("ravi@example.com");
+  await button(page, "Send the link").click();
+  await heading(page, "Check your mail").waitFor();
 });

@@ -55,8 +55,13 @@ async function read(id, purpose, request) {
 story("a Kite account is linked, logged in at, and has a session; nothing of it stays in the browser", async ({ page }) => {
   await enter(page, "/", await person(service));
   await page.getByText("No trading account is linked yet.").waitFor();
+  await page.getByText(/^Your trail is whole since/).waitFor();
   await page.getByRole("link", { name: "Link an account" }).click();
   await button(page, "Link an account").click();
+  const brokersOnOffer = dialog(page).locator("[name=broker] option");
+  await brokersOnOffer.nth(2).waitFor({ state: "attached" });
+  assert.deepEqual(await brokersOnOffer.allTextContents(), ["Alpaca", "Alpaca paper", "Kite"]);
+  await dialog(page).locator("[name=broker]").selectOption("kite");
   await page.getByText(`${service.home}/broker-callback`).waitFor();
   await page.getByLabel("User ID at the broker").fill(KITE.user);
   for (const [name, value] of [["API key", KITE.key], ["API secret", KITE.secret]]) {
@@ -274,6 +279,20 @@ describe("the readings that the page asks for", () => {
     assert.equal(requests, 20);
     assert.equal(await page.getByText("First time", { exact: true }).count(), 0, "what is new cannot be told");
   });
+});
+
+story("a trail that was changed is said to be, with the time since which it is whole", async ({ page }) => {
+  await enter(page, "/audit", await person(service));
+  await page.getByText(/^Your trail is whole since/).waitFor();
+  const now = new Date().toISOString();
+  for (const [since, words] of [[now, /^A record from before .* was changed or removed/], [null, /^The newest records were changed/]]) {
+    await page.route("**/v1/audit/integrity", (route) => route.fulfill({ json: { status: "damaged", whole_since: since, verified_at: now } }));
+    await page.reload();
+    await page.getByText("Your trail is not as it was written").waitFor();
+    await page.getByText(words).waitFor();
+    assert.deepEqual(await axe(page), []);
+    await page.unroute("**/v1/audit/integrity");
+  }
 });
 
 story("the filters of the own trail stand in the address", async ({ page }) => {

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import sys
 
@@ -35,6 +36,12 @@ PREFIXES = {
     "alerts": ("/v1/alerts", "strategy"),
 }
 PROOF_KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
+
+
+def free_port():
+    """Return a port that was free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
 
 
 class Processes:
@@ -69,6 +76,8 @@ class Platform:
 
     def __init__(self, processes, folder, with_edge):
         self.with_edge = with_edge
+        self.page_port = free_port()
+        self.page = f"http://localhost:{self.page_port}"
         self.broker = processes.start([sys.executable, ROOT / "tests/brokers/fake.py"], r"(http:\S+)")
         self.identity = processes.start(
             [BINARY],
@@ -82,6 +91,7 @@ class Platform:
             SERVICES=json.dumps(SERVICES),
             SERVICE_TOKENS=json.dumps(TOKENS),
             EDGE_PROOF_KEY=PROOF_KEY,
+            ALLOWED_ORIGINS=self.page,
             ARGON2_MEMORY_KIB="64",
         )
         proof = {"EDGE_PROOF_KEY": PROOF_KEY} if with_edge else {}
@@ -119,6 +129,7 @@ class Platform:
             IDENTITY_URL=self.identity,
             SERVICE_TOKEN=TOKENS["edge"],
             EDGE_PROOF_KEY=PROOF_KEY,
+            ALLOWED_ORIGINS=self.page,
         )
 
     def url(self, path):

@@ -1,16 +1,16 @@
 // The edge worker in workerd in front of the sample platform. Prints its address on one line and serves until it is killed.
 //
-// ROUTES, IDENTITY_URL, SERVICE_TOKEN and EDGE_PROOF_KEY come from the environment, as the worker has them.
+// ROUTES, IDENTITY_URL, SERVICE_TOKEN, EDGE_PROOF_KEY and ALLOWED_ORIGINS come from the environment, as the worker has them.
 
 import { modules, start, text, worker } from "../edge/edge.js";
 
-const { ROUTES, IDENTITY_URL, SERVICE_TOKEN, EDGE_PROOF_KEY } = process.env;
+const { ROUTES, IDENTITY_URL, SERVICE_TOKEN, EDGE_PROOF_KEY, ALLOWED_ORIGINS } = process.env;
 const variables = {
   ROUTES,
   IDENTITY_URL,
   SERVICE_TOKEN,
   EDGE_PROOF_KEY,
-  ALLOWED_ORIGINS: "https://app.example",
+  ALLOWED_ORIGINS,
   REVOCATION_POLL: "1",
 };
 const edge = await start([["edge", worker(modules(), text(variables))]]);

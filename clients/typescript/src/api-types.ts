@@ -268,6 +268,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/admin/users/{id}/trading-accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the state of a person's trading
+         * @description Returns whether the person's credentials are frozen, and the state of their trading accounts, without anything by which
+         *     these are known at the broker.
+         */
+        get: operations["get_user_trading"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/admin/users/{id}/unlock": {
         parameters: {
             query?: never;
@@ -386,6 +407,28 @@ export interface paths {
          *     `next_cursor` of `null` marks the last page.
          */
         get: operations["list_own_audit_trail"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit/integrity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Verify the own audit trail
+         * @description Verifies the records of the caller's account and of sign-ins under its address, and returns since when all of them are there
+         *     and as they were written. At most the 500 newest of each are verified, so `whole_since` may be later than the registration
+         *     although nothing is wrong.
+         */
+        get: operations["get_own_trail_integrity"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1548,7 +1591,7 @@ export interface components {
         EventDetails: {
             /** @description The name of the API key. */
             key_name?: string | null;
-            /** @description Why it was refused: `forbidden` or `last_admin`. */
+            /** @description Why it was refused: `forbidden` or `last_admin`; of `provider_marked`, the reason that the administrator gave. */
             reason?: string | null;
             /** @description The refused request: its method and the pattern of its path. */
             request?: string | null;
@@ -1986,6 +2029,8 @@ export interface components {
              * @description The number of failed calls since the last successful one.
              */
             consecutive_failures: number;
+            /** @description Whether it is a broker at which trading accounts can be linked. */
+            is_broker: boolean;
             /** @description When the last call to the provider ended (RFC 3339, UTC); `null` if there was none in the last 15 minutes. */
             last_check?: string | null;
             /** @description The administrator's reason for the mark; absent without one. */
@@ -2373,6 +2418,23 @@ export interface components {
          * @enum {string}
          */
         TradingStatus: "active" | "frozen";
+        /** @description Since when a trail is as it was written. */
+        TrailIntegrityResponse: {
+            /** @description `whole`: nothing that was verified was changed or removed; `damaged`: something was, before `whole_since`. */
+            status: components["schemas"]["TrailStatus"];
+            /** @description When this was verified (RFC 3339, UTC): now. */
+            verified_at: string;
+            /**
+             * @description The time of the first record from which on all are there and as they were written (RFC 3339, UTC); `null` where not
+             *     even the last one is.
+             */
+            whole_since?: string | null;
+        };
+        /**
+         * @description Whether a trail is as it was written.
+         * @enum {string}
+         */
+        TrailStatus: "whole" | "damaged";
         /** @description The outcome of lifting a freeze. */
         UnfreezeResponse: {
             /** @description Always `active`: services may read credentials. */
@@ -2419,6 +2481,35 @@ export interface components {
             user_id: string;
             /** @description The username to sign in with, beside the e-mail address or in its place; `null` without one. */
             username?: string | null;
+        };
+        /** @description The state of a trading account, as administrators see it. */
+        UserTradingAccount: {
+            /**
+             * @description The id of the account, opaque.
+             * @example acc_0199f3c2a6e47d0c8f21b7e5d4a39c10
+             */
+            account_id: string;
+            /** @description The broker's name. */
+            broker: string;
+            /** @description When the account was linked (RFC 3339, UTC). */
+            created_at: string;
+            /** @description The owner's label for the account. */
+            label?: string | null;
+            /** @description When the session at the broker ends (RFC 3339, UTC); `null` where there is none, or it is over. */
+            session_expires_at?: string | null;
+            /** @description `pending`, `active`, `expired`, `rejected` or `disabled`. */
+            status: components["schemas"]["TradingAccountStatus"];
+            /** @description When the broker last accepted the credentials (RFC 3339, UTC); `null` before the first time. */
+            verified_at?: string | null;
+        };
+        /** @description The state of a person's trading, as administrators see it. */
+        UserTradingResponse: {
+            /** @description The person's trading accounts, oldest first. */
+            accounts: components["schemas"]["UserTradingAccount"][];
+            /** @description Since when no credentials are released (RFC 3339, UTC); `null` while they are. */
+            frozen_at?: string | null;
+            /** @description `active`: services may read the person's credentials; `frozen`: none are released. */
+            status: components["schemas"]["TradingStatus"];
         };
         /** @description An API key that a client sent to a service. */
         VerifyApiKeyRequest: {
@@ -3235,6 +3326,34 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    get_user_trading: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description id of the account */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The state of the person's trading */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserTradingResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     unlock_user: {
         parameters: {
             query?: never;
@@ -3451,6 +3570,30 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             422: components["responses"]["Unprocessable"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    get_own_trail_integrity: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Since when the trail is as it was written */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrailIntegrityResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };

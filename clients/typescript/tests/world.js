@@ -24,8 +24,8 @@ export const RAVI = {
 };
 
 /** Lets everything happen that needs no time. */
-export async function settle() {
-  for (let turn = 0; turn < 12; turn++) await new Promise(setImmediate);
+export async function settle(turns = 12) {
+  for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate);
 }
 
 export function jwt(sub, sid, number) {
@@ -161,6 +161,8 @@ export class World {
   queue = [];
   tabs = [];
   chance = 0.5;
+  /** Turns of Node's loop until everything has happened that needs no time. */
+  turns = 12;
 
   /** Opens a tab; returns its client, with what the tests do to it under `tab`. */
   open({ locks = true, channel = true, isVisible = true, ...options } = {}) {
@@ -171,7 +173,7 @@ export class World {
       monotonic: () => this.mono,
       setTimeout: (callback, milliseconds) => this.setTimer(callback, milliseconds),
       clearTimeout: (timer) => this.timers.delete(timer),
-      random: () => this.chance,
+      random: () => this.random(),
       randomUUID: () => `key-${++this.numbers}`,
       locks: locks ? { request: (...args) => this.lock(...args) } : undefined,
       openChannel: () => (channel ? this.openChannel() : undefined),
@@ -184,6 +186,10 @@ export class World {
     return Object.assign(client, { tab });
   }
 
+  random() {
+    return this.chance;
+  }
+
   setTimer(callback, milliseconds) {
     const number = ++this.numbers;
     this.timers.set(number, { at: this.mono + Math.max(0, milliseconds), callback });
@@ -193,17 +199,24 @@ export class World {
   /** Time passes, and every timer fires in its turn. */
   async pass(milliseconds) {
     const end = this.mono + milliseconds;
-    await settle();
+    await settle(this.turns);
     for (;;) {
-      const [number, timer] = [...this.timers].sort(([, a], [, b]) => a.at - b.at)[0] ?? [];
+      const [number, timer] = this.nextTimer();
       if (!timer || timer.at > end) break;
       this.move(timer.at - this.mono);
       this.timers.delete(number);
       timer.callback();
-      await settle();
+      await settle(this.turns);
     }
     this.move(end - this.mono);
-    await settle();
+    await settle(this.turns);
+  }
+
+  /** Of those at the same time, the one that was set first. */
+  nextTimer() {
+    let next = [];
+    for (const entry of this.timers) if (!next[1] || entry[1].at < next[1].at) next = entry;
+    return next;
   }
 
   /** The outcome of something that needs a little time. */

@@ -41,6 +41,19 @@ async fn administrators_find_see_confirm_and_erase_accounts() {
     let keys = root.get(format!("{path}/api-keys")).await.assert_status(200);
     assert_eq!(keys["items"][0]["key_id"], key["key_id"]);
     assert!(!keys.text.contains(key["api_key"].as_str().unwrap()));
+    let linked = json!({"broker": "alpaca", "user_id_broker": "PA3ASHA", "api_key": "PKASHA9F3C", "api_secret": "hunter2"});
+    asha.post("/v1/trading-accounts", linked).await.assert_status(201);
+    asha.post("/v1/trading-accounts/freeze", Value::Null).await.assert_status(200);
+    let trading = root.get(format!("{path}/trading-accounts")).await.assert_status(200);
+    assert_eq!(
+        (&trading["status"], &trading["accounts"][0]["status"]),
+        (&json!("frozen"), &json!("pending"))
+    );
+    assert!(trading["frozen_at"].is_string());
+    for known_at_the_broker in ["PA3ASHA", "PKASHA9F3C", "9F3C", "hunter2"] {
+        assert!(!trading.text.contains(known_at_the_broker), "{}", trading.text);
+    }
+    asha.get(format!("{path}/trading-accounts")).await.assert_status(403);
     let confirmed = root.post(format!("{path}/verify-email"), Value::Null).await.assert_status(200);
     assert_eq!(confirmed["email_verified"], true);
     let before = app.outbox().len();

@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use portcullis_harness::app::App;
 use portcullis_harness::in_process::{PASSWORD, World, password};
 use portcullis_identity::{
     AccountUpdate, AuditFilter, AuditRecord, Caller, ClientContext, Finding, Logout, Operator, ProfileUpdate,
-    ShownTokens, Wrong,
+    ShownTokens, TrailIntegrity, Wrong,
 };
 use portcullis_platform::Clock;
 use serde_json::{Value, json};
@@ -327,6 +328,112 @@ async fn who_takes_over_an_address_does_not_see_who_had_it_before() {
     assert_eq!(findings(&world).await, [], "the trail of an erased account stays whole");
 }
 
+/// Somebody with a past whose records have different times.
+async fn somebody_over_time(world: &World, email: &str, changes: usize) -> Caller {
+    world.person(email).await;
+    world.clock.advance(Duration::from_mins(1));
+    let mut caller = world.caller(&world.sign_in(email).await.unwrap()).await;
+    for number in 0..changes {
+        world.clock.advance(Duration::from_mins(1));
+        let name = portcullis_identity::PersonName::parse(&format!("Name {number}")).unwrap();
+        let update = ProfileUpdate { name: Some(name), phone: None };
+        world.identity.update_profile(&caller, update, &ClientContext::default()).await.unwrap();
+        if number % 10 == 0 {
+            caller = world.caller(&world.sign_in(email).await.unwrap()).await;
+        }
+    }
+    caller
+}
+
+/// Since when the own trail is whole, and whether it is damaged.
+async fn integrity(world: &World, caller: &Caller) -> (Option<Timestamp>, bool) {
+    let TrailIntegrity { whole_since, is_damaged } =
+        world.identity.own_trail_integrity(caller).await.unwrap();
+    (whole_since, is_damaged)
+}
+
+fn at(item: &Value) -> Timestamp {
+    Timestamp::from_millisecond(item["at"]["N"].as_str().unwrap().parse().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_person_is_told_since_when_the_own_trail_is_whole() {
+    let world = World::new(11).await;
+    let asha = somebody_over_time(&world, "asha@example.com", 31).await;
+    let registered = asha.account.created_at;
+    assert_eq!(integrity(&world, &asha).await, (Some(registered), false));
+    for word in ["SIGNIN#", "USER#"] {
+        let items = chain(&world, word).await;
+        let (head, records) = items.split_last().unwrap();
+        let [.., before_last, last] = records else { panic!("a longer chain") };
+        // Changed, or removed: what came after it is whole.
+        let mut changed = records[1].clone();
+        changed["kind"] = json!({"S": "mallory"});
+        world.plant(&changed).await;
+        assert_eq!(integrity(&world, &asha).await, (Some(at(&records[2])), true), "{word}");
+        world.tear_out(&records[1]).await;
+        assert_eq!(integrity(&world, &asha).await, (Some(at(&records[2])), true), "{word}");
+        world.plant(&records[1]).await;
+        assert_eq!(integrity(&world, &asha).await, (Some(registered), false), "{word}");
+        // The last one is in the head too, and comes back. With the one before it more is gone.
+        world.tear_out(last).await;
+        assert_eq!(integrity(&world, &asha).await, (Some(registered), false), "{word}");
+        world.tear_out(before_last).await;
+        assert_eq!(integrity(&world, &asha).await, (None, true), "{word}");
+        world.plant(before_last).await;
+        world.plant(last).await;
+        // Without a head nobody knows how much is gone.
+        world.tear_out(head).await;
+        assert_eq!(integrity(&world, &asha).await, (None, true), "{word}");
+        world.plant(head).await;
+    }
+    let bela = somebody_over_time(&world, "bela@example.com", 1).await;
+    assert_eq!(integrity(&world, &bela).await, (Some(bela.account.created_at), false));
+}
+
+#[tokio::test]
+async fn who_has_just_registered_has_a_whole_trail_and_records_that_expired_are_not_missed() {
+    let world = World::new(12).await;
+    let asha = world.person("asha@example.com").await.caller;
+    assert_eq!(integrity(&world, &asha).await, (Some(asha.account.created_at), false));
+    let registration = chain(&world, "USER#").await;
+    for item in &registration {
+        world.tear_out(item).await;
+    }
+    assert_eq!(integrity(&world, &asha).await, (Some(asha.account.created_at), false), "the account has it");
+
+    let world = World::new(13).await;
+    let asha = somebody_over_time(&world, "asha@example.com", 11).await;
+    let items = chain(&world, "USER#").await;
+    world.tear_out(&items[0]).await;
+    assert_eq!(integrity(&world, &asha).await, (Some(at(&items[1])), true));
+    world.clock.advance(Duration::from_hours(401 * 24));
+    assert!(!integrity(&world, &asha).await.1);
+}
+
+#[tokio::test]
+async fn no_more_is_verified_than_was_asked_for() {
+    const MOST: usize = 12;
+    let world = World::new(14).await;
+    let asha = somebody_over_time(&world, "asha@example.com", MOST + 9).await;
+    let items = chain(&world, "USER#").await;
+    let records = &items[..items.len() - 1];
+    let integrity = async || {
+        let of = (asha.account.id, asha.account.created_at);
+        let (seal, now) = (world.identity.audit_seal().unwrap(), world.clock.now());
+        let store = &world.identity.store;
+        let found = store.trail_integrity(of, "asha@example.com", MOST, &seal, now).await.unwrap();
+        (found.whole_since, found.is_damaged)
+    };
+    // One more than that is read, and begins what is whole.
+    let first = &records[records.len() - MOST - 1];
+    assert_eq!(integrity().await, (Some(at(first)), false));
+    world.tear_out(&records[1]).await;
+    assert_eq!(integrity().await, (Some(at(first)), false), "it was not looked at");
+    world.tear_out(&records[records.len() - 3]).await;
+    assert_eq!(integrity().await, (Some(at(&records[records.len() - 2])), true));
+}
+
 #[tokio::test]
 async fn over_http_a_person_reads_the_own_trail() {
     let app = App::start();
@@ -341,6 +448,8 @@ async fn over_http_a_person_reads_the_own_trail() {
     assert_eq!((&login["actor"], &login["outcome"]), (&json!("self"), &json!("success")));
     assert_eq!((&login["user_agent"], &login["ip"]), (&json!("harness/1"), &json!("127.0.0.1")));
     assert!(!login["request_id"].as_str().unwrap().is_empty());
+    let integrity = get("/integrity").await.assert_status(200);
+    assert_eq!((&integrity["status"], &integrity["whole_since"]), (&json!("whole"), &items[1]["at"]));
     let filtered = get("?type=login_succeeded&limit=1").await;
     assert_eq!(filtered.items().len(), 1);
     for bad in ["?cursor=nonsense", "?type=DROP", "?from=yesterday", "?limit=0"] {

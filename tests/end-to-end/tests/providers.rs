@@ -133,7 +133,8 @@ async fn who_marks_a_provider_is_in_the_trail_with_the_mark_and_its_end() {
     let vault = &world.vault;
     let root = world.person("root@example.com").await.caller;
     let (origin, lasts) = (ClientContext::default(), Duration::from_mins(10));
-    let mark = Mark { status: HealthStatus::Unhealthy, reason: None, lasts: Some(lasts) };
+    let reason = Some("maintenance".to_owned());
+    let mark = Mark { status: HealthStatus::Unhealthy, reason: reason.clone(), lasts: Some(lasts) };
     vault.mark_provider(&root, "kite", mark.clone(), &origin).await.unwrap();
     vault.unmark_provider(&root, "kite", &origin).await.unwrap();
     assert_eq!(health(vault, "kite").await.mark, None);
@@ -145,6 +146,7 @@ async fn who_marks_a_provider_is_in_the_trail_with_the_mark_and_its_end() {
         .filter(|record| record.target.as_deref() == Some("kite"))
         .map(|record| (record.kind.as_str(), record.actor.as_str(), record.purpose.as_deref()))
         .collect();
+    assert_eq!(page.records.iter().find_map(|record| record.details.reason.clone()), reason);
     let (actor, until) = (format!("admin:{id}"), format!("unhealthy until {}", world.clock.now() + lasts));
     assert_eq!(
         told,

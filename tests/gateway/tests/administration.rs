@@ -100,7 +100,7 @@ async fn an_administrator_made_on_the_table_uses_every_route() {
     asha.get("/v1/audit").await.assert_status(401);
     root.post(format!("{path}/verify-email"), Value::Null).await.assert_status(200);
     root.post(format!("{path}/send-reset"), Value::Null).await.assert_status(204);
-    for list in ["sessions", "api-keys"] {
+    for list in ["sessions", "api-keys", "trading-accounts"] {
         root.get(format!("{path}/{list}")).await.assert_status(200);
     }
     assert_eq!(root.get("/v1/admin/users?search=asha%40").await.assert_status(200).items().len(), 1);
@@ -111,6 +111,8 @@ async fn an_administrator_made_on_the_table_uses_every_route() {
     let asha = app.sign_in("asha").await;
     let own = asha.get("/v1/audit?limit=3").await.assert_status(200);
     assert_eq!(own.items().len(), 3);
+    let whole = asha.get("/v1/audit/integrity").await.assert_status(200);
+    assert_eq!(whole["status"], "whole", "{whole}");
     let of_asha = format!("/v1/admin/audit?user_id={}&type=roles_changed", asha.user_id());
     assert_eq!(root.get(of_asha).await.assert_status(200).items().len(), 2);
     let all = root.get("/v1/admin/audit?type=roles_changed").await.assert_status(200);

@@ -152,7 +152,7 @@ pub struct EventDetails {
     /// The refused request: its method and the pattern of its path.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
-    /// Why it was refused: `forbidden` or `last_admin`.
+    /// Why it was refused: `forbidden` or `last_admin`; of `provider_marked`, the reason that the administrator gave.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }

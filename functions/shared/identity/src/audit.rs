@@ -2,12 +2,16 @@
 
 use jiff::Timestamp;
 use portcullis_store::{
-    AccountId, AuditCursor, AuditFilter, AuditId, AuditKind, AuditPage, AuditSeal, TimePage, Verified,
+    AccountId, AuditCursor, AuditFilter, AuditId, AuditKind, AuditPage, AuditSeal, TimePage, TrailIntegrity,
+    Verified,
 };
 
 use crate::Identity;
 use crate::access::caller::Caller;
 use crate::error::Error;
+
+/// Records of each chain that are verified for their owner.
+const MOST_VERIFIED: usize = 500;
 
 /// Lists the types of events. A type that is left out does not compile.
 macro_rules! event_types {
@@ -51,6 +55,15 @@ impl Identity {
     ) -> Result<AuditPage, Error> {
         let (account, email) = (caller.account.id, caller.account.email.as_str());
         Ok(self.store.audit_of_account(account, Some(email), filter, limit, after).await?)
+    }
+
+    /// Verifies the newest records of the caller's own trail and returns since when it is as it was written; fails when the
+    /// store does.
+    pub async fn own_trail_integrity(&self, caller: &Caller) -> Result<TrailIntegrity, Error> {
+        let account = &caller.account;
+        let (of, email) = ((account.id, account.created_at), account.email.as_str());
+        let (seal, now) = (self.audit_seal()?, self.clock.now());
+        Ok(self.store.trail_integrity(of, email, MOST_VERIFIED, &seal, now).await?)
     }
 
     /// Returns the trail of one account; fails when the store does. The sign-ins of an erased account are found by time

@@ -64,8 +64,8 @@ pub use tokens::session_token::SessionToken;
 /// What operations give and take of the store's records, for callers that know the operations alone.
 pub use portcullis_store::{
     Account, AccountId, AccountStatus, ApiKey, ApiKeyId, AuditCursor, AuditDetails, AuditFilter, AuditId,
-    AuditKind, AuditPage, AuditRecord, Finding, Session, SessionId, SignIns, StoreError, TimePage, Verified,
-    Wrong,
+    AuditKind, AuditPage, AuditRecord, Finding, Session, SessionId, SignIns, StoreError, TimePage,
+    TrailIntegrity, Verified, Wrong,
 };
 /// Why an access token was refused.
 pub use portcullis_verifier::Rejection;

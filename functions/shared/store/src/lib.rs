@@ -49,7 +49,7 @@ pub use administration::{AccountPage, RolesAndStatus, RolesAndStatusChange};
 pub use api_keys::{ApiKey, ApiKeyCreation, ApiKeyPage, FirstApiKey, IdempotentApiKey};
 pub use audit::{
     Actor, AuditCursor, AuditDetails, AuditEvent, AuditFilter, AuditKind, AuditPage, AuditRecord, AuditSeal,
-    ChainEnd, Finding, KEPT_OF_NOBODY, Outcome, TimePage, Verified, Wrong,
+    ChainEnd, Finding, KEPT_OF_NOBODY, Outcome, TimePage, TrailIntegrity, Verified, Wrong,
 };
 pub use backoff::{Contended, Round, until_settled};
 pub use cap::Cap;

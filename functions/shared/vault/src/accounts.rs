@@ -3,9 +3,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use jiff::Timestamp;
-use portcullis_identity::{Caller, ClientContext, CredentialChange, sealing};
+use portcullis_identity::{Admin, Caller, ClientContext, CredentialChange, sealing};
 use portcullis_store::{
-    AccountId, AuditKind, FirstLink, Id, IdempotentRequest, Link, LoginUrl, Round, SealedSecret,
+    AccountId, AuditKind, FirstLink, Freeze, Id, IdempotentRequest, Link, LoginUrl, Round, SealedSecret,
     StoredTradingAccount, TradingAccountId, TradingAccountStatus,
 };
 use secrecy::ExposeSecret;
@@ -154,6 +154,19 @@ impl Vault {
         let now = self.identity.clock.now();
         let accounts = self.store().trading_accounts(caller.account.id, MOST_ACCOUNTS * 2).await?;
         Ok(accounts.into_iter().map(|account| TradingAccount::of(account, now)).collect())
+    }
+
+    /// Returns a person's accounts, oldest first, and the freeze of their credentials if there is one, for an administrator;
+    /// fails when the store does.
+    pub async fn accounts_of(
+        &self,
+        owner: AccountId,
+        _admin: &Admin,
+    ) -> Result<(Vec<TradingAccount>, Option<Freeze>), Error> {
+        let now = self.identity.clock.now();
+        let accounts = self.store().trading_accounts(owner, MOST_ACCOUNTS * 2);
+        let (accounts, freeze) = tokio::try_join!(accounts, self.store().freeze(owner))?;
+        Ok((accounts.into_iter().map(|account| TradingAccount::of(account, now)).collect(), freeze))
     }
 
     /// Returns one of the caller's accounts; fails when they have no such account.

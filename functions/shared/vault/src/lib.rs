@@ -36,4 +36,4 @@ pub use scheduled::NotReached;
 pub use settings::{VaultSettings, variables};
 pub use vault::Vault;
 
-pub use portcullis_store::{TradingAccountId, TradingAccountStatus};
+pub use portcullis_store::{Freeze, TradingAccountId, TradingAccountStatus};

@@ -53,6 +53,7 @@ impl Vault {
         let mut event = self.event_of_provider(AuditKind::ProviderMarked, caller, name, origin)?;
         let until = end.map_or_else(|| "removed".to_owned(), |end| end.to_string());
         event.purpose = Some(format!("{status} until {until}"));
+        event.details.reason.clone_from(&mark.reason);
         let expires_at = end.unwrap_or(NEVER);
         let mark = ProviderMark { status: status.to_owned(), reason: mark.reason, expires_at };
         Ok(self.store().mark_provider(name, &mark, &event).await?)

@@ -50,6 +50,11 @@ impl Vault {
         &self.identity.store
     }
 
+    /// Returns whether a provider is a broker at which trading accounts can be linked.
+    pub fn is_broker(&self, provider: &str) -> bool {
+        self.brokers().get(provider).is_some()
+    }
+
     pub(crate) fn brokers(&self) -> &Brokers {
         &self.providers.brokers
     }

@@ -1,5 +1,6 @@
 // The own audit trail, with its filters in the address.
 import { useList } from "../api/lists.ts";
+import { TrailIntegrity } from "../components/trail-integrity.tsx";
 import { Page } from "../frame/page.tsx";
 import { useAccounts } from "../frame/trading-state.ts";
 import { useText } from "../messages/catalogue.ts";
@@ -21,6 +22,7 @@ export default function Activity() {
   return (
     <Page title={title}>
       <p className="muted reading">{t("about.own")}</p>
+      <TrailIntegrity />
       <FilterRow filters={filters} accounts={accounts} />
       <EventTable query={query} accounts={accounts} isOwn empty={t(filters.isAny ? "empty.filtered" : "empty.own")} />
     </Page>

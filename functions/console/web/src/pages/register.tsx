@@ -5,9 +5,10 @@ import { Link, Navigate } from "react-router";
 import type { Failure } from "../api/failure.ts";
 import { withProofOfWork } from "../api/proof-of-work.ts";
 import { Button, ButtonLink } from "../components/button.tsx";
-import { PasswordField, TextField } from "../components/field.tsx";
+import { TextField } from "../components/field.tsx";
 import { Form, useForm } from "../components/form.tsx";
 import { GateCard } from "../components/gate-card.tsx";
+import { NewPasswordField, placeOfNewPassword } from "../components/new-password-field.tsx";
 import { useText } from "../messages/catalogue.ts";
 import { signIn } from "../messages/sign-in/index.ts";
 import { client } from "../session/client.ts";
@@ -66,14 +67,7 @@ export default function Register() {
           isOptional
           error={form.error("/phone")}
         />
-        <PasswordField
-          label={t("register.password")}
-          name="password"
-          autoComplete="new-password"
-          hint={t("register.passwordHint")}
-          required
-          error={form.error("/password")}
-        />
+        <NewPasswordField form={form} name="password" label={t("register.password")} />
         {isWorking && (
           <p className="small muted" role="status">
             {t("register.working")}
@@ -89,7 +83,7 @@ export default function Register() {
 
 function misplaced(failure: Failure): string | undefined {
   if (failure.code === "email_taken") return "/email";
-  return failure.code === "weak_password" && failure.errors.length === 0 ? "/password" : undefined;
+  return placeOfNewPassword(failure, "password");
 }
 
 function CheckMail({ email }: { email: string }) {

@@ -2,14 +2,13 @@
 import { useState } from "react";
 import { Failure } from "../api/failure.ts";
 import { Button, ButtonLink } from "../components/button.tsx";
-import { PasswordField } from "../components/field.tsx";
 import { Form, useForm } from "../components/form.tsx";
 import { GateCard } from "../components/gate-card.tsx";
+import { NewPasswordField, placeOfNewPassword } from "../components/new-password-field.tsx";
 import { useText } from "../messages/catalogue.ts";
 import { signIn } from "../messages/sign-in/index.ts";
 import { client } from "../session/client.ts";
 import { forgetMailToken, useMailToken } from "../session/mail-token.ts";
-import { misplacedPassword } from "./login/rotate-step.tsx";
 
 /** The new password, or why the link does not work. */
 export default function ResetPassword() {
@@ -28,7 +27,7 @@ export default function ResetPassword() {
       if (Failure.of(error).code !== "invalid_mail_token") throw error;
       become("dead");
     }
-  }, misplacedPassword);
+  }, placeOfNewPassword);
   if (state === "done") {
     return (
       <GateCard title={t("reset.done")} about={t("reset.doneBody")}>
@@ -50,15 +49,7 @@ export default function ResetPassword() {
   return (
     <GateCard title={t("reset.title")} about={t("reset.body")}>
       <Form form={form}>
-        <PasswordField
-          label={t("reset.password")}
-          name="new_password"
-          autoComplete="new-password"
-          hint={t("register.passwordHint")}
-          required
-          autoFocus
-          error={form.error("/new_password")}
-        />
+        <NewPasswordField form={form} autoFocus />
         <Button type="submit" look="primary" wide busy={form.isBusy || form.wait > 0}>
           {t("reset.submit")}
         </Button>

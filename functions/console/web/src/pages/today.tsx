@@ -6,6 +6,7 @@ import { Link } from "react-router";
 import { ProviderStrip, useProviders } from "../components/provider-strip.tsx";
 import { ErrorNotice, Skeleton } from "../components/states.tsx";
 import { Time, useNow } from "../components/time.tsx";
+import { TrailIntegrity } from "../components/trail-integrity.tsx";
 import { Page } from "../frame/page.tsx";
 import { tradingState, useAccounts, useStatus, useTrading } from "../frame/trading-state.ts";
 import { useText } from "../messages/catalogue.ts";
@@ -27,6 +28,7 @@ export default function Today() {
       {user && <Answer user={user} />}
       <ProviderStrip own={accounts.data?.map(({ broker }) => broker) ?? []} />
       <LastSignIn />
+      <TrailIntegrity />
     </Page>
   );
 }

@@ -47,7 +47,7 @@ impl Store {
     }
 
     /// Where the chain of an account ends of which nothing is there: its first record is in the account's own row too.
-    async fn end_in_account(&self, account: AccountId) -> Result<ChainEnd, StoreError> {
+    pub(super) async fn end_in_account(&self, account: AccountId) -> Result<ChainEnd, StoreError> {
         let found = self.get(&keys::profile(account), "reading the first record of an account").await?;
         match found.and_then(|mut row| row.remove("latest")) {
             Some(AttributeValue::M(record)) => ChainEnd::in_account(record),

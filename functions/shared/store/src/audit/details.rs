@@ -26,7 +26,7 @@ pub struct AuditDetails {
     pub scopes: Option<Vec<String>>,
     /// The request that was refused: its method and the pattern of its path.
     pub request: Option<String>,
-    /// The stable word for why it was refused.
+    /// The stable word for why it was refused; of a mark, what its administrator wrote.
     pub reason: Option<String>,
 }
 

@@ -70,11 +70,11 @@ pub struct Verified {
 
 /// The items of one chain as far as they were read.
 #[derive(Debug, Default)]
-struct Group {
-    partition: String,
-    items: Vec<Attributes>,
+pub(super) struct Group {
+    pub(super) partition: String,
+    pub(super) items: Vec<Attributes>,
     /// The first record as the account's row has it, which is the head of a chain that is no longer than that.
-    in_account: Option<Attributes>,
+    pub(super) in_account: Option<Attributes>,
 }
 
 impl Store {
@@ -160,15 +160,8 @@ impl Store {
         let partition = attribute(&row, PARTITION);
         let chain = partition.replacen(keys::ACCOUNT_PARTITION, keys::TRAIL_PARTITION, 1);
         let made = ItemReader::new("account", row).time("created_at")?;
-        if made + seal.retention <= now {
-            return Ok(());
-        }
         let first = self.first_item(&chain).await?;
-        let begins_otherwise = |item: &Attributes| {
-            attribute(item, SORT) == keys::audit("", 1).sort
-                && attribute(item, "kind") != AuditKind::AccountRegistered.as_str()
-        };
-        if first.as_ref().is_none_or(begins_otherwise) {
+        if begins_otherwise(first.as_ref(), made, seal, now) {
             verified.chains += u64::from(first.is_none());
             verified.findings.push(Finding { chain, number: 1, what: Wrong::Missing });
         }
@@ -231,6 +224,21 @@ impl Store {
     }
 }
 
+/// Whether the chain of an account that was made then, with this first item, does not begin with the record of the
+/// registration, although that has not expired.
+pub(super) fn begins_otherwise(
+    first: Option<&Attributes>,
+    made: Timestamp,
+    seal: &AuditSeal,
+    now: Timestamp,
+) -> bool {
+    let is_other = |item: &Attributes| {
+        attribute(item, SORT) == keys::audit("", 1).sort
+            && attribute(item, "kind") != AuditKind::AccountRegistered.as_str()
+    };
+    made + seal.retention > now && first.is_none_or(is_other)
+}
+
 impl Verified {
     /// Counts a record. One that is damaged may say no time; it is a finding by itself.
     fn count(&mut self, item: &Attributes) {
@@ -248,7 +256,7 @@ impl Verified {
 }
 
 impl Group {
-    fn findings(&self, seal: &AuditSeal, now: Timestamp) -> Vec<Finding> {
+    pub(super) fn findings(&self, seal: &AuditSeal, now: Timestamp) -> Vec<Finding> {
         let now_seconds = u64::try_from(now.as_second()).unwrap_or(0);
         let mut findings = Vec::new();
         let mut wrong = |number, what| {

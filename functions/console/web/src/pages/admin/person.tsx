@@ -1,4 +1,5 @@
-// One person: who they are, what an administrator can do, where they are signed in, their API keys, their trail.
+// One person: who they are, what an administrator can do, where they are signed in, their trading accounts, their API
+// keys, their trail.
 
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
@@ -20,6 +21,7 @@ import type { AuditEvent } from "../events/types.ts";
 import { AdminPage } from "./admin-only.tsx";
 import { Deeds } from "./person/deeds.tsx";
 import { KeyTable, SessionTable } from "./person/lists.tsx";
+import { TradingTable } from "./person/trading.tsx";
 import "../../styles/admin.css";
 import "../../styles/events.css";
 
@@ -64,6 +66,7 @@ function About({ person }: { person: Person }) {
   const tabs = [
     { key: "overview", title: t("tab.overview"), panel: () => <Overview person={person} /> },
     { key: "sessions", title: t("tab.sessions"), panel: () => <SessionTable id={id} name={name} /> },
+    { key: "trading", title: t("tab.trading"), panel: () => <TradingTable id={id} name={name} /> },
     { key: "keys", title: t("tab.keys"), panel: () => <KeyTable id={id} name={name} /> },
     { key: "activity", title: t("tab.activity"), panel: () => <Trail id={id} /> },
   ];

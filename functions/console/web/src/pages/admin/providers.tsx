@@ -1,6 +1,7 @@
 // Providers as administrators see them: what is counted, and the marks that override it.
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
+import { Link } from "react-router";
 import { Button } from "../../components/button.tsx";
 import { Confirm } from "../../components/confirm.tsx";
 import { Field, TextField } from "../../components/field.tsx";
@@ -115,6 +116,13 @@ function Actions({ provider, onDo }: { provider: Provider; onDo: (is: Doing["is"
           {t("providers.remove")}
         </Button>
       )}
+      <Link
+        to={`/admin/audit?target=${encodeURIComponent(provider.name)}`}
+        className="small"
+        aria-label={t("providers.historyOf", { name: brokerName(provider.name) })}
+      >
+        {t("providers.history")}
+      </Link>
     </fieldset>
   );
 }

@@ -42,7 +42,9 @@ export function aboutWhat(t: Words, event: AuditEvent, accounts: readonly Tradin
     details?.roles_after &&
     t("detail.roles", { before: list(t, details.roles_before), after: list(t, details.roles_after) });
   const object = account ? accountName(account) : isId(event.target) ? undefined : event.target;
-  const parts = [event.service, event.purpose, details?.key_name, roles, details?.request, object];
+  // Of a mark it is what the administrator wrote; why something was refused is among the particulars.
+  const why = event.outcome === "refused" ? undefined : details?.reason;
+  const parts = [event.service, event.purpose, why, details?.key_name, roles, details?.request, object];
   return parts.filter(Boolean).join(" · ");
 }
 

@@ -2,9 +2,10 @@
 
 import { Failure } from "../../api/failure.ts";
 import { Button } from "../../components/button.tsx";
-import { HiddenUsername, PasswordField } from "../../components/field.tsx";
+import { HiddenUsername } from "../../components/field.tsx";
 import { Form, useForm } from "../../components/form.tsx";
 import { GateCard } from "../../components/gate-card.tsx";
+import { NewPasswordField, placeOfNewPassword } from "../../components/new-password-field.tsx";
 import { useText } from "../../messages/catalogue.ts";
 import { signIn } from "../../messages/sign-in/index.ts";
 import { client } from "../../session/client.ts";
@@ -19,29 +20,16 @@ export function RotateStep({ name, onLate }: { name: string; onLate: () => void 
       if (Failure.of(error).code !== "invalid_session_token") throw error;
       onLate();
     }
-  }, misplacedPassword);
+  }, placeOfNewPassword);
   return (
     <GateCard title={t("rotate.title")} about={t("rotate.body", { name: name })}>
       <Form form={form}>
         <HiddenUsername value={name} />
-        <PasswordField
-          label={t("reset.password")}
-          name="new_password"
-          autoComplete="new-password"
-          hint={t("register.passwordHint")}
-          required
-          autoFocus
-          error={form.error("/new_password")}
-        />
+        <NewPasswordField form={form} autoFocus />
         <Button type="submit" look="primary" wide busy={form.isBusy || form.wait > 0}>
           {t("rotate.submit")}
         </Button>
       </Form>
     </GateCard>
   );
-}
-
-/** Puts what is wrong with a new password at its field. */
-export function misplacedPassword(failure: Failure): string | undefined {
-  return failure.code === "weak_password" && failure.errors.length === 0 ? "/new_password" : undefined;
 }

@@ -4,6 +4,7 @@ import { Button } from "../../components/button.tsx";
 import { Dialog } from "../../components/dialog.tsx";
 import { HiddenUsername, PasswordField } from "../../components/field.tsx";
 import { Form, useForm } from "../../components/form.tsx";
+import { NewPasswordField, placeOfNewPassword } from "../../components/new-password-field.tsx";
 import { account } from "../../messages/account/index.ts";
 import { useText } from "../../messages/catalogue.ts";
 import { core } from "../../messages/core/index.ts";
@@ -20,7 +21,7 @@ export function ChangePassword({ user, onChanged, onClose }: Props) {
   const t = useText(account);
   const c = useText(core);
   const form = useForm(async (data) => {
-    const body = { current_password: String(data.get("current")), new_password: String(data.get("new")) };
+    const body = { current_password: String(data.get("current")), new_password: String(data.get("new_password")) };
     await client.post("/v1/auth/password/change", { body });
     await client.refreshToken().catch(() => undefined);
     onChanged();
@@ -37,14 +38,7 @@ export function ChangePassword({ user, onChanged, onClose }: Props) {
           autoFocus
           error={form.error("/current_password")}
         />
-        <PasswordField
-          label={t("security.passwordNew")}
-          name="new"
-          autoComplete="new-password"
-          hint={t("security.passwordHint")}
-          required
-          error={form.error("/new_password")}
-        />
+        <NewPasswordField form={form} />
         <div className="actions">
           <Button onClick={onClose}>{c("cancel")}</Button>
           <Button type="submit" look="primary" busy={form.isBusy || form.wait > 0}>
@@ -58,5 +52,5 @@ export function ChangePassword({ user, onChanged, onClose }: Props) {
 
 function place(failure: Failure): string | undefined {
   if (failure.code === "invalid_credentials") return "/current_password";
-  return failure.code === "weak_password" && failure.errors.length === 0 ? "/new_password" : undefined;
+  return placeOfNewPassword(failure);
 }

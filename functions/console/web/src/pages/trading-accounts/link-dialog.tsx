@@ -1,10 +1,11 @@
 // Linking an account: broker, name there, key and secret; then the broker is asked, or logged in at.
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { Button } from "../../components/button.tsx";
 import { Dialog } from "../../components/dialog.tsx";
 import { Field, TextField } from "../../components/field.tsx";
 import { Form, useForm } from "../../components/form.tsx";
+import { useProviders } from "../../components/provider-strip.tsx";
 import { Secret } from "../../components/secret.tsx";
 import { brokerName } from "../../frame/session-clock.tsx";
 import { tradingChanged } from "../../frame/trading-state.ts";
@@ -14,7 +15,7 @@ import { client } from "../../session/client.ts";
 import { Buttons, KeyFields } from "./account-dialogs.tsx";
 import { Checked } from "./checked.tsx";
 import { LoginLink } from "./login-link.tsx";
-import { BROKERS, type Verification } from "./state.ts";
+import type { Verification } from "./state.ts";
 
 interface Linked {
   broker: string;
@@ -69,15 +70,15 @@ export function LinkDialog({ onClose }: { onClose: () => void }) {
 
 function BrokerFields({ error }: { error: (pointer: string) => string | undefined }) {
   const t = useText(trading);
-  const watched = useQuery({ queryKey: ["providers"], queryFn: () => client.get("/v1/providers") }).data?.items;
-  const brokers = BROKERS.filter((name) => !watched || watched.some((provider) => provider.name === name));
-  const [broker, choose] = useState(BROKERS[0] ?? "");
+  const offered = useProviders().data?.items.filter((provider) => provider.is_broker) ?? [];
+  const [chosen, choose] = useState<string>();
+  const broker = chosen ?? offered[0]?.name ?? "";
   return (
     <>
       <Field label={t("link.broker")} error={error("/broker")}>
         {(control) => (
-          <select {...control} name="broker" value={broker} onChange={(event) => choose(event.target.value)}>
-            {brokers.map((name) => (
+          <select {...control} name="broker" required value={broker} onChange={(event) => choose(event.target.value)}>
+            {offered.map(({ name }) => (
               <option key={name} value={name}>
                 {brokerName(name)}
               </option>

@@ -7,9 +7,6 @@ import type { Schemas } from "../../session/client.ts";
 
 type Status = TradingAccount["status"];
 
-/** The brokers that accounts can be linked at; the service says which of them it watches. */
-export const BROKERS: readonly string[] = ["kite", "alpaca", "alpaca-paper"];
-
 /** How a status is shown; red is for accounts that nothing can be traded with until somebody acts. */
 export const STATUS_LOOK: Record<Status, { tone: Tone; icon?: IconName }> = {
   active: { tone: "success", icon: "check" },

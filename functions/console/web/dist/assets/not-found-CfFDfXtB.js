@@ -1,1 +1,0 @@
-import{h as e,k as t,l as n,n as r,o as i}from"./page-D3dWmoQr.js";import{t as a}from"./states-B1UB8n9v.js";var o=t();function s(){let t=n(i);return(0,o.jsx)(r,{title:t(`notFound.title`),isReading:!0,children:(0,o.jsx)(a,{title:t(`notFound.body`),action:(0,o.jsx)(e,{to:`/`,look:`primary`,children:t(`notFound.home`)}),children:location.pathname})})}export{s as default};

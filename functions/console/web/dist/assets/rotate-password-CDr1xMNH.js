@@ -1,1 +1,0 @@
-import{h as e,k as t,l as n}from"./page-D3dWmoQr.js";import{o as r,s as i}from"./index-Czd2FKk4.js";var a=t();function o(){let t=n(r);return(0,a.jsx)(i,{title:t(`rotate.title`),about:t(`rotate.missing`),children:(0,a.jsx)(e,{to:`/login`,look:`primary`,wide:!0,children:t(`reset.toLogin`)})})}export{o as default};

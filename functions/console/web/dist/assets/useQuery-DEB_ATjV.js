@@ -1,1 +1,0 @@
-import{t as e}from"./useBaseQuery-7lWJWX8C.js";import{s as t}from"./suspense-9_1wxswr.js";function n(n,r){return e(n,t,r)}export{n as t};
