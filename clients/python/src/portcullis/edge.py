@@ -38,9 +38,7 @@ KEY_BYTES: Final = 32
 REMEMBERED: Final = 2 * MAX_AGE + 1
 """Seconds for which a proof is remembered: from the earliest clock that takes it to the latest that still does."""
 
-_PROOF = re.compile(
-    r"v2;k=([a-z0-9-]{1,16});t=(0|[1-9][0-9]{0,18});n=([A-Za-z0-9-]{1,64});([0-9a-f]{64})", re.ASCII
-)
+_PROOF = re.compile(r"v2;k=([a-z0-9-]{1,16});t=(0|[1-9][0-9]{0,18});n=([A-Za-z0-9-]{1,64});([0-9a-f]{64})", re.ASCII)
 _KEY = re.compile(r"([a-z0-9-]{1,16}):([A-Za-z0-9_-]{43})", re.ASCII)
 
 
@@ -50,7 +48,7 @@ class Seen(Protocol):
     def is_first(self, proof: str, seconds: int) -> bool:
         """Return whether the proof was not shown before, and remember it for so many seconds. One write, or it races.
 
-        The proof is 64 hexadecimal digits. Behind `portcullis.starlette` and `portcullis.fastapi` this is called in a thread.
+        The proof is 64 hexadecimal digits. Behind `portcullis.starlette` and `portcullis.fastapi` a thread calls this.
         Whatever is raised refuses the request with 503.
         """
 
@@ -58,7 +56,7 @@ class Seen(Protocol):
 class SeenHere:
     """Remembers proofs in this process, and no other process sees them.
 
-    Memory has a bound: at `capacity` proofs (about 90 bytes each) requests are refused with `Unavailable` until the oldest
+    Memory has a bound: at `capacity` proofs (about 100 bytes each) requests are refused with `Unavailable` until the oldest
     end, because a proof that was forgotten early could be sent again. Only requests that the edge signed take up room.
     """
 
@@ -92,9 +90,9 @@ class SeenHere:
 class EdgeProof:
     """Checks the proof of requests to one service of the edge's route table.
 
-    `keys` is `SERVICE_PROOF_KEYS`, as `manage-users proof-key` prints it for this service: `id:key`, several of them separated
-    by commas while one takes the place of another. With `seen` a proof works once: without it whoever sees a request can send
-    it again for half a minute, with another body.
+    `keys` is `SERVICE_PROOF_KEYS`, as `manage-users proof-key` prints it for this service: `id:key`, several of them
+    separated by commas while one takes the place of another. With `seen` a proof works once: without it whoever sees a
+    request can send it again for half a minute, with another body.
     """
 
     def __init__(
@@ -148,7 +146,9 @@ def _keys_of(texts: Iterable[Secret | str]) -> dict[str, list[bytes]]:
             found = _KEY.fullmatch(part.strip())
             key = decode_base64url(found[2]) if found else b""
             if found is None or len(key) != KEY_BYTES:
-                raise ValueError("SERVICE_PROOF_KEYS is what `manage-users proof-key` prints: `id:key`, separated by commas")
+                raise ValueError(
+                    "SERVICE_PROOF_KEYS is what `manage-users proof-key` prints: `id:key`, separated by commas"
+                )
             keys.setdefault(found[1], []).append(key)
     if not keys:
         raise ValueError("there is no key of the edge's proofs")
