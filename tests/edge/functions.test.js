@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Edge } from "./edge.js";
 import { deployment } from "./functions.js";
-import { proof } from "./proof.js";
+import { proof, serviceKey } from "./proof.js";
 
 const PASSWORD = "copper lantern drifts upstream";
 const ASHA = "asha@example.com";
@@ -91,10 +91,11 @@ test("the functions refuse what did not come through the edge", async () => {
     return [response.status, (await response.json()).code];
   };
   const now = Math.floor(Date.now() / 1000);
-  const key = functions.secrets.EDGE_PROOF_KEY;
+  const root = functions.secrets.EDGE_PROOF_KEY;
+  const key = serviceKey("identity", "1", root);
   const headers = { "x-client-address": HERS, "x-request-id": "r-1" };
   const request = { method: "POST", url: "/v1/auth/login", headers };
-  const proven = (service, time, key) => ({ ...headers, "x-edge-proof": proof(request, service, time, key) });
+  const proven = (service, time, key) => ({ ...headers, "x-edge-proof": proof(request, service, time, { key }) });
   assert.equal((await direct(proven("identity", now, key)))[0], 200);
   for (const [bad, why] of [
     [{}, "none"],
@@ -102,7 +103,10 @@ test("the functions refuse what did not come through the edge", async () => {
     [{ ...proven("identity", now, key), "x-client-address": "6.6.6.6" }, "another address"],
     [proven("identity", now - 60, key), "stale"],
     [proven("portfolio", now, key), "for another service"],
-    [proven("identity", now, "A".repeat(43)), "under another key"],
+    [proven("identity", now, serviceKey("portfolio", "1", root)), "made by another service"],
+    [proven("identity", now, serviceKey("identity", "2", root)), "under a key that nobody was given"],
+    [proven("identity", now, `1:${root}`), "under the root key itself"],
+    [proven("identity", now, serviceKey("identity", "1", "A".repeat(43))), "under another root key"],
   ]) {
     assert.deepEqual(await direct(bad), [403, "edge_required"], why);
   }

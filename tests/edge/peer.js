@@ -50,12 +50,20 @@ async function start(env) {
     keys: createLocalJWKSet(JSON.parse(env.JWKS_BUNDLE)),
     routes: JSON.parse(env.ROUTES).sort((a, b) => b.prefix.length - a.prefix.length),
     services: new Map(Object.keys(POLICY).map((role) => [role, new Set(servicesOf(role))])),
-    proofKey: await crypto.subtle.importKey("raw", secret, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]),
+    proofKeys: new Map(await Promise.all(JSON.parse(env.ROUTES).map(({ service }) => proofKey(secret, service)))),
     reserved: new Map(),
     revocations: { at: 0, sessions: new Set(), users: new Map() },
     prefix: crypto.randomUUID().slice(0, 8),
     requests: 0,
   };
+}
+
+/// The key of one service, derived as the worker does.
+async function proofKey(secret, service) {
+  const root = await crypto.subtle.importKey("raw", secret, "HKDF", false, ["deriveKey"]);
+  const [salt, info] = [encoder.encode("portcullis"), encoder.encode(`edge proof key 1 of ${service}`)];
+  const hmac = { name: "HMAC", hash: "SHA-256", length: 256 };
+  return [service, await crypto.subtle.deriveKey({ name: "HKDF", hash: "SHA-256", salt, info }, root, hmac, false, ["sign"])];
 }
 
 /// The list of revocations, no older than five seconds when it is decided on.
@@ -103,11 +111,13 @@ const escaped = (text) => encodeURIComponent(text).replaceAll("%40", "@").replac
 
 async function prove(state, service, method, target, headers) {
   const time = Math.floor(Date.now() / 1000);
-  const text = ["portcullis-edge-v1", time, service, method, target, ...IDENTITY.map((name) => headers.get(name) ?? "")].join("\n");
-  const mac = new Uint8Array(await crypto.subtle.sign("HMAC", state.proofKey, encoder.encode(text)));
+  const nonce = `${state.prefix}-${(state.requests += 1).toString(16)}`;
+  const fields = IDENTITY.map((name) => headers.get(name) ?? "");
+  const text = ["portcullis-edge-v2", "1", time, nonce, service, method, target, ...fields].join("\n");
+  const mac = new Uint8Array(await crypto.subtle.sign("HMAC", state.proofKeys.get(service), encoder.encode(text)));
   let digits = "";
   for (const byte of mac) digits += byte.toString(16).padStart(2, "0");
-  return `v1;t=${time};${digits}`;
+  return `v2;k=1;t=${time};n=${nonce};${digits}`;
 }
 
 export default {

@@ -1,6 +1,6 @@
 // The proof of origin by its description, written a second time to check the first.
 
-import { createHmac } from "node:crypto";
+import { createHmac, hkdfSync } from "node:crypto";
 import { PROOF_KEY } from "./edge.js";
 
 const FIELDS = [
@@ -14,15 +14,25 @@ const FIELDS = [
   "x-client-address",
 ];
 
-/// The proof of a request at this time, in Unix seconds.
-export function proof({ method, url, headers }, service, time, key = PROOF_KEY) {
-  const fields = FIELDS.map((name) => headers[name] ?? "");
-  const text = ["portcullis-edge-v1", time, service, method, url, ...fields].join("\n");
-  return `v1;t=${time};${createHmac("sha256", Buffer.from(key, "base64url")).update(text).digest("hex")}`;
+/// The key of a service, as `manage-users proof-key` prints it.
+export function serviceKey(service, id = "1", root = PROOF_KEY) {
+  const purpose = `edge proof key ${id} of ${service}`;
+  const key = hkdfSync("sha256", Buffer.from(root, "base64url"), "portcullis", purpose, 32);
+  return `${id}:${Buffer.from(key).toString("base64url")}`;
 }
 
-export function isProven(request, service) {
-  const [value, time] = /^v1;t=(\d+);[0-9a-f]{64}$/.exec(request.headers["x-edge-proof"] ?? "") ?? [];
+/// The proof of a request to a service at this time, in Unix seconds, under its own key unless another one is given.
+export function proof({ method, url, headers }, service, time, { key = serviceKey(service), nonce = "test-1" } = {}) {
+  const [id, bytes] = key.split(":");
+  const fields = FIELDS.map((name) => headers[name] ?? "");
+  const text = ["portcullis-edge-v2", id, time, nonce, service, method, url, ...fields].join("\n");
+  const mac = createHmac("sha256", Buffer.from(bytes, "base64url")).update(text).digest("hex");
+  return `v2;k=${id};t=${time};n=${nonce};${mac}`;
+}
+
+export function isProven(request, service, key = serviceKey(service)) {
+  const form = /^v2;k=[a-z0-9-]+;t=(\d+);n=([A-Za-z0-9-]+);[0-9a-f]{64}$/;
+  const [value, time, nonce] = form.exec(request.headers["x-edge-proof"] ?? "") ?? [];
   if (!time || Math.abs(Date.now() / 1000 - Number(time)) > 30) return false;
-  return proof(request, service, time) === value;
+  return proof(request, service, time, { key, nonce }) === value;
 }

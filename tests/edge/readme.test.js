@@ -6,7 +6,8 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
-import { Edge, PROOF_KEY } from "./edge.js";
+import { Edge } from "./edge.js";
+import { serviceKey } from "./proof.js";
 import { ROOT, TARGET } from "./tools.js";
 
 const readme = fs.readFileSync(path.join(ROOT, "edge/README.md"), "utf8");
@@ -20,7 +21,7 @@ async function service() {
   const child = spawn(
     path.join(TARGET, "venv/bin/python"),
     ["-m", "uvicorn", "--port", "0", "--app-dir", folder, "service:app"],
-    { env: { ...process.env, EDGE_PROOF_KEY: PROOF_KEY }, stdio: ["ignore", "ignore", "pipe"] },
+    { env: { ...process.env, SERVICE_PROOF_KEYS: serviceKey("portfolio") }, stdio: ["ignore", "ignore", "pipe"] },
   );
   children.push(child);
   let log = "";
@@ -52,7 +53,7 @@ test("the FastAPI service believes the edge and nobody else", async () => {
       assert.equal(await direct({ ...proven, [name]: "admin" }), 403, `${name} is not signed`);
     }
     const { "x-edge-proof": proof } = proven;
-    for (const other of ["", "v1", proof.replace("v1", "v2"), proof.slice(0, -1), proof.replace(/t=\d+/, "t=1"), proof.replace("t=", "t=-")]) {
+    for (const other of ["", "v2", proof.replace("v2", "v1"), proof.replace("k=1", "k=2"), proof.replace("n=", "n=0"), proof.slice(0, -1), proof.replace(/t=\d+/, "t=1"), proof.replace("t=", "t=-")]) {
       assert.equal(await direct({ ...proven, "x-edge-proof": other }), 403, other);
     }
   } finally {

@@ -14,6 +14,7 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BINARY = pathlib.Path(os.environ.get("PORTCULLIS", ROOT / "target/debug/portcullis"))
+MANAGE_USERS = BINARY.with_name("manage-users")
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 EDGE = [ROOT / "edge/worker/build/index.js", TARGET / "edge-tools/tests/node_modules/ws"]
 EDGE_IS_BUILT = all(path.exists() for path in EDGE)
@@ -36,6 +37,7 @@ PREFIXES = {
     "alerts": ("/v1/alerts", "strategy"),
 }
 PROOF_KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
+"""The root key, which the edge and the identity service have. Each other service has its own."""
 
 
 def free_port():
@@ -94,12 +96,22 @@ class Platform:
             ALLOWED_ORIGINS=self.page,
             ARGON2_MEMORY_KIB="64",
         )
-        proof = {"EDGE_PROOF_KEY": PROOF_KEY} if with_edge else {}
-        self.services = {name: self.start_service(processes, name, proof) for name in PREFIXES}
+        self.folder = folder
+        keys = {name: self.proof_key(service) for name, (_, service) in PREFIXES.items()} if with_edge else {}
+        self.services = {name: self.start_service(processes, name, keys.get(name)) for name in PREFIXES}
         self.edge = self.start_edge(processes) if with_edge else None
         self.http = httpx.Client(timeout=20)
 
-    def start_service(self, processes, name, proof):
+    def proof_key(self, service, *arguments):
+        """What an operator gives a service to check proofs with."""
+        command = [MANAGE_USERS, "proof-key", service, *arguments]
+        environment = dict(
+            os.environ, DATA_DIR=str(self.folder), SERVICE_TOKENS=json.dumps(TOKENS), EDGE_PROOF_KEY=PROOF_KEY
+        )
+        printed = subprocess.run(command, env=environment, check=True, text=True, stdout=subprocess.PIPE)
+        return printed.stdout.strip()
+
+    def start_service(self, processes, name, keys):
         return processes.start(
             [sys.executable, "-m", "uvicorn", "--port", "0", "--app-dir", HERE, f"{name}:app"],
             r"running on (http:\S+)",
@@ -109,7 +121,7 @@ class Platform:
             BROKER_URL=self.broker,
             REVOCATION_POLL="0.2",
             TICK_PAUSE="0.05",
-            **proof,
+            **({"SERVICE_PROOF_KEYS": keys} if keys else {}),
         )
 
     def start_edge(self, processes):

@@ -16,9 +16,9 @@ def portcullis_of(service: str) -> Portcullis:
         service_token=SERVICE_TOKEN,
         revocations=Revocations(fail_closed=True, poll=float(os.environ.get("REVOCATION_POLL", "5"))),
     )
-    key = os.environ.get("EDGE_PROOF_KEY")
-    if key is not None:
-        return Portcullis(EdgeProof(key, service, seen=SeenHere()), watch=verifier, realm=service)
+    keys = os.environ.get("SERVICE_PROOF_KEYS")
+    if keys is not None:
+        return Portcullis(EdgeProof(keys, service, seen=SeenHere()), watch=verifier, realm=service)
     return Portcullis(verifier, realm=service, tell_browsers=True)
 
 

@@ -1,10 +1,15 @@
 """A trading day on the sample platform, from the first sign-in to the last sign-out. The tests are its hours, in order."""
 
+import base64
 import contextlib
+import hashlib
+import hmac
 import json
+import time
 
 import httpx
 import pytest
+from portcullis.edge import SIGNED
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -90,6 +95,36 @@ def test_09_10_nobody_gets_around_the_edge(platform, day):
         refused(httpx.get(direct, headers=headers), 403, "edge_required")
     lies = good(platform.call("GET", "/v1/portfolio", token=day["asha"], headers=made_up))
     assert lies["owner"] != "usr_1"
+
+
+def made(key, service, target, nonce):
+    """Headers that say that the edge forwards a request of an administrator, by whoever has this key."""
+    identity = {"x-user-id": "usr_1", "x-user-roles": "admin", "x-auth-method": "jwt"}
+    number, _, secret = key.partition(":")
+    mark = [number, str(int(time.time())), nonce]
+    lines = ["portcullis-edge-v2", *mark, service, "GET", target, *(identity.get(name, "") for name in SIGNED)]
+    mac = hmac.new(base64.urlsafe_b64decode(secret + "=="), "\n".join(lines).encode(), hashlib.sha256).hexdigest()
+    return identity | {"x-edge-proof": "v2;k={};t={};n={};".format(*mark) + mac}
+
+
+def test_09_12_a_service_forges_requests_to_itself_at_most_and_nothing_counts_twice(platform):
+    if not platform.with_edge:
+        pytest.skip("there is none")
+    own, another = platform.proof_key("portfolio"), platform.proof_key("market")
+    assert own != another
+
+    def send(key, name, service, target, nonce="n-1"):
+        return httpx.get(platform.services[name] + target, headers=made(key, service, target, nonce))
+
+    refused(send(own, "ticker", "market", "/v1/market/source"), 403, "edge_required")
+    refused(send(another, "portfolio", "portfolio", "/v1/portfolio"), 403, "edge_required")
+    next_one = platform.proof_key("portfolio", "--id", "2")
+    refused(send(next_one, "portfolio", "portfolio", "/v1/portfolio"), 403, "edge_required")
+    headers = made(own, "portfolio", "/v1/portfolio", "n-2")
+    asked = [httpx.get(platform.services["portfolio"] + "/v1/portfolio", headers=headers) for _ in range(2)]
+    assert good(asked[0])["owner"] == "usr_1"
+    refused(asked[1], 403, "edge_required")
+    assert good(send(own, "portfolio", "portfolio", "/v1/portfolio", "n-3"))["owner"] == "usr_1"
 
 
 def test_09_15_the_ticker_needs_a_login_at_the_broker(platform, day):

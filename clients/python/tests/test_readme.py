@@ -15,7 +15,7 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
     monkeypatch.setenv("SERVICE_TOKEN", "svc_" + "t" * 40)
-    monkeypatch.setenv("EDGE_PROOF_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8")
+    monkeypatch.setenv("SERVICE_PROOF_KEYS", "1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8")
 
 
 def run(word):
@@ -34,8 +34,9 @@ def test_the_first_ten_lines_are_a_service_that_refuses_strangers():
 
 
 def test_every_other_block_runs():
-    assert run("Revocations")["verifier"] and isinstance(run("EdgeProof")["portcullis"], Portcullis)
+    assert run("Revocations")["verifier"] and isinstance(run("SeenHere")["portcullis"], Portcullis)
     assert TestClient(run("/ticks")["app"])
+    assert run("SeenInRedis")["behind_the_edge"]("1:" + "A" * 43, redis=None).may_wait
     assert callable(run("def open_stream")["open_stream"])
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import threading
 from typing import Annotated
 
 import httpx
@@ -394,6 +395,28 @@ def test_behind_the_edge(clock):
         ) as websocket:
             assert websocket.receive_json() == {"owner": USER}
         assert closed(client) == 4403
+
+
+def test_behind_the_edge_a_shared_store_is_asked_in_a_thread(clock):
+    asked_in = []
+
+    class Store:
+        def is_first(self, proof, seconds):
+            asked_in.append(threading.current_thread())
+            return len(asked_in) == 1
+
+    portcullis = Portcullis(EdgeProof(EDGE_KEY, "portfolio", clock=clock, seen=Store()))
+    app = FastAPI()
+    portcullis.install(app)
+
+    @app.get("/me")
+    async def me(user: Annotated[Caller, Depends(portcullis.current_user)]):
+        return {"owner": user.user_id, "is_loop": threading.current_thread() in asked_in}
+
+    with TestClient(app) as client:
+        proof = proven({"x-user-id": USER}, target="/me")
+        assert send(client, "/me", proof).json() == {"owner": USER, "is_loop": False}
+        told(send(client, "/me", proof), 403, "edge_required")
 
 
 def test_behind_the_edge_a_websocket_ends_with_its_session_too(issuer, clock):

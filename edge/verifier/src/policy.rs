@@ -101,7 +101,7 @@ impl Default for Policy {
 
 /// Words of a policy: one to 64 lower-case letters, digits, `_` or `-`, a letter first. They end up in headers, lists
 /// and logs, where nothing else may be mistaken for part of them.
-pub(crate) fn is_word(text: &str) -> bool {
+pub fn is_word(text: &str) -> bool {
     text.len() <= 64
         && text.starts_with(|first: char| first.is_ascii_lowercase())
         && text

@@ -43,6 +43,7 @@ pub struct Route {
     critical: bool,
     timeout_seconds: Option<u32>,
     permission: Option<Permission>,
+    proof_key: String,
 }
 
 /// Why a path leads nowhere.
@@ -117,6 +118,11 @@ impl Route {
     /// What a caller must be permitted besides the service, if the route asks for more.
     pub fn permission(&self) -> Option<&Permission> {
         self.permission.as_ref()
+    }
+
+    /// The id of the service's key under which the edge proves what it forwards.
+    pub fn proof_key(&self) -> &str {
+        &self.proof_key
     }
 
     /// Whether the prefix ends where a segment of the path ends: `/port` does not cover `/portfolio`.

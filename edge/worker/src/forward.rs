@@ -3,12 +3,12 @@
 use std::rc::Rc;
 
 use portcullis_verifier::IdentityHeaders;
-use portcullis_verifier::origin_proof::{self, Statement};
 use portcullis_verifier::route::Route;
 
 use crate::Millis;
 use crate::caller::{Caller, escaped};
 use crate::cors::Page;
+use crate::proof::ServiceKey;
 use crate::request_head::RequestHead;
 use crate::settings::Settings;
 
@@ -33,12 +33,13 @@ pub struct Forward {
     caller: Option<Rc<Caller>>,
     /// The address of the client, as a header can hold it.
     client_address: String,
-    /// The proof that the request came through the edge.
-    proof: String,
+    method: String,
+    /// The key of the service.
+    proof_key: Rc<ServiceKey>,
 }
 
 impl Forward {
-    /// Returns the request as it goes on, with its proof; `None` if the proof cannot be made.
+    /// Returns the request as it goes on; `None` if there is no key to prove it with.
     pub(crate) fn new(
         settings: &Settings,
         route: &Route,
@@ -46,17 +47,9 @@ impl Forward {
         query: Option<&str>,
         caller: Option<Rc<Caller>>,
         request_id: String,
-        now_seconds: u64,
     ) -> Option<Self> {
         let target = target(head.url.path(), query.unwrap_or_default());
         let client_address = escaped(&head.client_address);
-        let proof = settings.proof_key.sign(&Statement {
-            time: now_seconds,
-            service: route.service(),
-            method: &head.method,
-            target: &target,
-            headers: identity_headers(caller.as_deref(), &request_id, &client_address),
-        })?;
         let page = Page::of(&head.origin, &settings.origins);
         Some(Self {
             upstreams: route.upstreams().to_vec(),
@@ -70,7 +63,8 @@ impl Forward {
             response_headers: page.headers().map(|(name, value)| (name, value.to_owned())).collect(),
             caller,
             client_address,
-            proof,
+            method: head.method.clone(),
+            proof_key: settings.proof_keys.of(route)?,
         })
     }
 
@@ -87,24 +81,22 @@ impl Forward {
         }
     }
 
-    /// Returns every header the edge adds to the request, with its value.
+    /// Returns every header the edge adds to the request, with its value, but for the proof.
     pub fn request_headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let identity = identity_headers(self.caller.as_deref(), &self.request_id, &self.client_address);
-        identity
-            .into_iter()
-            .filter(|(_, value)| !value.is_empty())
-            .chain([(origin_proof::HEADER, self.proof.as_str())])
+        self.identity_headers().into_iter().filter(|(_, value)| !value.is_empty())
     }
-}
 
-/// Returns the identity headers of one request: what is known of the caller, and what is known of the request.
-fn identity_headers<'a>(
-    caller: Option<&'a Caller>,
-    request_id: &'a str,
-    client_address: &'a str,
-) -> IdentityHeaders<&'a str> {
-    let identity = caller.map(|caller| caller.identity.borrowed()).unwrap_or_default();
-    IdentityHeaders { request_id, client_address, ..identity }
+    /// Returns a proof that the request came through the edge, as the value of its header; `None` if it cannot be made.
+    pub(crate) fn prove(&self, nonce: &str, now_seconds: u64) -> Option<String> {
+        self.proof_key.sign(now_seconds, nonce, &self.method, &self.target, self.identity_headers())
+    }
+
+    /// Returns what is known of the caller and of the request.
+    fn identity_headers(&self) -> IdentityHeaders<&str> {
+        let identity = self.caller.as_deref().map(|caller| caller.identity.borrowed()).unwrap_or_default();
+        let (request_id, client_address) = (self.request_id.as_str(), self.client_address.as_str());
+        IdentityHeaders { request_id, client_address, ..identity }
+    }
 }
 
 fn target(path: &str, query: &str) -> String {

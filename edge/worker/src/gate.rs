@@ -36,9 +36,9 @@ pub struct Gate {
     feed: Option<Feed>,
     api_keys: ApiKeys,
     awaiting: Awaiting,
-    /// Names this isolate in the ids of requests that bring none.
+    /// Names this isolate in the ids it makes: of requests that bring none, and of proofs.
     instance: String,
-    requests: u64,
+    ids: u64,
 }
 
 /// Has a signature verified: ticket, key, signature and signed bytes.
@@ -89,7 +89,7 @@ impl Gate {
             api_keys: ApiKeys::new(),
             awaiting: Awaiting::new(),
             instance: instance.to_owned(),
-            requests: 0,
+            ids: 0,
             settings: Rc::new(settings),
         })
     }
@@ -201,16 +201,8 @@ impl Gate {
             self.authorise(settings, route, &caller, moment)?;
             (Some(caller), query)
         };
-        Forward::new(
-            settings,
-            route,
-            head,
-            query.as_deref(),
-            caller,
-            request_id.to_owned(),
-            moment.now / 1000,
-        )
-        .ok_or(Stop::Refuse(Code::BadRequest))
+        Forward::new(settings, route, head, query.as_deref(), caller, request_id.to_owned())
+            .ok_or(Stop::Refuse(Code::Unavailable))
     }
 
     /// Who a token speaks for.
@@ -326,6 +318,13 @@ impl Gate {
         problem::response(code, &request_id, Page::of(&head.origin, &self.settings.origins))
     }
 
+    /// Returns a proof that the request came through the edge, as the value of its header, for one attempt to send it on: a
+    /// second one needs another, or who saw the first would take it for a replay. `None` if it cannot be made.
+    pub fn prove(&mut self, forward: &Forward, now: Millis) -> Option<String> {
+        let nonce = self.new_id();
+        forward.prove(&nonce, now / 1000)
+    }
+
     /// Returns the addresses of the identity service.
     pub fn addresses(&self) -> &Addresses {
         &self.settings.addresses
@@ -412,8 +411,13 @@ impl Gate {
         if (1..=128).contains(&given.len()) && given.bytes().all(plain) {
             return given.to_owned();
         }
-        self.requests += 1;
-        format!("{}-{:x}", self.instance, self.requests)
+        self.new_id()
+    }
+
+    /// Returns a text that was not returned before, by this isolate or any other.
+    fn new_id(&mut self) -> String {
+        self.ids += 1;
+        format!("{}-{:x}", self.instance, self.ids)
     }
 }
 

@@ -10,7 +10,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use zeroize::Zeroizing;
 
 use crate::Millis;
-use crate::proof::ProofKey;
+use crate::proof::ProofKeys;
 
 /// A configuration that can be used.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct Settings {
     pub(crate) policy: Policy,
     pub(crate) expectations: Expectations,
     pub(crate) origins: Vec<String>,
-    pub(crate) proof_key: ProofKey,
+    pub(crate) proof_keys: ProofKeys,
     pub(crate) bundle: Option<JwkSet>,
     pub(crate) addresses: Addresses,
     pub(crate) service_token: ServiceToken,
@@ -152,8 +152,11 @@ impl Settings {
         let jwks = variables.address("JWKS_URL")?;
         let service_token = variables.need("SERVICE_TOKEN")?;
         let poll = variables.seconds("REVOCATION_POLL", 5, 300)?;
+        let routes = RouteTable::parse(variables.need("ROUTES")?).map_err(SettingsError::Routes)?;
         Ok(Self {
-            routes: RouteTable::parse(variables.need("ROUTES")?).map_err(SettingsError::Routes)?,
+            proof_keys: ProofKeys::derive(variables.need("EDGE_PROOF_KEY")?, &routes)
+                .ok_or(SettingsError::Unusable("EDGE_PROOF_KEY", "base64url of 32 bytes or more"))?,
+            routes,
             policy: match variables.find("ROLE_DEFINITIONS") {
                 Some(json) => Policy::parse(json).map_err(SettingsError::Policy)?,
                 None => Policy::default(),
@@ -167,8 +170,6 @@ impl Settings {
                 )
             },
             origins: origins(variables.find("ALLOWED_ORIGINS").unwrap_or_default())?,
-            proof_key: ProofKey::parse(variables.need("EDGE_PROOF_KEY")?)
-                .ok_or(SettingsError::Unusable("EDGE_PROOF_KEY", "base64url of 32 bytes or more"))?,
             bundle: match variables.find("JWKS_BUNDLE") {
                 Some(json) => Some(JwkSet::parse(json.as_bytes()).map_err(SettingsError::Bundle)?),
                 None => None,

@@ -6,6 +6,7 @@
     reason = "a test may fail by panicking; clippy only knows so of its `#[test]` functions"
 )]
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use base64::Engine as _;
@@ -23,7 +24,7 @@ const HOUR: Millis = 3_600_000;
 fn gate(poll: &str) -> Gate {
     let routes = json!([
         {"prefix": "/v1/portfolio", "service": "portfolio", "upstreams": ["https://p.example"]},
-        {"prefix": "/v1/strategy", "service": "strategy", "upstreams": ["https://s.example"], "critical": true},
+        {"prefix": "/v1/strategy", "service": "strategy", "upstreams": ["https://s.example"], "critical": true, "proof_key": "2026-11"},
     ]);
     let variables = json!({
         "IDENTITY_URL": "https://id.example",
@@ -128,6 +129,28 @@ fn a_token_is_verified_once_and_anew_when_its_key_was_withdrawn() {
     assert_eq!((status_of(again), asked), (200, None), "remembered");
     publish(&mut gate, &[OTHER], START + 5000);
     assert!(matches!(ask(&mut gate, path, &token, START + 5001).0.check, Check::Keys(_)));
+}
+
+#[test]
+fn no_two_proofs_are_alike_though_everything_else_is() {
+    let mut gate = gate("0");
+    publish(&mut gate, &[KID], START);
+    let token = token(KID, START);
+    let mut seen = BTreeSet::new();
+    for _ in 0..3 {
+        let Check::Forward(forward) = answer(&mut gate, "/v1/portfolio", &token, START).check else {
+            panic!()
+        };
+        // The second is for another attempt at the same request.
+        for _ in 0..2 {
+            let proof = gate.prove(&forward, START).unwrap();
+            assert!(proof.starts_with("v2;k=1;t=1760000000;n=isolate-"), "{proof}");
+            let nonce = proof.split(';').nth(3).unwrap().to_owned();
+            assert!(seen.insert(proof) && seen.insert(nonce));
+        }
+    }
+    let Check::Forward(forward) = answer(&mut gate, "/v1/strategy", &token, START).check else { panic!() };
+    assert!(gate.prove(&forward, START + 5000).unwrap().starts_with("v2;k=2026-11;t=1760000005;"));
 }
 
 #[test]

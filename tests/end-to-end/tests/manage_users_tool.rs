@@ -60,6 +60,7 @@ fn every_read_says_what_it_read() {
         &["audit", "export"],
         &["audit", "verify"],
         &["service-tokens", "list"],
+        &["proof-key", "portfolio"],
     ] {
         let (status, _, err) = tool(app.folder(), command, "");
         assert_eq!(status, 0, "{command:?}: {err}");
@@ -289,6 +290,36 @@ fn tokens_of_services_are_listed_added_and_withdrawn() {
     let set = set.each_ref().map(|(name, value)| (*name, value.as_str()));
     let (status, _, err) = tool_with(app.folder(), &["service-tokens", "add", "edge"], "", &set);
     assert!(status == 1 && err.contains("the variable SERVICE_TOKENS"), "{err}");
+}
+
+#[test]
+fn the_key_of_a_service_is_printed_alone_and_is_that_of_no_other() {
+    let app = App::local();
+    let (status, key, err) = tool(app.folder(), &["proof-key", "portfolio"], "");
+    assert_eq!(status, 0, "{err}");
+    assert!(
+        key.starts_with("1:") && key.len() == 46 && key.ends_with('\n'),
+        "a line and nothing else: {key}"
+    );
+    assert!(err.contains("EDGE_PROOF_KEY") && err.contains("secret: whoever has it"), "{err}");
+    let keys = |arguments: &[&str]| {
+        done(&app, &[&["proof-key"], arguments].concat(), "")["keys"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(keys(&["portfolio"]), key.trim_end());
+    assert_ne!(keys(&["trading"]), key.trim_end());
+    let both = keys(&["portfolio", "--id", "1", "--id", "2026-11"]);
+    let (first, second) = both.split_once(',').unwrap();
+    assert_eq!(first, key.trim_end());
+    assert!(second.starts_with("2026-11:") && second.strip_prefix("2026-11:") != first.strip_prefix("1:"));
+    assert_eq!(keys(&["portfolio", "--id", "2026-11"]), second);
+    let root = std::fs::read_to_string(app.folder().join("keys/edge-proof-key")).unwrap();
+    assert!(!both.contains(root.trim()));
+    for refused in
+        [&["identity"][..], &["Portfolio"], &["portfolio", "--id", "1 of a"], &["portfolio", "--id", ""]]
+    {
+        let (status, out, err) = tool(app.folder(), &[&["proof-key"], refused].concat(), "");
+        assert_eq!((status, out.as_str()), (1, ""), "{refused:?}: {err}");
+    }
 }
 
 #[test]

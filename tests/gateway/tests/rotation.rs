@@ -152,6 +152,10 @@ async fn the_edge_keeps_its_token_until_it_has_used_another_and_one_that_leaked_
     assert!(listed.iter().any(|token| token["presented_at"].is_null()), "{listed:?}");
     assert!(!Value::from(listed.clone()).to_string().contains("svc_"));
 
+    let proof_key = ["proof-key", "portfolio", "--table", &cloud.table];
+    let (status, key, err) = tool_with(app.folder(), &proof_key, "", &variables);
+    assert!(status == 0 && key.starts_with("1:") && err.contains("read the table"), "{key}{err}");
+
     let next = published(&app).await[0].clone();
     let withdraw = ["withdraw-key", &next, "--yes", "--table", &cloud.table];
     assert_eq!(tool_with(app.folder(), &withdraw, "", &variables).0, 0);

@@ -242,7 +242,10 @@ class Portcullis:
         target = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
         if scope["query_string"]:
             target += "?" + scope["query_string"].decode("latin-1")
-        return self._identity.verify(scope.get("method", "GET"), target, scope["headers"])
+        request = (scope.get("method", "GET"), target, scope["headers"])
+        if self._identity.may_wait:
+            return await asyncio.to_thread(self._identity.verify, *request)
+        return self._identity.verify(*request)
 
     async def _authenticate(self, credential: Credential) -> Caller:
         if isinstance(self._identity, EdgeProof):

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use serde::Deserialize;
 
 use super::{MAX_ROUTES, MAX_UPSTREAMS, Route, RouteTableError};
+use crate::origin_proof::{FIRST_KEY, IDENTITY_SERVICE, is_key_id};
 use crate::policy;
 use crate::strict_object::StrictObject;
 
@@ -21,6 +22,7 @@ struct Written {
     critical: bool,
     timeout_seconds: Option<u32>,
     permission: Option<String>,
+    proof_key: Option<String>,
 }
 
 /// The routes, the longest prefix first and equally long ones by their text.
@@ -45,7 +47,8 @@ pub(super) fn parse(json: &str) -> Result<Vec<Route>, RouteTableError> {
 }
 
 fn checked(written: Written) -> Result<Route, RouteTableError> {
-    let Written { prefix, service, upstreams, public, critical, timeout_seconds, permission } = written;
+    let Written { prefix, service, upstreams, public, critical, timeout_seconds, permission, proof_key } =
+        written;
     if !is_prefix(&prefix) {
         return Err(RouteTableError::Prefix { prefix });
     }
@@ -65,7 +68,12 @@ fn checked(written: Written) -> Result<Route, RouteTableError> {
         Ok(permission) if !(public && permission.is_some()) => permission,
         _ => return Err(RouteTableError::Permission { prefix }),
     };
-    Ok(Route { prefix, service, upstreams, public, critical, timeout_seconds, permission })
+    let proof_key = proof_key.unwrap_or_else(|| FIRST_KEY.into());
+    // The identity service knows its key by the first id alone: what would be refused there, request by request, is refused here.
+    if !is_key_id(&proof_key) || (service == IDENTITY_SERVICE && proof_key != FIRST_KEY) {
+        return Err(RouteTableError::ProofKey { prefix });
+    }
+    Ok(Route { prefix, service, upstreams, public, critical, timeout_seconds, permission, proof_key })
 }
 
 /// Lower case and unreserved characters only, so that the prefix itself has one reading.

@@ -65,4 +65,12 @@ pub enum RouteTableError {
         /// The prefix of the route that the table is wrong about.
         prefix: String,
     },
+    /// The id of the service's key is none, or one of the identity service's own.
+    #[error(
+        "route `{prefix}`: `proof_key` is 1 to 16 of a-z, 0-9 and `-`, and not for the service `identity`"
+    )]
+    ProofKey {
+        /// The prefix.
+        prefix: String,
+    },
 }

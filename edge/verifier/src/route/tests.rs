@@ -4,7 +4,7 @@ use super::*;
 
 const TABLE: &str = r#"[
     {"prefix": "/v1/portfolio", "service": "portfolio", "upstreams": ["https://portfolio.example"]},
-    {"prefix": "/v1/portfolio/admin", "service": "monitoring", "upstreams": ["https://portfolio.example"], "critical": true},
+    {"prefix": "/v1/portfolio/admin", "service": "monitoring", "upstreams": ["https://portfolio.example"], "critical": true, "proof_key": "2"},
     {"prefix": "/v1/auth", "service": "identity", "upstreams": ["https://a.example", "http://b.example:8080"], "public": true},
     {"prefix": "/", "service": "web", "upstreams": ["https://web.example"], "public": true, "timeout_seconds": 5}
 ]"#;
@@ -45,6 +45,7 @@ fn a_route_is_what_was_written() {
     assert!(auth.is_public() && !auth.is_critical());
     assert!(table.find("/v1/portfolio/admin").unwrap().is_critical());
     assert_eq!(table.find("/x").unwrap().timeout_seconds(), Some(5));
+    assert_eq!([auth, table.find("/v1/portfolio/admin").unwrap()].map(Route::proof_key), ["1", "2"]);
     assert_eq!(table.iter().map(Route::prefix).last(), Some("/"));
 }
 
@@ -147,6 +148,12 @@ fn tables_that_are_refused_say_which_route() {
             route("\"public\": false", &format!("\"public\": {public}, \"permission\": \"{permission}\""));
         assert_eq!(message, "route `/a`: `permission` is `resource:action`, on a route that is not public");
     }
+    let proof_key =
+        "route `/a`: `proof_key` is 1 to 16 of a-z, 0-9 and `-`, and not for the service `identity`";
+    for id in ["", "A", "1 2", "1;", "1\\n2", "12345678901234567"] {
+        assert_eq!(route("\"public\": false", &format!("\"proof_key\": \"{id}\"")), proof_key, "{id}");
+    }
+    assert_eq!(route("\"s\",", "\"identity\", \"proof_key\": \"2\","), proof_key);
     assert!(route("public", "pubic").contains("unknown field"), "a slip must not open or close a route");
     assert!(route("\"service\": \"s\",", "").contains("missing field `service`"));
     assert!(route("\"public\"", "\"prefix\": \"/b\", \"public\"").contains("duplicate field"));

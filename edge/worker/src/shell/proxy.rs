@@ -1,5 +1,6 @@
 //! Sends a request on, and its response back: bodies stream both ways, upgraded connections pass through.
 
+use portcullis_verifier::origin_proof::HEADER;
 use worker::js_sys::{Object, futures::JsFuture};
 use worker::wasm_bindgen::JsCast as _;
 use worker::web_sys::{self, RequestCache, RequestInit, RequestRedirect, ResponseInit};
@@ -33,6 +34,10 @@ pub(super) async fn forward(
     let mut left = upstreams.len();
     for upstream in &upstreams {
         left -= 1;
+        let Some(proof) = isolate.gate.borrow_mut().prove(forward, now()) else {
+            return refusal(isolate, Code::BadRequest, received, forward);
+        };
+        received.headers.set(HEADER, &proof)?;
         match attempt(upstream, &forward.target, &init, forward.timeout).await {
             Ok(response) if !is_absent(&response) => {
                 isolate.upstreams.borrow_mut().responded(upstream);

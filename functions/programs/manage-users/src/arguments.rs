@@ -182,6 +182,16 @@ pub(crate) enum Command {
         #[command(flatten)]
         confirmed: Confirmed,
     },
+    /// Print the secret by which a service recognises requests that came through the edge (`SERVICE_PROOF_KEYS` of the service).
+    /// It is good for that service alone. While `EDGE_PROOF_KEY` has two versions, it holds a key by each.
+    ProofKey {
+        /// The service, by its name in the route table of the edge.
+        service: String,
+        /// The id of the key, which the route table names as `proof_key`; repeated, the secret holds several keys, so that one can
+        /// take the place of another.
+        #[arg(long = "id", value_name = "ID", default_value = "1")]
+        ids: Vec<String>,
+    },
     /// List, add or withdraw the tokens of services.
     ServiceTokens {
         #[command(subcommand)]

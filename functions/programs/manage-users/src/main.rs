@@ -17,6 +17,7 @@ mod listing;
 mod operator;
 mod output;
 mod progress;
+mod proof_keys;
 mod roles;
 mod secret_input;
 mod service_tokens;
@@ -135,6 +136,7 @@ async fn perform(tool: &Tool, output: Output, command: Command) -> Result<(), Fa
         Command::WithdrawKey { kid, confirmed } => {
             signing_keys::withdraw(tool, output, &kid, confirmed).await
         }
+        Command::ProofKey { service, ids } => proof_keys::print(tool, output, &service, &ids).await,
         Command::ServiceTokens { command } => service_tokens::perform(tool, output, command).await,
         Command::Audit { command } => audit(tool, output, command).await,
         // Carried out before anything was opened.

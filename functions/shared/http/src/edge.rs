@@ -15,12 +15,9 @@ use http::request::Parts;
 use portcullis_identity::EdgeProofKeys;
 use portcullis_platform::Clock;
 use portcullis_verifier::IdentityHeaders;
-use portcullis_verifier::origin_proof::{self, Statement, UnverifiedProof};
+use portcullis_verifier::origin_proof::{self, IDENTITY_SERVICE, Statement, UnverifiedProof};
 
 use crate::{ClientAddress, Code, HttpSettings, Problem, TrustedProxies};
-
-/// The name of this service in the edge's route table, under which its proofs are made.
-const SERVICE: &str = "identity";
 
 /// What never comes through the edge: what the edge itself fetches, what services call with their own tokens, and what a
 /// monitor asks. None of it signs anybody in.
@@ -64,8 +61,8 @@ impl Front {
         let now = u64::try_from(self.clock.now().as_second()).ok()?;
         let headers = IdentityHeaders::read(|name| value(name).unwrap_or_default());
         let statement = Statement {
-            time: proof.time,
-            service: SERVICE,
+            mark: proof.mark,
+            service: IDENTITY_SERVICE,
             method: parts.method.as_str(),
             target: parts.uri.path_and_query()?.as_str(),
             headers,

@@ -23,7 +23,7 @@ mod tokens;
 
 pub use access::api_keys::{ApiKeyName, ApiKeyRequest, IssuedApiKey};
 pub use access::caller::Caller;
-pub use access::edge_proofs::EdgeProofKeys;
+pub use access::edge_proofs::{EdgeProofKeys, service_proof_keys};
 pub use access::given_key::GivenApiKey;
 pub use access::principal::{Decision, KeyHolder, Principal};
 pub use access::service_rights::{CredentialKind, CredentialRights, ServiceRights};

@@ -30,8 +30,8 @@ pub enum SecretName {
     /// The public halves of the signing keys, for who signs nothing: a JSON list that a rotation writes. Missing where
     /// everything has the signing keys.
     TokenVerificationKeys,
-    /// The key under which the edge proves what came through it, as the edge has it: base64url of at least 32 bytes. The
-    /// only one that may be missing, where there is no edge.
+    /// The root key from which the edge derives the keys it proves with what came through it, one for each service, as the edge
+    /// has it: base64url of at least 32 bytes. The only one that may be missing, where there is no edge.
     EdgeProofKey,
 }
 

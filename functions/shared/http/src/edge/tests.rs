@@ -2,19 +2,20 @@
 
 use std::net::SocketAddr;
 
-use aws_lc_rs::hmac;
+use aws_lc_rs::{hkdf, hmac};
 use axum::Router;
 use axum::extract::connect_info::MockConnectInfo;
 use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use http::HeaderValue;
 use portcullis_platform::Environment;
+use portcullis_verifier::origin_proof::Mark;
 
 use super::*;
 use crate::testing::{Stopped, TestResponse, app_with, request, send};
 use crate::{Client, address_of_socket};
 
-const KEY: [u8; 32] = [0; 32];
+const ROOT: [u8; 32] = [0; 32];
 /// The same, as a secret holds it.
 const KEY_TEXT: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 const OTHER_KEY_TEXT: &str = "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA";
@@ -23,8 +24,10 @@ const NOW: u64 = 0;
 const CLIENT: &str = "203.0.113.7";
 const TRANSPORT: &str = "192.0.2.1";
 
+const MARK: Mark<'_> = Mark { key: "1", time: NOW, nonce: "isolate-1" };
+
 const STATEMENT: Statement<'_> = Statement {
-    time: NOW,
+    mark: MARK,
     service: "identity",
     method: "POST",
     target: "/v1/auth/login?x=1",
@@ -42,14 +45,22 @@ const STATEMENT: Statement<'_> = Statement {
 
 fn keys(texts: &[&str]) -> EdgeProofKeys {
     let versions: Vec<_> = texts.iter().map(|text| text.as_bytes().to_vec().into()).collect();
-    EdgeProofKeys::parse(versions.iter()).unwrap()
+    EdgeProofKeys::derive(versions.iter()).unwrap()
 }
 
 /// The value of the header for this statement, as the edge makes it.
 fn proof(statement: &Statement<'_>) -> String {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, &KEY);
+    proof_with_the_key_of(statement.service, statement)
+}
+
+/// The proof that is made with the key of this service, whatever the statement says.
+fn proof_with_the_key_of(service: &str, statement: &Statement<'_>) -> String {
+    let root = hkdf::Salt::new(hkdf::HKDF_SHA256, origin_proof::KEY_SALT).extract(&ROOT);
+    let purpose = origin_proof::key_purpose(service, statement.mark.key);
+    let purpose = [purpose.as_bytes()];
+    let key = hmac::Key::from(root.expand(&purpose, hmac::HMAC_SHA256).unwrap());
     let mac = hmac::sign(&key, statement.canonical().unwrap().as_bytes());
-    origin_proof::header_value(statement.time, mac.as_ref().try_into().unwrap())
+    origin_proof::header_value(statement.mark, mac.as_ref().try_into().unwrap())
 }
 
 async fn whoami(client: Client) -> String {
@@ -98,7 +109,13 @@ async fn a_proof_of_anything_else_never_sets_an_address_and_is_refused_where_the
     for (bad, why) in [
         (String::new(), "none"),
         (spoilt, "forged"),
-        (proof(&Statement { time: NOW + 31, ..STATEMENT }), "from another time"),
+        (proof(&Statement { mark: Mark { time: NOW + 31, ..MARK }, ..STATEMENT }), "from another time"),
+        (
+            proof(&Statement { mark: Mark { key: "2", ..MARK }, ..STATEMENT }),
+            "under a key that was never handed out",
+        ),
+        (good.replace("isolate-1", "isolate-2"), "another one"),
+        (proof_with_the_key_of("portfolio", &STATEMENT), "made by another service"),
         (proof(&Statement { service: "portfolio", ..STATEMENT }), "for another service"),
         (proof(&Statement { method: "GET", ..STATEMENT }), "for another method"),
         (proof(&Statement { target: "/v1/auth/login", ..STATEMENT }), "for another target"),

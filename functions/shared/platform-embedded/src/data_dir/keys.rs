@@ -64,7 +64,8 @@ impl Key {
                  which ends whatever was issued under the old one"
             }
             Self::EdgeProof => {
-                "restore it from a backup, or delete it to have a new one made, which the edge must then be given"
+                "restore it from a backup, or delete it to have a new one made, which the edge must then be given, \
+                 and every service behind it a key by that"
             }
             Self::Master => {
                 "restore it from a backup: what was encrypted under it can never be read with a new one"
