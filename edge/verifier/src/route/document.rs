@@ -19,6 +19,8 @@ struct Written {
     public: bool,
     #[serde(default)]
     critical: bool,
+    #[serde(default)]
+    keeps_sockets: bool,
     timeout_seconds: Option<u32>,
     permission: Option<String>,
 }
@@ -45,7 +47,8 @@ pub(super) fn parse(json: &str) -> Result<Vec<Route>, RouteTableError> {
 }
 
 fn checked(written: Written) -> Result<Route, RouteTableError> {
-    let Written { prefix, service, upstreams, public, critical, timeout_seconds, permission } = written;
+    let Written { prefix, service, upstreams, public, critical, keeps_sockets, timeout_seconds, permission } =
+        written;
     if !is_prefix(&prefix) {
         return Err(RouteTableError::Prefix { prefix });
     }
@@ -65,7 +68,7 @@ fn checked(written: Written) -> Result<Route, RouteTableError> {
         Ok(permission) if !(public && permission.is_some()) => permission,
         _ => return Err(RouteTableError::Permission { prefix }),
     };
-    Ok(Route { prefix, service, upstreams, public, critical, timeout_seconds, permission })
+    Ok(Route { prefix, service, upstreams, public, critical, keeps_sockets, timeout_seconds, permission })
 }
 
 /// Lower case and unreserved characters only, so that the prefix itself has one reading.
