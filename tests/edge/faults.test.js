@@ -333,6 +333,37 @@ test("a revoked user's API key is asked about again", async () => {
   assert.equal((await edge.send("/v1/trading", { headers })).status, 401);
 });
 
+test("an isolate tells what went wrong at it beside its next request for revocations", async () => {
+  const cache = await Cache.start();
+  after(() => cache.close());
+  const gone = [{ prefix: "/gone", service: "portfolio", upstreams: ["http://127.0.0.1:1"] }];
+  const edge = await start({ variables: { REVOCATION_POLL: "1" }, routes: gone, cache });
+  const { identity } = edge;
+  const polled = async () => {
+    await pause(1100);
+    await edge.as({}, "/v1/portfolio");
+    await pause(500);
+  };
+  await polled();
+  assert.deepEqual(identity.reports, [], "nothing to tell");
+  // Nobody takes a report at first.
+  identity.faults.revocations = 500;
+  for (let round = 0; round < 2; round += 1) assert.equal((await edge.as({}, "/gone")).status, 502);
+  identity.faults.apiKeys = 500;
+  assert.equal((await edge.send("/v1/trading", { headers: { "x-api-key": apiKey(77) } })).status, 503);
+  await polled();
+  const untaken = identity.reports.length;
+  assert.ok(untaken >= 1);
+  identity.faults.revocations = undefined;
+  await polled();
+  assert.match(identity.reports.at(-1), /^feed=\d+,lookups=1,upstreams=2,undecided=1$/, "with what failed since");
+  const taken = identity.reports.length;
+  assert.ok(taken > untaken);
+  assert.equal((await edge.as({}, "/gone")).status, 502);
+  await polled();
+  assert.equal(identity.reports.length, taken, "once a minute");
+});
+
 test("each caller has a limit of its own", async () => {
   const edge = await start({ variables: quiet, limiter: `${import.meta.dirname}/limiter.js` });
   const answers = [];

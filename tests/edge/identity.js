@@ -24,6 +24,8 @@ export class Identity {
   /// What each address answers instead, while a test says so: a status, or "hang", "garbage", "large".
   faults = { jwks: undefined, revocations: undefined, apiKeys: undefined };
   counts = { jwks: 0, revocations: 0, apiKeys: 0, refused: 0 };
+  /// What isolates told beside their requests for revocations.
+  reports = [];
   maxAge = 300;
 
   static async start() {
@@ -89,6 +91,8 @@ export class Identity {
       json(response, 401, {});
     } else if (pathname === "/v1/internal/revocations") {
       this.counts.revocations += 1;
+      const report = request.headers["x-edge-report"];
+      if (report !== undefined) this.reports.push(report);
       if (await this.#fault(this.faults.revocations, response)) return;
       if (request.headers.accept === "application/json") {
         const sessions = this.revocations.filter(({ session }) => session).map(({ session }) => ({ session_id: session }));

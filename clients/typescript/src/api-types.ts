@@ -4239,7 +4239,10 @@ export interface operations {
                 /** @description Before which it ends, in milliseconds since 1970. Absent for now. */
                 until?: number;
             };
-            header?: never;
+            header?: {
+                /** @description What went wrong at the isolate of the edge that asks, since its last report: `keys`, `feed`, `lookups`, `upstreams`, `undecided` and `faults`, each with a number, like `keys=3,upstreams=12`. Counted in the metric `EdgeFailures`; what cannot be read is left out. */
+                "X-Edge-Report"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };

@@ -9,4 +9,5 @@ export { browserEnvironment, type Channel, type Environment, type Locks } from "
 export type { Method, OperationOf, OptionsOf, PathsOf, ResultOf, Schemas, User } from "./api.js";
 export type { components, operations, paths } from "./api-types.js";
 export { solveProofOfWork, type Puzzle } from "./proof-of-work.js";
+export { keepSocketSignedIn, type SocketLike } from "./socket.js";
 export { authApi, mfaApi, tradingAccountApi, userApi } from "./apis.js";

@@ -30,6 +30,7 @@ mod payload;
 pub mod policy;
 mod rejection;
 pub mod revocation;
+mod roca;
 pub mod route;
 mod strict_object;
 #[cfg(test)]
@@ -41,4 +42,5 @@ pub use claims::Claims;
 pub use expectations::Expectations;
 pub use identity_headers::IdentityHeaders;
 pub use rejection::Rejection;
+pub use roca::has_roca_pattern;
 pub use token::{AwaitedToken, MAX_TOKEN_BYTES, UnverifiedToken};

@@ -41,6 +41,7 @@ pub struct Route {
     upstreams: Vec<String>,
     public: bool,
     critical: bool,
+    keeps_sockets: bool,
     timeout_seconds: Option<u32>,
     permission: Option<Permission>,
     proof_key: String,
@@ -108,6 +109,11 @@ impl Route {
     /// Whether it closes while it is unknown what has been revoked.
     pub fn is_critical(&self) -> bool {
         self.critical
+    }
+
+    /// Whether an open WebSocket goes on when the credential that opened it has ended.
+    pub fn keeps_sockets(&self) -> bool {
+        self.keeps_sockets
     }
 
     /// How long an upstream may take to begin its response, if not as long as elsewhere.

@@ -46,6 +46,8 @@ struct Lookup {
     roles: Option<Vec<String>>,
     #[serde(default)]
     scopes: Option<Vec<String>>,
+    #[serde(default)]
+    expires_at: Option<String>,
 }
 
 /// The response of the identity service cannot be used.
@@ -87,20 +89,22 @@ impl ApiKeys {
         self.0.pop(&key);
     }
 
-    /// Takes the response to a look-up made at `asked_at`. A key with an end counts no longer than that.
+    /// Takes the response to a look-up made at `asked_at`. A key with an end counts no longer than that; `time` reads it.
     pub(crate) fn looked_up(
         &mut self,
         key: Fingerprint,
         json: &[u8],
-        ends_at: Option<Millis>,
+        time: &dyn Fn(&str) -> Millis,
         asked_at: Millis,
     ) -> Result<(), MalformedLookup> {
         if json.len() > MAX_LOOKUP_BYTES {
             return Err(MalformedLookup);
         }
         let lookup: Lookup = serde_json::from_slice(json).map_err(|_| MalformedLookup)?;
-        let caller = if lookup.active { Some(Rc::new(lookup.holder(asked_at / 1000)?)) } else { None };
-        let until = asked_at.saturating_add(LIFETIME).min(ends_at.unwrap_or(Millis::MAX));
+        let ends_at = lookup.expires_at.as_deref().map_or(Millis::MAX, time);
+        let caller = if lookup.active { Some(lookup.holder(asked_at / 1000)?) } else { None };
+        let caller = caller.map(|holder| Rc::new(Caller { ends_at, ..holder }));
+        let until = asked_at.saturating_add(LIFETIME).min(ends_at);
         self.0.put(key, Known { caller, until });
         Ok(())
     }
@@ -110,26 +114,31 @@ impl ApiKeys {
 mod tests {
     use super::*;
 
+    fn time(text: &str) -> Millis {
+        text.parse().unwrap()
+    }
+
     const GOOD: &[u8] = br#"{"active":true,"user_id":"usr_a","roles":["user"],"scopes":["portfolio:read"],"expires_at":null}"#;
 
     #[test]
     fn an_answer_counts_for_half_a_minute() {
         let (mut keys, key) = (ApiKeys::new(), Fingerprint::of("a key"));
         assert_eq!(keys.find(key, 0), KeyStatus::Unknown);
-        keys.looked_up(key, GOOD, None, 0).unwrap();
+        keys.looked_up(key, GOOD, &time, 0).unwrap();
         assert!(
             matches!(keys.find(key, 29_999), KeyStatus::Good(caller) if caller.reaches("portfolio", None))
         );
         assert_eq!(keys.find(key, 30_000), KeyStatus::Unknown);
         assert_eq!(keys.find(Fingerprint::of("a kez"), 0), KeyStatus::Unknown, "another key");
-        keys.looked_up(key, br#"{"active":false,"roles":null}"#, None, 30_000).unwrap();
+        keys.looked_up(key, br#"{"active":false,"roles":null}"#, &time, 30_000).unwrap();
         assert_eq!(keys.find(key, 30_001), KeyStatus::Bad);
     }
 
     #[test]
     fn a_key_ends_when_it_ends() {
         let (mut keys, key) = (ApiKeys::new(), Fingerprint::of("a key"));
-        keys.looked_up(key, GOOD, Some(1000), 0).unwrap();
+        let ending = String::from_utf8_lossy(GOOD).replace("null", "\"1000\"");
+        keys.looked_up(key, ending.as_bytes(), &time, 0).unwrap();
         assert!(matches!(keys.find(key, 999), KeyStatus::Good(_)));
         assert_eq!(keys.find(key, 1000), KeyStatus::Unknown);
     }
@@ -147,7 +156,7 @@ mod tests {
             br#"{"active":true,"user_id":"usr_a","roles":"admin"}"#,
             br#"{"active":true,"user_id":"usr_a","roles":["user"],"scopes":["everything"]}"#,
         ] {
-            assert_eq!(keys.looked_up(key, json, None, 0), Err(MalformedLookup));
+            assert_eq!(keys.looked_up(key, json, &time, 0), Err(MalformedLookup));
             assert_eq!(keys.find(key, 0), KeyStatus::Unknown);
         }
     }

@@ -6,6 +6,8 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use portcullis_verifier::policy::{Grant, Permission};
 use portcullis_verifier::{Claims, IdentityHeaders};
 
+use crate::{LEEWAY, Millis};
+
 /// What cannot stand in a header as it is, or would separate values there.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b',').add(b';').add(b'"');
 
@@ -21,6 +23,8 @@ pub(crate) struct Caller {
     pub(crate) method: AuthMethod,
     /// When the proof was made, in Unix seconds: for a token its `iat`, for an API key the last look at it.
     pub(crate) proven_at: u64,
+    /// When the credential ends, for clocks that disagree by as much as is allowed; the greatest number where it has no end.
+    pub(crate) ends_at: Millis,
     /// What a service is told of the caller, as it is sent: no value can be taken for two. The headers about the request
     /// are empty.
     pub(crate) identity: IdentityHeaders<String>,
@@ -57,6 +61,7 @@ impl Caller {
             session_epoch: 0,
             method,
             proven_at,
+            ends_at: Millis::MAX,
             identity,
             cleared: Cell::new(0),
         }
@@ -92,6 +97,7 @@ impl From<Claims> for Caller {
             session_epoch: claims.epoch,
             method: AuthMethod::Token,
             proven_at: claims.iat,
+            ends_at: claims.exp.saturating_add(LEEWAY).saturating_mul(1000),
             identity,
             cleared: Cell::new(0),
         }

@@ -25,17 +25,34 @@ pub struct Forward {
     pub is_idempotent: bool,
     /// Whether it becomes a WebSocket.
     pub is_websocket: bool,
+    /// How the WebSocket is watched; `None` if it does not end with the credential that opened it.
+    pub(crate) watch: Option<Watch>,
     /// The id of the request.
     pub request_id: String,
     /// The headers the edge adds to the response, apart from those on every response.
     pub response_headers: Vec<(&'static str, String)>,
     /// The proven caller; `None` on a public route.
-    caller: Option<Rc<Caller>>,
+    pub(crate) caller: Option<Rc<Caller>>,
     /// The address of the client, as a header can hold it.
     client_address: String,
     method: String,
     /// The key of the service.
     proof_key: Rc<ServiceKey>,
+}
+
+/// What becomes of a WebSocket while nobody can tell whether it may stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Watch {
+    /// It closes at once.
+    Critical,
+    /// It stays for a while.
+    Patient,
+}
+
+impl Watch {
+    fn of(route: &Route) -> Self {
+        if route.is_critical() { Self::Critical } else { Self::Patient }
+    }
 }
 
 impl Forward {
@@ -59,6 +76,7 @@ impl Forward {
                 .map_or(settings.upstream_timeout, |seconds| u64::from(seconds) * 1000),
             is_idempotent: matches!(head.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE"),
             is_websocket: head.is_websocket(),
+            watch: Some(Watch::of(route)).filter(|_| head.is_websocket() && !route.keeps_sockets()),
             request_id,
             response_headers: page.headers().map(|(name, value)| (name, value.to_owned())).collect(),
             caller,

@@ -21,11 +21,12 @@ use crate::query;
 use crate::remembered::{Fingerprint, Remembered};
 use crate::request_head::RequestHead;
 use crate::settings::{Addresses, ServiceToken, Settings};
+use crate::socket::Socket;
 use crate::verdict::{Check, EdgeResponse, Verdict};
-use crate::{Millis, SettingsError};
+use crate::{LEEWAY, Millis, SettingsError};
 
-/// Seconds by which the issuer's clock may differ; the verifier allows no more.
-const LEEWAY: u64 = 5;
+/// In place of the interval of the feed where it is not followed.
+const UNFOLLOWED_POLL: Millis = 5000;
 
 /// The gate of one isolate.
 #[derive(Debug)]
@@ -325,6 +326,14 @@ impl Gate {
         forward.prove(&nonce, now / 1000)
     }
 
+    /// Returns the WebSocket that a request becomes which may pass, to be decided on every now and then; `None` if it is
+    /// none, or if nothing ends it but its two sides.
+    pub fn open_socket(&self, forward: &Forward, head: &Rc<RequestHead>, now: Millis) -> Option<Socket> {
+        // With the age that a page may have when it is asked for again, a revocation is known after `REVOCATION_POLL`.
+        let interval = self.settings.revocation_poll.unwrap_or(UNFOLLOWED_POLL) * 2 / 5;
+        Socket::open(forward, Rc::clone(head), (interval, self.settings.revocation_max_staleness), now)
+    }
+
     /// Returns the addresses of the identity service.
     pub fn addresses(&self) -> &Addresses {
         &self.settings.addresses
@@ -394,15 +403,15 @@ impl Gate {
         }
     }
 
-    /// The identity service said this about an API key when it was asked at `asked_at`.
+    /// The identity service said this about an API key when it was asked at `asked_at`. `time` reads a time (RFC 3339).
     pub fn api_key_looked_up(
         &mut self,
         key: &str,
         json: &[u8],
-        ends_at: Option<Millis>,
+        time: &dyn Fn(&str) -> Millis,
         asked_at: Millis,
     ) -> Result<(), MalformedLookup> {
-        self.api_keys.looked_up(Fingerprint::of(key), json, ends_at, asked_at)
+        self.api_keys.looked_up(Fingerprint::of(key), json, time, asked_at)
     }
 
     /// The id a request came with, if it is one; otherwise one of ours.

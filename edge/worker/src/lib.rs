@@ -14,6 +14,7 @@ mod api_keys;
 mod awaiting;
 mod caller;
 mod cors;
+mod failures;
 mod feed;
 mod forward;
 mod gate;
@@ -28,11 +29,13 @@ mod settings;
 #[cfg(target_arch = "wasm32")]
 mod shell;
 mod slots;
+mod socket;
 mod upstreams;
 mod verdict;
 
 pub use api_keys::MalformedLookup;
 pub use awaiting::Ticket;
+pub use failures::{Failure, Failures};
 pub use forward::Forward;
 pub use gate::{Gate, Verify};
 pub use headers::is_reserved;
@@ -41,8 +44,12 @@ pub use problem::Code;
 pub use request_head::{RequestHead, RequestUrl};
 pub use settings::{Addresses, ServiceToken, Settings, SettingsError};
 pub use slots::{Slot, Slots};
+pub use socket::{Ending, Side, Socket, code_for};
 pub use upstreams::Upstreams;
 pub use verdict::{Check, EdgeResponse, Verdict};
+
+/// Seconds by which the issuer's clock may differ; the verifier allows no more.
+const LEEWAY: u64 = 5;
 
 /// A moment, in milliseconds since 1970, as the shell reads it from its clock.
 pub type Millis = u64;

@@ -1,7 +1,5 @@
 //! The response to a request that is refused: RFC 9457, with the codes of the services behind it.
 
-use serde::Serialize;
-
 use crate::cors::Page;
 use crate::verdict::EdgeResponse;
 
@@ -88,6 +86,11 @@ impl Code {
         Words { word, status, title, detail }
     }
 
+    /// The word that programs switch on.
+    pub(crate) const fn word(self) -> &'static str {
+        self.words().word
+    }
+
     /// RFC 6750 section 3. Without credentials no error is named.
     const fn challenge(self) -> Option<&'static str> {
         match self {
@@ -108,24 +111,17 @@ impl Code {
     }
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
-    #[serde(rename = "type")]
-    kind: String,
-    title: &'a str,
-    status: u16,
-    detail: &'a str,
-    code: &'a str,
-    request_id: &'a str,
-}
-
 /// Returns the response to a request that meets no gate, because there is none: fixed words, nothing of the error.
 #[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, reason = "the shell needs it"))]
 pub(crate) fn without_gate(code: Code, request_id: &str) -> EdgeResponse {
     let Words { word, status, title, .. } = code.words();
     let detail = Code::InternalError.words().detail;
-    let mut response =
-        EdgeResponse { status, headers: Vec::new(), body: body(word, status, title, detail, request_id) };
+    let mut response = EdgeResponse {
+        code: Some(code),
+        status,
+        headers: Vec::new(),
+        body: Some(body(word, status, title, detail, request_id)),
+    };
     for (name, value) in [
         ("content-type", "application/problem+json"),
         ("cache-control", "no-store"),
@@ -140,15 +136,18 @@ pub(crate) fn without_gate(code: Code, request_id: &str) -> EdgeResponse {
     response
 }
 
-fn body(code: &str, status: u16, title: &str, detail: &str, request_id: &str) -> Option<String> {
-    let kind = format!("urn:portcullis:problem:{code}");
-    serde_json::to_string(&Document { kind, title, status, detail, code, request_id }).ok()
+/// Fixed words and an id of letters, digits and `.`, `_`, `-`: nothing in it has to be escaped.
+fn body(code: &str, status: u16, title: &str, detail: &str, request_id: &str) -> String {
+    format!(
+        r#"{{"type":"urn:portcullis:problem:{code}","title":"{title}","status":{status},"detail":"{detail}","code":"{code}","request_id":"{request_id}"}}"#
+    )
 }
 
 /// Returns the response for a code.
 pub(crate) fn response(code: Code, request_id: &str, page: Page<'_>) -> EdgeResponse {
     let Words { word, status, title, detail } = code.words();
     let mut response = EdgeResponse::new(status, request_id, page);
+    response.code = Some(code);
     response.header("content-type", "application/problem+json");
     if let Some(challenge) = code.challenge() {
         response.header("www-authenticate", challenge);
@@ -159,6 +158,6 @@ pub(crate) fn response(code: Code, request_id: &str, page: Page<'_>) -> EdgeResp
     if matches!(code, Code::MethodNotAllowed) {
         response.header("allow", crate::cors::METHODS);
     }
-    response.body = body(word, status, title, detail, request_id);
+    response.body = Some(body(word, status, title, detail, request_id));
     response
 }

@@ -23,4 +23,5 @@ mod response;
 mod shared_cache;
 mod signatures;
 mod single_flight;
+mod sockets;
 mod timer;

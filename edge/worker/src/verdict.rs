@@ -5,6 +5,7 @@ use crate::awaiting::Ticket;
 use crate::cors::Page;
 use crate::forward::Forward;
 use crate::headers::{ALWAYS, BY_DEFAULT};
+use crate::problem::Code;
 
 /// The next step of a request.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub enum Check {
 /// A response of the edge itself.
 #[derive(Debug)]
 pub struct EdgeResponse {
+    /// Why the request was refused; `None` for a preflight.
+    pub code: Option<Code>,
     /// The HTTP status of the response.
     pub status: u16,
     /// Every header of the response, in lower case.
@@ -49,7 +52,7 @@ pub struct EdgeResponse {
 
 impl EdgeResponse {
     pub(crate) fn new(status: u16, request_id: &str, page: Page<'_>) -> Self {
-        let mut response = Self { status, headers: Vec::with_capacity(20), body: None };
+        let mut response = Self { code: None, status, headers: Vec::with_capacity(20), body: None };
         for (name, value) in ALWAYS.into_iter().chain(BY_DEFAULT).chain(page.headers()) {
             response.header(name, value);
         }

@@ -12,8 +12,11 @@ use std::rc::Rc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_edge::{Check, Gate, KeyNumber, Millis, RequestHead, RequestUrl, Ticket, Verdict};
-use portcullis_verifier::revocation::{Ask, Page, Span, key, key_of_kid, newest_from};
-use serde_json::json;
+use portcullis_verifier::revocation::{AccountCutoff, Ask, Page, Span, key, key_of_kid, newest_from};
+use serde_json::{Value, json};
+
+#[path = "gate/sockets.rs"]
+mod sockets;
 
 const KID: &str = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
 const OTHER: &str = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
@@ -25,6 +28,9 @@ fn gate(poll: &str) -> Gate {
     let routes = json!([
         {"prefix": "/v1/portfolio", "service": "portfolio", "upstreams": ["https://p.example"]},
         {"prefix": "/v1/strategy", "service": "strategy", "upstreams": ["https://s.example"], "critical": true, "proof_key": "2026-11"},
+        {"prefix": "/v1/trading", "service": "trading", "upstreams": ["https://t.example"]},
+        {"prefix": "/v1/portfolio/kept", "service": "portfolio", "upstreams": ["https://p.example"], "keeps_sockets": true},
+        {"prefix": "/v1/open", "service": "web", "upstreams": ["https://w.example"], "public": true},
     ]);
     let variables = json!({
         "IDENTITY_URL": "https://id.example",
@@ -48,12 +54,19 @@ fn publish(gate: &mut Gate, kids: &[&str], now: Millis) {
 }
 
 fn token(kid: &str, now: Millis) -> String {
+    signed(kid, &claims(now))
+}
+
+fn claims(now: Millis) -> Value {
     let now = now / 1000;
-    let claims = json!({
+    json!({
         "iss": "user_service", "aud": "trading_platform", "sub": "usr_alice", "iat": now, "exp": now + 900,
         "jti": "j", "email": "alice@example.com", "roles": ["user"], "session_id": SESSION,
         "token_type": "access", "auth_time": now, "amr": ["pwd"],
-    });
+    })
+}
+
+fn signed(kid: &str, claims: &Value) -> String {
     let part = |text: String| URL_SAFE_NO_PAD.encode(text);
     let header = json!({"alg": "RS256", "typ": "at+jwt", "kid": kid});
     format!("{}.{}.{}", part(header.to_string()), part(claims.to_string()), URL_SAFE_NO_PAD.encode([7; 256]))
@@ -68,10 +81,15 @@ fn ask(gate: &mut Gate, path: &str, token: &str, now: Millis) -> (Verdict, Optio
         client_address: "192.0.2.1".into(),
         ..RequestHead::default()
     };
+    admit(gate, &Rc::new(head), now)
+}
+
+fn admit(gate: &mut Gate, head: &Rc<RequestHead>, now: Millis) -> (Verdict, Option<(Ticket, KeyNumber)>) {
     let mut asked = None;
-    let verdict = gate.admit(Rc::new(head), now, now, &mut |ticket, key, signature, signed| {
+    let verdict = gate.admit(Rc::clone(head), now, now, &mut |ticket, key, signature, signed| {
         assert_eq!(signature, [7; 256]);
-        assert!(token.as_bytes().starts_with(signed));
+        let text = [&head.authorization, head.url.query().unwrap_or_default()].map(str::to_owned).concat();
+        assert!(text.contains(std::str::from_utf8(signed).unwrap()));
         asked = Some((ticket, key));
     });
     (verdict, asked)

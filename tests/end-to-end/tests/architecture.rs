@@ -9,7 +9,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("portcullis-verifier", &[]),
     ("portcullis-edge", &["portcullis-verifier"]),
-    ("portcullis-platform", &[]),
+    ("portcullis-platform", &["portcullis-verifier"]),
     ("portcullis-store", &["portcullis-platform"]),
     ("portcullis-identity", &["portcullis-store", "portcullis-platform", "portcullis-verifier"]),
     ("portcullis-vault", &["portcullis-identity", "portcullis-store", "portcullis-platform"]),

@@ -273,17 +273,17 @@ fn nothing_of_a_vault_is_in_reach_of_functions_that_have_nothing_to_do_with_brok
 /// Functions that may change rows in partitions of this kind, each with what it may do there.
 fn writers(key: &str) -> BTreeMap<String, BTreeSet<String>> {
     let reads = ["GetItem", "Query", "BatchGetItem", "ConditionCheckItem"];
-    let mut writers = BTreeMap::<String, BTreeSet<String>>::new();
+    let mut found = BTreeMap::<String, BTreeSet<String>>::new();
     for function in functions() {
         for (actions, keys) in table_rights(&function) {
             let names = actions.iter().map(|action| action.trim_start_matches("dynamodb:").to_owned());
             let writes: Vec<String> = names.filter(|action| !reads.contains(&action.as_str())).collect();
             if keys.contains(&key.to_owned()) && !writes.is_empty() {
-                writers.entry(function.handler.clone()).or_default().extend(writes);
+                found.entry(function.handler.clone()).or_default().extend(writes);
             }
         }
     }
-    writers
+    found
 }
 
 /// A function that was taken over makes of a person what it may write and no more: no roles by way of `refresh`, no second

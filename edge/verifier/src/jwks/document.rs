@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 
 use super::{Jwk, Material};
 use crate::strict_object::StrictObject;
-use crate::{Algorithm, base64url, header};
+use crate::{Algorithm, base64url, has_roca_pattern, header};
 
 /// 65537, the one public exponent in use; a smaller one invites attacks on sloppy padding checks.
 const EXPONENT: &str = "AQAB";
@@ -76,12 +76,14 @@ impl WrittenKey {
     }
 }
 
-/// 2048 to 8192 bits, no zero in front (RFC 7518 section 6.3.1.1), and odd like every product of two large primes.
+/// 2048 to 8192 bits, no zero in front (RFC 7518 section 6.3.1.1), odd like every product of two large primes, and of no
+/// generator whose private keys can be computed.
 fn is_modulus(text: &str) -> bool {
     base64url::decode(text).is_ok_and(|n| {
         (256..=1024).contains(&n.len())
             && n.first().is_some_and(|first| *first >= 0x80 || n.len() > 256 && *first > 0)
             && n.last().is_some_and(|last| last % 2 == 1)
+            && !has_roca_pattern(&n)
     })
 }
 

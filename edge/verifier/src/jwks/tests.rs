@@ -47,6 +47,12 @@ fn a_key_is_found_by_its_id_for_its_own_algorithm_only() {
     assert_eq!(set.iter().count(), 2);
 }
 
+/// An odd number of the length of a modulus with the pattern of CVE-2017-15361.
+fn patterned() -> Vec<u8> {
+    let made = (256..10_000).map(crate::roca::tests::patterned).find(|n| n.len() > 256 || n[0] >= 0x80);
+    made.unwrap()
+}
+
 #[test]
 fn private_and_symmetric_keys_spoil_the_set() {
     for part in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
@@ -70,6 +76,7 @@ fn two_keys_of_one_name_spoil_the_set() {
 #[test]
 fn keys_of_no_use_are_passed_over() {
     let even = URL_SAFE_NO_PAD.encode([0xc0; 256]);
+    let broken = URL_SAFE_NO_PAD.encode(patterned());
     let padded = URL_SAFE_NO_PAD.encode([&[0][..], &[0xc1; 256][..]].concat());
     let useless = [
         with("use", json!("enc")),
@@ -86,6 +93,7 @@ fn keys_of_no_use_are_passed_over() {
         with("n", json!(modulus(1025))),
         with("n", json!(even)),
         with("n", json!(padded)),
+        with("n", json!(broken)),
         with("n", json!(format!("{}=", modulus(256)))),
         without("kid"),
         without("alg"),

@@ -20,6 +20,8 @@ struct Written {
     public: bool,
     #[serde(default)]
     critical: bool,
+    #[serde(default)]
+    keeps_sockets: bool,
     timeout_seconds: Option<u32>,
     permission: Option<String>,
     proof_key: Option<String>,
@@ -47,8 +49,17 @@ pub(super) fn parse(json: &str) -> Result<Vec<Route>, RouteTableError> {
 }
 
 fn checked(written: Written) -> Result<Route, RouteTableError> {
-    let Written { prefix, service, upstreams, public, critical, timeout_seconds, permission, proof_key } =
-        written;
+    let Written {
+        prefix,
+        service,
+        upstreams,
+        public,
+        critical,
+        keeps_sockets,
+        timeout_seconds,
+        permission,
+        proof_key,
+    } = written;
     if !is_prefix(&prefix) {
         return Err(RouteTableError::Prefix { prefix });
     }
@@ -73,7 +84,17 @@ fn checked(written: Written) -> Result<Route, RouteTableError> {
     if !is_key_id(&proof_key) || (service == IDENTITY_SERVICE && proof_key != FIRST_KEY) {
         return Err(RouteTableError::ProofKey { prefix });
     }
-    Ok(Route { prefix, service, upstreams, public, critical, timeout_seconds, permission, proof_key })
+    Ok(Route {
+        prefix,
+        service,
+        upstreams,
+        public,
+        critical,
+        keeps_sockets,
+        timeout_seconds,
+        permission,
+        proof_key,
+    })
 }
 
 /// Lower case and unreserved characters only, so that the prefix itself has one reading.

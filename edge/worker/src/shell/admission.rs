@@ -11,7 +11,7 @@ use super::measure::{self, Stop};
 use super::received::Received;
 use super::timer::now;
 use super::{proxy, response};
-use crate::{Check, Code, RequestHead};
+use crate::{Check, Code, EdgeResponse, Failure, Forward, RequestHead};
 
 /// More steps than an honest request takes: keys twice, revocations, API key, signature.
 const MAX_STEPS: usize = 9;
@@ -27,18 +27,42 @@ pub(super) async fn respond(
         return measure::verify_token(isolate, &request).await;
     }
     let Some(received) = Received::read(&request)? else {
-        return refusal(isolate, Code::BadRequest, &RequestHead::default());
+        return response::of(&refusal(isolate, Code::BadRequest, &RequestHead::default()));
     };
-    let head = &received.head;
+    match decide(isolate, &received.head, &context).await {
+        #[cfg(feature = "measure")]
+        Ok(_) if isolate.stop == Some(Stop::Decision) => measure::passed(),
+        Ok(forward) => proxy::forward(isolate, &context, &received, &forward).await,
+        Err(own) => response::of(&own),
+    }
+}
+
+/// Returns how the request goes on, or the response of the edge. What cannot be decided is counted.
+pub(super) async fn decide(
+    isolate: &'static Isolate,
+    head: &Rc<RequestHead>,
+    context: &Rc<Context>,
+) -> Result<Box<Forward>, EdgeResponse> {
+    let decision = follow(isolate, head, context).await;
+    if decision.as_ref().is_err_and(|own| own.code == Some(Code::Unavailable)) {
+        isolate.failures.note(Failure::Undecided);
+    }
+    decision
+}
+
+/// Does what the gate asks for, one thing after the other.
+async fn follow(
+    isolate: &'static Isolate,
+    head: &Rc<RequestHead>,
+    context: &Rc<Context>,
+) -> Result<Box<Forward>, EdgeResponse> {
     let asked_at = now();
     let (mut verdict, mut pending) = isolate.admit(head, asked_at, asked_at);
     for _ in 0..MAX_STEPS {
-        isolate.refresh(&verdict, &context);
+        isolate.refresh(&verdict, context);
         let needed = match verdict.check {
-            Check::Respond(own) => return response::of(&own),
-            #[cfg(feature = "measure")]
-            Check::Forward(_) if isolate.stop == Some(Stop::Decision) => return measure::passed(),
-            Check::Forward(forward) => return proxy::forward(isolate, &received, &forward).await,
+            Check::Respond(own) => return Err(own),
+            Check::Forward(forward) => return Ok(forward),
             Check::Signature(ticket) => {
                 let is_valid = match pending.take() {
                     Some(signature) => signature.verified().await,
@@ -48,18 +72,18 @@ pub(super) async fn respond(
                 continue;
             }
             Check::Again => Ok(()),
-            Check::Keys(delay) => isolate.issuer.wait(isolate, &context, delay).await,
-            Check::Revocations => isolate.identity_service.wait(isolate, &context).await,
+            Check::Keys(delay) => isolate.issuer.wait(isolate, context, delay).await,
+            Check::Revocations => isolate.identity_service.wait(isolate, context).await,
             Check::ApiKey => isolate.identity_service.look_up(isolate, head).await,
         };
         if let Err(code) = needed {
-            return refusal(isolate, code, head);
+            return Err(refusal(isolate, code, head));
         }
         (verdict, pending) = isolate.admit(head, asked_at, now());
     }
-    refusal(isolate, Code::Unavailable, head)
+    Err(refusal(isolate, Code::Unavailable, head))
 }
 
-fn refusal(isolate: &Isolate, code: Code, head: &RequestHead) -> Result<web_sys::Response, Fault> {
-    response::of(&isolate.gate.borrow_mut().refusal(code, head, &head.request_id))
+fn refusal(isolate: &Isolate, code: Code, head: &RequestHead) -> EdgeResponse {
+    isolate.gate.borrow_mut().refusal(code, head, &head.request_id)
 }

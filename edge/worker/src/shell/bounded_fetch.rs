@@ -1,29 +1,41 @@
 //! Fetches that end: in time and in size.
 
-use futures_util::TryStreamExt as _;
-use worker::js_sys::{self, futures::JsFuture};
-use worker::wasm_bindgen::JsCast as _;
-use worker::web_sys::{self, RequestCache, RequestInit, RequestRedirect};
-use worker::{AbortController, Response, ResponseBody};
+use worker::AbortController;
+use worker::js_sys::{self, Reflect, Uint8Array, futures::JsFuture};
+use worker::wasm_bindgen::{JsCast as _, JsValue};
+use worker::web_sys::{self, ReadableStreamDefaultReader, RequestCache, RequestInit, RequestRedirect};
 
 use super::fault::Fault;
 use super::timer::within;
-use crate::Millis;
+use crate::{Millis, max_age};
 
-/// Returns what `read` makes of the response; fails if all of that takes longer than `limit`.
-pub(super) async fn fetch_within<T>(
+/// What a fetch brought.
+pub(super) struct Fetched {
+    pub(super) body: Vec<u8>,
+    /// The `max-age` it came with, in seconds.
+    pub(super) max_age: Option<u64>,
+}
+
+/// Returns the response of status 200; fails if it is another one, longer than `most` bytes, or takes longer than `limit`.
+pub(super) async fn fetch_within(
     limit: Millis,
     url: &str,
     init: &RequestInit,
-    read: impl AsyncFnOnce(Response) -> Result<T, Fault>,
-) -> Result<T, Fault> {
+    most: usize,
+) -> Result<Fetched, Fault> {
     let controller = AbortController::default();
     init.set_redirect(RequestRedirect::Manual);
     init.set_cache(RequestCache::NoStore);
     init.set_signal(Some(&controller.signal()));
     let exchange = async {
         let response: web_sys::Response = JsFuture::from(fetch(url, init)).await?.unchecked_into();
-        read(response.into()).await
+        match response.status() {
+            200 => Ok(Fetched {
+                body: read_bounded(&response, most).await?,
+                max_age: header(&response, "cache-control")?.and_then(|value| max_age(&value)),
+            }),
+            status => Err(Fault::new(format_args!("status {status}"))),
+        }
     };
     if let Some(result) = within(limit, exchange).await {
         return result;
@@ -37,24 +49,29 @@ pub(super) fn fetch(url: &str, init: &RequestInit) -> js_sys::Promise {
     js_sys::global().unchecked_into::<web_sys::WorkerGlobalScope>().fetch_with_str_and_init(url, init)
 }
 
+/// Returns the value of a header, if it is there.
+pub(super) fn header(response: &web_sys::Response, name: &str) -> Result<Option<String>, Fault> {
+    Ok(response.headers().get(name)?)
+}
+
 /// Returns the whole body; fails if it is longer than `most` bytes.
-pub(super) async fn read_bounded(response: &mut Response, most: usize) -> Result<Vec<u8>, Fault> {
-    let too_long = || Fault::new(format_args!("more than {most} bytes"));
-    let declared = response.headers().get("content-length")?.and_then(|length| length.parse().ok());
-    if declared.is_some_and(|length: usize| length > most) {
-        return Err(too_long());
-    }
+pub(super) async fn read_bounded(response: &web_sys::Response, most: usize) -> Result<Vec<u8>, Fault> {
+    let declared = header(response, "content-length")?.and_then(|length| length.parse().ok());
     let mut body = Vec::new();
-    if matches!(response.body(), ResponseBody::Empty) {
-        return Ok(body);
-    }
-    // Dropped before its end, the stream cancels what is left of the body.
-    let mut parts = response.stream()?;
-    while let Some(part) = parts.try_next().await? {
-        if body.len() + part.len() > most {
-            return Err(too_long());
+    let Some(stream) = response.body() else { return Ok(body) };
+    let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
+    let mut is_too_long = declared.is_some_and(|length: usize| length > most);
+    while !is_too_long {
+        let read = JsFuture::from(reader.read()).await?;
+        // There is none at the end.
+        let part = Reflect::get(&read, &JsValue::from("value"))?;
+        let Some(part) = part.dyn_ref::<Uint8Array>() else { return Ok(body) };
+        is_too_long = body.len() + part.length() as usize > most;
+        if !is_too_long {
+            body.extend_from_slice(&part.to_vec());
         }
-        body.extend_from_slice(&part);
     }
-    Ok(body)
+    // Nobody waits for what is left.
+    let _ = reader.cancel();
+    Err(Fault::new(format_args!("more than {most} bytes")))
 }

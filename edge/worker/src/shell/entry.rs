@@ -8,7 +8,7 @@ use worker::{Context, Env, console_error, web_sys, worker_sys};
 
 use super::isolate::Isolate;
 use super::{admission, executor, response};
-use crate::Code;
+use crate::{Code, Failure};
 
 /// Returns the response to one request, or the promise of it: that of the service behind, or one of the edge itself. A
 /// fault of the edge is logged, and the client learns nothing of it: 503 while the configuration cannot be used, 500
@@ -29,10 +29,13 @@ pub fn fetch(request: web_sys::Request, env: &Env, context: worker_sys::Context)
     let context = Rc::new(Context::new(context));
     Ok(executor::run(async move {
         match admission::respond(isolate, request, context).await {
-            Ok(response) => response,
+            Ok(response) => response.into(),
             Err(fault) => {
+                isolate.failures.note(Failure::Fault);
                 console_error!("portcullis edge: {fault}");
-                response::without_gate(Code::InternalError).unwrap_or_else(|_| web_sys::Response::error())
+                response::without_gate(Code::InternalError)
+                    .unwrap_or_else(|_| web_sys::Response::error())
+                    .into()
             }
         }
     }))

@@ -35,9 +35,3 @@ impl From<Fault> for JsValue {
         Self::from(fault.0)
     }
 }
-
-impl From<worker::Error> for Fault {
-    fn from(error: worker::Error) -> Self {
-        Self::new(error)
-    }
-}

@@ -3,18 +3,18 @@
 use std::rc::Rc;
 
 use portcullis_verifier::revocation::Ask;
-use serde::{Deserialize, Serialize};
-use worker::js_sys::Date;
-use worker::web_sys::RequestInit;
-use worker::{Context, Headers, Response, console_warn};
+use worker::js_sys::{Date, JSON, Object, Reflect};
+use worker::wasm_bindgen::JsValue;
+use worker::web_sys::{Headers, RequestInit};
+use worker::{Context, console_warn};
 
-use super::bounded_fetch::{fetch_within, read_bounded};
+use super::bounded_fetch::fetch_within;
 use super::fault::Fault;
 use super::isolate::Isolate;
 use super::shared_cache::Shared;
-use super::single_flight::SingleFlight;
-use super::timer::now;
-use crate::{Code, Millis, RequestHead, Slots};
+use super::single_flight::{SingleFlight, in_background};
+use super::timer::{millis, now};
+use crate::{Code, Failure, Millis, RequestHead, Slots};
 
 const TIMEOUT: Millis = 2000;
 /// Twice as long as a full page of accounts.
@@ -59,29 +59,27 @@ impl IdentityService {
     /// Looks up the API key of a request, or returns why the request has to be refused.
     pub(super) async fn look_up(&self, isolate: &Isolate, head: &Rc<RequestHead>) -> Result<(), Code> {
         let admitted = isolate.rate_limit.admits(|| format!("lookup:{}", head.client_address)).await;
-        if !admitted.map_err(|fault| unavailable(&fault))? {
+        if !admitted.map_err(|fault| unavailable(isolate, &fault))? {
             return Err(Code::TooManyAttempts);
         }
         let _slot = self.lookups.take(now()).ok_or(Code::Unavailable)?;
-        self.ask_about(isolate, &head.api_key).await.map_err(|fault| unavailable(&fault))
+        self.ask_about(isolate, &head.api_key).await.map_err(|fault| unavailable(isolate, &fault))
     }
 
     async fn ask_about(&self, isolate: &Isolate, api_key: &str) -> Result<(), Fault> {
         let asked_at = now();
         let headers = service_headers(isolate)?;
         headers.set("content-type", "application/json")?;
-        let question = serde_json::to_string(&Question { api_key }).map_err(Fault::new)?;
+        let question = Object::new();
+        Reflect::set(&question, &JsValue::from("api_key"), &JsValue::from(api_key))?;
         let init = RequestInit::new();
         init.set_method("POST");
-        init.set_headers_headers(&headers.0);
-        init.set_body_opt_str(Some(&question));
+        init.set_headers_headers(&headers);
+        init.set_body(&JSON::stringify(&question)?.into());
         let url = isolate.gate.borrow().addresses().api_keys.clone();
-        fetch_within(TIMEOUT, &url, &init, async |mut response: Response| {
-            let json = read_ok(&mut response, MAX_LOOKUP_BYTES).await?;
-            let end = end_of(&json)?;
-            isolate.gate.borrow_mut().api_key_looked_up(api_key, &json, end, asked_at).map_err(Fault::new)
-        })
-        .await
+        let found = fetch_within(TIMEOUT, &url, &init, MAX_LOOKUP_BYTES).await?;
+        let looked_up = isolate.gate.borrow_mut().api_key_looked_up(api_key, &found.body, &end_of, asked_at);
+        looked_up.map_err(Fault::new)
     }
 }
 
@@ -93,6 +91,7 @@ async fn fetch_pages(isolate: &'static Isolate, context: Rc<Context>) {
         let Some(ask) = wanted.filter(|_| now() < began + TIMEOUT) else { return };
         if let Err(fault) = fetch_page(isolate, &context, &ask).await {
             isolate.gate.borrow_mut().revocations_failed(&ask, now());
+            isolate.failures.note(Failure::Feed);
             console_warn!("portcullis edge: no page of revocations: {fault}");
             return;
         }
@@ -102,8 +101,11 @@ async fn fetch_pages(isolate: &'static Isolate, context: Rc<Context>) {
 /// Takes a page from the cache of the data centre, or from the identity service, and leaves it in the cache.
 async fn fetch_page(isolate: &Isolate, context: &Context, ask: &Ask) -> Result<(), Fault> {
     let url = format!("{}{}", isolate.gate.borrow().addresses().revocations, ask.query());
-    // Whatever is wrong with the cache, the service knows better.
-    if let Ok(Some(found)) = Shared::find(&url, MAX_PAGE_BYTES, now()).await {
+    // Only the service itself takes a report. Whatever is wrong with the cache, the service knows better.
+    let report = isolate.failures.report(now());
+    if report.is_none()
+        && let Ok(Some(found)) = Shared::find(&url, MAX_PAGE_BYTES, now()).await
+    {
         let mut gate = isolate.gate.borrow_mut();
         let does = gate.revocations_take(ask, found.obtained_at, now());
         if does && gate.revocations_arrived(ask, found.body, found.obtained_at).is_ok() {
@@ -111,13 +113,16 @@ async fn fetch_page(isolate: &Isolate, context: &Context, ask: &Ask) -> Result<(
         }
     }
     let obtained_at = now();
-    let body = ask_for_page(isolate, &url).await?;
+    let body = ask_for_page(isolate, &url, report.as_deref()).await?;
+    if report.is_some() {
+        isolate.failures.told(obtained_at);
+    }
     let kept = body.clone();
     let is_settled =
         isolate.gate.borrow_mut().revocations_arrived(ask, body, obtained_at).map_err(Fault::new)?;
     let seconds = if is_settled { SETTLED_SECONDS } else { NEWEST_SECONDS };
     if is_settled || *ask == Ask::Newest {
-        context.wait_until(async move {
+        let _in_background = in_background(context, async move {
             // Nobody waits for the cache, and without it each isolate asks for itself.
             let _ = Shared { body: kept, max_age: None, obtained_at }.leave(&url, seconds).await;
         });
@@ -125,59 +130,30 @@ async fn fetch_page(isolate: &Isolate, context: &Context, ask: &Ask) -> Result<(
     Ok(())
 }
 
-async fn ask_for_page(isolate: &Isolate, url: &str) -> Result<Vec<u8>, Fault> {
+async fn ask_for_page(isolate: &Isolate, url: &str, report: Option<&str>) -> Result<Vec<u8>, Fault> {
     let headers = service_headers(isolate)?;
+    if let Some(report) = report {
+        headers.set("x-edge-report", report)?;
+    }
     let init = RequestInit::new();
-    init.set_headers_headers(&headers.0);
-    fetch_within(TIMEOUT, url, &init, async |mut response: Response| {
-        read_ok(&mut response, MAX_PAGE_BYTES).await
-    })
-    .await
+    init.set_headers_headers(&headers);
+    Ok(fetch_within(TIMEOUT, url, &init, MAX_PAGE_BYTES).await?.body)
 }
 
-/// The look-up of an API key, as it is sent.
-#[derive(Serialize)]
-struct Question<'k> {
-    api_key: &'k str,
-}
-
-fn unavailable(fault: &Fault) -> Code {
+fn unavailable(isolate: &Isolate, fault: &Fault) -> Code {
+    isolate.failures.note(Failure::Lookup);
     console_warn!("portcullis edge: an API key could not be looked up: {fault}");
     Code::Unavailable
 }
 
 /// Returns headers by which the identity service recognises the edge.
 fn service_headers(isolate: &Isolate) -> Result<Headers, Fault> {
-    let headers = Headers::new();
+    let headers = Headers::new()?;
     headers.set("x-service-token", isolate.gate.borrow().service_token().expose())?;
     Ok(headers)
 }
 
-/// Returns the body of a response with status 200.
-async fn read_ok(response: &mut Response, most: usize) -> Result<Vec<u8>, Fault> {
-    match response.status_code() {
-        200 => read_bounded(response, most).await,
-        status => Err(Fault::new(format_args!("status {status}"))),
-    }
-}
-
-/// Returns when the key ends, if it does; an end that cannot be read is long ago.
-fn end_of(json: &[u8]) -> Result<Option<Millis>, Fault> {
-    #[derive(Deserialize)]
-    struct Lookup {
-        #[serde(default)]
-        expires_at: Option<String>,
-    }
-    let Lookup { expires_at } = serde_json::from_slice(json).map_err(Fault::new)?;
-    Ok(expires_at.map(|end| millis(Date::parse(&end))))
-}
-
-/// A cast of a float saturates, and turns what is no number into 0.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "saturating, and years after 1970"
-)]
-fn millis(number: f64) -> Millis {
-    number as Millis
+/// Returns when a key ends; an end that cannot be read is long ago.
+fn end_of(text: &str) -> Millis {
+    millis(Date::parse(text))
 }

@@ -11,7 +11,7 @@ use super::rate_limit::RateLimit;
 use super::response::{self, StandardHeaders};
 use super::signatures::{PendingSignature, Signatures};
 use super::timer::now;
-use crate::{Gate, Millis, RequestHead, SettingsError, Ticket, Upstreams, Verdict};
+use crate::{Failures, Gate, Millis, RequestHead, SettingsError, Ticket, Upstreams, Verdict};
 use std::rc::Rc;
 
 /// The gate, and what the shell remembers for it. No borrow of a cell is held while anything is awaited.
@@ -20,6 +20,7 @@ pub(super) struct Isolate {
     pub(super) signatures: Signatures,
     pub(super) issuer: Issuer,
     pub(super) identity_service: IdentityService,
+    pub(super) failures: Failures,
     pub(super) upstreams: RefCell<Upstreams>,
     pub(super) rate_limit: RateLimit,
     pub(super) standard_headers: StandardHeaders,
@@ -46,7 +47,7 @@ impl Isolate {
 
     fn new(env: &Env) -> Result<Self, SettingsError> {
         let name: String = response::random_id().chars().take(16).collect();
-        let gate = Gate::new(&environment::variables(env), &name, now())?;
+        let gate = Gate::new(&environment::variables(env).unwrap_or_default(), &name, now())?;
         let signatures = Signatures::new();
         signatures.import(&gate);
         Ok(Self {
@@ -54,6 +55,7 @@ impl Isolate {
             issuer: Issuer::new(),
             rate_limit: RateLimit::of(env),
             standard_headers: StandardHeaders::new(),
+            failures: Failures::default(),
             upstreams: RefCell::default(),
             gate: RefCell::new(gate),
             signatures,

@@ -3,15 +3,15 @@
 use std::rc::Rc;
 
 use worker::web_sys::RequestInit;
-use worker::{Context, Response, console_warn};
+use worker::{Context, console_warn};
 
-use super::bounded_fetch::{fetch_within, read_bounded};
+use super::bounded_fetch::{Fetched, fetch_within};
 use super::fault::Fault;
 use super::isolate::Isolate;
 use super::shared_cache::Shared;
-use super::single_flight::SingleFlight;
+use super::single_flight::{SingleFlight, in_background};
 use super::timer::now;
-use crate::{Code, Millis, Slots, max_age};
+use crate::{Code, Failure, Millis, Slots};
 
 const TIMEOUT: Millis = 2000;
 const MAX_BYTES: usize = 64 * 1024;
@@ -57,7 +57,7 @@ async fn fetch_keys(isolate: &'static Isolate, context: Rc<Context>) {
         // Nobody waits for the cache.
         Ok(published) => {
             let url = isolate.gate.borrow().addresses().jwks.clone();
-            context.wait_until(async move {
+            let _in_background = in_background(&context, async move {
                 if let Err(fault) = published.leave(&url, CACHED_SECONDS).await {
                     console_warn!("portcullis edge: the keys are not cached: {fault}");
                 }
@@ -65,6 +65,7 @@ async fn fetch_keys(isolate: &'static Isolate, context: Rc<Context>) {
         }
         Err(fault) => {
             isolate.gate.borrow_mut().keys_failed();
+            isolate.failures.note(Failure::Keys);
             console_warn!("portcullis edge: no keys from the issuer: {fault}");
             // An isolate without keys has to begin somehow; one that has some knows no worse.
             if isolate.signatures.is_empty()
@@ -78,17 +79,10 @@ async fn fetch_keys(isolate: &'static Isolate, context: Rc<Context>) {
 
 async fn ask_for_keys(isolate: &'static Isolate) -> Result<Shared, Fault> {
     let url = isolate.gate.borrow().addresses().jwks.clone();
-    fetch_within(TIMEOUT, &url, &RequestInit::new(), async |mut response: Response| {
-        if response.status_code() != 200 {
-            return Err(Fault::new(format_args!("status {}", response.status_code())));
-        }
-        let json = read_bounded(&mut response, MAX_BYTES).await?;
-        let max_age = response.headers().get("cache-control")?.and_then(|value| max_age(&value));
-        let published = Shared { body: json, max_age, obtained_at: now() };
-        arrived(isolate, &published)?;
-        Ok(published)
-    })
-    .await
+    let Fetched { body, max_age } = fetch_within(TIMEOUT, &url, &RequestInit::new(), MAX_BYTES).await?;
+    let published = Shared { body, max_age, obtained_at: now() };
+    arrived(isolate, &published)?;
+    Ok(published)
 }
 
 /// Hands a key set to the gate, and its keys to WebCrypto.

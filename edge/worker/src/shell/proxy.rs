@@ -1,24 +1,29 @@
 //! Sends a request on, and its response back: bodies stream both ways, upgraded connections pass through.
 
+use std::rc::Rc;
+
 use portcullis_verifier::origin_proof::HEADER;
 use worker::js_sys::{Object, futures::JsFuture};
 use worker::wasm_bindgen::JsCast as _;
 use worker::web_sys::{self, RequestCache, RequestInit, RequestRedirect, ResponseInit};
-use worker::{AbortController, console_warn};
+use worker::worker_sys::ext::HeadersExt as _;
+use worker::{AbortController, Context, console_warn};
 
 use super::bounded_fetch::fetch;
 use super::fault::Fault;
 use super::isolate::Isolate;
 use super::received::{PlainHeaders, Received};
 use super::response::{self, StandardHeaders};
+use super::sockets;
 use super::timer::{now, within};
-use crate::{Code, Forward, Millis};
+use crate::{Code, Failure, Forward, Millis};
 
 const SET_COOKIE: &str = "set-cookie";
 
 /// Returns the response of the first upstream that has one, or that of the edge if none has.
 pub(super) async fn forward(
-    isolate: &Isolate,
+    isolate: &'static Isolate,
+    context: &Rc<Context>,
     received: &Received,
     forward: &Forward,
 ) -> Result<web_sys::Response, Fault> {
@@ -41,22 +46,30 @@ pub(super) async fn forward(
         match attempt(upstream, &forward.target, &init, forward.timeout).await {
             Ok(response) if !is_absent(&response) => {
                 isolate.upstreams.borrow_mut().responded(upstream);
-                return pass_on(isolate, response, forward);
+                if response.status() == 101 {
+                    return upgrade(isolate, context, received, forward, response);
+                }
+                return pass_on(isolate, &response, forward);
             }
             Ok(response) => {
-                isolate.upstreams.borrow_mut().failed(upstream, now());
+                failed(isolate, upstream);
                 if left == 0 {
-                    return pass_on(isolate, response, forward);
+                    return pass_on(isolate, &response, forward);
                 }
                 discard(&response).await;
             }
             Err(reason) => {
-                isolate.upstreams.borrow_mut().failed(upstream, now());
+                failed(isolate, upstream);
                 code = reason;
             }
         }
     }
     refusal(isolate, code, received, forward)
+}
+
+fn failed(isolate: &Isolate, upstream: &str) {
+    isolate.upstreams.borrow_mut().failed(upstream, now());
+    isolate.failures.note(Failure::Upstream);
 }
 
 fn refusal(
@@ -140,27 +153,37 @@ fn set_request_headers(
     forward.request_headers().try_for_each(|(name, value)| headers.set(name, value))
 }
 
+/// Returns the response that opens a WebSocket. One that nothing ends but its sides is theirs alone.
+fn upgrade(
+    isolate: &'static Isolate,
+    context: &Rc<Context>,
+    received: &Received,
+    forward: &Forward,
+    upstream: web_sys::Response,
+) -> Result<web_sys::Response, Fault> {
+    match isolate.gate.borrow().open_socket(forward, &received.head, now()) {
+        Some(socket) => sockets::open(isolate, context, socket, &upstream),
+        None => Ok(upstream),
+    }
+}
+
 /// Returns the response as the client gets it.
 fn pass_on(
     isolate: &Isolate,
-    upstream: web_sys::Response,
+    upstream: &web_sys::Response,
     forward: &Forward,
 ) -> Result<web_sys::Response, Fault> {
-    let status = upstream.status();
-    if status == 101 {
-        return Ok(upstream);
-    }
     let given = PlainHeaders::of(&upstream.headers())?;
     let headers = response_headers(isolate, &given, forward)?;
     let init = ResponseInit::new();
-    init.set_status(status);
+    init.set_status(upstream.status());
     init.set_status_text(&upstream.status_text());
     init.set_headers_record_from_str_to_str(&headers);
     let response = web_sys::Response::new_with_opt_readable_stream_and_init(upstream.body().as_ref(), &init)?;
     if given.has(SET_COOKIE) {
-        let cookies = worker::Headers(response.headers());
-        for cookie in worker::Headers(upstream.headers()).get_all(SET_COOKIE)? {
-            cookies.append(SET_COOKIE, &cookie)?;
+        let cookies = response.headers();
+        for cookie in upstream.headers().get_all(SET_COOKIE) {
+            cookies.append(SET_COOKIE, &cookie.as_string().unwrap_or_default())?;
         }
     }
     Ok(response)

@@ -1,8 +1,9 @@
 //! The optional binding that counts requests.
 
-use worker::js_sys::Reflect;
+use worker::Env;
+use worker::js_sys::{Object, Reflect, futures::JsFuture};
 use worker::wasm_bindgen::{JsCast as _, JsValue};
-use worker::{Env, RateLimiter};
+use worker::worker_sys::RateLimiter;
 
 use super::fault::Fault;
 
@@ -21,9 +22,10 @@ impl RateLimit {
 
     /// Returns whether a request counted under this key may go on; fails if the binding does.
     pub(super) async fn admits(&self, key: impl FnOnce() -> String) -> Result<bool, Fault> {
-        match &self.0 {
-            Some(limiter) => Ok(limiter.limit(key()).await?.success),
-            None => Ok(true),
-        }
+        let Some(limiter) = &self.0 else { return Ok(true) };
+        let counted = Object::new();
+        Reflect::set(&counted, &JsValue::from("key"), &JsValue::from(key()))?;
+        let outcome = JsFuture::from(limiter.limit(counted)?).await?;
+        Ok(Reflect::get(&outcome, &JsValue::from("success"))?.is_truthy())
     }
 }

@@ -33,10 +33,13 @@ impl StandardHeaders {
 
 /// Returns the response the gate decided on.
 pub(super) fn of(response: &EdgeResponse) -> Result<web_sys::Response, Fault> {
-    let headers = response.headers.iter().map(|(name, value)| (*name, value.as_str()));
+    let headers = web_sys::Headers::new()?;
+    for (name, value) in &response.headers {
+        headers.append(name, value)?;
+    }
     let init = web_sys::ResponseInit::new();
     init.set_status(response.status);
-    init.set_headers_headers(&headers.collect::<worker::Headers>().0);
+    init.set_headers_headers(&headers);
     Ok(web_sys::Response::new_with_opt_str_and_init(response.body.as_deref(), &init)?)
 }
 

@@ -1,8 +1,10 @@
 //! What isolates of one data centre leave for each other: the Cache API, a namespace of its own.
 
-use worker::{Cache, Response};
+use worker::js_sys::{self, futures::JsFuture};
+use worker::wasm_bindgen::JsCast as _;
+use worker::web_sys::{self, Headers, ResponseInit, WorkerGlobalScope};
 
-use super::bounded_fetch::read_bounded;
+use super::bounded_fetch::{header, read_bounded};
 use super::fault::Fault;
 use super::timer::within;
 use crate::Millis;
@@ -21,15 +23,18 @@ pub(super) struct Shared {
 
 impl Shared {
     /// Leaves it to isolates that ask for the same address within `seconds`. It ages from when it was obtained.
-    pub(super) async fn leave(self, url: &str, seconds: u32) -> Result<(), Fault> {
-        let mut builder = Response::builder()
-            .with_header("cache-control", &format!("max-age={seconds}"))?
-            .with_header("x-obtained-at", &self.obtained_at.to_string())?;
+    pub(super) async fn leave(mut self, url: &str, seconds: u32) -> Result<(), Fault> {
+        let headers = Headers::new()?;
+        headers.set("cache-control", &format!("max-age={seconds}"))?;
+        headers.set("x-obtained-at", &self.obtained_at.to_string())?;
         if let Some(max_age) = self.max_age {
-            builder = builder.with_header("x-max-age", &max_age.to_string())?;
+            headers.set("x-max-age", &max_age.to_string())?;
         }
-        let cache = Cache::open(CACHE.to_owned()).await;
-        Ok(cache.put(url, builder.fixed(self.body)).await?)
+        let init = ResponseInit::new();
+        init.set_headers_headers(&headers);
+        let response = web_sys::Response::new_with_opt_u8_array_and_init(Some(&mut self.body), &init)?;
+        JsFuture::from(open().await?.put_with_str(url, &response)).await?;
+        Ok(())
     }
 
     /// Returns what another isolate left, if it is no longer than `most` bytes and the cache responds in time.
@@ -38,13 +43,19 @@ impl Shared {
     }
 }
 
+async fn open() -> Result<web_sys::Cache, Fault> {
+    let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
+    Ok(JsFuture::from(scope.caches()?.open(CACHE)).await?.unchecked_into())
+}
+
 async fn take(url: &str, most: usize, now: Millis) -> Result<Option<Shared>, Fault> {
-    let Some(mut response) = Cache::open(CACHE.to_owned()).await.get(url, false).await? else {
+    let found = JsFuture::from(open().await?.match_with_str(url)).await?;
+    if found.is_undefined() {
         return Ok(None);
-    };
-    let body = read_bounded(&mut response, most).await?;
-    let number =
-        |name| Ok::<_, Fault>(response.headers().get(name)?.and_then(|value| value.parse::<u64>().ok()));
+    }
+    let response: web_sys::Response = found.unchecked_into();
+    let body = read_bounded(&response, most).await?;
+    let number = |name| Ok::<_, Fault>(header(&response, name)?.and_then(|value| value.parse::<u64>().ok()));
     let obtained_at = number("x-obtained-at")?.unwrap_or_default().min(now);
     Ok(Some(Shared { body, max_age: number("x-max-age")?, obtained_at }))
 }

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 
 use worker::js_sys::Promise;
 use worker::js_sys::futures::{JsFuture, future_to_promise};
@@ -50,17 +51,13 @@ impl SingleFlight {
         let run = self.runs.get() + 1;
         self.runs.set(run);
         // The job begins when this turn is over, so that it cannot end before it is current.
-        let done = future_to_promise(AssertUnwindSafe(async move {
+        let done = in_background(context, async move {
             pause(delay).await;
             job.await;
             self.current.borrow_mut().take_if(|flight| flight.run == run);
-            Ok(JsValue::UNDEFINED)
-        }));
+        });
         let lost_at = now + self.timeout * 2 + delay;
         *self.current.borrow_mut() = Some(Flight { run, done: done.clone(), lost_at });
-        if context.as_ref().wait_until(&done).is_err() {
-            console_warn!("portcullis edge: a job may end with its request");
-        }
         done
     }
 
@@ -68,4 +65,18 @@ impl SingleFlight {
     pub(super) async fn wait(&self, done: Promise, delay: Millis) {
         within(self.timeout + delay + GRACE, JsFuture::from(done)).await;
     }
+}
+
+/// Begins a job that outlives its request. Returns the promise of its end.
+pub(super) fn in_background(context: &Context, job: impl Future<Output = ()> + 'static) -> Promise {
+    // One type for all of them: each would be compiled with all that promises need.
+    let job: Pin<Box<dyn Future<Output = ()>>> = Box::pin(job);
+    let done = future_to_promise(AssertUnwindSafe(async move {
+        job.await;
+        Ok(JsValue::UNDEFINED)
+    }));
+    if context.as_ref().wait_until(&done).is_err() {
+        console_warn!("portcullis edge: a job may end with its request");
+    }
+    done
 }

@@ -7,8 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use futures_util::future::{Either, select};
-use worker::Date;
-use worker::js_sys;
+use worker::js_sys::{self, Date};
 use worker::wasm_bindgen::JsCast as _;
 use worker::wasm_bindgen::closure::Closure;
 use worker::web_sys::WorkerGlobalScope;
@@ -17,7 +16,17 @@ use crate::Millis;
 
 /// Returns the time. The clock of a Worker stands still while it computes.
 pub(super) fn now() -> Millis {
-    Date::now().as_millis()
+    millis(Date::now())
+}
+
+/// Returns a time of JavaScript. A cast of a float saturates, and turns what is no number into 0.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "saturating, and years after 1970"
+)]
+pub(super) fn millis(number: f64) -> Millis {
+    number as Millis
 }
 
 /// Returns after this time; at once for zero.

@@ -11,7 +11,6 @@ mod environment;
 mod key_wrap;
 mod mailer;
 mod new_secret;
-mod roca;
 mod secret_purpose;
 mod secrets;
 mod service_tokens;
@@ -27,7 +26,6 @@ pub use environment::{Alias, Environment, Misconfigured, Variable};
 pub use key_wrap::{DataKey, EncryptionContext, KeyWrap, KeyWrapError};
 pub use mailer::{Mail, Mailer, MailerError};
 pub use new_secret::{NotMade, new_random_text, new_secret};
-pub use roca::has_roca_pattern;
 pub use secret_purpose::SecretPurpose;
 pub use secrets::{SecretName, SecretVersions, Secrets, SecretsError};
 pub use service_tokens::{

@@ -5,9 +5,10 @@ use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 use aws_lc_rs::{rand::SystemRandom, rsa};
+use portcullis_verifier::has_roca_pattern;
 use secrecy::SecretSlice;
 
-use crate::{Environment, Misconfigured, Variable, has_roca_pattern};
+use crate::{Environment, Misconfigured, Variable};
 
 /// The algorithm of new signing keys.
 pub const TOKEN_SIGNING_ALGORITHM: Variable = Variable {

@@ -9,8 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use jsonwebtoken::jwk::{Jwk, KeyAlgorithm, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use portcullis_platform::has_roca_pattern;
-use portcullis_verifier::{Claims, Expectations, Rejection, UnverifiedToken};
+use portcullis_verifier::{Claims, Expectations, Rejection, UnverifiedToken, has_roca_pattern};
 use secrecy::{ExposeSecret, SecretSlice};
 use serde::Serialize;
 
