@@ -36,7 +36,7 @@ pub struct Failures {
 }
 
 impl Failures {
-    /// Counts one.
+    /// Adds one to the failures of this kind that the next report tells of.
     pub fn note(&self, failure: Failure) {
         if let Some(count) = self.counts.get(failure as usize) {
             count.set(count.get().saturating_add(1));

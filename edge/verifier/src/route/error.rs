@@ -70,7 +70,7 @@ pub enum RouteTableError {
         "route `{prefix}`: `proof_key` is 1 to 16 of a-z, 0-9 and `-`, and not for the service `identity`"
     )]
     ProofKey {
-        /// The prefix.
+        /// The prefix of the route that the table is wrong about.
         prefix: String,
     },
 }
