@@ -362,7 +362,7 @@ async fn a_person_is_told_since_when_the_own_trail_is_whole() {
     let asha = somebody_over_time(&world, "asha@example.com", 31).await;
     let registered = asha.account.created_at;
     assert_eq!(integrity(&world, &asha).await, (Some(registered), false));
-    for word in ["SIGNIN#", "USER#"] {
+    for word in ["SIGNIN#", "AUDIT#"] {
         let items = chain(&world, word).await;
         let (head, records) = items.split_last().unwrap();
         let [.., before_last, last] = records else { panic!("a longer chain") };
@@ -396,7 +396,7 @@ async fn who_has_just_registered_has_a_whole_trail_and_records_that_expired_are_
     let world = World::new(12).await;
     let asha = world.person("asha@example.com").await.caller;
     assert_eq!(integrity(&world, &asha).await, (Some(asha.account.created_at), false));
-    let registration = chain(&world, "USER#").await;
+    let registration = chain(&world, "AUDIT#").await;
     for item in &registration {
         world.tear_out(item).await;
     }
@@ -404,7 +404,7 @@ async fn who_has_just_registered_has_a_whole_trail_and_records_that_expired_are_
 
     let world = World::new(13).await;
     let asha = somebody_over_time(&world, "asha@example.com", 11).await;
-    let items = chain(&world, "USER#").await;
+    let items = chain(&world, "AUDIT#").await;
     world.tear_out(&items[0]).await;
     assert_eq!(integrity(&world, &asha).await, (Some(at(&items[1])), true));
     world.clock.advance(Duration::from_hours(401 * 24));
@@ -416,7 +416,7 @@ async fn no_more_is_verified_than_was_asked_for() {
     const MOST: usize = 12;
     let world = World::new(14).await;
     let asha = somebody_over_time(&world, "asha@example.com", MOST + 9).await;
-    let items = chain(&world, "USER#").await;
+    let items = chain(&world, "AUDIT#").await;
     let records = &items[..items.len() - 1];
     let integrity = async || {
         let of = (asha.account.id, asha.account.created_at);
