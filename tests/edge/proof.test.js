@@ -8,6 +8,7 @@ import { serve } from "./server.js";
 
 let edge;
 let failing;
+let other;
 const attempts = [];
 
 before(async () => {
@@ -15,11 +16,10 @@ before(async () => {
     attempts.push({ method: request.method, url: request.url, headers: request.headers });
     response.writeHead(503).end();
   });
-  const other = await serve((request, response) => {
+  other = await serve((request, response) => {
     attempts.push({ method: request.method, url: request.url, headers: request.headers });
     response.end("{}");
   });
-  after(() => other.close());
   edge = await Edge.start({
     variables: { REVOCATION_POLL: "0" },
     routes: [
@@ -28,7 +28,7 @@ before(async () => {
     ],
   });
 });
-after(() => Promise.all([edge.close(), failing.close()]));
+after(() => Promise.all([edge.close(), failing.close(), other.close()]));
 
 const proofOf = ({ json }) => json.headers["x-edge-proof"];
 
