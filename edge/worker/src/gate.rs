@@ -202,7 +202,7 @@ impl Gate {
             self.authorise(settings, route, &caller, moment)?;
             (Some(caller), query)
         };
-        Forward::new(
+        let mut forward = Forward::new(
             settings,
             route,
             head,
@@ -211,7 +211,9 @@ impl Gate {
             request_id.to_owned(),
             moment.now / 1000,
         )
-        .ok_or(Stop::Refuse(Code::BadRequest))
+        .ok_or(Stop::Refuse(Code::BadRequest))?;
+        forward.followed_at = self.feed.as_ref().and_then(Feed::followed_at);
+        Ok(forward)
     }
 
     /// Who a token speaks for.
