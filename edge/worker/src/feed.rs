@@ -104,6 +104,11 @@ impl Feed {
         self.age(now).is_none_or(|age| age > self.max_staleness)
     }
 
+    /// When the newest page was asked for.
+    pub(crate) fn followed_at(&self) -> Option<Millis> {
+        self.confirmed_at
+    }
+
     /// Whether the token of this caller is to be refused.
     pub(crate) fn covers(&self, caller: &Caller) -> bool {
         // A token that comes again is looked for on the pages that are new since, or a large feed would cost each request

@@ -27,6 +27,8 @@ pub struct Forward {
     pub is_websocket: bool,
     /// How the WebSocket is watched; `None` if it does not end with the credential that opened it.
     pub(crate) watch: Option<Watch>,
+    /// When the newest page of revocations was asked for; `None` if there was none, or none is followed.
+    pub(crate) followed_at: Option<Millis>,
     /// The id of the request.
     pub request_id: String,
     /// The headers the edge adds to the response, apart from those on every response.
@@ -77,6 +79,7 @@ impl Forward {
             is_idempotent: matches!(head.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE"),
             is_websocket: head.is_websocket(),
             watch: Some(Watch::of(route)).filter(|_| head.is_websocket() && !route.keeps_sockets()),
+            followed_at: None,
             request_id,
             response_headers: page.headers().map(|(name, value)| (name, value.to_owned())).collect(),
             caller,

@@ -202,8 +202,11 @@ impl Gate {
             self.authorise(settings, route, &caller, moment)?;
             (Some(caller), query)
         };
-        Forward::new(settings, route, head, query.as_deref(), caller, request_id.to_owned())
-            .ok_or(Stop::Refuse(Code::Unavailable))
+        let mut forward =
+            Forward::new(settings, route, head, query.as_deref(), caller, request_id.to_owned())
+                .ok_or(Stop::Refuse(Code::Unavailable))?;
+        forward.followed_at = self.feed.as_ref().and_then(Feed::followed_at);
+        Ok(forward)
     }
 
     /// Who a token speaks for.

@@ -26,6 +26,7 @@ pub struct Socket {
     caller: Rc<Caller>,
     ends_at: Millis,
     watch: Watch,
+    opened_at: Millis,
     /// When it was last certain that it may stay.
     certain_at: Millis,
     /// How long it stays open without that certainty.
@@ -102,6 +103,7 @@ impl Socket {
             ends_at: caller.ends_at,
             caller,
             watch: forward.watch?,
+            opened_at: now,
             certain_at: now,
             patience,
             interval,
@@ -187,6 +189,12 @@ impl Socket {
             && then.auth_method == is.auth_method;
         if !is_same {
             return Err(IDENTITY_CHANGED);
+        }
+        // A request would go on with what is known. Here it may be this socket that learns nothing more: the platform allows
+        // each one so many fetches. Whoever connects again knows as much as anybody, and stays.
+        let learnt_nothing = |at| at > self.opened_at && now.saturating_sub(at) > self.patience;
+        if forward.followed_at.is_some_and(learnt_nothing) {
+            return Err(Code::Unavailable.into());
         }
         self.ends_at = caller.ends_at;
         self.certain_at = now;

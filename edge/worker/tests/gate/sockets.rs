@@ -189,6 +189,20 @@ fn while_nobody_can_tell_critical_sockets_close_and_others_wait_a_minute() {
 }
 
 #[test]
+fn a_socket_that_has_learnt_nothing_for_a_minute_is_opened_anew_and_stays_then() {
+    let mut gate = followed();
+    let mut socket = alice(&mut gate, "/v1/portfolio");
+    follow(&mut gate, &[], START + 3000);
+    gate.revocations_failed(&Ask::Newest, START + 6000);
+    assert_eq!(look(&mut gate, &mut socket, START + 63_000), Ok(()));
+    assert_eq!(look(&mut gate, &mut socket, START + 63_001), Err(LATER));
+    let again = upgrade(&format!("/v1/portfolio?token={}", token(KID, START)));
+    let mut socket = opened(&mut gate, again, START + 64_000).unwrap();
+    gate.keys_failed();
+    assert_eq!(look(&mut gate, &mut socket, START + 600_000), Ok(()), "an outage closes each of them once");
+}
+
+#[test]
 fn a_client_that_has_presented_a_token_is_told_once_before_its_end() {
     let mut gate = gate("0");
     publish(&mut gate, &[KID], START);
