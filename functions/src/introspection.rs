@@ -1,5 +1,6 @@
 //! `/v1/internal`: verification of API keys and the feed of revocations, for services with a token of their own.
 
+mod edge_report;
 mod revocations;
 
 use axum::extract::State;

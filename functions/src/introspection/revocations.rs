@@ -1,12 +1,15 @@
 //! The feed of revocations that the edge follows.
 
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use portcullis_http::responses::{Forbidden, Unauthorized, Unavailable, Unprocessable};
 use portcullis_http::{AppState, Problem, Query, ServiceCaller};
 use serde::Deserialize;
 use utoipa::IntoParams;
+
+use super::edge_report::EdgeReport;
 
 /// The span of time a page tells of.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -31,7 +34,13 @@ pub(crate) struct SpanQuery {
 /// by the first eight characters of its `kid`: a verifier believes none of them, whatever copy of the key set it has. For services with the right `revocation:read`.
 #[utoipa::path(
     get, path = "/v1/internal/revocations", operation_id = "list_revocations", tag = "internal", security(("service_token" = [])),
-    params(SpanQuery),
+    params(
+        SpanQuery,
+        (
+            "X-Edge-Report" = Option<String>, Header,
+            description = "What went wrong at the isolate of the edge that asks, since its last report: `keys`, `feed`, `lookups`, `upstreams`, `undecided` and `faults`, each with a number, like `keys=3,upstreams=12`. Counted in the metric `EdgeFailures`; what cannot be read is left out."
+        ),
+    ),
     responses(
         (status = 200, description = "What was revoked in the span", body = Vec<u8>, content_type = "application/octet-stream"),
         Unprocessable, Unauthorized, Forbidden, Unavailable,
@@ -41,8 +50,10 @@ pub(crate) async fn revocations(
     State(state): State<AppState>,
     ServiceCaller(service): ServiceCaller,
     Query(SpanQuery { after, until }): Query<SpanQuery>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     service.require("revocation", "read")?;
+    EdgeReport::of(&headers).count();
     let page = state.identity.revocations(after, until).await?.ok_or_else(empty_span)?;
     Ok(([(CONTENT_TYPE, "application/octet-stream")], page).into_response())
 }

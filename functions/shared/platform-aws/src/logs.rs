@@ -20,7 +20,7 @@ use crate::settings::ENVIRONMENT;
 /// The namespace of the product's metrics.
 const NAMESPACE: &str = "Portcullis";
 /// Fields that are metrics of the deployment: one of a failed notification, and one of a service token with a successor.
-const COUNTED: [&str; 2] = ["MailFailures", "OutdatedServiceTokens"];
+const COUNTED: [&str; 3] = ["MailFailures", "OutdatedServiceTokens", "EdgeFailures"];
 /// A field that only the line of a completed request has.
 const LATENCY: &str = "latency_ms";
 
@@ -308,6 +308,15 @@ mod tests {
         assert_eq!(metric["Dimensions"], json!([["environment"]]));
         assert_eq!(metric["Metrics"], json!([{"Name": "OutdatedServiceTokens", "Unit": "Count"}]));
         assert_eq!((&lines[0]["OutdatedServiceTokens"], &lines[0]["holder"]), (&json!(1.0), &json!("edge")));
+    }
+
+    #[test]
+    fn what_failed_at_the_edge_is_counted_for_its_alarm() {
+        let lines = logged(|| tracing::warn!(EdgeFailures = 7.0, keys = 3, upstreams = 4, "it says"));
+        let metric = &lines[0]["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(metric["Dimensions"], json!([["environment"]]));
+        assert_eq!(metric["Metrics"], json!([{"Name": "EdgeFailures", "Unit": "Count"}]));
+        assert_eq!((&lines[0]["EdgeFailures"], &lines[0]["keys"]), (&json!(7.0), &json!(3)));
     }
 
     #[test]
