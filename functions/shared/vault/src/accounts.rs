@@ -164,8 +164,9 @@ impl Vault {
         _admin: &Admin,
     ) -> Result<(Vec<TradingAccount>, Option<Freeze>), Error> {
         let now = self.identity.clock.now();
-        let accounts = self.store().trading_accounts(owner, MOST_ACCOUNTS * 2);
-        let (accounts, freeze) = tokio::try_join!(accounts, self.store().freeze(owner))?;
+        // Boxed: each is a future of some size, and they are waited for side by side.
+        let accounts = Box::pin(self.store().trading_accounts(owner, MOST_ACCOUNTS * 2));
+        let (accounts, freeze) = tokio::try_join!(accounts, Box::pin(self.store().freeze(owner)))?;
         Ok((accounts.into_iter().map(|account| TradingAccount::of(account, now)).collect(), freeze))
     }
 
