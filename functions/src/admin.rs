@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use portcullis_http::responses::{Conflict, Forbidden, NotFound, Unauthorized, Unavailable, Unprocessable};
 use portcullis_http::{
     AdminCaller, AppState, AuditEventItem, AuditQuery, Both, Client, Json, List, Page, PathId, Problem,
-    Query, QueryTime, TradingAccountStatusWord, User, Word, rfc3339,
+    Query, QueryTime, TradingAccountStatusWord, User, Word, lasting, rfc3339, texts,
 };
 use portcullis_identity::{
     Account, AccountFilter, AccountId, AccountRequest, AccountStatus, AccountUpdate, Email, FirstPassword,
@@ -21,6 +21,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api_keys::ApiKeyItem;
+use crate::path_parameters::AccountPath;
 use crate::sessions::SessionItem;
 use crate::trading_accounts::TradingStatus;
 
@@ -62,23 +63,30 @@ impl From<Status> for AccountStatus {
 
 /// An account to be created.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "email": "bela@example.com",
+    "password": "seven green kites over the harbour",
+    "name": "Bela Kun",
+    "roles": ["trader"],
+}))]
 struct CreateUserRequest {
     /// The e-mail address to sign in with; an account without one needs a username.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<texts::EmailAddress>)]
     email: Option<Email>,
     /// The first password.
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = texts::NewPassword)]
     password: Password,
     /// The person's name.
-    #[schema(value_type = String)]
+    #[schema(value_type = texts::PersonName)]
     name: PersonName,
     /// A username to sign in with, beside the e-mail address or in its place.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<texts::Username>)]
     username: Option<Username>,
     /// The telephone number.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<texts::PhoneNumber>)]
     phone: Option<PhoneNumber>,
     /// The names of roles in the policy; `user` when absent.
+    #[schema(value_type = Option<Vec<texts::RoleName>>)]
     roles: Option<Vec<String>>,
     /// The status; `active` when absent.
     status: Option<Status>,
@@ -89,10 +97,15 @@ struct CreateUserRequest {
 
 /// The changes to an account. Members that are absent stay as they are.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"roles": ["viewer"], "status": "active"}))]
 struct ChangeUserRequest {
     /// All roles of the account, which replace the present ones. Tokens contain them from the next refresh on.
+    #[serde(default, deserialize_with = "lasting")]
+    #[schema(value_type = Vec<texts::RoleName>, required = false)]
     roles: Option<Vec<String>>,
     /// The new status. Disabling an account ends its sessions at once.
+    #[serde(default, deserialize_with = "lasting")]
+    #[schema(value_type = Status, required = false)]
     status: Option<Status>,
 }
 
@@ -100,13 +113,14 @@ struct ChangeUserRequest {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct UserQuery {
-    /// A part of the e-mail address, the username, the name or the id, in any case.
+    /// A part of the e-mail address, the username, the name or the id, in any case; a whole address or id finds its account
+    /// alone, and at once.
     #[serde(default, with = "As::<NoneAsEmptyString>")]
     #[param(value_type = Option<String>)]
     search: Option<String>,
     /// The name of a role of the account.
     #[serde(default, with = "As::<NoneAsEmptyString>")]
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<texts::RoleName>, inline)]
     role: Option<String>,
     /// The status of the account.
     #[serde(default)]
@@ -114,11 +128,11 @@ struct UserQuery {
     status: Option<Status>,
     /// The earliest time of the last sign-in (RFC 3339), included.
     #[serde(default, with = "As::<NoneAsEmptyString>")]
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, format = DateTime)]
     signed_in_since: Option<QueryTime>,
     /// The time (RFC 3339) since which the person has not signed in.
     #[serde(default, with = "As::<NoneAsEmptyString>")]
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, format = DateTime)]
     not_signed_in_since: Option<QueryTime>,
 }
 
@@ -140,7 +154,7 @@ impl From<UserQuery> for AccountFilter {
 struct Subject {
     /// The id of an account: only its events are returned.
     #[serde(default, with = "As::<NoneAsEmptyString>")]
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^(usr_[0-9a-f]{32})?$")]
     user_id: Option<SubjectId>,
 }
 
@@ -261,10 +275,8 @@ async fn list(
     let filter = query.into();
     let (listed, next) = state.identity.find_accounts(&filter, page.limit.into(), page.after()?).await?;
     let user = |listed: Listed| User::of(&state, listed.account, listed.last_login);
-    Ok(Json(List {
-        items: listed.into_iter().map(user).collect(),
-        next_cursor: next.map(|id| id.to_string()),
-    }))
+    let users: Vec<User> = listed.into_iter().map(user).collect();
+    Ok(Json(List::of(users, next)))
 }
 
 /// Create an account
@@ -302,7 +314,7 @@ async fn create(
 /// Returns the account, and when its owner last signed in.
 #[utoipa::path(
     get, path = "/v1/admin/users/{id}", operation_id = "get_user", tag = "admin", security(("access_token" = [])),
-    params(("id" = String, Path, description = "id of the account")),
+    params(AccountPath),
     responses(
         (status = 200, description = "The account", body = User),
         Unauthorized, Forbidden, NotFound,
@@ -322,7 +334,7 @@ async fn show(
 /// Returns the account. The last active administrator can neither lose the role nor be disabled.
 #[utoipa::path(
     patch, path = "/v1/admin/users/{id}", operation_id = "change_user", tag = "admin", security(("access_token" = [])),
-    request_body = ChangeUserRequest, params(("id" = String, Path, description = "id of the account")),
+    request_body = ChangeUserRequest, params(AccountPath),
     responses(
         (status = 200, description = "The account as it is now", body = User),
         Unauthorized, Forbidden, NotFound, Conflict, Unprocessable,
@@ -347,7 +359,7 @@ async fn change(
 /// registered again. The last active administrator cannot be erased.
 #[utoipa::path(
     delete, path = "/v1/admin/users/{id}", operation_id = "erase_user", tag = "admin", security(("access_token" = [])),
-    params(("id" = String, Path, description = "id of the account")),
+    params(AccountPath),
     responses(
         (status = 204, description = "The account and all that belongs to it are gone"),
         Unauthorized, Forbidden, NotFound, Conflict,
@@ -369,7 +381,7 @@ async fn erase(
 /// The link works once, for 30 minutes, as one that the person asks for.
 #[utoipa::path(
     post, path = "/v1/admin/users/{id}/send-reset", operation_id = "send_user_reset", tag = "admin", security(("access_token" = [])),
-    params(("id" = String, Path, description = "id of the account")),
+    params(AccountPath),
     responses(
         (status = 204, description = "The link was sent"),
         Unauthorized, Forbidden, NotFound, Unprocessable, Unavailable,
@@ -391,7 +403,7 @@ async fn send_reset(
 /// The administrator vouches for it. Returns the account.
 #[utoipa::path(
     post, path = "/v1/admin/users/{id}/verify-email", operation_id = "verify_user_email", tag = "admin", security(("access_token" = [])),
-    params(("id" = String, Path, description = "id of the account")),
+    params(AccountPath),
     responses(
         (status = 200, description = "The account as it is now", body = User),
         Unauthorized, Forbidden, NotFound, Unprocessable,
@@ -413,7 +425,7 @@ async fn verify_email(
 /// Returns one page of its live sessions, newest first.
 #[utoipa::path(
     get, path = "/v1/admin/users/{id}/sessions", operation_id = "list_user_sessions", tag = "admin", security(("access_token" = [])),
-    params(("id" = String, Path, description = "id of the account"), Page),
+    params(AccountPath, Page),
     responses(
         (status = 200, description = "One page of the live sessions, newest first", body = List<SessionItem>),
         Unauthorized, Forbidden, NotFound, Unprocessable,
@@ -427,11 +439,7 @@ async fn list_sessions(
 ) -> Result<Json<List<SessionItem>>, Problem> {
     let account = state.identity.account_by_id(id).await?;
     let found = state.identity.sessions_of(&account, page.limit.into(), page.after()?).await?;
-    let current = admin.0.session.made.id;
-    Ok(Json(List {
-        items: found.sessions.into_iter().map(|session| SessionItem::of(session, current)).collect(),
-        next_cursor: found.next.map(|id| id.to_string()),
-    }))
+    Ok(Json(SessionItem::list(found, admin.0.session.made.id)))
 }
 
 /// List the API keys of an account
@@ -439,7 +447,7 @@ async fn list_sessions(
 /// Returns all of them, newest first, without their clear texts.
 #[utoipa::path(
     get, path = "/v1/admin/users/{id}/api-keys", operation_id = "list_user_api_keys", tag = "admin", security(("access_token" = [])),
-    params(("id" = String, Path, description = "id of the account")),
+    params(AccountPath),
     responses(
         (status = 200, description = "The API keys of the account, newest first", body = List<ApiKeyItem>),
         Unauthorized, Forbidden, NotFound,
@@ -452,7 +460,7 @@ async fn list_api_keys(
 ) -> Result<Json<List<ApiKeyItem>>, Problem> {
     let account = state.identity.account_by_id(id).await?;
     let keys = state.identity.api_keys_of(&account).await?;
-    Ok(Json(List { items: keys.into_iter().map(ApiKeyItem::from).collect(), next_cursor: None }))
+    Ok(Json(List::of(keys, None::<String>)))
 }
 
 /// Read the state of a person's trading
@@ -461,7 +469,7 @@ async fn list_api_keys(
 /// these are known at the broker.
 #[utoipa::path(
     get, path = "/v1/admin/users/{id}/trading-accounts", operation_id = "get_user_trading", tag = "admin", security(("access_token" = [])),
-    params(("id" = String, Path, description = "id of the account")),
+    params(AccountPath),
     responses(
         (status = 200, description = "The state of the person's trading", body = UserTradingResponse),
         Unauthorized, Forbidden, NotFound, Unavailable,
@@ -486,7 +494,7 @@ async fn show_trading(
 /// Resets its counters of failed sign-in attempts.
 #[utoipa::path(
     post, path = "/v1/admin/users/{id}/unlock", operation_id = "unlock_user", tag = "admin", security(("access_token" = [])),
-    params(("id" = String, Path, description = "id of the account")),
+    params(AccountPath),
     responses(
         (status = 204, description = "The backoff of the account is over"),
         Unauthorized, Forbidden, NotFound,
@@ -508,7 +516,7 @@ async fn unlock(
 /// For an owner who lost it: the next sign-in requires the password alone.
 #[utoipa::path(
     post, path = "/v1/admin/users/{id}/reset-mfa", operation_id = "reset_user_mfa", tag = "admin", security(("access_token" = [])),
-    params(("id" = String, Path, description = "id of the account")),
+    params(AccountPath),
     responses(
         (status = 204, description = "The account has no second factor any more"),
         Unauthorized, Forbidden, NotFound,
@@ -530,7 +538,7 @@ async fn reset_mfa(
 /// Their tokens are revoked.
 #[utoipa::path(
     post, path = "/v1/admin/users/{id}/revoke-sessions", operation_id = "revoke_user_sessions", tag = "admin", security(("access_token" = [])),
-    params(("id" = String, Path, description = "id of the account")),
+    params(AccountPath),
     responses(
         (status = 204, description = "Every session of the account has ended"),
         Unauthorized, Forbidden, NotFound,
@@ -566,12 +574,11 @@ async fn audit(
     Query(Both(subject, Both(query, page))): Query<Both<Subject, Both<AuditQuery, Page>>>,
 ) -> Result<Json<List<AuditEventItem>>, Problem> {
     let (filter, limit, identity) = (query.into(), page.limit.into(), &state.identity);
-    let (records, next_cursor) = if let Some(SubjectId(id)) = subject.user_id {
+    Ok(Json(if let Some(SubjectId(id)) = subject.user_id {
         let found = identity.audit_of(id, &filter, limit, page.after()?).await?;
-        (found.records, found.next.map(|cursor| cursor.to_string()))
+        List::of(found.records, found.next)
     } else {
         let found = identity.audit_by_time(&filter, limit, page.after()?).await?;
-        (found.records, found.next.map(|cursor| cursor.to_string()))
-    };
-    Ok(Json(List { items: records.into_iter().map(AuditEventItem::from).collect(), next_cursor }))
+        List::of(found.records, found.next)
+    }))
 }

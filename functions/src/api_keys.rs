@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use portcullis_http::responses::{Conflict, Forbidden, NotFound, Unauthorized, Unavailable, Unprocessable};
 use portcullis_http::{
     AppState, Client, IdempotencyKey, Json, List, Page, PathId, Problem, Query, SignedInCaller, rfc3339,
+    texts,
 };
 use portcullis_identity::{ApiKey, ApiKeyId};
 use portcullis_identity::{ApiKeyName, ApiKeyRequest, IssuedApiKey};
@@ -15,6 +16,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::path_parameters::{ApiKeyPath, IdempotencyHeader};
+
 /// The function's routes.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(rotate)).routes(routes!(remove))
@@ -22,16 +25,17 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 
 /// An API key to be created.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"name": "nightly rebalancing", "scopes": ["portfolio:read"]}))]
 struct CreateApiKeyRequest {
     /// The name of the key: 1 to 100 characters.
-    #[schema(value_type = String, example = "nightly rebalancing")]
+    #[schema(value_type = texts::ApiKeyName)]
     name: ApiKeyName,
     /// The scopes of the key, as `resource:action`; when absent, all of the owner's present permissions. No scope allows a key
     /// to manage API keys, second factors, passwords or sessions.
-    #[schema(example = json!(["portfolio:read"]))]
+    #[schema(value_type = Option<Vec<texts::ScopeName>>, min_items = 1, max_items = 50)]
     scopes: Option<Vec<String>>,
-    /// When the key expires (RFC 3339); when absent, it does not.
-    #[schema(value_type = Option<String>, example = "2027-06-30T00:00:00Z")]
+    /// When the key expires (RFC 3339), within ten years; when absent, it does not.
+    #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
 }
 
@@ -102,10 +106,7 @@ async fn list(
     Query(page): Query<Page>,
 ) -> Result<Json<List<ApiKeyItem>>, Problem> {
     let found = state.identity.list_api_keys(&caller, page.limit.into(), page.after()?).await?;
-    Ok(Json(List {
-        items: found.keys.into_iter().map(ApiKeyItem::from).collect(),
-        next_cursor: found.next.map(|id| id.to_string()),
-    }))
+    Ok(Json(List::of(found.keys, found.next)))
 }
 
 /// Create an API key
@@ -114,7 +115,7 @@ async fn list(
 /// again within 24 hours and gets the same key.
 #[utoipa::path(
     post, path = "/v1/api-keys", operation_id = "create_api_key", tag = "api-keys", security(("access_token" = [])), request_body = CreateApiKeyRequest,
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
+    params(IdempotencyHeader),
     responses(
         (status = 201, description = "The new API key, which is shown this once", body = IssuedApiKeyResponse),
         Unauthorized, Forbidden, Conflict, Unprocessable, Unavailable,
@@ -142,7 +143,7 @@ async fn create(
 /// Returns the key with a new clear text; name, scopes and expiry stay. The old clear text is refused from then on.
 #[utoipa::path(
     post, path = "/v1/api-keys/{id}/rotate", operation_id = "rotate_api_key", tag = "api-keys", security(("access_token" = [])),
-    params(("id" = String, Path, description = "id of the key")),
+    params(ApiKeyPath),
     responses(
         (status = 200, description = "The key that takes its place, which is shown this once", body = IssuedApiKeyResponse),
         Unauthorized, Forbidden, NotFound,
@@ -162,7 +163,7 @@ async fn rotate(
 /// The key is refused from then on.
 #[utoipa::path(
     delete, path = "/v1/api-keys/{id}", operation_id = "delete_api_key", tag = "api-keys", security(("access_token" = [])),
-    params(("id" = String, Path, description = "id of the key")),
+    params(ApiKeyPath),
     responses(
         (status = 204, description = "The API key is not valid any more"),
         Unauthorized, Forbidden, NotFound,

@@ -65,10 +65,7 @@ async fn list(
     Query(Both(query, page)): Query<Both<AuditQuery, Page>>,
 ) -> Result<Json<List<AuditEventItem>>, Problem> {
     let found = state.identity.own_audit(&caller, &query.into(), page.limit.into(), page.after()?).await?;
-    Ok(Json(List {
-        items: found.records.into_iter().map(AuditEventItem::from).collect(),
-        next_cursor: found.next.map(|cursor| cursor.to_string()),
-    }))
+    Ok(Json(List::of(found.records, found.next)))
 }
 
 /// Verify the own audit trail

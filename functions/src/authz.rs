@@ -1,8 +1,8 @@
 //! `/v1/authz`: what the caller may do, by the policy of roles and, for a program, the scopes of its key.
 
 use axum::extract::State;
-use portcullis_http::responses::{Unauthorized, Unprocessable};
-use portcullis_http::{AnyCaller, AppState, DecisionWord, Json, Problem, Word};
+use portcullis_http::responses::{BadRequest, Unauthorized, Unprocessable};
+use portcullis_http::{AnyCaller, AppState, DecisionWord, Json, Problem, Word, texts};
 use portcullis_identity::{Permission, PermissionError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -16,13 +16,16 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 
 /// The permission to check.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"permission": "portfolio:read"}))]
 struct CheckPermissionRequest {
     /// The permission as `resource:action`; either this, or both `resource` and `action`.
-    #[schema(example = "portfolio:read")]
+    #[schema(value_type = Option<texts::PermissionName>)]
     permission: Option<String>,
     /// The resource, in place of `permission`.
+    #[schema(value_type = Option<texts::PermissionWord>)]
     resource: Option<String>,
     /// The action on the resource, in place of `permission`.
+    #[schema(value_type = Option<texts::PermissionWord>)]
     action: Option<String>,
 }
 
@@ -91,7 +94,7 @@ async fn check(
 /// Returns them for the roles as they are now, which may be newer than those in the token.
 #[utoipa::path(
     get, path = "/v1/authz/permissions", operation_id = "list_permissions", tag = "authz", security(("access_token" = []), ("api_key" = [])),
-    responses((status = 200, description = "The caller's roles and what they permit", body = PermissionsResponse), Unauthorized),
+    responses((status = 200, description = "The caller's roles and what they permit", body = PermissionsResponse), BadRequest, Unauthorized),
 )]
 async fn permissions(
     State(state): State<AppState>,

@@ -5,13 +5,15 @@ use axum::extract::State;
 use portcullis_http::responses::{
     Conflict, Forbidden, NotFound, TooManyRequests, Unauthorized, Unavailable, Unprocessable,
 };
-use portcullis_http::{AppState, Client, Json, OptionalJson, PathId, Problem, ServiceCaller};
+use portcullis_http::{AppState, Client, Json, OptionalJson, PathId, Problem, ServiceCaller, texts};
 use portcullis_vault::{Purpose, ReleasedCredentials, TradingAccountId};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+use crate::path_parameters::TradingAccountPath;
 
 /// The function's routes.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
@@ -20,10 +22,11 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 
 /// The reason for which a service reads credentials.
 #[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(example = json!({"purpose": "market-stream"}))]
 struct ReadCredentialsRequest {
     /// The purpose, one word for the owner's audit trail: 1 to 64 of `a-z 0-9 . _ : -`. Without one the trail has
     /// `unspecified`. `SERVICES` can demand one of a service.
-    #[schema(value_type = Option<String>, example = "market-stream", pattern = "^[a-z0-9._:-]{1,64}$")]
+    #[schema(value_type = Option<texts::ReadingPurpose>)]
     purpose: Option<Purpose>,
 }
 
@@ -79,7 +82,7 @@ impl From<ReleasedCredentials> for CredentialsResponse {
 /// before the response is sent.
 #[utoipa::path(
     post, path = "/v1/internal/trading-accounts/{id}/credentials", operation_id = "read_broker_credentials", tag = "internal",
-    security(("service_token" = [])), params(("id" = String, Path, description = "id of the account")),
+    security(("service_token" = [])), params(TradingAccountPath),
     request_body = Option<ReadCredentialsRequest>,
     responses(
         (status = 200, description = "The credentials, for this use", body = CredentialsResponse),

@@ -7,7 +7,7 @@ use portcullis_http::responses::{
 };
 use portcullis_http::{
     AppState, Client, Json, PathId, Problem, SessionEndWord, SignedInCaller, TradingAccountStatusWord, Word,
-    rfc3339,
+    rfc3339, texts,
 };
 use portcullis_vault::{BrokerToken, Frozen, TradingAccountId, Verification};
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::path_parameters::TradingAccountPath;
 use crate::step_up::StepUpRequest;
 
 /// The function's routes.
@@ -55,9 +56,10 @@ impl From<Verification> for CredentialVerificationResponse {
 
 /// The result of the owner's login at the broker.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"request_token": "Zr7kQm2xWc5nTb9vLd4sHy8gJf3pUaE6"}))]
 struct BeginBrokerSessionRequest {
     /// The `request_token` in the query of the address to which the broker redirected the owner.
-    #[schema(value_type = String)]
+    #[schema(value_type = texts::BrokerSecret)]
     request_token: BrokerToken,
 }
 
@@ -126,7 +128,7 @@ struct UnfreezeResponse {
 /// Returns the account's status after it. A broker that does not respond leaves the status as it is, and `reason` says so.
 #[utoipa::path(
     post, path = "/v1/trading-accounts/{id}/verify", operation_id = "verify_broker_credentials", tag = "trading-accounts", security(("access_token" = [])),
-    params(("id" = String, Path, description = "id of the account")),
+    params(TradingAccountPath),
     responses(
         (status = 200, description = "What the broker said of the credentials", body = CredentialVerificationResponse),
         Unauthorized, Forbidden, NotFound, Conflict, Unavailable,
@@ -148,7 +150,7 @@ async fn verify(
 /// stored encrypted. Returns the account's status after it.
 #[utoipa::path(
     post, path = "/v1/trading-accounts/{id}/session", operation_id = "begin_broker_session", tag = "trading-accounts", security(("access_token" = [])),
-    params(("id" = String, Path, description = "id of the account")), request_body = BeginBrokerSessionRequest,
+    params(TradingAccountPath), request_body = BeginBrokerSessionRequest,
     responses(
         (status = 200, description = "What the broker said of the new session", body = CredentialVerificationResponse),
         Unauthorized, Forbidden, NotFound, Conflict, Unprocessable, Unavailable,

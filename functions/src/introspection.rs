@@ -20,6 +20,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 
 /// An API key that a client sent to a service.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"api_key": "pk_0199f3c2a6e47d0c8f21b7e5d4a39c10_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U3Rk9Qd"}))]
 struct VerifyApiKeyRequest {
     /// The API key, as the client sent it.
     #[schema(value_type = String)]

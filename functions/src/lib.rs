@@ -23,6 +23,7 @@ mod login;
 mod logout;
 mod mfa;
 mod password;
+mod path_parameters;
 mod providers;
 mod refresh;
 mod register;

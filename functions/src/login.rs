@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::HeaderMap;
 use portcullis_http::responses::{Forbidden, TooManyRequests, Unauthorized, Unavailable, Unprocessable};
-use portcullis_http::{AppState, Client, Json, Problem, SessionResponse, TokenDelivery};
+use portcullis_http::{AppState, Client, Json, Problem, SessionResponse, TokenDelivery, texts};
 use portcullis_identity::{
     DeviceName, Email, Login, LoginAttempt, LoginName, MfaChallenge, Password, Username,
 };
@@ -23,19 +23,19 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 #[schema(example = json!({"email": "asha@example.com", "password": "copper lantern drifts upstream"}))]
 struct LoginRequest {
     /// The e-mail address; either this or `username` is required.
-    #[schema(value_type = Option<String>, example = "asha@example.com")]
+    #[schema(value_type = Option<texts::EmailAddress>)]
     email: Option<Email>,
     /// The username, in place of the e-mail address.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<texts::Username>)]
     username: Option<Username>,
     /// The password.
-    #[schema(value_type = String, format = Password, example = "copper lantern drifts upstream")]
+    #[schema(value_type = String, format = Password)]
     password: Password,
     /// Whether the browser keeps the session after it is closed.
     #[serde(default)]
     persist_session: bool,
     /// A name for the device, shown in the list of sessions.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<texts::DeviceName>)]
     device_name: Option<DeviceName>,
     /// The `device_token` of an earlier sign-in from this device, for programs; browsers have a cookie for it.
     #[schema(value_type = Option<String>)]

@@ -55,7 +55,11 @@ struct LogoutResponse {
 /// sessions of their accounts. Signing out twice is no error, and an expired access token ends its own session. The
 /// cookie counts only if `Origin` names an allowed page; otherwise its session stays, and so does the cookie.
 #[utoipa::path(
-    post, path = "/v1/auth/logout", tag = "auth", request_body = Option<LogoutRequest>,
+    post, path = "/v1/auth/logout", tag = "auth",
+    request_body(content = Option<LogoutRequest>, examples(
+        ("browser" = (summary = "A browser, whose cookie says which session", value = json!({}))),
+        ("program" = (summary = "A program", value = json!({"refresh_token": "rt_0199f3c2a6e47d0c8f21b7e5d4a39c10.kbZ0n5rR1xqfYw3vH8uJ2m"}))),
+    )),
     security(("refresh_cookie" = []), ("access_token" = []), ()),
     responses(
         (status = 200, description = "The session has ended", body = LogoutResponse),

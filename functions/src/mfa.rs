@@ -26,12 +26,13 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 
 /// The code that completes a sign-in.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"session_token": "mfa_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U", "code": "050471"}))]
 struct VerifyCodeRequest {
     /// The `session_token` of the response to the sign-in.
     #[schema(value_type = String)]
     session_token: SecretString,
     /// Six digits of the authenticator app, or a backup code.
-    #[schema(value_type = String, example = "050471")]
+    #[schema(value_type = String)]
     code: PresentedCode,
     /// The `device_token` of an earlier sign-in from this device, for programs; browsers have a cookie for it.
     #[schema(value_type = Option<String>)]
@@ -40,9 +41,10 @@ struct VerifyCodeRequest {
 
 /// The confirmation that replaces a second factor.
 #[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(example = json!({}))]
 struct SetUpTotpRequest {
     /// A code of the present second factor; required if there is one.
-    #[schema(value_type = Option<String>, example = "050471")]
+    #[schema(value_type = Option<String>)]
     code: Option<PresentedCode>,
 }
 
@@ -69,9 +71,10 @@ impl SetUpTotpResponse {
 
 /// The proof that the authenticator app has the secret.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"code": "050471"}))]
 struct EnableTotpRequest {
     /// Six digits of the authenticator app.
-    #[schema(value_type = String, example = "050471")]
+    #[schema(value_type = String)]
     code: PresentedCode,
 }
 
@@ -91,12 +94,13 @@ impl BackupCodesResponse {
 
 /// The confirmation of a change to the second factor: password and code.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"password": "copper lantern drifts upstream", "code": "050471"}))]
 struct ConfirmFactorRequest {
     /// The account's password.
     #[schema(value_type = String, format = Password)]
     password: Password,
     /// Six digits of the authenticator app, or a backup code.
-    #[schema(value_type = String, example = "050471")]
+    #[schema(value_type = String)]
     code: PresentedCode,
 }
 

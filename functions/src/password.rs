@@ -6,7 +6,9 @@ use axum::http::{HeaderMap, StatusCode};
 use portcullis_http::responses::{
     Forbidden, TooManyRequests, Unauthorized, Unavailable, Unprocessable, WorkRequired,
 };
-use portcullis_http::{AppState, Client, Json, Problem, SessionResponse, SignedInCaller, device_headers};
+use portcullis_http::{
+    AppState, Client, Json, Problem, SessionResponse, SignedInCaller, device_headers, texts,
+};
 use portcullis_identity::{Email, Error, Password, Work};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -25,31 +27,40 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 
 /// The present and the new password.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "current_password": "copper lantern drifts upstream",
+    "new_password": "marble orchard whispers northward",
+}))]
 struct ChangePasswordRequest {
     /// The present password.
     #[schema(value_type = String, format = Password)]
     current_password: Password,
     /// The new password: 12 to 256 characters, hard to predict.
-    #[schema(value_type = String, format = Password, example = "marble orchard whispers northward")]
+    #[schema(value_type = texts::NewPassword)]
     new_password: Password,
 }
 
 /// The new password in place of an expired one.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "session_token": "rot_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U",
+    "new_password": "marble orchard whispers northward",
+}))]
 struct RotatePasswordRequest {
     /// The `session_token` of the error `password_expired`.
     #[schema(value_type = String)]
     session_token: SecretString,
     /// The new password: 12 to 256 characters, hard to predict.
-    #[schema(value_type = String, format = Password, example = "marble orchard whispers northward")]
+    #[schema(value_type = texts::NewPassword)]
     new_password: Password,
 }
 
 /// The account with the forgotten password.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"email": "asha@example.com"}))]
 struct ForgotPasswordRequest {
     /// The e-mail address of the account.
-    #[schema(value_type = String, example = "asha@example.com")]
+    #[schema(value_type = texts::EmailAddress)]
     email: Email,
     /// The solution of the puzzle in the error `proof_of_work_required`, where the service asks for one.
     proof_of_work: Option<String>,
@@ -57,12 +68,16 @@ struct ForgotPasswordRequest {
 
 /// The new password in place of a forgotten one.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "token": "rst_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U",
+    "new_password": "marble orchard whispers northward",
+}))]
 struct ResetPasswordRequest {
     /// The token in the link of the mail.
     #[schema(value_type = String)]
     token: SecretString,
     /// The new password: 12 to 256 characters, hard to predict.
-    #[schema(value_type = String, format = Password, example = "marble orchard whispers northward")]
+    #[schema(value_type = texts::NewPassword)]
     new_password: Password,
 }
 

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use portcullis_http::responses::{Forbidden, NotFound, Unauthorized, Unavailable, Unprocessable};
 use portcullis_http::{
     AppState, Client, HealthStatusWord, Json, Problem, Query, ServiceCaller, SignedInCaller, Word, rfc3339,
+    texts,
 };
 use portcullis_identity::{Caller, is_printable};
 use portcullis_vault::{Health, HealthStatus, Mark, Outcome, end_of};
@@ -98,18 +99,21 @@ struct FallbackResponse {
 #[into_params(parameter_in = Query)]
 struct ChainQuery {
     /// The name of the preferred provider.
+    #[param(example = "kite")]
     primary: String,
     /// The names of up to nine alternatives, separated by commas.
+    #[param(example = "alpaca")]
     fallbacks: Option<String>,
 }
 
 /// The outcome of a call to a provider.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"ok": true, "response_time_ms": 45.2}))]
 struct ProviderOutcomeRequest {
     /// Whether the call succeeded.
     ok: bool,
     /// How long the call took, in milliseconds, with or without a fraction; at most 600,000.
-    #[schema(minimum = 0, maximum = 600_000, example = 45.2)]
+    #[schema(minimum = 0, maximum = 600_000)]
     response_time_ms: Option<f64>,
     /// The error of a failed call: an HTTP status, or a word such as `timeout`, `expired` or `revoked`. An error that is the
     /// user's fault, such as an expired session, does not lower the provider's health.
@@ -118,15 +122,21 @@ struct ProviderOutcomeRequest {
 
 /// The health of a provider as an administrator sets it.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "status": "degraded",
+    "expires_in": 3600,
+    "reason": "The broker announced maintenance.",
+}))]
 struct MarkProviderRequest {
     /// `healthy`, `degraded` or `unhealthy`.
     #[schema(value_type = HealthStatusWord)]
     status: HealthStatus,
     /// Seconds until the mark expires and the counted health is reported again: 1 to 604,800 (a week). A mark without an end
     /// stays until it is removed or replaced.
-    #[schema(minimum = 1, maximum = 604_800, example = 3600)]
+    #[schema(minimum = 1, maximum = 604_800)]
     expires_in: Option<u64>,
     /// The reason, shown with the provider's health: at most 200 characters.
+    #[schema(value_type = Option<texts::MarkReason>)]
     reason: Option<String>,
 }
 
@@ -159,7 +169,7 @@ async fn list(
 /// Returns the health counted over the last 15 minutes, or as an administrator marked it.
 #[utoipa::path(
     get, path = "/v1/providers/{name}", operation_id = "get_provider", tag = "providers", security(("access_token" = [])),
-    params(("name" = String, Path, description = "the provider's name")),
+    params(("name" = String, Path, description = "the provider's name", example = "kite")),
     responses(
         (status = 200, description = "How the provider does", body = ProviderHealthResponse),
         Unauthorized, Forbidden, NotFound, Unavailable,
@@ -208,7 +218,7 @@ async fn fallback(
 /// Counts the outcome towards the provider's health. For services with the right `provider:report`.
 #[utoipa::path(
     post, path = "/v1/internal/providers/{name}/outcomes", operation_id = "report_provider_outcome", tag = "internal", security(("service_token" = [])),
-    params(("name" = String, Path, description = "the provider's name")), request_body = ProviderOutcomeRequest,
+    params(("name" = String, Path, description = "the provider's name", example = "kite")), request_body = ProviderOutcomeRequest,
     responses(
         (status = 202, description = "The outcome counts"),
         Unauthorized, Forbidden, NotFound, Unprocessable, Unavailable,
@@ -240,7 +250,7 @@ fn response_time(milliseconds: f64) -> Result<Duration, Problem> {
 /// `provider:mark`; the administrator's audit trail records it.
 #[utoipa::path(
     put, path = "/v1/admin/providers/{name}/mark", operation_id = "mark_provider", tag = "providers", security(("access_token" = [])),
-    params(("name" = String, Path, description = "the provider's name")), request_body = MarkProviderRequest,
+    params(("name" = String, Path, description = "the provider's name", example = "kite")), request_body = MarkProviderRequest,
     responses(
         (status = 200, description = "How the provider does, with the mark", body = ProviderHealthResponse),
         Unauthorized, Forbidden, NotFound, Unprocessable, Unavailable,
@@ -271,7 +281,7 @@ async fn mark(
 /// it.
 #[utoipa::path(
     delete, path = "/v1/admin/providers/{name}/mark", operation_id = "unmark_provider", tag = "providers", security(("access_token" = [])),
-    params(("name" = String, Path, description = "the provider's name")),
+    params(("name" = String, Path, description = "the provider's name", example = "kite")),
     responses(
         (status = 204, description = "The provider has no mark"),
         Unauthorized, Forbidden, NotFound,

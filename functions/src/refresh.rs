@@ -46,7 +46,11 @@ struct RefreshResponse {
 /// `REFRESH_REUSE_GRACE` at most: for so long after its issue it is answered with itself, and its predecessor with it, so
 /// that requests that cross sign nobody out. Any other reuse of a replaced token ends the session.
 #[utoipa::path(
-    post, path = "/v1/auth/refresh", tag = "auth", request_body = Option<RefreshRequest>,
+    post, path = "/v1/auth/refresh", tag = "auth",
+    request_body(content = Option<RefreshRequest>, examples(
+        ("browser" = (summary = "A browser, which sends its cookie", value = json!({}))),
+        ("program" = (summary = "A program", value = json!({"refresh_token": "rt_0199f3c2a6e47d0c8f21b7e5d4a39c10.kbZ0n5rR1xqfYw3vH8uJ2m"}))),
+    )),
     security(("refresh_cookie" = []), ()),
     responses(
         (status = 200, description = "A new access token and the next refresh token", body = RefreshResponse, headers(("Set-Cookie" = String, description = "the next token; absent while the one that was sent stays"))),

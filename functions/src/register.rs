@@ -7,13 +7,15 @@ use axum::response::{IntoResponse, Response};
 use portcullis_http::responses::{
     Conflict, TooManyRequests, Unauthorized, Unavailable, Unprocessable, WorkRequired,
 };
-use portcullis_http::{AppState, Client, IdempotencyKey, Json, Problem, User};
+use portcullis_http::{AppState, Client, IdempotencyKey, Json, Problem, User, texts};
 use portcullis_identity::{Email, NewPerson, Password, PersonName, PhoneNumber, Registered, Username, Work};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+use crate::path_parameters::IdempotencyHeader;
 
 /// The function's routes.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
@@ -29,19 +31,19 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 }))]
 struct RegisterRequest {
     /// The e-mail address to sign in with.
-    #[schema(value_type = String, example = "asha@example.com")]
+    #[schema(value_type = texts::EmailAddress)]
     email: Email,
     /// The password: 12 to 256 characters, hard to predict.
-    #[schema(value_type = String, format = Password, example = "copper lantern drifts upstream")]
+    #[schema(value_type = texts::NewPassword)]
     password: Password,
     /// The person's name.
-    #[schema(value_type = String, example = "Asha Rao")]
+    #[schema(value_type = texts::PersonName)]
     name: PersonName,
     /// The telephone number.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<texts::PhoneNumber>)]
     phone: Option<PhoneNumber>,
     /// A username to sign in with, beside the e-mail address.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<texts::Username>)]
     username: Option<Username>,
     /// The solution of the puzzle in the error `proof_of_work_required`, where the service asks for one.
     proof_of_work: Option<String>,
@@ -67,6 +69,7 @@ const PENDING: (StatusCode, Json<PendingRegistrationResponse>) =
 
 /// The proof that an e-mail address belongs to the person.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"token": "vrf_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U"}))]
 struct VerifyEmailRequest {
     /// The token in the link of the mail.
     #[schema(value_type = String)]
@@ -75,9 +78,10 @@ struct VerifyEmailRequest {
 
 /// The e-mail address to send the link to again.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"email": "asha@example.com"}))]
 struct ResendConfirmationRequest {
     /// The e-mail address.
-    #[schema(value_type = String, example = "asha@example.com")]
+    #[schema(value_type = texts::EmailAddress)]
     email: Email,
 }
 
@@ -89,7 +93,7 @@ struct ResendConfirmationRequest {
 /// exists. A key counts together with the address: other people may use the same.
 #[utoipa::path(
     post, path = "/v1/auth/register", tag = "auth", request_body = RegisterRequest,
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
+    params(IdempotencyHeader),
     responses(
         (status = 201, description = "The new account", body = User), (status = 202, description = "A mail is on its way to the address", body = PendingRegistrationResponse),
         Conflict, Unprocessable, WorkRequired, TooManyRequests, Unavailable,

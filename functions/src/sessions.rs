@@ -6,11 +6,13 @@ use portcullis_http::responses::{NotFound, TooManyRequests, Unauthorized, Unproc
 use portcullis_http::{
     AppState, Client, Json, List, Page, PathId, Problem, Query, SessionStatus, SignedInCaller, rfc3339,
 };
-use portcullis_identity::{Session, SessionId};
+use portcullis_identity::{Session, SessionId, SessionList};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+use crate::path_parameters::SessionPath;
 
 /// The function's routes.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
@@ -37,8 +39,13 @@ pub(crate) struct SessionItem {
 }
 
 impl SessionItem {
-    /// Returns a session as its owner and administrators see it, beside the session of the request.
-    pub(crate) fn of(session: Session, current: SessionId) -> Self {
+    /// Returns a page of sessions as their owner and administrators see them, beside the session of the request.
+    pub(crate) fn list(found: SessionList, current: SessionId) -> List<Self> {
+        let items: Vec<Self> = found.sessions.into_iter().map(|session| Self::of(session, current)).collect();
+        List::of(items, found.next)
+    }
+
+    fn of(session: Session, current: SessionId) -> Self {
         Self {
             session_id: session.made.id.to_string(),
             current: session.made.id == current,
@@ -113,11 +120,7 @@ async fn list(
     Query(page): Query<Page>,
 ) -> Result<Json<List<SessionItem>>, Problem> {
     let found = state.identity.list_sessions(&caller, page.limit.into(), page.after()?).await?;
-    let current = caller.session.made.id;
-    Ok(Json(List {
-        items: found.sessions.into_iter().map(|session| SessionItem::of(session, current)).collect(),
-        next_cursor: found.next.map(|id| id.to_string()),
-    }))
+    Ok(Json(SessionItem::list(found, caller.session.made.id)))
 }
 
 /// End one of the own sessions
@@ -125,7 +128,7 @@ async fn list(
 /// Its tokens are revoked.
 #[utoipa::path(
     delete, path = "/v1/sessions/{id}", operation_id = "revoke_session", tag = "sessions", security(("access_token" = [])),
-    params(("id" = String, Path, description = "id of the session")),
+    params(SessionPath),
     responses((status = 204, description = "The session has ended"), Unauthorized, NotFound, TooManyRequests),
 )]
 async fn revoke(

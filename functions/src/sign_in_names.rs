@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use portcullis_http::responses::{
     Conflict, Forbidden, TooManyRequests, Unauthorized, Unavailable, Unprocessable,
 };
-use portcullis_http::{AppState, Client, Json, Problem, SignedInCaller, User};
+use portcullis_http::{AppState, Client, Json, Problem, SignedInCaller, User, texts};
 use portcullis_identity::{Email, Password, PresentedCode, Username};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -27,12 +27,13 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 
 /// The new address, and a proof: the password or a code, not both.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"email": "asha@example.org", "password": "copper lantern drifts upstream"}))]
 struct RequestEmailChangeRequest {
     /// The e-mail address that the account is to have.
-    #[schema(value_type = String, example = "asha@example.org")]
+    #[schema(value_type = texts::EmailAddress)]
     email: Email,
     /// The account's password; of an account with a second factor a `code` is needed.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, format = Password)]
     password: Option<Password>,
     /// Six digits of the authenticator app, or a backup code.
     #[schema(value_type = Option<String>)]
@@ -79,12 +80,13 @@ struct EmailRestorationResponse {
 
 /// The new username, and a proof: the password or a code, not both.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"username": "asha", "password": "copper lantern drifts upstream"}))]
 struct ChangeUsernameRequest {
     /// The username that the account is to have.
-    #[schema(value_type = String, example = "asha")]
+    #[schema(value_type = texts::Username)]
     username: Username,
     /// The account's password; of an account with a second factor a `code` is needed.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, format = Password)]
     password: Option<Password>,
     /// Six digits of the authenticator app, or a backup code.
     #[schema(value_type = Option<String>)]
@@ -120,7 +122,8 @@ async fn request_email_change(
 /// but the one in which the change was asked for. The old address is told and has a way back for a week, in which nobody
 /// else can register it.
 #[utoipa::path(
-    post, path = "/v1/auth/email/change", operation_id = "confirm_email_change", tag = "auth", request_body = EmailChangeTokenRequest,
+    post, path = "/v1/auth/email/change", operation_id = "confirm_email_change", tag = "auth",
+    request_body(content = EmailChangeTokenRequest, example = json!({"token": "chg_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U"})),
     responses(
         (status = 200, description = "The account with its new address", body = User),
         Unauthorized, Conflict, Unavailable,
@@ -140,7 +143,8 @@ async fn confirm_email_change(
 /// Takes the token in the link that was mailed to the old address when it was changed. Every session ends, and a link to
 /// choose another password is mailed: until then no password works.
 #[utoipa::path(
-    post, path = "/v1/auth/email/restore", operation_id = "restore_email", tag = "auth", request_body = EmailChangeTokenRequest,
+    post, path = "/v1/auth/email/restore", operation_id = "restore_email", tag = "auth",
+    request_body(content = EmailChangeTokenRequest, example = json!({"token": "bck_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U"})),
     responses(
         (status = 200, description = "The account has its earlier address", body = EmailRestorationResponse),
         Unauthorized, Conflict, TooManyRequests, Unavailable,

@@ -7,9 +7,10 @@ use utoipa::ToSchema;
 
 /// A confirmation by the account's owner: the password or a code, not both.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"password": "copper lantern drifts upstream"}))]
 pub(crate) struct StepUpRequest {
     /// The account's password.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, format = Password)]
     password: Option<Password>,
     /// Six digits of the authenticator app, or a backup code.
     #[schema(value_type = Option<String>)]

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use portcullis_http::responses::{Conflict, Forbidden, NotFound, Unauthorized, Unavailable, Unprocessable};
 use portcullis_http::{
     AppState, Client, IdempotencyKey, Json, PathId, Problem, SignedInCaller, TradingAccountStatusWord, Word,
-    rfc3339,
+    lasting, rfc3339, texts,
 };
 use portcullis_vault::{
     AccountChange, BrokerToken, BrokerUser, Credentials, Freeze, Label, NewTradingAccount, TradingAccount,
@@ -16,6 +16,8 @@ use serde_with::rust::double_option;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+use crate::path_parameters::{IdempotencyHeader, TradingAccountPath};
 
 /// The function's routes.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
@@ -28,44 +30,55 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 
 /// A trading account to be linked.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "broker": "kite",
+    "user_id_broker": "AB1234",
+    "api_key": "kitekeyofexample1",
+    "api_secret": "kitesecretofexample",
+    "label": "long term",
+}))]
 struct LinkTradingAccountRequest {
     /// The broker's name: one of the brokers in `GET /v1/providers`.
-    #[schema(example = "kite")]
+    #[schema(value_type = texts::BrokerName)]
     broker: String,
     /// The owner's user id at the broker.
-    #[schema(value_type = String, example = "AB1234")]
+    #[schema(value_type = texts::BrokerUserId)]
     user_id_broker: BrokerUser,
     /// The API key that the broker issued.
-    #[schema(value_type = String)]
+    #[schema(value_type = texts::BrokerSecret)]
     api_key: BrokerToken,
     /// The API secret that belongs to the key.
-    #[schema(value_type = String)]
+    #[schema(value_type = texts::BrokerSecret)]
     api_secret: BrokerToken,
     /// The owner's label for the account: 1 to 100 characters.
-    #[schema(value_type = Option<String>, example = "long term")]
+    #[schema(value_type = Option<texts::TradingAccountLabel>)]
     label: Option<Label>,
 }
 
 /// The changes to a trading account. Members that are absent stay as they are.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"label": "long term", "enabled": true}))]
 struct ChangeTradingAccountRequest {
-    /// The new label; `null` removes it.
+    /// The new label; `null` or an empty text removes it.
     #[serde(default, deserialize_with = "double_option::deserialize")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<texts::TradingAccountLabel>)]
     #[expect(clippy::option_option, reason = "null and absent mean different things")]
     label: Option<Option<Label>>,
     /// `false` disables the account, `true` enables it: an account that was disabled is `pending` then.
+    #[serde(default, deserialize_with = "lasting")]
+    #[schema(value_type = bool, required = false)]
     enabled: Option<bool>,
 }
 
 /// The credentials that replace the present ones.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"api_key": "kitekeyofexample1", "api_secret": "kitesecretofexample"}))]
 struct ReplaceCredentialsRequest {
     /// The API key that the broker issued.
-    #[schema(value_type = String)]
+    #[schema(value_type = texts::BrokerSecret)]
     api_key: BrokerToken,
     /// The API secret that belongs to the key.
-    #[schema(value_type = String)]
+    #[schema(value_type = texts::BrokerSecret)]
     api_secret: BrokerToken,
 }
 
@@ -191,7 +204,7 @@ async fn trading_state(
 #[utoipa::path(
     post, path = "/v1/trading-accounts", operation_id = "link_trading_account", tag = "trading-accounts", security(("access_token" = [])),
     request_body = LinkTradingAccountRequest,
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
+    params(IdempotencyHeader),
     responses(
         (status = 201, description = "The linked account", body = TradingAccountResponse),
         Unauthorized, Forbidden, Conflict, Unprocessable, Unavailable,
@@ -221,7 +234,7 @@ async fn link(
 /// Returns the account, without its credentials.
 #[utoipa::path(
     get, path = "/v1/trading-accounts/{id}", operation_id = "get_trading_account", tag = "trading-accounts", security(("access_token" = [])),
-    params(("id" = String, Path, description = "id of the account")),
+    params(TradingAccountPath),
     responses(
         (status = 200, description = "The account, without its credentials", body = TradingAccountResponse),
         Unauthorized, Forbidden, NotFound,
@@ -240,7 +253,7 @@ async fn read(
 /// Sets or removes its label, disables or enables it, and returns the account.
 #[utoipa::path(
     patch, path = "/v1/trading-accounts/{id}", operation_id = "change_trading_account", tag = "trading-accounts", security(("access_token" = [])),
-    params(("id" = String, Path, description = "id of the account")), request_body = ChangeTradingAccountRequest,
+    params(TradingAccountPath), request_body = ChangeTradingAccountRequest,
     responses(
         (status = 200, description = "The account as it is now", body = TradingAccountResponse),
         Unauthorized, Forbidden, NotFound, Unprocessable,
@@ -262,7 +275,7 @@ async fn change(
 /// Removes the account and destroys its credentials.
 #[utoipa::path(
     delete, path = "/v1/trading-accounts/{id}", operation_id = "unlink_trading_account", tag = "trading-accounts", security(("access_token" = [])),
-    params(("id" = String, Path, description = "id of the account")),
+    params(TradingAccountPath),
     responses(
         (status = 204, description = "The account and its credentials are gone"),
         Unauthorized, Forbidden, NotFound,
@@ -284,7 +297,7 @@ async fn unlink(
 /// session at the broker that belongs to them, are destroyed.
 #[utoipa::path(
     put, path = "/v1/trading-accounts/{id}/credentials", operation_id = "replace_broker_credentials", tag = "trading-accounts",
-    security(("access_token" = [])), params(("id" = String, Path, description = "id of the account")),
+    security(("access_token" = [])), params(TradingAccountPath),
     request_body = ReplaceCredentialsRequest,
     responses(
         (status = 200, description = "The account with its new credentials", body = TradingAccountResponse),

@@ -2,8 +2,10 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use portcullis_http::responses::{Conflict, Forbidden, TooManyRequests, Unauthorized, Unprocessable};
-use portcullis_http::{AnyCaller, AppState, Client, Json, Problem, SignedInCaller, User};
+use portcullis_http::responses::{
+    BadRequest, Conflict, Forbidden, TooManyRequests, Unauthorized, Unprocessable,
+};
+use portcullis_http::{AnyCaller, AppState, Client, Json, Problem, SignedInCaller, User, lasting, texts};
 use portcullis_identity::{Password, PersonName, PhoneNumber, ProfileUpdate};
 use serde::Deserialize;
 use serde_with::rust::double_option;
@@ -19,18 +21,21 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 /// The changes to the account. Members that are absent stay as they are.
 #[expect(clippy::option_option, reason = "null and absent mean different things")]
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"name": "Asha Rao", "phone": "+91 98765 43210"}))]
 struct UpdateProfileRequest {
-    /// The new name.
-    #[schema(value_type = Option<String>)]
+    /// The new name. A person has one, so it cannot be removed.
+    #[serde(default, deserialize_with = "lasting")]
+    #[schema(value_type = texts::PersonName, required = false)]
     name: Option<PersonName>,
-    /// The new telephone number; `null` removes it.
+    /// The new telephone number; `null` or an empty text removes it.
     #[serde(default, deserialize_with = "double_option::deserialize")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<texts::PhoneNumber>)]
     phone: Option<Option<PhoneNumber>>,
 }
 
 /// The confirmation that the account is to be erased.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"password": "copper lantern drifts upstream"}))]
 struct EraseAccountRequest {
     /// The account's password.
     #[schema(value_type = String, format = Password)]
@@ -44,7 +49,7 @@ struct EraseAccountRequest {
     get, path = "/v1/users/me", operation_id = "get_own_profile", tag = "users", security(("access_token" = []), ("api_key" = [])),
     responses(
         (status = 200, description = "The caller's account", body = User),
-        Unauthorized, Forbidden,
+        BadRequest, Unauthorized, Forbidden,
     ),
 )]
 async fn me(State(state): State<AppState>, AnyCaller(caller): AnyCaller) -> Result<Json<User>, Problem> {

@@ -23,6 +23,8 @@ import urllib.parse
 KITE_APPS = {
     "kitekeyofasha9f3c": ("kitesecretofasha-hunter2", "AB1234"),
     "kitekeyofmallory1": ("kitesecretofmallory", "ZZ9999"),
+    # In the examples of the OpenAPI document.
+    "kitekeyofexample1": ("kitesecretofexample", "AB1234"),
 }
 ALPACA_KEYS = {
     "PKALPACAKEYOFASHA9F3": ("alpacasecretofasha-hunter2", "PA3ASHA0001"),

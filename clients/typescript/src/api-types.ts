@@ -1330,6 +1330,11 @@ export interface components {
             /** @description The scopes of the key, as `resource:action`. */
             scopes: string[];
         };
+        /**
+         * Format: printable
+         * @description The name of an API key: 1 to 100 printable characters.
+         */
+        ApiKeyName: string;
         /** @description An event in the audit trail of an account. */
         AuditEventItem: {
             /** @description The actor: `self`, `anonymous`, `admin:<user id>`, `service:<name>` or `cli:<name>`. */
@@ -1345,7 +1350,7 @@ export interface components {
             /** @description The IP address of the client. */
             ip?: string | null;
             /** @description The outcome: `success` or `refused`. */
-            outcome: string;
+            outcome: components["schemas"]["EventOutcome"];
             /** @description The purpose that the service gave, or the health that an administrator set for a provider and its end. */
             purpose?: string | null;
             /** @description The id of the request that caused the event. */
@@ -1376,61 +1381,96 @@ export interface components {
              */
             backup_codes: string[];
         };
-        /** @description The result of the owner's login at the broker. */
+        /**
+         * @description The result of the owner's login at the broker.
+         * @example {
+         *       "request_token": "Zr7kQm2xWc5nTb9vLd4sHy8gJf3pUaE6"
+         *     }
+         */
         BeginBrokerSessionRequest: {
             /** @description The `request_token` in the query of the address to which the broker redirected the owner. */
-            request_token: string;
+            request_token: components["schemas"]["BrokerSecret"];
         };
-        /** @description The present and the new password. */
+        /**
+         * Format: broker
+         * @description The name of a broker: one of those in `GET /v1/providers`.
+         */
+        BrokerName: string;
+        /** @description A key, secret or token of a broker: 1 to 256 visible ASCII characters. */
+        BrokerSecret: string;
+        /** @description A user id at a broker: 1 to 64 visible ASCII characters. */
+        BrokerUserId: string;
+        /**
+         * @description The present and the new password.
+         * @example {
+         *       "current_password": "copper lantern drifts upstream",
+         *       "new_password": "marble orchard whispers northward"
+         *     }
+         */
         ChangePasswordRequest: {
             /**
              * Format: password
              * @description The present password.
              */
             current_password: string;
-            /**
-             * Format: password
-             * @description The new password: 12 to 256 characters, hard to predict.
-             * @example marble orchard whispers northward
-             */
-            new_password: string;
+            /** @description The new password: 12 to 256 characters, hard to predict. */
+            new_password: components["schemas"]["NewPassword"];
         };
-        /** @description The changes to a trading account. Members that are absent stay as they are. */
+        /**
+         * @description The changes to a trading account. Members that are absent stay as they are.
+         * @example {
+         *       "enabled": true,
+         *       "label": "long term"
+         *     }
+         */
         ChangeTradingAccountRequest: {
             /** @description `false` disables the account, `true` enables it: an account that was disabled is `pending` then. */
-            enabled?: boolean | null;
-            /** @description The new label; `null` removes it. */
-            label?: string | null;
+            enabled?: boolean;
+            label?: components["schemas"]["TradingAccountLabel"] | null | string;
         };
-        /** @description The changes to an account. Members that are absent stay as they are. */
+        /**
+         * @description The changes to an account. Members that are absent stay as they are.
+         * @example {
+         *       "roles": [
+         *         "viewer"
+         *       ],
+         *       "status": "active"
+         *     }
+         */
         ChangeUserRequest: {
             /** @description All roles of the account, which replace the present ones. Tokens contain them from the next refresh on. */
-            roles?: string[] | null;
-            status?: components["schemas"]["Status"] | null;
+            roles?: components["schemas"]["RoleName"][];
+            /** @description The new status. Disabling an account ends its sessions at once. */
+            status?: components["schemas"]["Status"];
         };
-        /** @description The new username, and a proof: the password or a code, not both. */
+        /**
+         * @description The new username, and a proof: the password or a code, not both.
+         * @example {
+         *       "password": "copper lantern drifts upstream",
+         *       "username": "asha"
+         *     }
+         */
         ChangeUsernameRequest: {
             /** @description Six digits of the authenticator app, or a backup code. */
             code?: string | null;
-            /** @description The account's password; of an account with a second factor a `code` is needed. */
+            /**
+             * Format: password
+             * @description The account's password; of an account with a second factor a `code` is needed.
+             */
             password?: string | null;
-            /**
-             * @description The username that the account is to have.
-             * @example asha
-             */
-            username: string;
+            /** @description The username that the account is to have. */
+            username: components["schemas"]["Username"];
         };
-        /** @description The permission to check. */
+        /**
+         * @description The permission to check.
+         * @example {
+         *       "permission": "portfolio:read"
+         *     }
+         */
         CheckPermissionRequest: {
-            /** @description The action on the resource, in place of `permission`. */
-            action?: string | null;
-            /**
-             * @description The permission as `resource:action`; either this, or both `resource` and `action`.
-             * @example portfolio:read
-             */
-            permission?: string | null;
-            /** @description The resource, in place of `permission`. */
-            resource?: string | null;
+            action?: components["schemas"]["PermissionWord"] | null | string;
+            permission?: components["schemas"]["PermissionName"] | null | string;
+            resource?: components["schemas"]["PermissionWord"] | null | string;
         };
         /** @description The decision about a permission. */
         CheckPermissionResponse: {
@@ -1444,12 +1484,15 @@ export interface components {
          * @enum {string}
          */
         Code: "bad_request" | "malformed_json" | "authentication_required" | "invalid_credentials" | "invalid_token" | "invalid_refresh_token" | "invalid_api_key" | "invalid_service_token" | "invalid_session_token" | "invalid_code" | "invalid_mail_token" | "session_revoked" | "forbidden" | "credentials_frozen" | "email_not_verified" | "password_expired" | "origin_not_allowed" | "edge_required" | "not_found" | "method_not_allowed" | "request_timeout" | "email_taken" | "username_taken" | "too_many_api_keys" | "too_many_trading_accounts" | "trading_account_disabled" | "credential_unavailable" | "no_broker_session" | "broker_without_sessions" | "broker_refused" | "mfa_not_set_up" | "last_admin" | "payload_too_large" | "unsupported_media_type" | "validation_failed" | "weak_password" | "idempotency_key_reused" | "proof_of_work_required" | "too_many_attempts" | "internal_error" | "unavailable" | "broker_unavailable" | "deadline_exceeded";
-        /** @description The confirmation of a change to the second factor: password and code. */
+        /**
+         * @description The confirmation of a change to the second factor: password and code.
+         * @example {
+         *       "code": "050471",
+         *       "password": "copper lantern drifts upstream"
+         *     }
+         */
         ConfirmFactorRequest: {
-            /**
-             * @description Six digits of the authenticator app, or a backup code.
-             * @example 050471
-             */
+            /** @description Six digits of the authenticator app, or a backup code. */
             code: string;
             /**
              * Format: password
@@ -1457,50 +1500,56 @@ export interface components {
              */
             password: string;
         };
-        /** @description An API key to be created. */
+        /**
+         * @description An API key to be created.
+         * @example {
+         *       "name": "nightly rebalancing",
+         *       "scopes": [
+         *         "portfolio:read"
+         *       ]
+         *     }
+         */
         CreateApiKeyRequest: {
             /**
-             * @description When the key expires (RFC 3339); when absent, it does not.
-             * @example 2027-06-30T00:00:00Z
+             * Format: date-time
+             * @description When the key expires (RFC 3339), within ten years; when absent, it does not.
              */
             expires_at?: string | null;
-            /**
-             * @description The name of the key: 1 to 100 characters.
-             * @example nightly rebalancing
-             */
-            name: string;
+            /** @description The name of the key: 1 to 100 characters. */
+            name: components["schemas"]["ApiKeyName"];
             /**
              * @description The scopes of the key, as `resource:action`; when absent, all of the owner's present permissions. No scope allows a key
              *     to manage API keys, second factors, passwords or sessions.
-             * @example [
-             *       "portfolio:read"
-             *     ]
              */
-            scopes?: string[] | null;
+            scopes?: components["schemas"]["ScopeName"][] | null;
         };
-        /** @description An account to be created. */
+        /**
+         * @description An account to be created.
+         * @example {
+         *       "email": "bela@example.com",
+         *       "name": "Bela Kun",
+         *       "password": "seven green kites over the harbour",
+         *       "roles": [
+         *         "trader"
+         *       ]
+         *     }
+         */
         CreateUserRequest: {
-            /** @description The e-mail address to sign in with; an account without one needs a username. */
-            email?: string | null;
+            email?: components["schemas"]["EmailAddress"] | null | string;
             /**
              * @description Whether the e-mail address counts as confirmed; `true` when absent. With `false` its owner confirms it by mail before
              *     the account can be used, where that is required.
              */
             email_verified?: boolean | null;
             /** @description The person's name. */
-            name: string;
-            /**
-             * Format: password
-             * @description The first password.
-             */
-            password: string;
-            /** @description The telephone number. */
-            phone?: string | null;
+            name: components["schemas"]["PersonName"];
+            /** @description The first password. */
+            password: components["schemas"]["NewPassword"];
+            phone?: components["schemas"]["PhoneNumber"] | null | string;
             /** @description The names of roles in the policy; `user` when absent. */
-            roles?: string[] | null;
+            roles?: components["schemas"]["RoleName"][] | null;
             status?: components["schemas"]["Status"] | null;
-            /** @description A username to sign in with, beside the e-mail address or in its place. */
-            username?: string | null;
+            username?: components["schemas"]["Username"] | null | string;
         };
         /** @description The outcome of a verification at the broker. */
         CredentialVerificationResponse: {
@@ -1541,11 +1590,21 @@ export interface components {
          * @enum {string}
          */
         Decision: "granted" | "not_granted_by_roles" | "outside_scopes" | "never_with_api_key";
+        /**
+         * Format: printable
+         * @description The name of a device: 1 to 100 printable characters.
+         */
+        DeviceName: string;
         /** @description The outcome of disabling the second factor. */
         DisableTotpResponse: {
             /** @description Always `false`. */
             mfa_enabled: boolean;
         };
+        /**
+         * Format: email
+         * @description An e-mail address. Its domain may be written in Unicode or as A-labels.
+         */
+        EmailAddress: string;
         /** @description The outcome of a request for another address. */
         EmailChangeResponse: {
             /** @description Always `confirmation_sent`: the account has its new address once the link is opened. */
@@ -1571,15 +1630,22 @@ export interface components {
          * @enum {string}
          */
         EmailRestorationStatus: "restored";
-        /** @description The proof that the authenticator app has the secret. */
+        /**
+         * @description The proof that the authenticator app has the secret.
+         * @example {
+         *       "code": "050471"
+         *     }
+         */
         EnableTotpRequest: {
-            /**
-             * @description Six digits of the authenticator app.
-             * @example 050471
-             */
+            /** @description Six digits of the authenticator app. */
             code: string;
         };
-        /** @description The confirmation that the account is to be erased. */
+        /**
+         * @description The confirmation that the account is to be erased.
+         * @example {
+         *       "password": "copper lantern drifts upstream"
+         *     }
+         */
         EraseAccountRequest: {
             /**
              * Format: password
@@ -1612,6 +1678,11 @@ export interface components {
             /** @description The scopes of the API key, as `resource:action`. */
             scopes?: string[] | null;
         };
+        /**
+         * @description How an event ended.
+         * @enum {string}
+         */
+        EventOutcome: "success" | "refused";
         /** @description Providers in the order in which to try them. */
         FallbackResponse: {
             /**
@@ -1636,13 +1707,15 @@ export interface components {
              */
             pointer: string;
         };
-        /** @description The account with the forgotten password. */
+        /**
+         * @description The account with the forgotten password.
+         * @example {
+         *       "email": "asha@example.com"
+         *     }
+         */
         ForgotPasswordRequest: {
-            /**
-             * @description The e-mail address of the account.
-             * @example asha@example.com
-             */
-            email: string;
+            /** @description The e-mail address of the account. */
+            email: components["schemas"]["EmailAddress"];
             /** @description The solution of the puzzle in the error `proof_of_work_required`, where the service asks for one. */
             proof_of_work?: string | null;
         };
@@ -1706,27 +1779,26 @@ export interface components {
          * @enum {string}
          */
         KeyUse: "sig";
-        /** @description A trading account to be linked. */
+        /**
+         * @description A trading account to be linked.
+         * @example {
+         *       "api_key": "kitekeyofexample1",
+         *       "api_secret": "kitesecretofexample",
+         *       "broker": "kite",
+         *       "label": "long term",
+         *       "user_id_broker": "AB1234"
+         *     }
+         */
         LinkTradingAccountRequest: {
             /** @description The API key that the broker issued. */
-            api_key: string;
+            api_key: components["schemas"]["BrokerSecret"];
             /** @description The API secret that belongs to the key. */
-            api_secret: string;
-            /**
-             * @description The broker's name: one of the brokers in `GET /v1/providers`.
-             * @example kite
-             */
-            broker: string;
-            /**
-             * @description The owner's label for the account: 1 to 100 characters.
-             * @example long term
-             */
-            label?: string | null;
-            /**
-             * @description The owner's user id at the broker.
-             * @example AB1234
-             */
-            user_id_broker: string;
+            api_secret: components["schemas"]["BrokerSecret"];
+            /** @description The broker's name: one of the brokers in `GET /v1/providers`. */
+            broker: components["schemas"]["BrokerName"];
+            label?: components["schemas"]["TradingAccountLabel"] | null | string;
+            /** @description The owner's user id at the broker. */
+            user_id_broker: components["schemas"]["BrokerUserId"];
         };
         /** @description One page of a list. */
         List_ApiKeyItem: {
@@ -1773,7 +1845,7 @@ export interface components {
                 /** @description The IP address of the client. */
                 ip?: string | null;
                 /** @description The outcome: `success` or `refused`. */
-                outcome: string;
+                outcome: components["schemas"]["EventOutcome"];
                 /** @description The purpose that the service gave, or the health that an administrator set for a provider and its end. */
                 purpose?: string | null;
                 /** @description The id of the request that caused the event. */
@@ -1867,27 +1939,20 @@ export interface components {
          *     }
          */
         LoginRequest: {
-            /** @description A name for the device, shown in the list of sessions. */
-            device_name?: string | null;
+            device_name?: components["schemas"]["DeviceName"] | null | string;
             /** @description The `device_token` of an earlier sign-in from this device, for programs; browsers have a cookie for it. */
             device_token?: string | null;
-            /**
-             * @description The e-mail address; either this or `username` is required.
-             * @example asha@example.com
-             */
-            email?: string | null;
+            email?: components["schemas"]["EmailAddress"] | null | string;
             /**
              * Format: password
              * @description The password.
-             * @example copper lantern drifts upstream
              */
             password: string;
             /** @description Whether the browser keeps the session after it is closed. */
             persist_session?: boolean;
             /** @description How the refresh token is returned: `cookie` for browsers, `body` for programs. */
             token_delivery?: components["schemas"]["TokenDelivery"];
-            /** @description The username, in place of the e-mail address. */
-            username?: string | null;
+            username?: components["schemas"]["Username"] | null | string;
         };
         /** @description The response to a correct password: a session, or the request for a code. */
         LoginResponse: components["schemas"]["SessionResponse"] | components["schemas"]["MfaRequired"];
@@ -1917,20 +1982,30 @@ export interface components {
          * @enum {string}
          */
         LogoutStatus: "logged_out";
-        /** @description The health of a provider as an administrator sets it. */
+        /**
+         * @description The health of a provider as an administrator sets it.
+         * @example {
+         *       "expires_in": 3600,
+         *       "reason": "The broker announced maintenance.",
+         *       "status": "degraded"
+         *     }
+         */
         MarkProviderRequest: {
             /**
              * Format: int64
              * @description Seconds until the mark expires and the counted health is reported again: 1 to 604,800 (a week). A mark without an end
              *     stays until it is removed or replaced.
-             * @example 3600
              */
             expires_in?: number | null;
-            /** @description The reason, shown with the provider's health: at most 200 characters. */
-            reason?: string | null;
+            reason?: components["schemas"]["MarkReason"] | null | string;
             /** @description `healthy`, `degraded` or `unhealthy`. */
             status: components["schemas"]["HealthStatus"];
         };
+        /**
+         * Format: printable
+         * @description The reason of a mark: at most 200 printable characters.
+         */
+        MarkReason: string;
         /**
          * @description The kind of a second factor's code.
          * @enum {string}
@@ -1950,6 +2025,11 @@ export interface components {
             /** @description Always `mfa_required`. */
             status: components["schemas"]["LoginStatus"];
         };
+        /**
+         * Format: password
+         * @description A password to be chosen: 12 to 256 characters, hard to predict.
+         */
+        NewPassword: string;
         /** @description The outcome of a request about a password. */
         PasswordResponse: {
             /** @description `password_changed`, or `mail_sent_if_known`, which does not reveal whether the address has an account. */
@@ -1970,6 +2050,10 @@ export interface components {
          * @enum {string}
          */
         PendingStatus: "verification_required";
+        /** @description A permission, as `resource:action`. */
+        PermissionName: string;
+        /** @description One half of a permission: the resource, or the action on it. */
+        PermissionWord: string;
         /** @description The caller's roles, permissions and services. */
         PermissionsResponse: {
             /** @description The permissions of those roles, as `resource:action`; for an API key, only those within its scopes. */
@@ -1981,6 +2065,13 @@ export interface components {
             /** @description The id of the account. */
             user_id: string;
         };
+        /**
+         * Format: printable
+         * @description The name of a person: 1 to 100 printable characters.
+         */
+        PersonName: string;
+        /** @description A telephone number as its owner writes it. */
+        PhoneNumber: string;
         /** @description Problem details (RFC 9457 section 3) with the members of this product. */
         Problem: {
             /** @description The stable code of the error, for programs. */
@@ -2053,7 +2144,13 @@ export interface components {
             /** @description `healthy`, `degraded` or `unhealthy`. */
             status: components["schemas"]["HealthStatus"];
         };
-        /** @description The outcome of a call to a provider. */
+        /**
+         * @description The outcome of a call to a provider.
+         * @example {
+         *       "ok": true,
+         *       "response_time_ms": 45.2
+         *     }
+         */
         ProviderOutcomeRequest: {
             /**
              * @description The error of a failed call: an HTTP status, or a word such as `timeout`, `expired` or `revoked`. An error that is the
@@ -2065,7 +2162,6 @@ export interface components {
             /**
              * Format: double
              * @description How long the call took, in milliseconds, with or without a fraction; at most 600,000.
-             * @example 45.2
              */
             response_time_ms?: number | null;
         };
@@ -2096,15 +2192,17 @@ export interface components {
             /** @description The second coordinate of a point of P-256, in base64url. */
             y?: string | null;
         };
-        /** @description The reason for which a service reads credentials. */
+        /**
+         * @description The reason for which a service reads credentials.
+         * @example {
+         *       "purpose": "market-stream"
+         *     }
+         */
         ReadCredentialsRequest: {
-            /**
-             * @description The purpose, one word for the owner's audit trail: 1 to 64 of `a-z 0-9 . _ : -`. Without one the trail has
-             *     `unspecified`. `SERVICES` can demand one of a service.
-             * @example market-stream
-             */
-            purpose?: string | null;
+            purpose?: components["schemas"]["ReadingPurpose"] | null | string;
         };
+        /** @description Why a service reads credentials, in one word. */
+        ReadingPurpose: string;
         /** @description The refresh token of a program; a browser sends a cookie and no body. */
         RefreshRequest: {
             /** @description The refresh token. */
@@ -2133,64 +2231,68 @@ export interface components {
          *     }
          */
         RegisterRequest: {
-            /**
-             * @description The e-mail address to sign in with.
-             * @example asha@example.com
-             */
-            email: string;
-            /**
-             * @description The person's name.
-             * @example Asha Rao
-             */
-            name: string;
-            /**
-             * Format: password
-             * @description The password: 12 to 256 characters, hard to predict.
-             * @example copper lantern drifts upstream
-             */
-            password: string;
-            /** @description The telephone number. */
-            phone?: string | null;
+            /** @description The e-mail address to sign in with. */
+            email: components["schemas"]["EmailAddress"];
+            /** @description The person's name. */
+            name: components["schemas"]["PersonName"];
+            /** @description The password: 12 to 256 characters, hard to predict. */
+            password: components["schemas"]["NewPassword"];
+            phone?: components["schemas"]["PhoneNumber"] | null | string;
             /** @description The solution of the puzzle in the error `proof_of_work_required`, where the service asks for one. */
             proof_of_work?: string | null;
-            /** @description A username to sign in with, beside the e-mail address. */
-            username?: string | null;
+            username?: components["schemas"]["Username"] | null | string;
         };
-        /** @description The credentials that replace the present ones. */
+        /**
+         * @description The credentials that replace the present ones.
+         * @example {
+         *       "api_key": "kitekeyofexample1",
+         *       "api_secret": "kitesecretofexample"
+         *     }
+         */
         ReplaceCredentialsRequest: {
             /** @description The API key that the broker issued. */
-            api_key: string;
+            api_key: components["schemas"]["BrokerSecret"];
             /** @description The API secret that belongs to the key. */
-            api_secret: string;
+            api_secret: components["schemas"]["BrokerSecret"];
         };
-        /** @description The new address, and a proof: the password or a code, not both. */
+        /**
+         * @description The new address, and a proof: the password or a code, not both.
+         * @example {
+         *       "email": "asha@example.org",
+         *       "password": "copper lantern drifts upstream"
+         *     }
+         */
         RequestEmailChangeRequest: {
             /** @description Six digits of the authenticator app, or a backup code. */
             code?: string | null;
-            /**
-             * @description The e-mail address that the account is to have.
-             * @example asha@example.org
-             */
-            email: string;
-            /** @description The account's password; of an account with a second factor a `code` is needed. */
-            password?: string | null;
-        };
-        /** @description The e-mail address to send the link to again. */
-        ResendConfirmationRequest: {
-            /**
-             * @description The e-mail address.
-             * @example asha@example.com
-             */
-            email: string;
-        };
-        /** @description The new password in place of a forgotten one. */
-        ResetPasswordRequest: {
+            /** @description The e-mail address that the account is to have. */
+            email: components["schemas"]["EmailAddress"];
             /**
              * Format: password
-             * @description The new password: 12 to 256 characters, hard to predict.
-             * @example marble orchard whispers northward
+             * @description The account's password; of an account with a second factor a `code` is needed.
              */
-            new_password: string;
+            password?: string | null;
+        };
+        /**
+         * @description The e-mail address to send the link to again.
+         * @example {
+         *       "email": "asha@example.com"
+         *     }
+         */
+        ResendConfirmationRequest: {
+            /** @description The e-mail address. */
+            email: components["schemas"]["EmailAddress"];
+        };
+        /**
+         * @description The new password in place of a forgotten one.
+         * @example {
+         *       "new_password": "marble orchard whispers northward",
+         *       "token": "rst_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U"
+         *     }
+         */
+        ResetPasswordRequest: {
+            /** @description The new password: 12 to 256 characters, hard to predict. */
+            new_password: components["schemas"]["NewPassword"];
             /** @description The token in the link of the mail. */
             token: string;
         };
@@ -2211,17 +2313,29 @@ export interface components {
             /** @description The services that the role may use; `*` stands for all. */
             services: string[];
         };
-        /** @description The new password in place of an expired one. */
+        /**
+         * Format: role
+         * @description The name of a role in the policy.
+         */
+        RoleName: string;
+        /**
+         * @description The new password in place of an expired one.
+         * @example {
+         *       "new_password": "marble orchard whispers northward",
+         *       "session_token": "rot_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U"
+         *     }
+         */
         RotatePasswordRequest: {
-            /**
-             * Format: password
-             * @description The new password: 12 to 256 characters, hard to predict.
-             * @example marble orchard whispers northward
-             */
-            new_password: string;
+            /** @description The new password: 12 to 256 characters, hard to predict. */
+            new_password: components["schemas"]["NewPassword"];
             /** @description The `session_token` of the error `password_expired`. */
             session_token: string;
         };
+        /**
+         * Format: scope
+         * @description A scope of an API key, as `resource:action`; `*` stands for all.
+         */
+        ScopeName: string;
         /** @description The metadata of the authorization server (RFC 8414), with members of this product for its access tokens. */
         ServerMetadata: {
             /**
@@ -2301,12 +2415,12 @@ export interface components {
          * @enum {string}
          */
         SessionStatus: "authenticated";
-        /** @description The confirmation that replaces a second factor. */
+        /**
+         * @description The confirmation that replaces a second factor.
+         * @example {}
+         */
         SetUpTotpRequest: {
-            /**
-             * @description A code of the present second factor; required if there is one.
-             * @example 050471
-             */
+            /** @description A code of the present second factor; required if there is one. */
             code?: string | null;
         };
         /** @description A secret for an authenticator app. */
@@ -2347,11 +2461,19 @@ export interface components {
             /** @description The id of the account. */
             user_id: string;
         };
-        /** @description A confirmation by the account's owner: the password or a code, not both. */
+        /**
+         * @description A confirmation by the account's owner: the password or a code, not both.
+         * @example {
+         *       "password": "copper lantern drifts upstream"
+         *     }
+         */
         StepUpRequest: {
             /** @description Six digits of the authenticator app, or a backup code. */
             code?: string | null;
-            /** @description The account's password. */
+            /**
+             * Format: password
+             * @description The account's password.
+             */
             password?: string | null;
         };
         /**
@@ -2364,6 +2486,11 @@ export interface components {
          * @enum {string}
          */
         TokenType: "Bearer";
+        /**
+         * Format: printable
+         * @description The label of a trading account: 1 to 100 printable characters.
+         */
+        TradingAccountLabel: string;
         /** @description A trading account, without its credentials. */
         TradingAccountResponse: {
             /**
@@ -2445,12 +2572,17 @@ export interface components {
          * @enum {string}
          */
         UnfreezeStatus: "active";
-        /** @description The changes to the account. Members that are absent stay as they are. */
+        /**
+         * @description The changes to the account. Members that are absent stay as they are.
+         * @example {
+         *       "name": "Asha Rao",
+         *       "phone": "+91 98765 43210"
+         *     }
+         */
         UpdateProfileRequest: {
-            /** @description The new name. */
-            name?: string | null;
-            /** @description The new telephone number; `null` removes it. */
-            phone?: string | null;
+            /** @description The new name. A person has one, so it cannot be removed. */
+            name?: components["schemas"]["PersonName"];
+            phone?: components["schemas"]["PhoneNumber"] | null | string;
         };
         /** @description The account of a person. */
         User: {
@@ -2529,19 +2661,27 @@ export interface components {
             /** @description The id of the account that the key belongs to. */
             user_id?: string | null;
         };
-        /** @description The code that completes a sign-in. */
+        /**
+         * @description The code that completes a sign-in.
+         * @example {
+         *       "code": "050471",
+         *       "session_token": "mfa_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U"
+         *     }
+         */
         VerifyCodeRequest: {
-            /**
-             * @description Six digits of the authenticator app, or a backup code.
-             * @example 050471
-             */
+            /** @description Six digits of the authenticator app, or a backup code. */
             code: string;
             /** @description The `device_token` of an earlier sign-in from this device, for programs; browsers have a cookie for it. */
             device_token?: string | null;
             /** @description The `session_token` of the response to the sign-in. */
             session_token: string;
         };
-        /** @description The proof that an e-mail address belongs to the person. */
+        /**
+         * @description The proof that an e-mail address belongs to the person.
+         * @example {
+         *       "token": "vrf_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U"
+         *     }
+         */
         VerifyEmailRequest: {
             /** @description The token in the link of the mail. */
             token: string;
@@ -2859,6 +2999,7 @@ export interface operations {
                     "application/json": components["schemas"]["ServerMetadata"];
                 };
             };
+            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -2881,6 +3022,7 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
+            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -2892,17 +3034,11 @@ export interface operations {
                 user_id?: string;
                 /** @description The type of the events to return, such as `login_succeeded`. */
                 type?: "account_registered" | "login_succeeded" | "login_failed" | "new_device" | "account_unlocked" | "password_changed" | "password_reset_requested" | "password_reset" | "password_expired" | "password_rotated" | "verification_requested" | "email_verified" | "mfa_required" | "mfa_failed" | "mfa_set_up" | "mfa_enabled" | "mfa_disabled" | "backup_codes_renewed" | "api_key_created" | "api_key_rotated" | "api_key_deleted" | "session_revoked" | "sessions_revoked" | "refresh_token_reuse" | "profile_changed" | "account_disabled" | "account_enabled" | "account_erased" | "confirmed" | "trading_account_linked" | "trading_account_changed" | "credentials_replaced" | "trading_account_unlinked" | "trading_account_verified" | "broker_session_started" | "broker_session_ended" | "credentials_used" | "credentials_read" | "credentials_refused" | "credentials_unreadable" | "credentials_resealed" | "credentials_frozen" | "credentials_unfrozen" | "provider_marked" | "provider_unmarked" | "roles_changed" | "mfa_reset" | "password_overridden" | "account_invited" | "administration_refused" | "email_change_requested" | "email_changed" | "email_restored" | "username_changed";
-                /**
-                 * @description The earliest time of the events to return (RFC 3339), included.
-                 * @example 2026-11-01T00:00:00Z
-                 */
+                /** @description The earliest time of the events to return (RFC 3339), included. */
                 from?: string;
                 /** @description The latest time of the events to return (RFC 3339), excluded. */
                 to?: string;
-                /**
-                 * @description The object of the events to return beside the account, such as the id of a trading account.
-                 * @example acc_0199f3c2a6e47d0c8f21b7e5d4a39c10
-                 */
+                /** @description The object of the events to return beside the account, such as the id of a trading account. */
                 target?: string;
                 /** @description How many items to return at most. */
                 limit?: number;
@@ -2926,6 +3062,7 @@ export interface operations {
             };
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Unprocessable"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -2936,7 +3073,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description the provider's name */
+                /**
+                 * @description the provider's name
+                 * @example kite
+                 */
                 name: string;
             };
             cookie?: never;
@@ -2973,7 +3113,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description the provider's name */
+                /**
+                 * @description the provider's name
+                 * @example kite
+                 */
                 name: string;
             };
             cookie?: never;
@@ -2987,9 +3130,11 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -3014,6 +3159,7 @@ export interface operations {
             };
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -3021,7 +3167,10 @@ export interface operations {
     list_users: {
         parameters: {
             query?: {
-                /** @description A part of the e-mail address, the username, the name or the id, in any case. */
+                /**
+                 * @description A part of the e-mail address, the username, the name or the id, in any case; a whole address or id finds its account
+                 *     alone, and at once.
+                 */
                 search?: string;
                 /** @description The name of a role of the account. */
                 role?: string;
@@ -3053,6 +3202,7 @@ export interface operations {
             };
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Unprocessable"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -3097,7 +3247,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description id of the account */
+                /**
+                 * @description The id of the account.
+                 * @example usr_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
                 id: string;
             };
             cookie?: never;
@@ -3113,9 +3266,11 @@ export interface operations {
                     "application/json": components["schemas"]["User"];
                 };
             };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -3125,7 +3280,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description id of the account */
+                /**
+                 * @description The id of the account.
+                 * @example usr_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
                 id: string;
             };
             cookie?: never;
@@ -3139,10 +3297,12 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -3152,7 +3312,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description id of the account */
+                /**
+                 * @description The id of the account.
+                 * @example usr_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
                 id: string;
             };
             cookie?: never;
@@ -3190,7 +3353,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description id of the account */
+                /**
+                 * @description The id of the account.
+                 * @example usr_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
                 id: string;
             };
             cookie?: never;
@@ -3206,9 +3372,11 @@ export interface operations {
                     "application/json": components["schemas"]["List_ApiKeyItem"];
                 };
             };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -3218,7 +3386,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description id of the account */
+                /**
+                 * @description The id of the account.
+                 * @example usr_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
                 id: string;
             };
             cookie?: never;
@@ -3232,9 +3403,11 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -3244,7 +3417,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description id of the account */
+                /**
+                 * @description The id of the account.
+                 * @example usr_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
                 id: string;
             };
             cookie?: never;
@@ -3258,9 +3434,11 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -3270,7 +3448,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description id of the account */
+                /**
+                 * @description The id of the account.
+                 * @example usr_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
                 id: string;
             };
             cookie?: never;
@@ -3284,9 +3465,11 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Unprocessable"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -3302,7 +3485,10 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description id of the account */
+                /**
+                 * @description The id of the account.
+                 * @example usr_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
                 id: string;
             };
             cookie?: never;
@@ -3318,9 +3504,11 @@ export interface operations {
                     "application/json": components["schemas"]["List_SessionItem"];
                 };
             };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Unprocessable"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -3359,7 +3547,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description id of the account */
+                /**
+                 * @description The id of the account.
+                 * @example usr_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
                 id: string;
             };
             cookie?: never;
@@ -3373,9 +3564,11 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -3385,7 +3578,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description id of the account */
+                /**
+                 * @description The id of the account.
+                 * @example usr_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
                 id: string;
             };
             cookie?: never;
@@ -3401,9 +3597,11 @@ export interface operations {
                     "application/json": components["schemas"]["User"];
                 };
             };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Unprocessable"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -3434,6 +3632,7 @@ export interface operations {
             };
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Unprocessable"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -3443,8 +3642,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description 1 to 255 visible ASCII characters */
-                "Idempotency-Key"?: string | null;
+                /** @description A key of the client's own for what it wants done once. */
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -3481,7 +3680,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description id of the key */
+                /**
+                 * @description The id of the key.
+                 * @example key_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
                 id: string;
             };
             cookie?: never;
@@ -3495,9 +3697,11 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -3507,7 +3711,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description id of the key */
+                /**
+                 * @description The id of the key.
+                 * @example key_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
                 id: string;
             };
             cookie?: never;
@@ -3523,9 +3730,11 @@ export interface operations {
                     "application/json": components["schemas"]["IssuedApiKeyResponse"];
                 };
             };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -3535,17 +3744,11 @@ export interface operations {
             query?: {
                 /** @description The type of the events to return, such as `login_succeeded`. */
                 type?: "account_registered" | "login_succeeded" | "login_failed" | "new_device" | "account_unlocked" | "password_changed" | "password_reset_requested" | "password_reset" | "password_expired" | "password_rotated" | "verification_requested" | "email_verified" | "mfa_required" | "mfa_failed" | "mfa_set_up" | "mfa_enabled" | "mfa_disabled" | "backup_codes_renewed" | "api_key_created" | "api_key_rotated" | "api_key_deleted" | "session_revoked" | "sessions_revoked" | "refresh_token_reuse" | "profile_changed" | "account_disabled" | "account_enabled" | "account_erased" | "confirmed" | "trading_account_linked" | "trading_account_changed" | "credentials_replaced" | "trading_account_unlinked" | "trading_account_verified" | "broker_session_started" | "broker_session_ended" | "credentials_used" | "credentials_read" | "credentials_refused" | "credentials_unreadable" | "credentials_resealed" | "credentials_frozen" | "credentials_unfrozen" | "provider_marked" | "provider_unmarked" | "roles_changed" | "mfa_reset" | "password_overridden" | "account_invited" | "administration_refused" | "email_change_requested" | "email_changed" | "email_restored" | "username_changed";
-                /**
-                 * @description The earliest time of the events to return (RFC 3339), included.
-                 * @example 2026-11-01T00:00:00Z
-                 */
+                /** @description The earliest time of the events to return (RFC 3339), included. */
                 from?: string;
                 /** @description The latest time of the events to return (RFC 3339), excluded. */
                 to?: string;
-                /**
-                 * @description The object of the events to return beside the account, such as the id of a trading account.
-                 * @example acc_0199f3c2a6e47d0c8f21b7e5d4a39c10
-                 */
+                /** @description The object of the events to return beside the account, such as the id of a trading account. */
                 target?: string;
                 /** @description How many items to return at most. */
                 limit?: number;
@@ -3569,6 +3772,7 @@ export interface operations {
             };
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Unprocessable"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -3616,6 +3820,7 @@ export interface operations {
                     "application/jwk-set+json": components["schemas"]["JwkSet"];
                 };
             };
+            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -3629,6 +3834,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "token": "chg_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U"
+                 *     }
+                 */
                 "application/json": components["schemas"]["EmailChangeTokenRequest"];
             };
         };
@@ -3696,6 +3906,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "token": "bck_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U"
+                 *     }
+                 */
                 "application/json": components["schemas"]["EmailChangeTokenRequest"];
             };
         };
@@ -3800,7 +4015,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["LogoutRequest"] | null;
+                "application/json": components["schemas"]["LogoutRequest"];
             };
         };
         responses: {
@@ -4009,7 +4224,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["RefreshRequest"] | null;
+                "application/json": components["schemas"]["RefreshRequest"];
             };
         };
         responses: {
@@ -4039,8 +4254,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description 1 to 255 visible ASCII characters */
-                "Idempotency-Key"?: string | null;
+                /** @description A key of the client's own for what it wants done once. */
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -4102,6 +4317,7 @@ export interface operations {
             };
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -4157,8 +4373,10 @@ export interface operations {
                     "application/json": components["schemas"]["PermissionsResponse"];
                 };
             };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -4201,7 +4419,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description the provider's name */
+                /**
+                 * @description the provider's name
+                 * @example kite
+                 */
                 name: string;
             };
             cookie?: never;
@@ -4259,6 +4480,7 @@ export interface operations {
             };
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Unprocessable"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -4269,14 +4491,17 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description id of the account */
+                /**
+                 * @description The id of the trading account.
+                 * @example acc_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
                 id: string;
             };
             cookie?: never;
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["ReadCredentialsRequest"] | null;
+                "application/json": components["schemas"]["ReadCredentialsRequest"];
             };
         };
         responses: {
@@ -4417,7 +4642,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["SetUpTotpRequest"] | null;
+                "application/json": components["schemas"]["SetUpTotpRequest"];
             };
         };
         responses: {
@@ -4462,6 +4687,7 @@ export interface operations {
             };
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -4469,9 +4695,15 @@ export interface operations {
     get_provider_fallback: {
         parameters: {
             query: {
-                /** @description The name of the preferred provider. */
+                /**
+                 * @description The name of the preferred provider.
+                 * @example kite
+                 */
                 primary: string;
-                /** @description The names of up to nine alternatives, separated by commas. */
+                /**
+                 * @description The names of up to nine alternatives, separated by commas.
+                 * @example alpaca
+                 */
                 fallbacks?: string;
             };
             header?: never;
@@ -4492,6 +4724,7 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Unprocessable"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -4502,7 +4735,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description the provider's name */
+                /**
+                 * @description the provider's name
+                 * @example kite
+                 */
                 name: string;
             };
             cookie?: never;
@@ -4518,9 +4754,11 @@ export interface operations {
                     "application/json": components["schemas"]["ProviderHealthResponse"];
                 };
             };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -4550,6 +4788,7 @@ export interface operations {
             };
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Unprocessable"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -4573,6 +4812,7 @@ export interface operations {
             };
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -4583,7 +4823,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description id of the session */
+                /**
+                 * @description The id of the session.
+                 * @example ses_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
                 id: string;
             };
             cookie?: never;
@@ -4597,9 +4840,11 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -4625,6 +4870,7 @@ export interface operations {
             };
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -4633,8 +4879,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description 1 to 255 visible ASCII characters */
-                "Idempotency-Key"?: string | null;
+                /** @description A key of the client's own for what it wants done once. */
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -4686,6 +4932,7 @@ export interface operations {
             };
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -4710,6 +4957,7 @@ export interface operations {
             };
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -4754,7 +5002,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description id of the account */
+                /**
+                 * @description The id of the trading account.
+                 * @example acc_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
                 id: string;
             };
             cookie?: never;
@@ -4770,9 +5021,11 @@ export interface operations {
                     "application/json": components["schemas"]["TradingAccountResponse"];
                 };
             };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -4782,7 +5035,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description id of the account */
+                /**
+                 * @description The id of the trading account.
+                 * @example acc_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
                 id: string;
             };
             cookie?: never;
@@ -4796,9 +5052,11 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -4808,7 +5066,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description id of the account */
+                /**
+                 * @description The id of the trading account.
+                 * @example acc_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
                 id: string;
             };
             cookie?: never;
@@ -4845,7 +5106,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description id of the account */
+                /**
+                 * @description The id of the trading account.
+                 * @example acc_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
                 id: string;
             };
             cookie?: never;
@@ -4882,7 +5146,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description id of the account */
+                /**
+                 * @description The id of the trading account.
+                 * @example acc_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
                 id: string;
             };
             cookie?: never;
@@ -4920,7 +5187,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description id of the account */
+                /**
+                 * @description The id of the trading account.
+                 * @example acc_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
                 id: string;
             };
             cookie?: never;
@@ -4936,10 +5206,12 @@ export interface operations {
                     "application/json": components["schemas"]["CredentialVerificationResponse"];
                 };
             };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -4962,8 +5234,10 @@ export interface operations {
                     "application/json": components["schemas"]["User"];
                 };
             };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };

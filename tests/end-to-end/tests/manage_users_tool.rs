@@ -217,6 +217,128 @@ fn failures_and_reports_are_for_programs_too() {
     assert!(status == 1 && said.contains("line 1: "), "{said}");
 }
 
+#[tokio::test]
+async fn lists_of_sessions_and_keys_come_in_pages_with_columns() {
+    let app = App::local();
+    done(&app, &["create-user", "asha", "--role", "trader", "--email", "asha@example.com"], PASSWORD);
+    for _ in 0..3 {
+        app.sign_in("asha").await;
+    }
+    let asha = app.sign_in("asha").await;
+    for name in ["one", "two"] {
+        asha.post("/v1/api-keys", json!({"name": name})).await.assert_status(201);
+    }
+    done(&app, &["set-api-key", "asha", "--api-key", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822c"], "");
+    for (list, id, number) in [("list-sessions", "session_id", 4), ("list-keys", "key_id", 3)] {
+        let ids = |arguments: &[&str]| {
+            let found = done(&app, &[&[list, "asha"], arguments].concat(), "");
+            let ids = found.as_array().unwrap().iter().map(|row| row[id].as_str().unwrap().to_owned());
+            ids.collect::<Vec<_>>()
+        };
+        let all = ids(&[]);
+        assert_eq!(all.len(), number, "{list}");
+        let first = ids(&["--limit", "2"]);
+        let rest = ids(&["--after", &first[1]]);
+        assert_eq!([first, rest].concat(), all, "{list}");
+        let (_, out, err) = tool(app.folder(), &[list, "asha", "--limit", "1", "--columns", id], "");
+        assert_eq!(out, format!("{}\n{}\n", id.to_uppercase(), all[0]));
+        assert!(err.contains(&format!("go on with --after {}", all[0])), "{err}");
+        let (status, _, err) = tool(app.folder(), &[list, "asha", "--after", "nonsense"], "");
+        assert!(status == 2 && err.contains("--after"), "{err}");
+    }
+}
+
+#[test]
+fn a_type_of_event_that_does_not_exist_is_refused_with_those_that_do() {
+    let app = App::local();
+    let (status, out, err) = tool(app.folder(), &["audit", "search", "--type", "nope"], "");
+    assert_eq!((status, out.as_str()), (2, ""));
+    assert!(err.contains("nope") && err.contains("login_failed"), "{err}");
+    let (status, _, err) = tool(app.folder(), &["audit", "search", "--type", "nope", "--json"], "");
+    let failure: Value = serde_json::from_str(&err).unwrap();
+    let told = failure["error"].as_str().unwrap();
+    assert!(status == 2 && told.contains("nope") && told.contains("login_failed"), "{told}");
+}
+
+#[test]
+fn a_whole_address_or_id_finds_its_account_alone() {
+    let app = App::local();
+    for (name, email) in [("asha", "asha@example.com"), ("natasha", "natasha@example.com")] {
+        done(&app, &["create-user", name, "--role", "user", "--email", email], PASSWORD);
+    }
+    let found = |arguments: &[&str]| {
+        let found = done(&app, &[&["find"], arguments].concat(), "");
+        let users = found.as_array().unwrap().iter();
+        users.map(|user| user["username"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&["asha@"]), ["natasha", "asha"]);
+    assert_eq!(found(&["Asha@Example.com"]), ["asha"]);
+    assert_eq!(found(&["Asha@Example.com", "--status", "disabled"]), Vec::<String>::new());
+    assert_eq!(found(&["sha@example.com"]), ["natasha", "asha"], "nobody has this one");
+    let id = done(&app, &["show", "asha"], "")["user_id"].clone();
+    assert_eq!(found(&[id.as_str().unwrap()]), ["asha"]);
+    assert_eq!(found(&["asha"]), ["natasha", "asha"], "a username may be a part of another");
+}
+
+#[test]
+fn a_dry_run_tells_of_lines_that_get_in_the_way_of_each_other() {
+    let app = App::local();
+    let hash = "$2b$04$abcdefghijklmnopqrstuuGjmVZyWnhPgKYH5ZBhwEhTrcwHNRhvG";
+    let key = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822c";
+    let line = |email: &str, username: &str, name: &str, key: &str| {
+        let row = json!({"email": email, "username": username, "name": name, "password_hash": hash, "api_key": key});
+        row.to_string()
+    };
+    let lines = [
+        line("asha@example.com", "asha", "Asha Rao", key),
+        line("asha@example.com", "asha", "Asha Rao", ""),
+        line("ASHA@example.com", "", "Somebody else", ""),
+        line("", "asha", "Somebody else", ""),
+        line("bela@example.com", "asha", "Bela Kun", ""),
+        line("cee@example.com", "", "Cee", key),
+        line("dee@example.com", "", "Dee", "hunter2"),
+        line("eve@example.com", "eve", "Eve", ""),
+    ]
+    .join("\n");
+    let import = |more: &[&str]| {
+        let (status, out, err) = tool(app.folder(), &[&["import", "-", "--json"], more].concat(), &lines);
+        assert_eq!(status, 1, "{err}");
+        serde_json::from_str::<Value>(&out).unwrap()
+    };
+    let planned = import(&["--dry-run"]);
+    let refused = |report: &Value| {
+        report["refused"].as_array().unwrap().iter().map(|one| one["line"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!((&planned["imported"], &planned["present"]), (&json!(2), &json!(1)), "{planned}");
+    assert_eq!(refused(&planned), [3, 4, 5, 6, 7]);
+    assert_eq!(done(&app, &["list-users"], ""), json!([]), "nothing was written");
+    let done_so = import(&[]);
+    assert_eq!((&done_so["imported"], &done_so["present"]), (&planned["imported"], &planned["present"]));
+    assert_eq!(refused(&done_so), refused(&planned));
+    let again = import(&[]);
+    assert_eq!((&again["imported"], &again["present"]), (&json!(0), &json!(3)), "{again}");
+    assert_eq!(done(&app, &["list-keys", "asha"], "")[0]["managed"], true);
+}
+
+#[tokio::test]
+async fn keys_that_people_have_are_imported_with_them_and_work() {
+    let app = App::local();
+    let key = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822c";
+    let file = app.scratch().join("people.csv");
+    let hash = "$2b$04$abcdefghijklmnopqrstuuGjmVZyWnhPgKYH5ZBhwEhTrcwHNRhvG";
+    std::fs::write(
+        &file,
+        format!("email,password_hash,api_key\na@example.com,{hash},{key}\nb@example.com,{hash},\n"),
+    )
+    .unwrap();
+    assert_eq!(done(&app, &["import", file.to_str().unwrap()], "")["imported"], 2);
+    assert_eq!(
+        app.get("/v1/users/me").header("x-api-key", key).await.assert_status(200)["email"],
+        "a@example.com"
+    );
+    assert_eq!(done(&app, &["list-keys", "b@example.com"], ""), json!([]));
+}
+
 #[test]
 fn roles_policies_completions_and_the_manual_need_no_data_folder() {
     let empty = tempfile::tempdir().unwrap();
@@ -238,6 +360,22 @@ fn roles_policies_completions_and_the_manual_need_no_data_folder() {
     }
     let (status, out, _) = run(&["man"]);
     assert!(status == 0 && out.contains(".TH") && out.contains("dry\\-run"), "{out}");
+    let sections: Vec<&str> = out.lines().filter_map(|line| line.strip_prefix(".SH ")).collect();
+    let all = [
+        "NAME",
+        "SYNOPSIS",
+        "DESCRIPTION",
+        "OPTIONS",
+        "COMMANDS",
+        "ACCOUNTS",
+        "TIMES",
+        "EXIT STATUS",
+        "ENVIRONMENT",
+    ];
+    assert_eq!(sections[..all.len()], all, "{sections:?}");
+    for command in ["find", "audit search", "service\\-tokens withdraw"] {
+        assert!(out.contains(&format!(".SS \"manage\\-users {command}\"")), "{command}");
+    }
 }
 
 #[cfg(unix)]

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use portcullis_harness::app::App;
 use portcullis_harness::in_process::{PASSWORD, World, password};
 use portcullis_harness::service::{service_token, service_tokens};
-use portcullis_identity::{ClientContext, Logout, ShownTokens, SignedIn};
+use portcullis_identity::{ClientContext, Email, Logout, ShownTokens, SignedIn, StepUp};
 use portcullis_platform::Clock;
 use portcullis_verifier::Claims;
 use portcullis_verifier::revocation::{Ask, BLOCK, Page, SLOT, Span, Timeline, key_of};
@@ -232,3 +232,17 @@ async fn a_service_that_may_follows_the_feed_page_by_page() {
 }
 
 const FEED: &str = "/v1/internal/revocations";
+
+#[tokio::test]
+async fn a_change_of_address_ends_every_session_but_the_one_that_asked() {
+    let world = World::new(SEED).await;
+    let (other, here) = (world.person(ASHA).await, world.sign_in(ASHA).await.unwrap());
+    let (caller, origin) = (world.caller(&here).await, ClientContext::default());
+    let (new, proof) = (Email::parse("asha@example.org").unwrap(), StepUp::Password(password(PASSWORD)));
+    world.notifications.take();
+    world.identity.request_email_change(&caller, &new, &proof, &origin).await.unwrap();
+    let [sent] = world.notifications.take().try_into().unwrap();
+    assert!(!ends(&world, &other).await);
+    world.identity.change_email(&sent.token().unwrap().into(), &origin).await.unwrap();
+    assert!(ends(&world, &other).await && !ends(&world, &here).await);
+}

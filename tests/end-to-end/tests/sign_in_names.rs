@@ -123,10 +123,98 @@ async fn the_link_is_over_after_a_day_and_when_the_password_or_the_address_chang
     assert!(matches!(confirm(&world, &late).await, Err(Error::InvalidMailToken)));
 
     sign_in_again(&world, &mut asha, ASHA).await;
+    let before = requested(&world, &asha, NEW).await;
+    world
+        .identity
+        .change_password(&asha.caller, &password(PASSWORD), &password(ANOTHER), &origin())
+        .await
+        .unwrap();
+    assert!(matches!(confirm(&world, &before).await, Err(Error::InvalidMailToken)));
+
+    let bela = confirmed(&world, MALLORY).await;
     let [first, second] =
-        [requested(&world, &asha, NEW).await, requested(&world, &asha, "b@example.org").await];
+        [requested(&world, &bela, NEW).await, requested(&world, &bela, "b@example.org").await];
     confirm(&world, &second).await.unwrap();
     assert!(matches!(confirm(&world, &first).await, Err(Error::InvalidMailToken)));
+}
+
+#[tokio::test]
+async fn a_link_does_one_thing_once_and_nothing_for_an_account_that_is_disabled() {
+    let world = World::with_variables(12, &[UNLIMITED]).await;
+    let mut asha = confirmed(&world, ASHA).await;
+    let forwards = requested(&world, &asha, NEW).await;
+    let restored = world.identity.restore_email(&forwards, &origin()).await;
+    assert!(matches!(restored, Err(Error::InvalidMailToken)), "{restored:?}");
+    let [one, other] = [confirm(&world, &forwards), confirm(&world, &forwards)].map(Box::pin);
+    let (one, other) = tokio::join!(one, other);
+    assert_eq!(usize::from(one.is_ok()) + usize::from(other.is_ok()), 1, "{one:?} {other:?}");
+
+    // The owner goes back and, later, on to a third address: the link back is one of the past.
+    sign_in_again(&world, &mut asha, NEW).await;
+    let back = changed(&world, &asha, "third@example.org").await;
+    assert!(matches!(confirm(&world, &back).await, Err(Error::InvalidMailToken)));
+    world.identity.restore_email(&back, &origin()).await.unwrap();
+    let token = SecretString::from(world.notifications.take().pop().unwrap().token().unwrap());
+    world.identity.reset_password(&token, &password(PASSWORD), &origin()).await.unwrap();
+    sign_in_again(&world, &mut asha, NEW).await;
+    changed(&world, &asha, "third@example.org").await;
+    let again = world.identity.restore_email(&back, &origin()).await;
+    assert!(matches!(again, Err(Error::InvalidMailToken)), "{again:?}");
+
+    let mut mallory = confirmed(&world, MALLORY).await;
+    let back = changed(&world, &mallory, "m@example.org").await;
+    sign_in_again(&world, &mut mallory, "m@example.org").await;
+    let token = requested(&world, &mallory, "n@example.org").await;
+    world.disable(&mallory.caller.account).await;
+    assert!(matches!(confirm(&world, &token).await, Err(Error::InvalidMailToken)));
+    let restored = world.identity.restore_email(&back, &origin()).await;
+    assert!(matches!(restored, Err(Error::InvalidMailToken)), "{restored:?}");
+}
+
+#[tokio::test]
+async fn a_link_counts_also_where_the_session_that_asked_is_over() {
+    let world = World::new(13).await;
+    let asha = confirmed(&world, ASHA).await;
+    let token = requested(&world, &asha, NEW).await;
+    world.identity.revoke_session(&asha.caller, asha.caller.session.made.id, &origin()).await.unwrap();
+    assert_eq!(confirm(&world, &token).await.unwrap().email, NEW);
+    assert!(!is_live(&world, &asha).await);
+    world.sign_in(NEW).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_thief_asked_for_before_the_way_back_is_over_with_it() {
+    let world = World::with_variables(14, &[UNLIMITED]).await;
+    let mut asha = confirmed(&world, ASHA).await;
+    let back = changed(&world, &asha, NEW).await;
+    sign_in_again(&world, &mut asha, NEW).await;
+    let pending = requested(&world, &asha, "thief@example.net").await;
+    world.identity.restore_email(&back, &origin()).await.unwrap();
+    assert!(matches!(confirm(&world, &pending).await, Err(Error::InvalidMailToken)));
+    world.person(NEW).await;
+}
+
+#[tokio::test]
+async fn nobody_changes_names_more_often_than_the_limits_say() {
+    let world = World::new(15).await;
+    let asha = confirmed(&world, ASHA).await;
+    for number in 0..5 {
+        request(&world, &asha, &format!("a{number}@example.org")).await.unwrap();
+    }
+    world.notifications.take();
+    let wrong = StepUp::Password(password("not it at all"));
+    let over = world.identity.request_email_change(&asha.caller, &email(NEW), &wrong, &origin()).await;
+    assert!(matches!(over, Err(Error::TooManyAttempts { .. })), "no password is tried: {over:?}");
+    assert!(world.notifications.take().is_empty());
+    for number in 0..60 {
+        let name = Username::parse(&format!("asha{number}")).unwrap();
+        let caller = world.identity.authenticate(&asha.access_token).await.unwrap();
+        world.identity.change_username(&caller, &name, &proof(), &origin()).await.unwrap();
+    }
+    let caller = world.identity.authenticate(&asha.access_token).await.unwrap();
+    let name = Username::parse("asha").unwrap();
+    let over = world.identity.change_username(&caller, &name, &proof(), &origin()).await;
+    assert!(matches!(over, Err(Error::TooManyAttempts { .. })), "{over:?}");
 }
 
 #[tokio::test]
@@ -143,6 +231,8 @@ async fn a_change_takes_the_password_or_with_a_second_factor_a_code() {
     assert!(matches!(refused, Err(Error::WrongCode)), "{refused:?}");
     let wrong = StepUp::Password(password("not it at all"));
     let mallory = world.person(MALLORY).await;
+    let same = request(&world, &mallory, MALLORY).await;
+    assert!(matches!(same, Err(Error::Invalid(_))), "{same:?}");
     let refused = world.identity.request_email_change(&mallory.caller, &email(NEW), &wrong, &origin()).await;
     assert!(matches!(refused, Err(Error::WrongPassword)), "{refused:?}");
     assert!(world.notifications.take().is_empty());
@@ -231,9 +321,13 @@ async fn the_way_back_and_the_old_address_are_held_for_a_week() {
 async fn the_owner_may_go_back_by_themselves() {
     let world = World::with_variables(8, &[UNLIMITED]).await;
     let mut asha = confirmed(&world, ASHA).await;
-    changed(&world, &asha, NEW).await;
+    let back = changed(&world, &asha, NEW).await;
     sign_in_again(&world, &mut asha, NEW).await;
     changed(&world, &asha, ASHA).await;
+    world.sign_in(ASHA).await.unwrap();
+    // There is nothing left for the link back to do.
+    let restored = world.identity.restore_email(&back, &origin()).await;
+    assert!(matches!(restored, Err(Error::InvalidMailToken)), "{restored:?}");
     world.sign_in(ASHA).await.unwrap();
 }
 
@@ -257,6 +351,8 @@ async fn what_was_read_before_the_change_writes_nothing_beside_the_account() {
     let rename = portcullis_store::ProfileChange { name: Some("Late".to_owned()), phone: None };
     let late = confirmation(&world, &asha);
     assert!(!world.truth.change_profile(&before, &rename, &late).await.unwrap());
+    let renamed = world.truth.change_username(&before, "late", &late).await.unwrap();
+    assert_eq!(renamed, portcullis_store::UsernameChange::Outdated);
     let gone = confirmation(&world, &asha);
     assert!(!world.truth.erase(&before, None, None, &late, &gone).await.unwrap());
     let account = world.truth.account(before.id).await.unwrap().unwrap();
@@ -272,6 +368,29 @@ async fn what_was_read_before_the_change_writes_nothing_beside_the_account() {
 }
 
 #[tokio::test]
+async fn what_changes_while_an_address_moves_is_not_lost() {
+    let world = World::new(16).await;
+    let asha = confirmed(&world, ASHA).await;
+    let account = asha.caller.account.clone();
+    let token = requested(&world, &asha, NEW).await;
+    let held = world.faults.hold(|request| request.contains("TransactWriteItems"));
+    let moving = tokio::spawn({
+        let (world, token) = (world.clone(), token.clone());
+        async move { confirm(&world, &token).await }
+    });
+    held.reached().await;
+    let rename = portcullis_store::ProfileChange { name: Some("Asha K".to_owned()), phone: None };
+    let event = confirmation(&world, &asha);
+    assert!(world.truth.change_profile(&account, &rename, &event).await.unwrap());
+    held.release();
+    let moved = moving.await.unwrap();
+    assert!(matches!(moved, Err(Error::Contended)), "{moved:?}");
+    confirm(&world, &token).await.unwrap();
+    let record = world.truth.login_record_by_email(NEW).await.unwrap().unwrap();
+    assert_eq!(record.account.name, "Asha K");
+}
+
+#[tokio::test]
 async fn a_username_is_changed_with_proof_and_moves_along_with_the_address() {
     let world = World::with_variables(11, &[UNLIMITED]).await;
     let (mut asha, mallory) = (confirmed(&world, ASHA).await, confirmed(&world, MALLORY).await);
@@ -282,11 +401,17 @@ async fn a_username_is_changed_with_proof_and_moves_along_with_the_address() {
     let wrong = change(&asha, "asha", StepUp::Password(password("not it at all"))).await;
     assert!(matches!(wrong, Err(Error::WrongPassword)), "{wrong:?}");
     assert_eq!(change(&asha, "asha", proof()).await.unwrap().username.as_deref(), Some("asha"));
+    // Two changes that read the account as it was: the second one would leave the name of the first behind.
+    let late = confirmation(&world, &asha);
+    let second = world.truth.change_username(&asha.caller.account, "second", &late).await.unwrap();
+    assert_eq!(second, portcullis_store::UsernameChange::Outdated);
+    asha.caller = world.identity.authenticate(&asha.access_token).await.unwrap();
+    let same = change(&asha, "asha", proof()).await;
+    assert!(matches!(same, Err(Error::Invalid(_))), "{same:?}");
     let taken = change(&mallory, "asha", proof()).await;
     assert!(matches!(taken, Err(Error::UsernameTaken)), "{taken:?}");
     by_username(&world, "asha").await.unwrap();
 
-    asha.caller = world.identity.authenticate(&asha.access_token).await.unwrap();
     changed(&world, &asha, NEW).await;
     assert_eq!(by_username(&world, "asha").await.unwrap().account.email, NEW);
     asha.caller = world.identity.authenticate(&asha.access_token).await.unwrap();

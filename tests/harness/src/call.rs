@@ -59,7 +59,7 @@ impl Call {
         if !self.body.is_null() {
             request = request.json(&self.body);
         }
-        Reply::read(format!("{} {}", self.method, self.path), request.send().await?).await
+        Reply::read(self.method.as_str(), &self.path, request.send().await?).await
     }
 }
 

@@ -8,6 +8,7 @@ pub mod app;
 pub mod authenticator;
 pub mod brokers;
 pub mod call;
+mod contract;
 pub mod endpoint;
 pub mod fault;
 pub mod in_process;

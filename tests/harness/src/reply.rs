@@ -7,6 +7,8 @@ use reqwest::Response;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
+use crate::contract::assert_documented;
+
 /// A response that was read to its end.
 #[derive(Debug, Clone)]
 pub struct Reply {
@@ -23,8 +25,11 @@ pub struct Reply {
 }
 
 impl Reply {
-    pub(crate) async fn read(to: String, response: Response) -> reqwest::Result<Self> {
+    /// Reads the response to a request, which has to be one that the OpenAPI document has.
+    pub(crate) async fn read(method: &str, path: &str, response: Response) -> reqwest::Result<Self> {
+        let to = format!("{method} {path}");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        assert_documented(method, path, status, &headers);
         let text = response.text().await?;
         let body = serde_json::from_str(&text).unwrap_or_default();
         Ok(Self { to, status, headers, text, body })

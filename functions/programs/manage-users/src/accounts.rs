@@ -11,6 +11,7 @@ use crate::arguments::{Confirmed, CreateUser, InviteUser};
 use crate::confirmation::confirm;
 use crate::failure::Failure;
 use crate::output::{Output, counted, line, members, warn_of_shell};
+use crate::progress::while_printing;
 use crate::secret_input::new_password;
 use crate::tool::Tool;
 
@@ -170,6 +171,13 @@ pub(crate) async fn rotate_password(
 
 /// Prints all accounts as JSON lines, in the form `import` reads.
 pub(crate) async fn export(tool: &Tool, output: Output, with_hashes: bool) -> Result<(), Failure> {
+    let count = while_printing("exporting accounts", print_all(tool, with_hashes)).await?;
+    tool.has_read(output, &counted(count, "account"));
+    Ok(())
+}
+
+/// Prints all accounts, and returns how many there were.
+async fn print_all(tool: &Tool, with_hashes: bool) -> Result<usize, Failure> {
     let (mut after, mut count) = (None, 0);
     loop {
         let (listed, next) = tool.identity.list_accounts(PAGE, after).await?;
@@ -194,8 +202,7 @@ pub(crate) async fn export(tool: &Tool, output: Output, with_hashes: bool) -> Re
         }
         after = next;
         if after.is_none() {
-            tool.has_read(output, &counted(count, "account"));
-            return Ok(());
+            return Ok(count);
         }
     }
 }

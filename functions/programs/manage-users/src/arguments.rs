@@ -2,30 +2,52 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::Timestamp;
+use portcullis_identity::EVENT_TYPES;
 
 use crate::dates::moment;
 use crate::listing::Columns;
 
-const AFTER: &str = "\
-Accounts are named by username, email address or id. Without --table the command works on the folder DATA_DIR (./data), \
-which may be that of a running service; with it, on the DynamoDB table of that name, with the variables that its deployment \
-wrote down for operators, or with those of the functions (AWS_SECRET_NAME, KMS_KEY_ID, ...) where they are set. Nothing is made \
-in a folder that no service has run on.
+/// What the help says behind the commands and options, and the manual page in sections of these names.
+pub(crate) const SECTIONS: [(&str, &str); 4] = [
+    (
+        "Accounts",
+        "Accounts are named by username, email address or id. Without --table the command works on the folder DATA_DIR (./data), \
+         which may be that of a running service; with it, on the DynamoDB table of that name, with the variables that its \
+         deployment wrote down for operators, or with those of the functions (AWS_SECRET_NAME, KMS_KEY_ID, ...) where they are \
+         set. Nothing is made in a folder that no service has run on.",
+    ),
+    (
+        "Times",
+        "Times are written 2026-11-28, 2026-11-28T09:30:00Z, now, today, yesterday, tomorrow, -7d or +90d; days begin at midnight \
+         UTC.",
+    ),
+    (
+        "Exit status",
+        "0: the command succeeded\n\
+         1: the command was refused, or a check failed: the error is printed\n\
+         2: the command line or the configuration cannot be used; nothing was changed\n\
+         3: the table, the secrets or the key is unavailable; a retry may succeed in a moment",
+    ),
+    (
+        "Environment",
+        "DATA_DIR: the folder of the service on this machine\n\
+         EMAIL_VERIFICATION, ROLE_DEFINITIONS, SERVICES and the other variables of the service, as it has them\n\
+         PORTFOLIO_NEW_API_KEY, PORTFOLIO_ROTATION_API_KEY: the key that rotate-api-key sets\n\
+         AWS_REGION, AWS_PROFILE and what else AWS tools read, with --table",
+    ),
+];
 
-Times are written 2026-11-28, 2026-11-28T09:30:00Z, now, today, yesterday, tomorrow, -7d or +90d; days begin at midnight UTC.
-
-Exit status:
-  0  the command succeeded
-  1  the command was refused, or a check failed: the error is printed
-  2  the command line or the configuration cannot be used; nothing was changed
-  3  the table, the secrets or the key is unavailable; a retry may succeed in a moment";
+fn after_help() -> String {
+    SECTIONS.map(|(title, text)| format!("{title}:\n{text}")).join("\n\n")
+}
 
 /// Administer the accounts and the audit trail of Portcullis.
 #[derive(Debug, Parser)]
-#[command(name = "manage-users", version, after_help = AFTER)]
+#[command(name = "manage-users", version, after_help = after_help())]
 pub(crate) struct Arguments {
     /// The DynamoDB table to work on, instead of `DATA_DIR`.
     #[arg(long, global = true, value_name = "NAME")]
@@ -54,7 +76,8 @@ pub(crate) enum Command {
         /// The account to show: username, email address or id.
         name: String,
     },
-    /// Find accounts by a part of their address, username, name or id, by role, status or last sign-in.
+    /// Find accounts by a part of their address, username, name or id, by role, status or last sign-in. A whole address or id is
+    /// looked up; anything else reads the accounts one after the other, newest first, until --limit are found.
     Find(Find),
     /// Set the managed API key of an account, replacing the one that was set before. The keys that its owner made are not
     /// touched, whatever they are called.
@@ -84,11 +107,15 @@ pub(crate) enum Command {
     ListSessions {
         /// The account that owns the sessions: username, email address or id.
         name: String,
+        #[command(flatten)]
+        paging: Paging,
     },
     /// List the API keys of an account, newest first.
     ListKeys {
         /// The account that owns the keys: username, email address or id.
         name: String,
+        #[command(flatten)]
+        paging: Paging,
     },
     /// End every session of an account.
     RevokeSessions {
@@ -279,6 +306,13 @@ pub(crate) struct Paging {
     /// Go on after this one, the last of the page before.
     #[arg(long, value_name = "ID")]
     pub(crate) after: Option<String>,
+    #[command(flatten)]
+    pub(crate) shown: Shown,
+}
+
+/// The columns of a list.
+#[derive(Debug, Args)]
+pub(crate) struct Shown {
     /// Print these columns alone, separated by commas; they are the members that --json prints.
     #[arg(long, value_delimiter = ',')]
     pub(crate) columns: Option<Vec<String>>,
@@ -287,7 +321,7 @@ pub(crate) struct Paging {
     pub(crate) no_headers: bool,
 }
 
-impl Paging {
+impl Shown {
     pub(crate) fn columns(&self, usual: &[&str]) -> Columns {
         let named = self.columns.clone();
         Columns {
@@ -309,7 +343,8 @@ pub(crate) struct ListUsers {
 
 #[derive(Debug, Args)]
 pub(crate) struct Find {
-    /// A part of the address, the username, the name or the id.
+    /// A part of the address, the username, the name or the id. One that is the whole address or id of an account finds that
+    /// account alone.
     pub(crate) text: Option<String>,
     /// With this role.
     #[arg(long)]
@@ -346,13 +381,18 @@ pub(crate) struct Period {
     pub(crate) to: Option<Timestamp>,
 }
 
+/// Reads a type of event, and refuses what is none with the list of those there are.
+fn event_types() -> PossibleValuesParser {
+    PossibleValuesParser::new(EVENT_TYPES.iter().map(|kind| kind.as_str()))
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct SearchTrail {
     /// Records of this account: username, email address or id.
     #[arg(long)]
     pub(crate) user: Option<String>,
     /// Records of this type, such as `login_failed`.
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(long = "type", value_name = "TYPE", value_parser = event_types(), hide_possible_values = true)]
     pub(crate) kind: Option<String>,
     /// Records of this actor, such as `self`, `admin:<user id>` or `cli:<name>`.
     #[arg(long)]
@@ -362,9 +402,8 @@ pub(crate) struct SearchTrail {
     /// Print this many at most.
     #[arg(long, default_value_t = 50)]
     pub(crate) limit: usize,
-    /// Print no line with the names of the columns.
-    #[arg(long)]
-    pub(crate) no_headers: bool,
+    #[command(flatten)]
+    pub(crate) shown: Shown,
 }
 
 #[derive(Debug, Subcommand)]

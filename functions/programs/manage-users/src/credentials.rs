@@ -5,11 +5,12 @@ use serde_json::json;
 
 use crate::failure::Failure;
 use crate::output::{Output, members};
+use crate::progress::while_working;
 use crate::tool::Tool;
 
 pub(crate) async fn rotate(tool: &Tool, output: Output, before: Option<Timestamp>) -> Result<(), Failure> {
     let before = before.unwrap_or_else(|| tool.identity.clock.now());
-    let sealed = tool.vault.reencrypt_all(before).await?;
+    let sealed = while_working("sealing anew", tool.vault.reencrypt_all(before)).await?;
     let text = format!(
         "{} sealed anew, {} sealed later than {before}, {} gone meanwhile, {} not to be opened",
         sealed.done, sealed.recent, sealed.gone, sealed.unreadable

@@ -1,14 +1,19 @@
 //! The commands that show and find accounts, and list what belongs to one.
 
+use std::fmt::Display;
+use std::str::FromStr;
+
 use jiff::Timestamp;
-use portcullis_identity::{Account, AccountFilter, AccountId, AccountStatus, ApiKey, Listed, Session};
+use portcullis_identity::{
+    Account, AccountFilter, AccountId, AccountStatus, ApiKey, ApiKeyId, Listed, Session, SessionId,
+};
 use serde_json::{Map, Value};
 
 use crate::accounts::account_json;
 use crate::arguments::{Find, ListUsers, Paging};
 use crate::dates::moment;
 use crate::failure::Failure;
-use crate::listing::{self, Columns};
+use crate::listing;
 use crate::output::{Output, counted, line, members};
 use crate::progress::while_working;
 use crate::tool::Tool;
@@ -21,7 +26,7 @@ const FILTERS: &str = "text=, role=, status=, since= and not-since= are filters"
 
 pub(crate) async fn show(tool: &Tool, output: Output, name: &str) -> Result<(), Failure> {
     let account = tool.identity.account_by_name(name).await?;
-    let sessions = all_sessions(tool, &account).await?;
+    let (sessions, _) = sessions_of(tool, &account, None, None).await?;
     let last_login = tool.identity.last_login(&account).await?;
     let mut value = described(tool, Listed { account, last_login }).await?;
     value.insert("sessions".to_owned(), sessions.len().into());
@@ -85,14 +90,10 @@ fn set(filter: &mut AccountFilter, name: &str, value: &str) -> Result<(), Failur
 
 /// Prints the accounts that a filter wants, as far as the page goes.
 async fn print(tool: &Tool, output: Output, filter: &AccountFilter, paging: &Paging) -> Result<(), Failure> {
-    let after = paging.after.as_deref().map(str::parse::<AccountId>).transpose();
-    let after = after.map_err(|_| Failure::Unusable("--after: is no id of an account".to_owned()))?;
+    let after = start_of(paging, "an account")?;
     let (rows, next) = while_working("reading accounts", read(tool, filter, paging.limit, after)).await?;
-    let mut said = counted(rows.len(), "account");
-    if let Some(next) = next {
-        said = format!("{said}, and more after {next}: go on with --after {next}");
-    }
-    listing::print(output, &paging.columns(&COLUMNS), rows)?;
+    let said = page_of(rows.len(), "account", next);
+    listing::print(output, &paging.shown.columns(&COLUMNS), rows)?;
     tool.has_read(output, &said);
     Ok(())
 }
@@ -118,41 +119,69 @@ async fn read(
     Ok((rows, after))
 }
 
-pub(crate) async fn sessions(tool: &Tool, output: Output, name: &str) -> Result<(), Failure> {
+pub(crate) async fn sessions(
+    tool: &Tool,
+    output: Output,
+    name: &str,
+    paging: &Paging,
+) -> Result<(), Failure> {
     let account = tool.identity.account_by_name(name).await?;
-    let rows: Vec<_> = all_sessions(tool, &account).await?.iter().map(session_json).collect();
-    let said = counted(rows.len(), "session");
+    let after = start_of(paging, "a session")?;
+    let reading = while_working("reading sessions", sessions_of(tool, &account, paging.limit, after));
+    let (sessions, next) = reading.await?;
     let names = ["session_id", "device_name", "user_agent", "ip", "created_at", "last_seen_at"];
-    listing::print(output, &usual(&names), rows)?;
-    tool.has_read(output, &said);
+    listing::print(output, &paging.shown.columns(&names), sessions.iter().map(session_json).collect())?;
+    tool.has_read(output, &page_of(sessions.len(), "session", next));
     Ok(())
 }
 
-pub(crate) async fn keys(tool: &Tool, output: Output, name: &str) -> Result<(), Failure> {
+pub(crate) async fn keys(tool: &Tool, output: Output, name: &str, paging: &Paging) -> Result<(), Failure> {
     let account = tool.identity.account_by_name(name).await?;
-    let keys = tool.identity.api_keys_of(&account).await?;
-    let said = counted(keys.len(), "API key");
+    let after: Option<ApiKeyId> = start_of(paging, "an API key")?;
+    // An account has so few that they are read at once. Newest first, those that go on have a smaller id.
+    let mut keys = tool.identity.api_keys_of(&account).await?;
+    keys.retain(|key| after.is_none_or(|after| key.id < after));
+    let is_cut = paging.limit.is_some_and(|limit| keys.len() > limit);
+    keys.truncate(paging.limit.unwrap_or(usize::MAX));
+    let next = keys.last().filter(|_| is_cut).map(|last| last.id);
     let names = ["key_id", "name", "managed", "scopes", "created_at", "expires_at", "last_used_at"];
-    listing::print(output, &usual(&names), keys.iter().map(key_json).collect())?;
-    tool.has_read(output, &said);
+    listing::print(output, &paging.shown.columns(&names), keys.iter().map(key_json).collect())?;
+    tool.has_read(output, &page_of(keys.len(), "API key", next));
     Ok(())
 }
 
-fn usual(names: &[&str]) -> Columns {
-    let names = names.iter().map(|&name| name.to_owned()).collect();
-    Columns { names, are_chosen: false, headers: true }
+/// Returns the id to go on after; fails for one of something else.
+fn start_of<I: FromStr>(paging: &Paging, thing: &str) -> Result<Option<I>, Failure> {
+    let after = paging.after.as_deref().map(str::parse).transpose();
+    after.map_err(|_| Failure::Unusable(format!("--after: is not the id of {thing}")))
 }
 
-async fn all_sessions(tool: &Tool, account: &Account) -> Result<Vec<Session>, Failure> {
-    let (mut sessions, mut after) = (Vec::new(), None);
-    loop {
-        let page = tool.identity.sessions_of(account, PAGE, after).await?;
+/// Returns how much a page holds, and how to go on where it is not the last.
+fn page_of(number: usize, thing: &str, next: Option<impl Display>) -> String {
+    let said = counted(number, thing);
+    match next {
+        Some(next) => format!("{said}, and more after {next}: go on with --after {next}"),
+        None => said,
+    }
+}
+
+/// Returns this many live sessions of an account after the one called `after`, and the last of them if there are more.
+async fn sessions_of(
+    tool: &Tool,
+    account: &Account,
+    limit: Option<usize>,
+    mut after: Option<SessionId>,
+) -> Result<(Vec<Session>, Option<SessionId>), Failure> {
+    let (mut sessions, limit) = (Vec::new(), limit.unwrap_or(usize::MAX));
+    while sessions.len() < limit {
+        let page = tool.identity.sessions_of(account, PAGE.min(limit - sessions.len()), after).await?;
         sessions.extend(page.sessions);
         after = page.next;
         if after.is_none() {
-            return Ok(sessions);
+            break;
         }
     }
+    Ok((sessions, after))
 }
 
 fn session_json(session: &Session) -> Map<String, Value> {

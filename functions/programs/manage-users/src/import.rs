@@ -7,13 +7,15 @@ use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use portcullis_identity::{
-    Account, AccountRequest, AccountStatus, Email, Error, Field, FirstPassword, ImportedHash, PersonName,
-    PhoneNumber, Username,
+    Account, AccountRequest, AccountStatus, Email, Error, Field, FirstPassword, ImportedHash, ManagedKey,
+    PersonName, PhoneNumber, Username,
 };
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::arguments::Format;
+use crate::dry_run::{Person, Planned};
 use crate::failure::{Failure, explain};
 use crate::output::{Output, line};
 use crate::tool::Tool;
@@ -34,6 +36,8 @@ struct Row {
     status: Option<String>,
     /// Whether the address counts as confirmed; it does when absent.
     email_verified: Option<bool>,
+    /// An API key that the person has already; it becomes the managed one.
+    api_key: Option<SecretString>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -46,8 +50,8 @@ enum Roles {
 /// The result of an import, counted by lines.
 #[derive(Debug, Default)]
 struct Report {
-    /// Whether nothing is written.
-    is_dry: bool,
+    /// What the lines so far would have made, where nothing is written.
+    dry_run: Option<Planned>,
     made: u64,
     present: u64,
     refused: Vec<(u64, String)>,
@@ -72,7 +76,7 @@ pub(crate) async fn run(
         Box::new(opened)
     };
     let input = BufReader::new(bar.wrap_read(input));
-    let mut report = Report { is_dry: dry_run, ..Report::default() };
+    let mut report = Report { dry_run: dry_run.then(Planned::default), ..Report::default() };
     match format {
         Format::Jsonl => json_lines(tool, input, &mut report).await?,
         Format::Csv => csv_rows(tool, input, &mut report).await?,
@@ -139,7 +143,7 @@ async fn take_over(
     report: &mut Report,
 ) -> Result<(), Failure> {
     match row {
-        Ok(row) => match one(tool, row, report.is_dry).await {
+        Ok(row) => match one(tool, number, row, report.dry_run.as_mut()).await {
             Ok(true) => report.made += 1,
             Ok(false) => report.present += 1,
             Err(Failure::Refused(reason)) => report.refused.push((number, reason)),
@@ -150,30 +154,42 @@ async fn take_over(
     Ok(())
 }
 
-/// Creates the account of a line. Returns whether it was created, `false` for one that exists already; fails when the
-/// line is refused, or the operation fails.
-async fn one(tool: &Tool, row: Row, is_dry: bool) -> Result<bool, Failure> {
+/// Creates the account of a line, or plans it. Returns whether it is new, `false` for one that exists already; fails when
+/// the line is refused, or the operation fails.
+async fn one(tool: &Tool, number: u64, row: Row, mut planned: Option<&mut Planned>) -> Result<bool, Failure> {
+    let key = row.api_key.clone().filter(|key| !key.expose_secret().trim().is_empty());
     let request = parsed(row)?;
-    let (email, name, username) = (request.email.clone(), request.name.clone(), request.username.clone());
-    let made = if is_dry {
-        tool.identity.check_new_account(&request).await
-    } else {
-        tool.identity.create_account(&tool.operator, request, &tool.origin).await.map(drop)
+    let (person, email, username) =
+        (Person::of(number, &request), request.email.clone(), request.username.clone());
+    let made = match &mut planned {
+        Some(planned) => planned.plan(tool, &person, &request, key.as_ref()).await,
+        None => create(tool, request, key).await,
     };
     match made {
         Ok(()) => Ok(true),
         Err(error @ (Error::EmailTaken | Error::UsernameTaken)) => {
+            if let Some(earlier) = planned.as_deref().and_then(|planned| planned.earlier(&person)) {
+                let is_same = person.is(earlier.name.as_str(), earlier.username.as_deref());
+                let why = || Failure::Refused(format!("line {} has the address or username", earlier.line));
+                return if is_same { Ok(false) } else { Err(why()) };
+            }
             let present = tool.identity.account_with(email.as_ref(), username.as_ref()).await?;
-            let is_same = |present: &Account| {
-                let no_username = present.username.is_none();
-                name.is(&present.name)
-                    && (no_username || username.as_ref().map(Username::as_str) == present.username.as_deref())
-            };
+            let is_same = |present: &Account| person.is(&present.name, present.username.as_deref());
             if present.as_ref().is_some_and(is_same) { Ok(false) } else { Err(refused(&error)) }
         }
         Err(error @ Error::Invalid(_)) => Err(refused(&error)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Creates an account, with the API key that its owner has already.
+async fn create(tool: &Tool, request: AccountRequest, key: Option<SecretString>) -> Result<(), Error> {
+    if key.is_some() {
+        // Of a file that is imported again: the key is refused as somebody's, and the account is there.
+        tool.identity.check_new_account(&request).await?;
+    }
+    let key = key.map(|text| ManagedKey { text: Some(text), ..ManagedKey::default() });
+    tool.identity.create_account_with_key(&tool.operator, request, key, &tool.origin).await.map(drop)
 }
 
 fn refused(error: &Error) -> Failure {
@@ -230,7 +246,8 @@ fn parsed(row: Row) -> Result<AccountRequest, Failure> {
 }
 
 fn print_report(output: Output, report: &Report) -> Result<(), Failure> {
-    let Report { made, present, refused, is_dry } = report;
+    let Report { dry_run, made, present, refused } = report;
+    let is_dry = dry_run.is_some();
     let lines: Vec<_> =
         refused.iter().map(|(number, reason)| json!({"line": number, "reason": reason})).collect();
     if output.json {
@@ -241,7 +258,7 @@ fn print_report(output: Output, report: &Report) -> Result<(), Failure> {
             line(&format!("line {number}: {reason}"))?;
         }
         line(&format!("{made} imported, {present} there already, {} refused", refused.len()))?;
-        if *is_dry {
+        if is_dry {
             line("nothing was written: this was a dry run")?;
         }
     }

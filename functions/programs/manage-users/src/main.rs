@@ -11,9 +11,11 @@ mod confirmation;
 mod credentials;
 mod dates;
 mod described;
+mod dry_run;
 mod failure;
 mod import;
 mod listing;
+mod manual;
 mod operator;
 mod output;
 mod progress;
@@ -59,9 +61,7 @@ async fn main() -> ExitCode {
 fn not_understood(error: &clap::Error) -> ExitCode {
     let wants_json = std::env::args_os().any(|argument| argument == "--json");
     if wants_json && error.use_stderr() {
-        let text = error.to_string();
-        let why = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        let failure = Failure::Unusable(why.to_owned());
+        let failure = Failure::Unusable(in_one_line(&error.to_string()));
         Output { json: true }.fail(&failure);
     } else {
         // A closed pipe is none of our business.
@@ -70,10 +70,18 @@ fn not_understood(error: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
+/// Returns what is wrong, and what would do, without what is only for somebody who reads along.
+fn in_one_line(error: &str) -> String {
+    let lines = error.lines().map(str::trim).filter(|line| !line.is_empty());
+    let told =
+        lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
+    told.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned()
+}
+
 async fn run(output: Output, arguments: Arguments) -> Result<(), Failure> {
     match &arguments.command {
         Command::Completions { shell } => return completions(*shell),
-        Command::Man => return manual_page(),
+        Command::Man => return output::bytes(&manual::page(Arguments::command())?),
         Command::Roles => return roles::list(output, &Environment::of_process()),
         Command::Policy { command: PolicyCommand::Check { file } } => return roles::check(output, file),
         _ => {}
@@ -90,21 +98,6 @@ fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
     output::bytes(&text)
 }
 
-/// Prints one page of the whole: a section for the program, and one for each command.
-fn manual_page() -> Result<(), Failure> {
-    let mut command = Arguments::command();
-    command.build();
-    let mut text = Vec::new();
-    clap_mangen::Man::new(command.clone()).render(&mut text)?;
-    for one in command.get_subcommands() {
-        let page = clap_mangen::Man::new(one.clone());
-        page.render_synopsis_section(&mut text)?;
-        page.render_description_section(&mut text)?;
-        page.render_options_section(&mut text)?;
-    }
-    output::bytes(&text)
-}
-
 async fn perform(tool: &Tool, output: Output, command: Command) -> Result<(), Failure> {
     match command {
         Command::CreateUser(user) => accounts::create(tool, output, user).await,
@@ -112,8 +105,8 @@ async fn perform(tool: &Tool, output: Output, command: Command) -> Result<(), Fa
         Command::Show { name } => described::show(tool, output, &name).await,
         Command::Find(wanted) => described::find(tool, output, wanted).await,
         Command::ListUsers(wanted) => described::list(tool, output, wanted).await,
-        Command::ListSessions { name } => described::sessions(tool, output, &name).await,
-        Command::ListKeys { name } => described::keys(tool, output, &name).await,
+        Command::ListSessions { name, paging } => described::sessions(tool, output, &name, &paging).await,
+        Command::ListKeys { name, paging } => described::keys(tool, output, &name, &paging).await,
         Command::RevokeSessions { name, confirmed } => {
             accounts::revoke_sessions(tool, output, &name, confirmed).await
         }

@@ -1,5 +1,6 @@
 //! What is shown while something takes longer than a second, on a terminal alone.
 
+use std::io::{IsTerminal, stdout};
 use std::time::Duration;
 
 use indicatif::ProgressBar;
@@ -20,4 +21,9 @@ pub(crate) async fn while_working<T>(what: &'static str, work: impl Future<Outpu
     let done = work.await;
     bar.finish_and_clear();
     done
+}
+
+/// The same beside work that prints its lines as it goes: a terminal that shows them needs no spinner between them.
+pub(crate) async fn while_printing<T>(what: &'static str, work: impl Future<Output = T>) -> T {
+    if stdout().is_terminal() { work.await } else { while_working(what, work).await }
 }

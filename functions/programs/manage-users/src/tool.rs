@@ -127,29 +127,31 @@ fn not_opened(error: OpenError) -> Failure {
 
 /// Returns the environment with the variables that the deployment of this table wrote down for its operators. Whoever sets
 /// the name of the secret sets the others, too.
-async fn of_deployment(environment: Environment, table: &str) -> Result<Environment, Failure> {
+async fn of_deployment(
+    environment: Environment,
+    connection: &AwsConnection,
+    table: &str,
+) -> Result<Environment, Failure> {
     if environment.raw("AWS_SECRET_NAME").is_some() {
         return Ok(environment);
     }
-    let connection = AwsConnection::of_process(CallTimeouts::read(&environment)?).await;
-    let found = with_variables_of_deployment(environment, &connection, table).await;
+    let found = with_variables_of_deployment(environment, connection, table).await;
     found.map_err(|error| {
         Failure::Unavailable(format!("the variables of the deployment: {}", with_causes(&error)))
     })
 }
 
 async fn on_aws(environment: Environment, table: &str) -> Result<Opened, Failure> {
-    let environment = of_deployment(environment, table).await?.with("TABLE_NAME", table);
+    let connection = AwsConnection::of_process(CallTimeouts::read(&environment)?).await;
+    let environment = of_deployment(environment, &connection, table).await?.with("TABLE_NAME", table);
     let aws = AwsSettings::read(&environment)?;
     let settings = Settings::read(&environment)?;
     let (clock, entropy) = clock_and_entropy();
-    let AwsPlatform { platform, secrets, .. } =
-        AwsPlatform::open(&environment, &aws, clock, entropy, Meter::default(), SecretPurpose::ALL)
-            .await
-            .map_err(|error| Failure::unusable(&error))?;
+    let (meter, purposes) = (Meter::default(), SecretPurpose::ALL);
+    let opened = AwsPlatform::on(&connection, &environment, &aws, clock, entropy, meter, purposes);
+    let AwsPlatform { platform, secrets, .. } = opened.map_err(|error| Failure::unusable(&error))?;
     platform.store.check_table().await.map_err(portcullis_identity::Error::from)?;
     secrets.version().await.map_err(|error| Failure::Unavailable(format!("the secrets: {error}")))?;
-    let connection = AwsConnection::of_process(aws.timeouts).await;
     let arn = connection.caller_arn().await;
     let source = format!("the table {}", aws.table);
     let keeper = Keeper::on_aws(&aws.secrets, &connection);

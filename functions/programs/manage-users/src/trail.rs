@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 
 use crate::arguments::{Period, SearchTrail};
 use crate::failure::Failure;
-use crate::listing::{self, Columns};
+use crate::listing;
 use crate::output::{Output, counted, line};
-use crate::progress::while_working;
+use crate::progress::{while_printing, while_working};
 use crate::tool::Tool;
 
 const PAGE: usize = 500;
@@ -51,6 +51,13 @@ pub(crate) async fn verify(tool: &Tool, output: Output) -> Result<(), Failure> {
 }
 
 pub(crate) async fn export(tool: &Tool, output: Output, period: &Period) -> Result<(), Failure> {
+    let read = while_printing("exporting the trail", print_all(tool, period)).await?;
+    tool.has_read(output, &read);
+    Ok(())
+}
+
+/// Prints the records of a period, and returns in words how many there were and from when.
+async fn print_all(tool: &Tool, period: &Period) -> Result<String, Failure> {
     let filter = AuditFilter { kind: None, from: period.from, to: period.to, target: None };
     let (mut after, mut count, mut last, mut first) = (None, 0, None, None);
     loop {
@@ -63,8 +70,7 @@ pub(crate) async fn export(tool: &Tool, output: Output, period: &Period) -> Resu
         }
         after = page.next;
         if after.is_none() {
-            tool.has_read(output, &format!("{}, {}", counted(count, "record"), period_of(first, last)));
-            return Ok(());
+            return Ok(format!("{}, {}", counted(count, "record"), period_of(first, last)));
         }
     }
 }
@@ -84,9 +90,8 @@ pub(crate) async fn search(tool: &Tool, output: Output, wanted: SearchTrail) -> 
         Value::Object(row) => Some(row),
         _ => None,
     });
-    let names = ["at", "type", "user_id", "actor", "outcome", "target", "ip"].map(str::to_owned).to_vec();
-    let columns = Columns { names, are_chosen: false, headers: !wanted.no_headers };
-    listing::print(output, &columns, rows.collect())?;
+    let names = ["at", "type", "user_id", "actor", "outcome", "target", "ip"];
+    listing::print(output, &wanted.shown.columns(&names), rows.collect())?;
     tool.has_read(output, &format!("{}, {period}", counted(found.len(), "record")));
     Ok(())
 }

@@ -23,15 +23,14 @@ pub struct AuditQuery {
     pub kind: Option<EventType>,
     /// The earliest time of the events to return (RFC 3339), included.
     #[serde(default, with = "As::<NoneAsEmptyString>")]
-    #[param(value_type = Option<String>, example = "2026-11-01T00:00:00Z")]
+    #[param(value_type = Option<String>, format = DateTime)]
     pub from: Option<QueryTime>,
     /// The latest time of the events to return (RFC 3339), excluded.
     #[serde(default, with = "As::<NoneAsEmptyString>")]
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, format = DateTime)]
     pub to: Option<QueryTime>,
     /// The object of the events to return beside the account, such as the id of a trading account.
     #[serde(default, with = "As::<NoneAsEmptyString>")]
-    #[param(max_length = 100, example = "acc_0199f3c2a6e47d0c8f21b7e5d4a39c10")]
     pub target: Option<String>,
 }
 
@@ -78,6 +77,17 @@ impl ToSchema for EventType {
     }
 }
 
+/// How an event ended.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "records have the word; this describes it")]
+enum EventOutcome {
+    /// It took place.
+    Success,
+    /// It was refused.
+    Refused,
+}
+
 /// A time in RFC 3339.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueryTime(Timestamp);
@@ -113,6 +123,7 @@ pub struct AuditEventItem {
     /// The actor: `self`, `anonymous`, `admin:<user id>`, `service:<name>` or `cli:<name>`.
     pub actor: String,
     /// The outcome: `success` or `refused`.
+    #[schema(value_type = EventOutcome)]
     pub outcome: String,
     /// The object of the event beside the account, such as the id of an API key.
     pub target: Option<String>,

@@ -7,8 +7,8 @@ mod unambiguous;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use utoipa::PartialSchema;
 
@@ -60,6 +60,12 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
+/// Reads a member of a change that can be replaced and not removed: it may be left out, and where it is there, `null` and an
+/// empty text are refused like any other value that is none. For `deserialize_with`, beside `default`.
+pub fn lasting<'de, T: Deserialize<'de>, D: Deserializer<'de>>(member: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(member).map(Some)
+}
+
 /// serde would fill the fields of a struct from an array, too, by their position: names would mean nothing, and every field
 /// that is added in between would change what a client has said. So a body is an object.
 fn parse<T: DeserializeOwned + PartialSchema>(bytes: &[u8]) -> Result<T, Problem> {
@@ -77,7 +83,6 @@ mod tests {
     use axum::body::Body;
     use axum::routing::post;
     use http::Request;
-    use serde::Deserialize;
     use utoipa::ToSchema;
 
     use super::*;

@@ -33,6 +33,7 @@ mod settings;
 mod state;
 #[cfg(test)]
 mod testing;
+pub mod texts;
 mod words;
 
 pub use audit::{AuditEventItem, AuditQuery, EventDetails, EventType, QueryTime};
@@ -43,7 +44,7 @@ pub use client::{Client, ClientAddress, address_of_socket};
 pub use forwarded::TrustedProxies;
 pub use healthz::{Health, Liveness, routes as healthz_routes};
 pub use idempotency_key::IdempotencyKey;
-pub use json::{Json, OptionalJson};
+pub use json::{Json, OptionalJson, lasting};
 pub use origin::{Origin, Origins, require_allowed_origin};
 pub use pagination::{Cursor, Limit, List, Page};
 pub use panics::log_panics_without_their_message;

@@ -8,8 +8,8 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
-    Components, ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, OpenApiVersion,
-    Server,
+    Components, ComponentsBuilder, Content, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi,
+    OpenApiBuilder, OpenApiVersion, RefOr, Schema, Server, Type,
 };
 use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
@@ -49,12 +49,34 @@ const TAGS: [(&str, &str); 13] = [
     ("service", "The service itself"),
 ];
 
+/// What stands in the examples for what only a running service knows, and what that is. Everything else in them can be sent as
+/// it stands.
+pub const PLACEHOLDERS: [(&str, &str); 14] = [
+    ("usr_0199f3c2a6e47d0c8f21b7e5d4a39c10", "the id of an account"),
+    ("ses_0199f3c2a6e47d0c8f21b7e5d4a39c10", "the id of a session"),
+    ("key_0199f3c2a6e47d0c8f21b7e5d4a39c10", "the id of an API key"),
+    ("acc_0199f3c2a6e47d0c8f21b7e5d4a39c10", "the id of a trading account"),
+    ("vrf_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U", "the token in the link that confirms an address"),
+    ("rst_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U", "the token in the link that resets a password"),
+    ("chg_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U", "the token in the link to a new address"),
+    ("bck_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U", "the token in the link back to an earlier address"),
+    ("mfa_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U", "the `session_token` of a sign-in that wants a code"),
+    (
+        "rot_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U",
+        "the `session_token` of the error `password_expired`",
+    ),
+    ("rt_0199f3c2a6e47d0c8f21b7e5d4a39c10.kbZ0n5rR1xqfYw3vH8uJ2m", "a refresh token"),
+    ("pk_0199f3c2a6e47d0c8f21b7e5d4a39c10_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U3Rk9Qd", "an API key"),
+    ("Zr7kQm2xWc5nTb9vLd4sHy8gJf3pUaE6", "the `request_token` of a login at the broker"),
+    ("050471", "the code of an authenticator app, or a backup code"),
+];
+
 /// What the routes are added to: `OpenApiRouter::with_openapi(openapi::base(&settings.public_url))`.
 pub fn base(public_url: &PublicUrl) -> OpenApi {
     let info = InfoBuilder::new()
         .title("Portcullis")
         .version(env!("CARGO_PKG_VERSION"))
-        .description(Some("Identity, sessions and the vault of broker credentials"))
+        .description(Some(about()))
         .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()));
     OpenApiBuilder::new()
         .openapi(OpenApiVersion::Version31)
@@ -63,6 +85,17 @@ pub fn base(public_url: &PublicUrl) -> OpenApi {
         .servers(Some([Server::new(public_url.as_str())]))
         .components(Some(components(RefreshCookie::of(public_url))))
         .build()
+}
+
+/// Returns what is said of the service as a whole, in Markdown.
+fn about() -> String {
+    let row = |(literal, about): &(&str, &str)| format!("| `{literal}` | {about} |\n");
+    let placeholders: String = PLACEHOLDERS.iter().map(row).collect();
+    format!(
+        "Identity, sessions and the vault of broker credentials.\n\nIn a request, an empty text in a member that may be left out \
+         is none, and members that are not described are ignored.\n\nThe examples can be sent as they stand, but for what only \
+         a running service knows:\n\n| in an example | stands for |\n|---|---|\n{placeholders}"
+    )
 }
 
 fn components(cookie: RefreshCookie) -> Components {
@@ -103,7 +136,34 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
         let methods = [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete];
         methods.into_iter().flatten().for_each(|operation| complete_operation(path, operation));
     }
+    if let Some(components) = &mut document.components {
+        take_empty_texts(components);
+    }
     document
+}
+
+/// A form sends an empty text for a field that was left empty. So where a text may be left out, it may be empty too.
+fn take_empty_texts(components: &mut Components) {
+    let of_text = |(name, schema): (&String, &RefOr<Schema>)| match schema {
+        RefOr::T(Schema::Object(text)) if text.min_length.is_some() => {
+            Some(format!("#/components/schemas/{name}"))
+        }
+        _ => None,
+    };
+    let texts: Vec<String> = components.schemas.iter().filter_map(of_text).collect();
+    let is_text =
+        |item: &RefOr<Schema>| matches!(item, RefOr::Ref(named) if texts.contains(&named.ref_location));
+    for schema in components.schemas.values_mut() {
+        let RefOr::T(Schema::Object(object)) = schema else { continue };
+        for member in object.properties.values_mut() {
+            if let RefOr::T(Schema::OneOf(either)) = member
+                && either.items.iter().any(is_text)
+            {
+                let empty = ObjectBuilder::new().schema_type(Type::String).max_length(Some(0));
+                either.items.push(empty.into());
+            }
+        }
+    }
 }
 
 fn complete_operation(path: &str, operation: &mut Operation) {
@@ -114,18 +174,35 @@ fn complete_operation(path: &str, operation: &mut Operation) {
     };
     add(InternalError::responses());
     add(Unavailable::responses());
+    // A `Content-Encoding` is refused before anybody looks whether there is a body.
+    add(UnsupportedMediaType::responses());
+    if path.contains('{') {
+        // What stands there may be no text.
+        add(BadRequest::responses());
+    }
     if !edge::is_direct(path) {
         // Where `REQUIRE_EDGE` is set, and the request came another way.
         add(Forbidden::responses());
     }
-    if operation.request_body.is_some() {
+    if let Some(body) = &mut operation.request_body {
         add(BadRequest::responses());
         add(RequestTimeout::responses());
         add(PayloadTooLarge::responses());
-        add(UnsupportedMediaType::responses());
         add(Unprocessable::responses());
+        if let RefOr::T(body) = body {
+            body.content.values_mut().for_each(without_null);
+        }
     }
     operation.security.get_or_insert_default();
+}
+
+/// A body that may be left out is described as one of what it holds and `null`; but `null` is a body, and refused.
+fn without_null(content: &mut RefOr<Content>) {
+    let RefOr::T(content) = content else { return };
+    let Some(RefOr::T(Schema::OneOf(either))) = &content.schema else { return };
+    if let Some(held @ RefOr::Ref(_)) = either.items.first() {
+        content.schema = Some(held.clone());
+    }
 }
 
 /// `GET /openapi.json`. The document is finished when this is called, and written out once.

@@ -22,7 +22,7 @@ pub struct Page {
     pub limit: Limit,
     /// The `next_cursor` of the previous page; absent for the first page.
     #[serde(default, with = "As::<NoneAsEmptyString>")]
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, format = "cursor", max_length = 1024)]
     pub cursor: Option<Cursor>,
 }
 
@@ -87,6 +87,16 @@ pub struct List<T> {
     /// The cursor of the next page; `null` on the last one.
     #[schema(required)]
     pub next_cursor: Option<String>,
+}
+
+impl<T> List<T> {
+    /// Returns the page with what was found, which goes on after `next`.
+    pub fn of<I: Into<T>>(found: Vec<I>, next: Option<impl ToString>) -> Self {
+        Self {
+            items: found.into_iter().map(Into::into).collect(),
+            next_cursor: next.map(|next| next.to_string()),
+        }
+    }
 }
 
 #[cfg(test)]

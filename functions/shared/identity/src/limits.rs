@@ -77,6 +77,11 @@ impl Limit {
         Use { what: self.name, who, window: self.number(now), ends: self.ends(now) }
     }
 
+    /// Returns what is counted for a network that a client address is in, and how much it may have.
+    fn of_network<'a>(&'a self, network: &'a Network, now: Timestamp) -> (Use<'a>, u64) {
+        (self.used_by(&network.name, now), self.by_address.saturating_mul(network.share))
+    }
+
     fn over(&self, now: Timestamp) -> Error {
         until(self.ends(now), now)
     }
@@ -120,9 +125,8 @@ impl Identity {
         let Some((narrowest, wider)) = networks.split_first() else {
             return self.limit(limit, email, client, now).await;
         };
-        let (used, member) =
-            (limit.used_by(&narrowest.name, now), Member { who: email, most: limit.by_account });
-        let most = limit.by_address.saturating_mul(narrowest.share);
+        let (used, most) = limit.of_network(narrowest, now);
+        let member = Member { who: email, most: limit.by_account };
         if !Box::pin(self.store.count_use_of_member(used, most, member)).await? {
             // What is over somebody's own limit still counts for the address.
             self.limit_networks(limit, &networks, now).await?;
@@ -148,9 +152,9 @@ impl Identity {
 
     /// From the narrowest network on, for the reason that failures have.
     async fn limit_networks(&self, limit: &Limit, networks: &[Network], now: Timestamp) -> Result<(), Error> {
-        for Network { name, share } in networks {
-            let most = limit.by_address.saturating_mul(*share);
-            if !Box::pin(self.store.count_use(limit.used_by(name, now), most)).await? {
+        for network in networks {
+            let (used, most) = limit.of_network(network, now);
+            if !Box::pin(self.store.count_use(used, most)).await? {
                 return Err(limit.over(now));
             }
         }
@@ -158,15 +162,15 @@ impl Identity {
     }
 
     /// Returns [`Error::TooManyAttempts`] if the client address has no use left; counts nothing.
-    pub(crate) async fn check_limit(
+    pub(crate) async fn check_address(
         &self,
         limit: &Limit,
         client: &ClientContext,
         now: Timestamp,
     ) -> Result<(), Error> {
-        for Network { name, share } in self.limited_networks(client) {
-            let most = limit.by_address.saturating_mul(share);
-            if Box::pin(self.store.uses(limit.used_by(&name, now))).await? >= most {
+        for network in self.limited_networks(client) {
+            let (used, most) = limit.of_network(&network, now);
+            if Box::pin(self.store.uses(used)).await? >= most {
                 return Err(limit.over(now));
             }
         }

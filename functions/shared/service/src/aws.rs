@@ -27,9 +27,7 @@ pub struct AwsPlatform {
 }
 
 impl AwsPlatform {
-    /// Returns the platform that these settings name, with the region and the credentials of the process. What the
-    /// table consumes is counted by `meter`. Of the secrets those for these purposes are read; HashiCorp Vault has one for all.
-    /// Fails when HashiCorp Vault is to be asked and cannot be.
+    /// Returns the platform of [`AwsPlatform::on`], with the region and the credentials of the process.
     pub async fn open(
         environment: &Environment,
         settings: &AwsSettings,
@@ -39,16 +37,31 @@ impl AwsPlatform {
         purposes: &'static [SecretPurpose],
     ) -> Result<Self, HashicorpVaultUnusable> {
         let connection = AwsConnection::of_process(settings.timeouts).await;
-        let (source, purposes) = source(&connection, &settings.secrets, purposes)?;
+        Self::on(&connection, environment, settings, clock, entropy, meter, purposes)
+    }
+
+    /// Returns the platform that these settings name on a connection. What the table consumes is counted by `meter`. Of the
+    /// secrets those for these purposes are read; HashiCorp Vault has one for all. Fails when HashiCorp Vault is to be asked
+    /// and cannot be.
+    pub fn on(
+        connection: &AwsConnection,
+        environment: &Environment,
+        settings: &AwsSettings,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        meter: Meter,
+        purposes: &'static [SecretPurpose],
+    ) -> Result<Self, HashicorpVaultUnusable> {
+        let (source, purposes) = source(connection, &settings.secrets, purposes)?;
         let secrets = Arc::new(CachedSecrets::new(source, Arc::clone(&clock)));
         let platform = Platform {
-            store: table(&connection, environment, meter, settings.timeouts, &settings.table),
+            store: table(connection, environment, meter, settings.timeouts, &settings.table),
             clock,
             entropy,
             secrets: secrets.clone(),
-            key_wrap: Arc::new(KmsKeyWrap::new(&connection, settings.kms_key.clone())),
-            broker_key_wrap: Arc::new(KmsKeyWrap::new(&connection, settings.broker_kms_key.clone())),
-            mailer: Arc::new(SesMailer::new(&connection, settings.mail_from.clone())),
+            key_wrap: Arc::new(KmsKeyWrap::new(connection, settings.kms_key.clone())),
+            broker_key_wrap: Arc::new(KmsKeyWrap::new(connection, settings.broker_kms_key.clone())),
+            mailer: Arc::new(SesMailer::new(connection, settings.mail_from.clone())),
             broker_http: Arc::new(HttpsBrokers::default()),
         };
         Ok(Self { platform, secrets, purposes })

@@ -57,12 +57,23 @@ pub struct Challenge {
 impl Challenge {
     /// Returns a challenge that goes on from nothing but the account, such as that of a link that is mailed to its owner.
     pub fn of_account(kind: ChallengeKind, digest: Digest, account: &Account, expires_at: Timestamp) -> Self {
+        Self::of_address(kind, digest, (account.id, account.session_epoch), &account.email, expires_at)
+    }
+
+    /// The same for an address that may have no account: the id, and the session epoch, are then those of a placeholder.
+    pub fn of_address(
+        kind: ChallengeKind,
+        digest: Digest,
+        (account, session_epoch): (AccountId, u64),
+        email: &str,
+        expires_at: Timestamp,
+    ) -> Self {
         Self {
             kind,
             digest,
-            account: account.id,
-            email: account.email.clone(),
-            session_epoch: account.session_epoch,
+            account,
+            email: email.to_owned(),
+            session_epoch,
             methods: Vec::new(),
             persistent: false,
             token_in_body: false,

@@ -70,3 +70,21 @@ pub async fn sealed_in(data_dir: &Path) -> Vec<String> {
     let values = accounts.filter_map(Value::as_object).flatten();
     values.filter_map(|(_, value)| value.get("B")?.as_str().map(str::to_owned)).collect()
 }
+
+/// Makes every password in the folder of a service that runs as old as can be.
+///
+/// # Panics
+/// When the database cannot be read or written.
+#[expect(clippy::expect_used, reason = "there is no test without it")]
+pub async fn age_passwords(data_dir: &Path) {
+    const CHANGED_AT: &str = "password_changed_at";
+    let engine = EmbeddedDynamoDb::open(&data_dir.join("portcullis.db")).expect("a database");
+    let answer = dynamodb(&engine, "portcullis", "Scan", json!({})).await;
+    let items = answer.get("Items").and_then(Value::as_array).cloned().unwrap_or_default();
+    for mut item in items.into_iter().filter(|item| item.get(CHANGED_AT).is_some()) {
+        if let Some(changed_at) = item.get_mut(CHANGED_AT) {
+            *changed_at = json!({"N": "0"});
+        }
+        dynamodb(&engine, "portcullis", "PutItem", json!({"Item": item})).await;
+    }
+}

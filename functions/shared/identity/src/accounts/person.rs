@@ -9,6 +9,11 @@ use crate::printable::printable;
 pub struct PersonName(pub(crate) String);
 
 impl PersonName {
+    /// Returns the name as it is stored.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Returns whether this is the name of an account.
     pub fn is(&self, name: &str) -> bool {
         self.0 == name

@@ -88,7 +88,7 @@ impl Identity {
         // Before the hash, the account and the mail: a registration over the limit leaves nothing behind.
         self.limit_newcomer(&REGISTRATIONS, person.email.as_str(), client, now).await?;
         if has_username {
-            self.check_limit(&TAKEN_USERNAMES, client, now).await?;
+            self.check_address(&TAKEN_USERNAMES, client, now).await?;
         }
         let request = self.idempotent_request(&person)?;
         let new = self.new_account(person, claim, client).await?;

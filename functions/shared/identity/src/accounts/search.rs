@@ -1,11 +1,12 @@
-//! Finding accounts by what is known of them. There is no index by these: accounts are read newest first, as many as one
-//! request may read, and a page may hold fewer than were asked for and not be the last.
+//! Finding accounts by what is known of them. A whole id or address is looked up. There is no index by anything else: accounts
+//! are read newest first, as many as one request may read, and a page may hold fewer than were asked for and not be the last.
 
 use jiff::Timestamp;
 use portcullis_store::{Account, AccountId, AccountStatus};
 
 use crate::Identity;
 use crate::accounts::administration::Listed;
+use crate::accounts::email::Email;
 use crate::error::Error;
 
 /// Accounts that are read at once.
@@ -16,7 +17,8 @@ const MOST_READ: usize = 1_000;
 /// Which accounts are wanted: those that have everything named here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccountFilter {
-    /// A part of the address, the username, the name or the id, in any case.
+    /// A part of the address, the username, the name or the id, in any case. Where it is the whole id or address of an account,
+    /// that account alone is meant.
     pub text: Option<String>,
     /// A role of the account.
     pub role: Option<String>,
@@ -49,6 +51,21 @@ fn mentions(account: &Account, text: &str) -> bool {
 }
 
 impl Identity {
+    /// Returns the account whose whole id or address a filter has; `None` where it has neither.
+    async fn named_by(&self, filter: &AccountFilter) -> Result<Option<Listed>, Error> {
+        let Some(text) = filter.text.as_deref() else { return Ok(None) };
+        let found = if let Ok(id) = text.parse() {
+            self.store.account(id).await?
+        } else if let Ok(email) = Email::parse(text) {
+            self.account_with(Some(&email), None).await?
+        } else {
+            None
+        };
+        let Some(account) = found else { return Ok(None) };
+        let last_login = self.last_login(&account).await?;
+        Ok(Some(Listed { account, last_login }))
+    }
+
     /// Returns accounts that the filter wants after the one called `after`, newest first, and the cursor of the next page;
     /// fails when the store does, and with [`Error::Invalid`] for a role that the policy does not have.
     pub async fn find_accounts(
@@ -61,6 +78,10 @@ impl Identity {
         // No more is read than is asked for.
         if *filter == AccountFilter::default() {
             return self.list_accounts(limit, after).await;
+        }
+        if let Some(named) = self.named_by(filter).await? {
+            let is_wanted = filter.wants(&named) && after.is_none_or(|after| named.account.id < after);
+            return Ok((if is_wanted { vec![named] } else { Vec::new() }, None));
         }
         let (mut found, mut after) = (Vec::new(), after);
         for _ in 0..MOST_READ / BATCH {

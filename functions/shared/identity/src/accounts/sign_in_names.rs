@@ -16,7 +16,7 @@ use crate::accounts::email::Email;
 use crate::accounts::person::Username;
 use crate::error::Error;
 use crate::invalid::{Field, InvalidField};
-use crate::limits::{ADDRESS_CHANGES, PROFILE_CHANGES};
+use crate::limits::{ADDRESS_CHANGES, Limit, PROFILE_CHANGES};
 use crate::mfa::StepUp;
 use crate::notifications::{Notification, with_fixed_duration};
 use crate::tokens::session_token::{self, SessionToken};
@@ -42,8 +42,7 @@ impl Identity {
         if account.address() == Some(email.as_str()) {
             return Err(invalid(Field::Email, "the account has this address already"));
         }
-        self.limit(&ADDRESS_CHANGES, &account.id.to_string(), client, self.clock.now()).await?;
-        self.confirm_strongly(caller, proof, client).await?;
+        self.admit_change(&ADDRESS_CHANGES, caller, proof, client).await?;
         with_fixed_duration(Box::pin(async {
             let keep = Some(caller.session.made.id);
             let (kind, works_for) = (ChallengeKind::EmailChange, TO_CONFIRM);
@@ -65,7 +64,8 @@ impl Identity {
     /// and with [`Error::EmailTaken`] where another account got the address meanwhile.
     pub async fn change_email(&self, token: &SecretString, client: &ClientContext) -> Result<Account, Error> {
         let (challenge, account) = self.changed_by_mail(ChallengeKind::EmailChange, token).await?;
-        let is_current = account.email == challenge.email && account.session_epoch == challenge.session_epoch;
+        // A change of the address raises the epoch, too.
+        let is_current = account.session_epoch == challenge.session_epoch;
         let Some(to) = challenge.wanted_email.as_deref().filter(|_| is_current) else {
             return Err(Error::InvalidMailToken);
         };
@@ -124,8 +124,7 @@ impl Identity {
         if account.username.as_deref() == Some(name.0.as_str()) {
             return Err(invalid(Field::Username, "the account has this username already"));
         }
-        self.limit(&PROFILE_CHANGES, &account.id.to_string(), client, self.clock.now()).await?;
-        self.confirm_strongly(caller, proof, client).await?;
+        self.admit_change(&PROFILE_CHANGES, caller, proof, client).await?;
         let event = self.audit_event(AuditKind::UsernameChanged, account.id, client)?;
         match self.store.change_username(account, &name.0, &event).await? {
             UsernameChange::Changed => Ok(Account { username: Some(name.0.clone()), ..account.clone() }),
@@ -134,18 +133,17 @@ impl Identity {
         }
     }
 
-    /// Returns an error unless the proof is the caller's, and a code where the account has a second factor: a stolen
-    /// password must not be enough.
-    pub async fn confirm_strongly(
+    /// Counts a change of a sign-in name, and returns an error unless the proof is good enough for it. What is refused by the
+    /// limit tries no password and no code.
+    async fn admit_change(
         &self,
+        limit: &Limit,
         caller: &Caller,
         proof: &StepUp,
         client: &ClientContext,
     ) -> Result<(), Error> {
-        if caller.account.mfa_enabled && !matches!(proof, StepUp::Code(_)) {
-            return Err(invalid(Field::Code, "a code of the second factor is needed"));
-        }
-        self.confirm(caller, proof, client).await
+        self.limit(limit, &caller.account.id.to_string(), client, self.clock.now()).await?;
+        self.confirm_strongly(caller, proof, client).await
     }
 
     fn address_challenge(

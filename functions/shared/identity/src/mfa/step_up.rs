@@ -5,6 +5,7 @@ use portcullis_store::{AuditKind, Factor, Round};
 use super::PresentedCode;
 use crate::access::caller::Caller;
 use crate::error::Error;
+use crate::invalid::{Field, InvalidField};
 use crate::passwords::password::Password;
 use crate::{ClientContext, Identity};
 
@@ -18,6 +19,21 @@ pub enum StepUp {
 }
 
 impl Identity {
+    /// Returns an error unless the proof is the caller's, and a code where the account has a second factor: a stolen
+    /// password must not be enough.
+    pub async fn confirm_strongly(
+        &self,
+        caller: &Caller,
+        proof: &StepUp,
+        client: &ClientContext,
+    ) -> Result<(), Error> {
+        if caller.account.mfa_enabled && !matches!(proof, StepUp::Code(_)) {
+            let needed = InvalidField::new(Field::Code, "a code of the second factor is needed");
+            return Err(Error::Invalid(needed));
+        }
+        self.confirm(caller, proof, client).await
+    }
+
     /// Returns an error unless the proof is the caller's: [`Error::WrongPassword`], [`Error::WrongCode`], or
     /// [`Error::TooManyAttempts`] while throttled. A code is spent by it.
     pub async fn confirm(

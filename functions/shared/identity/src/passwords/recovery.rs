@@ -140,20 +140,9 @@ impl Identity {
         let subject =
             account.as_ref().map_or_else(|| placeholder_account(email.as_str()), |account| Ok(account.id))?;
         let token = SessionToken::generate(wanted.kind, self.entropy.as_ref())?;
-        let challenge = Challenge {
-            kind: wanted.kind,
-            digest: token.digest(),
-            account: subject,
-            email: email.as_str().to_owned(),
-            session_epoch: account.as_ref().map_or(0, |account| account.session_epoch),
-            methods: Vec::new(),
-            persistent: false,
-            token_in_body: false,
-            device_name: None,
-            wanted_email: None,
-            session: None,
-            expires_at: now + wanted.works_for,
-        };
+        let epoch = account.as_ref().map_or(0, |account| account.session_epoch);
+        let (of, ends) = ((subject, epoch), now + wanted.works_for);
+        let challenge = Challenge::of_address(wanted.kind, token.digest(), of, email.as_str(), ends);
         let event = self.audit_event(wanted.event, subject, client)?;
         let mut event = event.of_sign_in_with(email.as_str(), SignInStep::None).behind(sign_ins);
         event.actor = Actor::Anonymous;

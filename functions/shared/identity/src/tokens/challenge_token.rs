@@ -81,19 +81,14 @@ pub(crate) fn open(token: &SecretString, keys: &[hmac::Key], now: Timestamp) -> 
         let opened = key.open_in_place(nonce(), Aad::from(KIND.as_str()), sealed.as_mut_slice()).ok()?;
         serde_json::from_slice::<Sealed>(opened).ok()
     })?;
+    let expires_at = Timestamp::from_millisecond(opened.expires_at).ok()?;
+    let (digest, of) = (sha256(text), (opened.account, opened.epoch));
     let challenge = Challenge {
-        kind: KIND,
-        digest: sha256(text),
-        account: opened.account,
-        email: opened.email,
-        session_epoch: opened.epoch,
         methods: opened.methods,
         persistent: opened.persistent,
         token_in_body: opened.token_in_body,
         device_name: opened.device_name,
-        wanted_email: None,
-        session: None,
-        expires_at: Timestamp::from_millisecond(opened.expires_at).ok()?,
+        ..Challenge::of_address(KIND, digest, of, &opened.email, expires_at)
     };
     (challenge.expires_at > now).then_some(challenge)
 }
@@ -150,19 +145,13 @@ mod tests {
     }
 
     fn challenge() -> Challenge {
+        let id = Id::generate(Timestamp::UNIX_EPOCH, &SystemEntropy).unwrap();
+        let ends = Timestamp::from_second(300).unwrap();
         Challenge {
-            kind: ChallengeKind::Mfa,
-            digest: [0; 32],
-            account: Id::generate(Timestamp::UNIX_EPOCH, &SystemEntropy).unwrap(),
-            email: "asha@example.com".to_owned(),
-            session_epoch: 7,
             methods: vec!["pwd".to_owned()],
             persistent: true,
-            token_in_body: false,
             device_name: Some("n".repeat(100)),
-            wanted_email: None,
-            session: None,
-            expires_at: Timestamp::from_second(300).unwrap(),
+            ..Challenge::of_address(ChallengeKind::Mfa, [0; 32], (id, 7), "asha@example.com", ends)
         }
     }
 
