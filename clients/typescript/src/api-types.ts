@@ -2643,7 +2643,14 @@ export interface components {
             /** @description `active`: services may read the person's credentials; `frozen`: none are released. */
             status: components["schemas"]["TradingStatus"];
         };
-        /** @description An API key that a client sent to a service. */
+        /** @description A username: 3 to 32 of `a-z 0-9 . _ -`, beginning with a letter. Capitals are taken for small letters. */
+        Username: string;
+        /**
+         * @description An API key that a client sent to a service.
+         * @example {
+         *       "api_key": "pk_0199f3c2a6e47d0c8f21b7e5d4a39c10_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U3Rk9Qd"
+         *     }
+         */
         VerifyApiKeyRequest: {
             /** @description The API key, as the client sent it. */
             api_key: string;
@@ -3519,7 +3526,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description id of the account */
+                /**
+                 * @description The id of the account.
+                 * @example usr_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
                 id: string;
             };
             cookie?: never;
@@ -3535,9 +3545,11 @@ export interface operations {
                     "application/json": components["schemas"]["UserTradingResponse"];
                 };
             };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -3798,6 +3810,7 @@ export interface operations {
             };
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };

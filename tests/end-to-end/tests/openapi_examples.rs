@@ -38,6 +38,25 @@ struct Operation {
     described: Value,
 }
 
+impl Operation {
+    /// Returns the path and the query with the examples of the parameters.
+    fn target(&self) -> String {
+        let mut path = self.path.clone();
+        let mut query = Vec::new();
+        for parameter in self.described["parameters"].as_array().into_iter().flatten() {
+            let name = parameter["name"].as_str().unwrap();
+            let example = parameter["example"].as_str();
+            assert!(example.is_some() || parameter["required"] != true, "{path} has no example of {name}");
+            match (parameter["in"].as_str(), example) {
+                (Some("path"), Some(example)) => path = path.replace(&format!("{{{name}}}"), example),
+                (Some("query"), Some(example)) => query.push(format!("{name}={example}")),
+                _ => {}
+            }
+        }
+        if query.is_empty() { path } else { format!("{path}?{}", query.join("&")) }
+    }
+}
+
 /// A service, what its document says, and what is known by now in place of the placeholders.
 struct Walk {
     app: App,
@@ -106,23 +125,6 @@ impl Walk {
         vec![(String::new(), example.clone())]
     }
 
-    /// Returns the path and the query of an operation with the examples of its parameters.
-    fn target(&self, operation: &Operation) -> String {
-        let mut path = operation.path.clone();
-        let mut query = Vec::new();
-        for parameter in operation.described["parameters"].as_array().into_iter().flatten() {
-            let name = parameter["name"].as_str().unwrap();
-            let example = parameter["example"].as_str();
-            assert!(example.is_some() || parameter["required"] != true, "{path} has no example of {name}");
-            match (parameter["in"].as_str(), example) {
-                (Some("path"), Some(example)) => path = path.replace(&format!("{{{name}}}"), example),
-                (Some("query"), Some(example)) => query.push(format!("{name}={example}")),
-                _ => {}
-            }
-        }
-        if query.is_empty() { path } else { format!("{path}?{}", query.join("&")) }
-    }
-
     /// Sends the only example of an operation.
     async fn send(&mut self, id: &str, shows: &Shows) -> Reply {
         self.send_example(id, "", shows).await
@@ -135,7 +137,7 @@ impl Walk {
         let bodies = self.bodies(&operation);
         let (_, body) = bodies.iter().find(|(name, _)| name == example).unwrap();
         let body: Value = serde_json::from_str(&self.with_what_is_known(&body.to_string())).unwrap();
-        let path = self.with_what_is_known(&self.target(&operation));
+        let path = self.with_what_is_known(&operation.target());
         let reply = self.showing(self.app.call(operation.method, path), shows).json(body).await;
         assert!((200..300).contains(&reply.status), "{id}: {reply}");
         self.walked.insert((id.to_owned(), example.to_owned()));
@@ -194,6 +196,7 @@ impl Walk {
             "get_own_profile",
             "update_own_profile",
             "list_own_audit_trail",
+            "get_own_trail_integrity",
             "list_permissions",
             "check_permission",
             "list_sessions",
@@ -304,6 +307,7 @@ impl Walk {
             "change_user",
             "list_user_sessions",
             "list_user_api_keys",
+            "get_user_trading",
             "verify_user_email",
             "send_user_reset",
             "unlock_user",

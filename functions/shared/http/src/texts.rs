@@ -76,7 +76,7 @@ texts! {
 /// What a text has to look like.
 #[derive(Debug, Clone, Copy)]
 struct Rule {
-    /// In characters.
+    /// Characters it has at least, and at most.
     shortest: usize,
     longest: usize,
     pattern: Option<&'static str>,
