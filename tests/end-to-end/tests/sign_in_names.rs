@@ -145,8 +145,8 @@ async fn a_link_does_one_thing_once_and_nothing_for_an_account_that_is_disabled(
     let forwards = requested(&world, &asha, NEW).await;
     let restored = world.identity.restore_email(&forwards, &origin()).await;
     assert!(matches!(restored, Err(Error::InvalidMailToken)), "{restored:?}");
-    let confirmed = || Box::pin(confirm(&world, &forwards));
-    let (one, other) = (confirmed(), confirmed());
+    let confirming = || Box::pin(confirm(&world, &forwards));
+    let (one, other) = (confirming(), confirming());
     let (one, other) = tokio::join!(one, other);
     assert_eq!(usize::from(one.is_ok()) + usize::from(other.is_ok()), 1, "{one:?} {other:?}");
 
