@@ -44,6 +44,7 @@ async function load(browser, service, { cpu, network }) {
   }
   await page.goto(`${service.home}/login`);
   await page.waitForLoadState("networkidle");
+  await page.waitForFunction(() => performance.getEntriesByName("first-contentful-paint").length > 0);
   const figures = await page.evaluate(collected);
   await window.close();
   return figures;
