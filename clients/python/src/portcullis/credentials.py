@@ -62,6 +62,8 @@ class ProviderHealth:
     response_time_ms: int | None = None
     marked_until: str | None = None
     mark_reason: str | None = None
+    is_broker: bool = False
+    """Whether accounts at it can be linked; others are sources of data."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,7 @@ def _read_health(body: Any) -> ProviderHealth:
         response_time_ms=_optional(body, "response_time_ms", int),
         marked_until=_optional(body, "marked_until", str),
         mark_reason=_optional(body, "mark_reason", str),
+        is_broker=bool(_optional(body, "is_broker", bool)),
     )
 
 
