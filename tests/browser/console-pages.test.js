@@ -177,6 +177,19 @@ describe("states of a page", () => {
       await close();
     });
 
+    test(`every page whose answers fail, ${colorScheme}`, async () => {
+      await eachPage({ colorScheme }, async (page, route) => {
+        if (route.audience === "signed-out") return;
+        // All but the session itself.
+        await page.route(/\/v1\/(?!auth\/|users\/me)/, failing(503));
+        await page.reload();
+        await settled(page);
+        await picture(page, `${nameOf(route)}-failed-${colorScheme}`);
+        assert.deepEqual(await axe(page), [], route.path);
+        await page.unrouteAll();
+      });
+    });
+
     test(`open dialogs, ${colorScheme}`, async () => {
       const { page, check, close } = await openWindow(browser, service, { colorScheme });
       await signIn(page, service, await person(service));
