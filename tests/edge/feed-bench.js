@@ -6,9 +6,9 @@ import fs from "node:fs";
 import http from "node:http";
 import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
-import WebSocket from "ws";
 import { Edge } from "./edge.js";
 import { encode, id, key, newestFrom } from "./revocations.js";
+import { ws } from "./tools.js";
 
 const RATE = Number(process.env.RATE ?? 1050);
 const SECONDS = Number(process.env.SECONDS ?? 60);
@@ -69,24 +69,18 @@ function cpu(pid) {
   return nanoseconds / 1000;
 }
 
-/// What V8 says of the isolate, in MB: its heap, and the memory beside it, where that of WebAssembly is.
+/// What V8 says of the isolate, in MB: its heap and its buffers. The memory of WebAssembly is not among them, and shows in that
+/// of the process alone.
 async function isolate(edge) {
   const port = edge.process.ports.get("inspector");
   const [{ webSocketDebuggerUrl }] = await (await fetch(`http://127.0.0.1:${port}/json`)).json();
-  const inspector = new WebSocket(webSocketDebuggerUrl);
+  const inspector = new ws.WebSocket(webSocketDebuggerUrl);
   await new Promise((open, failed) => inspector.once("open", open).once("error", failed));
-  const ask = (method, number) =>
-    new Promise((resolve) => {
-      inspector.on("message", (data) => {
-        const { id, result } = JSON.parse(data);
-        if (id === number) resolve(result);
-      });
-      inspector.send(JSON.stringify({ id: number, method }));
-    });
-  await ask("HeapProfiler.collectGarbage", 1);
-  const { usedSize, backingStorageSize = 0 } = await ask("Runtime.getHeapUsage", 2);
+  const said = new Promise((resolve) => inspector.once("message", (data) => resolve(JSON.parse(data).result)));
+  inspector.send(JSON.stringify({ id: 1, method: "Runtime.getHeapUsage" }));
+  const { usedSize, backingStorageSize } = await said;
   inspector.close();
-  return { heap: usedSize / 2 ** 20, beside: backingStorageSize / 2 ** 20 };
+  return { heap: usedSize / 2 ** 20, buffers: backingStorageSize / 2 ** 20 };
 }
 const memory = (pid) => Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, "utf8"))[1]) / 1024;
 
@@ -152,8 +146,8 @@ console.log(`CPU a request over everything: empty ${all("empty").toFixed(0)} µs
 const [empty, full] = ["empty", "full"].map((name) => memory(sides[name].edge.process.pid));
 console.log(`memory of workerd: empty ${empty.toFixed(0)} MB, full ${full.toFixed(0)} MB with ${Math.round((RATE * KEPT) / 1000)} live entries: ${(full - empty).toFixed(0)} MB more`);
 for (const [name, { edge }] of Object.entries(sides)) {
-  const { heap, beside } = await isolate(edge);
-  console.log(`the isolate of ${name}: ${(heap + beside).toFixed(1)} MB, ${heap.toFixed(1)} of them V8's heap and ${beside.toFixed(1)} WebAssembly and buffers`);
+  const { heap, buffers } = await isolate(edge);
+  console.log(`the isolate of ${name}, without WebAssembly: ${heap.toFixed(1)} MB of heap and ${buffers.toFixed(1)} MB of buffers`);
 }
 console.log(`logout to refusal, ${waits.length} logouts: median ${median(waits)} ms, p99 ${sorted(waits)[Math.floor(waits.length * 0.99)]} ms`);
 await Promise.all(Object.values(sides).map(({ edge }) => edge.close()));
