@@ -1,5 +1,6 @@
 //! Making a chain longer outside of a transaction, and reading where it ends.
 
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::chain::{Chain, ChainEnd, HeadUpdate};
@@ -27,14 +28,8 @@ impl Store {
     /// Where a chain ends: its head and its last record, which lie side by side.
     pub(crate) async fn chain_end(&self, chain: &Chain) -> Result<ChainEnd, StoreError> {
         let found = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":pk", text(chain.partition()))
-            .expression_attribute_values(":prefix", text(keys::AUDIT_PREFIX))
+            .chain_query(&chain.partition())
             .scan_index_forward(false)
-            .consistent_read(true)
             .limit(2)
             .send()
             .await
@@ -46,13 +41,32 @@ impl Store {
         }
     }
 
+    /// Asks for the items of the chain in this partition: its records by their numbers, and its head behind them.
+    pub(super) fn chain_query(&self, partition: &str) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", text(partition))
+            .expression_attribute_values(":prefix", text(keys::AUDIT_PREFIX))
+            .consistent_read(true)
+    }
+
     /// Where the chain of an account ends of which nothing is there: its first record is in the account's own row too.
     pub(super) async fn end_in_account(&self, account: AccountId) -> Result<ChainEnd, StoreError> {
+        self.first_in_account(account).await?.map_or_else(|| Ok(ChainEnd::default()), ChainEnd::in_account)
+    }
+
+    /// The first record of an account's chain as the account's own row has it.
+    pub(super) async fn first_in_account(
+        &self,
+        account: AccountId,
+    ) -> Result<Option<Attributes>, StoreError> {
         let found = self.get(&keys::profile(account), "reading the first record of an account").await?;
-        match found.and_then(|mut row| row.remove("latest")) {
-            Some(AttributeValue::M(record)) => ChainEnd::in_account(record),
-            _ => Ok(ChainEnd::default()),
-        }
+        Ok(match found.and_then(|mut row| row.remove("latest")) {
+            Some(AttributeValue::M(record)) => Some(record),
+            _ => None,
+        })
     }
 
     /// Writes an event that nothing else is written with.

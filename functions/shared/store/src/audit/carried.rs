@@ -8,7 +8,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
-use super::chain::{Chain, Placed};
+use super::chain::Placed;
 use super::details::AuditDetails;
 use super::event::{Actor, AuditEvent};
 use super::kind::AuditKind;
@@ -119,17 +119,10 @@ impl Store {
 
     /// Where the chain of an event has its record.
     pub(super) async fn find_record(&self, event: &AuditEvent) -> Result<Option<Found>, StoreError> {
-        let chain: Chain = event.chain();
         let id = text(event.id.to_string());
         let mut pages = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":pk", text(chain.partition()))
-            .expression_attribute_values(":prefix", text(keys::AUDIT_PREFIX))
+            .chain_query(&event.chain().partition())
             .scan_index_forward(false)
-            .consistent_read(true)
             .limit(25)
             .into_paginator()
             .send();

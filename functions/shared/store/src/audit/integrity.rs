@@ -13,8 +13,7 @@ use crate::attributes::ItemReader;
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::id::AccountId;
-use crate::item::{Attributes, text};
-use crate::keys;
+use crate::item::Attributes;
 
 /// How far back a trail is as it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,14 +80,8 @@ impl Store {
     ) -> Result<Newest, StoreError> {
         let partition = chain.partition();
         let mut items = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":pk", text(&partition))
-            .expression_attribute_values(":prefix", text(keys::AUDIT_PREFIX))
+            .chain_query(&partition)
             .scan_index_forward(false)
-            .consistent_read(true)
             .into_paginator()
             // The head, and one more than is verified, which tells whether there are more.
             .page_size(i32::try_from(most + 2).unwrap_or(i32::MAX))

@@ -145,8 +145,7 @@ impl Store {
     async fn first_record(&self, partition: &str) -> Result<Option<Attributes>, StoreError> {
         let account = partition.strip_prefix(keys::TRAIL_PARTITION).and_then(|id| id.parse().ok());
         let Some(account) = account else { return Ok(None) };
-        let row = self.get(&keys::profile(account), "reading the first record of an account").await?;
-        Ok(row.and_then(|row| row.get("latest")?.as_m().ok().cloned()))
+        self.first_in_account(account).await
     }
 
     /// Every account begins with the record of its registration.
@@ -193,13 +192,7 @@ impl Store {
 
     async fn first_item(&self, partition: &str) -> Result<Option<Attributes>, StoreError> {
         let found = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":pk", text(partition))
-            .expression_attribute_values(":prefix", text(keys::AUDIT_PREFIX))
-            .consistent_read(true)
+            .chain_query(partition)
             .limit(1)
             .send()
             .await
@@ -208,13 +201,7 @@ impl Store {
     }
 
     async fn chain_items(&self, partition: &str) -> Result<Vec<Attributes>, StoreError> {
-        self.client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":pk", text(partition))
-            .expression_attribute_values(":prefix", text(keys::AUDIT_PREFIX))
-            .consistent_read(true)
+        self.chain_query(partition)
             .into_paginator()
             .items()
             .send()
