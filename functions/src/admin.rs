@@ -6,8 +6,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use portcullis_http::responses::{Conflict, Forbidden, NotFound, Unauthorized, Unavailable, Unprocessable};
 use portcullis_http::{
-    AdminCaller, AppState, AuditEventItem, AuditQuery, Both, Client, Json, List, Page, PathId, Problem,
-    Query, QueryTime, TradingAccountStatusWord, User, Word, lasting, rfc3339, texts,
+    AdminCaller, AppState, AuditEventItem, AuditQuery, Both, Client, FreshAdmin, Json, List, Page, PathId,
+    Problem, Query, QueryTime, TradingAccountStatusWord, User, Word, lasting, rfc3339, texts,
 };
 use portcullis_identity::{
     Account, AccountFilter, AccountId, AccountRequest, AccountStatus, AccountUpdate, Email, FirstPassword,
@@ -21,9 +21,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api_keys::ApiKeyItem;
+use crate::freezes::{FreezeItem, TradingStatus};
 use crate::path_parameters::AccountPath;
 use crate::sessions::SessionItem;
-use crate::trading_accounts::TradingStatus;
 
 /// The function's routes.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
@@ -181,6 +181,12 @@ struct RoleItem {
     permissions: Vec<String>,
     /// The services that the role may use; `*` stands for all.
     services: Vec<String>,
+    /// The weakest `acr` of a sign-in that may have the role: `aal1`, `aal2` or `phr`.
+    #[schema(example = "aal1")]
+    requires: &'static str,
+    /// The permissions that the role gives only while the provider they are meant for is healthy.
+    #[schema(example = json!([]))]
+    healthy_provider: Vec<String>,
 }
 
 /// The state of a person's trading, as administrators see it.
@@ -190,6 +196,8 @@ struct UserTradingResponse {
     status: TradingStatus,
     /// Since when no credentials are released (RFC 3339, UTC); `null` while they are.
     frozen_at: Option<String>,
+    /// Every freeze that stands: the person's own, an administrator's, that of everybody.
+    freezes: Vec<FreezeItem>,
     /// The person's trading accounts, oldest first.
     accounts: Vec<UserTradingAccount>,
 }
@@ -250,6 +258,12 @@ async fn roles(State(state): State<AppState>, _admin: AdminCaller) -> Json<Vec<R
         role: role.to_owned(),
         permissions: policy.permissions(&[role]).into_iter().map(ToString::to_string).collect(),
         services: policy.services(&[role]).into_iter().map(str::to_owned).collect(),
+        requires: policy.required(&[role]).as_str(),
+        healthy_provider: policy
+            .with_healthy_provider(&[role])
+            .into_iter()
+            .map(ToString::to_string)
+            .collect(),
     };
     Json(policy.roles().map(item).collect())
 }
@@ -291,7 +305,7 @@ async fn list(
 )]
 async fn create(
     State(state): State<AppState>,
-    AdminCaller(admin): AdminCaller,
+    FreshAdmin(admin): FreshAdmin,
     client: Client,
     Json(body): Json<CreateUserRequest>,
 ) -> Result<(StatusCode, Json<User>), Problem> {
@@ -342,7 +356,7 @@ async fn show(
 )]
 async fn change(
     State(state): State<AppState>,
-    AdminCaller(admin): AdminCaller,
+    FreshAdmin(admin): FreshAdmin,
     client: Client,
     PathId(id): PathId<AccountId>,
     Json(body): Json<ChangeUserRequest>,
@@ -367,7 +381,7 @@ async fn change(
 )]
 async fn erase(
     State(state): State<AppState>,
-    AdminCaller(admin): AdminCaller,
+    FreshAdmin(admin): FreshAdmin,
     client: Client,
     PathId(id): PathId<AccountId>,
 ) -> Result<StatusCode, Problem> {
@@ -389,7 +403,7 @@ async fn erase(
 )]
 async fn send_reset(
     State(state): State<AppState>,
-    AdminCaller(admin): AdminCaller,
+    FreshAdmin(admin): FreshAdmin,
     client: Client,
     PathId(id): PathId<AccountId>,
 ) -> Result<StatusCode, Problem> {
@@ -411,7 +425,7 @@ async fn send_reset(
 )]
 async fn verify_email(
     State(state): State<AppState>,
-    AdminCaller(admin): AdminCaller,
+    FreshAdmin(admin): FreshAdmin,
     client: Client,
     PathId(id): PathId<AccountId>,
 ) -> Result<Json<User>, Problem> {
@@ -481,10 +495,11 @@ async fn show_trading(
     PathId(id): PathId<AccountId>,
 ) -> Result<Json<UserTradingResponse>, Problem> {
     let person = state.identity.account_by_id(id).await?;
-    let (accounts, freeze) = state.vault.accounts_of(person.id, &admin).await?;
+    let (accounts, freezes) = state.vault.accounts_of(person.id, &admin).await?;
     Ok(Json(UserTradingResponse {
-        status: TradingStatus::with(freeze),
-        frozen_at: freeze.map(|freeze| rfc3339(freeze.since)),
+        status: TradingStatus::with(&freezes),
+        frozen_at: freezes.all().map(|freeze| freeze.since).min().map(rfc3339),
+        freezes: FreezeItem::all(freezes),
         accounts: accounts.into_iter().map(UserTradingAccount::from).collect(),
     }))
 }
@@ -502,7 +517,7 @@ async fn show_trading(
 )]
 async fn unlock(
     State(state): State<AppState>,
-    AdminCaller(admin): AdminCaller,
+    FreshAdmin(admin): FreshAdmin,
     client: Client,
     PathId(id): PathId<AccountId>,
 ) -> Result<StatusCode, Problem> {
@@ -524,7 +539,7 @@ async fn unlock(
 )]
 async fn reset_mfa(
     State(state): State<AppState>,
-    AdminCaller(admin): AdminCaller,
+    FreshAdmin(admin): FreshAdmin,
     client: Client,
     PathId(id): PathId<AccountId>,
 ) -> Result<StatusCode, Problem> {
@@ -546,7 +561,7 @@ async fn reset_mfa(
 )]
 async fn revoke_sessions(
     State(state): State<AppState>,
-    AdminCaller(admin): AdminCaller,
+    FreshAdmin(admin): FreshAdmin,
     client: Client,
     PathId(id): PathId<AccountId>,
 ) -> Result<StatusCode, Problem> {

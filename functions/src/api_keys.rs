@@ -5,8 +5,8 @@ use axum::http::StatusCode;
 use jiff::Timestamp;
 use portcullis_http::responses::{Conflict, Forbidden, NotFound, Unauthorized, Unavailable, Unprocessable};
 use portcullis_http::{
-    AppState, Client, IdempotencyKey, Json, List, Page, PathId, Problem, Query, SignedInCaller, rfc3339,
-    texts,
+    AppState, Client, FreshCaller, IdempotencyKey, Json, List, Page, PathId, Problem, Query, SignedInCaller,
+    rfc3339, texts,
 };
 use portcullis_identity::{ApiKey, ApiKeyId};
 use portcullis_identity::{ApiKeyName, ApiKeyRequest, IssuedApiKey};
@@ -34,7 +34,7 @@ struct CreateApiKeyRequest {
     /// to manage API keys, second factors, passwords or sessions.
     #[schema(value_type = Option<Vec<texts::ScopeName>>, min_items = 1, max_items = 50)]
     scopes: Option<Vec<String>>,
-    /// When the key expires (RFC 3339), within ten years; when absent, it does not.
+    /// When the key expires (RFC 3339); when absent, as late as a key may: a year from now unless `API_KEY_MAX_AGE` says otherwise.
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
 }
@@ -123,7 +123,7 @@ async fn list(
 )]
 async fn create(
     State(state): State<AppState>,
-    SignedInCaller(caller): SignedInCaller,
+    FreshCaller(caller): FreshCaller,
     client: Client,
     key: Option<IdempotencyKey>,
     Json(body): Json<CreateApiKeyRequest>,
@@ -151,7 +151,7 @@ async fn create(
 )]
 async fn rotate(
     State(state): State<AppState>,
-    SignedInCaller(caller): SignedInCaller,
+    FreshCaller(caller): FreshCaller,
     client: Client,
     PathId(id): PathId<ApiKeyId>,
 ) -> Result<Json<IssuedApiKeyResponse>, Problem> {

@@ -1,13 +1,19 @@
 //! `/v1/authz`: what the caller may do, by the policy of roles and, for a program, the scopes of its key.
 
+use std::collections::BTreeSet;
+
 use axum::extract::State;
-use portcullis_http::responses::{BadRequest, Unauthorized, Unprocessable};
-use portcullis_http::{AnyCaller, AppState, DecisionWord, Json, Problem, Word, texts};
-use portcullis_identity::{Permission, PermissionError};
+use portcullis_http::responses::{BadRequest, Unauthorized, Unavailable, Unprocessable};
+use portcullis_http::{AnyCaller, AppState, DecisionWord, HealthStatusWord, Json, Problem, Word, texts};
+use portcullis_identity::{Decision, Permission, PermissionError};
+use portcullis_vault::{Health, HealthStatus};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+/// How many alternatives to a provider can be named.
+const MOST_FALLBACKS: usize = 9;
 
 /// The function's routes.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
@@ -27,6 +33,14 @@ struct CheckPermissionRequest {
     /// The action on the resource, in place of `permission`.
     #[schema(value_type = Option<texts::PermissionWord>)]
     action: Option<String>,
+    /// The provider that it would be done with, such as the broker of an order. Required where the policy grants the permission
+    /// only while the provider is healthy; its health is read there alone.
+    #[schema(value_type = Option<texts::BrokerName>)]
+    provider: Option<String>,
+    /// Up to nine other providers that would do, the preferred ones first.
+    #[serde(default)]
+    #[schema(value_type = Vec<texts::BrokerName>, required = false, max_items = 9)]
+    fallbacks: Vec<String>,
 }
 
 impl CheckPermissionRequest {
@@ -45,6 +59,25 @@ impl CheckPermissionRequest {
             _ => Err(Problem::invalid("/permission", "give either `permission` or `resource` and `action`")),
         }
     }
+
+    /// Returns the named providers after checking that they exist.
+    fn providers(&self, known: &BTreeSet<&str>) -> Result<Option<(&str, Vec<&str>)>, Problem> {
+        let unknown = |pointer| Problem::invalid(pointer, "is no provider of `GET /v1/providers`");
+        let Some(provider) = &self.provider else {
+            let nothing = self.fallbacks.is_empty().then_some(None);
+            return nothing
+                .ok_or_else(|| Problem::invalid("/provider", "is what the fallbacks are for; name it"));
+        };
+        if !known.contains(provider.as_str()) {
+            return Err(unknown("/provider"));
+        }
+        if self.fallbacks.len() > MOST_FALLBACKS {
+            return Err(Problem::invalid("/fallbacks", "must be nine providers at most"));
+        }
+        let fallbacks: Vec<&str> = self.fallbacks.iter().map(String::as_str).collect();
+        let are_known = fallbacks.iter().all(|name| known.contains(name));
+        if are_known { Ok(Some((provider, fallbacks))) } else { Err(unknown("/fallbacks")) }
+    }
 }
 
 /// The decision about a permission.
@@ -52,8 +85,38 @@ impl CheckPermissionRequest {
 struct CheckPermissionResponse {
     /// Whether the caller has the permission.
     allowed: bool,
-    /// The reason of the decision: `granted`, `not_granted_by_roles`, `outside_scopes` or `never_with_api_key`.
+    /// The reason of the decision: `granted`, `not_granted_by_roles`, `outside_scopes`, `never_with_api_key`,
+    /// `insufficient_user_authentication`, where a role requires a stronger sign-in, or `provider_unavailable`, where a role
+    /// requires a healthy provider and the named one is degraded or unhealthy.
     reason: DecisionWord,
+    /// The health of the provider, where the decision depended on it; absent where it did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider_status: Option<HealthStatusWord>,
+    /// The first healthy one of the fallbacks, where the provider is not; absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<texts::BrokerName>)]
+    fallback: Option<String>,
+}
+
+impl CheckPermissionResponse {
+    fn of(decision: Decision) -> Self {
+        let (allowed, reason) = (decision.is_allowed(), Word(decision));
+        Self { allowed, reason, provider_status: None, fallback: None }
+    }
+
+    /// The decision about what is granted only while the provider is healthy. `chain` is the provider and its fallbacks.
+    fn by_health(provider: &str, chain: Vec<Health>) -> Self {
+        let status = chain.iter().find(|health| health.provider == provider).map(|health| health.status);
+        if status == Some(HealthStatus::Healthy) {
+            return Self { provider_status: status.map(Word), ..Self::of(Decision::Granted) };
+        }
+        let fallback = chain.into_iter().find(|health| health.status == HealthStatus::Healthy);
+        Self {
+            provider_status: status.map(Word),
+            fallback: fallback.map(|health| health.provider),
+            ..Self::of(Decision::ProviderUnavailable)
+        }
+    }
 }
 
 /// The caller's roles, permissions and services.
@@ -71,13 +134,14 @@ struct PermissionsResponse {
 
 /// Check a permission of the caller
 ///
-/// Returns the decision, made with the roles as they are now, which may be newer than those in the token.
+/// Returns the decision, made with the roles as they are now, which may be newer than those in the token, and with the health
+/// of a provider where a role requires it.
 #[utoipa::path(
     post, path = "/v1/authz/check", operation_id = "check_permission", tag = "authz", security(("access_token" = []), ("api_key" = [])),
     request_body = CheckPermissionRequest,
     responses(
         (status = 200, description = "The decision", body = CheckPermissionResponse),
-        Unauthorized, Unprocessable,
+        Unauthorized, Unprocessable, Unavailable,
     ),
 )]
 async fn check(
@@ -85,8 +149,21 @@ async fn check(
     AnyCaller(caller): AnyCaller,
     Json(body): Json<CheckPermissionRequest>,
 ) -> Result<Json<CheckPermissionResponse>, Problem> {
-    let decision = caller.decide(&state.identity.settings.policy, &body.permission()?);
-    Ok(Json(CheckPermissionResponse { allowed: decision.is_allowed(), reason: Word(decision) }))
+    let (policy, permission) = (&state.identity.settings.policy, body.permission()?);
+    let providers = &state.vault.providers;
+    let named = body.providers(&providers.names())?;
+    let decision = caller.decide(policy, &permission);
+    if !decision.is_allowed() || !policy.needs_healthy_provider(&caller.account().roles, &permission) {
+        return Ok(Json(CheckPermissionResponse::of(decision)));
+    }
+    let Some((provider, fallbacks)) = named else {
+        return Err(Problem::invalid(
+            "/provider",
+            "is required: the policy grants this by the health of the provider",
+        ));
+    };
+    let chain = providers.chain(provider, &fallbacks).await?;
+    Ok(Json(CheckPermissionResponse::by_health(provider, chain)))
 }
 
 /// List the permissions of the caller

@@ -5,7 +5,7 @@ use axum::extract::State;
 use portcullis_http::responses::{
     Conflict, Forbidden, NotFound, TooManyRequests, Unauthorized, Unavailable, Unprocessable,
 };
-use portcullis_http::{AppState, Client, Json, OptionalJson, PathId, Problem, ServiceCaller, texts};
+use portcullis_http::{AppState, Client, Json, OptionalJson, PathId, Problem, ServiceCaller, rfc3339, texts};
 use portcullis_vault::{Purpose, ReleasedCredentials, TradingAccountId};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
@@ -60,10 +60,20 @@ struct CredentialsResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     access_token: Option<Shown>,
+    /// The lease that the reading is in, as the owner sees it; absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "lse_0199f3c2a6e47d0c8f21b7e5d4a39c10")]
+    lease_id: Option<String>,
+    /// Until when a reading for the same purpose is in the same lease (RFC 3339, UTC); absent without a lease.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease_expires_at: Option<String>,
+    /// The addresses that orders have to be sent from, as its owner registered them at the broker: one or two, or none named.
+    order_ips: Vec<String>,
 }
 
 impl From<ReleasedCredentials> for CredentialsResponse {
     fn from(released: ReleasedCredentials) -> Self {
+        let (lease_id, lease_expires_at) = released.lease.unzip();
         Self {
             account_id: released.id.to_string(),
             broker: released.broker,
@@ -71,6 +81,9 @@ impl From<ReleasedCredentials> for CredentialsResponse {
             api_key: Shown(released.api_key),
             api_secret: released.api_secret.map(Shown),
             access_token: released.access_token.map(Shown),
+            lease_id: lease_id.map(|id| id.to_string()),
+            lease_expires_at: lease_expires_at.map(rfc3339),
+            order_ips: released.order_ips.iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -79,7 +92,8 @@ impl From<ReleasedCredentials> for CredentialsResponse {
 ///
 /// Returns the credentials that the service may read: the long-lived ones, or the session alone. For services with such a
 /// right in `SERVICES`. The owner's audit trail records each request, with the service, its purpose and the request id,
-/// before the response is sent.
+/// before the response is sent. A service that reads again for the same purpose within `CREDENTIAL_LEASE_TTL` is given the same,
+/// unless something was frozen, replaced or unlinked since.
 #[utoipa::path(
     post, path = "/v1/internal/trading-accounts/{id}/credentials", operation_id = "read_broker_credentials", tag = "internal",
     security(("service_token" = [])), params(TradingAccountPath),

@@ -1,30 +1,36 @@
-//! Requests to brokers on the owner's behalf: verifying credentials, opening a session, and the kill switch. A function of
+//! Requests to brokers on the owner's behalf: verifying credentials, opening a session and ending it, and the kill switch. A function of
 //! its own, because its role may decrypt credentials, and that of the function that links accounts may not.
 
+mod administration;
+mod freeze;
+mod postbacks;
+mod services;
+
 use axum::extract::State;
-use portcullis_http::responses::{
-    Conflict, Forbidden, NotFound, TooManyRequests, Unauthorized, Unavailable, Unprocessable,
-};
+use axum::http::StatusCode;
+use portcullis_http::responses::{Conflict, Forbidden, NotFound, Unauthorized, Unavailable, Unprocessable};
 use portcullis_http::{
-    AppState, Client, Json, PathId, Problem, SessionEndWord, SignedInCaller, TradingAccountStatusWord, Word,
+    AppState, Client, FreshCaller, Json, PathId, Problem, SignedInCaller, TradingAccountStatusWord, Word,
     rfc3339, texts,
 };
-use portcullis_vault::{BrokerToken, Frozen, TradingAccountId, Verification};
+use portcullis_vault::{LoginCode, LoginState, TradingAccountId, Verification};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::path_parameters::TradingAccountPath;
-use crate::step_up::StepUpRequest;
 
 /// The function's routes.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(verify))
         .routes(routes!(begin_session))
-        .routes(routes!(freeze))
-        .routes(routes!(unfreeze))
+        .routes(routes!(unlink))
+        .merge(freeze::routes())
+        .merge(administration::routes())
+        .merge(services::routes())
+        .merge(postbacks::routes())
 }
 
 /// The outcome of a verification at the broker.
@@ -58,69 +64,14 @@ impl From<Verification> for CredentialVerificationResponse {
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"request_token": "Zr7kQm2xWc5nTb9vLd4sHy8gJf3pUaE6"}))]
 struct BeginBrokerSessionRequest {
-    /// The `request_token` in the query of the address to which the broker redirected the owner.
-    #[schema(value_type = texts::BrokerSecret)]
-    request_token: BrokerToken,
-}
-
-/// The status after a freeze.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum FreezeStatus {
-    /// No credentials are released.
-    Frozen,
-}
-
-/// The outcome of a freeze.
-#[derive(Debug, Serialize, ToSchema)]
-struct FreezeResponse {
-    /// Always `frozen`: services may not read credentials.
-    status: FreezeStatus,
-    /// Since when no credentials are released (RFC 3339, UTC).
-    frozen_at: String,
-    /// How the session at the broker ended, for each trading account.
-    accounts: Vec<FrozenAccountResponse>,
-}
-
-/// How one trading account's session at its broker ended.
-#[derive(Debug, Serialize, ToSchema)]
-struct FrozenAccountResponse {
-    /// The id of the trading account.
-    account_id: String,
-    /// The broker's name.
-    broker: String,
-    /// `none` where there was no session, `ended` where the broker ended it, `unconfirmed` where it did not confirm the end.
-    session: SessionEndWord,
-    /// Advice about a session that is `unconfirmed`; absent otherwise.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-}
-
-impl From<Frozen> for FreezeResponse {
-    fn from(frozen: Frozen) -> Self {
-        let accounts = frozen.accounts.into_iter().map(|account| FrozenAccountResponse {
-            account_id: account.id.to_string(),
-            broker: account.broker,
-            session: Word(account.session),
-            reason: account.advice,
-        });
-        Self { status: FreezeStatus::Frozen, frozen_at: rfc3339(frozen.since), accounts: accounts.collect() }
-    }
-}
-
-/// The status after a freeze is lifted.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum UnfreezeStatus {
-    /// Services may read credentials.
-    Active,
-}
-
-/// The outcome of lifting a freeze.
-#[derive(Debug, Serialize, ToSchema)]
-struct UnfreezeResponse {
-    /// Always `active`: services may read credentials.
-    status: UnfreezeStatus,
+    /// The `request_token`, `code`, `auth_code` or `tokenId` in the query of the address to which the broker redirected the
+    /// owner.
+    #[schema(value_type = texts::BrokerLoginCode)]
+    request_token: LoginCode,
+    /// The `state` beside it, which `login_url` had: needed where the broker brings one back. It works once, for 30 minutes, and
+    /// for the person whom the login page was shown to.
+    #[schema(value_type = Option<texts::BrokerLoginState>)]
+    state: Option<LoginState>,
 }
 
 /// Verify a trading account's credentials at the broker
@@ -146,8 +97,8 @@ async fn verify(
 
 /// Start a session at the broker
 ///
-/// For Kite: the owner logs in at `login_url`, and the `request_token` of that login is exchanged for a session, which is
-/// stored encrypted. Returns the account's status after it.
+/// The owner logs in at `login_url`, and what that login leads back with is exchanged for a session, which is stored
+/// encrypted. Returns the account's status after it.
 #[utoipa::path(
     post, path = "/v1/trading-accounts/{id}/session", operation_id = "begin_broker_session", tag = "trading-accounts", security(("access_token" = [])),
     params(TradingAccountPath), request_body = BeginBrokerSessionRequest,
@@ -164,48 +115,28 @@ async fn begin_session(
     Json(body): Json<BeginBrokerSessionRequest>,
 ) -> Result<Json<CredentialVerificationResponse>, Problem> {
     let origin = client.into();
-    let begun = Box::pin(state.vault.begin_session(&caller, id, &body.request_token, &origin)).await?;
+    let login = (&body.request_token, body.state.as_ref());
+    let begun = Box::pin(state.vault.begin_session(&caller, id, login, &origin)).await?;
     Ok(Json(begun.into()))
 }
 
-/// Freeze the own broker credentials
+/// Unlink a trading account
 ///
-/// No service can read them any more, at once; then the sessions at brokers are ended. Returns how each of them ended. A
-/// freeze needs no password and no code, and no body: it can be one click. Lifting it needs one of them.
+/// Removes the account, destroys its credentials, and ends its session at the broker where the broker lets that happen.
 #[utoipa::path(
-    post, path = "/v1/trading-accounts/freeze", operation_id = "freeze_credentials", tag = "trading-accounts", security(("access_token" = [])),
+    delete, path = "/v1/trading-accounts/{id}", operation_id = "unlink_trading_account", tag = "trading-accounts", security(("access_token" = [])),
+    params(TradingAccountPath),
     responses(
-        (status = 200, description = "What was stopped, for each account", body = FreezeResponse),
-        Unauthorized, Forbidden, Unavailable,
+        (status = 204, description = "The account and its credentials are gone"),
+        Unauthorized, Forbidden, NotFound,
     ),
 )]
-async fn freeze(
+async fn unlink(
     State(state): State<AppState>,
-    SignedInCaller(caller): SignedInCaller,
+    FreshCaller(caller): FreshCaller,
     client: Client,
-) -> Result<Json<FreezeResponse>, Problem> {
-    let origin = client.into();
-    Ok(Json(Box::pin(state.vault.freeze(&caller, &origin)).await?.into()))
-}
-
-/// Lift the freeze of the own broker credentials
-///
-/// Services can read them again. An account with a second factor needs a `code`; its password is not enough.
-#[utoipa::path(
-    post, path = "/v1/trading-accounts/unfreeze", operation_id = "unfreeze_credentials", tag = "trading-accounts", security(("access_token" = [])),
-    request_body = StepUpRequest,
-    responses(
-        (status = 200, description = "Services may read the credentials again", body = UnfreezeResponse),
-        Unauthorized, Forbidden, Conflict, Unprocessable, TooManyRequests, Unavailable,
-    ),
-)]
-async fn unfreeze(
-    State(state): State<AppState>,
-    SignedInCaller(caller): SignedInCaller,
-    client: Client,
-    Json(body): Json<StepUpRequest>,
-) -> Result<Json<UnfreezeResponse>, Problem> {
-    let origin = client.into();
-    Box::pin(state.vault.unfreeze(&caller, &body.proof()?, &origin)).await?;
-    Ok(Json(UnfreezeResponse { status: UnfreezeStatus::Active }))
+    PathId(id): PathId<TradingAccountId>,
+) -> Result<StatusCode, Problem> {
+    Box::pin(state.vault.unlink(&caller, id, &client.into())).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

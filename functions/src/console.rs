@@ -34,6 +34,7 @@ const PAGES: &[&str] = &[
     "/rotate-password",
     "/",
     "/trading-accounts",
+    "/approvals",
     "/broker-callback",
     "/readers",
     "/sessions",

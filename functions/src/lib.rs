@@ -12,16 +12,20 @@
 
 mod admin;
 mod api_keys;
+mod approvals;
 mod audit;
 mod authz;
 mod broker_credentials;
 mod broker_sessions;
 mod console;
+mod freezes;
 mod introspection;
 mod jwks;
 mod login;
+mod login_response;
 mod logout;
 mod mfa;
+mod passkeys;
 mod password;
 mod path_parameters;
 mod providers;

@@ -3,15 +3,15 @@
 use axum::extract::State;
 use axum::http::HeaderMap;
 use portcullis_http::responses::{Forbidden, TooManyRequests, Unauthorized, Unavailable, Unprocessable};
-use portcullis_http::{AppState, Client, Json, Problem, SessionResponse, TokenDelivery, texts};
-use portcullis_identity::{
-    DeviceName, Email, Login, LoginAttempt, LoginName, MfaChallenge, Password, Username,
-};
-use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+use portcullis_http::{AppState, Client, Json, Problem, TokenDelivery, texts};
+use portcullis_identity::{DeviceName, Email, LoginAttempt, LoginName, Password, Username};
+use secrecy::SecretString;
+use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+use crate::login_response::LoginResponse;
 
 /// The function's routes.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
@@ -45,68 +45,17 @@ struct LoginRequest {
     token_delivery: TokenDelivery,
 }
 
-/// The response to a correct password: a session, or the request for a code.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(untagged)]
-enum LoginResponse {
-    /// A session.
-    Authenticated(Box<SessionResponse>),
-    /// The request for a code of the second factor.
-    MfaRequired(MfaRequired),
-}
-
-/// The status of a sign-in that is not finished.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum LoginStatus {
-    /// A code of the second factor is required.
-    MfaRequired,
-}
-
-/// The kind of a second factor's code.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum MfaMethod {
-    /// Six digits of the authenticator app.
-    Totp,
-    /// A backup code.
-    BackupCode,
-}
-
-/// The request for a code of the second factor, to be sent to `/v1/auth/mfa/verify`.
-#[derive(Debug, Serialize, ToSchema)]
-struct MfaRequired {
-    /// Always `mfa_required`.
-    status: LoginStatus,
-    /// The token to send with the code; valid for one sign-in.
-    session_token: String,
-    /// The kinds of codes that are accepted.
-    methods: [MfaMethod; 2],
-    /// How long the token is valid, in seconds.
-    expires_in: u64,
-}
-
-impl MfaRequired {
-    fn of(challenge: &MfaChallenge) -> Self {
-        Self {
-            status: LoginStatus::MfaRequired,
-            session_token: challenge.token.secret().expose_secret().to_owned(),
-            methods: [MfaMethod::Totp, MfaMethod::BackupCode],
-            expires_in: challenge.expires_in.as_secs(),
-        }
-    }
-}
-
 /// Sign in
 ///
-/// Returns a session, or the request for a code where the account has a second factor. The error is the same for an unknown
+/// Returns a session; or the request for a code, where the account has a second factor; or the request to set one up at
+/// `/v1/mfa/totp/setup`, where a role requires one. The error is the same for an unknown
 /// address, a wrong password and a disabled account. After five failed attempts in a row each further one doubles the
 /// lockout, from one second to 15 minutes; attempts from the owner's known devices are counted apart from all others. An
 /// expired password gets the error `password_expired`, with a `session_token` for `/v1/auth/password/rotate`.
 #[utoipa::path(
     post, path = "/v1/auth/login", tag = "auth", request_body = LoginRequest,
     responses(
-        (status = 200, description = "The tokens of a new session, or the request for a code of the second factor", body = LoginResponse, headers(("Set-Cookie" = String, description = "the refresh token"))),
+        (status = 200, description = "The tokens of a new session, or the request for a code of the second factor, or to set one up", body = LoginResponse, headers(("Set-Cookie" = String, description = "the refresh token"))),
         Unauthorized, Forbidden, Unprocessable, TooManyRequests, Unavailable,
     ),
 )]
@@ -128,13 +77,5 @@ async fn login(
         token_in_body: body.token_delivery == TokenDelivery::Body,
     };
     let origin = client.with_device(body.device_token).into();
-    match state.identity.sign_in(attempt, &origin).await? {
-        Login::SignedIn(session) => {
-            let (headers, Json(answer)) = SessionResponse::of(&state, *session)?;
-            Ok((headers, Json(LoginResponse::Authenticated(Box::new(answer)))))
-        }
-        Login::MfaRequired(challenge) => {
-            Ok((HeaderMap::new(), Json(LoginResponse::MfaRequired(MfaRequired::of(&challenge)))))
-        }
-    }
+    LoginResponse::of(&state, state.identity.sign_in(attempt, &origin).await?)
 }

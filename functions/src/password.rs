@@ -6,15 +6,15 @@ use axum::http::{HeaderMap, StatusCode};
 use portcullis_http::responses::{
     Forbidden, TooManyRequests, Unauthorized, Unavailable, Unprocessable, WorkRequired,
 };
-use portcullis_http::{
-    AppState, Client, Json, Problem, SessionResponse, SignedInCaller, device_headers, texts,
-};
+use portcullis_http::{AppState, Client, Json, Problem, SignedInCaller, device_headers, texts};
 use portcullis_identity::{Email, Error, Password, Work};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+use crate::login_response::LoginResponse;
 
 /// The function's routes.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
@@ -79,6 +79,9 @@ struct ResetPasswordRequest {
     /// The new password: 12 to 256 characters, hard to predict.
     #[schema(value_type = texts::NewPassword)]
     new_password: Password,
+    /// Whether all API keys of the account end, too: for an account that somebody else may have used.
+    #[serde(default)]
+    end_api_keys: bool,
 }
 
 /// The status of a request about a password.
@@ -123,11 +126,12 @@ async fn change(
 
 /// Replace an expired password and complete the sign-in
 ///
-/// Returns the session; every other session of the account ends.
+/// Returns the session, or the request to set up a second factor where a role requires one; every other session of the
+/// account ends.
 #[utoipa::path(
     post, path = "/v1/auth/password/rotate", operation_id = "rotate_password", tag = "auth", request_body = RotatePasswordRequest,
     responses(
-        (status = 200, description = "The tokens of the new session", body = SessionResponse, headers(("Set-Cookie" = String, description = "the refresh token"))),
+        (status = 200, description = "The tokens of the new session, or the request to set up a second factor", body = LoginResponse, headers(("Set-Cookie" = String, description = "the refresh token"))),
         Unauthorized, Unprocessable, Unavailable,
     ),
 )]
@@ -135,10 +139,10 @@ async fn rotate(
     State(state): State<AppState>,
     client: Client,
     Json(body): Json<RotatePasswordRequest>,
-) -> Result<(HeaderMap, Json<SessionResponse>), Problem> {
+) -> Result<(HeaderMap, Json<LoginResponse>), Problem> {
     let new = &body.new_password;
     let rotated = state.identity.rotate_password(&body.session_token, new, &client.into()).await;
-    SessionResponse::of(&state, rotated.map_err(refused)?)
+    LoginResponse::of(&state, rotated.map_err(refused)?)
 }
 
 /// Request a link to reset a forgotten password
@@ -163,8 +167,8 @@ async fn forgot(
 
 /// Reset a forgotten password
 ///
-/// Takes the token in the link of the mail, which works once, for 30 minutes. Every session of the account ends; the next
-/// sign-in requires a code where there is a second factor.
+/// Takes the token in the link of the mail, which works once, for 30 minutes. Every session of the account ends and, with
+/// `end_api_keys`, every API key; the next sign-in requires a code where there is a second factor.
 #[utoipa::path(
     post, path = "/v1/auth/password/reset", operation_id = "reset_password", tag = "auth", request_body = ResetPasswordRequest,
     responses(
@@ -178,7 +182,13 @@ async fn reset(
     Json(body): Json<ResetPasswordRequest>,
 ) -> Result<(HeaderMap, Json<PasswordResponse>), Problem> {
     let new = &body.new_password;
-    let device = state.identity.reset_password(&body.token, new, &client.into()).await.map_err(refused)?;
+    let (identity, origin) = (&state.identity, client.into());
+    let reset = if body.end_api_keys {
+        identity.reset_password_and_end_keys(&body.token, new, &origin).await
+    } else {
+        identity.reset_password(&body.token, new, &origin).await
+    };
+    let device = reset.map_err(refused)?;
     Ok((device_headers(&state, &device)?, CHANGED))
 }
 

@@ -22,6 +22,24 @@ pub(crate) struct ApiKeyPath {
     id: String,
 }
 
+/// The id of a passkey in a path.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct PasskeyPath {
+    /// The id of the passkey.
+    #[param(example = "psk_0199f3c2a6e47d0c8f21b7e5d4a39c10", pattern = "^psk_[0-9a-f]{32}$")]
+    id: String,
+}
+
+/// The id of an approval in a path.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct ApprovalPath {
+    /// The id of the approval.
+    #[param(example = "apr_0199f3c2a6e47d0c8f21b7e5d4a39c10", pattern = "^apr_[0-9a-f]{32}$")]
+    id: String,
+}
+
 /// The id of a session in a path.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Path)]

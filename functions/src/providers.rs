@@ -10,7 +10,7 @@ use portcullis_http::{
     texts,
 };
 use portcullis_identity::{Caller, is_printable};
-use portcullis_vault::{Health, HealthStatus, Mark, Outcome, end_of};
+use portcullis_vault::{Health, HealthStatus, Mark, Outcome, ProviderSpan, end_of};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -56,6 +56,26 @@ struct ProviderHealthResponse {
     /// The administrator's reason for the mark; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     mark_reason: Option<String>,
+    /// The calls of the last hour in twelve spans of five minutes, oldest first; absent unless `history=true` asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<Vec<ProviderSpanResponse>>,
+}
+
+/// The calls to a provider that ended in a span of five minutes.
+#[derive(Debug, Serialize, ToSchema)]
+struct ProviderSpanResponse {
+    /// When the span began (RFC 3339, UTC).
+    from: String,
+    /// The number of calls that the provider answered as it should.
+    ok: u64,
+    /// The number of calls that failed through the provider's fault.
+    failed: u64,
+}
+
+impl From<ProviderSpan> for ProviderSpanResponse {
+    fn from(span: ProviderSpan) -> Self {
+        Self { from: rfc3339(span.from), ok: span.ok, failed: span.failed }
+    }
 }
 
 impl ProviderHealthResponse {
@@ -71,7 +91,13 @@ impl ProviderHealthResponse {
             consecutive_failures: health.consecutive_failures,
             marked_until,
             mark_reason,
+            history: None,
         }
+    }
+
+    fn with_history(state: &AppState, (health, spans): (Health, Vec<ProviderSpan>)) -> Self {
+        let history = spans.into_iter().map(ProviderSpanResponse::from).collect();
+        Self { history: Some(history), ..Self::of(state, health) }
     }
 }
 
@@ -92,6 +118,16 @@ struct FallbackResponse {
     /// All providers of the request, the healthiest first; equals in the order of the request, the primary before its
     /// fallbacks.
     chain: Vec<ProviderHealthResponse>,
+}
+
+/// What is wanted beside the health of the providers.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// Whether to return the last hour of calls with each provider; `false` when absent.
+    #[serde(default)]
+    #[param(example = true)]
+    history: bool,
 }
 
 /// The providers to choose between.
@@ -146,21 +182,29 @@ fn may(state: &AppState, caller: &Caller, action: &str) -> Result<(), Problem> {
 
 /// List the health of all providers
 ///
-/// Returns every provider with the health counted over the last 15 minutes, or as an administrator marked it.
+/// Returns every provider with the health counted over the last 15 minutes, or as an administrator marked it, and with the
+/// calls of the last hour where they are asked for.
 #[utoipa::path(
-    get, path = "/v1/providers", operation_id = "list_providers", tag = "providers", security(("access_token" = [])),
+    get, path = "/v1/providers", operation_id = "list_providers", tag = "providers", security(("access_token" = [])), params(ListQuery),
     responses(
         (status = 200, description = "The providers and how they do", body = ProvidersResponse),
-        Unauthorized, Forbidden, Unavailable,
+        Unauthorized, Forbidden, Unprocessable, Unavailable,
     ),
 )]
 async fn list(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
+    Query(query): Query<ListQuery>,
 ) -> Result<Json<ProvidersResponse>, Problem> {
     may(&state, &caller, "read")?;
-    let all = state.vault.providers.all().await?.into_iter();
-    let items = all.map(|health| ProviderHealthResponse::of(&state, health)).collect();
+    let providers = &state.vault.providers;
+    let items = if query.history {
+        let all = providers.all_with_history().await?.into_iter();
+        all.map(|one| ProviderHealthResponse::with_history(&state, one)).collect()
+    } else {
+        let all = providers.all().await?.into_iter();
+        all.map(|health| ProviderHealthResponse::of(&state, health)).collect()
+    };
     Ok(Json(ProvidersResponse { items, next_cursor: None }))
 }
 

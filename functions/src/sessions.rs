@@ -6,7 +6,7 @@ use portcullis_http::responses::{NotFound, TooManyRequests, Unauthorized, Unproc
 use portcullis_http::{
     AppState, Client, Json, List, Page, PathId, Problem, Query, SessionStatus, SignedInCaller, rfc3339,
 };
-use portcullis_identity::{Session, SessionId, SessionList};
+use portcullis_identity::{Assurance, Session, SessionId, SessionList};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -77,6 +77,11 @@ struct StatusResponse {
     password_expires_at: Option<String>,
     /// Whether sign-in requires a second factor.
     mfa_enabled: bool,
+    /// How surely the person has proved who they are in this session: `aal1`, `aal2` or `phr`.
+    #[schema(example = "aal2")]
+    acr: &'static str,
+    /// When they last did (RFC 3339, UTC).
+    auth_time: String,
 }
 
 /// Read the own session
@@ -100,6 +105,8 @@ async fn status(
         session_expires_at: rfc3339(session.idle_expires_at.min(session.expires_at)),
         password_expires_at: state.identity.password_expires_at(&caller.account).map(rfc3339),
         mfa_enabled: caller.account.mfa_enabled,
+        acr: Assurance::of_methods(&session.methods).as_str(),
+        auth_time: rfc3339(caller.session.proved_at()),
         roles: caller.account.roles,
     })
 }

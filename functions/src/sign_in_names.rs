@@ -140,8 +140,8 @@ async fn confirm_email_change(
 
 /// Go back to an earlier e-mail address
 ///
-/// Takes the token in the link that was mailed to the old address when it was changed. Every session ends, and a link to
-/// choose another password is mailed: until then no password works.
+/// Takes the token in the link that was mailed to the old address when it was changed. Every session and every API key ends,
+/// and a link to choose another password is mailed: until then no password works.
 #[utoipa::path(
     post, path = "/v1/auth/email/restore", operation_id = "restore_email", tag = "auth",
     request_body(content = EmailChangeTokenRequest, example = json!({"token": "bck_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U"})),

@@ -1,11 +1,14 @@
 //! The proof in requests that ask a person who is signed in for one more.
 
-use portcullis_http::Problem;
-use portcullis_identity::{Password, PresentedCode, StepUp};
+use portcullis_http::{Object, Problem};
+use portcullis_identity::{Password, PresentedCode, PresentedPasskey, StepUp};
+use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-/// A confirmation by the account's owner: the password or a code, not both.
+use crate::passkeys::credentials::AssertionCredential;
+
+/// A confirmation by the account's owner: the password, a code or a passkey, one of them.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"password": "copper lantern drifts upstream"}))]
 pub(crate) struct StepUpRequest {
@@ -15,12 +18,19 @@ pub(crate) struct StepUpRequest {
     /// Six digits of the authenticator app, or a backup code.
     #[schema(value_type = Option<String>)]
     code: Option<PresentedCode>,
+    /// The `ceremony_token` of `/v1/auth/passkey/options`, where a passkey is the proof.
+    #[schema(value_type = Option<String>)]
+    ceremony_token: Option<SecretString>,
+    /// What the browser returned for it, as `PublicKeyCredential.toJSON()` writes it.
+    #[serde(default)]
+    #[schema(value_type = Option<AssertionCredential>)]
+    credential: Option<Object<AssertionCredential>>,
 }
 
 impl StepUpRequest {
     /// Returns the proof; fails where there is none, or more than one.
     pub(crate) fn proof(self) -> Result<StepUp, Problem> {
-        proof(self.password, self.code)
+        any_proof((self.password, self.code), (self.ceremony_token, self.credential))
     }
 }
 
@@ -30,5 +40,23 @@ pub(crate) fn proof(password: Option<Password>, code: Option<PresentedCode>) -> 
         (Some(password), None) => Ok(StepUp::Password(password)),
         (None, Some(code)) => Ok(StepUp::Code(code)),
         _ => Err(Problem::invalid("", "either `password` or `code` is needed, not both")),
+    }
+}
+
+/// The same where the proof may be a passkey as well: a token and what an authenticator signed.
+pub(crate) fn any_proof(
+    (password, code): (Option<Password>, Option<PresentedCode>),
+    passkey: (Option<SecretString>, Option<Object<AssertionCredential>>),
+) -> Result<StepUp, Problem> {
+    match passkey {
+        (None, None) => proof(password, code),
+        (Some(ceremony_token), Some(Object(credential))) if password.is_none() && code.is_none() => {
+            let credential = credential.read()?;
+            Ok(StepUp::Passkey(Box::new(PresentedPasskey { ceremony_token, credential })))
+        }
+        _ => {
+            let detail = "either `password`, `code`, or `ceremony_token` and `credential` are needed";
+            Err(Problem::invalid("", detail))
+        }
     }
 }

@@ -6,9 +6,9 @@ use portcullis_platform::SecretPurpose;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    ScheduledJob, admin, api_keys, audit, authz, broker_credentials, broker_sessions, console, introspection,
-    jwks, login, logout, mfa, password, providers, refresh, register, sessions, sign_in_names,
-    trading_accounts, users,
+    ScheduledJob, admin, api_keys, approvals, audit, authz, broker_credentials, broker_sessions, console,
+    introspection, jwks, login, logout, mfa, passkeys, password, providers, refresh, register, sessions,
+    sign_in_names, trading_accounts, users,
 };
 
 /// One function of a deployment. Each has a role, memory, alarms and log fields of its own.
@@ -40,14 +40,16 @@ pub const FUNCTIONS: &[Function] = &[
     requests("register", RECORDS, register::routes),
     requests("login", SIGN_IN, login::routes),
     requests("mfa", SIGN_IN, mfa::routes),
+    requests("passkeys", SIGN_IN, passkeys::routes),
     requests("password", SIGN_IN, password::routes),
     requests("sign-in-names", RECORDS, sign_in_names::routes),
     requests("api-keys", RECORDS, api_keys::routes),
     requests("authz", RECORDS, authz::routes),
     requests("introspection", SERVICES, introspection::routes),
     requests("trading-accounts", RECORDS, trading_accounts::routes),
-    requests("broker-sessions", RECORDS, broker_sessions::routes),
+    requests("broker-sessions", SERVICES, broker_sessions::routes),
     requests("broker-credentials", SERVICES, broker_credentials::routes),
+    requests("approvals", APPROVALS, approvals::routes),
     requests("providers", SERVICES, providers::routes),
     requests("refresh", SIGN_IN, refresh::routes),
     requests("logout", SIGN_OUT, logout::routes),
@@ -58,6 +60,8 @@ pub const FUNCTIONS: &[Function] = &[
     requests("jwks", NONE, || jwks::routes().merge(healthz_routes())),
     Function { name: "console", work: Work::Pages(console::routes), secrets: NONE },
     scheduled("provider-check", NONE, ScheduledJob::CheckProviders),
+    scheduled("freeze-sweep", RECORDS, ScheduledJob::FinishFreezes),
+    scheduled("session-news", NONE, ScheduledJob::TellOfSessions),
     scheduled("credential-rotation", RECORDS, ScheduledJob::ReencryptCredentials),
     scheduled("canary", NONE, ScheduledJob::ReachPublicUrl),
     Function { name: "key-rotation", work: Work::KeyRotation, secrets: SecretPurpose::ALL },
@@ -66,6 +70,9 @@ pub const FUNCTIONS: &[Function] = &[
 const NONE: &[SecretPurpose] = &[];
 const RECORDS: &[SecretPurpose] = &[SecretPurpose::Records];
 const SERVICES: &[SecretPurpose] = &[SecretPurpose::Records, SecretPurpose::Services];
+/// It knows services that ask and redeem, begins ceremonies, and signs that something was approved.
+const APPROVALS: &[SecretPurpose] =
+    &[SecretPurpose::Records, SecretPurpose::Services, SecretPurpose::Sessions, SecretPurpose::Signing];
 const SIGN_OUT: &[SecretPurpose] = &[SecretPurpose::Records, SecretPurpose::Sessions];
 const SIGN_IN: &[SecretPurpose] = &[SecretPurpose::Records, SecretPurpose::Sessions, SecretPurpose::Signing];
 

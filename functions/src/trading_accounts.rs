@@ -1,14 +1,16 @@
 //! `/v1/trading-accounts`: a person's accounts at brokers, without their credentials; `vault::accounts` decides.
 
+mod leases;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use portcullis_http::responses::{Conflict, Forbidden, NotFound, Unauthorized, Unavailable, Unprocessable};
 use portcullis_http::{
-    AppState, Client, IdempotencyKey, Json, PathId, Problem, SignedInCaller, TradingAccountStatusWord, Word,
-    lasting, rfc3339, texts,
+    AppState, Client, FreshCaller, IdempotencyKey, Json, PathId, Problem, SignedInCaller,
+    TradingAccountStatusWord, Word, lasting, rfc3339, texts,
 };
 use portcullis_vault::{
-    AccountChange, BrokerToken, BrokerUser, Credentials, Freeze, Label, NewTradingAccount, TradingAccount,
+    AccountChange, BrokerToken, BrokerUser, Credentials, Label, NewTradingAccount, OrderIps, TradingAccount,
     TradingAccountId,
 };
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::freezes::TradingStateResponse;
 use crate::path_parameters::{IdempotencyHeader, TradingAccountPath};
 
 /// The function's routes.
@@ -24,8 +27,9 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(list, link))
         .routes(routes!(trading_state))
-        .routes(routes!(read, change, unlink))
+        .routes(routes!(read, change))
         .routes(routes!(replace_credentials))
+        .merge(leases::routes())
 }
 
 /// A trading account to be linked.
@@ -57,7 +61,7 @@ struct LinkTradingAccountRequest {
 
 /// The changes to a trading account. Members that are absent stay as they are.
 #[derive(Debug, Deserialize, ToSchema)]
-#[schema(example = json!({"label": "long term", "enabled": true}))]
+#[schema(example = json!({"label": "long term", "enabled": true, "order_ips": ["203.0.113.7"]}))]
 struct ChangeTradingAccountRequest {
     /// The new label; `null` or an empty text removes it.
     #[serde(default, deserialize_with = "double_option::deserialize")]
@@ -68,6 +72,12 @@ struct ChangeTradingAccountRequest {
     #[serde(default, deserialize_with = "lasting")]
     #[schema(value_type = bool, required = false)]
     enabled: Option<bool>,
+    /// The one or two IP addresses that orders are sent from, as they are registered at the broker; `null` removes them. Services
+    /// get them with the session.
+    #[serde(default, deserialize_with = "double_option::deserialize")]
+    #[schema(value_type = Option<Vec<texts::IpAddressText>>, min_items = 1, max_items = 2)]
+    #[expect(clippy::option_option, reason = "null and absent mean different things")]
+    order_ips: Option<Option<OrderIps>>,
 }
 
 /// The credentials that replace the present ones.
@@ -105,38 +115,13 @@ struct TradingAccountResponse {
     api_key_hint: String,
     /// When the session at the broker ends (RFC 3339, UTC); `null` where there is none, or it is over.
     session_expires_at: Option<String>,
-    /// The broker's login page for this account, which ends in a redirect with a `request_token`; `null` for a broker
-    /// without sessions. It contains the API key, as the broker requires.
+    /// The broker's login page for this account, which ends in a redirect with a `request_token` or a code; `null` for a
+    /// broker without sessions, and for one that has to be asked for its page: `…/verify` does that. It contains the API key,
+    /// as the broker requires, and where the broker brings one back a `state` for one login of the next 30 minutes.
     login_url: Option<String>,
-}
-
-/// Whether services may read credentials.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum TradingStatus {
-    /// Services may read credentials.
-    Active,
-    /// No credentials are released.
-    Frozen,
-}
-
-impl TradingStatus {
-    /// Returns the status with this freeze, or without one.
-    pub(crate) fn with(freeze: Option<Freeze>) -> Self {
-        if freeze.is_some() { Self::Frozen } else { Self::Active }
-    }
-}
-
-/// The state of the caller's trading.
-#[derive(Debug, Serialize, ToSchema)]
-struct TradingStateResponse {
-    /// `active`: services may read credentials; `frozen`: none are released.
-    status: TradingStatus,
-    /// Since when no credentials are released (RFC 3339, UTC); `null` while they are.
-    frozen_at: Option<String>,
-    /// Who froze them, as in the audit trail: `self`; `null` while they are not frozen.
-    #[schema(example = "self")]
-    frozen_by: Option<String>,
+    /// The addresses that orders are sent from: one or two, or none named.
+    #[schema(example = json!(["203.0.113.7"]))]
+    order_ips: Vec<String>,
 }
 
 impl From<TradingAccount> for TradingAccountResponse {
@@ -152,6 +137,7 @@ impl From<TradingAccount> for TradingAccountResponse {
             api_key_hint: account.api_key_hint,
             session_expires_at: account.session_expires_at.map(rfc3339),
             login_url: account.login_url.map(|page| page.0),
+            order_ips: account.order_ips.iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -176,7 +162,7 @@ async fn list(
 
 /// Read the state of the own trading
 ///
-/// Returns whether the caller's broker credentials are frozen, and since when.
+/// Returns whether the caller's broker credentials are frozen, since when, by whom and until when.
 #[utoipa::path(
     get, path = "/v1/trading-accounts/freeze", operation_id = "get_trading_state", tag = "trading-accounts", security(("access_token" = [])),
     responses(
@@ -188,13 +174,7 @@ async fn trading_state(
     State(state): State<AppState>,
     SignedInCaller(caller): SignedInCaller,
 ) -> Result<Json<TradingStateResponse>, Problem> {
-    let freeze = state.vault.standing_freeze(&caller).await?;
-    Ok(Json(TradingStateResponse {
-        status: TradingStatus::with(freeze),
-        frozen_at: freeze.map(|freeze| rfc3339(freeze.since)),
-        // Only the owner can freeze them.
-        frozen_by: freeze.map(|_| "self".to_owned()),
-    }))
+    Ok(Json(state.vault.freezes_of(&caller).await?.into()))
 }
 
 /// Link a trading account
@@ -212,7 +192,7 @@ async fn trading_state(
 )]
 async fn link(
     State(state): State<AppState>,
-    SignedInCaller(caller): SignedInCaller,
+    FreshCaller(caller): FreshCaller,
     client: Client,
     key: Option<IdempotencyKey>,
     Json(body): Json<LinkTradingAccountRequest>,
@@ -250,7 +230,7 @@ async fn read(
 
 /// Change a trading account
 ///
-/// Sets or removes its label, disables or enables it, and returns the account.
+/// Sets or removes its label and the addresses that its orders are sent from, disables or enables it, and returns the account.
 #[utoipa::path(
     patch, path = "/v1/trading-accounts/{id}", operation_id = "change_trading_account", tag = "trading-accounts", security(("access_token" = [])),
     params(TradingAccountPath), request_body = ChangeTradingAccountRequest,
@@ -266,29 +246,8 @@ async fn change(
     PathId(id): PathId<TradingAccountId>,
     Json(body): Json<ChangeTradingAccountRequest>,
 ) -> Result<Json<TradingAccountResponse>, Problem> {
-    let change = AccountChange { label: body.label, enabled: body.enabled };
+    let change = AccountChange { label: body.label, enabled: body.enabled, order_ips: body.order_ips };
     Ok(Json(state.vault.change(&caller, id, &change, &client.into()).await?.into()))
-}
-
-/// Unlink a trading account
-///
-/// Removes the account and destroys its credentials.
-#[utoipa::path(
-    delete, path = "/v1/trading-accounts/{id}", operation_id = "unlink_trading_account", tag = "trading-accounts", security(("access_token" = [])),
-    params(TradingAccountPath),
-    responses(
-        (status = 204, description = "The account and its credentials are gone"),
-        Unauthorized, Forbidden, NotFound,
-    ),
-)]
-async fn unlink(
-    State(state): State<AppState>,
-    SignedInCaller(caller): SignedInCaller,
-    client: Client,
-    PathId(id): PathId<TradingAccountId>,
-) -> Result<StatusCode, Problem> {
-    state.vault.unlink(&caller, id, &client.into()).await?;
-    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Replace a trading account's credentials
@@ -306,7 +265,7 @@ async fn unlink(
 )]
 async fn replace_credentials(
     State(state): State<AppState>,
-    SignedInCaller(caller): SignedInCaller,
+    FreshCaller(caller): FreshCaller,
     client: Client,
     PathId(id): PathId<TradingAccountId>,
     Json(body): Json<ReplaceCredentialsRequest>,

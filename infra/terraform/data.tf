@@ -13,13 +13,8 @@ locals {
     if resource.Type == "AWS::SecretsManager::Secret" && endswith(name, "Secret")
   ])
   root = "arn:${data.aws_partition.current.partition}:iam::${local.account}:root"
-}
 
-resource "aws_kms_key" "this" {
-  description             = "Table, secrets and logs of ${local.name}"
-  enable_key_rotation     = true
-  deletion_window_in_days = 30
-  policy = jsonencode({
+  key_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
       {
@@ -50,17 +45,7 @@ resource "aws_kms_key" "this" {
       },
     ]
   })
-  lifecycle {
-    prevent_destroy = true
-  }
-}
-
-# Of broker credentials alone.
-resource "aws_kms_key" "broker" {
-  description             = "Broker credentials of ${local.name}"
-  enable_key_rotation     = true
-  deletion_window_in_days = 30
-  policy = jsonencode({
+  broker_key_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
       Sid       = "TheAccountDecides"
@@ -70,13 +55,37 @@ resource "aws_kms_key" "broker" {
       Resource  = "*"
     }]
   })
+}
+
+resource "aws_kms_key" "this" {
+  count                   = local.is_standby ? 0 : 1
+  description             = "Table, secrets and logs of ${local.name}"
+  enable_key_rotation     = true
+  multi_region            = var.multi_region_keys
+  deletion_window_in_days = 30
+  policy                  = local.key_policy
   lifecycle {
     prevent_destroy = true
   }
 }
 
+# Of broker credentials alone.
+resource "aws_kms_key" "broker" {
+  count                   = local.is_standby ? 0 : 1
+  description             = "Broker credentials of ${local.name}"
+  enable_key_rotation     = true
+  multi_region            = var.multi_region_keys
+  deletion_window_in_days = 30
+  policy                  = local.broker_key_policy
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
+# One that was restored is imported in the place of the one before: OPERATIONS.md says how.
 resource "aws_dynamodb_table" "this" {
-  name                        = local.name
+  count                       = local.is_standby ? 0 : 1
+  name                        = "${local.name}${var.table_suffix}"
   billing_mode                = local.resources.Table.Properties.BillingMode
   hash_key                    = "pk"
   range_key                   = "sk"
@@ -107,26 +116,52 @@ resource "aws_dynamodb_table" "this" {
   }
   server_side_encryption {
     enabled     = true
-    kms_key_arn = aws_kms_key.this.arn
+    kms_key_arn = local.key_arn
   }
+  # What a replica is fed from.
+  stream_enabled   = var.standby_region != ""
+  stream_view_type = var.standby_region == "" ? null : "NEW_AND_OLD_IMAGES"
   lifecycle {
     prevent_destroy = true
+    # The standby has it.
+    ignore_changes = [replica]
   }
 }
 
 resource "aws_secretsmanager_secret" "this" {
+  count       = local.is_standby ? 0 : 1
   name        = "portcullis/${var.environment}"
   description = local.resources.Secrets.Properties.Description
-  kms_key_id  = aws_kms_key.this.arn
+  kms_key_id  = local.key_arn
+  dynamic "replica" {
+    for_each = var.standby_region == "" ? [] : [var.standby_region]
+    content {
+      region     = replica.value
+      kms_key_id = var.standby_keys.key
+    }
+  }
+  lifecycle {
+    precondition {
+      condition     = (var.standby_region == "") == (var.standby_keys == null)
+      error_message = "standby_region and standby_keys are given together or not at all."
+    }
+  }
 }
 
 # What single functions need secrets for: each reads its own. They are rotated together with the one above.
 resource "aws_secretsmanager_secret" "part" {
   #checkov:skip=CKV2_AWS_57:The rotation of the secret above rotates them.
-  for_each    = local.secret_parts
+  for_each    = local.is_standby ? toset([]) : local.secret_parts
   name        = "portcullis/${var.environment}/${lower(each.key)}"
   description = local.resources["${each.key}Secret"].Properties.Description
-  kms_key_id  = aws_kms_key.this.arn
+  kms_key_id  = local.key_arn
+  dynamic "replica" {
+    for_each = var.standby_region == "" ? [] : [var.standby_region]
+    content {
+      region     = replica.value
+      kms_key_id = var.standby_keys.key
+    }
+  }
 }
 
 resource "aws_secretsmanager_secret_version" "empty_part" {
@@ -140,7 +175,8 @@ resource "aws_secretsmanager_secret_version" "empty_part" {
 
 # Nothing at first: the rotation, which begins at once, makes every secret that is missing. None is in Terraform's state.
 resource "aws_secretsmanager_secret_version" "empty" {
-  secret_id     = aws_secretsmanager_secret.this.id
+  count         = local.is_standby ? 0 : 1
+  secret_id     = aws_secretsmanager_secret.this[0].id
   secret_string = "{}"
   lifecycle {
     ignore_changes = [secret_string, version_stages]
@@ -148,7 +184,8 @@ resource "aws_secretsmanager_secret_version" "empty" {
 }
 
 resource "aws_secretsmanager_secret_rotation" "this" {
-  secret_id           = aws_secretsmanager_secret.this.id
+  count               = local.is_standby ? 0 : 1
+  secret_id           = aws_secretsmanager_secret.this[0].id
   rotation_lambda_arn = aws_lambda_function.this["KeyRotationFunction"].arn
   rotate_immediately  = true
   rotation_rules {

@@ -2,10 +2,10 @@
 locals {
   # Of every function, and of the operators' manage-users.
   variables = {
-    TABLE_NAME              = aws_dynamodb_table.this.name
-    AWS_SECRET_NAME         = aws_secretsmanager_secret.this.name
-    KMS_KEY_ID              = aws_kms_key.this.arn
-    BROKER_KMS_KEY_ID       = aws_kms_key.broker.arn
+    TABLE_NAME              = local.table_name
+    AWS_SECRET_NAME         = local.secret_name
+    KMS_KEY_ID              = local.key_arn
+    BROKER_KMS_KEY_ID       = local.broker_key_arn
     PUBLIC_URL              = var.public_url
     ALLOWED_ORIGINS         = join(",", var.allowed_origins)
     REQUIRE_EDGE            = tostring(var.require_edge)
@@ -14,6 +14,7 @@ locals {
     EMAIL_VERIFICATION      = var.email_verification
     PROOF_OF_WORK           = var.proof_of_work
     PASSWORD_ROTATION_DAYS  = tostring(var.password_rotation_days)
+    PASSKEY_RP_ID           = var.passkey_rp_id
     AUDIT_RETENTION_DAYS    = tostring(var.audit_retention_days)
     AUDIT_SHARDS            = tostring(var.audit_shards)
     TOKEN_SIGNING_ALGORITHM = var.token_signing_algorithm
@@ -38,29 +39,28 @@ locals {
     ROLE_DEFINITIONS        = var.role_definitions
     SERVICES                = var.services
     RATE_LIMIT              = var.rate_limit
+    STEP_UP_MAX_AGE         = var.step_up_max_age
+    API_KEY_MAX_AGE         = var.api_key_max_age
+    MFA_REMEMBER_DAYS       = var.mfa_remember_days
     PROVIDERS               = join(",", var.providers_to_watch)
     CREDENTIAL_MAX_AGE      = var.credential_max_age
+    CREDENTIAL_LEASE_TTL    = var.credential_lease_ttl
+    FREEZE_CANCEL_GRACE     = var.freeze_cancel_grace
     REQUEST_TIMEOUT         = var.request_timeout
     CALL_TIMEOUT_MS         = var.call_timeout_ms
     ROTATION_MIN_INTERVAL   = var.rotation_min_interval
     RUST_LOG                = var.rust_log
   }
   # The few intrinsic functions the template's policies use, and what they mean here. Both sides are JSON.
-  meanings = merge(local.meanings_of_parts, {
-    (jsonencode({ "Fn::GetAtt" = ["Table", "Arn"] })) = jsonencode(aws_dynamodb_table.this.arn)
-    (jsonencode({ "Fn::Sub" = "$${Table.Arn}/index/listing" })) = jsonencode("${aws_dynamodb_table.this.arn}/index/listing")
-    (jsonencode({ "Fn::GetAtt" = ["Key", "Arn"] })) = jsonencode(aws_kms_key.this.arn)
-    (jsonencode({ "Fn::GetAtt" = ["BrokerKey", "Arn"] })) = jsonencode(aws_kms_key.broker.arn)
-    (jsonencode({ "Ref" = "MailFrom" })) = jsonencode(var.mail_from)
-    (jsonencode({ "Fn::Sub" = "arn:$${AWS::Partition}:ses:$${AWS::Region}:$${AWS::AccountId}:identity/*" })) = jsonencode("arn:${data.aws_partition.current.partition}:ses:${local.region}:${local.account}:identity/*")
-    (jsonencode({ "Ref" = "Secrets" })) = jsonencode(aws_secretsmanager_secret.this.arn)
-    (jsonencode({ "Ref" = "OperatorsVariables" })) = jsonencode(aws_secretsmanager_secret.operators.arn)
-    (jsonencode({ "Fn::Sub" = "dynamodb.$${AWS::Region}.amazonaws.com" })) = jsonencode("dynamodb.${local.region}.amazonaws.com")
-    (jsonencode({ "Fn::Sub" = "secretsmanager.$${AWS::Region}.amazonaws.com" })) = jsonencode("secretsmanager.${local.region}.amazonaws.com")
-  })
-  meanings_of_parts = {
-    for part, secret in aws_secretsmanager_secret.part : jsonencode({ "Ref" = "${part}Secret" }) => jsonencode(secret.arn)
-  }
+  meanings = merge(
+    { for name, arn in local.secret_arns : jsonencode({ "Ref" = name }) => jsonencode(arn) },
+    {
+      (jsonencode({ "Fn::GetAtt" = ["Key", "Arn"] })) = jsonencode(local.key_arn)
+      (jsonencode({ "Fn::GetAtt" = ["BrokerKey", "Arn"] })) = jsonencode(local.broker_key_arn)
+      (jsonencode({ "Ref" = "MailFrom" })) = jsonencode(var.mail_from)
+      (jsonencode({ "Ref" = "OperatorsVariables" })) = jsonencode(aws_secretsmanager_secret.operators.arn)
+    },
+  )
   shared_statements = local.resources.ReadSecrets.Properties.PolicyDocument.Statement
   # A function of pages reads nothing, and has no policy beside that of logs and traces.
   functions_with_policies = { for name, function in local.functions : name => function if can(function.Properties.Policies) }
@@ -76,11 +76,22 @@ locals {
     },
     { Operators = jsonencode(local.resources.Operators.Properties.PolicyDocument) },
   )
+  # Texts with names and places in them: once those are put in, a text stands for itself.
+  policies_with_names = {
+    for name, policy in local.raw_policies : name =>
+    replace(replace(replace(replace(replace(replace(policy,
+      "/\\{\"Fn::Sub\":(\"[^\"]*\")\\}/", "$1"),
+      "$${AWS::Partition}", data.aws_partition.current.partition),
+      "$${AWS::Region}", local.region),
+      "$${AWS::AccountId}", local.account),
+      "$${Environment}", var.environment),
+    "$${TableSuffix}", var.table_suffix)
+  }
   # One replacement after the other; Terraform has no fold.
   policy_terms = keys(local.meanings)
   policies = {
-    for name, policy in local.raw_policies : name =>
-    replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(policy,
+    for name, policy in local.policies_with_names : name =>
+    replace(replace(replace(replace(replace(replace(replace(replace(replace(policy,
       local.policy_terms[0], local.meanings[local.policy_terms[0]]),
       local.policy_terms[1], local.meanings[local.policy_terms[1]]),
       local.policy_terms[2], local.meanings[local.policy_terms[2]]),
@@ -89,18 +100,13 @@ locals {
       local.policy_terms[5], local.meanings[local.policy_terms[5]]),
       local.policy_terms[6], local.meanings[local.policy_terms[6]]),
       local.policy_terms[7], local.meanings[local.policy_terms[7]]),
-      local.policy_terms[8], local.meanings[local.policy_terms[8]]),
-      local.policy_terms[9], local.meanings[local.policy_terms[9]]),
-      local.policy_terms[10], local.meanings[local.policy_terms[10]]),
-      local.policy_terms[11], local.meanings[local.policy_terms[11]]),
-      local.policy_terms[12], local.meanings[local.policy_terms[12]]),
-    local.policy_terms[13], local.meanings[local.policy_terms[13]])
+    local.policy_terms[8], local.meanings[local.policy_terms[8]])
   }
 }
 
 resource "aws_iam_role" "function" {
   for_each = local.functions
-  name     = "${local.name}-${each.value.Properties.Handler}"
+  name     = "${local.roles}-${each.value.Properties.Handler}"
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -158,6 +164,8 @@ resource "aws_lambda_function" "this" {
   source_code_hash = filebase64sha256(var.artifact)
   memory_size      = each.value.Properties.MemorySize
   timeout          = try(each.value.Properties.Timeout, local.template.Globals.Function.Timeout)
+  # None at all: what is invoked is refused before it begins.
+  reserved_concurrent_executions = local.is_closed && !contains(local.always, each.key) ? 0 : null
 
   environment {
     variables = local.variables

@@ -3,7 +3,7 @@ resource "aws_secretsmanager_secret" "operators" {
   #checkov:skip=CKV2_AWS_57:It holds no secret, and there is nothing to rotate.
   name        = "portcullis/${var.environment}/operators"
   description = local.resources.OperatorsVariables.Properties.Description
-  kms_key_id  = aws_kms_key.this.arn
+  kms_key_id  = local.key_arn
 }
 
 resource "aws_secretsmanager_secret_version" "operators" {
@@ -12,7 +12,7 @@ resource "aws_secretsmanager_secret_version" "operators" {
 }
 
 resource "aws_iam_policy" "operators" {
-  name        = "${local.name}-operators"
+  name        = "${local.roles}-operators"
   description = local.resources.Operators.Properties.Description
   policy      = local.policies.Operators
 }

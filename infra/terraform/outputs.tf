@@ -25,9 +25,24 @@ output "operators_policy_arn" {
 
 output "table_name" {
   description = "What manage-users --table takes"
-  value       = aws_dynamodb_table.this.name
+  value       = local.table_name
 }
 
 output "secret_arn" {
-  value = aws_secretsmanager_secret.this.arn
+  description = "The secret of every function; null of a standby"
+  value       = one(aws_secretsmanager_secret.this[*].arn)
+}
+
+output "keys" {
+  description = "The keys of this Region; what a standby has is the standby_keys of its first Region"
+  value       = { key = local.key_arn, broker_key = local.broker_key_arn }
+}
+
+output "for_standby" {
+  description = "The standby_of of a standby in another Region; null of a standby"
+  value = local.is_standby ? null : {
+    key_arn        = local.key_arn
+    broker_key_arn = local.broker_key_arn
+    table_arn      = aws_dynamodb_table.this[0].arn
+  }
 }

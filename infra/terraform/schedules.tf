@@ -3,7 +3,8 @@ resource "aws_scheduler_schedule" "this" {
   for_each            = local.schedules
   name                = "${local.name}-${local.functions[each.key].Properties.Handler}"
   schedule_expression = each.value
-  kms_key_arn         = aws_kms_key.this.arn
+  state               = local.is_closed && !contains(local.always, each.key) ? "DISABLED" : "ENABLED"
+  kms_key_arn         = local.key_arn
   flexible_time_window {
     mode = "OFF"
   }
@@ -15,7 +16,7 @@ resource "aws_scheduler_schedule" "this" {
 }
 
 resource "aws_iam_role" "schedules" {
-  name = "${local.name}-schedules"
+  name = "${local.roles}-schedules"
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -41,7 +42,7 @@ resource "aws_iam_role_policy" "schedules" {
       {
         Effect    = "Allow"
         Action    = "kms:Decrypt"
-        Resource  = aws_kms_key.this.arn
+        Resource  = local.key_arn
         Condition = { StringEquals = { "kms:ViaService" = "scheduler.${local.region}.amazonaws.com" } }
       },
     ]

@@ -70,6 +70,12 @@ variable "password_rotation_days" {
   default     = 0
 }
 
+variable "passkey_rp_id" {
+  description = "The domain that passkeys are bound to, for good: the host of the pages or a domain above it; empty means that host."
+  type        = string
+  default     = ""
+}
+
 variable "architecture" {
   description = "arm64 or x86_64, as the artifact was built"
   type        = string
@@ -121,6 +127,58 @@ variable "request_burst" {
   default = 4000
 }
 
+variable "monthly_budget" {
+  description = "US dollars a month that the account may cost before alarm_email is told, at 80 percent, at 100 and when a forecast says so; 0 for no budget"
+  type        = number
+  default     = 0
+  validation {
+    condition     = var.monthly_budget >= 0 && var.monthly_budget <= 1000000
+    error_message = "Between 0 and a million."
+  }
+  validation {
+    condition     = var.monthly_budget == 0 || var.alarm_email != ""
+    error_message = "A budget needs alarm_email, which is told of it."
+  }
+}
+
+variable "multi_region_keys" {
+  description = "Whether the keys can be replicated to another Region; for good: false only for a deployment whose keys were made without"
+  type        = bool
+  default     = true
+}
+
+variable "standby_region" {
+  description = "Region of a warm standby (STANDBY.md), to which secrets and table are replicated; empty for none"
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^(|[a-z]{2}(-[a-z]+)+-[0-9])$", var.standby_region))
+    error_message = "Empty, or the name of a Region."
+  }
+  validation {
+    condition     = var.standby_region == "" || (var.multi_region_keys && var.standby_of == null)
+    error_message = "A standby opens what is sealed here with replicas of the keys, so that multi_region_keys has to be true; and it has none itself."
+  }
+}
+
+variable "standby_keys" {
+  description = "The output keys of the standby, under which replicas of the secrets are encrypted there; null where there is none"
+  type        = object({ key = string, broker_key = string })
+  default     = null
+}
+
+variable "standby_of" {
+  description = "Makes this deployment a standby of another one: the output for_standby of the module in the first Region"
+  type        = object({ key_arn = string, broker_key_arn = string, table_arn = string })
+  default     = null
+}
+
+variable "serving" {
+  description = "Whether a standby has taken over; until then no function runs that writes, and no job"
+  type        = bool
+  default     = false
+}
+
 variable "alarm_topic_arn" {
   description = "SNS topic that is told of alarms; empty for one that the module makes"
   type        = string
@@ -131,6 +189,16 @@ variable "audit_retention_days" {
   description = "Days a record of the audit trail is kept"
   type        = number
   default     = 400
+}
+
+variable "table_suffix" {
+  description = "What follows the name of a table that was restored, with its dot (OPERATIONS.md says how); empty for the first one"
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^(|\\.[a-z0-9-]{1,32})$", var.table_suffix))
+    error_message = "Empty, or a dot and up to 32 lower-case letters, digits and hyphens."
+  }
 }
 
 variable "audit_shards" {
@@ -335,6 +403,36 @@ variable "rate_limit" {
   }
 }
 
+variable "step_up_max_age" {
+  description = "Seconds for which a proof of who one is counts as fresh; empty for 600"
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^[0-9]*$", var.step_up_max_age))
+    error_message = "A whole number, or empty."
+  }
+}
+
+variable "api_key_max_age" {
+  description = "Seconds an API key lives at most, and unless its owner says less; 0 for no end; empty for a year"
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^[0-9]*$", var.api_key_max_age))
+    error_message = "A whole number, or empty."
+  }
+}
+
+variable "mfa_remember_days" {
+  description = "Days for which a device that gave a code is not asked for another one; 0 or empty for never"
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^[0-9]*$", var.mfa_remember_days))
+    error_message = "A whole number, or empty."
+  }
+}
+
 variable "providers_to_watch" {
   description = "Names of providers beside the brokers to keep health counters for"
   type        = list(string)
@@ -347,6 +445,26 @@ variable "credential_max_age" {
   default     = ""
   validation {
     condition     = can(regex("^(|[0-9]+)$", var.credential_max_age))
+    error_message = "Empty, or of the form that the description names."
+  }
+}
+
+variable "credential_lease_ttl" {
+  description = "Seconds for which a service that reads broker credentials again needs no decryption by KMS, 3600 at most, 0 for none; empty for 300"
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^(|[0-9]{1,4})$", var.credential_lease_ttl))
+    error_message = "Empty, or of the form that the description names."
+  }
+}
+
+variable "freeze_cancel_grace" {
+  description = "Seconds after a freeze in which services may read broker sessions to cancel orders, 120 at most; empty for 20"
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^(|[0-9]{1,3})$", var.freeze_cancel_grace))
     error_message = "Empty, or of the form that the description names."
   }
 }

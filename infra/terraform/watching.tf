@@ -2,13 +2,13 @@
 resource "aws_cloudwatch_log_group" "functions" {
   name              = "/portcullis/${var.environment}/functions"
   retention_in_days = var.log_retention_days
-  kms_key_id        = aws_kms_key.this.arn
+  kms_key_id        = local.key_arn
 }
 
 resource "aws_cloudwatch_log_group" "access" {
   name              = "/portcullis/${var.environment}/access"
   retention_in_days = var.log_retention_days
-  kms_key_id        = aws_kms_key.this.arn
+  kms_key_id        = local.key_arn
 }
 
 locals {
@@ -19,12 +19,11 @@ locals {
   }
 
   alarm_topic = var.alarm_topic_arn == "" ? aws_sns_topic.alarms[0].arn : var.alarm_topic_arn
-  # What the dimensions of the template's alarms refer to.
+  # What the dimensions of the template's alarms refer to. The only name they put together is that of the table.
   dimension_values = merge(
     { for name, function in aws_lambda_function.this : name => function.function_name },
     {
       Api         = aws_apigatewayv2_api.this.id
-      Table       = aws_dynamodb_table.this.name
       Environment = var.environment
     },
   )
@@ -33,7 +32,7 @@ locals {
 resource "aws_sns_topic" "alarms" {
   count             = var.alarm_topic_arn == "" ? 1 : 0
   name              = "${local.name}-alarms"
-  kms_master_key_id = aws_kms_key.this.arn
+  kms_master_key_id = local.key_arn
 }
 
 resource "aws_sns_topic_subscription" "alarms" {
@@ -41,6 +40,26 @@ resource "aws_sns_topic_subscription" "alarms" {
   topic_arn = aws_sns_topic.alarms[0].arn
   protocol  = "email"
   endpoint  = var.alarm_email
+}
+
+# Of the whole account, as in the template.
+resource "aws_budgets_budget" "this" {
+  count        = var.monthly_budget == 0 || local.is_standby ? 0 : 1
+  name         = local.name
+  budget_type  = "COST"
+  time_unit    = "MONTHLY"
+  limit_amount = tostring(var.monthly_budget)
+  limit_unit   = "USD"
+  dynamic "notification" {
+    for_each = local.resources.Budget.Properties.NotificationsWithSubscribers[*].Notification
+    content {
+      notification_type          = notification.value.NotificationType
+      comparison_operator        = notification.value.ComparisonOperator
+      threshold                  = notification.value.Threshold
+      threshold_type             = notification.value.ThresholdType
+      subscriber_email_addresses = [var.alarm_email]
+    }
+  }
 }
 
 resource "aws_cloudwatch_log_metric_filter" "master_key" {
@@ -88,7 +107,8 @@ resource "aws_cloudwatch_metric_alarm" "this" {
           namespace   = metric.value.Metric.Namespace
           metric_name = metric.value.Metric.MetricName
           dimensions = {
-            for d in try(metric.value.Metric.Dimensions, []) : d.Name => try(local.dimension_values[d.Value.Ref], d.Value)
+            for d in try(metric.value.Metric.Dimensions, []) :
+            d.Name => try(local.dimension_values[d.Value.Ref], tostring(d.Value), local.table_name)
           }
           period = metric.value.Period
           stat   = metric.value.Stat
@@ -104,5 +124,5 @@ resource "aws_cloudwatch_dashboard" "this" {
     local.resources.Dashboard.Properties.DashboardBody["Fn::Sub"],
     "$${AWS::Region}", local.region),
     "$${Environment}", var.environment),
-  "$${Table}", aws_dynamodb_table.this.name)
+  "$${TableSuffix}", var.table_suffix)
 }

@@ -5,7 +5,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { after, before } from "node:test";
 import { ALPACA, startBrokers } from "./brokers.js";
-import { ask, axe, button, dialog, heading, launch, mailedLink, openWindow, overflow, PASSWORD, person, picture, settled, signIn, startConsole, storyteller } from "./console.js";
+import { ask, axe, button, dialog, heading, launch, mailedLink, ONE_FACTOR, openWindow, overflow, PASSWORD, person, picture, settled, signIn, startConsole, storyteller } from "./console.js";
 
 const OTHER_PASSWORD = "marble orchard whispers northward";
 
@@ -17,7 +17,7 @@ let admin;
 before(async () => {
   browser = await launch();
   brokers = await startBrokers();
-  service = await startConsole({ ...brokers.variables, PROVIDERS: "yahoo" });
+  service = await startConsole({ ...brokers.variables, ...ONE_FACTOR, PROVIDERS: "yahoo" });
   admin = await person(service, "Meera Nair");
   const manage = path.join(path.dirname(process.env.PORTCULLIS), "manage-users");
   execFileSync(manage, ["set-roles", admin.email, "admin"], { env: { ...process.env, DATA_DIR: service.data } });
@@ -71,6 +71,27 @@ async function carryOut(page, deed, verb = deed) {
   await dialog(page).getByRole("button", { name: verb, exact: true }).click();
 }
 
+/** An administrator freezes the trading of a person, who sees who did it and why, and lifts that again. */
+async function freezesAndLifts(page, vikram) {
+  // The header has the administrator's own.
+  await page.locator("main").getByRole("button", { name: "Freeze trading" }).click();
+  await dialog(page).getByLabel("Reason").fill("Orders from an address that is not his.");
+  await dialog(page).getByLabel("For", { exact: true }).selectOption("3600");
+  await dialog(page).getByLabel("Cancel resting orders").check();
+  assert.deepEqual(await axe(page), []);
+  await dialog(page).getByRole("button", { name: "Freeze trading" }).click();
+  await dialog(page).getByText("The trading of Vikram Shah is frozen").waitFor();
+  await dialog(page).getByRole("button", { name: "Close" }).last().click();
+  await page.getByText(/^An administrator has frozen the trading of Vikram Shah since/).waitFor();
+  const seen = await ask(service, "GET", "/v1/trading-accounts/freeze", undefined, vikram.token);
+  assert.deepEqual([seen.frozen_by, seen.freezes[0].reason], ["admin", "Orders from an address that is not his."]);
+  await page.getByRole("button", { name: "Lift the freeze" }).click();
+  await dialog(page).getByRole("button", { name: "Lift the freeze" }).click();
+  await page.getByText(/^An administrator has frozen/).waitFor({ state: "detached" });
+  const left = await ask(service, "GET", "/v1/trading-accounts/freeze", undefined, vikram.token);
+  assert.deepEqual(left.freezes.map(({ by }) => by), ["self"]);
+}
+
 story("a person is found by keyboard and the lockout lifted", async ({ page }) => {
   const vikram = await person(service, "Vikram Shah");
   await person(service, "Leela Iyer");
@@ -108,6 +129,7 @@ story("a person is found by keyboard and the lockout lifted", async ({ page }) =
   await ask(service, "POST", "/v1/trading-accounts/freeze", undefined, vikram.token);
   await page.reload();
   await page.getByText(/^Vikram Shah has frozen trading since/).waitFor();
+  await freezesAndLifts(page, vikram);
   await page.getByRole("row", { name: /Swing.*Alpaca.*Not verified/ }).waitFor();
   await page.getByRole("tab", { name: "Sessions" }).click();
   await page.getByRole("table", { name: "Sessions of Vikram Shah" }).waitFor();

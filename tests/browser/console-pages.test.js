@@ -5,7 +5,7 @@ import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
-import { ask, axe, kept, launch, openWindow, overflow, PASSWORD, person, picture, settled, signIn, startConsole } from "./console.js";
+import { ask, axe, kept, launch, ONE_FACTOR, openWindow, overflow, PASSWORD, person, picture, settled, signIn, startConsole } from "./console.js";
 
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; " +
@@ -20,7 +20,7 @@ let admin;
 
 before(async () => {
   browser = await launch();
-  service = await startConsole();
+  service = await startConsole(ONE_FACTOR);
   asha = await person(service);
   admin = await person(service, "Meera Nair");
   const manage = path.join(path.dirname(process.env.PORTCULLIS), "manage-users");
@@ -127,7 +127,7 @@ test("every text is in the catalogues, and longer ones have room", async () => {
   const { access_token: token } = await ask(service, "POST", "/v1/auth/login", { email: admin.email, password: PASSWORD, token_delivery: "body" });
   const roles = await ask(service, "GET", "/v1/admin/roles", undefined, token);
   // Names of people, brokers and roles are the same in every language.
-  const names = [...roles.map(({ role }) => role), "Kite", "Alpaca", "Alpaca paper"];
+  const names = [...roles.map(({ role }) => role), "Alpaca", "Alpaca paper", "Dhan", "Fyers", "Kite", "Upstox"];
   const own = new Set([...names, "Portcullis", "English", "हिन्दी", "en-XA", "ar-XB", asha.name, admin.name, asha.email, admin.email]);
   const plain = [];
   await eachPage({ language: "en-XA" }, async (page, route) => {
@@ -232,7 +232,7 @@ describe("states of a page", () => {
 
 test("fields say what they are for, in the words of the standard", async () => {
   const expected = {
-    "/login": { username: "username", password: "current-password" },
+    "/login": { username: "username webauthn", password: "current-password" },
     "/register": { name: "name", email: "email", phone: "tel", password: "new-password" },
     "/forgot-password": { email: "email" },
     "/reset-password": { new_password: "new-password" },
@@ -242,6 +242,8 @@ test("fields say what they are for, in the words of the standard", async () => {
   await eachPage({}, async (page, { path: route }) => {
     const fields = await page.locator("form input[name]:not([type=checkbox])").evaluateAll((inputs) => inputs.map((input) => [input.name, input.autocomplete]));
     if (expected[route]) seen[route] = Object.fromEntries(fields);
+    const readable = page.locator('input[autocomplete*="password"]:not([type=password])');
+    assert.equal(await readable.count(), 0, `${route}: a password is masked`);
   });
   assert.deepEqual(seen, expected);
 });

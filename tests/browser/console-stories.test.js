@@ -52,6 +52,8 @@ story("from the first visit to a second factor, out, and in again with pasted di
   await page.goto(service.home);
   await heading(page, "Sign in").waitFor();
   await page.getByRole("link", { name: "Create an account" }).click();
+  // "E-mail or username", on the page of before, has "name" in it as well.
+  await heading(page, "Create an account").waitFor();
   await page.getByLabel("Name").fill("Asha Rao");
   await page.getByLabel("E-mail").fill("asha@example.com");
   await page.getByLabel("Password", { exact: true }).fill(PASSWORD);
@@ -237,7 +239,7 @@ story("signing in, freezing and resuming by keyboard alone, with the focus in vi
   await page.locator("dialog [name=password]").waitFor();
   await page.keyboard.type(PASSWORD);
   await page.keyboard.press("Enter");
-  await page.locator(".trading-button").waitFor();
+  await page.locator(".trading-button:not(.trading-more)").waitFor();
 });
 
 story("a navigation changes the title, moves the focus and is announced once", async ({ page }) => {

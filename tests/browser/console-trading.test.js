@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
 import { after, before, describe } from "node:test";
-import { ALPACA, KITE, startBrokers } from "./brokers.js";
+import { ALPACA, KITE, startBrokers, UPSTOX } from "./brokers.js";
 import { ask, axe, button, dialog, heading, kept, launch, openWindow, overflow, PASSWORD, person, picture, settled, signIn, startConsole, storyteller } from "./console.js";
 
 let browser;
@@ -41,16 +41,20 @@ async function link(somebody, broker, keys, label) {
   return account.account_id;
 }
 
-/** Reads the credentials of an account as the ticker service does. */
-async function read(id, purpose, request) {
+/** Sends JSON to the service as the ticker service does. */
+async function asTicker(address, body, headers = {}) {
   const tokens = JSON.parse(fs.readFileSync(path.join(service.data, "keys", "service-tokens.json"), "utf8"));
-  const response = await fetch(`${service.url}/v1/internal/trading-accounts/${id}/credentials`, {
+  const response = await fetch(`${service.url}/v1/internal/${address}`, {
     method: "POST",
-    headers: { "content-type": "application/json", "x-service-token": [tokens.ticker].flat()[0], "x-request-id": request },
-    body: JSON.stringify({ purpose }),
+    headers: { "content-type": "application/json", "x-service-token": [tokens.ticker].flat()[0], ...headers },
+    body: JSON.stringify(body),
   });
-  assert.equal(response.status, 200, await response.text());
+  assert.ok(response.ok, `${response.status} ${await response.text()}`);
 }
+
+/** Reads the credentials of an account as the ticker service does. */
+const read = (id, purpose, request) =>
+  asTicker(`trading-accounts/${id}/credentials`, { purpose }, { "x-request-id": request });
 
 story("a Kite account is linked, logged in at, and has a session; nothing of it stays in the browser", async ({ page }) => {
   await enter(page, "/", await person(service));
@@ -59,8 +63,8 @@ story("a Kite account is linked, logged in at, and has a session; nothing of it 
   await page.getByRole("link", { name: "Link an account" }).click();
   await button(page, "Link an account").click();
   const brokersOnOffer = dialog(page).locator("[name=broker] option");
-  await brokersOnOffer.nth(2).waitFor({ state: "attached" });
-  assert.deepEqual(await brokersOnOffer.allTextContents(), ["Alpaca", "Alpaca paper", "Kite"]);
+  await brokersOnOffer.nth(5).waitFor({ state: "attached" });
+  assert.deepEqual(await brokersOnOffer.allTextContents(), ["Alpaca", "Alpaca paper", "Dhan", "Fyers", "Kite", "Upstox"]);
   await dialog(page).locator("[name=broker]").selectOption("kite");
   await page.getByText(`${service.home}/broker-callback`).waitFor();
   await page.getByLabel("User ID at the broker").fill(KITE.user);
@@ -111,6 +115,21 @@ story("a login at the broker that was given up changes nothing and says what to 
   await page.getByText("This page is where brokers lead back to after a login.").waitFor();
 });
 
+story("a login at Upstox leads back with a code and a state, and neither stays in the address", async ({ page }) => {
+  const asha = await person(service);
+  const id = await link(asha, "upstox", UPSTOX, "Swing trades");
+  const { login_url: login } = await ask(service, "GET", `/v1/trading-accounts/${id}`, undefined, asha.token);
+  await enter(page, "/", asha);
+  await page.goto(login);
+  await page.getByText("The session at Upstox has begun").waitFor();
+  assert.equal(page.url(), `${service.home}/broker-callback`);
+  // Used up.
+  await page.goto(login);
+  await page.getByText("The session did not begin").waitFor();
+  await page.goto(`${service.home}/broker-callback?error=access_denied&state=${id}.1.x`);
+  await page.getByText("Upstox did not complete the login. Nothing was changed.").waitFor();
+});
+
 story("who is signed out when the broker leads back signs in, and the session begins", async ({ page }) => {
   const asha = await person(service);
   const id = await link(asha, "kite", KITE, "Long term");
@@ -156,6 +175,23 @@ story("trading is frozen in one click, in every tab, and resumed with the passwo
   await dialog(page).getByText("Trading is frozen").waitFor();
 });
 
+story("freezing asks about resting orders where that is wanted, and says what became of them", async ({ page }) => {
+  const asha = await person(service);
+  await link(asha, "alpaca", ALPACA, null);
+  await brokers.are({ orders: 8, cancels: "some" });
+  await enter(page, "/", asha);
+  await button(page, "Freeze and cancel orders…").click();
+  await dialog(page).getByText("protective stops among them", { exact: false }).waitFor();
+  assert.deepEqual(await axe(page), []);
+  await dialog(page).getByRole("button", { name: "Freeze and cancel orders" }).click();
+  await dialog(page).getByText("Some orders could not be cancelled. 2 orders rest.", { exact: false }).waitFor();
+  assert.deepEqual(await axe(page), []);
+  await brokers.are({ orders: 8, cancels: "ok" });
+  await dialog(page).getByRole("button", { name: "Close" }).last().click();
+  const frozen = await ask(service, "GET", "/v1/trading-accounts/freeze", undefined, asha.token);
+  assert.equal(frozen.status, "frozen");
+});
+
 story("freezing that fails says that trading may be open, and can be tried again", async ({ page }) => {
   await enter(page, "/", await person(service));
   await page.route("**/v1/trading-accounts/freeze", (route) => (route.request().method() === "POST" ? route.abort() : route.continue()));
@@ -178,6 +214,17 @@ story("today names what stops trading, each with what ends it", async ({ page })
   await page.getByRole("link", { name: "Log in at Kite" }).waitFor();
   await page.getByRole("link", { name: "Set up a second factor" }).waitFor();
   assert.equal(await page.locator("main .button-primary").count(), 1, "one thing to do next");
+});
+
+story("the last hour of each provider is drawn, and said", async ({ page }) => {
+  for (const ok of [true, true, false]) await asTicker("providers/alpaca-paper/outcomes", { ok, error: ok ? undefined : "timeout" });
+  await enter(page, "/", await person(service));
+  const strip = page.locator(".provider").filter({ hasText: "paper" });
+  await strip.getByRole("img", { name: "3 calls in the last hour, 1 of them failed" }).waitFor();
+  assert.equal(await strip.locator(".hour > g").count(), 12);
+  const all = await page.locator(".provider").count();
+  assert.equal(await page.locator(".provider").getByRole("img", { name: /in the last hour/ }).count(), all);
+  await picture(page, "provider-hour");
 });
 
 story("an account is renamed, gets another key, is disabled, enabled and unlinked by name", async ({ page }) => {

@@ -47,6 +47,18 @@ export async function startConsole(variables = {}) {
   return { ...service, home: `http://localhost:${port}` };
 }
 
+/** Variables for pages of administrators where a test is about neither their second factor nor how fresh a proof is. */
+export const ONE_FACTOR = {
+  ROLE_DEFINITIONS: JSON.stringify(withoutNeeds(path.join(process.env.CLIENT ?? "", "../../edge/verifier/src/default_policy.json"))),
+  STEP_UP_MAX_AGE: "86400",
+};
+
+/** Returns the policy that ships, in which no role requires a second factor. */
+function withoutNeeds(file) {
+  const roles = fs.existsSync(file) ? JSON.parse(fs.readFileSync(file, "utf8")) : {};
+  return Object.fromEntries(Object.entries(roles).map(([name, { requires, ...role }]) => [name, role]));
+}
+
 /** Sends JSON to the service, around any page; returns the parsed response. */
 export async function ask(service, method, address, body, token) {
   const headers = { "content-type": "application/json", ...(token && { authorization: `Bearer ${token}` }) };
@@ -201,6 +213,21 @@ export function overflow(page) {
     };
     return [`${scrollWidth} > ${innerWidth}`, ...[...document.querySelectorAll("body *")].filter(sticksOut).map((element) => element.outerHTML.slice(0, 160))];
   });
+}
+
+/** Lets the next request of this kind be refused as one whose proof is too old. */
+export async function refuseOnce(page, pattern) {
+  await page.route(
+    pattern,
+    (route) =>
+      route.fulfill({
+        status: 401,
+        contentType: "application/problem+json",
+        headers: { "www-authenticate": 'Bearer error="insufficient_user_authentication", max_age="600"' },
+        body: JSON.stringify({ status: 401, code: "insufficient_user_authentication", title: "-", detail: "-" }),
+      }),
+    { times: 1 },
+  );
 }
 
 /** Everything the browser keeps or shows of this site, as one text: storage, address, history, caches, the document. */

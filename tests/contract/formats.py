@@ -17,7 +17,7 @@ formats = {
     "printable": some.text(SHOWN, min_size=1, max_size=100).filter(lambda text: text.strip()),
     "role": some.sampled_from(ROLES),
     "scope": some.sampled_from(SCOPES),
-    "broker": some.sampled_from(["alpaca", "alpaca-paper", "kite"]),
+    "broker": some.sampled_from(["alpaca", "alpaca-paper", "dhan", "fyers", "kite", "upstox"]),
     # What a list gave out is known to nobody here; an empty one asks for the first page.
     "cursor": some.just(""),
     "date-time": some.datetimes(datetime.datetime(2030, 1, 1), datetime.datetime(2034, 1, 1)).map(lambda at: f"{at.isoformat()}Z"),

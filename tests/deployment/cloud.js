@@ -9,7 +9,7 @@ import readline from "node:readline";
 import { setTimeout as wait } from "node:timers/promises";
 import { promisify } from "node:util";
 
-const { BINARIES, STACK, STACK_PYTHON, AWS_ENDPOINT_URL } = process.env;
+const { BINARIES, SMOKE, STACK, STACK_PYTHON, AWS_ENDPOINT_URL } = process.env;
 // What a deployment has is in its variables; of this process it gets where the engines are, and nothing else.
 const ENGINES = Object.fromEntries(Object.entries(process.env).filter(([name]) => /^(AWS_|PATH$|HOME$|NO_PROXY$)/.test(name)));
 
@@ -38,6 +38,12 @@ export async function deploy() {
 /** Runs `manage-users` with this on its standard input; returns what it printed. No variable of a deployment is there. */
 export function manageUsers(line, input = "") {
   return execFileSync(path.join(BINARIES, "manage-users"), line, { env: ENGINES, input, encoding: "utf8" });
+}
+
+/** Runs the smoke test of operators; returns what it printed, and fails when it does. */
+export async function smoke(cloud) {
+  const line = [SMOKE, cloud.url, "--manage-users", `${path.join(BINARIES, "manage-users")} --table portcullis-dev`];
+  return (await promisify(execFile)("python3", line, { env: ENGINES })).stdout;
 }
 
 /** Rotates the secrets as Secrets Manager does, which the stack asks for when it is made. */

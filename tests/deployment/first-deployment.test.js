@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { bundle } from "./client-page.js";
-import { deploy, handTo, mailedLink, manageUsers, rotate, secret, withTls } from "./cloud.js";
-import { button, heading, launch, openWindow, PASSWORD, picture } from "./console.js";
+import { deploy, handTo, mailedLink, manageUsers, rotate, secret, smoke, withTls } from "./cloud.js";
+import { button, heading, launch, openWindow, PASSWORD, picture, totp } from "./console.js";
 
 const NEW_PASSWORD = "marble orchard whispers northward";
 // As samconfig.toml has them.
@@ -85,12 +85,18 @@ test("step 7: a page of another origin asks first, whatever has a route and what
   }
 });
 
-test("step 8: the first administrator is made on the command line, and signs in", async () => {
+test("step 8: the first administrator is made on the command line, sets a second factor up and is signed in", async () => {
   const line = ["--table", "portcullis-dev", "create-user", "root", "--role", "admin", "--email", "you@example.com"];
   assert.match(manageUsers(line, `${PASSWORD}\n`), /^made root \(usr_[0-9a-f]+\)$/m);
   const response = await signInAs("root", PASSWORD);
   assert.equal(response.status, 200);
-  const { access_token: token } = await response.json();
+  const { status, session_token } = await response.json();
+  assert.equal(status, "mfa_enrolment_required");
+  const post = (address, body) => ask(address, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+  const { secret: shared } = await (await post("/v1/mfa/totp/setup", { session_token })).json();
+  const enabled = await post("/v1/mfa/totp/enable", { session_token, code: totp(shared) });
+  assert.equal(enabled.status, 200);
+  const token = (await enabled.json()).session.access_token;
   const people = await ask("/v1/admin/users", { headers: { authorization: `Bearer ${token}` } });
   assert.equal(people.status, 200);
 });
@@ -178,4 +184,11 @@ test("step 10: the tokens of services are in their secret, and the edge reads re
   const read = (token) => ask("/v1/internal/revocations", { headers: { "x-service-token": token } });
   assert.equal((await read(edge)).status, 200);
   assert.equal((await read("nobody")).status, 401);
+});
+
+test("step 11: the smoke test goes well with what operators have, and leaves nobody", async () => {
+  const said = await smoke(cloud);
+  assert.match(said, /^ok {5}the account is erased \(its owner, /m);
+  assert.match(said, /does what it should\n$/);
+  assert.doesNotMatch(manageUsers(["--table", "portcullis-dev", "list-users", "--columns", "email"]), /portcullis-smoke/);
 });

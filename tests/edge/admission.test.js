@@ -386,8 +386,9 @@ describe("headers", () => {
     for (const answer of [await edge.send("/"), await edge.send("/public"), await edge.as({}, "/v1/portfolio")]) {
       assert.equal(answer.headers["x-content-type-options"], "nosniff");
       assert.equal(answer.headers["x-frame-options"], "DENY");
-      assert.match(answer.headers["strict-transport-security"], /max-age=63072000/);
+      assert.equal(answer.headers["strict-transport-security"], "max-age=63072000; includeSubDomains");
       assert.equal(answer.headers["cache-control"], "no-store");
+      assert.match(answer.headers["content-security-policy"], /default-src 'none'; base-uri 'none'.*frame-ancestors 'none'/);
     }
   });
 });

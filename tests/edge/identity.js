@@ -20,6 +20,8 @@ export class Identity {
   revocations = [];
   /// Ids of keys that were withdrawn, whatever is published.
   withdrawn = [];
+  /// Ids of users whose broker credentials are frozen, or `everybody`.
+  frozen = [];
   apiKeys = new Map();
   /// What each address answers instead, while a test says so: a status, or "hang", "garbage", "large".
   faults = { jwks: undefined, revocations: undefined, apiKeys: undefined };
@@ -102,8 +104,8 @@ export class Identity {
       const { searchParams } = new URL(request.url, this.url);
       const number = (name) => (searchParams.has(name) ? Number(searchParams.get(name)) : undefined);
       const [after, until] = [number("after"), number("until")];
-      const withdrawn = after === undefined ? this.withdrawn : [];
-      const body = revocationPage(this.revocations, Date.now(), after, until, withdrawn);
+      const standing = after === undefined ? { withdrawn: this.withdrawn, frozen: this.frozen } : {};
+      const body = revocationPage(this.revocations, Date.now(), after, until, standing);
       response.writeHead(200, { "content-type": "application/octet-stream", "content-length": body.length }).end(body);
     } else if (pathname === "/v1/internal/api-keys/verify" && request.method === "POST") {
       this.counts.apiKeys += 1;

@@ -28,7 +28,7 @@ const ALWAYS = Object.entries({
 });
 const BY_DEFAULT = Object.entries({
   "cache-control": "no-store",
-  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "content-security-policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 });
 const OPTIONS = {
   algorithms: ["RS256"], issuer: "user_service", audience: "trading_platform", typ: "at+jwt", clockTolerance: 5,

@@ -43,8 +43,13 @@ const byNumber = (a, b) => (a < b ? -1 : Number(a > b));
 /// What a withdrawn key is listed under.
 const keyOfKid = (kid) => Buffer.from(kid).readBigUInt64LE();
 
-/// The page of these entries that the service would give at `now`. The one that ends then tells of withdrawn keys, too.
-export function revocationPage(entries, now, after = newestFrom(now), until = now, withdrawn = []) {
+/// In place of the session that goes on: that somebody's broker credentials are frozen. The account 0 is everybody.
+const FROZEN = 0xffffffffffffffffn;
+const frozenEntry = (user) => ({ user: user === "everybody" ? 0n : key(user), except: FROZEN, epoch: 0, seconds: 0 });
+
+/// The page of these entries that the service would give at `now`. The one that ends then tells of withdrawn keys, too, and of
+/// who is frozen.
+export function revocationPage(entries, now, after = newestFrom(now), until = now, { withdrawn = [], frozen = [] } = {}) {
   const end = Math.min(until, now);
   const there = entries.filter(({ at }) => at >= after && at < end);
   const sessions = there.filter(({ session }) => session).map(({ session }) => key(session));
@@ -52,5 +57,6 @@ export function revocationPage(entries, now, after = newestFrom(now), until = no
   const users = there
     .filter(({ user }) => user)
     .map(({ user, epoch, except, at }) => ({ user: key(user), except: except ? key(except) : 0n, epoch, seconds: Math.floor(at / 1000) }));
+  users.push(...frozen.map(frozenEntry));
   return encode(after, end, now, sessions.sort(byNumber), users.sort((a, b) => byNumber(a.user, b.user)));
 }

@@ -18,13 +18,15 @@ from tf.gen import tfplugin_pb2_grpc as rpc
 from tf.utils import read_dynamic_value, to_dynamic_value
 
 SCHEMA = pathlib.Path(os.environ["SCHEMA"])
-ACCOUNT, REGION, PARTITION = "111122223333", "ap-south-1", "aws"
+ACCOUNT, PARTITION = "111122223333", "aws"
+# There is a process for each provider of a configuration, and each is configured with its Region before anything is planned.
+configured = {"region": "ap-south-1"}
 
 INTERFACE = re.compile(r"^export interface (\w+)[^{]*\{\n(.*?)^\}", re.M | re.S)
 # The name as Terraform has it stands in the comment before each property.
 PROPERTY = re.compile(r"#(\w+) \w+#\w+\}.*?readonly \w+(\??): (.*?);\n(?=\s*(?:/\*\*|$))", re.S)
-GETTER = re.compile(r"^    get (\w+)\(\): (string|number|boolean[^;]*|string\[\]);", re.M)
-PLAIN = {"string": "string", "number": "number", "boolean": "bool", "string[]": ["list", "string"]}
+GETTER = re.compile(r"^    get (\w+)\(\): (string|number|boolean[^;]*|string\[\]|cdktf\.StringMap);", re.M)
+PLAIN = {"string": "string", "number": "number", "boolean": "bool", "string[]": ["list", "string"], "cdktf.StringMap": ["map", "string"]}
 
 
 def terraform_type(text):
@@ -97,11 +99,12 @@ def made_up(type_name, attribute, state):
     called = next((state[by] for by in ("name", "function_name", "description") if state.get(by)), "only")
     if kind == "string":
         if attribute.name.endswith("arn"):
-            return f"arn:{PARTITION}:{type_name}:{REGION}:{ACCOUNT}:{called}"
-        return {"region": REGION, "account_id": ACCOUNT, "partition": PARTITION, "name": REGION}.get(
-            attribute.name, f"{type_name}-{called}-{attribute.name}"
-        )
-    return {"number": 1, "bool": False}.get(kind, {} if kind[0] == "map" else [])
+            return f"arn:{PARTITION}:{type_name}:{configured['region']}:{ACCOUNT}:{called}"
+        known = {"region": configured["region"], "account_id": ACCOUNT, "partition": PARTITION, "name": configured["region"]}
+        return known.get(attribute.name, f"{type_name}-{called}-{attribute.name}")
+    if isinstance(kind, list):
+        return {} if kind[0] == "map" else []
+    return {"number": 1, "bool": False}[kind]
 
 
 def decided(type_name, found, state):
@@ -134,6 +137,7 @@ class Servicer(rpc.ProviderServicer):
         return pb.ValidateProviderConfig.Response()
 
     def ConfigureProvider(self, request, context):
+        configured.update(read_dynamic_value(request.config))
         return pb.ConfigureProvider.Response()
 
     def ValidateResourceConfig(self, request, context):

@@ -69,6 +69,7 @@ CLAIMS = [
     {"aud": ["trading_platform", 1]}, {"aud": ...}, {"jti": ...}, {"jti": ""}, {"roles": ...}, {"roles": "user"},
     {"roles": []}, {"roles": [1]},
     {"token_type": ...}, {"token_type": "refresh"}, {"auth_time": ...}, {"auth_time": "1"}, {"amr": ...}, {"amr": []},
+    {"acr": ...}, {"acr": "aal2"}, {"acr": "aal9"}, {"acr": ""}, {"acr": 2}, {"acr": None}, {"acr": ["aal2"]},
     {"email": ...}, {"email": ""}, {"email": None}, {"epoch": -1}, {"epoch": "0"}, {"nbf": None}, {"nbf": 1}, {"nbf": 1.5},
     {"nbf": True}, {"exp": ...}, {"exp": 1.5}, {"exp": 2**64}, {"exp": 2**64 - 1}, {"iat": ...}, {"iat": -1},
     {"extra": {"a": [1]}},

@@ -210,10 +210,50 @@ def test_what_nobody_can_have_is_noticed_at_the_start(issuer, clock):
         lambda: portcullis.require_role("amdin"),
         portcullis.require_role,
         lambda: portcullis.require_permission("trading"),
+        portcullis.require_sign_in,
+        lambda: portcullis.require_sign_in(acr="aal3"),
         lambda: Portcullis(verifier_for(issuer, clock), realm='"'),
     ]:
         with pytest.raises(ValueError):  # noqa: PT011
             broken()
+
+
+@pytest.fixture
+def sure(issuer, clock):
+    issuer.api_keys[KEY] = HOLDER
+    portcullis = Portcullis(verifier_for(issuer, clock), realm="test")
+    app = FastAPI(dependencies=[Depends(portcullis.require_sign_in(acr="aal2", max_age=300))])
+    portcullis.install(app)
+
+    @app.get("/sure")
+    def sure_and_fresh():
+        return []
+
+    with TestClient(app) as client:
+        yield client
+
+
+def test_a_route_asks_for_a_stronger_or_newer_sign_in(sure, issuer, clock):
+    client, now = sure, int(clock.now())
+    good = issuer.token(acr="aal2", auth_time=now - 300)
+    assert client.get("/sure", headers=bearer(good)).status_code == 200
+    assert client.get("/sure", headers=bearer(issuer.token(acr="phr"))).status_code == 200
+    for refused in [
+        bearer(issuer.token()),
+        bearer(issuer.token(acr="aal1")),
+        bearer(issuer.token(acr="aal9")),
+        bearer(issuer.token(acr="aal2", auth_time=now - 301)),
+        {"x-api-key": KEY},
+    ]:
+        challenge = told(client.get("/sure", headers=refused), 401, "insufficient_user_authentication")
+        assert 'error="insufficient_user_authentication"' in challenge
+        assert challenge.endswith('acr_values="aal2", max_age="300"')
+    told(client.get("/sure", headers=bearer(issuer.token(acr=2))), 401, "invalid_token")
+
+
+def test_behind_the_edge_the_route_table_asks_for_the_sign_in():
+    with pytest.raises(ValueError, match="route table"):
+        Portcullis(EdgeProof(EDGE_KEY, "portfolio")).require_sign_in(acr="aal2")
 
 
 def test_an_outage_is_none_of_the_callers_doing(client, issuer):

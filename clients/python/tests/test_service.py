@@ -7,17 +7,27 @@ from dataclasses import fields
 import httpx
 import pytest
 from portcullis import (
+    CANCEL_ORDERS,
     AccountDisabled,
     AccountStatus,
+    AlreadyRedeemed,
     ApiError,
+    Approval,
+    ApprovalOver,
+    ApprovalPending,
     BrokerCredentials,
     Decision,
+    DetailsMismatch,
+    FreezeState,
     Frozen,
     InvalidRequest,
     NotAllowed,
     NotFound,
+    NothingToCancel,
+    ProviderDecision,
     ProviderHealth,
     ReauthorisationNeeded,
+    Redemption,
     Retries,
     ServiceClient,
     ServiceTokenRejected,
@@ -83,6 +93,48 @@ def test_credentials_are_asked_for_with_purpose_and_request_id(service_client_of
     )
 
 
+def test_the_state_of_a_freeze_is_asked_for_with_the_token_of_the_service(service_client_of):
+    frozen = {
+        "status": "frozen",
+        "frozen_at": "2026-11-30T09:00:00Z",
+        "frozen_by": "admin",
+        "until": None,
+        "cancel_until": "2026-11-30T09:00:20Z",
+        "freezes": [],
+    }
+    script = Script(httpx.Response(200, json=frozen), httpx.Response(200, json={"status": "active"}))
+    client = service_client_of(script.transport)
+    state = client.freeze_state(ACCOUNT)
+    assert (state.is_frozen, state.frozen_by, state.cancel_until) == (True, "admin", "2026-11-30T09:00:20Z")
+    assert client.freeze_state(ACCOUNT) == FreezeState(is_frozen=False)
+    [request, _] = script.asked
+    assert (request.method, request.url.path) == ("GET", f"/v1/internal/trading-accounts/{ACCOUNT}/freeze")
+    assert request.headers["x-service-token"] == SERVICE_TOKEN and request.content == b""
+    for body in ({"status": None}, {}, []):
+        with pytest.raises(ServiceUnavailable):
+            service_client_of(Script(httpx.Response(200, json=body)).transport).freeze_state(ACCOUNT)
+    # A state that comes later than this package stops trading.
+    paused = Script(httpx.Response(200, json={"status": "paused"}))
+    assert service_client_of(paused.transport).freeze_state(ACCOUNT).is_frozen
+
+
+def test_a_service_that_cancels_reads_the_session_and_says_what_became_of_the_orders(service_client_of):
+    session = {name: value for name, value in CREDENTIALS.items() if name != "api_secret"}
+    lost = httpx.ReadError("the answer was lost")
+    ended = {"account_id": ACCOUNT, "session": "ended"}
+    script = Script(httpx.Response(200, json=session), lost, httpx.Response(200, json=ended))
+    client = service_client_of(script.transport)
+    assert client.credentials(ACCOUNT, purpose=CANCEL_ORDERS).session().open() == "kitesession"
+    assert client.acknowledge_freeze(ACCOUNT, cancelled=12, failed=1) == "ended"
+    [read_, first, again] = script.asked
+    assert json.loads(read_.content) == {"purpose": "cancel-orders"}
+    assert first.url.path == f"/v1/internal/trading-accounts/{ACCOUNT}/freeze/ack"
+    assert json.loads(first.content) == json.loads(again.content) == {"cancelled": 12, "failed": 1}
+    script = Script(problem(409, "nothing_to_cancel"))
+    with pytest.raises(NothingToCancel):
+        service_client_of(script.transport).acknowledge_freeze(ACCOUNT, cancelled=0)
+
+
 def test_a_service_that_may_read_sessions_alone(service_client_of):
     without = {name: value for name, value in CREDENTIALS.items() if name not in {"api_secret", "access_token"}}
     script = Script(httpx.Response(200, json=without))
@@ -101,6 +153,10 @@ def test_a_service_that_may_read_sessions_alone(service_client_of):
         (409, "no_broker_session", ReauthorisationNeeded),
         (409, "credential_unavailable", ReauthorisationNeeded),
         (409, "trading_account_disabled", AccountDisabled),
+        (409, "approval_pending", ApprovalPending),
+        (409, "approval_over", ApprovalOver),
+        (409, "already_redeemed", AlreadyRedeemed),
+        (409, "details_mismatch", DetailsMismatch),
         (404, "not_found", NotFound),
         (422, "validation_failed", InvalidRequest),
         (418, "something_new", ApiError),
@@ -123,6 +179,7 @@ DOCUMENT = json.loads((ROOT / "functions/openapi.json").read_text())
 # Answers to people about their own sign-in, profile and keys: no service meets them.
 OF_PEOPLE = {
     "broker_refused", "broker_unavailable", "broker_without_sessions", "deadline_exceeded", "email_not_verified",
+    "approval_decided", "insufficient_user_authentication", "last_factor", "passkeys_unavailable", "too_many_passkeys",
     "email_taken", "idempotency_key_reused", "internal_error", "invalid_api_key", "invalid_code", "invalid_credentials",
     "invalid_mail_token", "invalid_refresh_token", "invalid_session_token", "invalid_token", "last_admin",
     "method_not_allowed", "mfa_not_set_up", "origin_not_allowed", "password_expired", "payload_too_large",
@@ -139,9 +196,14 @@ def test_every_code_of_the_api_was_looked_at():
 
 
 def test_the_answers_that_are_read_are_those_of_the_document():
-    for name, kind in [("CredentialsResponse", BrokerCredentials), ("CredentialVerificationResponse", AccountStatus)]:
+    for name, kind in [
+        ("CredentialsResponse", BrokerCredentials),
+        ("CredentialVerificationResponse", AccountStatus),
+        ("RequestedApproval", Approval),
+        ("RedemptionResponse", Redemption),
+    ]:
         assert set(DOCUMENT["components"]["schemas"][name]["properties"]) == {field.name for field in fields(kind)}
-    health = {field.name for field in fields(ProviderHealth)} | {"last_check"}
+    health = {field.name for field in fields(ProviderHealth)} | {"last_check", "history"}
     assert set(DOCUMENT["components"]["schemas"]["ProviderHealthResponse"]["properties"]) == health
     assert set(DOCUMENT["components"]["schemas"]["Decision"]["enum"]) == {decision.value for decision in Decision}
 
@@ -206,6 +268,40 @@ def test_an_outcome_that_did_not_count_is_sent_again(service_client_of, answer):
     assert len(script.asked) == 2
 
 
+def test_what_a_login_led_back_with_is_sent_with_its_state(service_client_of):
+    script = Script(httpx.Response(200, json={"status": "active", "checked_at": "2026-11-30T09:00:00Z"}))
+    client = service_client_of(script.transport)
+    client.begin_broker_session(ACCOUNT, request_token="code", access_token="at", state=f"{ACCOUNT}.1.mac")
+    assert json.loads(script.asked[0].content) == {"request_token": "code", "state": f"{ACCOUNT}.1.mac"}
+
+
+def test_a_service_knows_where_orders_are_sent_from(service_client_of):
+    at = ["203.0.113.7", "2001:db8::7"]
+    script = Script(httpx.Response(200, json=CREDENTIALS | {"order_ips": at}), httpx.Response(200, json=CREDENTIALS))
+    client = service_client_of(script.transport)
+    assert client.credentials(ACCOUNT, purpose="orders").order_ips == tuple(at)
+    # A service of a version before says nothing of it.
+    assert client.credentials(ACCOUNT, purpose="orders").order_ips == ()
+    for wrong in ("203.0.113.7", [7]):
+        with pytest.raises(ServiceUnavailable):
+            script = Script(httpx.Response(200, json=CREDENTIALS | {"order_ips": wrong}))
+            service_client_of(script.transport).credentials(ACCOUNT, purpose="orders")
+
+
+def test_a_postback_is_checked_without_the_secret(service_client_of):
+    lost = httpx.ReadError("the answer was lost")
+    script = Script(lost, httpx.Response(200, json={"valid": True}))
+    postback = {"order_id": "220303000308932", "order_timestamp": "2022-03-03 09:24:25", "checksum": "a0" * 32}
+    assert service_client_of(script.transport).verify_postback(ACCOUNT, **postback) is True
+    [first, again] = script.asked
+    assert first.url.path == f"/v1/internal/trading-accounts/{ACCOUNT}/postbacks/verify"
+    assert json.loads(first.content) == json.loads(again.content) == postback
+    for body in ({"valid": "true"}, {}, []):
+        with pytest.raises(ServiceUnavailable):
+            script = Script(httpx.Response(200, json=body))
+            service_client_of(script.transport).verify_postback(ACCOUNT, **postback)
+
+
 def test_a_request_token_is_not_shown_to_the_service_twice(service_client_of):
     script = Script(httpx.ReadTimeout("lost"))
     with pytest.raises(ServiceUnavailable):
@@ -227,6 +323,22 @@ def test_what_a_person_may(service_client_of):
     assert client.check("trading:place", access_token="at") is Decision.NOT_GRANTED_BY_ROLES
     with pytest.raises(ServiceUnavailable):
         client.check("trading:place", access_token="at")
+
+
+def test_what_a_person_may_with_a_provider(service_client_of):
+    refused = {"allowed": False, "reason": "provider_unavailable", "provider_status": "degraded", "fallback": "alpaca"}
+    script = Script(
+        httpx.Response(200, json=refused),
+        httpx.Response(200, json={"allowed": True, "reason": "granted", "provider_status": "healthy"}),
+    )
+    client = service_client_of(script.transport)
+    found = client.check_with_provider("trading:order", "kite", "alpaca", access_token="at")
+    assert found == ProviderDecision(Decision.PROVIDER_UNAVAILABLE, "degraded", "alpaca")
+    asked = json.loads(script.asked[0].content)
+    assert asked == {"permission": "trading:order", "provider": "kite", "fallbacks": ["alpaca"]}
+    found = client.check_api_key_with_provider("trading:order", "alpaca", api_key="key")
+    assert found == ProviderDecision(Decision.GRANTED, "healthy", None)
+    assert "authorization" not in script.asked[1].headers and script.asked[1].headers["x-api-key"] == "key"
 
 
 def test_whom_to_ask_first(service_client_of):

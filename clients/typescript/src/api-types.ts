@@ -25,6 +25,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/.well-known/webauthn": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Pages that may use passkeys (WebAuthn Level 3)
+         * @description Returns the origins of the pages on which passkeys of this domain may be made and used. Browsers read it at the domain that
+         *     passkeys are bound to.
+         */
+        get: operations["get_related_origins"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -61,6 +82,31 @@ export interface paths {
         get: operations["search_audit_trail"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/freeze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read whether everybody's broker credentials are frozen
+         * @description Returns the freeze of everybody, with who froze, why and until when.
+         */
+        get: operations["get_freeze_of_everybody"];
+        put?: never;
+        /**
+         * Freeze everybody's broker credentials
+         * @description No service can read anybody's, at once. Sessions at brokers go on, and no order is cancelled. A second request takes the
+         *     place of the first.
+         */
+        post: operations["freeze_everybody"];
         delete?: never;
         options?: never;
         head?: never;
@@ -107,6 +153,26 @@ export interface paths {
         get: operations["list_roles"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/unfreeze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Lift the freeze of everybody's broker credentials
+         * @description Freezes of single people stay. The one that was read is lifted, and none that another administrator stored meanwhile.
+         */
+        post: operations["unfreeze_everybody"];
         delete?: never;
         options?: never;
         head?: never;
@@ -182,6 +248,27 @@ export interface paths {
         get: operations["list_user_api_keys"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/users/{id}/freeze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Freeze a person's broker credentials
+         * @description Does what the person's own freeze does, and stands beside it: only an administrator lifts it. It needs no fresh proof, so
+         *     that it is one click. The person is told by mail, and sees who froze, why and until when.
+         */
+        post: operations["freeze_user"];
         delete?: never;
         options?: never;
         head?: never;
@@ -289,6 +376,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/admin/users/{id}/unfreeze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Lift an administrator's freeze of a person's broker credentials
+         * @description The person's own freeze stays, as does that of everybody: the response says what still stands.
+         */
+        post: operations["unfreeze_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/admin/users/{id}/unlock": {
         parameters: {
             query?: never;
@@ -388,6 +495,98 @@ export interface paths {
          * @description Returns the key with a new clear text; name, scopes and expiry stay. The old clear text is refused from then on.
          */
         post: operations["rotate_api_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/approvals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the own approvals
+         * @description Returns one page of what the caller was asked to approve, newest first. A page may be shorter than `limit` and still not be
+         *     the last.
+         */
+        get: operations["list_approvals"];
+        put?: never;
+        /**
+         * Ask for an approval
+         * @description Asks a person to approve one order, and returns what they will be shown. Nothing is ordered by it. A person asks themselves,
+         *     with an access token; a program of theirs with an API key whose scopes include `approval:request`; a service with that right
+         *     says whom. A person can be asked for twenty approvals at a time. They are told by mail. A request with an `Idempotency-Key` can be sent again within 24 hours
+         *     and gets the same approval, as it is by then.
+         */
+        post: operations["request_approval"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/approvals/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read an approval
+         * @description Returns an approval and what has become of it: one of the caller's own, with an access token, or an API key whose scopes include
+         *     `approval:request`; one that the service itself asked for, with its token.
+         */
+        get: operations["get_approval"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/approvals/{id}/challenge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin the approval of an order
+         * @description Returns the ways in which the caller can approve it, and what a browser needs to ask for a passkey where they have one. What the
+         *     authenticator signs ends with the digest of the order. Nothing is stored.
+         */
+        post: operations["challenge_approval"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/approvals/{id}/decide": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Decide an approval
+         * @description Approves the order, with a code or with a passkey that was shown for this approval, or refuses it, which takes no proof. Only the
+         *     person can: no API key and no service. What is approved can be redeemed once, within two minutes; the `approval_token` says so
+         *     to whoever has the published keys. Sent again while the approval lives, the same request gets the same answer.
+         */
+        post: operations["decide_approval"];
         delete?: never;
         options?: never;
         head?: never;
@@ -510,8 +709,8 @@ export interface paths {
         put?: never;
         /**
          * Go back to an earlier e-mail address
-         * @description Takes the token in the link that was mailed to the old address when it was changed. Every session ends, and a link to
-         *     choose another password is mailed: until then no password works.
+         * @description Takes the token in the link that was mailed to the old address when it was changed. Every session and every API key ends,
+         *     and a link to choose another password is mailed: until then no password works.
          */
         post: operations["restore_email"];
         delete?: never;
@@ -552,7 +751,8 @@ export interface paths {
         put?: never;
         /**
          * Sign in
-         * @description Returns a session, or the request for a code where the account has a second factor. The error is the same for an unknown
+         * @description Returns a session; or the request for a code, where the account has a second factor; or the request to set one up at
+         *     `/v1/mfa/totp/setup`, where a role requires one. The error is the same for an unknown
          *     address, a wrong password and a disabled account. After five failed attempts in a row each further one doubles the
          *     lockout, from one second to 15 minutes; attempts from the owner's known devices are counted apart from all others. An
          *     expired password gets the error `password_expired`, with a `session_token` for `/v1/auth/password/rotate`.
@@ -607,6 +807,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/auth/passkey/options": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin a sign-in with a passkey
+         * @description Returns what a browser needs to ask for a passkey, the same for everybody but for the challenge: nobody's credentials are
+         *     listed, and the person says neither name nor address. Nothing is stored; the challenge is good for five minutes.
+         */
+        post: operations["begin_passkey_sign_in"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/passkey/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign in with a passkey
+         * @description Returns a session. The authenticator has verified its user, so that neither password nor code is asked for. A challenge is
+         *     good for one session. The error is the same for a credential that is unknown, removed or another person's, for a signature
+         *     that is wrong, and for a disabled account. One whose signature counter fell is refused, and its owner is told: there may be
+         *     a copy of it.
+         */
+        post: operations["sign_in_with_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/auth/password/change": {
         parameters: {
             query?: never;
@@ -647,6 +891,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/auth/password/recover": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get back in without password and passkeys
+         * @description Takes the token in the link of the mail of `/v1/auth/password/forgot` and a backup code, for an account without a password.
+         *     Every session and every API key ends. With `new_password` that is the password from then on; without it the response has
+         *     a `session_token` to make a passkey with, at `/v1/passkeys/options` and `/v1/passkeys`, which ends in a session.
+         */
+        post: operations["recover_account"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/password/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Remove the own password
+         * @description Takes a passkey, over a challenge of `/v1/auth/passkey/options`. Passkeys alone sign in from then on; a sign-in with a password is
+         *     answered like one with a wrong password. Every other session ends. Returns backup codes where there were none: one of them,
+         *     and a link in a mail, is the way back. Needs a confirmed address and a passkey that stays.
+         */
+        post: operations["remove_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/auth/password/reset": {
         parameters: {
             query?: never;
@@ -658,8 +946,8 @@ export interface paths {
         put?: never;
         /**
          * Reset a forgotten password
-         * @description Takes the token in the link of the mail, which works once, for 30 minutes. Every session of the account ends; the next
-         *     sign-in requires a code where there is a second factor.
+         * @description Takes the token in the link of the mail, which works once, for 30 minutes. Every session of the account ends and, with
+         *     `end_api_keys`, every API key; the next sign-in requires a code where there is a second factor.
          */
         post: operations["reset_password"];
         delete?: never;
@@ -679,9 +967,30 @@ export interface paths {
         put?: never;
         /**
          * Replace an expired password and complete the sign-in
-         * @description Returns the session; every other session of the account ends.
+         * @description Returns the session, or the request to set up a second factor where a role requires one; every other session of the
+         *     account ends.
          */
         post: operations["rotate_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/password/set": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Set a password where there is none
+         * @description Takes a passkey, over a challenge of `/v1/auth/passkey/options`. Every other session ends.
+         */
+        post: operations["set_password"];
         delete?: never;
         options?: never;
         head?: never;
@@ -753,6 +1062,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/auth/step-up": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Prove once more who is signed in
+         * @description Returns an access token of the same session, whose `auth_time` is now and whose `acr` says what has been proved; so will
+         *     every token that the session is refreshed to. The session is that of the access token or, where its refresh is refused with
+         *     `insufficient_user_authentication`, of the refresh token. A code works once, here or at a sign-in, and wrong ones are
+         *     counted together. A passkey is shown over a challenge of `/v1/auth/passkey/options`, in place of either. A client that does
+         *     not get the response refreshes.
+         */
+        post: operations["step_up"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/authz/check": {
         parameters: {
             query?: never;
@@ -764,7 +1097,8 @@ export interface paths {
         put?: never;
         /**
          * Check a permission of the caller
-         * @description Returns the decision, made with the roles as they are now, which may be newer than those in the token.
+         * @description Returns the decision, made with the roles as they are now, which may be newer than those in the token, and with the health
+         *     of a provider where a role requires it.
          */
         post: operations["check_permission"];
         delete?: never;
@@ -807,6 +1141,28 @@ export interface paths {
          * @description Returns the owner and the rights of the key, or `active: false`. For services with the right `api-key:verify`.
          */
         post: operations["verify_api_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/internal/approvals/{id}/redeem": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Redeem an approval
+         * @description Spends an approval for the order that the service is about to place, and returns who approved it. Of many requests one
+         *     succeeds. For another order than the one that was approved nothing is spent. For services with the right `approval:redeem`. A
+         *     request with an `Idempotency-Key` can be sent again while the approval lives and gets the same answer.
+         */
+        post: operations["redeem_approval"];
         delete?: never;
         options?: never;
         head?: never;
@@ -874,9 +1230,73 @@ export interface paths {
          * Read a trading account's credentials
          * @description Returns the credentials that the service may read: the long-lived ones, or the session alone. For services with such a
          *     right in `SERVICES`. The owner's audit trail records each request, with the service, its purpose and the request id,
-         *     before the response is sent.
+         *     before the response is sent. A service that reads again for the same purpose within `CREDENTIAL_LEASE_TTL` is given the same,
+         *     unless something was frozen, replaced or unlinked since.
          */
         post: operations["read_broker_credentials"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/internal/trading-accounts/{id}/freeze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the state of a trading account's freeze
+         * @description Returns whether the owner's credentials are frozen, since when, by whom, and until when orders may be cancelled. For services
+         *     with the right `freeze:read` or `trading:cancel`.
+         */
+        get: operations["get_freeze_of_account"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/internal/trading-accounts/{id}/freeze/ack": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say what became of the orders of a frozen account
+         * @description For services with the right `trading:cancel` and one to the session, after a freeze with `cancel_orders` that delegated the
+         *     orders. Where none is left, the session at the broker is ended. The owner's audit trail records it.
+         */
+        post: operations["acknowledge_freeze"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/internal/trading-accounts/{id}/postbacks/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check the checksum of a broker's postback
+         * @description Returns whether Kite made it, in constant time. For services with the right `postback:verify`, 600 times a minute each; the secret it
+         *     is made with reaches none of them. A freeze does not stop it.
+         */
+        post: operations["verify_postback"];
         delete?: never;
         options?: never;
         head?: never;
@@ -894,7 +1314,7 @@ export interface paths {
         put?: never;
         /**
          * Replace the backup codes
-         * @description Returns new ones; the old ones are refused from then on.
+         * @description Takes password and code, or a passkey. Returns new ones; the old ones are refused from then on.
          */
         post: operations["renew_backup_codes"];
         delete?: never;
@@ -934,7 +1354,8 @@ export interface paths {
         put?: never;
         /**
          * Enable the second factor
-         * @description Every sign-in requires a code from then on. Returns the backup codes.
+         * @description Every sign-in requires a code from then on. Returns the backup codes and, where a `session_token` was sent, the session that
+         *     waited for it.
          */
         post: operations["enable_totp"];
         delete?: never;
@@ -955,13 +1376,87 @@ export interface paths {
         /**
          * Create a secret for an authenticator app
          * @description Returns the secret. The second factor takes effect once a code of the app is sent to `/v1/mfa/totp/enable`, within 15
-         *     minutes.
+         *     minutes. The first factor of an account needs an access token whose `auth_time` is within `STEP_UP_MAX_AGE`, or the
+         *     `session_token` of a sign-in that was answered with `mfa_enrolment_required`; another one needs a code of the present one.
          */
         post: operations["set_up_totp"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/v1/passkeys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the own passkeys
+         * @description Returns all of them, newest first: an account has twenty at most.
+         */
+        get: operations["list_passkeys"];
+        put?: never;
+        /**
+         * Add a passkey
+         * @description Returns the passkey, which signs in from now on. Sent again with the same credential, it returns the same passkey. Password
+         *     and codes stay as they are. A sign-in that waits for its first factor sends its `session_token` in place of an access token,
+         *     and gets backup codes and its session.
+         */
+        post: operations["add_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/passkeys/options": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin a new passkey
+         * @description Takes a proof, the password, a code or another passkey, and returns what a browser needs to have a passkey made. It is added
+         *     with `POST /v1/passkeys`, in the same session, within five minutes. A sign-in that waits for its first factor sends its
+         *     `session_token` in place of access token and proof.
+         */
+        post: operations["begin_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/passkeys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove a passkey
+         * @description Takes a proof, the password, a code or a passkey. The passkey signs in no more; its authenticator still shows it until the person
+         *     removes it there. The last one stays where a role of the account needs a factor and there is no other.
+         */
+        delete: operations["remove_passkey"];
+        options?: never;
+        head?: never;
+        /**
+         * Rename a passkey
+         * @description Returns the passkey with its new name.
+         */
+        patch: operations["rename_passkey"];
         trace?: never;
     };
     "/v1/providers": {
@@ -973,7 +1468,8 @@ export interface paths {
         };
         /**
          * List the health of all providers
-         * @description Returns every provider with the health counted over the last 15 minutes, or as an administrator marked it.
+         * @description Returns every provider with the health counted over the last 15 minutes, or as an administrator marked it, and with the
+         *     calls of the last hour where they are asked for.
          */
         get: operations["list_providers"];
         put?: never;
@@ -1102,14 +1598,16 @@ export interface paths {
         };
         /**
          * Read the state of the own trading
-         * @description Returns whether the caller's broker credentials are frozen, and since when.
+         * @description Returns whether the caller's broker credentials are frozen, since when, by whom and until when.
          */
         get: operations["get_trading_state"];
         put?: never;
         /**
          * Freeze the own broker credentials
-         * @description No service can read them any more, at once; then the sessions at brokers are ended. Returns how each of them ended. A
-         *     freeze needs no password and no code, and no body: it can be one click. Lifting it needs one of them.
+         * @description No service can read them any more, at once; then resting orders are cancelled where that is asked for, and the sessions at
+         *     brokers are ended. Returns what became of each account. A freeze needs no password and no code, and no body: it can be one
+         *     click. Lifting it needs one of them. Where a broker takes cancellations from the owner's registered address alone, orders
+         *     are `delegated`: services with the right `trading:cancel` may read the session until `cancel_until`.
          */
         post: operations["freeze_credentials"];
         delete?: never;
@@ -1129,7 +1627,8 @@ export interface paths {
         put?: never;
         /**
          * Lift the freeze of the own broker credentials
-         * @description Services can read them again. An account with a second factor needs a `code`; its password is not enough.
+         * @description Services can read them again, unless an administrator froze them too: the response says what still stands. An account with a
+         *     second factor needs a `code`; its password is not enough.
          */
         post: operations["unfreeze_credentials"];
         delete?: never;
@@ -1154,14 +1653,14 @@ export interface paths {
         post?: never;
         /**
          * Unlink a trading account
-         * @description Removes the account and destroys its credentials.
+         * @description Removes the account, destroys its credentials, and ends its session at the broker where the broker lets that happen.
          */
         delete: operations["unlink_trading_account"];
         options?: never;
         head?: never;
         /**
          * Change a trading account
-         * @description Sets or removes its label, disables or enables it, and returns the account.
+         * @description Sets or removes its label and the addresses that its orders are sent from, disables or enables it, and returns the account.
          */
         patch: operations["change_trading_account"];
         trace?: never;
@@ -1187,6 +1686,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/trading-accounts/{id}/leases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the leases of a trading account
+         * @description Returns which services were given the credentials and may be given the same again, in the order of their names, as an array
+         *     without pages. A freeze, a replacement of the credentials and another session at the broker end every lease.
+         */
+        get: operations["list_leases_of_trading_account"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/trading-accounts/{id}/session": {
         parameters: {
             query?: never;
@@ -1198,8 +1718,8 @@ export interface paths {
         put?: never;
         /**
          * Start a session at the broker
-         * @description For Kite: the owner logs in at `login_url`, and the `request_token` of that login is exchanged for a session, which is
-         *     stored encrypted. Returns the account's status after it.
+         * @description The owner logs in at `login_url`, and what that login leads back with is exchanged for a session, which is stored
+         *     encrypted. Returns the account's status after it.
          */
         post: operations["begin_broker_session"];
         delete?: never;
@@ -1307,6 +1827,81 @@ export interface components {
          * @enum {string}
          */
         AccountStatus: "active" | "disabled";
+        /**
+         * @description What became of the orders of an account that a service was to cancel.
+         * @example {
+         *       "cancelled": 12,
+         *       "failed": 0
+         *     }
+         */
+        AcknowledgeFreezeRequest: {
+            /**
+             * Format: int32
+             * @description How many orders the service cancelled.
+             */
+            cancelled: number;
+            /**
+             * Format: int32
+             * @description How many it could not cancel. Where there are any, the session goes on until the time for cancelling is over.
+             */
+            failed: number;
+        };
+        /** @description What followed from it. */
+        AcknowledgeFreezeResponse: {
+            /** @description The id of the trading account. */
+            account_id: string;
+            /** @description How the session ended: `ended`, `kept` where orders could not be cancelled, `unconfirmed`, or `none` where it was over. */
+            session: components["schemas"]["SessionEnd"];
+        };
+        /**
+         * @description A passkey that an authenticator made.
+         * @example {
+         *       "ceremony_token": "pkc_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U",
+         *       "credential": {
+         *         "id": "Cm9Xc1dU4qN2vB8kJ7yLwQ",
+         *         "rawId": "Cm9Xc1dU4qN2vB8kJ7yLwQ",
+         *         "response": {
+         *           "attestationObject": "o2NmbXRkbm9uZWdhdHRTdG10oGhhdXRoRGF0YQ",
+         *           "clientDataJSON": "eyJ0eXBlIjoid2ViYXV0aG4uY3JlYXRlIn0",
+         *           "transports": [
+         *             "internal",
+         *             "hybrid"
+         *           ]
+         *         },
+         *         "type": "public-key"
+         *       },
+         *       "name": "Phone"
+         *     }
+         */
+        AddPasskeyRequest: {
+            /** @description The `ceremony_token` of the response with the options. */
+            ceremony_token: string;
+            /** @description What the browser returned, as `PublicKeyCredential.toJSON()` writes it. */
+            credential: components["schemas"]["RegistrationCredential"];
+            /**
+             * @description The `device_token` of an earlier sign-in from this device, for programs that complete a sign-in; browsers have a cookie
+             *     for it.
+             */
+            device_token?: string | null;
+            name?: components["schemas"]["PasskeyName"] | null | string;
+            /**
+             * @description The `session_token` of a sign-in that has to wait for its first factor, in place of an access token: the one that the
+             *     ceremony was begun with.
+             */
+            session_token?: string | null;
+        };
+        /** @description A passkey that was added, and what it completed. */
+        AddedPasskeyResponse: components["schemas"]["PasskeyItem"] & {
+            /**
+             * @description Ten codes for the day it is lost, where a `session_token` was sent: each signs in once, after the password. No other
+             *     response contains them.
+             * @example [
+             *       "mzxw6-ytboi"
+             *     ]
+             */
+            backup_codes?: string[] | null;
+            session?: components["schemas"]["SessionResponse"] | null;
+        };
         /** @description An API key, without its clear text. */
         ApiKeyItem: {
             /** @description When the key was created (RFC 3339, UTC). */
@@ -1335,6 +1930,73 @@ export interface components {
          * @description The name of an API key: 1 to 100 printable characters.
          */
         ApiKeyName: string;
+        /** @description What a person needs to approve an order. */
+        ApprovalChallengeResponse: {
+            /** @description The token to send with what the browser returns; absent for somebody without a passkey. */
+            ceremony_token?: string | null;
+            /**
+             * Format: int64
+             * @description How long there is to decide, in seconds.
+             */
+            expires_in: number;
+            /** @description The ways in which the caller can approve it, the surest first. */
+            methods: components["schemas"]["ApprovalMethod"][];
+            publicKey?: components["schemas"]["RequestOptions"] | null;
+        };
+        /** @description An approval, and what has become of it. */
+        ApprovalItem: components["schemas"]["RequestedApproval"] & {
+            /**
+             * @description Who asked: `self`, `key:` and the id of an API key, or `service:` and the name of a service.
+             * @example service:trading
+             */
+            asked_by: string;
+            /** @description What is to be approved. */
+            authorization_details: components["schemas"]["OrderDetails"][];
+            /** @description When (RFC 3339, UTC). */
+            created_at: string;
+            /** @description When it was decided (RFC 3339, UTC); `null` before that. */
+            decided_at?: string | null;
+            evidence?: components["schemas"]["Evidence"] | null;
+            /** @description When a service redeemed it (RFC 3339, UTC); `null` before that. */
+            redeemed_at?: string | null;
+        };
+        /**
+         * @description A way to approve something.
+         * @enum {string}
+         */
+        ApprovalMethod: "passkey" | "code";
+        /**
+         * @description What has become of an approval.
+         * @enum {string}
+         */
+        ApprovalStatus: "pending" | "approved" | "denied" | "redeemed" | "expired" | "ended";
+        /** @description What a browser returned that had a passkey shown. */
+        AssertionCredential: {
+            /** @description The id of the credential, in base64url. */
+            id: string;
+            /** @description The id of the credential again, as WebAuthn writes it twice. */
+            rawId: string;
+            /** @description What the authenticator signed. */
+            response: components["schemas"]["AssertionResponse"];
+            /** @description The type of the credential: `public-key`. */
+            type: string;
+        };
+        /** @description What an authenticator signed. */
+        AssertionResponse: {
+            /** @description What the authenticator says of itself, in base64url. */
+            authenticatorData: string;
+            /** @description What the browser says of the ceremony: JSON, in base64url. */
+            clientDataJSON: string;
+            /** @description The signature over both, in base64url. */
+            signature: string;
+            /** @description What the authenticator knows the account by, in base64url. */
+            userHandle?: string | null;
+        };
+        /**
+         * @description How much is asked about who made an authenticator.
+         * @enum {string}
+         */
+        AttestationConveyance: "none";
         /** @description An event in the audit trail of an account. */
         AuditEventItem: {
             /** @description The actor: `self`, `anonymous`, `admin:<user id>`, `service:<name>` or `cli:<name>`. */
@@ -1371,6 +2033,15 @@ export interface components {
             /** @description The id of the account that the trail belongs to. */
             user_id: string;
         };
+        /** @description What an authenticator has to be able to do. */
+        AuthenticatorSelection: {
+            /** @description Always `true`: the same, for older browsers. */
+            requireResidentKey: boolean;
+            /** @description Always `required`: it finds the passkey without being told which. */
+            residentKey: components["schemas"]["Requirement"];
+            /** @description Always `required`: it verifies its user. */
+            userVerification: components["schemas"]["Requirement"];
+        };
         /** @description Backup codes, for a lost authenticator app. */
         BackupCodesResponse: {
             /**
@@ -1388,9 +2059,37 @@ export interface components {
          *     }
          */
         BeginBrokerSessionRequest: {
-            /** @description The `request_token` in the query of the address to which the broker redirected the owner. */
-            request_token: components["schemas"]["BrokerSecret"];
+            /**
+             * @description The `request_token`, `code`, `auth_code` or `tokenId` in the query of the address to which the broker redirected the
+             *     owner.
+             */
+            request_token: components["schemas"]["BrokerLoginCode"];
+            state?: components["schemas"]["BrokerLoginState"] | null | string;
         };
+        /**
+         * @description The proof that a passkey is to be made, or the sign-in that waits for a factor.
+         * @example {
+         *       "password": "copper lantern drifts upstream"
+         *     }
+         */
+        BeginPasskeyRequest: {
+            /** @description The `ceremony_token` of `/v1/auth/passkey/options`, where another passkey is the proof. */
+            ceremony_token?: string | null;
+            /** @description Six digits of the authenticator app, or a backup code. */
+            code?: string | null;
+            credential?: components["schemas"]["AssertionCredential"] | null;
+            /**
+             * Format: password
+             * @description The account's password; of an account with a second factor a `code` or a passkey is needed.
+             */
+            password?: string | null;
+            /** @description The `session_token` of a sign-in that has to wait for its first factor, in place of an access token and of a proof. */
+            session_token?: string | null;
+        };
+        /** @description What a login at a broker leads back with: 1 to 2048 visible ASCII characters. */
+        BrokerLoginCode: string;
+        /** @description The state beside it: 1 to 128 visible ASCII characters. */
+        BrokerLoginState: string;
         /**
          * Format: broker
          * @description The name of a broker: one of those in `GET /v1/providers`.
@@ -1420,13 +2119,21 @@ export interface components {
          * @description The changes to a trading account. Members that are absent stay as they are.
          * @example {
          *       "enabled": true,
-         *       "label": "long term"
+         *       "label": "long term",
+         *       "order_ips": [
+         *         "203.0.113.7"
+         *       ]
          *     }
          */
         ChangeTradingAccountRequest: {
             /** @description `false` disables the account, `true` enables it: an account that was disabled is `pending` then. */
             enabled?: boolean;
             label?: components["schemas"]["TradingAccountLabel"] | null | string;
+            /**
+             * @description The one or two IP addresses that orders are sent from, as they are registered at the broker; `null` removes them. Services
+             *     get them with the session.
+             */
+            order_ips?: components["schemas"]["IpAddressText"][] | null;
         };
         /**
          * @description The changes to an account. Members that are absent stay as they are.
@@ -1469,21 +2176,32 @@ export interface components {
          */
         CheckPermissionRequest: {
             action?: components["schemas"]["PermissionWord"] | null | string;
+            /** @description Up to nine other providers that would do, the preferred ones first. */
+            fallbacks?: components["schemas"]["BrokerName"][];
             permission?: components["schemas"]["PermissionName"] | null | string;
+            provider?: components["schemas"]["BrokerName"] | null | string;
             resource?: components["schemas"]["PermissionWord"] | null | string;
         };
         /** @description The decision about a permission. */
         CheckPermissionResponse: {
             /** @description Whether the caller has the permission. */
             allowed: boolean;
-            /** @description The reason of the decision: `granted`, `not_granted_by_roles`, `outside_scopes` or `never_with_api_key`. */
+            fallback?: components["schemas"]["BrokerName"] | null | string;
+            provider_status?: components["schemas"]["HealthStatus"] | null;
+            /**
+             * @description The reason of the decision: `granted`, `not_granted_by_roles`, `outside_scopes`, `never_with_api_key`,
+             *     `insufficient_user_authentication`, where a role requires a stronger sign-in, or `provider_unavailable`, where a role
+             *     requires a healthy provider and the named one is degraded or unhealthy.
+             */
             reason: components["schemas"]["Decision"];
         };
+        /** @description A SHA-256 in hexadecimal. */
+        ChecksumText: string;
         /**
          * @description A stable word that programs switch on. The set is closed: a code that is not here cannot be sent.
          * @enum {string}
          */
-        Code: "bad_request" | "malformed_json" | "authentication_required" | "invalid_credentials" | "invalid_token" | "invalid_refresh_token" | "invalid_api_key" | "invalid_service_token" | "invalid_session_token" | "invalid_code" | "invalid_mail_token" | "session_revoked" | "forbidden" | "credentials_frozen" | "email_not_verified" | "password_expired" | "origin_not_allowed" | "edge_required" | "not_found" | "method_not_allowed" | "request_timeout" | "email_taken" | "username_taken" | "too_many_api_keys" | "too_many_trading_accounts" | "trading_account_disabled" | "credential_unavailable" | "no_broker_session" | "broker_without_sessions" | "broker_refused" | "mfa_not_set_up" | "last_admin" | "payload_too_large" | "unsupported_media_type" | "validation_failed" | "weak_password" | "idempotency_key_reused" | "proof_of_work_required" | "too_many_attempts" | "internal_error" | "unavailable" | "broker_unavailable" | "deadline_exceeded";
+        Code: "bad_request" | "malformed_json" | "authentication_required" | "invalid_credentials" | "invalid_token" | "invalid_refresh_token" | "invalid_api_key" | "invalid_service_token" | "invalid_session_token" | "invalid_code" | "invalid_mail_token" | "session_revoked" | "insufficient_user_authentication" | "forbidden" | "credentials_frozen" | "email_not_verified" | "password_expired" | "origin_not_allowed" | "edge_required" | "not_found" | "method_not_allowed" | "request_timeout" | "email_taken" | "username_taken" | "nothing_to_cancel" | "too_many_api_keys" | "too_many_passkeys" | "passkeys_unavailable" | "last_factor" | "too_many_approvals" | "approval_pending" | "approval_decided" | "approval_over" | "details_mismatch" | "already_redeemed" | "too_many_trading_accounts" | "trading_account_disabled" | "credential_unavailable" | "no_broker_session" | "broker_without_sessions" | "broker_refused" | "mfa_not_set_up" | "last_admin" | "payload_too_large" | "unsupported_media_type" | "validation_failed" | "weak_password" | "idempotency_key_reused" | "proof_of_work_required" | "too_many_attempts" | "internal_error" | "unavailable" | "broker_unavailable" | "deadline_exceeded";
         /**
          * @description The confirmation of a change to the second factor: password and code.
          * @example {
@@ -1512,7 +2230,7 @@ export interface components {
         CreateApiKeyRequest: {
             /**
              * Format: date-time
-             * @description When the key expires (RFC 3339), within ten years; when absent, it does not.
+             * @description When the key expires (RFC 3339); when absent, as late as a key may: a year from now unless `API_KEY_MAX_AGE` says otherwise.
              */
             expires_at?: string | null;
             /** @description The name of the key: 1 to 100 characters. */
@@ -1551,6 +2269,49 @@ export interface components {
             status?: components["schemas"]["Status"] | null;
             username?: components["schemas"]["Username"] | null | string;
         };
+        /** @description What is asked of a browser beside a passkey. */
+        CreationExtensions: {
+            /** @description Always `true`: it says whether the passkey can be found without being told which. */
+            credProps: boolean;
+        };
+        /** @description The options of a new passkey. */
+        CreationOptions: {
+            /** @description Always `none`: who made the authenticator is not asked. */
+            attestation: components["schemas"]["AttestationConveyance"];
+            /** @description What the authenticator has to be able to do. */
+            authenticatorSelection: components["schemas"]["AuthenticatorSelection"];
+            /** @description What is to be signed, in base64url. */
+            challenge: string;
+            /** @description The passkeys that the account has: their authenticators make no second one. */
+            excludeCredentials: components["schemas"]["CredentialDescriptor"][];
+            /** @description What is asked of the browser beside. */
+            extensions: components["schemas"]["CreationExtensions"];
+            /** @description The algorithms that are taken, the best first. */
+            pubKeyCredParams: components["schemas"]["KeyParameters"][];
+            /** @description Whose passkey it is going to be for. */
+            rp: components["schemas"]["RelyingPartyEntity"];
+            /**
+             * Format: int64
+             * @description How long the browser waits, in milliseconds.
+             */
+            timeout: number;
+            /** @description Whose passkey it is going to be. */
+            user: components["schemas"]["UserEntity"];
+        };
+        /** @description A credential that there is. */
+        CredentialDescriptor: {
+            /** @description Its id, in base64url. */
+            id: string;
+            /** @description How its authenticator can be reached. */
+            transports: string[];
+            /** @description The type of credential: `public-key`. */
+            type: components["schemas"]["CredentialType"];
+        };
+        /**
+         * @description A type of credentials.
+         * @enum {string}
+         */
+        CredentialType: "public-key";
         /** @description The outcome of a verification at the broker. */
         CredentialVerificationResponse: {
             /** @description When the broker responded (RFC 3339, UTC). */
@@ -1577,6 +2338,15 @@ export interface components {
             api_secret?: string | null;
             /** @description The broker's name. */
             broker: string;
+            /** @description Until when a reading for the same purpose is in the same lease (RFC 3339, UTC); absent without a lease. */
+            lease_expires_at?: string | null;
+            /**
+             * @description The lease that the reading is in, as the owner sees it; absent where there is none.
+             * @example lse_0199f3c2a6e47d0c8f21b7e5d4a39c10
+             */
+            lease_id?: string | null;
+            /** @description The addresses that orders have to be sent from, as its owner registered them at the broker: one or two, or none named. */
+            order_ips: string[];
             /** @description The owner's user id at the broker. */
             user_id_broker: string;
         };
@@ -1586,10 +2356,49 @@ export interface components {
          */
         Curve: "P-256" | "Ed25519";
         /**
+         * @description A decision, with a proof where it is to approve.
+         * @example {
+         *       "decision": "deny"
+         *     }
+         */
+        DecideApprovalRequest: {
+            /** @description The `ceremony_token` of the challenge. */
+            ceremony_token?: string | null;
+            /** @description Six digits of the authenticator app, or a backup code. */
+            code?: string | null;
+            credential?: components["schemas"]["AssertionCredential"] | null;
+            /** @description What the person decides. */
+            decision: components["schemas"]["DecisionKind"];
+        };
+        /** @description A decimal number above zero, as a text: it is compared letter by letter. */
+        DecimalNumber: string;
+        /**
          * @description The reason why a permission is granted or not.
          * @enum {string}
          */
-        Decision: "granted" | "not_granted_by_roles" | "outside_scopes" | "never_with_api_key";
+        Decision: "granted" | "not_granted_by_roles" | "outside_scopes" | "never_with_api_key" | "insufficient_user_authentication" | "provider_unavailable";
+        /**
+         * @description What a person decides.
+         * @enum {string}
+         */
+        DecisionKind: "approve" | "deny";
+        /** @description What was decided. */
+        DecisionResponse: {
+            /** @description A signed token (`approval+jwt`) that says what was approved, and by whom; absent where it was refused. */
+            approval_token?: string | null;
+            /**
+             * Format: int64
+             * @description How long the token is valid, and the approval can be redeemed, in seconds; absent where it was refused.
+             */
+            expires_in?: number | null;
+            /** @description What was decided: `approved` or `denied`. */
+            status: components["schemas"]["ApprovalStatus"];
+        };
+        /**
+         * @description The type of what is approved.
+         * @enum {string}
+         */
+        DetailsType: "order";
         /**
          * Format: printable
          * @description The name of a device: 1 to 100 printable characters.
@@ -1639,7 +2448,49 @@ export interface components {
         EnableTotpRequest: {
             /** @description Six digits of the authenticator app. */
             code: string;
+            /**
+             * @description The `device_token` of an earlier sign-in from this device, for programs that complete a sign-in; browsers have a cookie
+             *     for it.
+             */
+            device_token?: string | null;
+            /** @description The `session_token` of a sign-in that has to wait for its first factor, in place of an access token. */
+            session_token?: string | null;
         };
+        /** @description The backup codes of a second factor that was just enabled, and the session that waited for it. */
+        EnableTotpResponse: {
+            /**
+             * @description Ten codes, each for one use. No other response contains them.
+             * @example [
+             *       "mzxw6-ytboi"
+             *     ]
+             */
+            backup_codes: string[];
+            session?: components["schemas"]["SessionResponse"] | null;
+        };
+        /**
+         * @description A factor that can be set up.
+         * @enum {string}
+         */
+        EnrolmentMethodName: "totp" | "passkey";
+        /** @description The request to set up a second factor, which a role of the account requires. It ends in the session. */
+        EnrolmentRequired: {
+            /**
+             * Format: int64
+             * @description How long the token is valid, in seconds.
+             */
+            expires_in: number;
+            /** @description The factors that can be set up; one of them is enough. */
+            methods: components["schemas"]["EnrolmentMethodName"][];
+            /** @description The token to set a factor up with; it is good for nothing else. */
+            session_token: string;
+            /** @description What is missing: always `mfa_enrolment_required`. */
+            status: components["schemas"]["EnrolmentStatus"];
+        };
+        /**
+         * @description The status of a sign-in that waits for a second factor to be set up.
+         * @enum {string}
+         */
+        EnrolmentStatus: "mfa_enrolment_required";
         /**
          * @description The confirmation that the account is to be erased.
          * @example {
@@ -1655,9 +2506,26 @@ export interface components {
         };
         /** @description The particulars of an event. Those that its type does not have are absent. */
         EventDetails: {
+            /**
+             * Format: int32
+             * @description How many orders a service says that it cancelled.
+             */
+            cancelled?: number | null;
+            /** @description `true` of a reading in spite of a freeze, to cancel orders. */
+            during_freeze?: boolean | null;
+            /**
+             * Format: int32
+             * @description How many orders it could not cancel.
+             */
+            failed?: number | null;
             /** @description The name of the API key. */
             key_name?: string | null;
-            /** @description Why it was refused: `forbidden` or `last_admin`; of `provider_marked`, the reason that the administrator gave. */
+            /** @description The lease that a reading of credentials was in. */
+            lease?: string | null;
+            /**
+             * @description Why it was refused: `forbidden` or `last_admin`; of `provider_marked`, `credentials_frozen` and
+             *     `everybody_frozen`, the reason that the administrator gave; of `orders_cancelled`, what became of the orders.
+             */
             reason?: string | null;
             /** @description The refused request: its method and the pattern of its path. */
             request?: string | null;
@@ -1677,12 +2545,38 @@ export interface components {
             roles_before?: string[] | null;
             /** @description The scopes of the API key, as `resource:action`. */
             scopes?: string[] | null;
+            /** @description When it ends by itself (RFC 3339, UTC), of a freeze, and of a lease where the reading began it. */
+            until?: string | null;
         };
         /**
          * @description How an event ended.
          * @enum {string}
          */
         EventOutcome: "success" | "refused";
+        /** @description Whether everybody's credentials are frozen. */
+        EverybodyResponse: {
+            freeze?: components["schemas"]["FreezeItem"] | null;
+            /** @description `active`: services may read credentials that nobody froze; `frozen`: none are released. */
+            status: components["schemas"]["TradingStatus"];
+        };
+        /**
+         * @description What an authenticator signed: an assertion of WebAuthn, with the key to verify it by. Its challenge ends with the digest of
+         *     the order.
+         */
+        Evidence: {
+            /** @description What the authenticator said of itself, in base64url. */
+            authenticatorData: string;
+            /** @description What the browser said of the ceremony: JSON, in base64url. */
+            clientDataJSON: string;
+            /** @description The id of the passkey. */
+            passkey_id: string;
+            /** @description Its public key: a `COSE_Key`, in base64url. */
+            public_key: string;
+            /** @description The signature over both, in base64url. */
+            signature: string;
+        };
+        /** @description The name of an exchange. */
+        ExchangeName: string;
         /** @description Providers in the order in which to try them. */
         FallbackResponse: {
             /**
@@ -1719,31 +2613,112 @@ export interface components {
             /** @description The solution of the puzzle in the error `proof_of_work_required`, where the service asks for one. */
             proof_of_work?: string | null;
         };
+        /**
+         * @description A freeze of everybody's credentials.
+         * @example {
+         *       "expires_in": 3600,
+         *       "reason": "The execution service sends orders nobody placed."
+         *     }
+         */
+        FreezeEverybodyRequest: {
+            /**
+             * Format: int64
+             * @description Seconds until the freeze ends by itself: 1 to 2,678,400 (31 days). One without an end has to be lifted.
+             */
+            expires_in?: number | null;
+            /** @description Why, in words for everybody: 1 to 200 characters. */
+            reason: components["schemas"]["FreezeReasonText"];
+        };
+        /** @description A freeze that stands. */
+        FreezeItem: {
+            /**
+             * @description Who froze, as in the audit trail.
+             * @example self
+             */
+            actor: string;
+            /** @description Whose switch it is: `self`, `admin` or `everybody`. Only administrators lift the last two. */
+            by: components["schemas"]["FrozenBy"];
+            /** @description The reason that an administrator gave; `null` for the owner's own. */
+            reason?: string | null;
+            /** @description Since when (RFC 3339, UTC). */
+            since: string;
+            /** @description When it ends by itself (RFC 3339, UTC); `null` for one that has to be lifted. */
+            until?: string | null;
+        };
+        /**
+         * Format: printable
+         * @description The reason of a freeze: 1 to 200 printable characters.
+         */
+        FreezeReasonText: string;
+        /**
+         * @description What a freeze does beside stopping every reading.
+         * @example {
+         *       "cancel_orders": true
+         *     }
+         */
+        FreezeRequest: {
+            /** @description Whether resting orders are cancelled, protective stops among them; `false` when absent. */
+            cancel_orders?: boolean;
+        };
         /** @description The outcome of a freeze. */
         FreezeResponse: {
-            /** @description How the session at the broker ended, for each trading account. */
+            /** @description What became of each trading account. */
             accounts: components["schemas"]["FrozenAccountResponse"][];
+            /** @description Until when services that cancel orders may still read sessions (RFC 3339, UTC); `null` where none may. */
+            cancel_until?: string | null;
             /** @description Since when no credentials are released (RFC 3339, UTC). */
             frozen_at: string;
             /** @description Always `frozen`: services may not read credentials. */
             status: components["schemas"]["FreezeStatus"];
+            /** @description When the freeze ends by itself (RFC 3339, UTC); `null` for one that has to be lifted. */
+            until?: string | null;
         };
         /**
          * @description The status after a freeze.
          * @enum {string}
          */
         FreezeStatus: "frozen";
-        /** @description How one trading account's session at its broker ended. */
+        /**
+         * @description A freeze of one person's credentials by an administrator.
+         * @example {
+         *       "cancel_orders": true,
+         *       "reason": "Orders from an address that is not hers."
+         *     }
+         */
+        FreezeUserRequest: {
+            /** @description Whether resting orders are cancelled, protective stops among them; `false` when absent. */
+            cancel_orders?: boolean;
+            /**
+             * Format: int64
+             * @description Seconds until the freeze ends by itself: 1 to 2,678,400 (31 days). One without an end has to be lifted.
+             */
+            expires_in?: number | null;
+            /** @description Why, in words for the owner: 1 to 200 characters. */
+            reason: components["schemas"]["FreezeReasonText"];
+        };
+        /** @description What a freeze did about one trading account. */
         FrozenAccountResponse: {
             /** @description The id of the trading account. */
             account_id: string;
             /** @description The broker's name. */
             broker: string;
-            /** @description Advice about a session that is `unconfirmed`; absent otherwise. */
+            /**
+             * Format: int32
+             * @description How many orders rest, as the broker said last; `null` where it was not asked, or did not say.
+             */
+            open_orders?: number | null;
+            /** @description `none` (none were to be cancelled, or none rested), `cancelled`, `partly`, `unconfirmed`, or `delegated` to a service. */
+            orders: components["schemas"]["Orders"];
+            /** @description Advice about what is `unconfirmed` or `partly` done; absent otherwise. */
             reason?: string | null;
-            /** @description `none` where there was no session, `ended` where the broker ended it, `unconfirmed` where it did not confirm the end. */
+            /** @description `none` (there was no session), `ended`, `unconfirmed`, or `kept` until a service has cancelled the orders. */
             session: components["schemas"]["SessionEnd"];
         };
+        /**
+         * @description Whose switch a freeze is, and who can lift it.
+         * @enum {string}
+         */
+        FrozenBy: "self" | "admin" | "everybody";
         /** @description The health of the process. */
         Health: {
             /** @description Always `ok`. */
@@ -1759,6 +2734,11 @@ export interface components {
          * @enum {string}
          */
         HealthStatus: "healthy" | "degraded" | "unhealthy";
+        /**
+         * Format: ip
+         * @description An IPv4 or IPv6 address.
+         */
+        IpAddressText: string;
         /** @description An API key with its clear text. */
         IssuedApiKeyResponse: components["schemas"]["ApiKeyItem"] & {
             /** @description The clear text of the key, to be sent as `X-API-Key`. No other response contains it. */
@@ -1768,6 +2748,16 @@ export interface components {
         JwkSet: {
             /** @description The keys. A token names its own by `kid`. */
             keys: components["schemas"]["PublicKey"][];
+        };
+        /** @description A kind of key. */
+        KeyParameters: {
+            /**
+             * Format: int64
+             * @description The algorithm, as COSE numbers them.
+             */
+            alg: number;
+            /** @description The type of credential: `public-key`. */
+            type: components["schemas"]["CredentialType"];
         };
         /**
          * @description A type of keys.
@@ -1779,6 +2769,35 @@ export interface components {
          * @enum {string}
          */
         KeyUse: "sig";
+        /**
+         * @description How much of a trading account a service was given.
+         * @enum {string}
+         */
+        LeaseKind: "long_lived" | "session";
+        /** @description What a service was given, for what, and until when it is given the same again. */
+        LeaseResponse: {
+            /** @description When it read first (RFC 3339, UTC). */
+            begun_at: string;
+            /** @description When the lease ends at the latest (RFC 3339, UTC). */
+            expires_at: string;
+            /** @description `long_lived` for the key and secret with the session, `session` for the session alone. */
+            kind: components["schemas"]["LeaseKind"];
+            /**
+             * @description The id of the lease, opaque; events of the audit trail name it.
+             * @example lse_0199f3c2a6e47d0c8f21b7e5d4a39c10
+             */
+            lease_id: string;
+            /**
+             * @description The purpose that it named, or `unspecified`.
+             * @example market-stream
+             */
+            purpose: string;
+            /**
+             * @description The service that reads.
+             * @example ticker
+             */
+            service: string;
+        };
         /**
          * @description A trading account to be linked.
          * @example {
@@ -1829,6 +2848,28 @@ export interface components {
             next_cursor: string | null;
         };
         /** @description One page of a list. */
+        List_ApprovalItem: {
+            /** @description The items of this page. */
+            items: (components["schemas"]["RequestedApproval"] & {
+                /**
+                 * @description Who asked: `self`, `key:` and the id of an API key, or `service:` and the name of a service.
+                 * @example service:trading
+                 */
+                asked_by: string;
+                /** @description What is to be approved. */
+                authorization_details: components["schemas"]["OrderDetails"][];
+                /** @description When (RFC 3339, UTC). */
+                created_at: string;
+                /** @description When it was decided (RFC 3339, UTC); `null` before that. */
+                decided_at?: string | null;
+                evidence?: components["schemas"]["Evidence"] | null;
+                /** @description When a service redeemed it (RFC 3339, UTC); `null` before that. */
+                redeemed_at?: string | null;
+            })[];
+            /** @description The cursor of the next page; `null` on the last one. */
+            next_cursor: string | null;
+        };
+        /** @description One page of a list. */
         List_AuditEventItem: {
             /** @description The items of this page. */
             items: {
@@ -1865,6 +2906,40 @@ export interface components {
                 user_agent?: string | null;
                 /** @description The id of the account that the trail belongs to. */
                 user_id: string;
+            }[];
+            /** @description The cursor of the next page; `null` on the last one. */
+            next_cursor: string | null;
+        };
+        /** @description One page of a list. */
+        List_PasskeyItem: {
+            /** @description The items of this page. */
+            items: {
+                /**
+                 * Format: uuid
+                 * @description The model of its authenticator, as a UUID that nobody has proved; all zeros where it does not say.
+                 */
+                aaguid: string;
+                /** @description Whether it has been copied to another device or a backup, as it last said. */
+                backed_up: boolean;
+                /** @description When it was made (RFC 3339, UTC). */
+                created_at: string;
+                /** @description When it last signed in (RFC 3339, UTC); `null` before the first time. */
+                last_used_at?: string | null;
+                /** @description What its owner calls it. */
+                name: string;
+                /**
+                 * @description The id of the passkey, opaque.
+                 * @example psk_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
+                passkey_id: string;
+                /**
+                 * @description How its authenticator can be reached, as the browser said when it was made.
+                 * @example [
+                 *       "internal",
+                 *       "hybrid"
+                 *     ]
+                 */
+                transports: string[];
             }[];
             /** @description The cursor of the next page; `null` on the last one. */
             next_cursor: string | null;
@@ -1954,8 +3029,8 @@ export interface components {
             token_delivery?: components["schemas"]["TokenDelivery"];
             username?: components["schemas"]["Username"] | null | string;
         };
-        /** @description The response to a correct password: a session, or the request for a code. */
-        LoginResponse: components["schemas"]["SessionResponse"] | components["schemas"]["MfaRequired"];
+        /** @description The response to a correct password: a session, or what is missing before it begins. */
+        LoginResponse: components["schemas"]["SessionResponse"] | components["schemas"]["MfaRequired"] | components["schemas"]["EnrolmentRequired"];
         /**
          * @description The status of a sign-in that is not finished.
          * @enum {string}
@@ -2007,10 +3082,10 @@ export interface components {
          */
         MarkReason: string;
         /**
-         * @description The kind of a second factor's code.
+         * @description How a sign-in that is not finished can be finished.
          * @enum {string}
          */
-        MfaMethod: "totp" | "backup_code";
+        MfaMethod: "totp" | "backup_code" | "passkey";
         /** @description The request for a code of the second factor, to be sent to `/v1/auth/mfa/verify`. */
         MfaRequired: {
             /**
@@ -2018,7 +3093,7 @@ export interface components {
              * @description How long the token is valid, in seconds.
              */
             expires_in: number;
-            /** @description The kinds of codes that are accepted. */
+            /** @description How the sign-in can be finished: by the kinds of codes that are accepted, or by a passkey where the account has one. */
             methods: components["schemas"]["MfaMethod"][];
             /** @description The token to send with the code; valid for one sign-in. */
             session_token: string;
@@ -2030,11 +3105,189 @@ export interface components {
          * @description A password to be chosen: 12 to 256 characters, hard to predict.
          */
         NewPassword: string;
+        /**
+         * @description What is to be approved: one order.
+         * @example {
+         *       "account_id": "acc_0199f3c2a6e47d0c8f21b7e5d4a39c10",
+         *       "exchange": "NSE",
+         *       "order_type": "limit",
+         *       "price": "1500.50",
+         *       "product": "CNC",
+         *       "quantity": "10",
+         *       "side": "buy",
+         *       "symbol": "INFY",
+         *       "type": "order",
+         *       "validity": "day"
+         *     }
+         */
+        OrderDetails: {
+            /** @description The id of the trading account that is ordered with. */
+            account_id: string;
+            /** @description The name of the exchange. */
+            exchange: components["schemas"]["ExchangeName"];
+            /** @description At which price the order is executed. */
+            order_type: components["schemas"]["OrderKind"];
+            /** @description The price of a `limit` or `stop_limit` order, and of no other. */
+            price?: components["schemas"]["DecimalNumber"];
+            /** @description What the broker calls the kind of position. */
+            product?: components["schemas"]["ProductName"];
+            /** @description How much of it. */
+            quantity: components["schemas"]["DecimalNumber"];
+            /** @description Whether it is bought or sold. */
+            side: components["schemas"]["OrderSide"];
+            /** @description What the exchange calls what is ordered. */
+            symbol: components["schemas"]["SymbolName"];
+            /** @description The price at which a `stop` or `stop_limit` order begins, and no other. */
+            trigger_price?: components["schemas"]["DecimalNumber"];
+            /** @description The type of what is approved (RFC 9396): `order`. */
+            type: components["schemas"]["DetailsType"];
+            /** @description How long the order stands. */
+            validity?: components["schemas"]["OrderValidity"];
+        };
+        /** @description The id of an order at a broker. */
+        OrderIdText: string;
+        /**
+         * @description At which price an order is executed.
+         * @enum {string}
+         */
+        OrderKind: "market" | "limit" | "stop" | "stop_limit";
+        /**
+         * @description Whether something is bought or sold.
+         * @enum {string}
+         */
+        OrderSide: "buy" | "sell";
+        /** @description The time of an order, as Kite writes it. */
+        OrderTimeText: string;
+        /**
+         * @description How long an order stands.
+         * @enum {string}
+         */
+        OrderValidity: "day" | "ioc" | "fok" | "gtc";
+        /**
+         * @description What became of the resting orders of a trading account.
+         * @enum {string}
+         */
+        Orders: "none" | "cancelled" | "partly" | "unconfirmed" | "delegated";
+        /** @description What a browser needs to have a passkey made. */
+        PasskeyCreationResponse: {
+            /** @description The token to send with what the browser returns. */
+            ceremony_token: string;
+            /**
+             * Format: int64
+             * @description How long the token is valid, in seconds.
+             */
+            expires_in: number;
+            /** @description The options for `navigator.credentials.create`, as `PublicKeyCredential.parseCreationOptionsFromJSON` reads them. */
+            publicKey: components["schemas"]["CreationOptions"];
+        };
+        /** @description A passkey of the caller, without its key. */
+        PasskeyItem: {
+            /**
+             * Format: uuid
+             * @description The model of its authenticator, as a UUID that nobody has proved; all zeros where it does not say.
+             */
+            aaguid: string;
+            /** @description Whether it has been copied to another device or a backup, as it last said. */
+            backed_up: boolean;
+            /** @description When it was made (RFC 3339, UTC). */
+            created_at: string;
+            /** @description When it last signed in (RFC 3339, UTC); `null` before the first time. */
+            last_used_at?: string | null;
+            /** @description What its owner calls it. */
+            name: string;
+            /**
+             * @description The id of the passkey, opaque.
+             * @example psk_0199f3c2a6e47d0c8f21b7e5d4a39c10
+             */
+            passkey_id: string;
+            /**
+             * @description How its authenticator can be reached, as the browser said when it was made.
+             * @example [
+             *       "internal",
+             *       "hybrid"
+             *     ]
+             */
+            transports: string[];
+        };
+        /**
+         * Format: printable
+         * @description The name of a passkey: 1 to 100 printable characters.
+         */
+        PasskeyName: string;
+        /** @description What a browser needs to ask for a passkey. */
+        PasskeyRequestResponse: {
+            /** @description The token to send with what the browser returns. */
+            ceremony_token: string;
+            /**
+             * Format: int64
+             * @description How long the token is valid, in seconds.
+             */
+            expires_in: number;
+            /** @description The options for `navigator.credentials.get`, as `PublicKeyCredential.parseRequestOptionsFromJSON` reads them. */
+            publicKey: components["schemas"]["RequestOptions"];
+        };
+        /**
+         * @description The second request of a sign-in with a passkey.
+         * @example {
+         *       "ceremony_token": "pkg_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U",
+         *       "credential": {
+         *         "id": "Cm9Xc1dU4qN2vB8kJ7yLwQ",
+         *         "rawId": "Cm9Xc1dU4qN2vB8kJ7yLwQ",
+         *         "response": {
+         *           "authenticatorData": "SZYN5YgOjGh0NBcPZHZgW4_krrmihjLHmVzzuoMdl2MFAAAAAA",
+         *           "clientDataJSON": "eyJ0eXBlIjoid2ViYXV0aG4uZ2V0In0",
+         *           "signature": "MEUCIQDx9vSg0w2n",
+         *           "userHandle": "b3BhcXVlIHVzZXIgaGFuZGxl"
+         *         },
+         *         "type": "public-key"
+         *       }
+         *     }
+         */
+        PasskeySignInRequest: {
+            /** @description The `ceremony_token` of the response with the options. */
+            ceremony_token: string;
+            /** @description What the browser returned, as `PublicKeyCredential.toJSON()` writes it. */
+            credential: components["schemas"]["AssertionCredential"];
+            device_name?: components["schemas"]["DeviceName"] | null | string;
+            /** @description The `device_token` of an earlier sign-in from this device, for programs; browsers have a cookie for it. */
+            device_token?: string | null;
+            /** @description Whether the browser keeps the session after it is closed. */
+            persist_session?: boolean;
+            /** @description How the refresh token is returned: `cookie` for browsers, `body` for programs. */
+            token_delivery?: components["schemas"]["TokenDelivery"];
+        };
+        /** @description The outcome of removing a password. */
+        PasswordRemovedResponse: {
+            /**
+             * @description Ten codes for the day the passkeys are lost, where there were none. No other response contains them.
+             * @example [
+             *       "mzxw6-ytboi"
+             *     ]
+             */
+            backup_codes?: string[];
+            /** @description What became of the password: always `password_removed`. */
+            status: components["schemas"]["PasswordRemovedStatus"];
+        };
+        /**
+         * @description The status of a password that was removed.
+         * @enum {string}
+         */
+        PasswordRemovedStatus: "password_removed";
         /** @description The outcome of a request about a password. */
         PasswordResponse: {
             /** @description `password_changed`, or `mail_sent_if_known`, which does not reveal whether the address has an account. */
             status: components["schemas"]["PasswordStatus"];
         };
+        /** @description The outcome of setting a password. */
+        PasswordSetResponse: {
+            /** @description What became of the password: always `password_changed`. */
+            status: components["schemas"]["PasswordSetStatus"];
+        };
+        /**
+         * @description The status of a password that was set.
+         * @enum {string}
+         */
+        PasswordSetStatus: "password_changed";
         /**
          * @description The status of a request about a password.
          * @enum {string}
@@ -2099,6 +3352,8 @@ export interface components {
              */
             type: string;
         };
+        /** @description What a broker calls the kind of position. */
+        ProductName: string;
         /**
          * @description A puzzle. Find any `counter` for which the SHA-256 digest of the text `challenge:counter` begins with `bits` zero bits,
          *     and send that text as `proof_of_work` within 5 minutes. It works once, for the same route and e-mail address.
@@ -2120,6 +3375,8 @@ export interface components {
              * @description The number of failed calls since the last successful one.
              */
             consecutive_failures: number;
+            /** @description The calls of the last hour in twelve spans of five minutes, oldest first; absent unless `history=true` asks for it. */
+            history?: components["schemas"]["ProviderSpanResponse"][] | null;
             /** @description Whether it is a broker at which trading accounts can be linked. */
             is_broker: boolean;
             /** @description When the last call to the provider ended (RFC 3339, UTC); `null` if there was none in the last 15 minutes. */
@@ -2165,6 +3422,21 @@ export interface components {
              */
             response_time_ms?: number | null;
         };
+        /** @description The calls to a provider that ended in a span of five minutes. */
+        ProviderSpanResponse: {
+            /**
+             * Format: int64
+             * @description The number of calls that failed through the provider's fault.
+             */
+            failed: number;
+            /** @description When the span began (RFC 3339, UTC). */
+            from: string;
+            /**
+             * Format: int64
+             * @description The number of calls that the provider answered as it should.
+             */
+            ok: number;
+        };
         /** @description The health of all providers. */
         ProvidersResponse: {
             /** @description The providers, in the order of their names. */
@@ -2193,6 +3465,38 @@ export interface components {
             y?: string | null;
         };
         /**
+         * @description One more proof of who is signed in: the password, a code or a passkey, one of them.
+         * @example {
+         *       "password": "copper lantern drifts upstream"
+         *     }
+         */
+        RaiseSessionRequest: {
+            /** @description The `ceremony_token` of `/v1/auth/passkey/options`, where a passkey is the proof. */
+            ceremony_token?: string | null;
+            /** @description Six digits of the authenticator app, or a backup code. */
+            code?: string | null;
+            credential?: components["schemas"]["AssertionCredential"] | null;
+            /**
+             * Format: password
+             * @description The account's password; of an account with a second factor a `code` is needed.
+             */
+            password?: string | null;
+            /** @description The refresh token of a program whose refresh was refused, in place of an access token; browsers have a cookie for it. */
+            refresh_token?: string | null;
+        };
+        /** @description The access token of a session after one more proof. */
+        RaisedSessionResponse: {
+            /** @description The access token, a JWT to be sent as `Authorization: Bearer`. */
+            access_token: string;
+            /**
+             * Format: int64
+             * @description How long the access token is valid, in seconds.
+             */
+            expires_in: number;
+            /** @description How the token is sent: always `Bearer`. */
+            token_type: components["schemas"]["TokenType"];
+        };
+        /**
          * @description The reason for which a service reads credentials.
          * @example {
          *       "purpose": "market-stream"
@@ -2203,6 +3507,69 @@ export interface components {
         };
         /** @description Why a service reads credentials, in one word. */
         ReadingPurpose: string;
+        /**
+         * @description The link and the code of somebody who lost their passkeys.
+         * @example {
+         *       "code": "050471",
+         *       "token": "rst_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U"
+         *     }
+         */
+        RecoverRequest: {
+            /** @description A backup code. */
+            code: string;
+            new_password?: components["schemas"]["NewPassword"] | null | string;
+            /** @description The token in the link of the mail of `/v1/auth/password/forgot`. */
+            token: string;
+            /** @description How the refresh token of the session is returned that a passkey ends in. */
+            token_delivery?: components["schemas"]["TokenDelivery"];
+        };
+        /** @description What a link and a code lead to. */
+        RecoveredResponse: components["schemas"]["EnrolmentRequired"] | components["schemas"]["PasswordSetResponse"];
+        /**
+         * @description What a service is about to order.
+         * @example {
+         *       "authorization_details": [
+         *         {
+         *           "account_id": "acc_0199f3c2a6e47d0c8f21b7e5d4a39c10",
+         *           "exchange": "NSE",
+         *           "order_type": "limit",
+         *           "price": "1500.50",
+         *           "product": "CNC",
+         *           "quantity": "10",
+         *           "side": "buy",
+         *           "symbol": "INFY",
+         *           "type": "order",
+         *           "validity": "day"
+         *         }
+         *       ]
+         *     }
+         */
+        RedeemApprovalRequest: {
+            /** @description The order as it is going to be placed: the very members and texts that were approved. */
+            authorization_details: components["schemas"]["OrderDetails"][];
+        };
+        /** @description An approval that is spent. */
+        RedemptionResponse: {
+            /**
+             * @description How surely the person proved who they are: `aal2` with a code, `phr` with a passkey.
+             * @example phr
+             */
+            acr: string;
+            /** @description When they did (RFC 3339, UTC). */
+            approved_at: string;
+            /**
+             * @description What the order is to be tagged with at the broker: 20 letters and digits.
+             * @example 7d0c8f21b7e5d4a39c10
+             */
+            order_tag: string;
+            /** @description When the approval was redeemed (RFC 3339, UTC): now, or when this very request was sent first. */
+            redeemed_at: string;
+            /**
+             * @description The person who approved the order.
+             * @example usr_0199f3c2a6e47d0c8f21b7e5d4a39c10
+             */
+            user_id: string;
+        };
         /** @description The refresh token of a program; a browser sends a cookie and no body. */
         RefreshRequest: {
             /** @description The refresh token. */
@@ -2242,6 +3609,95 @@ export interface components {
             proof_of_work?: string | null;
             username?: components["schemas"]["Username"] | null | string;
         };
+        /** @description What a browser returned that had a passkey made. */
+        RegistrationCredential: {
+            /** @description The id of the credential, in base64url. */
+            id: string;
+            /** @description The id of the credential again, as WebAuthn writes it twice. */
+            rawId: string;
+            /** @description What the authenticator made. */
+            response: components["schemas"]["RegistrationResponse"];
+            /** @description The type of the credential: `public-key`. */
+            type: string;
+        };
+        /** @description What an authenticator made. */
+        RegistrationResponse: {
+            /** @description What the authenticator says of the credential: CBOR, in base64url. */
+            attestationObject: string;
+            /** @description What the browser says of the ceremony: JSON, in base64url. */
+            clientDataJSON: string;
+            /** @description How the authenticator can be reached. */
+            transports?: string[];
+        };
+        /** @description The pages that may use the passkeys of this domain (WebAuthn Level 3, section 5.11). */
+        RelatedOrigins: {
+            /**
+             * @description The origins of the pages, as browsers write them.
+             * @example [
+             *       "https://app.example.com"
+             *     ]
+             */
+            origins: string[];
+        };
+        /** @description The deployment, as authenticators show it. */
+        RelyingPartyEntity: {
+            /** @description The domain that passkeys are bound to. */
+            id: string;
+            /** @description What authenticators call it. */
+            name: string;
+        };
+        /**
+         * @description The passkey that stands for the password from now on.
+         * @example {
+         *       "ceremony_token": "pkg_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U",
+         *       "credential": {
+         *         "id": "Cm9Xc1dU4qN2vB8kJ7yLwQ",
+         *         "rawId": "Cm9Xc1dU4qN2vB8kJ7yLwQ",
+         *         "response": {
+         *           "authenticatorData": "SZYN5YgOjGh0NBcPZHZgW4_krrmihjLHmVzzuoMdl2MFAAAAAA",
+         *           "clientDataJSON": "eyJ0eXBlIjoid2ViYXV0aG4uZ2V0In0",
+         *           "signature": "MEUCIQDx9vSg0w2n",
+         *           "userHandle": "b3BhcXVlIHVzZXIgaGFuZGxl"
+         *         },
+         *         "type": "public-key"
+         *       }
+         *     }
+         */
+        RemovePasswordRequest: {
+            /** @description The `ceremony_token` of `/v1/auth/passkey/options`. */
+            ceremony_token: string;
+            /** @description What the browser returned for it, as `PublicKeyCredential.toJSON()` writes it. */
+            credential: components["schemas"]["AssertionCredential"];
+        };
+        /**
+         * @description Another name for a passkey.
+         * @example {
+         *       "name": "Key on the desk"
+         *     }
+         */
+        RenamePasskeyRequest: {
+            /** @description The name of the passkey: 1 to 100 characters. */
+            name: components["schemas"]["PasskeyName"];
+        };
+        /**
+         * @description The confirmation of new backup codes: password and code, or a passkey.
+         * @example {
+         *       "code": "050471",
+         *       "password": "copper lantern drifts upstream"
+         *     }
+         */
+        RenewCodesRequest: {
+            /** @description The `ceremony_token` of `/v1/auth/passkey/options`, where a passkey is the proof. */
+            ceremony_token?: string | null;
+            /** @description Six digits of the authenticator app, or a backup code, with the `password`. */
+            code?: string | null;
+            credential?: components["schemas"]["AssertionCredential"] | null;
+            /**
+             * Format: password
+             * @description The account's password, with a `code`.
+             */
+            password?: string | null;
+        };
         /**
          * @description The credentials that replace the present ones.
          * @example {
@@ -2254,6 +3710,36 @@ export interface components {
             api_key: components["schemas"]["BrokerSecret"];
             /** @description The API secret that belongs to the key. */
             api_secret: components["schemas"]["BrokerSecret"];
+        };
+        /**
+         * @description An order that is to be approved by the person whose account it is placed with.
+         * @example {
+         *       "authorization_details": [
+         *         {
+         *           "account_id": "acc_0199f3c2a6e47d0c8f21b7e5d4a39c10",
+         *           "exchange": "NSE",
+         *           "order_type": "limit",
+         *           "price": "1500.50",
+         *           "product": "CNC",
+         *           "quantity": "10",
+         *           "side": "buy",
+         *           "symbol": "INFY",
+         *           "type": "order",
+         *           "validity": "day"
+         *         }
+         *       ]
+         *     }
+         */
+        RequestApprovalRequest: {
+            /** @description What is to be approved: one order. Members that are not described are refused. */
+            authorization_details: components["schemas"]["OrderDetails"][];
+            /**
+             * Format: int64
+             * @description How many seconds the person has to decide: five minutes when absent.
+             */
+            expires_in?: number | null;
+            /** @description The person who is asked, for a service; who shows an access token or an API key asks themselves. */
+            user_id?: string | null;
         };
         /**
          * @description The new address, and a proof: the password or a code, not both.
@@ -2273,6 +3759,49 @@ export interface components {
              */
             password?: string | null;
         };
+        /** @description The options of a passkey that is shown. They list no credentials: those of a sign-in are the same for everybody. */
+        RequestOptions: {
+            /** @description What is to be signed, in base64url. */
+            challenge: string;
+            /** @description The domain that passkeys are bound to. */
+            rpId: string;
+            /**
+             * Format: int64
+             * @description How long the browser waits, in milliseconds.
+             */
+            timeout: number;
+            /** @description Always `required`: the authenticator verifies its user. */
+            userVerification: components["schemas"]["Requirement"];
+        };
+        /** @description An approval that was asked for. */
+        RequestedApproval: {
+            /**
+             * @description The id of the approval, opaque.
+             * @example apr_0199f3c2a6e47d0c8f21b7e5d4a39c10
+             */
+            approval_id: string;
+            /**
+             * @description SHA-256 of the canonical form (RFC 8785) of `authorization_details`, in base64url.
+             * @example 2vM0bS8uJ2mL6cT9eS4aGdPiOoXyQh7UkbZ0n5rR1xq
+             */
+            details_digest: string;
+            /** @description What the person reads, in words. */
+            display: string;
+            /** @description When the person has to have decided (RFC 3339, UTC). */
+            expires_at: string;
+            /**
+             * @description What the order is to be tagged with at the broker: 20 letters and digits.
+             * @example 7d0c8f21b7e5d4a39c10
+             */
+            order_tag: string;
+            /** @description What has become of it: `pending`. */
+            status: components["schemas"]["ApprovalStatus"];
+        };
+        /**
+         * @description How much something is wanted.
+         * @enum {string}
+         */
+        Requirement: "required";
         /**
          * @description The e-mail address to send the link to again.
          * @example {
@@ -2291,6 +3820,8 @@ export interface components {
          *     }
          */
         ResetPasswordRequest: {
+            /** @description Whether all API keys of the account end, too: for an account that somebody else may have used. */
+            end_api_keys?: boolean;
             /** @description The new password: 12 to 256 characters, hard to predict. */
             new_password: components["schemas"]["NewPassword"];
             /** @description The token in the link of the mail. */
@@ -2299,12 +3830,22 @@ export interface components {
         /** @description A role of the policy. */
         RoleItem: {
             /**
+             * @description The permissions that the role gives only while the provider they are meant for is healthy.
+             * @example []
+             */
+            healthy_provider: string[];
+            /**
              * @description What the role permits, as `resource:action`.
              * @example [
              *       "trading-account:read"
              *     ]
              */
             permissions: string[];
+            /**
+             * @description The weakest `acr` of a sign-in that may have the role: `aal1`, `aal2` or `phr`.
+             * @example aal1
+             */
+            requires: string;
             /**
              * @description The name of the role.
              * @example trader
@@ -2369,7 +3910,7 @@ export interface components {
          * @description How a session at a broker ended.
          * @enum {string}
          */
-        SessionEnd: "none" | "ended" | "unconfirmed";
+        SessionEnd: "none" | "ended" | "unconfirmed" | "kept";
         /** @description A session of the account, with the device it is on. */
         SessionItem: {
             /** @description When the session started (RFC 3339, UTC). */
@@ -2416,12 +3957,40 @@ export interface components {
          */
         SessionStatus: "authenticated";
         /**
-         * @description The confirmation that replaces a second factor.
+         * @description A password, and the passkey that proves whose it is going to be.
+         * @example {
+         *       "ceremony_token": "pkg_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U",
+         *       "credential": {
+         *         "id": "Cm9Xc1dU4qN2vB8kJ7yLwQ",
+         *         "rawId": "Cm9Xc1dU4qN2vB8kJ7yLwQ",
+         *         "response": {
+         *           "authenticatorData": "SZYN5YgOjGh0NBcPZHZgW4_krrmihjLHmVzzuoMdl2MFAAAAAA",
+         *           "clientDataJSON": "eyJ0eXBlIjoid2ViYXV0aG4uZ2V0In0",
+         *           "signature": "MEUCIQDx9vSg0w2n",
+         *           "userHandle": "b3BhcXVlIHVzZXIgaGFuZGxl"
+         *         },
+         *         "type": "public-key"
+         *       },
+         *       "new_password": "marble orchard whispers northward"
+         *     }
+         */
+        SetPasswordRequest: {
+            /** @description The `ceremony_token` of `/v1/auth/passkey/options`. */
+            ceremony_token: string;
+            /** @description What the browser returned for it, as `PublicKeyCredential.toJSON()` writes it. */
+            credential: components["schemas"]["AssertionCredential"];
+            /** @description The new password: 12 to 256 characters, hard to predict. */
+            new_password: components["schemas"]["NewPassword"];
+        };
+        /**
+         * @description The confirmation that replaces a second factor, or the sign-in that waits for one.
          * @example {}
          */
         SetUpTotpRequest: {
             /** @description A code of the present second factor; required if there is one. */
             code?: string | null;
+            /** @description The `session_token` of a sign-in that has to wait for its first factor, in place of an access token. */
+            session_token?: string | null;
         };
         /** @description A secret for an authenticator app. */
         SetUpTotpResponse: {
@@ -2444,6 +4013,13 @@ export interface components {
         Status: "active" | "disabled";
         /** @description The session behind an access token. */
         StatusResponse: {
+            /**
+             * @description How surely the person has proved who they are in this session: `aal1`, `aal2` or `phr`.
+             * @example aal2
+             */
+            acr: string;
+            /** @description When they last did (RFC 3339, UTC). */
+            auth_time: string;
             /** @description Whether sign-in requires a second factor. */
             mfa_enabled: boolean;
             /** @description When the password expires (RFC 3339, UTC); `null` if it does not. */
@@ -2462,20 +4038,25 @@ export interface components {
             user_id: string;
         };
         /**
-         * @description A confirmation by the account's owner: the password or a code, not both.
+         * @description A confirmation by the account's owner: the password, a code or a passkey, one of them.
          * @example {
          *       "password": "copper lantern drifts upstream"
          *     }
          */
         StepUpRequest: {
+            /** @description The `ceremony_token` of `/v1/auth/passkey/options`, where a passkey is the proof. */
+            ceremony_token?: string | null;
             /** @description Six digits of the authenticator app, or a backup code. */
             code?: string | null;
+            credential?: components["schemas"]["AssertionCredential"] | null;
             /**
              * Format: password
              * @description The account's password.
              */
             password?: string | null;
         };
+        /** @description What an exchange calls what is ordered. */
+        SymbolName: string;
         /**
          * @description How a client receives its refresh token.
          * @enum {string}
@@ -2510,10 +4091,18 @@ export interface components {
             /** @description The owner's label for the account. */
             label?: string | null;
             /**
-             * @description The broker's login page for this account, which ends in a redirect with a `request_token`; `null` for a broker
-             *     without sessions. It contains the API key, as the broker requires.
+             * @description The broker's login page for this account, which ends in a redirect with a `request_token` or a code; `null` for a
+             *     broker without sessions, and for one that has to be asked for its page: `…/verify` does that. It contains the API key,
+             *     as the broker requires, and where the broker brings one back a `state` for one login of the next 30 minutes.
              */
             login_url?: string | null;
+            /**
+             * @description The addresses that orders are sent from: one or two, or none named.
+             * @example [
+             *       "203.0.113.7"
+             *     ]
+             */
+            order_ips: string[];
             /** @description When the session at the broker ends (RFC 3339, UTC); `null` where there is none, or it is over. */
             session_expires_at?: string | null;
             /** @description `pending`, `active`, `expired`, `rejected` or `disabled`. */
@@ -2528,17 +4117,19 @@ export interface components {
          * @enum {string}
          */
         TradingAccountStatus: "pending" | "active" | "expired" | "rejected" | "disabled";
-        /** @description The state of the caller's trading. */
+        /** @description The state of a person's trading. */
         TradingStateResponse: {
+            /** @description Until when services that cancel orders may still read sessions (RFC 3339, UTC); `null` where none may. */
+            cancel_until?: string | null;
+            /** @description Every freeze that stands. While one does, no credentials are released. */
+            freezes: components["schemas"]["FreezeItem"][];
             /** @description Since when no credentials are released (RFC 3339, UTC); `null` while they are. */
             frozen_at?: string | null;
-            /**
-             * @description Who froze them, as in the audit trail: `self`; `null` while they are not frozen.
-             * @example self
-             */
-            frozen_by?: string | null;
+            frozen_by?: components["schemas"]["FrozenBy"] | null;
             /** @description `active`: services may read credentials; `frozen`: none are released. */
             status: components["schemas"]["TradingStatus"];
+            /** @description When the freeze that reaches furthest ends by itself (RFC 3339, UTC); `null` for one that has to be lifted. */
+            until?: string | null;
         };
         /**
          * @description Whether services may read credentials.
@@ -2562,16 +4153,6 @@ export interface components {
          * @enum {string}
          */
         TrailStatus: "whole" | "damaged";
-        /** @description The outcome of lifting a freeze. */
-        UnfreezeResponse: {
-            /** @description Always `active`: services may read credentials. */
-            status: components["schemas"]["UnfreezeStatus"];
-        };
-        /**
-         * @description The status after a freeze is lifted.
-         * @enum {string}
-         */
-        UnfreezeStatus: "active";
         /**
          * @description The changes to the account. Members that are absent stay as they are.
          * @example {
@@ -2614,6 +4195,15 @@ export interface components {
             /** @description The username to sign in with, beside the e-mail address or in its place; `null` without one. */
             username?: string | null;
         };
+        /** @description The account, as authenticators show it. */
+        UserEntity: {
+            /** @description What they call the person. */
+            displayName: string;
+            /** @description What authenticators know it by: random bytes, in base64url. */
+            id: string;
+            /** @description What they call it. */
+            name: string;
+        };
         /** @description The state of a trading account, as administrators see it. */
         UserTradingAccount: {
             /**
@@ -2638,6 +4228,8 @@ export interface components {
         UserTradingResponse: {
             /** @description The person's trading accounts, oldest first. */
             accounts: components["schemas"]["UserTradingAccount"][];
+            /** @description Every freeze that stands: the person's own, an administrator's, that of everybody. */
+            freezes: components["schemas"]["FreezeItem"][];
             /** @description Since when no credentials are released (RFC 3339, UTC); `null` while they are. */
             frozen_at?: string | null;
             /** @description `active`: services may read the person's credentials; `frozen`: none are released. */
@@ -2692,6 +4284,30 @@ export interface components {
         VerifyEmailRequest: {
             /** @description The token in the link of the mail. */
             token: string;
+        };
+        /**
+         * @description What a postback of the broker vouches for, as it stands there.
+         * @example {
+         *       "checksum": "2011845d9348bd6795151bf4258102a03431e3bb12a79c0df73fcb4b7fde4b5d",
+         *       "order_id": "220303000308932",
+         *       "order_timestamp": "2022-03-03 09:24:25"
+         *     }
+         */
+        VerifyPostbackRequest: {
+            /** @description The broker's checksum. */
+            checksum: components["schemas"]["ChecksumText"];
+            /** @description The order's id at the broker. */
+            order_id: components["schemas"]["OrderIdText"];
+            /** @description When the order changed, as it stands in the postback. */
+            order_timestamp: components["schemas"]["OrderTimeText"];
+        };
+        /** @description Whether the broker made the checksum. */
+        VerifyPostbackResponse: {
+            /**
+             * @description Whether order and time are the broker's words. The rest of a postback no checksum vouches for. Never true for a broker
+             *     that makes none.
+             */
+            valid: boolean;
         };
     };
     responses: {
@@ -3011,6 +4627,31 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    get_related_origins: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The origins of the pages */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RelatedOrigins"];
+                };
+            };
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            415: components["responses"]["UnsupportedMediaType"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     get_health: {
         parameters: {
             query?: never;
@@ -3040,7 +4681,7 @@ export interface operations {
                 /** @description The id of an account: only its events are returned. */
                 user_id?: string;
                 /** @description The type of the events to return, such as `login_succeeded`. */
-                type?: "account_registered" | "login_succeeded" | "login_failed" | "new_device" | "account_unlocked" | "password_changed" | "password_reset_requested" | "password_reset" | "password_expired" | "password_rotated" | "verification_requested" | "email_verified" | "mfa_required" | "mfa_failed" | "mfa_set_up" | "mfa_enabled" | "mfa_disabled" | "backup_codes_renewed" | "api_key_created" | "api_key_rotated" | "api_key_deleted" | "session_revoked" | "sessions_revoked" | "refresh_token_reuse" | "profile_changed" | "account_disabled" | "account_enabled" | "account_erased" | "confirmed" | "trading_account_linked" | "trading_account_changed" | "credentials_replaced" | "trading_account_unlinked" | "trading_account_verified" | "broker_session_started" | "broker_session_ended" | "credentials_used" | "credentials_read" | "credentials_refused" | "credentials_unreadable" | "credentials_resealed" | "credentials_frozen" | "credentials_unfrozen" | "provider_marked" | "provider_unmarked" | "roles_changed" | "mfa_reset" | "password_overridden" | "account_invited" | "administration_refused" | "email_change_requested" | "email_changed" | "email_restored" | "username_changed";
+                type?: "account_registered" | "login_succeeded" | "login_failed" | "new_device" | "account_unlocked" | "password_changed" | "password_reset_requested" | "password_reset" | "password_expired" | "password_rotated" | "verification_requested" | "email_verified" | "mfa_required" | "mfa_failed" | "mfa_set_up" | "mfa_enabled" | "mfa_disabled" | "backup_codes_renewed" | "api_key_created" | "api_key_rotated" | "api_key_deleted" | "session_revoked" | "sessions_revoked" | "refresh_token_reuse" | "profile_changed" | "account_disabled" | "account_enabled" | "account_erased" | "confirmed" | "trading_account_linked" | "trading_account_changed" | "credentials_replaced" | "trading_account_unlinked" | "trading_account_verified" | "broker_session_started" | "broker_session_ended" | "credentials_used" | "credentials_read" | "credentials_refused" | "credentials_unreadable" | "credentials_resealed" | "credentials_frozen" | "credentials_unfrozen" | "orders_cancelled" | "everybody_frozen" | "everybody_unfrozen" | "provider_marked" | "provider_unmarked" | "approval_requested" | "approval_granted" | "approval_denied" | "approval_redeemed" | "approval_refused" | "roles_changed" | "mfa_reset" | "password_overridden" | "account_invited" | "administration_refused" | "email_change_requested" | "email_changed" | "email_restored" | "username_changed" | "passkey_added" | "passkey_renamed" | "passkey_removed" | "passkey_counter_fell" | "mfa_enrolment_required" | "stepped_up";
                 /** @description The earliest time of the events to return (RFC 3339), included. */
                 from?: string;
                 /** @description The latest time of the events to return (RFC 3339), excluded. */
@@ -3069,6 +4710,64 @@ export interface operations {
             };
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    get_freeze_of_everybody: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Whether everybody's credentials are frozen */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EverybodyResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            415: components["responses"]["UnsupportedMediaType"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    freeze_everybody: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FreezeEverybodyRequest"];
+            };
+        };
+        responses: {
+            /** @description The freeze that stands from now on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EverybodyResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Unprocessable"];
             500: components["responses"]["InternalError"];
@@ -3166,6 +4865,32 @@ export interface operations {
             };
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            415: components["responses"]["UnsupportedMediaType"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    unfreeze_everybody: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description There is no freeze of everybody any more */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EverybodyResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
             415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -3388,6 +5113,46 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    freeze_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of the account.
+                 * @example usr_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FreezeUserRequest"];
+            };
+        };
+        responses: {
+            /** @description What was stopped, for each account */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FreezeResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     reset_user_mfa: {
         parameters: {
             query?: never;
@@ -3549,6 +5314,40 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            415: components["responses"]["UnsupportedMediaType"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    unfreeze_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of the account.
+                 * @example usr_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The state of the person's trading after it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TradingStateResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
             415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -3751,11 +5550,192 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    list_approvals: {
+        parameters: {
+            query?: {
+                /** @description Those that are in this state by now. */
+                status?: components["schemas"]["ApprovalStatus"];
+                /** @description How many items to return at most. */
+                limit?: number;
+                /** @description The `next_cursor` of the previous page; absent for the first page. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of the caller's approvals */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_ApprovalItem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    request_approval: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key of the client's own for what it wants done once. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RequestApprovalRequest"];
+            };
+        };
+        responses: {
+            /** @description The approval, which is pending */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestedApproval"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    get_approval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of the approval.
+                 * @example apr_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The approval */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApprovalItem"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            415: components["responses"]["UnsupportedMediaType"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    challenge_approval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of the approval.
+                 * @example apr_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the caller needs to approve it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApprovalChallengeResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            415: components["responses"]["UnsupportedMediaType"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    decide_approval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of the approval.
+                 * @example apr_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecideApprovalRequest"];
+            };
+        };
+        responses: {
+            /** @description What was decided */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DecisionResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     list_own_audit_trail: {
         parameters: {
             query?: {
                 /** @description The type of the events to return, such as `login_succeeded`. */
-                type?: "account_registered" | "login_succeeded" | "login_failed" | "new_device" | "account_unlocked" | "password_changed" | "password_reset_requested" | "password_reset" | "password_expired" | "password_rotated" | "verification_requested" | "email_verified" | "mfa_required" | "mfa_failed" | "mfa_set_up" | "mfa_enabled" | "mfa_disabled" | "backup_codes_renewed" | "api_key_created" | "api_key_rotated" | "api_key_deleted" | "session_revoked" | "sessions_revoked" | "refresh_token_reuse" | "profile_changed" | "account_disabled" | "account_enabled" | "account_erased" | "confirmed" | "trading_account_linked" | "trading_account_changed" | "credentials_replaced" | "trading_account_unlinked" | "trading_account_verified" | "broker_session_started" | "broker_session_ended" | "credentials_used" | "credentials_read" | "credentials_refused" | "credentials_unreadable" | "credentials_resealed" | "credentials_frozen" | "credentials_unfrozen" | "provider_marked" | "provider_unmarked" | "roles_changed" | "mfa_reset" | "password_overridden" | "account_invited" | "administration_refused" | "email_change_requested" | "email_changed" | "email_restored" | "username_changed";
+                type?: "account_registered" | "login_succeeded" | "login_failed" | "new_device" | "account_unlocked" | "password_changed" | "password_reset_requested" | "password_reset" | "password_expired" | "password_rotated" | "verification_requested" | "email_verified" | "mfa_required" | "mfa_failed" | "mfa_set_up" | "mfa_enabled" | "mfa_disabled" | "backup_codes_renewed" | "api_key_created" | "api_key_rotated" | "api_key_deleted" | "session_revoked" | "sessions_revoked" | "refresh_token_reuse" | "profile_changed" | "account_disabled" | "account_enabled" | "account_erased" | "confirmed" | "trading_account_linked" | "trading_account_changed" | "credentials_replaced" | "trading_account_unlinked" | "trading_account_verified" | "broker_session_started" | "broker_session_ended" | "credentials_used" | "credentials_read" | "credentials_refused" | "credentials_unreadable" | "credentials_resealed" | "credentials_frozen" | "credentials_unfrozen" | "orders_cancelled" | "everybody_frozen" | "everybody_unfrozen" | "provider_marked" | "provider_unmarked" | "approval_requested" | "approval_granted" | "approval_denied" | "approval_redeemed" | "approval_refused" | "roles_changed" | "mfa_reset" | "password_overridden" | "account_invited" | "administration_refused" | "email_change_requested" | "email_changed" | "email_restored" | "username_changed" | "passkey_added" | "passkey_renamed" | "passkey_removed" | "passkey_counter_fell" | "mfa_enrolment_required" | "stepped_up";
                 /** @description The earliest time of the events to return (RFC 3339), included. */
                 from?: string;
                 /** @description The latest time of the events to return (RFC 3339), excluded. */
@@ -3996,7 +5976,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The tokens of a new session, or the request for a code of the second factor */
+            /** @description The tokens of a new session, or the request for a code of the second factor, or to set one up */
             200: {
                 headers: {
                     /** @description the refresh token */
@@ -4088,6 +6068,68 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    begin_passkey_sign_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The options of the sign-in */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyRequestResponse"];
+                };
+            };
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            415: components["responses"]["UnsupportedMediaType"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    sign_in_with_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeySignInRequest"];
+            };
+        };
+        responses: {
+            /** @description The tokens of the new session */
+            200: {
+                headers: {
+                    /** @description the refresh token */
+                    "Set-Cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     change_password: {
         parameters: {
             query?: never;
@@ -4158,6 +6200,77 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    recover_account: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecoverRequest"];
+            };
+        };
+        responses: {
+            /** @description The request to make a passkey, or that the password was set */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveredResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    remove_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RemovePasswordRequest"];
+            };
+        };
+        responses: {
+            /** @description There is no password any more */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasswordRemovedResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     reset_password: {
         parameters: {
             query?: never;
@@ -4206,7 +6319,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The tokens of the new session */
+            /** @description The tokens of the new session, or the request to set up a second factor */
             200: {
                 headers: {
                     /** @description the refresh token */
@@ -4214,7 +6327,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SessionResponse"];
+                    "application/json": components["schemas"]["LoginResponse"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -4224,6 +6337,41 @@ export interface operations {
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Unprocessable"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    set_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetPasswordRequest"];
+            };
+        };
+        responses: {
+            /** @description The password signs in from now on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasswordSetResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -4335,6 +6483,41 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    step_up: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RaiseSessionRequest"];
+            };
+        };
+        responses: {
+            /** @description An access token that says so */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RaisedSessionResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     check_permission: {
         parameters: {
             query?: never;
@@ -4420,6 +6603,50 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    redeem_approval: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key of the client's own for what it wants done once. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description The id of the approval.
+                 * @example apr_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RedeemApprovalRequest"];
+            };
+        };
+        responses: {
+            /** @description The approval is spent */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RedemptionResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Unprocessable"];
@@ -4541,6 +6768,123 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    get_freeze_of_account: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of the trading account.
+                 * @example acc_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Whether services may read the credentials */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TradingStateResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            415: components["responses"]["UnsupportedMediaType"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    acknowledge_freeze: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of the trading account.
+                 * @example acc_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcknowledgeFreezeRequest"];
+            };
+        };
+        responses: {
+            /** @description How the session at the broker ended */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AcknowledgeFreezeResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    verify_postback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of the trading account.
+                 * @example acc_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VerifyPostbackRequest"];
+            };
+        };
+        responses: {
+            /** @description Whether the broker made the checksum */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VerifyPostbackResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     renew_backup_codes: {
         parameters: {
             query?: never;
@@ -4550,7 +6894,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ConfirmFactorRequest"];
+                "application/json": components["schemas"]["RenewCodesRequest"];
             };
         };
         responses: {
@@ -4624,13 +6968,15 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The backup codes, which are shown this once */
+            /** @description The backup codes, which are shown this once, and the session that waited for them */
             200: {
                 headers: {
+                    /** @description the refresh token of the session */
+                    "Set-Cookie"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["BackupCodesResponse"];
+                    "application/json": components["schemas"]["EnableTotpResponse"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -4680,9 +7026,192 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
-    list_providers: {
+    list_passkeys: {
         parameters: {
             query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The caller's passkeys */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_PasskeyItem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            415: components["responses"]["UnsupportedMediaType"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    add_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddPasskeyRequest"];
+            };
+        };
+        responses: {
+            /** @description The new passkey, and what it completed */
+            201: {
+                headers: {
+                    /** @description the refresh token of the session */
+                    "Set-Cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AddedPasskeyResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    begin_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BeginPasskeyRequest"];
+            };
+        };
+        responses: {
+            /** @description The options of the passkey */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyCreationResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    remove_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of the passkey.
+                 * @example psk_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StepUpRequest"];
+            };
+        };
+        responses: {
+            /** @description The passkey signs in no more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    rename_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of the passkey.
+                 * @example psk_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RenamePasskeyRequest"];
+            };
+        };
+        responses: {
+            /** @description The passkey as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyItem"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    list_providers: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Whether to return the last hour of calls with each provider; `false` when absent.
+                 * @example true
+                 */
+                history?: boolean;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -4701,6 +7230,7 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -4957,7 +7487,11 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["FreezeRequest"];
+            };
+        };
         responses: {
             /** @description What was stopped, for each account */
             200: {
@@ -4968,9 +7502,13 @@ export interface operations {
                     "application/json": components["schemas"]["FreezeResponse"];
                 };
             };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -4988,13 +7526,13 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Services may read the credentials again */
+            /** @description The state of trading after it */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["UnfreezeResponse"];
+                    "application/json": components["schemas"]["TradingStateResponse"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -5150,6 +7688,39 @@ export interface operations {
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Unprocessable"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    list_leases_of_trading_account: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of the trading account.
+                 * @example acc_0199f3c2a6e47d0c8f21b7e5d4a39c10
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The leases that go on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeaseResponse"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };

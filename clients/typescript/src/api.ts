@@ -69,9 +69,19 @@ export function addressOf(path: string, params: object | undefined, query: objec
   return written ? `${filled}?${written}` : filled;
 }
 
+/** What a proof is sent to: a refusal of it is no reason to ask for another one. */
+export const STEP_UP = "/v1/auth/step-up";
+
 /** Operations under `/v1/auth` that want an access token; the others there are for people who have none yet. */
-const WITH_TOKEN = new Set(["/v1/auth/status", "/v1/auth/logout", "/v1/auth/password/change"]);
-const WITHOUT_TOKEN = new Set(["/healthz", "/.well-known/oauth-authorization-server"]);
+const WITH_TOKEN = new Set([
+  "/v1/auth/status",
+  "/v1/auth/logout",
+  "/v1/auth/password/change",
+  "/v1/auth/password/remove",
+  "/v1/auth/password/set",
+  STEP_UP,
+]);
+const WITHOUT_TOKEN = new Set(["/healthz", "/.well-known/oauth-authorization-server", "/.well-known/webauthn"]);
 
 /** Returns whether an operation takes an access token. */
 export function takesToken(path: string): boolean {
@@ -80,5 +90,5 @@ export function takesToken(path: string): boolean {
 
 /** Returns whether an operation reads or sets cookies: those of the refresh token and of the known device. */
 export function usesCookies(path: string): boolean {
-  return path.startsWith("/v1/auth/");
+  return path.startsWith("/v1/auth/") || path === "/v1/mfa/totp/enable" || path === "/v1/passkeys";
 }

@@ -37,6 +37,40 @@ export const tradingAccountApi = (client: Client) => ({
   unlink: (id: string) => client.delete("/v1/trading-accounts/{id}", { params: { id } }),
 });
 
+/** Orders that wait for the approval of the signed-in person; a passkey is shown with what `challenge` returns. */
+export const approvalApi = (client: Client) => ({
+  list: (query: { status?: Body<"ApprovalStatus">; cursor?: string } = {}) => client.get("/v1/approvals", { query }),
+  get: (id: string) => client.get("/v1/approvals/{id}", { params: { id } }),
+  request: (body: Body<"RequestApprovalRequest">, idempotencyKey?: string) =>
+    client.post("/v1/approvals", { body, idempotencyKey }),
+  challenge: (id: string) => client.post("/v1/approvals/{id}/challenge", { params: { id } }),
+  decide: (id: string, body: Body<"DecideApprovalRequest">) =>
+    client.post("/v1/approvals/{id}/decide", { params: { id }, body }),
+  /** Returns an approval once it is not pending any more; ends with the reason of `signal`. */
+  async untilDecided(id: string, signal: AbortSignal, everyMilliseconds = 1000) {
+    for (;;) {
+      const approval = await client.get("/v1/approvals/{id}", { params: { id }, signal });
+      if (approval.status !== "pending") return approval;
+      await pause(everyMilliseconds, signal);
+    }
+  },
+});
+
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const ended = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", ended);
+      resolve();
+    }, milliseconds);
+    if (signal.aborted) return ended();
+    signal.addEventListener("abort", ended, { once: true });
+  });
+}
+
 /** The second factor. */
 export const mfaApi = (client: Client) => ({
   setup: (body: Body<"SetUpTotpRequest"> = {}) => client.post("/v1/mfa/totp/setup", { body }),

@@ -1,5 +1,6 @@
 // What an application holds: the session, requests with its token, and the operations of the service by method and path.
 import {
+  STEP_UP,
   takesToken,
   type Method,
   type OperationOf,
@@ -10,13 +11,24 @@ import {
   type Schemas,
   type User,
 } from "./api.js";
-import { Authorizer, authorizedFetch, type OnStepUp } from "./authorized-fetch.js";
+import { Authorizer, authorizedFetch } from "./authorized-fetch.js";
 import { attachAxios, type AxiosLike } from "./axios.js";
 import { browserEnvironment, type Environment } from "./environment.js";
+import { ProblemError } from "./errors.js";
 import { Service, type Call } from "./service.js";
 import { Session } from "./session.js";
-import { SignIn, type Credentials, type LogoutOptions, type LogoutResult } from "./sign-in.js";
+import {
+  SignIn,
+  type Credentials,
+  type EnabledFactor,
+  type LogoutOptions,
+  type LogoutResult,
+  type MadePasskey,
+  type PasskeyProof,
+  type Proof,
+} from "./sign-in.js";
 import type { AuthState } from "./state.js";
+import { type OnStepUp, Question } from "./step-up.js";
 
 export interface ClientOptions {
   /** Where the service is; the origin of the page unless set. */
@@ -51,10 +63,22 @@ export interface Client {
 
   /** Signs in; the returned state says whether something is still missing. Fails with a `ProblemError` or a `NetworkError`. */
   login(credentials: Credentials): Promise<AuthState>;
+  /** Signs in with a passkey: with what the browser returned for the options of `/v1/auth/passkey/options`. */
+  loginWithPasskey(proof: PasskeyProof): Promise<AuthState>;
   /** Completes a sign-in with a code of the second factor. */
   verifyMfa(code: string): Promise<AuthState>;
   /** Completes a sign-in whose password was too old. */
   rotatePassword(newPassword: string): Promise<AuthState>;
+  /** Returns a secret for an authenticator app, of a sign-in that waits for one (`mfa_enrolment_required`). */
+  setUpFactor(): Promise<Schemas["SetUpTotpResponse"]>;
+  /** Enables that app with a code of it. Returns its backup codes; the session begins with `enter`, once they are kept. */
+  enableFactor(code: string): Promise<EnabledFactor>;
+  /** Returns the options of a passkey that is to be the first factor of a sign-in that waits for one. */
+  setUpPasskey(): Promise<Schemas["PasskeyCreationResponse"]>;
+  /** Adds that passkey as the browser made it. Returns backup codes; the session begins with `enter`, once they are kept. */
+  enablePasskey(made: MadePasskey): Promise<EnabledFactor>;
+  /** Proves once more who is signed in: what `onStepUp` is called for. Fails with a `ProblemError` or a `NetworkError`. */
+  stepUp(proof: Proof): Promise<AuthState>;
   /** Gives up a sign-in that waits for a code or a new password. */
   cancelLogin(): void;
   /** Signs out, here and in all tabs at once; then tells the service. Never fails. */
@@ -92,13 +116,26 @@ export function createClient(options: ClientOptions = {}): Client {
   const home = originOf(baseUrl || base, base);
   const service = new Service(environment, baseUrl, options.timeout ?? PATIENCE);
   // Tabs of one page may talk to several services; each has its own channel then.
-  const session = new Session(environment, service, home === base ? "" : `:${home}`);
+  const question = new Question(options.onStepUp);
+  const session = new Session(environment, service, home === base ? "" : `:${home}`, question);
   const signIn = new SignIn(environment, service, session);
   const listed = [home, ...(options.origins ?? []).map((origin) => originOf(origin, base))];
-  const authorizer = new Authorizer(session, new Set(listed.filter((origin) => origin !== "")), base, options.onStepUp);
+  const authorizer = new Authorizer(session, new Set(listed.filter((origin) => origin !== "")), base, question);
   const sendAuthorized = authorizedFetch(environment, authorizer);
-  const call = (method: Method, path: string, options: Call = {}) =>
-    service.call(method, path, options, takesToken(path) ? sendAuthorized : undefined);
+  const sendOnce = authorizedFetch(environment, authorizer, false);
+  const send = (method: Method, path: string, options: Call) =>
+    service.call(method, path, options, takesToken(path) ? sendOnce : undefined);
+  const call = async (method: Method, path: string, options: Call = {}) => {
+    try {
+      return await send(method, path, options);
+    } catch (error) {
+      // No limit of time is running: the person is asked, and the request sent once more.
+      const mayAsk = takesToken(path) && path !== STEP_UP;
+      const wanted = mayAsk && error instanceof ProblemError ? error.stepUp : undefined;
+      if (!wanted || !(await question.ask(wanted))) throw error;
+      return send(method, path, options);
+    }
+  };
   const operation = (method: Method) => ((path: string, options?: Call) => call(method, path, options)) as never;
   const snapshot = () => session.holding.observed.get();
 
@@ -119,8 +156,14 @@ export function createClient(options: ClientOptions = {}): Client {
       return snapshot().accessToken;
     },
     login: (credentials) => signIn.login(credentials).then(snapshot),
+    loginWithPasskey: (proof) => signIn.loginWithPasskey(proof).then(snapshot),
     verifyMfa: (code) => signIn.verifyMfa(code).then(snapshot),
     rotatePassword: (newPassword) => signIn.rotatePassword(newPassword).then(snapshot),
+    setUpFactor: () => signIn.setUpFactor(),
+    enableFactor: (code) => signIn.enableFactor(code),
+    setUpPasskey: () => signIn.setUpPasskey(),
+    enablePasskey: (made) => signIn.enablePasskey(made),
+    stepUp: (proof) => signIn.stepUp(proof).then(snapshot),
     cancelLogin: () => session.holding.cancel(),
     logout: (options) => signIn.logout(options),
     refreshToken: () => session.refresh(),

@@ -1,5 +1,6 @@
 // The errors that callers can tell apart: the service refused, nothing came back, nobody is signed in.
 import type { components } from "./api-types.js";
+import { type StepUp, stepUpOf } from "./step-up.js";
 
 /** The words that programs switch on; the set is closed. */
 export type ErrorCode = components["schemas"]["Code"];
@@ -25,13 +26,15 @@ export class ProblemError extends Error {
   readonly requestId: string | undefined;
   /** The puzzle to be solved before the next try; only with the code `proof_of_work_required`. */
   readonly proofOfWork: components["schemas"]["ProofOfWork"] | undefined;
+  /** What the sign-in has to be; only with the code `insufficient_user_authentication`. */
+  readonly stepUp: StepUp | undefined;
   /** What completes the sign-in with another password; only with the code `password_expired`. */
   readonly sessionToken: string | undefined;
 
   constructor(
     status: number,
     problem: Partial<Problem>,
-    headers: { retryAfter?: number | undefined; requestId?: string | undefined } = {},
+    headers: { retryAfter?: number | undefined; requestId?: string | undefined; stepUp?: StepUp | undefined } = {},
   ) {
     const title = problem.title ?? `HTTP ${status}`;
     super(problem.detail ?? title);
@@ -43,6 +46,7 @@ export class ProblemError extends Error {
     this.retryAfter = headers.retryAfter;
     this.requestId = problem.request_id ?? headers.requestId;
     this.proofOfWork = problem.proof_of_work ?? undefined;
+    this.stepUp = headers.stepUp;
     this.sessionToken = problem.session_token ?? undefined;
     // A token is no text for logs and error reports; it can still be read by name.
     Object.defineProperty(this, "sessionToken", { enumerable: false });
@@ -73,7 +77,7 @@ export class SignedOutError extends Error {
 }
 
 /** Returns the error that a refused response carries. Never fails: a body that is no problem gives an error without a code. */
-export async function problemOf(response: Response, now: number): Promise<ProblemError> {
+export async function problemOf(response: Response, now: number, url: string): Promise<ProblemError> {
   let body: unknown;
   try {
     body = await response.json();
@@ -84,6 +88,7 @@ export async function problemOf(response: Response, now: number): Promise<Proble
   return new ProblemError(response.status, problem, {
     retryAfter: retryAfter(response.headers.get("retry-after"), now),
     requestId: response.headers.get("x-request-id") ?? undefined,
+    stepUp: stepUpOf(response.headers.get("www-authenticate"), url),
   });
 }
 

@@ -9,10 +9,11 @@ import { isEqual, Observed, type AuthState, type SignedOutReason, type Trouble }
 /** Sessions that are over, so that no message brings one back; more than this many are not remembered. */
 const REMEMBERED_ENDS = 16;
 
-/** A sign-in that waits for a code, whose kinds are known, or for another password. */
+/** A sign-in that waits for a code, whose kinds are known, for a factor to be set up, or for another password. */
 export interface Pending {
   sessionToken: string;
   methods?: Schemas["MfaRequired"]["methods"] | undefined;
+  enrolment?: Schemas["EnrolmentRequired"]["methods"] | undefined;
 }
 
 /** A session as it begins or goes on: from the service, or from another tab. */
@@ -137,6 +138,8 @@ export class Holding {
     const nobody = { user: null, accessToken: null } as const;
     const { pending, held, user, trouble } = this;
     if (pending?.methods) return { status: "mfa_required", ...nobody, methods: pending.methods, trouble: null };
+    if (pending?.enrolment)
+      return { status: "mfa_enrolment_required", ...nobody, methods: pending.enrolment, trouble: null };
     if (pending) return { status: "password_expired", ...nobody, trouble: null };
     if (held && user) return { status: "signed_in", user, accessToken: held.token, trouble };
     if (this.isRestoring || this.owner) return { status: "restoring", ...nobody, trouble };

@@ -7,6 +7,7 @@ import { NetworkError, ProblemError, SignedOutError } from "./errors.js";
 import { sessionOf, type Holding } from "./holding.js";
 import type { Service } from "./service.js";
 import type { SignedOutReason } from "./state.js";
+import type { StepUp } from "./step-up.js";
 import type { Tabs } from "./tabs.js";
 
 /** How often a visible tab looks at the clocks, milliseconds: timers stand still while a computer sleeps. */
@@ -17,6 +18,10 @@ export interface Outcome {
   /** Passes the token on to the other tabs. */
   share(): void;
   end(reason: SignedOutReason): void;
+  /** Whether the application can be asked for a stronger sign-in. */
+  readonly canStepUp: boolean;
+  /** Asks for one; returns whether the person proved who they are, and a new token is held. */
+  stepUp(wanted: StepUp): Promise<boolean>;
 }
 
 export class Refresher {
@@ -94,11 +99,25 @@ export class Refresher {
         if (holding.lacksUser()) await this.readUser();
       }, isEnough);
     } catch (error) {
-      this.recover(error, epoch);
+      const wanted = error instanceof ProblemError && holding.epoch === epoch ? error.stepUp : undefined;
+      if (wanted) await this.raise(wanted, epoch);
+      else this.recover(error, epoch);
     }
     if (!holding.held) throw new SignedOutError();
     this.backoff.reset();
     return holding.held.token;
+  }
+
+  /**
+   * The service lets the session on with nothing less than a stronger sign-in: the application is asked for one, and the session
+   * ends here if there is none. No lock is held meanwhile, because people take as long as they take.
+   */
+  private async raise(wanted: StepUp, epoch: number): Promise<void> {
+    if (!(await this.outcome.stepUp(wanted))) {
+      if (this.holding.epoch === epoch) this.outcome.end("session_ended");
+    } else if (this.holding.lacksUser()) {
+      await this.readUser().catch((error) => this.recover(error, this.holding.epoch));
+    }
   }
 
   /** Returns whether a message of another tab has brought what the refresh that begins now is to bring. */
@@ -129,6 +148,7 @@ export class Refresher {
     } catch (error) {
       if (this.holding.epoch !== epoch) return;
       if (!(error instanceof ProblemError) || error.status !== 401) throw error;
+      if (error.stepUp && this.outcome.canStepUp) throw error;
       return this.outcome.end(this.holding.owner ? "session_ended" : "none");
     }
     if (this.holding.epoch !== epoch) return;

@@ -40,7 +40,7 @@ export class Service {
       // What it waits for before it is sent, such as a refresh, does not know of this signal.
       const response = await lost(Promise.race([sent, limit.broken]));
       // The body is read under the same limit: a response may be lost in its middle.
-      if (!response.ok) throw await problemOf(response, this.environment.now());
+      if (!response.ok) throw await problemOf(response, this.environment.now(), url);
       if (response.status === 204) return undefined;
       return await lost(response.json());
     } catch (error) {

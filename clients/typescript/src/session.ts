@@ -8,6 +8,7 @@ import { ownerOf } from "./lifetime.js";
 import { Refresher } from "./refresher.js";
 import type { Service } from "./service.js";
 import { isEqual, type SignedOutReason } from "./state.js";
+import type { Question, StepUp } from "./step-up.js";
 import { Tabs, type Message, type SharedEnd, type SharedSession } from "./tabs.js";
 
 export class Session {
@@ -20,6 +21,7 @@ export class Session {
     private readonly environment: Environment,
     service: Service,
     suffix: string,
+    private readonly question: Question,
   ) {
     this.holding = new Holding(environment);
     this.tabs = new Tabs(environment, suffix, (message) => this.hear(message));
@@ -103,6 +105,22 @@ export class Session {
     // A tab that never had a session knows nothing about those of others.
     const isTold = reason === "logged_out" || (reason === "session_ended" && sid !== undefined);
     if (isTold) this.tabs.tell({ type: "signed_out", sid, reason });
+  }
+
+  get canStepUp(): boolean {
+    return this.question.isPossible;
+  }
+
+  /** Asks for a stronger sign-in; returns whether there was one, and a new token is held. */
+  async stepUp(wanted: StepUp): Promise<boolean> {
+    return (await this.question.ask(wanted)) && !!this.holding.held && !this.holding.held.isOver();
+  }
+
+  /** The session goes on with another token, which says that its person proved more, or once more. */
+  raise(answer: Schemas["RaisedSessionResponse"]): void {
+    this.holding.adopt(sessionOf(answer));
+    this.refresher.reset();
+    if (!this.holding.lacksUser()) this.share();
   }
 
   /** Sessions that the service ended, by their ids. */

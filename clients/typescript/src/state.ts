@@ -15,6 +15,15 @@ export type AuthState =
   | { status: "signed_out"; user: null; accessToken: null; reason: SignedOutReason; trouble: Trouble }
   /** The password was right; `verifyMfa` completes the sign-in. */
   | { status: "mfa_required"; user: null; accessToken: null; methods: Schemas["MfaRequired"]["methods"]; trouble: null }
+  /** The password was right, and a role wants a second factor first: `setUpFactor` and `enableFactor`, or
+   * `setUpPasskey` and `enablePasskey`, complete the sign-in. */
+  | {
+      status: "mfa_enrolment_required";
+      user: null;
+      accessToken: null;
+      methods: Schemas["EnrolmentRequired"]["methods"];
+      trouble: null;
+    }
   /** The password was right and is too old; `rotatePassword` completes the sign-in. */
   | { status: "password_expired"; user: null; accessToken: null; trouble: null }
   | { status: "signed_in"; user: User; accessToken: string; trouble: Trouble };

@@ -307,3 +307,65 @@ test("a client that is closed leaves no timer", async () => {
   await settle();
   assert.equal(world.timers.size, 0);
 });
+
+const STEP_UP = "/v1/auth/step-up";
+const wantsMore = () =>
+  problem(401, "insufficient_user_authentication", {
+    headers: { "www-authenticate": 'Bearer error="insufficient_user_authentication", acr_values="aal2"' },
+  });
+
+test("a session that lacks a factor is not over: the application is asked, and goes on with the token of its proof", async () => {
+  const asked = [];
+  const onStepUp = async (wanted) => {
+    asked.push(wanted);
+    await client.stepUp({ code: "123456" });
+    return true;
+  };
+  const { world, client, service } = await signedIn({ onStepUp });
+  const stop = service.always(REFRESH, wantsMore);
+  service.once(STEP_UP, () => {
+    stop();
+    return json({ acr: "aal2", auth_time: 1, ...service.tokens("ses_1") });
+  });
+  const token = await world.run(client.refreshToken());
+  assert.equal(token, client.accessToken);
+  assert.equal(status(client), "signed_in");
+  assert.deepEqual(asked, [{ acrValues: ["aal2"], maxAge: undefined, url: REFRESH }]);
+});
+
+test("a page that is opened on such a session proves it by the cookie alone", async () => {
+  const world = new World();
+  world.service.signIn(ASHA);
+  world.service.always(REFRESH, wantsMore);
+  world.service.once(STEP_UP, () => json({ acr: "aal2", auth_time: 1, ...world.service.tokens("ses_1") }));
+  const onStepUp = () => client.stepUp({ password: "copper" }).then(() => true);
+  const client = world.open({ onStepUp });
+  client.start();
+  await world.pass(200);
+  assert.equal(status(client), "signed_in");
+  assert.deepEqual(client.user, ASHA);
+  const { bearer, credentials } = world.service.log.find(({ path }) => path === STEP_UP);
+  assert.deepEqual([bearer, credentials], [undefined, "include"]);
+});
+
+test("who declines such a proof is signed out, and so is everybody whose application cannot ask", async () => {
+  for (const options of [{ onStepUp: () => false }, {}]) {
+    const { world, client, service } = await signedIn(options);
+    service.always(REFRESH, wantsMore);
+    await assert.rejects(world.run(client.refreshToken()), SignedOutError);
+    assert.deepEqual([status(client), client.getSnapshot().reason], ["signed_out", "session_ended"]);
+    assert.equal(service.count(REFRESH), 2, "it is not tried again");
+  }
+});
+
+test("while the application asks, the other tabs are not kept waiting", async () => {
+  let decline;
+  const { world, client, service } = await signedIn({ onStepUp: () => new Promise((resolve) => (decline = resolve)) });
+  service.once(REFRESH, wantsMore);
+  const refused = client.refreshToken();
+  refused.catch(() => undefined);
+  await world.pass(1_000);
+  assert.equal(world.holder, undefined, "no lock is held");
+  decline(false);
+  await assert.rejects(world.run(refused), SignedOutError);
+});

@@ -1,7 +1,7 @@
 // Requests with the token: where it goes, when one is repeated, and what the errors say.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { authApi, mfaApi, NetworkError, ProblemError, tradingAccountApi, userApi } from "../dist/index.js";
+import { approvalApi, authApi, mfaApi, NetworkError, ProblemError, tradingAccountApi, userApi } from "../dist/index.js";
 import { HOME, json, MINUTE, problem, settle, signedIn, World } from "./world.js";
 
 const REFRESH = "/v1/auth/refresh";
@@ -304,12 +304,18 @@ test("keys of writes are new each time", () => {
 test("the operations are there under the names that front ends use", async () => {
   const { world, client, service } = await signedIn();
   const accounts = tradingAccountApi(client);
+  const approvals = approvalApi(client);
   for (const [call, method, path] of [
     [() => accounts.list(), "GET", "/v1/trading-accounts"],
     [() => accounts.get("a"), "GET", "/v1/trading-accounts/a"],
     [() => accounts.link({ broker: "kite" }), "POST", "/v1/trading-accounts"],
     [() => accounts.verify("a"), "POST", "/v1/trading-accounts/a/verify"],
     [() => accounts.unlink("a"), "DELETE", "/v1/trading-accounts/a"],
+    [() => approvals.list({ status: "pending" }), "GET", "/v1/approvals"],
+    [() => approvals.get("a"), "GET", "/v1/approvals/a"],
+    [() => approvals.request({ authorization_details: [] }), "POST", "/v1/approvals"],
+    [() => approvals.challenge("a"), "POST", "/v1/approvals/a/challenge"],
+    [() => approvals.decide("a", { decision: "deny" }), "POST", "/v1/approvals/a/decide"],
     [() => mfaApi(client).setup(), "POST", "/v1/mfa/totp/setup"],
     [() => mfaApi(client).enable({ code: "1" }), "POST", "/v1/mfa/totp/enable"],
     [() => mfaApi(client).disable({ password: "x", code: "1" }), "POST", "/v1/mfa/totp/disable"],
@@ -326,4 +332,24 @@ test("the operations are there under the names that front ends use", async () =>
     const { bearer, ...entry } = service.log.at(-1);
     assert.deepEqual([entry.method, entry.path, typeof bearer], [method, path, "string"]);
   }
+});
+
+test("whoever waits for an approval is told when it is decided, and is let go when they want to leave", async () => {
+  const asked = [];
+  const answering = (...statuses) =>
+    approvalApi({
+      get: async (path, { params, signal }) => {
+        asked.push([path, params.id]);
+        signal.throwIfAborted();
+        return { status: statuses.length > 1 ? statuses.shift() : statuses[0] };
+      },
+    });
+  const forever = new AbortController();
+  const approval = await answering("pending", "pending", "approved").untilDecided("a", forever.signal, 1);
+  assert.equal(approval.status, "approved");
+  assert.deepEqual(asked, Array(3).fill(["/v1/approvals/{id}", "a"]));
+  const leaving = new AbortController();
+  const waiting = answering("pending").untilDecided("a", leaving.signal, 1_000_000);
+  setImmediate(() => leaving.abort(new Error("the page was left")));
+  await assert.rejects(waiting, /the page was left/);
 });

@@ -4,9 +4,14 @@ import { test } from "node:test";
 import { NetworkError, ProblemError, SignedOutError } from "../dist/index.js";
 import { ASHA, json, MINUTE, problem, RAVI, settle, signedIn, World } from "./world.js";
 
-const [REFRESH, LOGIN, LOGOUT, VERIFY, ROTATE] = ["refresh", "login", "logout", "mfa/verify", "password/rotate"].map(
-  (name) => `/v1/auth/${name}`,
-);
+const [REFRESH, LOGIN, LOGOUT, VERIFY, ROTATE, PASSKEY] = [
+  "refresh",
+  "login",
+  "logout",
+  "mfa/verify",
+  "password/rotate",
+  "passkey/verify",
+].map((name) => `/v1/auth/${name}`);
 const PASSWORD = { identifier: ASHA.email, password: "copper lantern drifts upstream" };
 const status = (client) => client.getSnapshot().status;
 const bodies = (service, path) => service.log.filter((entry) => entry.path === path).map(({ body }) => body);
@@ -55,6 +60,21 @@ test("a wrong password is an error with a code, and changes nothing", async () =
   assert.ok(error instanceof ProblemError);
   assert.deepEqual([error.status, error.code], [401, "invalid_credentials"]);
   assert.equal(client.getSnapshot(), before);
+});
+
+test("a passkey signs in without a name, and sends no token", async () => {
+  const { world, client, service } = await signedOut();
+  const credential = { id: "AA", rawId: "AA", type: "public-key", response: {} };
+  service.once(PASSKEY, () => problem(401, "invalid_credentials", { challenge: "invalid_grant" }));
+  const proof = { ceremonyToken: "pkg_1", credential, persistSession: true };
+  await assert.rejects(world.run(client.loginWithPasskey(proof)), { code: "invalid_credentials" });
+  assert.equal(status(client), "signed_out");
+  service.once(PASSKEY, () => json({ status: "authenticated", user: ASHA, ...service.signIn(ASHA) }));
+  assert.equal((await world.run(client.loginWithPasskey(proof))).status, "signed_in");
+  assert.deepEqual(bodies(service, PASSKEY).at(-1), { ceremony_token: "pkg_1", credential, persist_session: true });
+  service.once(PASSKEY, () => problem(403, "password_expired", { session_token: "rot_1" }));
+  await world.run(client.logout());
+  assert.equal((await world.run(client.loginWithPasskey(proof))).status, "password_expired");
 });
 
 test("a second factor is asked for, and its code is taken as people paste it", async () => {
@@ -281,4 +301,93 @@ test("signing out twice, or with nobody signed in, is no error", async () => {
   assert.deepEqual(await world.run(client.logout()), { confirmed: true });
   await settle();
   assert.equal(status(client), "signed_out");
+});
+
+const [OPTIONS, PASSKEYS] = ["/v1/passkeys/options", "/v1/passkeys"];
+const [SETUP, ENABLE, STEP_UP] = ["mfa/totp/setup", "mfa/totp/enable", "auth/step-up"].map((name) => `/v1/${name}`);
+
+/** A sign-in whose roles need a second factor that is not there yet. */
+async function enrolling() {
+  const stage = await signedOut();
+  stage.service.once(LOGIN, () =>
+    json({ status: "mfa_enrolment_required", session_token: "st_3", methods: ["totp"], expires_in: 600 }),
+  );
+  assert.equal((await stage.world.run(stage.client.login(PASSWORD))).status, "mfa_enrolment_required");
+  return stage;
+}
+
+test("a sign-in that needs a first factor sets it up, shows its codes, and begins when they are kept", async () => {
+  const { world, client, service } = await enrolling();
+  assert.deepEqual(client.getSnapshot().methods, ["totp"]);
+  assert.ok(!JSON.stringify(client.getSnapshot()).includes("st_3"));
+  service.once(SETUP, () => json({ secret: "ABCD", otpauth_uri: "otpauth://totp/x" }));
+  assert.equal((await world.run(client.setUpFactor())).secret, "ABCD");
+  service.once(ENABLE, () => problem(401, "invalid_code", { challenge: "invalid_grant" }));
+  await assert.rejects(world.run(client.enableFactor("000000")), { code: "invalid_code" });
+  service.once(ENABLE, () =>
+    json({
+      backup_codes: ["aaaa-bbbb"],
+      session: { status: "authenticated", user: ASHA, ...service.signIn(ASHA) },
+    }),
+  );
+  const { backupCodes, enter } = await world.run(client.enableFactor(" 123 456"));
+  assert.deepEqual(backupCodes, ["aaaa-bbbb"]);
+  assert.equal(status(client), "mfa_enrolment_required", "the codes are not kept yet");
+  enter();
+  assert.equal(status(client), "signed_in");
+  assert.deepEqual(bodies(service, ENABLE).at(-1), { session_token: "st_3", code: "123456" });
+  // The cookie of the session comes with the answer.
+  const { credentials, bearer } = service.log.findLast(({ path }) => path === ENABLE);
+  assert.deepEqual([credentials, bearer], ["include", undefined]);
+});
+
+test("a sign-in that needs a first factor may have a passkey made, and begins when its codes are kept", async () => {
+  const { world, client, service } = await enrolling();
+  service.once(OPTIONS, () => json({ ceremony_token: "pkf_1", publicKey: { challenge: "AAAA" }, expires_in: 300 }));
+  assert.equal((await world.run(client.setUpPasskey())).ceremony_token, "pkf_1");
+  const made = { ceremonyToken: "pkf_1", credential: { id: "AAAA" }, name: "Phone" };
+  service.once(PASSKEYS, () => json({ passkey_id: "psk_1", name: "Phone" }));
+  await assert.rejects(world.run(client.enablePasskey(made)), NetworkError, "an answer without a session is none");
+  service.once(PASSKEYS, () =>
+    json({
+      passkey_id: "psk_1",
+      backup_codes: ["aaaa-bbbb"],
+      session: { status: "authenticated", user: ASHA, ...service.signIn(ASHA) },
+    }),
+  );
+  const { backupCodes, enter } = await world.run(client.enablePasskey(made));
+  assert.deepEqual(backupCodes, ["aaaa-bbbb"]);
+  assert.equal(status(client), "mfa_enrolment_required", "the codes are not kept yet");
+  enter();
+  assert.equal(status(client), "signed_in");
+  assert.deepEqual(bodies(service, OPTIONS), [{ session_token: "st_3" }]);
+  const sent = { session_token: "st_3", ceremony_token: "pkf_1", credential: { id: "AAAA" }, name: "Phone" };
+  assert.deepEqual(bodies(service, PASSKEYS).at(-1), sent);
+  const { credentials, bearer } = service.log.findLast(({ path }) => path === PASSKEYS);
+  assert.deepEqual([credentials, bearer], ["include", undefined]);
+});
+
+test("an enrolment that took too long begins anew, and who signed out meanwhile stays signed out", async () => {
+  const { world, client, service } = await enrolling();
+  service.once(SETUP, () => problem(401, "invalid_session_token", { challenge: "invalid_grant" }));
+  await assert.rejects(world.run(client.setUpFactor()), { code: "invalid_session_token" });
+  assert.equal(status(client), "signed_out");
+  const other = await enrolling();
+  other.service.once(ENABLE, () =>
+    json({ backup_codes: [], session: { status: "authenticated", user: ASHA, ...other.service.signIn(ASHA) } }),
+  );
+  const { enter } = await other.world.run(other.client.enableFactor("123456"));
+  await other.world.run(other.client.logout());
+  assert.throws(enter, SignedOutError);
+  assert.equal(status(other.client), "signed_out");
+});
+
+test("one more proof goes with the token, and the answer's token is the one that is used", async () => {
+  const { world, client, service } = await signedIn();
+  const before = client.accessToken;
+  service.once(STEP_UP, () => json({ acr: "aal2", auth_time: 1, ...service.tokens("ses_1") }));
+  assert.equal((await world.run(client.stepUp({ code: "123 456" }))).status, "signed_in");
+  assert.notEqual(client.accessToken, before);
+  const { bearer, credentials, body } = service.log.find(({ path }) => path === STEP_UP);
+  assert.deepEqual([bearer, credentials, body], [before, "include", { code: "123456" }]);
 });

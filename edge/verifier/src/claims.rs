@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::payload::Payload;
-use crate::{Expectations, Rejection};
+use crate::{Assurance, Expectations, Rejection};
 
 const ACCESS: &str = "access";
 
@@ -47,6 +47,9 @@ pub struct Claims {
     pub auth_time: u64,
     /// How they proved it (RFC 8176).
     pub amr: Vec<String>,
+    /// What that amounts to; the weakest where a token does not say.
+    #[serde(default)]
+    pub acr: Assurance,
 }
 
 impl Claims {
@@ -70,6 +73,7 @@ impl Claims {
             token_type: present(payload.token_type.filter(|kind| kind == ACCESS), "token_type")?,
             auth_time: present(payload.auth_time, "auth_time")?,
             amr: present(payload.amr, "amr")?,
+            acr: payload.acr.unwrap_or_default(),
         };
         if claims.iss != expectations.issuer {
             return Err(Rejection::Issuer);

@@ -18,6 +18,7 @@ extern crate alloc;
 
 mod algorithm;
 pub mod api_key;
+mod assurance;
 mod base64url;
 mod claims;
 mod expectations;
@@ -38,6 +39,7 @@ mod tests;
 mod token;
 
 pub use algorithm::Algorithm;
+pub use assurance::Assurance;
 pub use claims::Claims;
 pub use expectations::Expectations;
 pub use identity_headers::IdentityHeaders;

@@ -6,8 +6,8 @@ use core::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::Rejection;
 use crate::object::{self, Member, Members, Text};
+use crate::{Assurance, Rejection};
 
 const NOT_AN_OBJECT: Rejection = Rejection::Malformed("the claims are not a JSON object");
 
@@ -30,6 +30,7 @@ pub(crate) struct Payload<'e> {
     pub(crate) token_type: Option<String>,
     pub(crate) auth_time: Option<u64>,
     pub(crate) amr: Option<Vec<String>>,
+    pub(crate) acr: Option<Assurance>,
 }
 
 impl<'e> Payload<'e> {
@@ -51,6 +52,7 @@ impl<'e> Payload<'e> {
             token_type: None,
             auth_time: None,
             amr: None,
+            acr: None,
         };
         object::read(bytes, &mut payload, NOT_AN_OBJECT)?;
         Ok(payload)
@@ -78,6 +80,7 @@ impl<'de> Members<'de> for Payload<'_> {
             "token_type" => member.into(&mut self.token_type, Claim("token_type")),
             "auth_time" => member.into(&mut self.auth_time, Claim("auth_time")),
             "amr" => member.into(&mut self.amr, Claim("amr")),
+            "acr" => member.into(&mut self.acr, Claim("acr")),
             _ => member.ignore(),
         }
     }

@@ -1,8 +1,11 @@
 //! Which roles exist and what they allow.
 //!
 //! One document, `ROLE_DEFINITIONS`, is read by the functions and by the edge: a JSON object of roles, each with
-//! `inherits`, `permissions` and `services`, all optional. What a role allows is worked out once, while the document is
-//! read; a bad one stops the start with a [`PolicyError`] that names the offending role.
+//! `inherits`, `permissions`, `services` and `requires`, all optional. `requires` is an object with the `acr` that its
+//! holders must have proved themselves with, and with `healthy_provider`, the permissions that are granted only while the
+//! provider they are meant for is healthy: `{"requires": {"acr": "aal2", "healthy_provider": ["trading:order"]}}`. What a
+//! role allows is worked out once, while the document is read; a bad one stops the start with a [`PolicyError`] that names
+//! the offending role.
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -15,6 +18,8 @@ mod permission;
 
 pub use error::PolicyError;
 pub use permission::{Grant, Permission, PermissionError};
+
+use crate::Assurance;
 
 /// The document that ships.
 const DEFAULT_DOCUMENT: &str = include_str!("default_policy.json");
@@ -37,6 +42,9 @@ pub struct Policy {
 struct Effective {
     grants: Vec<Grant>,
     services: Vec<String>,
+    required: Assurance,
+    /// What is granted only while the provider it is meant for is healthy.
+    with_healthy_provider: Vec<Grant>,
 }
 
 impl Policy {
@@ -80,6 +88,24 @@ impl Policy {
     pub fn allows_service(&self, roles: &[impl AsRef<str>], service: &str) -> bool {
         let opens = |name: &String| name == service || name == EVERY_SERVICE;
         self.effective(roles).any(|role| role.services.iter().any(opens))
+    }
+
+    /// How surely somebody with these roles must have proved who they are: the highest need of any of them, or of any they
+    /// inherit from.
+    pub fn required(&self, roles: &[impl AsRef<str>]) -> Assurance {
+        self.effective(roles).map(|role| role.required).max().unwrap_or_default()
+    }
+
+    /// Whether somebody with these roles has this permission only while the provider it is meant for is healthy. One of the
+    /// roles that asks for it is enough. Who decides knows the health of providers; the edge does not.
+    pub fn needs_healthy_provider(&self, roles: &[impl AsRef<str>], permission: &Permission) -> bool {
+        self.effective(roles)
+            .any(|role| role.with_healthy_provider.iter().any(|grant| grant.covers(permission)))
+    }
+
+    /// The permissions that these roles give only while the provider they are meant for is healthy, in order.
+    pub fn with_healthy_provider(&self, roles: &[impl AsRef<str>]) -> BTreeSet<&Grant> {
+        self.effective(roles).flat_map(|role| &role.with_healthy_provider).collect()
     }
 
     fn effective(&self, roles: &[impl AsRef<str>]) -> impl Iterator<Item = &Effective> {

@@ -7,6 +7,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 mod document;
 mod error;
@@ -16,6 +17,7 @@ mod tests;
 
 pub use error::RouteTableError;
 
+use crate::Assurance;
 use crate::policy::Permission;
 
 /// The longest path that is looked at.
@@ -24,8 +26,24 @@ pub const MAX_PATH_BYTES: usize = 4096;
 /// The most routes a table may have.
 pub const MAX_ROUTES: usize = 256;
 
+/// The longest `max_age` of a route, in seconds: a day.
+pub const LONGEST_MAX_AGE: u32 = 86_400;
+
 /// The most upstreams a route may have.
 pub const MAX_UPSTREAMS: usize = 4;
+
+/// Returns whether nobody on the way can read what is sent to an absolute URL: it is `https`, or of this machine, where tests and
+/// `wrangler dev` have no certificate.
+pub fn is_encrypted_or_local(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://") else { return url.starts_with("https://") };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(address) => address.split(']').next(),
+        None => authority.split(':').next(),
+    };
+    // What stands before an `@` is no host.
+    !authority.contains('@') && matches!(host, Some("localhost" | "127.0.0.1" | "::1"))
+}
 
 /// Every route, the longest prefix first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,16 +53,28 @@ pub struct RouteTable {
 
 /// Where the requests under one prefix go.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is written by itself, and none excludes another")]
 pub struct Route {
     prefix: String,
     service: String,
     upstreams: Vec<String>,
     public: bool,
     critical: bool,
+    trading: bool,
     keeps_sockets: bool,
     timeout_seconds: Option<u32>,
     permission: Option<Permission>,
     proof_key: String,
+    needed: Needed,
+}
+
+/// How a caller must have signed in (RFC 9470): how surely, and how long ago at most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Needed {
+    /// The weakest `acr` that does.
+    pub acr: Option<Assurance>,
+    /// The greatest age of `auth_time` that does, in seconds.
+    pub max_age: Option<u32>,
 }
 
 /// Why a path leads nowhere.
@@ -111,6 +141,12 @@ impl Route {
         self.critical
     }
 
+    /// Whether it closes to those whose broker credentials are frozen. Such a route is critical, too: while nobody can tell, it
+    /// is closed.
+    pub fn is_trading(&self) -> bool {
+        self.trading
+    }
+
     /// Whether an open WebSocket goes on when the credential that opened it has ended.
     pub fn keeps_sockets(&self) -> bool {
         self.keeps_sockets
@@ -126,6 +162,11 @@ impl Route {
         self.permission.as_ref()
     }
 
+    /// How a caller must have signed in.
+    pub fn needed(&self) -> Needed {
+        self.needed
+    }
+
     /// The id of the service's key under which the edge proves what it forwards.
     pub fn proof_key(&self) -> &str {
         &self.proof_key
@@ -135,5 +176,31 @@ impl Route {
     fn covers(&self, path: &str) -> bool {
         self.prefix == "/"
             || path.strip_prefix(&self.prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+impl Needed {
+    /// Whether anybody does who may use the route at all.
+    pub fn is_nothing(self) -> bool {
+        self == Self::default()
+    }
+
+    /// Whether a sign-in of this assurance does, whose last proof was given at `auth_time`, at `now`, both in Unix seconds.
+    pub fn is_met(self, acr: Assurance, auth_time: u64, now: u64) -> bool {
+        self.acr.is_none_or(|needed| acr >= needed)
+            && self.max_age.is_none_or(|seconds| now.saturating_sub(auth_time) <= u64::from(seconds))
+    }
+}
+
+/// The parameters of the challenge that asks for it (RFC 9470 section 3), each with a comma before it.
+impl fmt::Display for Needed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(acr) = self.acr {
+            write!(f, ", acr_values=\"{acr}\"")?;
+        }
+        match self.max_age {
+            Some(seconds) => write!(f, ", max_age=\"{seconds}\""),
+            None => Ok(()),
+        }
     }
 }

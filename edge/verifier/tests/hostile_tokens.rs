@@ -9,12 +9,12 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
-use portcullis_verifier::{Claims, Expectations, MAX_TOKEN_BYTES, Rejection, UnverifiedToken};
+use portcullis_verifier::{Assurance, Claims, Expectations, MAX_TOKEN_BYTES, Rejection, UnverifiedToken};
 use proptest::prelude::*;
 
 const NOW: u64 = 1_760_000_000;
 const KID: &str = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
-const MEMBERS: [(&str, &str); 12] = [
+const MEMBERS: [(&str, &str); 13] = [
     ("iss", "\"user_service\""),
     ("aud", "\"trading_platform\""),
     ("sub", "\"usr_alice\""),
@@ -27,6 +27,7 @@ const MEMBERS: [(&str, &str); 12] = [
     ("token_type", "\"access\""),
     ("auth_time", "1760000000"),
     ("amr", "[\"pwd\",\"otp\"]"),
+    ("acr", "\"aal2\""),
 ];
 
 fn header_with(rest: &str) -> String {
@@ -207,11 +208,13 @@ fn every_claim_of_every_other_type() {
             "[" => &["1", "\"user\"", "[1]", "[null]", "[\"user\",[]]", "{\"0\":\"user\"}"],
             _ => &["\"1760000000\"", "\"\"", "[]", "[1760000000]"],
         };
-        for value in refused.iter().chain(others) {
+        // A class that nobody has heard of is the weakest, and so is none.
+        let is_class = |value: &&&str| name == "acr" && **value == "\"\"";
+        for value in refused.iter().chain(others).filter(|value| !is_class(value)) {
             assert!(with_payload(&payload_with(name, Some(value))).is_err(), "{name}: {value}");
         }
         let absent = with_payload(&payload_with(name, None));
-        assert_eq!(absent.is_ok(), ["email", "nbf"].contains(&name), "{name} left out");
+        assert_eq!(absent.is_ok(), ["email", "nbf", "acr"].contains(&name), "{name} left out");
     }
 }
 
@@ -388,7 +391,7 @@ proptest! {
         let minted = Claims {
             iss: "user_service".into(), aud: "trading_platform".into(), sub: texts[0].clone(), iat: NOW - age,
             exp: NOW - age + 900, nbf, jti: texts[1].clone(), email: has_address.then(|| texts[2].clone()), roles: lists[0].clone(),
-            session_id: texts[3].clone(), epoch, token_type: "access".into(), auth_time: NOW - age, amr: lists[1].clone(),
+            session_id: texts[3].clone(), epoch, token_type: "access".into(), auth_time: NOW - age, amr: lists[1].clone(), acr: Assurance::of_methods(&lists[1]),
         };
         let json = serde_json::to_string(&minted).unwrap();
         prop_assert_eq!(json.contains("\"nbf\":"), nbf.is_some());

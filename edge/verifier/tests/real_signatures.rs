@@ -10,7 +10,7 @@ use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use portcullis_verifier::{Algorithm, Claims, Expectations, Rejection, UnverifiedToken};
+use portcullis_verifier::{Algorithm, Assurance, Claims, Expectations, Rejection, UnverifiedToken};
 
 const NOW: u64 = 1_760_000_000;
 const KID: &str = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
@@ -61,6 +61,7 @@ fn alice() -> Claims {
         token_type: "access".into(),
         auth_time: NOW,
         amr: vec!["pwd".into()],
+        acr: Assurance::Aal1,
     }
 }
 

@@ -4,7 +4,8 @@ use std::cell::Cell;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use portcullis_verifier::policy::{Grant, Permission};
-use portcullis_verifier::{Claims, IdentityHeaders};
+use portcullis_verifier::route::Needed;
+use portcullis_verifier::{Assurance, Claims, IdentityHeaders};
 
 use crate::{LEEWAY, Millis};
 
@@ -21,6 +22,8 @@ pub(crate) struct Caller {
     /// The session epoch of the token; 0 for an API key.
     pub(crate) session_epoch: u64,
     pub(crate) method: AuthMethod,
+    /// How and when the person proved who they are, as a token says; nobody did for an API key.
+    pub(crate) signed_in: Option<SignedIn>,
     /// When the proof was made, in Unix seconds: for a token its `iat`, for an API key the last look at it.
     pub(crate) proven_at: u64,
     /// When the credential ends, for clocks that disagree by as much as is allowed; the greatest number where it has no end.
@@ -30,6 +33,13 @@ pub(crate) struct Caller {
     pub(crate) identity: IdentityHeaders<String>,
     /// Up to which revision of the feed nothing ends the token.
     pub(crate) cleared: Cell<u64>,
+}
+
+/// How surely a person proved who they are, and when they last did, in Unix seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SignedIn {
+    acr: Assurance,
+    auth_time: u64,
 }
 
 /// How the caller was proven.
@@ -60,11 +70,18 @@ impl Caller {
             session_id: String::new(),
             session_epoch: 0,
             method,
+            signed_in: None,
             proven_at,
             ends_at: Millis::MAX,
             identity,
             cleared: Cell::new(0),
         }
+    }
+
+    /// Whether the caller signed in as a route needs it, at `now` in Unix seconds. Behind an API key nobody signed in.
+    pub(crate) fn meets(&self, needed: Needed, now: u64) -> bool {
+        needed.is_nothing()
+            || self.signed_in.is_some_and(|SignedIn { acr, auth_time }| needed.is_met(acr, auth_time, now))
     }
 
     /// Whether nothing narrower than the roles stands in the way to a service: the scopes of a key must cover the
@@ -96,6 +113,7 @@ impl From<Claims> for Caller {
             session_id: claims.session_id,
             session_epoch: claims.epoch,
             method: AuthMethod::Token,
+            signed_in: Some(SignedIn { acr: claims.acr, auth_time: claims.auth_time }),
             proven_at: claims.iat,
             ends_at: claims.exp.saturating_add(LEEWAY).saturating_mul(1000),
             identity,

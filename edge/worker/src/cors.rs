@@ -19,6 +19,11 @@ impl<'a> Page<'a> {
         Self(Some(origin).filter(|origin| allowed.iter().any(|one| one == origin)))
     }
 
+    /// Returns whether it is a page of the list.
+    pub(crate) fn is_allowed(self) -> bool {
+        self.0.is_some()
+    }
+
     /// Returns the headers that let the page read the response. The response depends on the origin either way, which
     /// caches have to know.
     pub(crate) fn headers(self) -> impl Iterator<Item = (&'static str, &'a str)> {

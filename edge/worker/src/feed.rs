@@ -121,6 +121,11 @@ impl Feed {
         is_covered
     }
 
+    /// Whether the broker credentials of this caller, or everybody's, are frozen.
+    pub(crate) fn freezes(&self, caller: &Caller) -> bool {
+        self.pages.freezes(&caller.user_id)
+    }
+
     /// Whether the signing key of this id was withdrawn.
     pub(crate) fn withdraws(&self, kid: &str) -> bool {
         self.pages.withdraws(kid)

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use portcullis_verifier::api_key;
 use portcullis_verifier::jwks::{Jwk, JwksError};
 use portcullis_verifier::revocation::{Ask, MalformedPage};
-use portcullis_verifier::route::{Astray, Route};
+use portcullis_verifier::route::{Astray, Needed, Route};
 use portcullis_verifier::{AwaitedToken, MAX_TOKEN_BYTES, UnverifiedToken};
 
 use crate::api_keys::{ApiKeys, KeyStatus, MalformedLookup};
@@ -55,6 +55,8 @@ pub(crate) struct Moment {
 /// Why there is no caller yet.
 enum Stop {
     Refuse(Code),
+    /// The sign-in of the caller is not what the route needs.
+    Challenge(Needed),
     Check(Check),
     /// The signature of this token is being looked at.
     Signature(Fingerprint, AwaitedToken),
@@ -155,6 +157,10 @@ impl Gate {
         let settings = Rc::clone(&self.settings);
         let request_id = self.id_of(&head.request_id);
         let page = Page::of(&head.origin, &settings.origins);
+        // Not redirected: a client that sends credentials in the clear has to notice.
+        if !head.url.is_encrypted_or_local() {
+            return Ok(Check::Respond(problem::response(Code::HttpsRequired, &request_id, page)));
+        }
         if head.is_preflight() {
             return Ok(Check::Respond(page.preflight(&request_id)));
         }
@@ -162,6 +168,7 @@ impl Gate {
             Ok(forward) => Ok(Check::Forward(Box::new(forward))),
             Err(Stop::Check(check)) => Ok(check),
             Err(Stop::Refuse(code)) => Ok(Check::Respond(problem::response(code, &request_id, page))),
+            Err(Stop::Challenge(needed)) => Ok(Check::Respond(problem::challenge(needed, &request_id, page))),
             Err(Stop::Signature(fingerprint, token)) => Err((fingerprint, token)),
         }
     }
@@ -193,6 +200,12 @@ impl Gate {
         let (caller, query) = if route.is_public() {
             (None, head.url.query().map(Cow::Borrowed))
         } else {
+            // CORS does not hold for them: a page of any origin may open one, and read what comes. Programs send no origin.
+            let is_foreign =
+                || !head.origin.is_empty() && !Page::of(&head.origin, &settings.origins).is_allowed();
+            if head.is_websocket() && is_foreign() {
+                return Err(Code::OriginNotAllowed.into());
+            }
             let Credential { kind, query } = credential(head)?;
             let caller = match kind {
                 Kind::Nothing => return Err(Code::AuthenticationRequired.into()),
@@ -309,11 +322,16 @@ impl Gate {
         let permission = route.permission();
         let by_roles = settings.policy.allows_service(&caller.roles, route.service())
             && permission.is_none_or(|permission| settings.policy.allows(&caller.roles, permission));
-        if by_roles && caller.reaches(route.service(), permission) {
-            Ok(())
-        } else {
-            Err(Code::Forbidden.into())
+        if !(by_roles && caller.reaches(route.service(), permission)) {
+            return Err(Code::Forbidden.into());
         }
+        // Not told to whom the route is closed anyway.
+        if route.is_trading() && self.feed.as_ref().is_none_or(|feed| feed.freezes(caller)) {
+            return Err(Code::TradingFrozen.into());
+        }
+        // Last: whom no proof would help is not asked for one.
+        let needed = route.needed();
+        if caller.meets(needed, now / 1000) { Ok(()) } else { Err(Stop::Challenge(needed)) }
     }
 
     /// Returns the response for a reason outside the gate: a limit, an upstream, a fault.

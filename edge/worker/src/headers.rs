@@ -58,7 +58,10 @@ pub(crate) const ALWAYS: [(&str, &str); 6] = [
 /// Unless the service set its own.
 pub(crate) const BY_DEFAULT: [(&str, &str); 2] = [
     ("cache-control", "no-store"),
-    ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+    (
+        "content-security-policy",
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
 ];
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! The response to a request that is refused: RFC 9457, with the codes of the services behind it.
 
+use portcullis_verifier::route::Needed;
+
 use crate::cors::Page;
+use crate::headers::{ALWAYS, BY_DEFAULT};
 use crate::verdict::EdgeResponse;
 
 /// A stable word that programs switch on, with its status and the usual words.
@@ -16,8 +19,16 @@ pub enum Code {
     InvalidApiKey,
     /// The session has ended; only signing in again helps.
     SessionRevoked,
+    /// The route asks for a stronger or a newer sign-in than the caller's (RFC 9470).
+    InsufficientUserAuthentication,
     /// No role of the caller opens the service.
     Forbidden,
+    /// The request came in the clear.
+    HttpsRequired,
+    /// A page that is not allowed asks for a WebSocket.
+    OriginNotAllowed,
+    /// The broker credentials of the caller, or everybody's, are frozen.
+    TradingFrozen,
     /// No route leads there.
     NotFound,
     /// No service accepts this method.
@@ -56,7 +67,28 @@ impl Code {
             Self::SessionRevoked => {
                 ("session_revoked", 401, "Session revoked", "The session has ended; sign in again.")
             }
+            Self::InsufficientUserAuthentication => (
+                "insufficient_user_authentication",
+                401,
+                "Stronger or newer sign-in required",
+                "Confirm who you are, and send the request again.",
+            ),
             Self::Forbidden => ("forbidden", 403, "Forbidden", "The caller may not use this service."),
+            Self::HttpsRequired => (
+                "https_required",
+                403,
+                "HTTPS required",
+                "Send the request over https; anybody on the way could read what came with this one.",
+            ),
+            Self::OriginNotAllowed => (
+                "origin_not_allowed",
+                403,
+                "Origin not allowed",
+                "Pages of this origin may not open a WebSocket here.",
+            ),
+            Self::TradingFrozen => {
+                ("trading_frozen", 403, "Trading is frozen", "Nothing is traded until the freeze is lifted.")
+            }
             Self::NotFound => ("not_found", 404, "Not found", "There is no such resource."),
             Self::MethodNotAllowed => {
                 ("method_not_allowed", 405, "Method not allowed", "No service answers that method.")
@@ -98,6 +130,9 @@ impl Code {
             Self::InvalidToken | Self::InvalidApiKey | Self::SessionRevoked => {
                 Some(r#"Bearer error="invalid_token""#)
             }
+            Self::InsufficientUserAuthentication => {
+                Some(r#"Bearer error="insufficient_user_authentication""#)
+            }
             _ => None,
         }
     }
@@ -122,12 +157,8 @@ pub(crate) fn without_gate(code: Code, request_id: &str) -> EdgeResponse {
         headers: Vec::new(),
         body: Some(body(word, status, title, detail, request_id)),
     };
-    for (name, value) in [
-        ("content-type", "application/problem+json"),
-        ("cache-control", "no-store"),
-        ("x-content-type-options", "nosniff"),
-        ("x-request-id", request_id),
-    ] {
+    let own = [("content-type", "application/problem+json"), ("x-request-id", request_id)];
+    for (name, value) in ALWAYS.into_iter().chain(BY_DEFAULT).chain(own) {
         response.header(name, value);
     }
     if code == Code::Unavailable {
@@ -141,6 +172,16 @@ fn body(code: &str, status: u16, title: &str, detail: &str, request_id: &str) ->
     format!(
         r#"{{"type":"urn:portcullis:problem:{code}","title":"{title}","status":{status},"detail":"{detail}","code":"{code}","request_id":"{request_id}"}}"#
     )
+}
+
+/// Returns the response to a caller whose sign-in is not what a route needs, with the challenge that says what is (RFC 9470
+/// section 3).
+pub(crate) fn challenge(needed: Needed, request_id: &str, page: Page<'_>) -> EdgeResponse {
+    let mut response = response(Code::InsufficientUserAuthentication, request_id, page);
+    if let Some((_, value)) = response.headers.iter_mut().find(|(name, _)| *name == "www-authenticate") {
+        value.push_str(&needed.to_string());
+    }
+    response
 }
 
 /// Returns the response for a code.

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use portcullis_verifier::route::is_encrypted_or_local;
+
 /// The parts of a request that a decision needs. The client chose all of them but the address. A header that is absent is
 /// empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -77,6 +79,11 @@ impl RequestUrl {
         let question_mark = url.get(start..end)?.find('?').map(|at| start + at);
         let path = start..question_mark.unwrap_or(end);
         Some(Self { text: url, path, query: question_mark.map(|at| at + 1..end) })
+    }
+
+    /// Returns whether nobody on the way could read the request.
+    pub fn is_encrypted_or_local(&self) -> bool {
+        is_encrypted_or_local(&self.text)
     }
 
     /// Returns the path as it will be forwarded, at least `/`.

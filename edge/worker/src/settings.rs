@@ -4,7 +4,7 @@ use std::fmt;
 
 use portcullis_verifier::jwks::{JwkSet, JwksError};
 use portcullis_verifier::policy::{Policy, PolicyError};
-use portcullis_verifier::route::{RouteTable, RouteTableError};
+use portcullis_verifier::route::{Route, RouteTable, RouteTableError, is_encrypted_or_local};
 use portcullis_verifier::{Algorithm, Expectations};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use zeroize::Zeroizing;
@@ -131,14 +131,15 @@ impl Variables {
         Ok(seconds * 1000)
     }
 
-    /// An origin, optionally followed by a path, without a slash at the end.
+    /// An origin, optionally followed by a path, without a slash at the end. The service token is shown there.
     fn address(&self, name: &'static str) -> Result<Option<String>, SettingsError> {
         let plain = |text: &&str| {
             let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
             rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic()))
                 && !text.contains(['?', '#', '@'])
+                && is_encrypted_or_local(text)
         };
-        let unusable = SettingsError::Unusable(name, "an absolute http or https URL");
+        let unusable = SettingsError::Unusable(name, "an absolute https URL");
         let Some(text) = self.find(name) else { return Ok(None) };
         Some(text.trim_end_matches('/')).filter(plain).map(|text| Some(text.into())).ok_or(unusable)
     }
@@ -153,6 +154,10 @@ impl Settings {
         let service_token = variables.need("SERVICE_TOKEN")?;
         let poll = variables.seconds("REVOCATION_POLL", 5, 300)?;
         let routes = RouteTable::parse(variables.need("ROUTES")?).map_err(SettingsError::Routes)?;
+        // Nobody would tell the edge that somebody froze.
+        if poll == 0 && routes.iter().any(Route::is_trading) {
+            return Err(SettingsError::Unusable("REVOCATION_POLL", "more than 0 beside a route of trading"));
+        }
         Ok(Self {
             proof_keys: ProofKeys::derive(variables.need("EDGE_PROOF_KEY")?, &routes)
                 .ok_or(SettingsError::Unusable("EDGE_PROOF_KEY", "base64url of 32 bytes or more"))?,
@@ -249,6 +254,8 @@ pub(crate) mod tests {
             ("EDGE_PROOF_KEY", "not base64 not base64 not base64 not base64"),
             ("IDENTITY_URL", "id.example"),
             ("IDENTITY_URL", "https://user@id.example"),
+            ("IDENTITY_URL", "http://id.example"),
+            ("JWKS_URL", "http://id.example/keys"),
             ("JWKS_URL", "file:///etc/passwd"),
             ("ALLOWED_ORIGINS", "*"),
             ("ALLOWED_ORIGINS", "https://app.example/"),
@@ -264,5 +271,13 @@ pub(crate) mod tests {
             assert!(message.starts_with(name) && !message.contains("not base64 not"), "{message}");
         }
         assert!(Settings::parse("[]").is_err());
+        // Nobody would tell the edge of a freeze.
+        let mut variables = variables();
+        let routes = variables["ROUTES"].as_str().unwrap().replace("\"critical\"", "\"trading\"");
+        variables["ROUTES"] = json!(routes);
+        assert!(Settings::parse(&variables.to_string()).is_ok());
+        variables["REVOCATION_POLL"] = json!("0");
+        let refused = Settings::parse(&variables.to_string()).unwrap_err().to_string();
+        assert_eq!(refused, "REVOCATION_POLL is not more than 0 beside a route of trading");
     }
 }

@@ -68,8 +68,9 @@ impl From<Code> for Ending {
             Code::AuthenticationRequired
             | Code::InvalidToken
             | Code::InvalidApiKey
-            | Code::SessionRevoked => 4401,
-            Code::Forbidden => 4403,
+            | Code::SessionRevoked
+            | Code::InsufficientUserAuthentication => 4401,
+            Code::Forbidden | Code::TradingFrozen => 4403,
             Code::Unavailable | Code::TooManyAttempts => 1013,
             _ => 1011,
         };

@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use portcullis_edge::{Check, Gate, KeyNumber, Millis, RequestHead, RequestUrl, Ticket, Verdict};
+use portcullis_edge::{Check, Code, Gate, KeyNumber, Millis, RequestHead, RequestUrl, Ticket, Verdict};
 use portcullis_verifier::revocation::{AccountCutoff, Ask, Page, Span, key, key_of_kid, newest_from};
 use serde_json::{Value, json};
 
@@ -29,7 +29,10 @@ fn gate(poll: &str) -> Gate {
         {"prefix": "/v1/portfolio", "service": "portfolio", "upstreams": ["https://p.example"]},
         {"prefix": "/v1/strategy", "service": "strategy", "upstreams": ["https://s.example"], "critical": true, "proof_key": "2026-11"},
         {"prefix": "/v1/trading", "service": "trading", "upstreams": ["https://t.example"]},
+        {"prefix": "/v1/strategy/run", "service": "strategy", "upstreams": ["https://s.example"], "trading": poll != "0"},
         {"prefix": "/v1/portfolio/kept", "service": "portfolio", "upstreams": ["https://p.example"], "keeps_sockets": true},
+        {"prefix": "/v1/trading/orders", "service": "trading", "upstreams": ["https://t.example"], "acr": "aal2", "max_age": 300},
+        {"prefix": "/v1/portfolio/private", "service": "portfolio", "upstreams": ["https://p.example"], "acr": "aal2", "max_age": 300},
         {"prefix": "/v1/open", "service": "web", "upstreams": ["https://w.example"], "public": true},
     ]);
     let variables = json!({
@@ -37,6 +40,7 @@ fn gate(poll: &str) -> Gate {
         "SERVICE_TOKEN": "s",
         "EDGE_PROOF_KEY": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
         "REVOCATION_POLL": poll,
+        "ALLOWED_ORIGINS": "https://app.example",
         "ROUTES": routes.to_string(),
     });
     Gate::new(&variables.to_string(), "isolate", START).unwrap()
@@ -131,6 +135,34 @@ fn waiting(gate: &mut Gate, path: &str, token: &str, now: Millis) -> Ticket {
     }
 }
 
+/// A redirect would hide from a client that it shows its token to whoever listens.
+#[test]
+fn what_comes_in_the_clear_is_refused_before_anything_is_looked_at() {
+    let mut gate = gate("0");
+    publish(&mut gate, &[KID], START);
+    let head = |url: &str, method: &str| RequestHead {
+        method: method.into(),
+        url: RequestUrl::parse(url.into()).unwrap(),
+        authorization: format!("Bearer {}", token(KID, START)),
+        origin: "https://app.example".into(),
+        preflight_method: "GET".into(),
+        ..RequestHead::default()
+    };
+    for path in ["/v1/portfolio", "/v1/open", "/nowhere"] {
+        for method in ["GET", "POST", "OPTIONS"] {
+            let url = format!("http://edge.example{path}");
+            let (verdict, asked) = admit(&mut gate, &Rc::new(head(&url, method)), START);
+            let Check::Respond(refused) = verdict.check else { panic!("{method} {url} is let on") };
+            assert_eq!((refused.status, refused.code), (403, Some(Code::HttpsRequired)), "{method} {url}");
+            assert!(asked.is_none() && !refused.headers.iter().any(|(name, _)| *name == "location"));
+        }
+    }
+    for url in ["https://edge.example/v1/portfolio", "http://127.0.0.1:8787/v1/portfolio"] {
+        let (verdict, asked) = admit(&mut gate, &Rc::new(head(url, "GET")), START);
+        assert!(matches!(verdict.check, Check::Signature(_)) && asked.is_some(), "{url}");
+    }
+}
+
 #[test]
 fn a_token_is_verified_once_and_anew_when_its_key_was_withdrawn() {
     let mut gate = gate("0");
@@ -169,6 +201,64 @@ fn no_two_proofs_are_alike_though_everything_else_is() {
     }
     let Check::Forward(forward) = answer(&mut gate, "/v1/strategy", &token, START).check else { panic!() };
     assert!(gate.prove(&forward, START + 5000).unwrap().starts_with("v2;k=2026-11;t=1760000005;"));
+}
+
+#[test]
+fn a_route_asks_for_the_sign_in_it_needs_and_says_which() {
+    let mut gate = gate("0");
+    publish(&mut gate, &[KID], START);
+    let path = "/v1/portfolio/private/tax";
+    let of = |acr: &str, age: u64| {
+        let mut claims = claims(START);
+        claims["acr"] = json!(acr);
+        claims["auth_time"] = json!(START / 1000 - age);
+        signed(KID, &claims)
+    };
+    for (acr, age, expected) in [
+        ("aal2", 0, 200),
+        ("phr", 300, 200),
+        ("aal2", 301, 401),
+        ("aal1", 0, 401),
+        // What this edge has never heard of is nothing to rely on.
+        ("aal9", 0, 401),
+    ] {
+        assert_eq!(status(&mut gate, path, &of(acr, age), START), expected, "{acr}, {age} s ago");
+        assert_eq!(status(&mut gate, "/v1/portfolio", &of(acr, age), START), 200, "{acr}, {age} s ago");
+    }
+    assert_eq!(status(&mut gate, path, &token(KID, START), START), 401, "a token that says nothing");
+    // A token that is remembered grows old, too.
+    let good = of("aal2", 0);
+    publish(&mut gate, &[KID], START + 300_000);
+    assert_eq!(status(&mut gate, path, &good, START + 300_999), 200);
+    let Check::Respond(refusal) = answer(&mut gate, path, &good, START + 301_000).check else { panic!() };
+    let challenge = refusal.headers.iter().find(|(name, _)| *name == "www-authenticate").unwrap();
+    assert_eq!(
+        challenge.1,
+        r#"Bearer error="insufficient_user_authentication", acr_values="aal2", max_age="300""#
+    );
+    let body: Value = serde_json::from_str(&refusal.body.unwrap()).unwrap();
+    assert_eq!((&body["status"], &body["code"]), (&json!(401), &json!("insufficient_user_authentication")));
+    // Whom no sign-in would help is not asked for one.
+    assert_eq!(status(&mut gate, "/v1/trading/orders", &of("aal1", 0), START), 403);
+}
+
+#[test]
+fn an_api_key_is_nobody_who_signed_in() {
+    let mut gate = gate("0");
+    publish(&mut gate, &[KID], START);
+    let key = "5d41402abc4b2a76b9719d911017c592aeb63bf04df2a5cc19c7f8a1bd0e36f7";
+    let holder = json!({"active": true, "user_id": "usr_alice", "roles": ["user"], "scopes": ["portfolio:read"], "expires_at": null});
+    gate.api_key_looked_up(key, holder.to_string().as_bytes(), &|_| 0, START).unwrap();
+    let mut ask = |path: &str| {
+        let head = RequestHead {
+            method: "GET".into(),
+            url: RequestUrl::parse(format!("https://edge.example{path}")).unwrap(),
+            api_key: key.into(),
+            ..RequestHead::default()
+        };
+        status_of(admit(&mut gate, &Rc::new(head), START).0)
+    };
+    assert_eq!((ask("/v1/portfolio"), ask("/v1/portfolio/private")), (200, 401));
 }
 
 #[test]
@@ -286,6 +376,56 @@ fn what_a_withdrawn_key_signed_is_refused_though_it_is_remembered_and_the_key_is
     publish(&mut gate, &[OTHER, KID], now + 1000);
     assert_eq!(status(&mut gate, "/v1/portfolio", &token, now + 1000), 401, "of another copy");
     assert_eq!(status(&mut gate, "/v1/portfolio", &other, now + 1000), 200);
+}
+
+/// A token of a person whose id is one of the identity service.
+fn token_of(user: &str) -> String {
+    let mut claims = claims(START);
+    claims.as_object_mut().unwrap().insert("sub".to_owned(), json!(user));
+    signed(KID, &claims)
+}
+
+const ASHA: &str = "usr_0199c82cc00070008000000000000001";
+const BELA: &str = "usr_0199c82cc00070008000000000000002";
+
+/// Brings the newest page, on which these are frozen.
+fn freeze(gate: &mut Gate, frozen: &[AccountCutoff], now: Millis) {
+    let span = Span { from: newest_from(now), until: now };
+    let page = Page::encode(span, now, 965, Vec::new(), frozen.to_vec());
+    gate.revocations_arrived(&Ask::Newest, page, now).unwrap();
+}
+
+#[test]
+fn routes_of_trading_close_to_who_is_frozen_and_open_again() {
+    let mut gate = gate("5");
+    publish(&mut gate, &[KID], START);
+    follow(&mut gate, &[], START);
+    let (asha, bela) = (token_of(ASHA), token_of(BELA));
+    let statuses = |gate: &mut Gate, now| {
+        [("/v1/strategy/run", &asha), ("/v1/strategy/run", &bela), ("/v1/strategy", &asha)]
+            .map(|(path, token)| status(gate, path, token, now))
+    };
+    assert_eq!(statuses(&mut gate, START), [200, 200, 200]);
+    freeze(&mut gate, &[AccountCutoff::frozen(key(ASHA).unwrap())], START + 3000);
+    assert_eq!(statuses(&mut gate, START + 3000), [403, 200, 200], "though the token is remembered");
+    freeze(&mut gate, &[AccountCutoff::everybody_frozen()], START + 6000);
+    assert_eq!(statuses(&mut gate, START + 6000), [403, 403, 200]);
+    // What an earlier page says does not stand.
+    freeze(&mut gate, &[], START + 9000);
+    assert_eq!(statuses(&mut gate, START + 9000), [200, 200, 200]);
+    let refused = {
+        freeze(&mut gate, &[AccountCutoff::everybody_frozen()], START + 12_000);
+        answer(&mut gate, "/v1/strategy/run", &asha, START + 12_000)
+    };
+    let Check::Respond(refused) = refused.check else { panic!("{refused:?}") };
+    assert_eq!(refused.code, Some(portcullis_edge::Code::TradingFrozen));
+    assert!(refused.body.unwrap().contains(r#""code":"trading_frozen""#));
+    // A request never decides on a page that is older than five seconds while there is another one.
+    assert!(matches!(answer(&mut gate, "/v1/strategy/run", &asha, START + 17_000).check, Check::Revocations));
+    // While nobody can tell, they close like critical ones.
+    gate.revocations_failed(&Ask::Newest, START + 17_000);
+    assert_eq!(status(&mut gate, "/v1/strategy/run", &bela, START + 73_000), 503);
+    assert_eq!(status(&mut gate, "/v1/portfolio", &bela, START + 73_000), 200);
 }
 
 #[test]

@@ -1,10 +1,23 @@
 # One deployment. Build the artifact first, from the root of the repository: infra/build
+#
+# The provider is of the version the module is tested with. Keep `.terraform.lock.hcl` under version control, and the state where it
+# is locked, encrypted and versioned: no secret is in it, but who may do what is.
+#
+#   terraform {
+#     backend "s3" {
+#       bucket       = "example-terraform-state"
+#       key          = "portcullis/dev.tfstate"
+#       region       = "ap-south-1"
+#       encrypt      = true
+#       use_lockfile = true
+#     }
+#   }
 terraform {
   required_version = ">= 1.9"
   required_providers {
     aws = {
       source  = "hashicorp/aws"
-      version = ">= 5.80"
+      version = "6.25.0"
     }
   }
 }

@@ -8,6 +8,7 @@ mod accounts;
 mod feed;
 mod floor;
 mod instant;
+mod passkeys;
 mod report;
 mod service;
 
@@ -15,7 +16,9 @@ use std::hint::black_box;
 
 use portcullis_identity::{SigningKey, VerificationKeys};
 use portcullis_platform_embedded::EmbeddedDynamoDb;
-use portcullis_verifier::Expectations;
+use portcullis_verifier::policy::Policy;
+use portcullis_verifier::route::RouteTable;
+use portcullis_verifier::{Assurance, Expectations};
 use tokio::runtime::Runtime;
 
 use crate::instant::Instantly;
@@ -28,9 +31,11 @@ fn main() {
     login(&runtime, &mut report);
     refresh(&runtime, &mut report);
     verification(&runtime, &mut report);
+    assurance(&mut report);
     known_addresses(&runtime, &mut report);
     accounts::measure(&runtime, &mut report);
     feed::measure(&runtime, &mut report);
+    passkeys::measure(&mut report);
     report.print();
 }
 
@@ -122,5 +127,29 @@ fn verification(runtime: &Runtime, report: &mut Report) {
     let mut verify = floor::rs256_verification(&pem, &token);
     report.ratio("verification / bare RSA verification", Some(1.3), &mut verify, || {
         let _ = black_box(keys.verify(black_box(&token), &expected, now));
+    });
+}
+
+/// What a route's `acr` and `max_age` cost at the edge, beside the rest of what it looks at in a caller it knows: a thousand
+/// decisions each, because one takes too little to be timed.
+fn assurance(report: &mut Report) {
+    const TABLE: &str = r#"[
+        {"prefix": "/v1/portfolio", "service": "portfolio", "upstreams": ["https://a.example"]},
+        {"prefix": "/v1/withdraw", "service": "portfolio", "upstreams": ["https://a.example"], "acr": "aal2", "max_age": 300}
+    ]"#;
+    let routes = RouteTable::parse(TABLE).expect("a table of routes");
+    let policy = Policy::default();
+    let roles = [policy.roles().next().expect("a role").to_owned()];
+    let decide = |path: &str| {
+        for now in 1_000..2_000 {
+            let route = routes.find(black_box(path)).expect("a route");
+            let may = policy.allows_service(black_box(&roles), route.service());
+            let needed = route.needed();
+            black_box(may && (needed.is_nothing() || needed.is_met(black_box(Assurance::Aal2), 900, now)));
+        }
+    };
+    let mut bare = || decide("/v1/portfolio/42");
+    report.ratio("1,000 decisions with acr and max_age / without", None, &mut bare, || {
+        decide("/v1/withdraw/142");
     });
 }

@@ -234,11 +234,17 @@ async fn roles_are_those_of_the_policy() {
 
 #[tokio::test]
 async fn administrators_see_what_each_role_permits() {
-    let policy =
-        r#"{"desk": {"permissions": ["order:place"], "services": ["execution"]}, "user": {}, "admin": {}}"#;
+    let policy = r#"{"desk": {"permissions": ["order:place"], "services": ["execution"], "requires": {"healthy_provider": ["order:*"]}},
+            "user": {}, "admin": {}}"#;
     let (app, root) = with_administrator(&[("ROLE_DEFINITIONS", policy)]).await;
     let roles = root.get("/v1/admin/roles").await.assert_status(200).body;
-    let desk = json!({"role": "desk", "permissions": ["order:place"], "services": ["execution"]});
+    let desk = json!({
+        "role": "desk",
+        "permissions": ["order:place"],
+        "services": ["execution"],
+        "requires": "aal1",
+        "healthy_provider": ["order:*"],
+    });
     assert!(roles.as_array().unwrap().contains(&desk), "{roles}");
     let asha = json!({"email": "asha@example.com", "password": PASSWORD, "name": "Asha", "roles": ["desk"]});
     root.post("/v1/admin/users", asha).await.assert_status(201);

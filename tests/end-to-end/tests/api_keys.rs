@@ -351,7 +351,13 @@ async fn a_key_opens_the_routes_that_say_so_and_no_other() {
             let call = holder.call(method.parse().unwrap(), path.replace("{id}", holder.key_id()));
             let reply = call.json(json!({"permission": "market:read"})).await;
             if takes("api_key") {
-                reply.assert_status(200);
+                // A key of this scope may ask for no approval, and there is none to read.
+                let expected = match path.as_str() {
+                    "/v1/approvals" => 422,
+                    "/v1/approvals/{id}" => 404,
+                    _ => 200,
+                };
+                reply.assert_status(expected);
                 welcomed.push(name);
             } else if takes("access_token") || takes("service_token") {
                 reply.assert_status(401);
@@ -359,7 +365,14 @@ async fn a_key_opens_the_routes_that_say_so_and_no_other() {
         }
     }
     welcomed.sort();
-    assert_eq!(welcomed, ["GET /v1/authz/permissions", "GET /v1/users/me", "POST /v1/authz/check"]);
+    let expected = [
+        "GET /v1/approvals/{id}",
+        "GET /v1/authz/permissions",
+        "GET /v1/users/me",
+        "POST /v1/approvals",
+        "POST /v1/authz/check",
+    ];
+    assert_eq!(welcomed, expected);
 
     // Nor does it work as another kind of token, nor beside one.
     let as_bearer = holder.app.post("/v1/api-keys", json!({"name": "more"})).bearer(holder.api_key());
@@ -472,4 +485,61 @@ async fn the_clear_key_is_shown_once_and_lies_nowhere() {
     let holds = |text: &str| content.windows(text.len()).any(|part| part == text.as_bytes());
     assert!(holds("nightly"), "its name is there, so this is where the key would be");
     assert!(!holds(secret));
+}
+
+#[tokio::test]
+async fn a_key_ends_unless_an_operator_says_that_keys_do_not() {
+    const YEAR: Duration = Duration::from_hours(366 * 24);
+    let world = World::new(SEED).await;
+    let asha = world.person("asha@example.com").await.caller;
+    let made = world.clock.now();
+    let repeatable = || ApiKeyRequest { idempotency_key: Some("once".to_owned()), ..wanted(None) };
+    let key = create(&world, &asha, repeatable()).await.unwrap();
+    assert_eq!(key.key.expires_at, Some(made + YEAR));
+    // The repetition is of a later time, and about the same key.
+    world.clock.advance(Duration::from_mins(5));
+    let again = create(&world, &asha, repeatable()).await.unwrap();
+    assert_eq!((again.key.id, again.key.expires_at), (key.key.id, Some(made + YEAR)));
+    let until = |end| ApiKeyRequest { expires_at: Some(end), ..wanted(None) };
+    let latest = world.clock.now() + YEAR;
+    assert_eq!(create(&world, &asha, until(latest)).await.unwrap().key.expires_at, Some(latest));
+    let refused = create(&world, &asha, until(latest + Duration::from_millis(1))).await;
+    assert!(matches!(refused, Err(Error::Invalid(_))), "{refused:?}");
+    world.clock.set(made + YEAR);
+    assert!(matches!(world.identity.authenticate_key(&key.text).await, Err(Error::InvalidApiKey)));
+
+    let world = World::with_variables(SEED, &[("API_KEY_MAX_AGE", "0")]).await;
+    let bela = world.person("bela@example.com").await.caller;
+    assert_eq!(create(&world, &bela, wanted(None)).await.unwrap().key.expires_at, None);
+    create(&world, &bela, until(world.clock.now() + YEAR + YEAR)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_reset_ends_all_keys_where_that_is_wanted_and_none_where_it_is_not() {
+    let world = World::new(SEED).await;
+    let asha = world.person("asha@example.com").await;
+    let (origin, chosen) = (ClientContext::default(), password("marble orchard whispers northward"));
+    let mut keys = Vec::new();
+    for _ in 0..3 {
+        keys.push(create(&world, &asha.caller, wanted(None)).await.unwrap());
+    }
+    let alive = async |text: &SecretString| world.identity.authenticate_key(text).await.is_ok();
+    let token = world.reset_token("asha@example.com").await;
+    world.identity.reset_password(&token, &chosen, &origin).await.unwrap();
+    assert!(alive(&keys[0].text).await, "programs go on");
+
+    world.clock.advance(Duration::from_mins(30));
+    let token = world.reset_token("asha@example.com").await;
+    world.identity.reset_password_and_end_keys(&token, &password(PASSWORD), &origin).await.unwrap();
+    for key in &keys {
+        assert!(!alive(&key.text).await);
+    }
+    world.clock.advance(Duration::from_secs(1));
+    let caller = world.caller(&world.sign_in("asha@example.com").await.unwrap()).await;
+    assert!(world.identity.list_api_keys(&caller, 10, None).await.unwrap().keys.is_empty());
+    let revived = world.identity.rotate_api_key(&caller, keys[0].key.id, &origin).await;
+    assert!(matches!(revived, Err(Error::NotFound)), "{revived:?}");
+    let next = create(&world, &caller, wanted(None)).await.unwrap();
+    assert!(alive(&next.text).await, "the account itself goes on");
+    assert_eq!(world.identity.verify_audit().await.unwrap().findings, []);
 }

@@ -20,6 +20,8 @@ enum Shows {
     AccessToken,
     /// An access token or an API key.
     AccessTokenOrApiKey,
+    /// An access token, an API key, or the token of a service.
+    AnyCredential,
     /// An access token of somebody with the role `admin`.
     AdminToken,
     /// The token of a service of ours, in `X-Service-Token`.
@@ -34,13 +36,16 @@ const ROUTES: &[(&str, &str, Shows)] = &[
     ("delete", "/v1/admin/providers/{name}/mark", Shows::AccessToken),
     ("delete", "/v1/admin/users/{id}", Shows::AdminToken),
     ("delete", "/v1/api-keys/{id}", Shows::AccessToken),
+    ("delete", "/v1/passkeys/{id}", Shows::AccessToken),
     ("delete", "/v1/sessions", Shows::AccessToken),
     ("delete", "/v1/sessions/{id}", Shows::AccessToken),
     ("delete", "/v1/trading-accounts/{id}", Shows::AccessToken),
     ("delete", "/v1/users/me", Shows::AccessToken),
     ("get", "/.well-known/oauth-authorization-server", Shows::Nothing),
+    ("get", "/.well-known/webauthn", Shows::Nothing),
     ("get", "/healthz", Shows::Nothing),
     ("get", "/v1/admin/audit", Shows::AdminToken),
+    ("get", "/v1/admin/freeze", Shows::AdminToken),
     ("get", "/v1/admin/users", Shows::AdminToken),
     ("get", "/v1/admin/users/{id}", Shows::AdminToken),
     ("get", "/v1/admin/users/{id}/api-keys", Shows::AdminToken),
@@ -48,12 +53,16 @@ const ROUTES: &[(&str, &str, Shows)] = &[
     ("get", "/v1/admin/users/{id}/sessions", Shows::AdminToken),
     ("get", "/v1/admin/users/{id}/trading-accounts", Shows::AdminToken),
     ("get", "/v1/api-keys", Shows::AccessToken),
+    ("get", "/v1/approvals", Shows::AccessToken),
+    ("get", "/v1/approvals/{id}", Shows::AnyCredential),
     ("get", "/v1/audit", Shows::AccessToken),
     ("get", "/v1/audit/integrity", Shows::AccessToken),
     ("get", "/v1/auth/.well-known/jwks.json", Shows::Nothing),
     ("get", "/v1/auth/status", Shows::AccessToken),
     ("get", "/v1/authz/permissions", Shows::AccessTokenOrApiKey),
     ("get", "/v1/internal/revocations", Shows::ServiceToken),
+    ("get", "/v1/internal/trading-accounts/{id}/freeze", Shows::ServiceToken),
+    ("get", "/v1/passkeys", Shows::AccessToken),
     ("get", "/v1/providers", Shows::AccessToken),
     ("get", "/v1/providers/fallback", Shows::AccessToken),
     ("get", "/v1/providers/{name}", Shows::AccessToken),
@@ -61,13 +70,19 @@ const ROUTES: &[(&str, &str, Shows)] = &[
     ("get", "/v1/trading-accounts", Shows::AccessToken),
     ("get", "/v1/trading-accounts/freeze", Shows::AccessToken),
     ("get", "/v1/trading-accounts/{id}", Shows::AccessToken),
+    ("get", "/v1/trading-accounts/{id}/leases", Shows::AccessToken),
     ("get", "/v1/users/me", Shows::AccessTokenOrApiKey),
     ("patch", "/v1/admin/users/{id}", Shows::AdminToken),
+    ("patch", "/v1/passkeys/{id}", Shows::AccessToken),
     ("patch", "/v1/trading-accounts/{id}", Shows::AccessToken),
     ("patch", "/v1/users/me", Shows::AccessToken),
     ("post", "/v1/users/me/email", Shows::AccessToken),
     ("put", "/v1/users/me/username", Shows::AccessToken),
     ("post", "/v1/admin/users", Shows::AdminToken),
+    ("post", "/v1/admin/freeze", Shows::AdminToken),
+    ("post", "/v1/admin/unfreeze", Shows::AdminToken),
+    ("post", "/v1/admin/users/{id}/freeze", Shows::AdminToken),
+    ("post", "/v1/admin/users/{id}/unfreeze", Shows::AdminToken),
     ("post", "/v1/admin/users/{id}/reset-mfa", Shows::AdminToken),
     ("post", "/v1/admin/users/{id}/revoke-sessions", Shows::AdminToken),
     ("post", "/v1/admin/users/{id}/send-reset", Shows::AdminToken),
@@ -75,6 +90,9 @@ const ROUTES: &[(&str, &str, Shows)] = &[
     ("post", "/v1/admin/users/{id}/verify-email", Shows::AdminToken),
     ("post", "/v1/api-keys", Shows::AccessToken),
     ("post", "/v1/api-keys/{id}/rotate", Shows::AccessToken),
+    ("post", "/v1/approvals", Shows::AnyCredential),
+    ("post", "/v1/approvals/{id}/challenge", Shows::AccessToken),
+    ("post", "/v1/approvals/{id}/decide", Shows::AccessToken),
     ("post", "/v1/auth/email/resend", Shows::Nothing),
     ("post", "/v1/auth/email/change", Shows::Nothing),
     ("post", "/v1/auth/email/restore", Shows::Nothing),
@@ -82,20 +100,31 @@ const ROUTES: &[(&str, &str, Shows)] = &[
     ("post", "/v1/auth/login", Shows::Nothing),
     ("post", "/v1/auth/logout", Shows::EitherToken),
     ("post", "/v1/auth/mfa/verify", Shows::Nothing),
+    ("post", "/v1/auth/passkey/options", Shows::Nothing),
+    ("post", "/v1/auth/passkey/verify", Shows::Nothing),
     ("post", "/v1/auth/password/change", Shows::AccessToken),
     ("post", "/v1/auth/password/forgot", Shows::Nothing),
+    ("post", "/v1/auth/password/recover", Shows::Nothing),
+    ("post", "/v1/auth/password/remove", Shows::AccessToken),
     ("post", "/v1/auth/password/reset", Shows::Nothing),
     ("post", "/v1/auth/password/rotate", Shows::Nothing),
+    ("post", "/v1/auth/password/set", Shows::AccessToken),
     ("post", "/v1/auth/refresh", Shows::RefreshToken),
     ("post", "/v1/auth/register", Shows::Nothing),
+    ("post", "/v1/auth/step-up", Shows::EitherToken),
     ("post", "/v1/authz/check", Shows::AccessTokenOrApiKey),
     ("post", "/v1/internal/api-keys/verify", Shows::ServiceToken),
+    ("post", "/v1/internal/approvals/{id}/redeem", Shows::ServiceToken),
     ("post", "/v1/internal/providers/{name}/outcomes", Shows::ServiceToken),
     ("post", "/v1/internal/trading-accounts/{id}/credentials", Shows::ServiceToken),
+    ("post", "/v1/internal/trading-accounts/{id}/freeze/ack", Shows::ServiceToken),
+    ("post", "/v1/internal/trading-accounts/{id}/postbacks/verify", Shows::ServiceToken),
     ("post", "/v1/mfa/backup-codes", Shows::AccessToken),
     ("post", "/v1/mfa/totp/disable", Shows::AccessToken),
     ("post", "/v1/mfa/totp/enable", Shows::AccessToken),
     ("post", "/v1/mfa/totp/setup", Shows::AccessToken),
+    ("post", "/v1/passkeys", Shows::AccessToken),
+    ("post", "/v1/passkeys/options", Shows::AccessToken),
     ("post", "/v1/trading-accounts", Shows::AccessToken),
     ("post", "/v1/trading-accounts/freeze", Shows::AccessToken),
     ("post", "/v1/trading-accounts/unfreeze", Shows::AccessToken),
@@ -138,6 +167,12 @@ async fn every_route_is_in_the_table_and_the_table_has_no_other() {
                     names.contains("access_token") && !names.contains("api_key"),
                     "{method} {path}: {names}"
                 );
+                assert!(!names.contains("service_token"), "{method} {path}: {names}");
+            }
+            Shows::AnyCredential => {
+                for name in ["access_token", "api_key", "service_token"] {
+                    assert!(names.contains(name), "{method} {path}: {names}");
+                }
             }
             Shows::AccessTokenOrApiKey => {
                 assert!(
@@ -177,7 +212,11 @@ async fn a_route_takes_the_token_it_asks_for_and_no_other_kind() {
     let closed = |shows: Shows| {
         matches!(
             shows,
-            Shows::AccessToken | Shows::AdminToken | Shows::AccessTokenOrApiKey | Shows::ServiceToken
+            Shows::AccessToken
+                | Shows::AdminToken
+                | Shows::AccessTokenOrApiKey
+                | Shows::AnyCredential
+                | Shows::ServiceToken
         )
     };
     for (method, path, _) in ROUTES.iter().filter(|(_, _, shows)| closed(*shows)) {

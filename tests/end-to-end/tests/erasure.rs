@@ -32,8 +32,11 @@ async fn left(world: &World, person: &Person) -> Vec<String> {
         ("SESSIONS#", "SES#"),
         ("APIKEYS#", "KEY#"),
         ("FACTOR#", "FACTOR"),
+        ("PASSKEYS#", "PASSKEY#"),
+        ("APPROVALS#", ""),
         ("VAULT#", "ACC#"),
         ("VAULT#", "FREEZE"),
+        ("READINGS#", ""),
     ];
     for (partition, sort) in kinds {
         let rows = world.rows(&format!("{partition}{}", person.account.id), sort).await;
@@ -107,7 +110,8 @@ async fn credentials_of_nobody_are_not_frozen() {
     let held =
         world.faults.hold(|request| request.contains("TransactWriteItems") && request.contains("told_by"));
     let (there, caller) = (world.clone(), person.caller.clone());
-    let freezing = tokio::spawn(async move { there.vault.freeze(&caller, &ClientContext::default()).await });
+    let freezing =
+        tokio::spawn(async move { there.vault.freeze(&caller, false, &ClientContext::default()).await });
     held.reached().await;
     erase(&world, &person).await;
     held.release();

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use portcullis_harness::in_process::{PASSWORD, World, password};
-use portcullis_identity::{ClientContext, Error, Login, Operator};
-use secrecy::SecretString;
+use portcullis_harness::in_process::{Enrolled, PASSWORD, UNLIMITED, World, password};
+use portcullis_identity::{AccountUpdate, Assurance, ClientContext, Error, Login, Operator};
+use secrecy::{ExposeSecret, SecretString};
 
 const ASHA: &str = "asha@example.com";
 const ANOTHER: &str = "marble orchard whispers northward";
@@ -123,4 +123,86 @@ async fn more_devices_buy_no_more_guesses_than_there_are_counts() {
     let token = world.reset_token(ASHA).await;
     let kept = world.identity.reset_password(&token, &password(ANOTHER), &on(None)).await.unwrap();
     attempt(&world, ANOTHER, &on(Some(&kept))).await.expect("the only known device");
+}
+
+/// Signs in with a code, and returns the token of the device.
+async fn with_code(asha: &Enrolled, world: &World) -> SecretString {
+    world.clock.advance(Duration::from_secs(30));
+    asha.sign_in(&asha.code()).await.unwrap().device
+}
+
+/// Whether a right password on this device is asked for a code.
+async fn asks_for_code(world: &World, device: &SecretString) -> bool {
+    match attempt(world, PASSWORD, &on(Some(device))).await.unwrap() {
+        Login::MfaRequired(_) => true,
+        Login::SignedIn(_) => false,
+        Login::EnrolmentRequired(challenge) => panic!("{challenge:?}"),
+    }
+}
+
+#[tokio::test]
+async fn no_device_is_remembered_unless_an_operator_says_so() {
+    let world = World::new(6).await;
+    let asha = world.enrolled(ASHA).await;
+    let device = with_code(&asha, &world).await;
+    assert!(asks_for_code(&world, &device).await);
+}
+
+#[tokio::test]
+async fn a_device_that_gave_a_code_signs_in_without_one_for_so_many_days_as_what_it_is() {
+    const DAY: Duration = Duration::from_hours(24);
+    let world = World::with_variables(7, &[("MFA_REMEMBER_DAYS", "30")]).await;
+    let asha = world.enrolled(ASHA).await;
+    let before = asha.session.device.clone();
+    assert!(asks_for_code(&world, &before).await, "no code was given there");
+    let device = with_code(&asha, &world).await;
+    world.clock.advance(29 * DAY);
+    let Ok(Login::SignedIn(session)) = attempt(&world, PASSWORD, &on(Some(&device))).await else { panic!() };
+    let caller = world.caller(&session).await;
+    assert_eq!((caller.claims.acr, caller.claims.amr.as_slice()), (Assurance::Aal1, &["pwd".to_owned()][..]));
+    assert!(world.identity.require_fresh_proof(&caller).is_err(), "a password is no proof of hers");
+    // It is not given anew by being remembered.
+    world.clock.advance(DAY);
+    assert!(asks_for_code(&world, &device).await && asks_for_code(&world, &session.device).await);
+}
+
+#[tokio::test]
+async fn what_is_remembered_of_a_device_ends_with_the_factor_the_sessions_and_the_password() {
+    let world = World::with_variables(8, &[("MFA_REMEMBER_DAYS", "30"), UNLIMITED]).await;
+    let asha = world.enrolled(ASHA).await;
+    let (operator, id) = (Operator::CommandLine("somebody".to_owned()), asha.caller.account.id);
+    let device = with_code(&asha, &world).await;
+    assert!(!asks_for_code(&world, &device).await);
+    // Not one character of it can be another one.
+    let text = device.expose_secret();
+    let (known, given) = text.rsplit_once('.').unwrap();
+    let (known, seconds) = known.rsplit_once('.').unwrap();
+    let later: i64 = seconds.parse::<i64>().unwrap() + 1;
+    for forged in
+        [format!("{known}.{later}.{given}"), format!("{known}.{seconds}.{}A", &given[..42]), known.to_owned()]
+    {
+        assert!(asks_for_code(&world, &forged.into()).await);
+    }
+    world.identity.revoke_sessions_of(&operator, id, &ClientContext::default()).await.unwrap();
+    assert!(asks_for_code(&world, &device).await, "she signed out everywhere");
+
+    let device = with_code(&asha, &world).await;
+    assert!(!asks_for_code(&world, &device).await);
+    world.identity.reset_mfa(&operator, id, &ClientContext::default()).await.unwrap();
+    let bare = world.person_again(ASHA).await;
+    let _again = bare.enrol().await;
+    assert!(asks_for_code(&world, &device).await, "the factor is another one");
+}
+
+#[tokio::test]
+async fn a_role_that_requires_a_code_remembers_no_device() {
+    let world = World::with_variables(9, &[("MFA_REMEMBER_DAYS", "30")]).await;
+    let asha = world.enrolled(ASHA).await;
+    let device = with_code(&asha, &world).await;
+    assert!(!asks_for_code(&world, &device).await);
+    let roles = Some(vec!["admin".to_owned()]);
+    let update = AccountUpdate { roles, status: None };
+    let (operator, id) = (Operator::CommandLine("somebody".to_owned()), asha.caller.account.id);
+    world.identity.update_account(&operator, id, &update, &ClientContext::default()).await.unwrap();
+    assert!(asks_for_code(&world, &device).await);
 }

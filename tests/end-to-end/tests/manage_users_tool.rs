@@ -3,6 +3,8 @@
 #![cfg(test)]
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
 
 use portcullis_harness::app::App;
 use portcullis_harness::in_process::PASSWORD;
@@ -107,6 +109,57 @@ fn what_cannot_be_undone_is_confirmed() {
     done(&app, &["create-user", "root", "--role", "admin"], PASSWORD);
     let (status, _, err) = tool(app.folder(), &["delete", "root", "--yes"], "");
     assert!(status == 1 && err.contains("last administrator"), "{err}");
+    assert_eq!(done(&app, &["audit", "verify"], "")["whole"], true);
+}
+
+/// Makes one folder what another is.
+fn replace(with: &Path, folder: &Path) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            std::fs::remove_dir_all(path).unwrap();
+        } else {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let copied = Command::new("cp").arg("-a").arg(with.join(".")).arg(folder).status().unwrap();
+    assert!(copied.success());
+}
+
+#[tokio::test]
+async fn what_ended_since_is_alive_in_a_restored_table_until_every_session_is_ended() {
+    let mut app = App::local();
+    let (asha, bela) = (app.person("asha@example.com").await, app.person("bela@example.com").await);
+    // More accounts than are ended side by side.
+    let hash = "pbkdf2_sha256$1000$g3fPBK6dwHe0mSYOQ3dT7N$4pc1eHj26SRED2v9f/wQEiU5eF66Gkh+19Vh2You4dw=";
+    let person =
+        |number| json!({"email": format!("{number}@example.com"), "password_hash": hash}).to_string();
+    let people: Vec<String> = (0..60).map(person).collect();
+    let (status, _, err) = tool(app.folder(), &["import", "-", "--format", "jsonl"], &people.join("\n"));
+    assert_eq!(status, 0, "{err}");
+
+    app.terminate();
+    let earlier = tempfile::tempdir().unwrap();
+    replace(app.folder(), earlier.path());
+    app.start_again(&[]);
+    app.post("/v1/auth/logout", json!({"refresh_token": asha.refresh_token()})).await.assert_status(200);
+    app.refresh(asha.refresh_token()).await.assert_status(401);
+
+    // The table as it was an hour ago: the sign-out never happened.
+    app.terminate();
+    replace(earlier.path(), app.folder());
+    app.start_again(&[]);
+    let revived = app.refresh(asha.refresh_token()).await.assert_status(200);
+    asha.me().await.assert_status(200);
+
+    let (status, _, err) = tool(app.folder(), &["revoke-all-sessions"], "");
+    assert!(status == 2 && err.contains("every account in the folder") && err.contains("--yes"), "{err}");
+    app.refresh(revived.text("refresh_token")).await.assert_status(200);
+    assert_eq!(done(&app, &["revoke-all-sessions", "--yes"], "")["accounts"], 62);
+    app.refresh(revived.text("refresh_token")).await.assert_status(401);
+    asha.me().await.assert_status(401);
+    bela.me().await.assert_status(401);
+    app.sign_in("bela@example.com").await.me().await.assert_status(200);
     assert_eq!(done(&app, &["audit", "verify"], "")["whole"], true);
 }
 
@@ -248,6 +301,38 @@ async fn lists_of_sessions_and_keys_come_in_pages_with_columns() {
     }
 }
 
+#[tokio::test]
+async fn a_search_in_the_trail_goes_on_where_its_page_ended() {
+    let app = App::local();
+    for name in ["asha", "bela"] {
+        done(&app, &["create-user", name, "--role", "trader"], PASSWORD);
+        for _ in 0..3 {
+            app.sign_in(name).await;
+        }
+    }
+    for whose in [&[][..], &["--user", "asha"], &["--actor", "self"], &["--type", "login_succeeded"]] {
+        let page = |more: &[&str]| {
+            let found = done(&app, &[&["audit", "search"], whose, more].concat(), "");
+            let ids =
+                found.as_array().unwrap().iter().map(|row| row["event_id"].as_str().unwrap().to_owned());
+            ids.collect::<Vec<_>>()
+        };
+        let all = page(&[]);
+        assert!(all.len() >= 3, "{whose:?}: {all:?}");
+        let mut paged = page(&["--limit", "2"]);
+        while let Some(last) = paged.last().filter(|last| Some(*last) != all.last()).cloned() {
+            let next = page(&["--limit", "2", "--after", &last]);
+            assert!(!next.is_empty() && next.len() <= 2, "{whose:?} after {last}: {next:?}");
+            paged.extend(next);
+        }
+        assert_eq!(paged, all, "{whose:?}");
+    }
+    let (_, _, err) = tool(app.folder(), &["audit", "search", "--limit", "1"], "");
+    assert!(err.contains("go on with --after"), "{err}");
+    let (status, _, err) = tool(app.folder(), &["audit", "search", "--after", "nonsense"], "");
+    assert!(status == 2 && err.contains("--after"), "{err}");
+}
+
 #[test]
 fn a_type_of_event_that_does_not_exist_is_refused_with_those_that_do() {
     let app = App::local();
@@ -354,6 +439,9 @@ fn roles_policies_completions_and_the_manual_need_no_data_folder() {
     std::fs::write(&file, r#"{"user": {}}"#).unwrap();
     let (status, _, err) = run(&["policy", "check", file.to_str().unwrap()]);
     assert!(status == 1 && err.contains("admin"), "{err}");
+    std::fs::write(&file, r#"{"user": ["portfolio:read"], "admin": {"*": ["*"]}}"#).unwrap();
+    let (status, _, err) = run(&["policy", "check", file.to_str().unwrap()]);
+    assert!(status == 1 && err.contains(r#"older form; write {"admin":{"permissions":["*:*"]}"#), "{err}");
     for shell in ["bash", "zsh", "fish"] {
         let (status, out, _) = run(&["completions", shell]);
         assert!(status == 0 && out.contains("revoke-sessions"), "{shell}");

@@ -9,9 +9,9 @@
 
 use std::path::{Path, PathBuf};
 
-use portcullis_local::Service;
+use portcullis_local::{Metrics, ProcessSettings, Service};
 use portcullis_platform::{Environment, Variable};
-use portcullis_service::LocalSettings;
+use portcullis_service::ServerSettings;
 use serde_json::Value;
 use similar::TextDiff;
 
@@ -38,10 +38,12 @@ async fn served() -> String {
     let data_dir = folder.path().join("data");
     let data_dir = data_dir.to_str().expect("a path in UTF-8");
     let variables = [("PUBLIC_URL", PUBLIC_URL), ("DATA_DIR", data_dir), ("LISTEN_ADDR", "127.0.0.1:0")];
-    let settings = LocalSettings::read(variables.into_iter().collect()).expect("settings");
-    let service = Service::start(settings).await.expect("the service starts");
+    let environment: Environment = variables.into_iter().collect();
+    let process = ProcessSettings::read(&environment).expect("settings");
+    let settings = ServerSettings::read(environment).expect("settings");
+    let service = Service::start(settings, process, Metrics::new()).await.expect("the service starts");
     let url = format!("http://{}/openapi.json", service.address);
-    tokio::spawn(service.serve(std::future::pending()));
+    tokio::spawn(service.serve(std::future::pending(), std::future::pending()));
     let response = reqwest::get(url).await.expect("a response");
     let document: Value = response.json().await.expect("JSON");
     format!("{document:#}\n")

@@ -12,6 +12,7 @@ use portcullis_harness::brokers::FakeBrokers;
 use portcullis_harness::call::Call;
 use portcullis_harness::in_process::PASSWORD;
 use portcullis_harness::in_process::table::age_passwords;
+use portcullis_harness::passkey::SoftPasskey;
 use portcullis_harness::person::unix_now;
 use portcullis_harness::process::{Target, tool};
 use portcullis_harness::reply::Reply;
@@ -21,6 +22,13 @@ use serde_json::{Map, Value, json};
 
 const ASHA: &str = "asha@example.com";
 const PAGE: &str = "https://app.example.com";
+
+/// Those of a first start, of which one may cancel orders.
+const SERVICES: &str = r#"{
+    "edge": ["api-key:verify", "revocation:read"],
+    "ticker": {"rights": ["provider:report", "postback:verify"], "credentials": {"brokers": ["kite"], "kind": "long_lived"}},
+    "trading": {"rights": ["approval:request", "approval:redeem", "trading:cancel"], "credentials": {"brokers": ["kite"], "kind": "session"}}
+}"#;
 
 /// What a request shows beside what stands in its example.
 #[derive(Debug, Clone)]
@@ -73,7 +81,11 @@ impl Walk {
         let mut variables: Vec<(&str, &str)> =
             at_brokers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         variables.extend([("RATE_LIMIT", "off"), ("EMAIL_VERIFICATION", "required")]);
-        variables.extend([("PASSWORD_ROTATION_DAYS", "90"), ("ALLOWED_ORIGINS", PAGE)]);
+        variables.extend([
+            ("PASSWORD_ROTATION_DAYS", "90"),
+            ("ALLOWED_ORIGINS", PAGE),
+            ("SERVICES", SERVICES),
+        ]);
         let app = App::on(Target::Local, &variables);
         let document = app.get("/openapi.json").await.assert_status(200).body;
         Self { app, brokers, document, known: BTreeMap::new(), walked: BTreeSet::new() }
@@ -195,6 +207,7 @@ impl Walk {
         let ids = [
             "get_own_profile",
             "update_own_profile",
+            "step_up",
             "list_own_audit_trail",
             "get_own_trail_integrity",
             "list_permissions",
@@ -240,12 +253,21 @@ impl Walk {
         self.knows("Zr7", &token);
         let begun = self.send("begin_broker_session", &asha).await;
         assert_eq!(begun["status"], "active");
-        self.send("read_broker_credentials", &ticker).await;
+        let read = self.send("read_broker_credentials", &ticker).await;
+        let leases = self.send("list_leases_of_trading_account", &asha).await;
+        assert!(leases.to_string().contains(read.text("lease_id")), "{leases}");
+        let checked = self.send("verify_postback", &ticker).await;
+        assert_eq!(checked["valid"], false);
         self.send("report_provider_outcome", &ticker).await;
         for id in ["list_providers", "get_provider", "get_provider_fallback"] {
             self.send(id, &asha).await;
         }
-        for id in ["freeze_credentials", "unfreeze_credentials", "unlink_trading_account"] {
+        let frozen = self.send("freeze_credentials", &asha).await;
+        assert_eq!(frozen["accounts"][0]["orders"], "none", "{frozen}");
+        let trading = Shows::ServiceToken("trading");
+        self.send("get_freeze_of_account", &trading).await;
+        self.send("acknowledge_freeze", &trading).await;
+        for id in ["unfreeze_credentials", "unlink_trading_account"] {
             self.send(id, &asha).await;
         }
     }
@@ -265,6 +287,98 @@ impl Walk {
         self.send("verify_mfa_code", &Shows::Nothing).await;
         self.knows("050471", codes["backup_codes"][1].as_str().unwrap());
         self.send("disable_totp", &asha).await;
+    }
+
+    /// Learns what an authenticator answered with, in place of the members of the example.
+    fn knows_credential(&mut self, credential: &Value, members: [(&str, &str); 4]) {
+        for (beginning, pointer) in members {
+            self.knows(beginning, credential.pointer(pointer).unwrap().as_str().unwrap());
+        }
+    }
+
+    async fn signs_in_with_a_passkey(&mut self) {
+        let related = self.send("get_related_origins", &Shows::Nothing).await;
+        let mut passkey = SoftPasskey::on(related["origins"][0].as_str().unwrap());
+        let asha = self.asha().await;
+        let begun = self.send("begin_passkey", &asha).await;
+        self.knows("pkc_", begun.text("ceremony_token"));
+        let made = passkey.create(&begun["publicKey"]);
+        let members = [
+            ("Cm9X", "/rawId"),
+            ("eyJ0eXBlIjoid2ViYXV0aG4uY3", "/response/clientDataJSON"),
+            ("o2Nm", "/response/attestationObject"),
+            ("Cm9X", "/id"),
+        ];
+        self.knows_credential(&made, members);
+        let added = self.send("add_passkey", &asha).await;
+        self.knows("psk_", added.text("passkey_id"));
+        self.is_shown(&passkey).await;
+        self.send("sign_in_with_passkey", &Shows::Nothing).await;
+        for id in ["list_passkeys", "rename_passkey"] {
+            self.send(id, &asha).await;
+        }
+        self.lives_without_a_password(&passkey).await;
+        let asha = self.asha().await;
+        self.send("remove_passkey", &asha).await;
+    }
+
+    /// Learns what an authenticator answers to a new challenge.
+    async fn is_shown(&mut self, passkey: &SoftPasskey) {
+        let begun = self.send("begin_passkey_sign_in", &Shows::Nothing).await;
+        self.knows("pkg_", begun.text("ceremony_token"));
+        let members = [
+            ("eyJ0eXBlIjoid2ViYXV0aG4uZ2", "/response/clientDataJSON"),
+            ("SZYN", "/response/authenticatorData"),
+            ("MEUC", "/response/signature"),
+            ("b3Bh", "/response/userHandle"),
+        ];
+        self.knows_credential(&passkey.get(&begun["publicKey"]), members);
+    }
+
+    /// Passkeys stand for her password for a while; in the end everything is as it was.
+    async fn lives_without_a_password(&mut self, passkey: &SoftPasskey) {
+        let asha = self.asha().await;
+        self.is_shown(passkey).await;
+        let removed = self.send("remove_password", &asha).await;
+        self.is_shown(passkey).await;
+        self.send("set_password", &asha).await;
+        self.is_shown(passkey).await;
+        self.send("remove_password", &asha).await;
+        self.send("forgot_password", &Shows::Nothing).await;
+        self.knows_token_of_mail("rst_");
+        self.knows("050471", removed["backup_codes"][0].as_str().unwrap());
+        self.send("recover_account", &Shows::Nothing).await;
+        self.gives_the_first_password_back();
+        let (status, _, error) = tool(self.app.folder(), &["reset-mfa", "asha", "--yes"], "");
+        assert_eq!(status, 0, "{error}");
+    }
+
+    /// With an app, because an approval takes more than a password, and with services that have rights to it.
+    async fn approves_orders(&mut self) {
+        let asha = self.asha().await;
+        let kite = json!({"broker": "kite", "user_id_broker": "AB1234", "api_key": "k", "api_secret": "s"});
+        let linked = self.app.sign_in(ASHA).await.post("/v1/trading-accounts", kite).await.assert_status(201);
+        self.knows("acc_", linked.text("account_id"));
+        let trading = Shows::ServiceToken("trading");
+        let asked = self.send("request_approval", &asha).await;
+        self.knows("apr_0199", asked.text("approval_id"));
+        for id in ["list_approvals", "get_approval", "decide_approval"] {
+            self.send(id, &asha).await;
+        }
+        let secret = self.app.sign_in(ASHA).await;
+        let app = secret.set_up_factor().await;
+        let code = |at| json!({"code": app.code_at(at)});
+        let enabled = secret.post("/v1/mfa/totp/enable", code(unix_now() - 30)).await.assert_status(200);
+        let asked = self.send("request_approval", &asha).await;
+        self.knows("apr_0199", asked.text("approval_id"));
+        self.send("challenge_approval", &asha).await;
+        let mut approve = code(unix_now());
+        approve["decision"] = "approve".into();
+        let path = format!("/v1/approvals/{}/decide", asked.text("approval_id"));
+        secret.post(path, approve).await.assert_status(200);
+        self.send("redeem_approval", &trading).await;
+        let proof = json!({"password": PASSWORD, "code": enabled["backup_codes"][0]});
+        secret.post("/v1/mfa/totp/disable", proof).await.assert_status(200);
     }
 
     async fn changes_passwords(&mut self) {
@@ -296,8 +410,7 @@ impl Walk {
     async fn administers(&mut self) {
         let create = ["create-user", "root", "--role", "admin", "--email", "root@example.com"];
         assert_eq!(tool(self.app.folder(), &create, PASSWORD).0, 0);
-        let session = self.app.login("root", PASSWORD).await.assert_status(200);
-        let root = Shows::AccessToken(session.text("access_token").to_owned());
+        let root = Shows::AccessToken(self.app.sign_in("root").await.access_token().to_owned());
         let made = self.send("create_user", &root).await;
         self.knows("usr_", made.text("user_id"));
         let ids = [
@@ -316,6 +429,11 @@ impl Walk {
             "search_audit_trail",
             "mark_provider",
             "unmark_provider",
+            "freeze_user",
+            "unfreeze_user",
+            "freeze_everybody",
+            "get_freeze_of_everybody",
+            "unfreeze_everybody",
             "erase_user",
         ];
         for id in ids {
@@ -341,6 +459,8 @@ async fn every_example_works_as_it_stands() {
     walk.makes_keys().await;
     walk.trades().await;
     walk.uses_a_second_factor().await;
+    walk.signs_in_with_a_passkey().await;
+    walk.approves_orders().await;
     walk.changes_passwords().await;
     walk.changes_the_address_and_leaves().await;
     walk.administers().await;

@@ -12,6 +12,7 @@ use portcullis_harness::service::{Service, service_token, service_tokens};
 use portcullis_identity::{AuditFilter, ClientContext};
 use portcullis_platform::Clock;
 use portcullis_vault::{Health, HealthStatus, Mark, Outcome, Vault};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 const SEED: u64 = 20_261_121;
@@ -171,7 +172,7 @@ async fn a_probe_finds_out_whether_a_broker_answers() {
     let world = World::with_variables(SEED, &variables).await;
     let vault = &world.vault;
     vault.providers.probe_all().await;
-    for name in ["kite", "alpaca", "alpaca-paper"] {
+    for name in ["kite", "alpaca", "alpaca-paper", "dhan", "fyers", "upstox"] {
         let found = health(vault, name).await;
         assert_eq!((found.consecutive_failures, found.last_check.is_some()), (0, true), "{name}");
     }
@@ -191,6 +192,37 @@ async fn a_probe_finds_out_whether_a_broker_answers() {
 }
 
 #[tokio::test]
+async fn the_last_hour_of_calls_is_told_beside_a_health_that_counts_fifteen_minutes() {
+    let world = World::new(SEED).await;
+    let providers = &world.vault.providers;
+    let report = async |ok: bool| {
+        providers.record("kite", Outcome { ok, response_time: None }).await.unwrap();
+    };
+    for _ in 0..5 {
+        report(false).await;
+    }
+    world.clock.advance(Duration::from_mins(30));
+    report(true).await;
+    let told = async || {
+        let all = providers.all_with_history().await.unwrap();
+        let (health, spans) = all.into_iter().find(|(health, _)| health.provider == "kite").unwrap();
+        let known = health.last_check.is_some();
+        (health.status, known, spans.iter().map(|span| (span.ok, span.failed)).collect::<Vec<_>>())
+    };
+    let (status, known, spans) = told().await;
+    assert_eq!((status, known, spans.len()), (HealthStatus::Healthy, true, 12));
+    assert_eq!((spans[5], spans[11]), ((0, 5), (1, 0)), "{spans:?}");
+    assert_eq!(
+        providers.all().await.unwrap().iter().find(|health| health.provider == "kite").unwrap().status,
+        status
+    );
+    world.clock.advance(Duration::from_mins(35));
+    let (status, known, spans) = told().await;
+    assert_eq!((status, known, spans[4]), (HealthStatus::Healthy, false, (1, 0)), "{spans:?}");
+    assert_eq!(spans.iter().map(|(ok, failed)| ok + failed).sum::<u64>(), 1, "an hour ago is over");
+}
+
+#[tokio::test]
 async fn health_is_reported_by_services_and_read_by_people() {
     let tokens = service_tokens(&["ticker", "edge"]);
     let app = App::with(&[("SERVICE_TOKENS", &tokens), ("PROVIDER_CHECK_INTERVAL", "86400")]);
@@ -199,7 +231,7 @@ async fn health_is_reported_by_services_and_read_by_people() {
 
     let listed = asha.get("/v1/providers").await.assert_status(200);
     let names: BTreeSet<&str> = listed.items().iter().map(|one| one["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["alpaca", "alpaca-paper", "kite"].into());
+    assert_eq!(names, ["alpaca", "alpaca-paper", "dhan", "fyers", "kite", "upstox"].into());
     let report = |by: &Service, name: &str, body: &Value| {
         by.post(format!("/v1/internal/providers/{name}/outcomes"), body.clone())
     };
@@ -214,6 +246,12 @@ async fn health_is_reported_by_services_and_read_by_people() {
     report(&ticker, "kite", &json!({"ok": true, "response_time_ms": 700_000})).await.assert_status(422);
     let kite = asha.get("/v1/providers/kite").await.assert_status(200);
     assert_eq!((&kite["consecutive_failures"], &kite["response_time_ms"]), (&json!(1), &json!(900)));
+    assert_eq!(kite["history"], Value::Null, "nobody asked for it");
+    let listed = asha.get("/v1/providers?history=true").await.assert_status(200);
+    let kite = listed.items().iter().find(|one| one["name"] == "kite").unwrap();
+    let spans = kite["history"].as_array().unwrap();
+    assert_eq!((spans.len(), &spans[11]["failed"]), (12, &json!(1)));
+    asha.get("/v1/providers?history=perhaps").await.assert_status(422);
     asha.get("/v1/providers/nobody").await.assert_status(404);
     let chain = asha.get("/v1/providers/fallback?primary=kite&fallbacks=alpaca").await.assert_status(200);
     assert_eq!(chain["recommended"], "kite");
@@ -221,4 +259,86 @@ async fn health_is_reported_by_services_and_read_by_people() {
     // People do not say how a broker is; administrators do.
     let mark = json!({"status": "unhealthy", "expires_in": 60});
     asha.put("/v1/admin/providers/kite/mark", mark).await.assert_status(403);
+}
+
+#[tokio::test]
+async fn what_needs_a_healthy_provider_is_decided_by_its_health_and_names_another() {
+    let policy = json!({
+        "admin": {},
+        "reader": {"permissions": ["portfolio:read"]},
+        "user": {"inherits": ["reader"], "permissions": ["trading:*", "api-key:*"], "requires": {"healthy_provider": ["trading:order"]}},
+        // Whoever inherits it has no way around it.
+        "trader": {"inherits": ["user"], "permissions": ["trading:order"]},
+    });
+    let tokens = service_tokens(&["ticker"]);
+    let variables = [
+        ("SERVICE_TOKENS", tokens.as_str()),
+        ("PROVIDER_CHECK_INTERVAL", "86400"),
+        ("ROLE_DEFINITIONS", &policy.to_string()),
+    ];
+    let app = App::with(&variables);
+    let asha = app.person("asha@example.com").await;
+    let ticker = app.service(service_token("ticker"));
+    let check = async |body: Value| asha.post("/v1/authz/check", body).await;
+    let granted = json!({"allowed": true, "reason": "granted"});
+    let order = |broker: &str, fallbacks: &[&str]| json!({"permission": "trading:order", "provider": broker, "fallbacks": fallbacks});
+    let healthy = json!({"allowed": true, "reason": "granted", "provider_status": "healthy"});
+    assert_eq!(check(order("kite", &[])).await.assert_status(200).body, healthy);
+    // What the policy does not name depends on no provider.
+    for permission in ["trading:cancel", "portfolio:read"] {
+        let body = json!({"permission": permission, "provider": "kite"});
+        assert_eq!(check(body).await.assert_status(200).body, granted);
+        assert_eq!(check(json!({"permission": permission})).await.assert_status(200).body, granted);
+    }
+
+    let failed = json!({"ok": false, "error": "timeout"});
+    let fail = async |broker: &str, times: usize| {
+        for _ in 0..times {
+            let path = format!("/v1/internal/providers/{broker}/outcomes");
+            ticker.post(path, failed.clone()).await.assert_status(202);
+        }
+    };
+    fail("kite", 2).await;
+    let mut refused =
+        json!({"allowed": false, "reason": "provider_unavailable", "provider_status": "degraded"});
+    assert_eq!(check(order("kite", &[])).await.body, refused);
+    assert_eq!(check(order("kite", &["kite"])).await.body, refused);
+    refused["fallback"] = json!("alpaca");
+    assert_eq!(check(order("kite", &["alpaca", "alpaca-paper"])).await.body, refused);
+    fail("alpaca", 5).await;
+    refused["fallback"] = json!("alpaca-paper");
+    assert_eq!(check(order("kite", &["alpaca", "alpaca-paper"])).await.body, refused);
+    refused["provider_status"] = json!("unhealthy");
+    assert_eq!(check(order("alpaca", &["kite", "alpaca-paper"])).await.body, refused);
+    // An order that the owner's mistakes spoil says nothing about the broker.
+    let path = "/v1/internal/providers/alpaca-paper/outcomes";
+    for _ in 0..9 {
+        ticker.post(path, json!({"ok": false, "error": "expired"})).await.assert_status(202);
+    }
+    assert_eq!(check(order("alpaca-paper", &[])).await.body, healthy);
+
+    // Programs are asked the same, and roles and scopes come first.
+    let key =
+        asha.post("/v1/api-keys", json!({"name": "robot", "scopes": ["trading:*"]})).await.assert_status(201);
+    let robot = app.call(Method::POST, "/v1/authz/check").header("x-api-key", key.text("api_key"));
+    let decided = robot.json(order("kite", &["alpaca-paper"])).await.assert_status(200).body;
+    assert_eq!(
+        (&decided["reason"], &decided["fallback"]),
+        (&json!("provider_unavailable"), &json!("alpaca-paper"))
+    );
+    let unknown = json!({"permission": "portfolio:write", "provider": "kite"});
+    assert_eq!(check(unknown).await.body, json!({"allowed": false, "reason": "not_granted_by_roles"}));
+
+    for (body, pointer) in [
+        (json!({"permission": "trading:order"}), "/provider"),
+        (order("nobody", &[]), "/provider"),
+        (order("kite", &["alpaca", "nobody"]), "/fallbacks"),
+        (order("kite", &["alpaca"; 10]), "/fallbacks"),
+        (order("kite", &vec!["alpaca"; 1_000]), "/fallbacks"),
+        (json!({"permission": "trading:order", "fallbacks": ["kite"]}), "/provider"),
+        (json!({"permission": "portfolio:read", "provider": "nobody"}), "/provider"),
+    ] {
+        let refused = check(body).await.assert_status(422);
+        assert_eq!(refused["errors"][0]["pointer"], pointer, "{refused:?}");
+    }
 }

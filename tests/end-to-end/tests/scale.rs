@@ -218,7 +218,7 @@ fn table(units: &Units) -> String {
 }
 
 /// Key spaces that have a partition for each account, name, address or token.
-const OF_ONE: [&str; 11] = [
+const OF_ONE: [&str; 12] = [
     "ACCOUNT#",
     "AUDIT#",
     "CHAL#",
@@ -227,6 +227,7 @@ const OF_ONE: [&str; 11] = [
     "IDEM#",
     "RATE#ADDRESS#",
     "RATE#USE#",
+    "READINGS#",
     "SESSIONS#",
     "SIGNIN#",
     "VAULT#",

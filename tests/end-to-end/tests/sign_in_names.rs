@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use portcullis_harness::in_process::{PASSWORD, Person, UNLIMITED, World, code, newcomer, password};
 use portcullis_identity::{
-    Account, ClientContext, Email, Error, Login, LoginAttempt, LoginName, ProfileUpdate, SignedIn, StepUp,
-    Username,
+    Account, ApiKeyName, ApiKeyRequest, ClientContext, Email, Error, Login, LoginAttempt, LoginName,
+    ProfileUpdate, SignedIn, StepUp, Username,
 };
 use secrecy::SecretString;
 
@@ -83,7 +83,7 @@ async fn by_username(world: &World, name: &str) -> Result<SignedIn, Error> {
     let attempt = LoginAttempt { name, ..world.attempt(ASHA, PASSWORD) };
     match world.identity.sign_in(attempt, &origin()).await? {
         Login::SignedIn(session) => Ok(*session),
-        Login::MfaRequired(_) => panic!("a code is asked for"),
+        Login::MfaRequired(_) | Login::EnrolmentRequired(_) => panic!("a factor is asked for"),
     }
 }
 
@@ -282,7 +282,15 @@ async fn whoever_took_an_account_over_does_not_keep_it() {
     let back = changed(&world, &asha, NEW).await;
     sign_in_again(&world, &mut asha, NEW).await;
     let thief = asha;
+    let wanted = ApiKeyRequest {
+        name: ApiKeyName::parse("for later").unwrap(),
+        scopes: None,
+        expires_at: None,
+        idempotency_key: None,
+    };
+    let key = world.identity.create_api_key(&thief.caller, wanted, &origin()).await.unwrap();
     changed(&world, &thief, "thief@example.net").await;
+    world.identity.authenticate_key(&key.text).await.unwrap();
     let blocked = world.identity.register(newcomer(ASHA, None), &origin()).await;
     assert!(matches!(blocked, Err(Error::EmailTaken)), "{blocked:?}");
     let mallory = confirmed(&world, MALLORY).await;
@@ -295,6 +303,8 @@ async fn whoever_took_an_account_over_does_not_keep_it() {
     let [sent] = world.notifications.take().try_into().unwrap();
     assert_eq!((sent.to.as_str(), sent.subject.as_str()), (ASHA, "Choose a new password"));
     assert!(!is_live(&world, &thief).await);
+    let kept = world.identity.authenticate_key(&key.text).await;
+    assert!(matches!(kept, Err(Error::InvalidApiKey)), "nor does a key of the thief's: {kept:?}");
     for address in [ASHA, NEW, "thief@example.net"] {
         assert!(world.sign_in(address).await.is_err(), "the password is no good any more: {address}");
     }

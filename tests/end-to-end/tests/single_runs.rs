@@ -75,6 +75,31 @@ async fn a_lease_is_given_back_by_its_holder_and_ends_without_one() {
 }
 
 #[tokio::test]
+async fn of_instances_that_look_whenever_they_like_one_gets_each_turn() {
+    const EVERY: Duration = Duration::from_mins(15);
+    let world = World::new(1).await;
+    for turn in 0..3 {
+        // Sixteen instances, each a little later than the one before, over most of the time until the next turn.
+        let mut taken = 0;
+        for _ in 0..16 {
+            taken += usize::from(world.vault.take_turn("job", EVERY).await.unwrap());
+            world.clock.advance(EVERY / 20);
+        }
+        assert_eq!(taken, 1, "turn {turn}");
+        world.clock.advance(EVERY / 5);
+    }
+    let at_once = (0..16).map(|_| {
+        let vault = Arc::clone(&world.vault);
+        tokio::spawn(async move { vault.take_turn("another job", EVERY).await.unwrap() })
+    });
+    let mut taken = 0;
+    for taker in at_once.collect::<Vec<_>>() {
+        taken += usize::from(taker.await.unwrap());
+    }
+    assert_eq!(taken, 1);
+}
+
+#[tokio::test]
 async fn a_job_is_left_alone_while_another_run_does_it_and_done_when_that_one_is_over_or_dead() {
     let brokers = Answering::with(200);
     let world = World::with_broker(1, &[], brokers.clone()).await;

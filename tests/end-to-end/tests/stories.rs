@@ -3,10 +3,12 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
 
 use portcullis_harness::app::{ALICE, App, MALLORY};
 use portcullis_harness::in_process::PASSWORD;
-use portcullis_harness::process::{Running, Target, command};
+use portcullis_harness::process::{Running, Target, command, manage_users, tool};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -209,4 +211,58 @@ async fn unusable_configuration_is_one_line_status_2_and_no_trace() {
         assert!(text.contains(name), "{text}");
         assert!(!data.exists(), "{name} left a trace");
     }
+}
+
+/// Runs `infra/smoke` as operators do: whether it went well, and what it printed.
+fn smoke(url: &str, data: &Path, arguments: &[&str]) -> (bool, String) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/smoke");
+    let mut smoke = Command::new("python3");
+    smoke.arg(script).args([url, "--address", "smoke-{}@example.com"]).args(arguments);
+    // Where the command of operators finds the accounts.
+    let done = smoke.env("DATA_DIR", data).env("USER", "tester").output().unwrap();
+    let (out, err) = (String::from_utf8(done.stdout).unwrap(), String::from_utf8(done.stderr).unwrap());
+    assert!(matches!(done.status.code(), Some(0 | 1)) && err.is_empty(), "{out}{err}");
+    (done.status.success(), out)
+}
+
+#[tokio::test]
+async fn the_smoke_test_of_operators_goes_well_and_leaves_nobody() {
+    let app = App::start();
+    let (went_well, said) = smoke(&app.url(), app.folder(), &[]);
+    assert!(went_well && said.ends_with("does what it should\n"), "{said}");
+    assert_eq!(said.lines().filter(|line| line.starts_with("ok ")).count(), 15, "{said}");
+    let (went_well, said) = smoke(&app.url(), app.folder(), &["--api-only"]);
+    assert!(went_well, "{said}");
+}
+
+/// The accounts of a local service, one a line.
+fn accounts(data: &Path) -> String {
+    tool(data, &["list-users", "--columns", "email", "--no-headers"], "").1
+}
+
+#[test]
+fn where_addresses_are_confirmed_the_smoke_test_asks_for_the_operators_tool() {
+    let app = App::on(Target::Local, &[("EMAIL_VERIFICATION", "required")]);
+    let tool = manage_users();
+    let (went_well, said) = smoke(&app.url(), app.folder(), &["--manage-users", tool.to_str().unwrap()]);
+    assert!(went_well && said.contains("confirmed by manage-users"), "{said}");
+    assert_eq!(accounts(app.folder()), "");
+    let (went_well, said) = smoke(&app.url(), app.folder(), &[]);
+    assert!(!went_well && said.contains("FAILED somebody registers"), "{said}");
+    assert!(said.contains("say --manage-users") && said.contains("LEFT BEHIND: smoke-"), "{said}");
+}
+
+#[test]
+fn a_smoke_test_that_fails_says_at_what_and_erases_what_it_made() {
+    // Nobody may give a key the right that the story gives it.
+    let policy = ("ROLE_DEFINITIONS", r#"{"user": {}, "admin": {"permissions": ["*:*"]}}"#);
+    let app = App::on(Target::Local, &[policy]);
+    let (went_well, said) = smoke(&app.url(), app.folder(), &[]);
+    assert!(!went_well && said.contains("FAILED a program uses an API key"), "{said}");
+    assert!(said.contains("ok     the account is erased"), "{said}");
+    assert!(said.ends_with("does NOT do what it should\n") && !said.contains("LEFT BEHIND"), "{said}");
+    assert_eq!(accounts(app.folder()), "");
+    let (went_well, said) = smoke("http://127.0.0.1:1", app.folder(), &[]);
+    assert!(!went_well && said.contains("no answer") && said.contains("look at: "), "{said}");
+    assert_eq!(said.lines().filter(|line| line.starts_with("FAILED")).count(), 1, "nothing was made: {said}");
 }

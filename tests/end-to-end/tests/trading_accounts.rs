@@ -93,6 +93,7 @@ async fn an_account_lives_from_its_link_to_its_end() {
         "created_at",
         "label",
         "login_url",
+        "order_ips",
         "session_expires_at",
         "status",
         "user_id_broker",
@@ -243,6 +244,22 @@ async fn a_broker_that_is_down_rejects_nobody() {
     );
 }
 
+/// What the broker led back with is believed for the account's own user alone: a page that leads somebody here with another
+/// login has them trade on nobody else's account.
+#[tokio::test]
+async fn a_login_of_another_user_begins_no_session() {
+    let stage = Stage::new().await;
+    let account = stage.link("kite", (KITE.0, KITE.1, "ZZ0000")).await;
+    let asked = uncached(stage.on(&account, "verify"), 200).await;
+    let request_token = stage.brokers.log_in(asked.text("login_url")).await;
+    let begun = stage.on(&account, "session").json(json!({"request_token": request_token}));
+    let refused = uncached(begun, 409).await;
+    assert_eq!(refused["code"], "broker_refused");
+    assert!(refused.text("detail").contains("another account"), "{refused}");
+    let account = uncached(stage.asha.get(format!("/v1/trading-accounts/{account}")), 200).await;
+    assert_eq!((&account["status"], &account["session_expires_at"]), (&json!("rejected"), &Value::Null));
+}
+
 #[tokio::test]
 async fn a_freeze_stops_every_reading_and_ends_the_sessions() {
     let stage = Stage::new().await;
@@ -251,13 +268,23 @@ async fn a_freeze_stops_every_reading_and_ends_the_sessions() {
     let freeze = |what: &str, body: Value| stage.asha.post(format!("/v1/trading-accounts/{what}"), body);
     uncached(stage.credentials("ticker", &kite), 200).await;
     let trading = async || uncached(stage.asha.get("/v1/trading-accounts/freeze"), 200).await.body;
-    assert_eq!(trading().await, json!({"status": "active", "frozen_at": null, "frozen_by": null}));
+    let open = json!({
+        "status": "active", "frozen_at": null, "frozen_by": null, "until": null, "cancel_until": null, "freezes": [],
+    });
+    assert_eq!(trading().await, open);
 
     // It is one click: neither proof nor body.
     let frozen = uncached(stage.asha.post("/v1/trading-accounts/freeze", Value::Null), 200).await;
     assert_eq!(frozen["status"], "frozen");
     let since = &frozen["frozen_at"];
-    assert_eq!(trading().await, json!({"status": "frozen", "frozen_at": since, "frozen_by": "self"}));
+    let own = json!({"by": "self", "actor": "self", "since": since, "until": null, "reason": null});
+    let stands = json!({
+        "status": "frozen", "frozen_at": since, "frozen_by": "self", "until": null, "cancel_until": null, "freezes": [own],
+    });
+    assert_eq!(trading().await, stands);
+    for account in frozen["accounts"].as_array().unwrap() {
+        assert_eq!((&account["orders"], &account["open_orders"]), (&json!("none"), &Value::Null));
+    }
     let ends: Vec<&Value> =
         frozen["accounts"].as_array().unwrap().iter().map(|account| &account["session"]).collect();
     assert_eq!(ends, ["ended", "none"]);
@@ -269,8 +296,8 @@ async fn a_freeze_stops_every_reading_and_ends_the_sessions() {
     uncached(freeze("unfreeze", json!({"password": PASSWORD, "code": "123456"})), 422).await;
     assert_eq!(uncached(freeze("unfreeze", json!({"code": "123456"})), 409).await["code"], "mfa_not_set_up");
     assert_eq!(trading().await["status"], "frozen");
-    uncached(freeze("unfreeze", json!({"password": PASSWORD})), 200).await;
-    assert_eq!(trading().await["status"], "active");
+    assert_eq!(uncached(freeze("unfreeze", json!({"password": PASSWORD})), 200).await.body, open);
+    assert_eq!(trading().await, open);
     let read = uncached(stage.credentials("ticker", &kite), 200).await;
     assert!(read["access_token"].is_null(), "the session was ended");
     assert_eq!(uncached(stage.on(&kite, "verify"), 200).await["status"], "expired");

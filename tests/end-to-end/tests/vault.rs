@@ -13,7 +13,7 @@ use portcullis_identity::{ClientContext, StepUp};
 use portcullis_platform::{Clock, SystemEntropy};
 use portcullis_store::{AuditKind, BrokerSession, Id, StoredTradingAccount};
 use portcullis_vault::{
-    AccountChange, BrokerToken, BrokerUser, Credentials, Error, NewTradingAccount, Purpose, Reencrypted,
+    AccountChange, BrokerUser, Credentials, Error, LoginCode, NewTradingAccount, Purpose, Reencrypted,
     ReleasedCredentials, TradingAccountStatus,
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -97,8 +97,8 @@ async fn read(
         .await
 }
 
-fn broker_token(text: &str) -> BrokerToken {
-    BrokerToken::parse(&text.into()).unwrap()
+fn login_code(text: &str) -> LoginCode {
+    LoginCode::parse(&text.into()).unwrap()
 }
 
 fn wanted(broker: &str, idempotency_key: Option<&str>) -> NewTradingAccount {
@@ -149,7 +149,7 @@ async fn the_owner_is_written_to_when_an_account_is_linked_and_when_reading_is_s
     let proof = StepUp::Password(password(PASSWORD));
     // Once, however often it is sent.
     for _ in 0..3 {
-        scene.world.vault.freeze(&scene.asha.caller, &ClientContext::default()).await.unwrap();
+        scene.world.vault.freeze(&scene.asha.caller, false, &ClientContext::default()).await.unwrap();
     }
     scene.world.vault.unfreeze(&scene.asha.caller, &proof, &ClientContext::default()).await.unwrap();
     let sent = scene.world.notifications.take();
@@ -274,7 +274,7 @@ async fn nobody_elses_account_is_there_at_all() {
         vault.change(mallory, account.id, &AccountChange::default(), &origin).await.err(),
         vault.replace_credentials(mallory, account.id, &credentials, &origin).await.err(),
         vault.verify(mallory, account.id, &origin).await.err(),
-        vault.begin_session(mallory, account.id, &broker_token("token"), &origin).await.err(),
+        vault.begin_session(mallory, account.id, (&login_code("token"), None), &origin).await.err(),
         vault.unlink(mallory, account.id, &origin).await.err(),
     ];
     for refusal in refusals {
@@ -295,7 +295,8 @@ async fn a_frozen_person_is_read_by_nobody() {
     let wrong = StepUp::Password(password("not the password at all"));
     assert!(scene.read(&account).await.is_ok());
 
-    let frozen = scene.world.vault.freeze(&scene.asha.caller, &ClientContext::default()).await.unwrap();
+    let frozen =
+        scene.world.vault.freeze(&scene.asha.caller, false, &ClientContext::default()).await.unwrap();
     assert_eq!(frozen.accounts.len(), 1);
     assert!(matches!(scene.read(&account).await, Err(Error::Frozen)));
     assert!(scene.read(&of_mallory).await.is_ok());
@@ -324,7 +325,7 @@ async fn of_readings_that_race_a_freeze_none_is_released_behind_it() {
             })
             .collect();
         let proof = StepUp::Password(password(PASSWORD));
-        scene.world.vault.freeze(&scene.asha.caller, &ClientContext::default()).await.unwrap();
+        scene.world.vault.freeze(&scene.asha.caller, false, &ClientContext::default()).await.unwrap();
         assert!(matches!(scene.read(&account).await, Err(Error::Frozen)));
         let mut released = 0;
         for reading in readings {
@@ -352,14 +353,14 @@ async fn while_credentials_are_frozen_nobody_opens_them_to_ask_the_broker() {
     let scene = Scene::new().await;
     let (account, proof) = (scene.link(&scene.asha, "kite").await, StepUp::Password(password(PASSWORD)));
     let origin = ClientContext::default();
-    scene.world.vault.freeze(&scene.asha.caller, &origin).await.unwrap();
+    scene.world.vault.freeze(&scene.asha.caller, false, &origin).await.unwrap();
     let before = scene.trail(&scene.asha).await;
     let verified = scene.world.vault.verify(&scene.asha.caller, account.id, &origin).await;
     assert!(matches!(verified, Err(Error::Frozen)), "{verified:?}");
     let begun = scene
         .world
         .vault
-        .begin_session(&scene.asha.caller, account.id, &broker_token("token"), &origin)
+        .begin_session(&scene.asha.caller, account.id, (&login_code("token"), None), &origin)
         .await;
     assert!(matches!(begun, Err(Error::Frozen)), "{begun:?}");
     assert_eq!(scene.trail(&scene.asha).await, before, "nothing was opened");
@@ -386,7 +387,7 @@ async fn who_has_a_second_factor_unfreezes_with_it_alone() {
     let (world, vault) = (&world, &world.vault);
 
     let shown = asha.code();
-    vault.freeze(&caller, &origin).await.unwrap();
+    vault.freeze(&caller, false, &origin).await.unwrap();
     let by_password = StepUp::Password(password(PASSWORD));
     let refused = vault.unfreeze(&caller, &by_password, &origin).await;
     assert!(matches!(refused, Err(Error::Identity(Invalid(_)))), "{refused:?}");
@@ -397,7 +398,7 @@ async fn who_has_a_second_factor_unfreezes_with_it_alone() {
     vault.unfreeze(&caller, &StepUp::Code(code(&shown)), &origin).await.unwrap();
     assert!(read(world, "ticker", &account).await.is_ok());
     // The code that lifted one freeze is spent.
-    vault.freeze(&caller, &origin).await.unwrap();
+    vault.freeze(&caller, false, &origin).await.unwrap();
     let spent = vault.unfreeze(&caller, &StepUp::Code(code(&shown)), &origin).await;
     assert!(matches!(spent, Err(Error::Identity(WrongCode))), "{spent:?}");
     world.clock.advance(Duration::from_secs(30));
@@ -409,7 +410,7 @@ async fn an_account_that_is_off_and_one_whose_owner_is_are_not_read() {
     let scene = Scene::new().await;
     let account = scene.link(&scene.asha, "kite").await;
     let switch = async |enabled| {
-        let change = AccountChange { label: None, enabled: Some(enabled) };
+        let change = AccountChange { enabled: Some(enabled), ..AccountChange::default() };
         scene
             .world
             .vault
@@ -587,7 +588,7 @@ async fn a_session_is_over_at_six_in_the_morning_whoever_asks() {
     let begun = scene
         .world
         .vault
-        .begin_session(&scene.asha.caller, account.id, &broker_token(&request_token), &origin)
+        .begin_session(&scene.asha.caller, account.id, (&login_code(&request_token), None), &origin)
         .await
         .unwrap();
     assert_eq!(begun.status, TradingAccountStatus::Active);

@@ -15,7 +15,7 @@ use portcullis_http::Problem;
 use portcullis_identity::{Caller, ClientContext, StepUp, StoreError};
 use portcullis_platform::{BrokerHttp, BrokerRequest, BrokerResponse, BrokerUnreachable, Clock};
 use portcullis_vault::{
-    BrokerToken, BrokerUser, Credentials, Error, NewTradingAccount, Purpose, ReleasedCredentials,
+    BrokerUser, Credentials, Error, LoginCode, NewTradingAccount, Purpose, ReleasedCredentials,
     TradingAccountId, TradingAccountStatus,
 };
 use rand::rngs::StdRng;
@@ -66,8 +66,12 @@ impl Scene {
     }
 
     async fn link(&self, number: usize) -> Result<TradingAccountId, Error> {
+        self.link_at("alpaca", number).await
+    }
+
+    async fn link_at(&self, broker: &str, number: usize) -> Result<TradingAccountId, Error> {
         let wanted = NewTradingAccount {
-            broker: "alpaca".to_owned(),
+            broker: broker.to_owned(),
             broker_user: BrokerUser::parse("AB1234").unwrap(),
             credentials: credentials(&linked_with(number)),
             label: None,
@@ -253,7 +257,7 @@ async fn step(scene: &Scene, model: &mut Model, random: &mut StdRng, number: usi
         }
         (7, Some(id)) => {
             let proof = || StepUp::Password(password(PASSWORD));
-            let freeze = async || vault.freeze(asha, &origin).await;
+            let freeze = async || vault.freeze(asha, false, &origin).await;
             scene.until_answered(freeze).await.unwrap();
             let refused = scene.until_answered(async || scene.read(id).await).await;
             assert!(matches!(refused, Err(Error::Frozen)), "{refused:?}");
@@ -327,13 +331,14 @@ async fn a_request_to_unfreeze_that_arrives_late_lifts_no_later_freeze() {
     let id = scene.link(0).await.unwrap();
     let (owner, truth) = (scene.asha.account.id, &scene.world.truth);
     let origin = ClientContext::default();
-    scene.world.vault.freeze(&scene.asha, &origin).await.unwrap();
+    scene.world.vault.freeze(&scene.asha, false, &origin).await.unwrap();
     let first = truth.freeze(owner).await.unwrap().unwrap();
     // Somebody was about to lift this one, and is held up.
-    scene.world.vault.freeze(&scene.asha, &origin).await.unwrap();
+    scene.world.vault.freeze(&scene.asha, false, &origin).await.unwrap();
     let kind = portcullis_store::AuditKind::CredentialsUnfrozen;
     let event = scene.world.identity.audit_event(kind, owner, &origin).unwrap();
-    assert!(!truth.lift_freeze(first, &event).await.unwrap());
+    let own = (owner, portcullis_store::Freezer::Owner);
+    assert!(!truth.lift_freeze(own, &first, &event).await.unwrap());
     assert!(matches!(scene.read(id).await, Err(Error::Frozen)));
 }
 
@@ -348,17 +353,18 @@ async fn without_the_keeper_of_the_master_key_every_answer_is_503_and_nothing_ch
     let scene = Scene::new(SEED).await;
     let (vault, asha, origin) = (&scene.world.vault, &scene.asha, ClientContext::default());
     let id = scene.link(0).await.unwrap();
+    let kite = scene.link_at("kite", 2).await.unwrap();
     scene.world.clock.advance(Duration::from_secs(1));
     let before = scene.world.items("ACC#").await;
     let events = scene.told().await;
     scene.world.key_wrap.set_down(true);
-    let request_token = BrokerToken::parse(&"token".into()).unwrap();
+    let request_token = LoginCode::parse(&"token".into()).unwrap();
     let answers = [
         answered(scene.link(1).await),
         answered(scene.read(id).await),
         answered(vault.replace_credentials(asha, id, &credentials("another"), &origin).await),
         answered(vault.verify(asha, id, &origin).await),
-        answered(vault.begin_session(asha, id, &request_token, &origin).await),
+        answered(vault.begin_session(asha, kite, (&request_token, None), &origin).await),
         answered(vault.reencrypt_all(scene.world.clock.now()).await),
     ];
     assert_eq!(answers, [(503, true); 6]);
@@ -369,7 +375,7 @@ async fn without_the_keeper_of_the_master_key_every_answer_is_503_and_nothing_ch
     );
     // The kill switch and the end of an account need no key.
     let proof = || StepUp::Password(password(PASSWORD));
-    vault.freeze(asha, &origin).await.unwrap();
+    vault.freeze(asha, false, &origin).await.unwrap();
     vault.unfreeze(asha, &proof(), &origin).await.unwrap();
     scene.world.key_wrap.set_down(false);
     assert!(scene.read(id).await.is_ok());
@@ -393,7 +399,7 @@ async fn without_the_store_every_answer_is_503_and_nothing_changes() {
             (down(), answered(scene.read(id).await)).1,
             (down(), answered(vault.replace_credentials(asha, id, &credentials("another"), &origin).await)).1,
             (down(), answered(vault.verify(asha, id, &origin).await)).1,
-            (down(), answered(vault.freeze(asha, &origin).await)).1,
+            (down(), answered(vault.freeze(asha, false, &origin).await)).1,
         ];
         assert_eq!(answers, [(503, true); 5], "after {calls} calls");
     }

@@ -4,6 +4,7 @@
 use portcullis_gateway::{Cloud, notifications_to, template, token_in};
 use portcullis_harness::app::App;
 use portcullis_harness::in_process::PASSWORD;
+use portcullis_harness::person::Person;
 use portcullis_harness::process::{Target, tool_with};
 use portcullis_platform::{CallTimeouts, Environment};
 use portcullis_platform_aws::AwsConnection;
@@ -22,6 +23,24 @@ async fn write_variables_of_operators(cloud: &Cloud) {
     client.create_secret().name(name).secret_string(variables).send().await.unwrap();
 }
 
+/// A broker that is marked as unhealthy takes no orders where the policy says so, and another is named.
+async fn orders_go_elsewhere(root: &Person) {
+    let order = json!({"permission": "order:place", "provider": "kite", "fallbacks": ["alpaca"]});
+    let decided = root.post("/v1/authz/check", order).await.assert_status(200).body;
+    assert_eq!(
+        (&decided["reason"], &decided["fallback"]),
+        (&json!("provider_unavailable"), &json!("alpaca"))
+    );
+}
+
+/// The policy that ships, with orders of administrators that depend on the broker's health.
+fn policy_with_health() -> String {
+    let ships = concat!(env!("CARGO_MANIFEST_DIR"), "/../../edge/verifier/src/default_policy.json");
+    let mut policy: Value = serde_json::from_str(&std::fs::read_to_string(ships).unwrap()).unwrap();
+    policy["admin"]["requires"]["healthy_provider"] = json!(["order:*"]);
+    policy.to_string()
+}
+
 /// Opens the link of an invitation, signs in with the password chosen there, and erases the account.
 async fn accept_and_leave(app: &App, invitation: &Value, address: &str) {
     let chosen = json!({"token": token_in(invitation).unwrap(), "new_password": PASSWORD});
@@ -36,7 +55,9 @@ async fn an_administrator_made_on_the_table_uses_every_route() {
     let template = std::fs::read_to_string(template::path()).unwrap();
     let (_, parameter) = template.split_once("  EmailVerification:\n").unwrap();
     assert!(parameter.lines().take(3).any(|line| line.trim() == "Default: required"), "{parameter}");
-    let app = App::on(Target::Functions, &[("EMAIL_VERIFICATION", "required")]);
+    let policy = policy_with_health();
+    let settings = [("EMAIL_VERIFICATION", "required"), ("ROLE_DEFINITIONS", policy.as_str())];
+    let app = App::on(Target::Functions, &settings);
     let cloud = Cloud::of_folder(app.folder(), &Environment::of_process()).await.unwrap();
     let variables: Vec<(&str, &str)> =
         vec![("AWS_SECRET_NAME", &cloud.secret), ("KMS_KEY_ID", &cloud.key), ("MAIL_FROM", &cloud.sender)];
@@ -82,6 +103,7 @@ async fn an_administrator_made_on_the_table_uses_every_route() {
     let body = json!({"status": "unhealthy", "expires_in": 60});
     asha.put(mark, body.clone()).await.assert_status(403);
     assert_eq!(root.put(mark, body).await.assert_status(200)["status"], "unhealthy");
+    orders_go_elsewhere(&root).await;
     root.delete(mark).await.assert_status(204);
     let marked = root.get("/v1/admin/audit?type=provider_marked").await.assert_status(200);
     assert_eq!(marked["items"][0]["target"], "kite", "{marked}");

@@ -17,6 +17,7 @@ use portcullis_gateway::wire::{State, Wire};
 use portcullis_harness::app::App;
 use portcullis_harness::call::Call;
 use portcullis_harness::in_process::PASSWORD;
+use portcullis_harness::passkey::SoftPasskey;
 use portcullis_harness::person::{Person, unix_now};
 use portcullis_harness::process::Target;
 use portcullis_harness::service::Service;
@@ -52,6 +53,8 @@ struct Case {
     /// Calls of KMS: a data key is made when something is sealed and opened when it is read, and never kept.
     key_calls: u32,
     notifications: u32,
+    /// Queries that find nothing. Each takes a unit, which DynamoDB Local alone leaves out.
+    empty_queries: f64,
 }
 
 /// What it took of the table.
@@ -68,6 +71,7 @@ struct World {
     keepers: Wire,
     people: u32,
     ticker: Service,
+    trading: Service,
 }
 
 /// What a case needs: a new address, somebody who is signed in, a code, an account.
@@ -77,6 +81,9 @@ struct Prepared {
     person: Option<Person>,
     code: String,
     account: String,
+    approval: String,
+    /// What is to be sent with a passkey, or for an approval.
+    shown: Value,
 }
 
 impl Prepared {
@@ -96,13 +103,14 @@ impl World {
         let app = App::on(Target::Functions, &variables);
         let cloud = Cloud::of_folder(app.folder(), &Environment::of_process()).await.unwrap();
         let tokens = cloud.service_tokens().await.unwrap();
-        let ticker = app.service(tokens["ticker"][0].as_str().unwrap());
+        let service = |name: &str| app.service(tokens[name][0].as_str().unwrap());
+        let (ticker, trading) = (service("ticker"), service("trading"));
         app.register(ASHA).await.assert_status(201);
-        Self { app, keepers, people: 0, ticker }
+        Self { app, keepers, people: 0, ticker, trading }
     }
 
     fn link(person: &Person) -> Call {
-        let body = json!({"broker": "kite", "user_id_broker": "AB1234", "api_key": "kitekey-9f3c", "api_secret": "s"});
+        let body = json!({"broker": "alpaca", "user_id_broker": "AB1234", "api_key": "kitekey-9f3c", "api_secret": "s"});
         person.post("/v1/trading-accounts", body)
     }
 
@@ -112,9 +120,13 @@ impl World {
         let mut prepared = Prepared { email: format!("p{}@example.com", self.people), ..Prepared::default() };
         match name {
             "register" | "login" | "jwks.json" => {}
+            "login with a passkey" => prepared.shown = self.show_passkey().await,
             "login with MFA" => {
                 let app = self.app.person(&prepared.email).await.enable_factor().await;
                 prepared.code = app.code_at(unix_now());
+            }
+            "ask for an approval" | "approve an order" | "redeem an approval" => {
+                self.prepare_approval(name, &mut prepared).await;
             }
             _ => prepared.person = Some(self.app.sign_in(ASHA).await),
         }
@@ -122,11 +134,56 @@ impl World {
             let person = prepared.person.as_mut().expect("somebody who is signed in");
             person.refresh().await.assert_status(200);
         }
-        if name == "read credentials" {
+        if name.starts_with("read credentials") {
             let linked = Self::link(prepared.person()).await.assert_status(201);
             prepared.account = linked.text("account_id").to_owned();
         }
+        if name == "read credentials again" {
+            self.ticker.read_credentials(&prepared.account).await.assert_status(200);
+        }
         prepared
+    }
+
+    /// Links an account and, where it is about the answer, asks for an approval; where it is about the redemption, approves it.
+    async fn prepare_approval(&self, name: &str, prepared: &mut Prepared) {
+        let person = self.app.person(&prepared.email).await;
+        let linked = Self::link(&person).await.assert_status(201);
+        prepared.shown = json!({"authorization_details": [{
+            "type": "order", "account_id": linked.text("account_id"), "exchange": "NSE", "symbol": "INFY",
+            "side": "buy", "quantity": "10", "order_type": "market",
+        }]});
+        if name != "ask for an approval" {
+            let factor = person.enable_factor().await;
+            let asked = person.post("/v1/approvals", prepared.shown.clone()).await.assert_status(201);
+            prepared.approval = asked.text("approval_id").to_owned();
+            prepared.code = factor.code_at(unix_now());
+        }
+        if name == "redeem an approval" {
+            Self::approve(&person, prepared).await.assert_status(200);
+            // That its token was used is noted once an hour, and not by what is measured.
+            self.trading.get(format!("/v1/approvals/{}", prepared.approval)).await;
+        }
+        prepared.person = Some(person);
+    }
+
+    fn approve(person: &Person, prepared: &Prepared) -> Call {
+        let body = json!({"decision": "approve", "code": prepared.code});
+        person.post(format!("/v1/approvals/{}/decide", prepared.approval), body)
+    }
+
+    /// Adds a passkey and begins a sign-in with it.
+    async fn show_passkey(&self) -> Value {
+        let person = self.app.sign_in(ASHA).await;
+        let related = self.app.get("/.well-known/webauthn").await.assert_status(200);
+        let mut passkey = SoftPasskey::on(related["origins"][0].as_str().unwrap());
+        let begun =
+            person.post("/v1/passkeys/options", json!({"password": PASSWORD})).await.assert_status(200);
+        let made = passkey.create(&begun["publicKey"]);
+        let body = json!({"ceremony_token": begun["ceremony_token"], "credential": made});
+        person.post("/v1/passkeys", body).await.assert_status(201);
+        let begun = self.app.post("/v1/auth/passkey/options", json!({})).await.assert_status(200);
+        let shown = passkey.get(&begun["publicKey"]);
+        json!({"ceremony_token": begun["ceremony_token"], "credential": shown})
     }
 
     /// Does it once.
@@ -140,12 +197,19 @@ impl World {
                 let body = json!({"session_token": asked["session_token"], "code": prepared.code});
                 self.app.post("/v1/auth/mfa/verify", body)
             }
+            "login with a passkey" => self.app.post("/v1/auth/passkey/verify", prepared.shown.clone()),
             "refresh" | "refresh within the grace" => self.app.refresh(prepared.person().refresh_token()),
             "logout" => self.app.post("/v1/auth/logout", sign_out()),
             "users/me" => prepared.person().me(),
             "auth/status" => prepared.person().get("/v1/auth/status"),
             "link account" => Self::link(prepared.person()),
-            "read credentials" => self.ticker.read_credentials(&prepared.account),
+            "read credentials" | "read credentials again" => self.ticker.read_credentials(&prepared.account),
+            "ask for an approval" => prepared.person().post("/v1/approvals", prepared.shown.clone()),
+            "approve an order" => Self::approve(prepared.person(), prepared),
+            "redeem an approval" => {
+                let path = format!("/v1/internal/approvals/{}/redeem", prepared.approval);
+                self.trading.post(path, prepared.shown.clone())
+            }
             "jwks.json" => self.app.get("/v1/auth/.well-known/jwks.json"),
             other => panic!("{other}"),
         };
@@ -203,19 +267,41 @@ fn dollars(case: &Case, measured: &Measured) -> [f64; 5] {
     [table, lambda, api, keepers, table + lambda + api + keepers]
 }
 
-fn cases() -> [Case; 11] {
-    let case = |name, transacts, asks| Case { name, transacts, asks, key_calls: 0, notifications: 0 };
+fn cases() -> [Case; 16] {
+    let case = |name, transacts, asks| Case {
+        name,
+        transacts,
+        asks,
+        key_calls: 0,
+        notifications: 0,
+        empty_queries: 0.0,
+    };
     [
         case("register", true, &[("register", 60)]),
         case("login", false, &[("login", 60)]),
         Case { key_calls: 1, ..case("login with MFA", true, &[("login", 60), ("mfa", 25)]) },
+        case("login with a passkey", true, &[("passkeys", 15)]),
         case("refresh", false, &[("refresh", 15)]),
         case("refresh within the grace", false, &[("refresh", 15)]),
         case("logout", false, &[("logout", 15)]),
         case("users/me", false, &[("users", 10)]),
         case("auth/status", false, &[("sessions", 10)]),
         Case { key_calls: 1, notifications: 1, ..case("link account", true, &[("trading-accounts", 20)]) },
-        Case { key_calls: 1, ..case("read credentials", false, &[("broker-credentials", 20)]) },
+        Case {
+            key_calls: 1,
+            empty_queries: 2.0,
+            ..case("read credentials", false, &[("broker-credentials", 20)])
+        },
+        // In the lease that the first reading began.
+        Case { empty_queries: 2.0, ..case("read credentials again", false, &[("broker-credentials", 20)]) },
+        // Nothing else of theirs is pending.
+        Case {
+            notifications: 1,
+            empty_queries: 1.0,
+            ..case("ask for an approval", true, &[("approvals", 15)])
+        },
+        Case { key_calls: 1, ..case("approve an order", true, &[("approvals", 25)]) },
+        case("redeem an approval", true, &[("approvals", 15)]),
         case("jwks.json", false, &[("jwks", 2)]),
     ]
 }
@@ -247,12 +333,18 @@ async fn what_a_request_costs_is_what_the_page_says() {
         }
         assert_eq!(calls, needed, "{} asks a keeper when warm", case.name);
         let measured = world.last(case);
-        for _ in 0..2 {
+        let mut comparable = Measured::default();
+        // Here, too: a function that starts once more notes that the token of a service is in use, which takes a round.
+        for _ in 0..WARM {
             let prepared = second_opinion.prepare(case.name).await;
             second_opinion.perform(case.name, &prepared).await;
+            let mut also = second_opinion.last(case);
+            also.reads += case.empty_queries;
+            comparable = if case.transacts { Measured { writes: measured.writes, ..also } } else { also };
+            if comparable == measured {
+                break;
+            }
         }
-        let also = second_opinion.last(case);
-        let comparable = if case.transacts { Measured { writes: measured.writes, ..also } } else { also };
         assert_eq!(comparable, measured, "the engines differ about {}", case.name);
         match case.name {
             // Of the four, the trail takes three: a record, its copy in the index, the head of its chain.
@@ -261,6 +353,13 @@ async fn what_a_request_costs_is_what_the_page_says() {
             }
             "register" => assert!(measured.writes <= 8.0, "over the budget: {measured:?}"),
             "login with MFA" => assert!(measured.writes <= 10.0, "over the budget: {measured:?}"),
+            // The first round of what a person asks for and approves is the account and the session of the token.
+            "login with a passkey" | "approve an order" => {
+                assert!(measured.rounds <= 3.0, "over the budget: {measured:?}");
+            }
+            "ask for an approval" | "redeem an approval" => {
+                assert!(measured.rounds <= 2.0, "over the budget: {measured:?}");
+            }
             "logout" => assert!(measured.writes <= 5.0, "over the budget: {measured:?}"),
             "refresh" => {
                 assert!(measured.rounds <= 1.0 && measured.writes <= 2.0, "over the budget: {measured:?}");

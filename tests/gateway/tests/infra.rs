@@ -237,7 +237,7 @@ fn signing_in_reads_nobodys_partition_and_publishing_keys_reads_nothing() {
 
 #[test]
 fn trading_accounts_are_found_by_the_functions_that_open_credentials_alone() {
-    let expected = ["credential-rotation", "broker-credentials"].map(str::to_owned);
+    let expected = ["credential-rotation", "broker-credentials", "broker-sessions"].map(str::to_owned);
     assert_eq!(readers()["ACC#*"], expected.into());
 }
 
@@ -255,9 +255,12 @@ fn nothing_of_a_vault_is_in_reach_of_functions_that_have_nothing_to_do_with_brok
     let writes = |function: &str| rights[function].iter().any(|action| action == "dynamodb:PutItem");
     let all = [
         "admin",
+        "approvals",
         "broker-credentials",
         "broker-sessions",
         "credential-rotation",
+        "freeze-sweep",
+        "session-news",
         "trading-accounts",
         "users",
     ];
@@ -267,6 +270,10 @@ fn nothing_of_a_vault_is_in_reach_of_functions_that_have_nothing_to_do_with_brok
     assert_eq!(rights["users"], erasing);
     erasing.insert("dynamodb:GetItem".to_owned());
     assert_eq!(rights["admin"], erasing);
+    // An approval depends on what is there, and changes nothing of it.
+    let looking = ["dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:Query"];
+    let looking = BTreeSet::from(looking.map(str::to_owned));
+    assert_eq!(rights["approvals"], looking);
     assert!(!writes("users") && writes("trading-accounts"));
 }
 
@@ -286,6 +293,14 @@ fn writers(key: &str) -> BTreeMap<String, BTreeSet<String>> {
     found
 }
 
+#[test]
+fn secrets_of_second_factors_and_digests_of_keys_are_read_by_the_functions_that_are_for_them() {
+    let readers = readers();
+    let by = |kind: &str| readers[kind].iter().map(String::as_str).collect::<Vec<_>>();
+    assert_eq!(by("FACTOR#*"), ["admin", "approvals", "broker-sessions", "mfa", "passkeys", "sign-in-names"]);
+    assert_eq!(by("APIKEYS#*"), ["admin", "api-keys", "approvals", "authz", "introspection", "users"]);
+}
+
 /// A function that was taken over makes of a person what it may write and no more: no roles by way of `refresh`, no second
 /// factor by way of `login`, no session but by signing in.
 #[test]
@@ -293,27 +308,46 @@ fn each_kind_of_a_persons_rows_is_written_by_the_functions_that_are_for_it() {
     let expected = [
         (
             "ACCOUNT#*",
-            "admin: DeleteItem PutItem UpdateItem; logout: UpdateItem; mfa: UpdateItem; password: UpdateItem; \
-             register: PutItem UpdateItem; sessions: UpdateItem; sign-in-names: UpdateItem; users: DeleteItem UpdateItem",
+            "admin: DeleteItem PutItem UpdateItem; logout: UpdateItem; mfa: UpdateItem; passkeys: UpdateItem; \
+             password: UpdateItem; register: PutItem UpdateItem; sessions: UpdateItem; sign-in-names: UpdateItem; users: DeleteItem UpdateItem",
         ),
         (
             "SESSIONS#*",
-            "admin: BatchWriteItem; login: PutItem; logout: UpdateItem; mfa: PutItem; password: PutItem UpdateItem; \
-             refresh: UpdateItem; sessions: UpdateItem; sign-in-names: UpdateItem; users: BatchWriteItem DeleteItem",
+            "admin: BatchWriteItem; login: PutItem; logout: UpdateItem; mfa: PutItem UpdateItem; \
+             passkeys: PutItem UpdateItem; password: PutItem UpdateItem; refresh: UpdateItem; sessions: UpdateItem; sign-in-names: UpdateItem; users: BatchWriteItem DeleteItem",
         ),
         (
             "FACTOR#*",
-            "admin: DeleteItem PutItem; broker-sessions: PutItem; mfa: PutItem; sign-in-names: PutItem; users: DeleteItem",
+            "admin: DeleteItem PutItem; approvals: PutItem; broker-sessions: PutItem; mfa: PutItem; passkeys: PutItem; sign-in-names: PutItem; \
+             users: DeleteItem",
         ),
         (
+            "PASSKEYS#*",
+            "admin: DeleteItem; approvals: UpdateItem; mfa: UpdateItem; passkeys: DeleteItem PutItem UpdateItem; users: DeleteItem",
+        ),
+        ("APPROVALS#*", "admin: DeleteItem; approvals: PutItem UpdateItem; users: DeleteItem"),
+        ("APPROVAL#*", "admin: DeleteItem; approvals: PutItem UpdateItem; users: DeleteItem"),
+        ("PASSKEY#*", "admin: DeleteItem; passkeys: DeleteItem PutItem; users: DeleteItem"),
+        (
             "APIKEYS#*",
-            "admin: DeleteItem; api-keys: DeleteItem PutItem UpdateItem; authz: UpdateItem; introspection: UpdateItem; \
+            "admin: DeleteItem; api-keys: DeleteItem PutItem UpdateItem; approvals: UpdateItem; authz: UpdateItem; \
+             introspection: UpdateItem; \
              users: DeleteItem UpdateItem",
         ),
         (
             "VAULT#*",
-            "admin: DeleteItem; broker-credentials: PutItem; broker-sessions: DeleteItem PutItem; \
-             credential-rotation: PutItem; trading-accounts: DeleteItem PutItem; users: DeleteItem",
+            "admin: DeleteItem; broker-credentials: PutItem; broker-sessions: DeleteItem PutItem UpdateItem; \
+             credential-rotation: PutItem; freeze-sweep: PutItem; trading-accounts: PutItem; users: DeleteItem",
+        ),
+        (
+            "READINGS#*",
+            "admin: DeleteItem; broker-credentials: PutItem; broker-sessions: DeleteItem; trading-accounts: DeleteItem; \
+             users: DeleteItem",
+        ),
+        // Who is frozen is said by the switch, and taken back by it and by whoever erases an account.
+        (
+            "FREEZE#*",
+            "admin: DeleteItem; broker-sessions: DeleteItem PutItem UpdateItem; freeze-sweep: UpdateItem; users: DeleteItem",
         ),
     ];
     for (key, expected) in expected {
@@ -340,7 +374,8 @@ fn which_tokens_of_services_are_in_use_the_functions_with_services_say_and_the_r
             }
         }
     }
-    let functions = ["broker-credentials", "introspection", "providers"].map(str::to_owned);
+    let functions = ["approvals", "broker-credentials", "broker-sessions", "introspection", "providers"]
+        .map(str::to_owned);
     let update = vec!["dynamodb:UpdateItem".to_owned()];
     assert_eq!(writers, functions.map(|function| (function, update.clone())).into());
     let all = the_template().functions();
@@ -391,6 +426,7 @@ fn data_keys_open_for_the_functions_that_seal_with_them_and_under_their_purpose_
     let expected = [
         "api-keys Decrypt Key api-key-answer",
         "api-keys GenerateDataKey Key api-key-answer",
+        "approvals Decrypt Key totp-secret",
         "broker-sessions Decrypt BrokerKey broker-credentials",
         "broker-sessions Decrypt BrokerKey broker-session",
         "broker-sessions Decrypt Key totp-secret",
@@ -401,8 +437,11 @@ fn data_keys_open_for_the_functions_that_seal_with_them_and_under_their_purpose_
         "credential-rotation GenerateDataKey BrokerKey broker-session",
         "broker-credentials Decrypt BrokerKey broker-credentials",
         "broker-credentials Decrypt BrokerKey broker-session",
+        "freeze-sweep Decrypt BrokerKey broker-session",
         "mfa Decrypt Key totp-secret",
         "mfa GenerateDataKey Key totp-secret",
+        "passkeys Decrypt Key totp-secret",
+        "passkeys GenerateDataKey Key totp-secret",
         "sign-in-names Decrypt Key totp-secret",
         "trading-accounts GenerateDataKey BrokerKey broker-credentials",
     ];
@@ -424,12 +463,15 @@ fn mail_is_sent_by_the_functions_that_have_something_to_tell_and_from_one_addres
     let expected = [
         "admin",
         "api-keys",
+        "approvals",
         "broker-sessions",
         "login",
         "mfa",
+        "passkeys",
         "password",
         "refresh",
         "register",
+        "session-news",
         "sign-in-names",
         "trading-accounts",
         "users",
@@ -469,12 +511,16 @@ fn a_function_reads_the_secrets_of_its_purposes_and_no_others() {
         let has = |function: &&portcullis_functions::Function| function.secrets.contains(&purpose);
         FUNCTIONS.iter().filter(has).map(|function| function.name).collect()
     };
-    assert_eq!(with(SecretPurpose::Signing), ["login", "mfa", "password", "refresh", "key-rotation"]);
+    assert_eq!(
+        with(SecretPurpose::Signing),
+        ["login", "mfa", "passkeys", "password", "approvals", "refresh", "key-rotation"]
+    );
     assert_eq!(
         with(SecretPurpose::Sessions),
-        ["login", "mfa", "password", "refresh", "logout", "key-rotation"]
+        ["login", "mfa", "passkeys", "password", "approvals", "refresh", "logout", "key-rotation"]
     );
-    let services = ["introspection", "broker-credentials", "providers", "key-rotation"];
+    let services =
+        ["introspection", "broker-sessions", "broker-credentials", "approvals", "providers", "key-rotation"];
     assert_eq!(with(SecretPurpose::Services), services);
     for name in ["jwks", "canary", "provider-check"] {
         assert!(rights[name].is_empty(), "{name} reads what is everybody's");

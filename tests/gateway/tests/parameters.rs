@@ -18,6 +18,10 @@ const NO_PARAMETERS: &[(&str, &str)] = &[
     ("PROVIDER_CHECK_INTERVAL", "the schedule of provider-check is in the template"),
     ("ALPACA_API_URL", "there is one Alpaca; another address is for tests"),
     ("ALPACA_PAPER_API_URL", "there is one Alpaca; another address is for tests"),
+    ("DHAN_API_URL", "there is one Dhan; another address is for tests"),
+    ("DHAN_AUTH_URL", "there is one Dhan; another address is for tests"),
+    ("FYERS_API_URL", "there is one Fyers; another address is for tests"),
+    ("UPSTOX_API_URL", "there is one Upstox; another address is for tests"),
     ("KITE_API_URL", "there is one Kite; another address is for tests"),
     ("KITE_LOGIN_URL", "there is one Kite; another address is for tests"),
     (
@@ -187,7 +191,8 @@ fn an_alarm_about_functions_watches_those_of_this_deployment_and_leaves_none_out
 fn an_alarm_about_the_table_watches_each_of_its_indexes() {
     let all = all_watched();
     let indexes = the_template().properties("Table")["GlobalSecondaryIndexes"].clone();
-    let table = json!({"Name": "TableName", "Value": {"Ref": "Table"}});
+    let name = json!({"Fn::Sub": "portcullis-${Environment}${TableSuffix}"});
+    let table = json!({"Name": "TableName", "Value": name});
     for metric in ["ReadThrottleEvents", "WriteThrottleEvents"] {
         let is_watched =
             |dimensions: &[Value]| all.iter().any(|(_, name, of)| name == metric && of == dimensions);

@@ -3,7 +3,7 @@
 
 use portcullis_gateway::Cloud;
 use portcullis_harness::app::App;
-use portcullis_harness::brokers::{ALPACA, FakeBrokers, KITE};
+use portcullis_harness::brokers::{ALPACA, FakeBrokers, KITE, UPSTOX};
 use portcullis_harness::endpoint::Endpoint;
 use portcullis_harness::in_process::PASSWORD;
 use portcullis_harness::process::Target;
@@ -48,6 +48,7 @@ async fn every_step_of_an_account_works_with_the_rights_of_its_function() {
     let cloud = Cloud::of_folder(app.folder(), &Environment::of_process()).await.unwrap();
     let tokens = cloud.service_tokens().await.unwrap();
     let ticker = app.service(tokens["ticker"][0].as_str().unwrap());
+    let trading = app.service(tokens["trading"][0].as_str().unwrap());
     let asha = app.person("asha@example.com").await;
 
     let mut ids = Vec::new();
@@ -68,9 +69,12 @@ async fn every_step_of_an_account_works_with_the_rights_of_its_function() {
     assert_eq!(on(alpaca, "verify", Value::Null).await.assert_status(200)["status"], "active");
 
     let before = ticker.read_credentials(kite).await.assert_status(200);
-    assert!(before["api_secret"] == KITE.1 && before["access_token"].is_string());
+    assert!(before["api_secret"].is_null() && before["access_token"].is_string());
+    assert_eq!(ticker.read_credentials(alpaca).await.assert_status(200)["api_secret"], ALPACA.1);
     // What the schedules call, called by hand. Nothing is old enough to be sealed anew, and nothing breaks.
-    for function in ["ProviderCheckFunction", "CredentialRotationFunction"] {
+    for function in
+        ["ProviderCheckFunction", "FreezeSweepFunction", "SessionNewsFunction", "CredentialRotationFunction"]
+    {
         app.post(format!("/_test/invoke/{function}"), json!({})).await.assert_status(200);
     }
     assert_eq!(ticker.read_credentials(kite).await.assert_status(200).body, before.body);
@@ -79,7 +83,26 @@ async fn every_step_of_an_account_works_with_the_rights_of_its_function() {
     let failed = json!({"ok": false, "error": "timeout"});
     ticker.post("/v1/internal/providers/kite/outcomes", failed).await.assert_status(202);
     asha.get("/v1/providers/fallback?primary=kite&fallbacks=alpaca").await.assert_status(200);
-    assert_eq!(asha.get("/v1/providers").await.assert_status(200).items().len(), 3);
+    assert_eq!(asha.get("/v1/providers").await.assert_status(200).items().len(), 6);
+
+    // A login with a state, and what unlinking does at the broker.
+    let (key, secret, user) = UPSTOX;
+    let body = json!({"broker": "upstox", "user_id_broker": user, "api_key": key, "api_secret": secret});
+    let upstox = asha.post("/v1/trading-accounts", body).await.assert_status(201);
+    let back = brokers.led_back(upstox.text("login_url")).await;
+    let upstox = upstox.text("account_id");
+    let login = json!({"request_token": back["code"], "state": back["state"]});
+    assert_eq!(on(upstox, "session", login).await.assert_status(200)["status"], "active");
+    assert!(ticker.read_credentials(upstox).await.assert_status(200)["access_token"].is_string());
+    asha.delete(format!("/v1/trading-accounts/{upstox}")).await.assert_status(204);
+    assert!(brokers.log().await.to_string().contains("/upstox/v2/logout"), "its session was ended");
+    let postback = json!({
+        "order_id": "1", "order_timestamp": "2022-03-03 09:24:25", "checksum": "0".repeat(64),
+    });
+    let verify = format!("/v1/internal/trading-accounts/{kite}/postbacks/verify");
+    let checked = trading.post(&verify, postback.clone()).await.assert_status(200);
+    assert_eq!(checked["valid"], false);
+    ticker.post(&verify, postback).await.assert_problem(403, "forbidden");
 
     let proof = json!({"password": PASSWORD});
     let frozen = asha.post("/v1/trading-accounts/freeze", Value::Null).await.assert_status(200);
@@ -96,7 +119,7 @@ async fn every_step_of_an_account_works_with_the_rights_of_its_function() {
     asha.patch(&one, json!({"label": "mine"})).await.assert_status(200);
     let body = json!({"api_key": "anotherkey-1a2b", "api_secret": "another"});
     asha.put(format!("{one}/credentials"), body).await.assert_status(200);
-    assert_eq!(ticker.read_credentials(kite).await.assert_status(200)["api_secret"], "another");
+    ticker.read_credentials(kite).await.assert_problem(409, "no_broker_session");
     ever_sealed.extend(sealed(&table(&cloud.table).await));
     ever_sealed.sort();
     ever_sealed.dedup();

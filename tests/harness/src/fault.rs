@@ -54,6 +54,23 @@ struct Inner {
     holding: Mutex<Option<Holding>>,
     /// What was sent since somebody listens.
     heard: Mutex<Option<Vec<Heard>>>,
+    following: Mutex<Option<Following>>,
+}
+
+/// What is noted of requests as the engine carries them out.
+#[derive(Debug)]
+struct Following {
+    name: fn(&str) -> Option<String>,
+    steps: Vec<Step>,
+}
+
+/// That the engine began to carry out the request of this name, or has done it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// It is handed to the engine now.
+    Began(String),
+    /// The engine has answered.
+    Done(String),
 }
 
 /// Which requests are held up, and until when.
@@ -98,6 +115,7 @@ impl Faulty {
             injected: AtomicU64::new(0),
             holding: Mutex::new(None),
             heard: Mutex::new(None),
+            following: Mutex::new(None),
         }))
     }
 
@@ -133,6 +151,32 @@ impl Faulty {
     /// Returns the operations and bodies of the requests since [`Faulty::listen`], and listens no more.
     pub fn heard(&self) -> Vec<Heard> {
         self.0.heard.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
+    }
+
+    /// Notes in which order the engine carries out the requests that have a name, given the operation and the body as one text.
+    pub fn follow(&self, name: fn(&str) -> Option<String>) {
+        let following = Following { name, steps: Vec::new() };
+        *self.0.following.lock().unwrap_or_else(PoisonError::into_inner) = Some(following);
+    }
+
+    /// Returns what was noted since [`Faulty::follow`], and notes no more.
+    pub fn followed(&self) -> Vec<Step> {
+        let following = self.0.following.lock().unwrap_or_else(PoisonError::into_inner).take();
+        following.map(|following| following.steps).unwrap_or_default()
+    }
+
+    fn name_of(&self, request: &HttpRequest) -> Option<String> {
+        let following = self.0.following.lock().unwrap_or_else(PoisonError::into_inner);
+        let following = following.as_ref()?;
+        let operation = request.headers().get("x-amz-target").unwrap_or_default();
+        let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default());
+        (following.name)(&format!("{operation} {body}"))
+    }
+
+    fn note(&self, step: Step) {
+        if let Some(following) = &mut *self.0.following.lock().unwrap_or_else(PoisonError::into_inner) {
+            following.steps.push(step);
+        }
     }
 
     fn hear(&self, request: &HttpRequest) {
@@ -211,6 +255,7 @@ impl HttpConnector for Faulty {
         let engine = self.0.engine.clone();
         let hops = self.hops();
         let held = self.held(&request);
+        let (followed, faults) = (self.name_of(&request), self.clone());
         HttpConnectorFuture::new(async move {
             if let Some(mut released) = held {
                 // An error says that nobody will let it go any more.
@@ -222,7 +267,16 @@ impl HttpConnector for Faulty {
                 tokio::task::yield_now().await;
             }
             match fault {
-                None => engine.call(request).await,
+                None => {
+                    if let Some(name) = &followed {
+                        faults.note(Step::Began(name.clone()));
+                    }
+                    let answer = engine.call(request).await;
+                    if let Some(name) = followed {
+                        faults.note(Step::Done(name));
+                    }
+                    answer
+                }
                 Some(Fault::ThrottledBefore) => Ok(error(400, "ProvisionedThroughputExceededException")),
                 Some(Fault::FailedBefore) => Ok(error(500, "InternalServerError")),
                 Some(Fault::HungBefore) => std::future::pending().await,

@@ -14,6 +14,7 @@ pub mod fault;
 pub mod in_process;
 pub mod notifications;
 pub mod outbox;
+pub mod passkey;
 pub mod person;
 pub mod process;
 pub mod reply;

@@ -15,10 +15,16 @@ pub enum Target {
     Local,
     /// `portcullis-gateway`: the function binaries on DynamoDB Local, as `tests/with-cloud` starts it.
     Functions,
+    /// `portcullis-instances`: two of `portcullis` on one table there, of which one is killed every now and then.
+    Instances,
 }
 
-const TARGET: Variable =
-    Variable { name: "PORTCULLIS_TARGET", default: "local", about: "`local` or `functions`", aliases: &[] };
+const TARGET: Variable = Variable {
+    name: "PORTCULLIS_TARGET",
+    default: "local",
+    about: "`local`, `functions` or `instances`",
+    aliases: &[],
+};
 
 impl Target {
     /// What this run of the tests is about.
@@ -30,7 +36,8 @@ impl Target {
         match Environment::of_process().text(&TARGET).as_deref() {
             Ok("local") => Self::Local,
             Ok("functions") => Self::Functions,
-            _ => panic!("{} is neither `local` nor `functions`", TARGET.name),
+            Ok("instances") => Self::Instances,
+            _ => panic!("{} is none of `local`, `functions` and `instances`", TARGET.name),
         }
     }
 
@@ -38,6 +45,7 @@ impl Target {
         match self {
             Self::Local => "portcullis",
             Self::Functions => "portcullis-gateway",
+            Self::Instances => "portcullis-instances",
         }
     }
 }
@@ -170,9 +178,25 @@ impl Running {
         said.iter().any(|line| line.starts_with(beginning))
     }
 
+    /// Waits until it prints a line that begins like this, and returns the rest of it; `None` when it ended without one.
+    pub fn rest_of_line(&self, beginning: &str) -> Option<String> {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.iter().find_map(|line| line.strip_prefix(beginning).map(str::to_owned))
+    }
+
     /// SIGTERM, and no waiting.
     pub fn ask_to_stop(&self) -> io::Result<()> {
         Command::new("kill").arg(self.child.id().to_string()).status().map(drop)
+    }
+
+    /// Sends it this signal, as `kill` names it.
+    pub fn signal(&self, name: &str) -> io::Result<()> {
+        Command::new("kill").args(["-s", name]).arg(self.child.id().to_string()).status().map(drop)
+    }
+
+    /// Waits until it ends, and returns how.
+    pub fn wait(&mut self) -> io::Result<std::process::ExitStatus> {
+        self.child.wait()
     }
 
     /// SIGTERM, and the exit status.

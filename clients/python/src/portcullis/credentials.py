@@ -22,6 +22,12 @@ class BrokerCredentials:
     """`None` for a service that may read sessions alone."""
     access_token: Secret | None = None
     """The session at the broker; `None` without one."""
+    lease_id: str | None = None
+    """The lease that the reading is in, which the owner sees; `None` where there is none."""
+    lease_expires_at: str | None = None
+    """Until when a reading for the same purpose costs no decryption (RFC 3339)."""
+    order_ips: tuple[str, ...] = ()
+    """The addresses that orders have to be sent from, one or two; empty where the owner named none."""
 
     def session(self) -> Secret:
         """Return the access token of the session at the broker. Raise `ReauthorisationNeeded` without one."""
@@ -29,6 +35,16 @@ class BrokerCredentials:
             detail = "There is no session at the broker; its owner has to log in there."
             raise ReauthorisationNeeded(409, "no_broker_session", detail)
         return self.access_token
+
+
+@dataclass(frozen=True)
+class ProviderDecision:
+    """Whether something may be done with a provider. `fallback` is the first healthy one of the others that were named."""
+
+    decision: Decision
+    provider_status: str | None = None
+    """The health of the provider; `None` where the decision did not depend on it."""
+    fallback: str | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +66,21 @@ class AccountStatus:
     checked_at: str
     reason: str | None = None
     login_url: Secret | None = None
+
+
+@dataclass(frozen=True)
+class FreezeState:
+    """Whether the owner of a trading account froze their broker credentials, or an administrator did."""
+
+    is_frozen: bool
+    frozen_at: str | None = None
+    """Since when (RFC 3339)."""
+    frozen_by: str | None = None
+    """`self`, `admin` or `everybody`, the one that reaches furthest."""
+    until: str | None = None
+    """When that freeze ends by itself (RFC 3339); `None` for one that has to be lifted."""
+    cancel_until: str | None = None
+    """Until when a service that cancels orders may still read the session (RFC 3339); `None` where none may."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +121,13 @@ def _secret(body: Any, name: str) -> Secret | None:
     return None if text is None else Secret(text)
 
 
+def _texts(body: Any, name: str) -> tuple[str, ...]:
+    found = _optional(body, name, list) or []
+    if not all(isinstance(one, str) for one in found):
+        raise ServiceUnavailable(502, "unexpected_response", f"the response has no {name}")
+    return tuple(found)
+
+
 def read_credentials(body: Any) -> BrokerCredentials:
     """Read `CredentialsResponse`."""
     return BrokerCredentials(
@@ -99,6 +137,9 @@ def read_credentials(body: Any) -> BrokerCredentials:
         api_key=Secret(_member(body, "api_key", str)),
         api_secret=_secret(body, "api_secret"),
         access_token=_secret(body, "access_token"),
+        lease_id=_optional(body, "lease_id", str),
+        lease_expires_at=_optional(body, "lease_expires_at", str),
+        order_ips=_texts(body, "order_ips"),
     )
 
 
@@ -129,6 +170,27 @@ def read_status(body: Any) -> AccountStatus:
     )
 
 
+def read_freeze(body: Any) -> FreezeState:
+    """Read `TradingStateResponse`. A state that is not known here is taken for a freeze."""
+    return FreezeState(
+        is_frozen=_member(body, "status", str) != "active",
+        frozen_at=_optional(body, "frozen_at", str),
+        frozen_by=_optional(body, "frozen_by", str),
+        until=_optional(body, "until", str),
+        cancel_until=_optional(body, "cancel_until", str),
+    )
+
+
+def read_session_end(body: Any) -> str:
+    """Read `AcknowledgeFreezeResponse`: how the session ended."""
+    return str(_member(body, "session", str))
+
+
+def read_validity(body: Any) -> bool:
+    """Read `VerifyPostbackResponse`."""
+    return bool(_member(body, "valid", bool))
+
+
 def read_fallback(body: Any) -> Fallback:
     """Read `FallbackResponse`."""
     chain = tuple(_read_health(one) for one in _member(body, "chain", list))
@@ -144,6 +206,13 @@ def _read_health(body: Any) -> ProviderHealth:
         marked_until=_optional(body, "marked_until", str),
         mark_reason=_optional(body, "mark_reason", str),
         is_broker=bool(_optional(body, "is_broker", bool)),
+    )
+
+
+def read_provider_decision(body: Any) -> ProviderDecision:
+    """Read `CheckPermissionResponse` of a request that names a provider."""
+    return ProviderDecision(
+        read_decision(body), _optional(body, "provider_status", str), _optional(body, "fallback", str)
     )
 
 

@@ -110,6 +110,24 @@ class PermissionRefused(Refused):
         return challenge if self.scope is None else f'{challenge}, scope="{self.scope}"'
 
 
+class InsufficientAuthentication(Refused):
+    """The caller has not proved who they are as surely, or as lately, as this needs (RFC 9470 section 3)."""
+
+    code = "insufficient_user_authentication"
+    error = "insufficient_user_authentication"
+
+    def __init__(self, acr: str | None = None, max_age: int | None = None) -> None:
+        super().__init__("a stronger or newer sign-in is needed")
+        self.acr = acr
+        self.max_age = max_age
+
+    def challenge(self, realm: str) -> str:
+        """Return the challenge with what the sign-in has to be."""
+        needed = [] if self.acr is None else [f'acr_values="{self.acr}"']
+        needed += [] if self.max_age is None else [f'max_age="{self.max_age}"']
+        return ", ".join([super().challenge(realm), *needed])
+
+
 class NotThroughTheEdge(Refused):
     """The request has no valid proof of the edge, or one that was used before."""
 
@@ -154,7 +172,11 @@ class NotAllowed(ApiError):
 
 
 class Frozen(ApiError):
-    """The owner stopped every reading of their broker credentials. Stop trading for them; do not try again."""
+    """The owner, or an administrator, stopped every reading of the credentials. Stop trading for them; do not try again."""
+
+
+class NothingToCancel(ApiError):
+    """No freeze stands by which orders were to be cancelled: it was lifted, or asked for no cancelling."""
 
 
 class ReauthorisationNeeded(ApiError):
@@ -163,6 +185,22 @@ class ReauthorisationNeeded(ApiError):
 
 class AccountDisabled(ApiError):
     """The trading account, or its owner's account, is switched off."""
+
+
+class ApprovalPending(ApiError):
+    """The person who is asked for an approval has not decided yet. Ask again later."""
+
+
+class ApprovalOver(ApiError):
+    """An approval was refused, its time is over, or it was ended. Do not place the order."""
+
+
+class AlreadyRedeemed(ApprovalOver):
+    """An approval was spent already. Somebody has placed its order, or is about to."""
+
+
+class DetailsMismatch(ApiError):
+    """Something else was approved than this order. Nothing was spent; do not place the order."""
 
 
 class NotFound(ApiError):
@@ -195,9 +233,15 @@ _BY_CODE: dict[str, type[ApiError]] = {
     "forbidden": NotAllowed,
     "edge_required": NotAllowed,
     "credentials_frozen": Frozen,
+    "nothing_to_cancel": NothingToCancel,
     "no_broker_session": ReauthorisationNeeded,
     "credential_unavailable": ReauthorisationNeeded,
     "trading_account_disabled": AccountDisabled,
+    "approval_pending": ApprovalPending,
+    "approval_over": ApprovalOver,
+    "already_redeemed": AlreadyRedeemed,
+    "details_mismatch": DetailsMismatch,
+    "too_many_approvals": Throttled,
     "not_found": NotFound,
     "validation_failed": InvalidRequest,
     "bad_request": InvalidRequest,

@@ -9,6 +9,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from portcullis import strict_json
+from portcullis.claims import ASSURANCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _WORD = re.compile(r"[a-z][a-z0-9_-]{0,63}", re.ASCII)
 _MEMBERS = frozenset({"inherits", "permissions", "services"})
+_REQUIRES = "requires"
+_NEEDS = frozenset({"acr", "healthy_provider"})
 _REQUIRED = ("user", "admin")
 
 NEVER_WITH_A_KEY = frozenset({"api-key", "mfa", "password", "session"})
@@ -34,6 +37,8 @@ class Decision(str, Enum):
     NOT_GRANTED_BY_ROLES = "not_granted_by_roles"
     OUTSIDE_SCOPES = "outside_scopes"
     NEVER_WITH_API_KEY = "never_with_api_key"
+    INSUFFICIENT_USER_AUTHENTICATION = "insufficient_user_authentication"
+    PROVIDER_UNAVAILABLE = "provider_unavailable"
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,10 @@ class Policy:
         if document is None:
             document = (resources.files("portcullis") / "default_policy.json").read_bytes()
         roles = _roles(document if isinstance(document, bytes) else document.encode())
-        own = {name: _grants(name, role) for name, role in roles.items()}
+        own = {name: _grants(name, role.get("permissions", [])) for name, role in roles.items()}
+        # The health of providers is the service's to know (`ServiceClient.check_with_provider`); here it is read alone.
+        for name, role in roles.items():
+            _grants(name, role.get(_REQUIRES, {}).get("healthy_provider", []))
         self._grants = {
             name: frozenset(grant for role in _lineage(name, roles) for grant in own[role]) for name in roles
         }
@@ -119,21 +127,38 @@ def _roles(document: bytes) -> dict[str, dict[str, Any]]:
     for name, role in roles.items():
         if not _WORD.fullmatch(name):
             raise PolicyError(f"role {name!r}: a name is a lower-case word")
-        if not isinstance(role, dict) or not role.keys() <= _MEMBERS or not all(map(_is_list, role.values())):
-            raise PolicyError(f"role {name!r}: has `inherits`, `permissions` and `services`, lists of texts, alone")
+        if not isinstance(role, dict) or not _is_role(role):
+            members = (
+                "`inherits`, `permissions`, `services`, lists of texts, and `requires`, `acr` or `healthy_provider`"
+            )
+            raise PolicyError(f"role {name!r}: has {members}")
     for name in _REQUIRED:
         if name not in roles:
             raise PolicyError(f"role {name!r}: is missing")
     return roles
 
 
+def _is_role(role: dict[str, Any]) -> bool:
+    lists = {member: value for member, value in role.items() if member != _REQUIRES}
+    is_need = _is_need(role.get(_REQUIRES, {"acr": ASSURANCE[0]}))
+    return is_need and lists.keys() <= _MEMBERS and all(map(_is_list, lists.values()))
+
+
+def _is_need(requires: object) -> bool:
+    if not isinstance(requires, dict) or not requires.keys() <= _NEEDS:
+        return False
+    acr, permissions = requires.get("acr"), requires.get("healthy_provider", [])
+    is_something = acr is not None or bool(permissions)
+    return is_something and (acr is None or acr in ASSURANCE) and _is_list(permissions)
+
+
 def _is_list(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-def _grants(name: str, role: dict[str, Any]) -> list[Grant]:
+def _grants(name: str, permissions: list[str]) -> list[Grant]:
     try:
-        return [Grant.parse(text) for text in role.get("permissions", [])]
+        return [Grant.parse(text) for text in permissions]
     except ValueError as error:
         raise PolicyError(f"role {name!r}: {error}") from None
 

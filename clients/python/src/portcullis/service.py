@@ -10,22 +10,30 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import secrets
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote
 
 from portcullis import strict_json
+from portcullis.approvals import Approval, Order, Redemption, read_approval, read_redemption
 from portcullis.credentials import (
     AccountStatus,
     BrokerCredentials,
     Fallback,
+    FreezeState,
+    ProviderDecision,
     TradingAccount,
     read_accounts,
     read_credentials,
     read_decision,
     read_fallback,
+    read_freeze,
+    read_provider_decision,
+    read_session_end,
     read_status,
+    read_validity,
 )
 from portcullis.drivers import Tasks, Threads
 from portcullis.effects import NoReply, Pause, Reply, Request, Send
@@ -44,6 +52,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TIMEOUT: Final = 5.0
+CANCEL_ORDERS: Final = "cancel-orders"
+"""The purpose with which a service that has the right `trading:cancel` reads the session of an account that is frozen."""
 _PURPOSE = re.compile(r"[a-z0-9._:-]{1,64}", re.ASCII)
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
@@ -77,6 +87,48 @@ class _Requests:
         request = self._as_service(path, {"purpose": purpose}, request_id)
         return read_credentials((yield from self._send(request, is_reading=True)))
 
+    def request_approval(self, user_id: str, order: Order, expires_in: int | None, key: str | None) -> Steps[Approval]:
+        body: dict[str, Any] = {"authorization_details": [dict(order)], "user_id": user_id}
+        if expires_in is not None:
+            body["expires_in"] = expires_in
+        request = self._as_service("/v1/approvals", body, key=key or _new_key())
+        # The same request again asks once, whatever became of its answer.
+        return read_approval((yield from self._send(request, is_reading=True)))
+
+    def approval(self, approval_id: str) -> Steps[Approval]:
+        request = self._as_service(f"/v1/approvals/{quote(approval_id, safe='')}", method="GET")
+        return read_approval((yield from self._send(request, is_reading=True)))
+
+    def wait_for_approval(self, approval_id: str, timeout: float, every: float) -> Steps[Approval]:
+        waited = 0.0
+        while True:
+            approval = yield from self.approval(approval_id)
+            if approval.status != "pending" or waited + every > timeout:
+                return approval
+            yield Pause(every)
+            waited += every
+
+    def redeem_approval(self, approval_id: str, order: Order, key: str | None) -> Steps[Redemption]:
+        path = f"/v1/internal/approvals/{quote(approval_id, safe='')}/redeem"
+        request = self._as_service(path, {"authorization_details": [dict(order)]}, key=key or _new_key())
+        return read_redemption((yield from self._send(request, is_reading=True)))
+
+    def freeze_state(self, account_id: str) -> Steps[FreezeState]:
+        path = f"/v1/internal/trading-accounts/{quote(account_id, safe='')}/freeze"
+        request = self._as_service(path, None, method="GET")
+        return read_freeze((yield from self._send(request, is_reading=True)))
+
+    def acknowledge_freeze(self, account_id: str, cancelled: int, failed: int) -> Steps[str]:
+        path = f"/v1/internal/trading-accounts/{quote(account_id, safe='')}/freeze/ack"
+        request = self._as_service(path, {"cancelled": cancelled, "failed": failed})
+        # Said twice it is on record twice, and does no other harm.
+        return read_session_end((yield from self._send(request, is_reading=True)))
+
+    def verify_postback(self, account_id: str, order_id: str, order_timestamp: str, checksum: str) -> Steps[bool]:
+        path = f"/v1/internal/trading-accounts/{quote(account_id, safe='')}/postbacks/verify"
+        body = {"order_id": order_id, "order_timestamp": order_timestamp, "checksum": checksum}
+        return read_validity((yield from self._send(self._as_service(path, body), is_reading=True)))
+
     def report_outcome(
         self, provider: str, *, ok: bool, response_time_ms: float | None, error: str | None
     ) -> Steps[None]:
@@ -89,9 +141,18 @@ class _Requests:
         yield from self._send(request, is_reading=False)
 
     def check(self, permission: str, user: Secret | str, *, is_key: bool) -> Steps[Decision]:
+        return read_decision((yield from self._check({"permission": permission}, user, is_key=is_key)))
+
+    def check_with_provider(
+        self, permission: str, provider: str, fallbacks: tuple[str, ...], user: Secret | str, *, is_key: bool
+    ) -> Steps[ProviderDecision]:
+        body = {"permission": permission, "provider": provider, "fallbacks": list(fallbacks)}
+        return read_provider_decision((yield from self._check(body, user, is_key=is_key)))
+
+    def _check(self, body: dict[str, Any], user: Secret | str, *, is_key: bool) -> Steps[Any]:
         headers = {"X-API-Key": secret(user).open()} if is_key else _bearer(user)
-        request = Request("POST", f"{self._url}/v1/authz/check", headers, {"permission": permission})
-        return read_decision((yield from self._send(request, is_reading=True)))
+        request = Request("POST", f"{self._url}/v1/authz/check", headers, body)
+        return (yield from self._send(request, is_reading=True))
 
     def fallback(self, primary: str, fallbacks: tuple[str, ...], access_token: Secret | str) -> Steps[Fallback]:
         params = {"primary": primary, "fallbacks": ",".join(fallbacks)}
@@ -102,22 +163,35 @@ class _Requests:
         request = Request("GET", f"{self._url}/v1/trading-accounts", _bearer(access_token))
         return read_accounts((yield from self._send(request, is_reading=True)))
 
-    def begin_session(self, account_id: str, request_token: str, access_token: Secret | str) -> Steps[AccountStatus]:
+    def begin_session(
+        self, account_id: str, request_token: str, state: str | None, access_token: Secret | str
+    ) -> Steps[AccountStatus]:
         url = f"{self._url}/v1/trading-accounts/{quote(account_id, safe='')}/session"
-        request = Request("POST", url, _bearer(access_token), {"request_token": request_token})
+        body = {"request_token": request_token} | ({} if state is None else {"state": state})
+        request = Request("POST", url, _bearer(access_token), body)
         return read_status((yield from self._send(request, is_reading=False)))
 
     def verify_account(self, account_id: str, access_token: Secret | str) -> Steps[AccountStatus]:
         url = f"{self._url}/v1/trading-accounts/{quote(account_id, safe='')}/verify"
         return read_status((yield from self._send(Request("POST", url, _bearer(access_token)), is_reading=True)))
 
-    def _as_service(self, path: str, body: Any, request_id: str | None = None) -> Request:
+    def _as_service(
+        self,
+        path: str,
+        body: Any = None,
+        request_id: str | None = None,
+        *,
+        key: str | None = None,
+        method: str = "POST",
+    ) -> Request:
         if self._token is None:
             raise ValueError("this needs the token of a service")
         headers = {"X-Service-Token": self._token.open()}
         if request_id is not None:
             headers["X-Request-Id"] = request_id
-        return Request("POST", self._url + path, headers, body)
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        return Request(method, self._url + path, headers, body)
 
     def _send(self, request: Request, *, is_reading: bool) -> Steps[Any]:
         """Return the body of a response of success, which may take several attempts."""
@@ -145,6 +219,10 @@ class _Requests:
             return None
         asked = _retry_after(reply)
         return backoff if asked is None else max(asked, backoff)
+
+
+def _new_key() -> str:
+    return secrets.token_hex(16)
 
 
 def _bearer(access_token: Secret | str) -> dict[str, str]:
@@ -201,6 +279,50 @@ class ServiceClient:
         """
         return self._threads.run(self._requests.credentials(account_id, purpose, request_id))
 
+    def request_approval(
+        self, user_id: str, order: Order, *, expires_in: int | None = None, idempotency_key: str | None = None
+    ) -> Approval:
+        """Ask a person to approve an order. Name the request to be able to send it again from another process.
+
+        Raise `Frozen`, `AccountDisabled`, `NotAllowed`, `NotFound`, `InvalidRequest` or `Throttled`.
+        """
+        return self._threads.run(self._requests.request_approval(user_id, order, expires_in, idempotency_key))
+
+    def approval(self, approval_id: str) -> Approval:
+        """Return an approval that this service asked for, as it is now."""
+        return self._threads.run(self._requests.approval(approval_id))
+
+    def wait_for_approval(self, approval_id: str, *, timeout: float = 300.0, every: float = 1.0) -> Approval:
+        """Return an approval once it is not pending any more, or as it is after `timeout` seconds."""
+        return self._threads.run(self._requests.wait_for_approval(approval_id, timeout, every))
+
+    def redeem_approval(self, approval_id: str, order: Order, *, idempotency_key: str | None = None) -> Redemption:
+        """Spend an approval for the order that is about to be placed. Place it if, and only if, this returns.
+
+        Raise `DetailsMismatch`, `AlreadyRedeemed`, `ApprovalPending`, `ApprovalOver`, `NotAllowed` or `NotFound`.
+        """
+        return self._threads.run(self._requests.redeem_approval(approval_id, order, idempotency_key))
+
+    def freeze_state(self, account_id: str) -> FreezeState:
+        """Return whether the credentials of a trading account are frozen. Needs `freeze:read` or `trading:cancel`."""
+        return self._threads.run(self._requests.freeze_state(account_id))
+
+    def acknowledge_freeze(self, account_id: str, *, cancelled: int, failed: int = 0) -> str:
+        """Say what became of the orders that a freeze delegated, and return how the session at the broker ended.
+
+        Read the session for that with `credentials(account_id, purpose=CANCEL_ORDERS)`. The word is `ended`, `none` where it
+        was over, `unconfirmed`, or `kept` where some `failed`: the session goes on until the time for cancelling is over.
+        """
+        return self._threads.run(self._requests.acknowledge_freeze(account_id, cancelled, failed))
+
+    def verify_postback(self, account_id: str, *, order_id: str, order_timestamp: str, checksum: str) -> bool:
+        """Return whether the broker of a trading account made the checksum of a postback. Needs `postback:verify`.
+
+        It vouches for the order and the time alone: ask the broker for the rest.
+        """
+        steps = self._requests.verify_postback(account_id, order_id, order_timestamp, checksum)
+        return self._threads.run(steps)
+
     def report_outcome(
         self, provider: str, *, ok: bool, response_time_ms: float | None = None, error: str | None = None
     ) -> None:
@@ -217,6 +339,23 @@ class ServiceClient:
         """Return whether a program may do this, by the roles of its key's owner as they are now."""
         return self._threads.run(self._requests.check(permission, api_key, is_key=True))
 
+    def check_with_provider(
+        self, permission: str, provider: str, *fallbacks: str, access_token: Secret | str
+    ) -> ProviderDecision:
+        """Return whether a person may do this with a provider, by the roles and the provider's health as they are now.
+
+        Ask so before an order where the policy has `healthy_provider`; for a program, `check_api_key_with_provider`.
+        """
+        steps = self._requests.check_with_provider(permission, provider, fallbacks, access_token, is_key=False)
+        return self._threads.run(steps)
+
+    def check_api_key_with_provider(
+        self, permission: str, provider: str, *fallbacks: str, api_key: Secret | str
+    ) -> ProviderDecision:
+        """Return whether a program may do this with a provider; see `check_with_provider`."""
+        steps = self._requests.check_with_provider(permission, provider, fallbacks, api_key, is_key=True)
+        return self._threads.run(steps)
+
     def fallback(self, primary: str, *fallbacks: str, access_token: Secret | str) -> Fallback:
         """Return in which order to try providers."""
         return self._threads.run(self._requests.fallback(primary, fallbacks, access_token))
@@ -225,9 +364,15 @@ class ServiceClient:
         """Return a person's own trading accounts: ask before you read credentials for somebody who names an account."""
         return self._threads.run(self._requests.accounts(access_token))
 
-    def begin_broker_session(self, account_id: str, *, request_token: str, access_token: Secret | str) -> AccountStatus:
-        """Exchange the `request_token` of a login at the broker for a session. The token works once."""
-        return self._threads.run(self._requests.begin_session(account_id, request_token, access_token))
+    def begin_broker_session(
+        self, account_id: str, *, request_token: str, access_token: Secret | str, state: str | None = None
+    ) -> AccountStatus:
+        """Exchange what a login at the broker led back with for a session. It works once.
+
+        That is a `request_token`, `code`, `auth_code` or `tokenId`, and at some brokers a `state` beside it.
+        """
+        steps = self._requests.begin_session(account_id, request_token, state, access_token)
+        return self._threads.run(steps)
 
     def verify_account(self, account_id: str, *, access_token: Secret | str) -> AccountStatus:
         """Ask the broker about the credentials of a trading account."""
@@ -269,6 +414,46 @@ class AsyncServiceClient:
         """
         return await self._tasks.run(self._requests.credentials(account_id, purpose, request_id))
 
+    async def request_approval(
+        self, user_id: str, order: Order, *, expires_in: int | None = None, idempotency_key: str | None = None
+    ) -> Approval:
+        """Ask a person to approve an order. See `ServiceClient.request_approval`."""
+        return await self._tasks.run(self._requests.request_approval(user_id, order, expires_in, idempotency_key))
+
+    async def approval(self, approval_id: str) -> Approval:
+        """Return an approval that this service asked for, as it is now."""
+        return await self._tasks.run(self._requests.approval(approval_id))
+
+    async def wait_for_approval(self, approval_id: str, *, timeout: float = 300.0, every: float = 1.0) -> Approval:
+        """Return an approval once it is not pending any more, or as it is after `timeout` seconds."""
+        return await self._tasks.run(self._requests.wait_for_approval(approval_id, timeout, every))
+
+    async def redeem_approval(
+        self, approval_id: str, order: Order, *, idempotency_key: str | None = None
+    ) -> Redemption:
+        """Spend an approval for the order that is about to be placed. See `ServiceClient.redeem_approval`."""
+        return await self._tasks.run(self._requests.redeem_approval(approval_id, order, idempotency_key))
+
+    async def freeze_state(self, account_id: str) -> FreezeState:
+        """Return whether the credentials of a trading account are frozen. Needs `freeze:read` or `trading:cancel`."""
+        return await self._tasks.run(self._requests.freeze_state(account_id))
+
+    async def acknowledge_freeze(self, account_id: str, *, cancelled: int, failed: int = 0) -> str:
+        """Say what became of the orders that a freeze delegated, and return how the session at the broker ended.
+
+        Read the session for that with `credentials(account_id, purpose=CANCEL_ORDERS)`. The word is `ended`, `none` where it
+        was over, `unconfirmed`, or `kept` where some `failed`: the session goes on until the time for cancelling is over.
+        """
+        return await self._tasks.run(self._requests.acknowledge_freeze(account_id, cancelled, failed))
+
+    async def verify_postback(self, account_id: str, *, order_id: str, order_timestamp: str, checksum: str) -> bool:
+        """Return whether the broker of a trading account made the checksum of a postback. Needs `postback:verify`.
+
+        It vouches for the order and the time alone: ask the broker for the rest.
+        """
+        steps = self._requests.verify_postback(account_id, order_id, order_timestamp, checksum)
+        return await self._tasks.run(steps)
+
     async def report_outcome(
         self, provider: str, *, ok: bool, response_time_ms: float | None = None, error: str | None = None
     ) -> None:
@@ -284,6 +469,23 @@ class AsyncServiceClient:
         """Return whether a program may do this, by the roles of its key's owner as they are now."""
         return await self._tasks.run(self._requests.check(permission, api_key, is_key=True))
 
+    async def check_with_provider(
+        self, permission: str, provider: str, *fallbacks: str, access_token: Secret | str
+    ) -> ProviderDecision:
+        """Return whether a person may do this with a provider, by the roles and the provider's health as they are now.
+
+        Ask so before an order where the policy has `healthy_provider`; for a program, `check_api_key_with_provider`.
+        """
+        steps = self._requests.check_with_provider(permission, provider, fallbacks, access_token, is_key=False)
+        return await self._tasks.run(steps)
+
+    async def check_api_key_with_provider(
+        self, permission: str, provider: str, *fallbacks: str, api_key: Secret | str
+    ) -> ProviderDecision:
+        """Return whether a program may do this with a provider; see `check_with_provider`."""
+        steps = self._requests.check_with_provider(permission, provider, fallbacks, api_key, is_key=True)
+        return await self._tasks.run(steps)
+
     async def fallback(self, primary: str, *fallbacks: str, access_token: Secret | str) -> Fallback:
         """Return in which order to try providers."""
         return await self._tasks.run(self._requests.fallback(primary, fallbacks, access_token))
@@ -293,10 +495,14 @@ class AsyncServiceClient:
         return await self._tasks.run(self._requests.accounts(access_token))
 
     async def begin_broker_session(
-        self, account_id: str, *, request_token: str, access_token: Secret | str
+        self, account_id: str, *, request_token: str, access_token: Secret | str, state: str | None = None
     ) -> AccountStatus:
-        """Exchange the `request_token` of a login at the broker for a session. The token works once."""
-        return await self._tasks.run(self._requests.begin_session(account_id, request_token, access_token))
+        """Exchange what a login at the broker led back with for a session. It works once.
+
+        That is a `request_token`, `code`, `auth_code` or `tokenId`, and at some brokers a `state` beside it.
+        """
+        steps = self._requests.begin_session(account_id, request_token, state, access_token)
+        return await self._tasks.run(steps)
 
     async def verify_account(self, account_id: str, *, access_token: Secret | str) -> AccountStatus:
         """Ask the broker about the credentials of a trading account."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 from urllib.parse import parse_qsl
 
 from portcullis.caller import AccessToken, Caller, Credential, credential_of
+from portcullis.claims import ASSURANCE
 from portcullis.edge import EdgeProof
 from portcullis.errors import (
     AccountDisabled,
@@ -129,6 +130,21 @@ class Portcullis:
                 raise PermissionRefused(_WHY[Decision.NOT_GRANTED_BY_ROLES])
 
         return self._dependency(check)
+
+    def require_sign_in(
+        self, *, acr: str | None = None, max_age: int | None = None
+    ) -> Callable[[HTTPConnection], Awaitable[Caller]]:
+        """Return a dependency: the caller, if they proved who they are as surely as `acr`, `max_age` seconds ago at most.
+
+        Anybody else is told what is wanted (RFC 9470); behind an API key nobody signed in. Behind the edge, its route table
+        asks for the same.
+        """
+        if (acr is None and max_age is None) or (acr is not None and acr not in ASSURANCE):
+            raise ValueError(f"`acr` is one of {ASSURANCE}, `max_age` a number of seconds")
+        verifier = self._identity
+        if isinstance(verifier, EdgeProof):
+            raise ValueError("behind the edge the route table asks for `acr` and `max_age`")  # noqa: TRY004
+        return self._dependency(lambda caller: verifier.check_sign_in(caller, acr, max_age))
 
     def check(self, caller: Caller, permission: Permission | str) -> None:
         """Refuse the request unless the caller may do this: for what a route finds out on its way."""

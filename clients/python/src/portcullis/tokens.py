@@ -12,6 +12,8 @@ from portcullis import strict_json
 from portcullis.errors import Rejection, TokenRejected
 
 MAX_TOKEN_BYTES: Final = 8192
+TYPE: Final = "at+jwt"
+"""The type of access tokens (RFC 9068 section 2.1)."""
 ALGORITHMS: Final = {"RS256": range(256, 1025), "ES256": range(64, 65), "EdDSA": range(64, 65)}
 """The signature algorithms, all of them asymmetric, and how many bytes a signature has (RFC 8725 section 3.1)."""
 
@@ -30,15 +32,15 @@ class UnverifiedToken:
     _payload: bytes
 
     @classmethod
-    def parse(cls, token: str, algorithms: frozenset[str]) -> UnverifiedToken:
-        """Read the compact form (RFC 7515 section 7.1). Raise `TokenRejected` for everything else."""
+    def parse(cls, token: str, algorithms: frozenset[str], kind: str = TYPE) -> UnverifiedToken:
+        """Read the compact form (RFC 7515 section 7.1) of a token of this type. Raise `TokenRejected` for anything else."""
         if len(token) > MAX_TOKEN_BYTES:
             raise TokenRejected(Rejection.TOO_LARGE)
         parts = token.split(".")
         if len(parts) != 3 or "" in parts:
             raise TokenRejected(Rejection.MALFORMED)
         head, payload, signature = (_decode(part) for part in parts)
-        algorithm, kid = _header(_object(head), algorithms)
+        algorithm, kid = _header(_object(head), algorithms, kind)
         if len(signature) not in ALGORITHMS[algorithm]:
             raise TokenRejected(Rejection.MALFORMED)
         return cls(algorithm, kid, token.rpartition(".")[0].encode("ascii"), signature, payload)
@@ -75,12 +77,12 @@ def is_thumbprint(kid: object) -> bool:
     return isinstance(kid, str) and _THUMBPRINT.fullmatch(kid) is not None
 
 
-def _header(header: dict[str, Any], algorithms: frozenset[str]) -> tuple[str, str]:
+def _header(header: dict[str, Any], algorithms: frozenset[str], kind: str) -> tuple[str, str]:
     """Read three members. `jwk`, `jku`, `x5u` and `x5c` are ignored: no token brings its own key (RFC 8725, 3.10)."""
     if not _EXTENSIONS.isdisjoint(header):
         raise TokenRejected(Rejection.MALFORMED)
     typ = header.get("typ")
-    if not isinstance(typ, str) or typ.lower().removeprefix("application/") != "at+jwt":
+    if not isinstance(typ, str) or typ.lower().removeprefix("application/") != kind:
         raise TokenRejected(Rejection.WRONG_TYPE)
     algorithm, kid = header.get("alg"), header.get("kid")
     if not isinstance(algorithm, str) or algorithm not in algorithms:

@@ -11,12 +11,22 @@ import time
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Final
 
+from portcullis import approvals
 from portcullis.api_keys import LIFETIME, MAX_LOOKUPS, Known, KnownKeys, is_candidate, read_holder
+from portcullis.approvals import ApprovalClaims
 from portcullis.caller import AccessToken, Caller, Credential
 from portcullis.claims import MAX_LEEWAY, Claims, Expectations
 from portcullis.drivers import Tasks, Threads
 from portcullis.effects import Alone, Clock, NoReply, Pause, Reply, Request, Send, SystemClock
-from portcullis.errors import ApiKeyRejected, CredentialsMissing, Refused, Rejection, TokenRejected, Unavailable
+from portcullis.errors import (
+    ApiKeyRejected,
+    CredentialsMissing,
+    InsufficientAuthentication,
+    Refused,
+    Rejection,
+    TokenRejected,
+    Unavailable,
+)
 from portcullis.keys import MAX_SET_BYTES, Key, Keyring, MalformedKeys, max_age
 from portcullis.revocations import MAX_PAGE_BYTES, Feed, Revocations
 from portcullis.secret import Secret, secret
@@ -59,6 +69,7 @@ class _Rules:
     ) -> None:
         self._algorithms = _checked(algorithms)
         self._expected = Expectations(issuer, audience, leeway)
+        self._approved = Expectations(issuer, audience + approvals.AUDIENCE, leeway)
         self._url = "" if url is None else url.rstrip("/")
         self._jwks_url = jwks_url or self._url + JWKS_PATH
         if not self._jwks_url.startswith("http"):
@@ -78,6 +89,11 @@ class _Rules:
             return Caller.of_token((yield from self.claims(credential.text.open())))
         return (yield from self._holder(credential.text))
 
+    def sign_in(self, caller: Caller, acr: str | None, max_age: int | None) -> None:
+        """Raise unless the sign-in of the caller is as sure as `acr` and its last proof at most `max_age` seconds old."""
+        if caller.claims is None or not caller.claims.proves(acr, max_age, now=self._clock.now()):
+            raise InsufficientAuthentication(acr, max_age)
+
     def claims(self, text: str) -> Steps[Claims]:
         """Return the claims of a token that is good now."""
         asked_at = self._clock.elapsed()
@@ -88,6 +104,14 @@ class _Rules:
         claims = Claims.read(token.payload(), self._expected, self._clock.now(), token.kid)
         yield from self.still_good(claims, asked_at)
         return claims
+
+    def approval(self, text: str) -> Steps[ApprovalClaims]:
+        """Return the claims of the token of an approval that is good now."""
+        token = UnverifiedToken.parse(text, self._algorithms, approvals.TYPE)
+        key = yield from self._key(token, self._clock.elapsed())
+        if not key.verifies(token):
+            raise TokenRejected(Rejection.SIGNATURE)
+        return ApprovalClaims.read(token.payload(), self._approved, self._clock.now())
 
     def still_good(self, claims: Claims, asked_at: float | None = None) -> Steps[None]:
         """Raise if the token has expired or its session has ended since it was verified."""
@@ -288,9 +312,20 @@ class Verifier:
         """Return the claims of a token that is good now. Raise `TokenRejected`, or `Unavailable` if nobody can tell."""
         return self._threads.run(self._rules.claims(token))
 
+    def verify_approval(self, token: str) -> ApprovalClaims:
+        """Return the claims of the token of an approval. Raise `TokenRejected`, or `Unavailable` if nobody can tell.
+
+        It says what a person approved; that it was not spent yet, `ServiceClient.redeem_approval` says.
+        """
+        return self._threads.run(self._rules.approval(token))
+
     def authenticate(self, credential: Credential) -> Caller:
         """Return who a credential speaks for. Raise `Refused`, or `Unavailable` if nobody can tell."""
         return self._threads.run(self._rules.caller(credential))
+
+    def check_sign_in(self, caller: Caller, acr: str | None = None, max_age: int | None = None) -> None:
+        """Raise `InsufficientAuthentication` unless the caller proved who they are as surely and as lately as that."""
+        self._rules.sign_in(caller, acr, max_age)
 
     def check_again(self, claims: Claims) -> None:
         """Raise `TokenRejected` if a verified token has expired or its session has ended since."""
@@ -337,9 +372,17 @@ class AsyncVerifier:
         """Return the claims of a token that is good now. Raise `TokenRejected`, or `Unavailable` if nobody can tell."""
         return await self._tasks.run(self._rules.claims(token))
 
+    async def verify_approval(self, token: str) -> ApprovalClaims:
+        """Return the claims of the token of an approval. Raise `TokenRejected`, or `Unavailable` if nobody can tell."""
+        return await self._tasks.run(self._rules.approval(token))
+
     async def authenticate(self, credential: Credential) -> Caller:
         """Return who a credential speaks for. Raise `Refused`, or `Unavailable` if nobody can tell."""
         return await self._tasks.run(self._rules.caller(credential))
+
+    def check_sign_in(self, caller: Caller, acr: str | None = None, max_age: int | None = None) -> None:
+        """Raise `InsufficientAuthentication` unless the caller proved who they are as surely and as lately as that."""
+        self._rules.sign_in(caller, acr, max_age)
 
     async def check_again(self, claims: Claims) -> None:
         """Raise `TokenRejected` if a verified token has expired or its session has ended since."""

@@ -10,7 +10,17 @@ import {
   useRef,
   useSyncExternalStore,
 } from "react";
-import type { AuthState, Client, Credentials, LogoutOptions, LogoutResult, User } from "../index.js";
+import type {
+  AuthState,
+  Client,
+  Credentials,
+  EnabledFactor,
+  LogoutOptions,
+  LogoutResult,
+  Proof,
+  Schemas,
+  User,
+} from "../index.js";
 
 const ClientContext = createContext<Client | null>(null);
 
@@ -68,6 +78,9 @@ export type Auth = AuthState & {
   login(credentials: Credentials): Promise<AuthState>;
   verifyMfa(code: string): Promise<AuthState>;
   rotatePassword(newPassword: string): Promise<AuthState>;
+  setUpFactor(): Promise<Schemas["SetUpTotpResponse"]>;
+  enableFactor(code: string): Promise<EnabledFactor>;
+  stepUp(proof: Proof): Promise<AuthState>;
   cancelLogin(): void;
   logout(options?: LogoutOptions): Promise<LogoutResult>;
   refreshToken(): Promise<string>;
@@ -78,8 +91,10 @@ export function useAuth(): Auth {
   const client = useClient();
   const state = useSnapshot(client);
   return useMemo(() => {
-    const { login, verifyMfa, rotatePassword, cancelLogin, logout, refreshToken, reloadUser } = client;
-    const actions = { login, verifyMfa, rotatePassword, cancelLogin, logout, refreshToken, reloadUser };
+    const { login, verifyMfa, rotatePassword, setUpFactor, enableFactor, stepUp, cancelLogin } = client;
+    const { logout, refreshToken, reloadUser } = client;
+    const signIn = { login, verifyMfa, rotatePassword, setUpFactor, enableFactor, stepUp, cancelLogin };
+    const actions = { ...signIn, logout, refreshToken, reloadUser };
     const isAuthenticated = state.status === "signed_in";
     return { ...state, ...actions, client, isAuthenticated, isLoading: state.status === "restoring" };
   }, [client, state]);

@@ -8,6 +8,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 
 use super::{EVERY_SERVICE, Grant, PolicyError, is_word};
+use crate::Assurance;
+use crate::strict_object::StrictObject;
 
 /// Role definitions, each name once and in the order of the names, so that a place in the list names a role too.
 #[derive(Debug, Default)]
@@ -21,6 +23,10 @@ pub(super) struct Definition {
     pub(super) inherits: Vec<String>,
     pub(super) grants: Vec<Grant>,
     pub(super) services: Vec<String>,
+    /// How surely its holders must have proved who they are.
+    pub(super) required: Assurance,
+    /// What they may do only while the provider it is meant for is healthy.
+    pub(super) with_healthy_provider: Vec<Grant>,
 }
 
 impl Document {
@@ -58,6 +64,24 @@ fn checked(role: &str, written: Written) -> Result<Definition, PolicyError> {
     if let Some(service) = written.services.iter().find(|name| *name != EVERY_SERVICE && !is_word(name)) {
         return Err(PolicyError::Service { service: service.clone(), role: role.to_string() });
     }
+    let grants = granted(role, &written.permissions)?;
+    let (mut required, mut with_healthy_provider) = (Assurance::default(), Vec::new());
+    if let Some(StrictObject(requirement)) = written.requires {
+        if requirement.acr.is_none() && requirement.healthy_provider.is_empty() {
+            return Err(PolicyError::NothingRequired { role: role.to_string() });
+        }
+        if let Some(acr) = requirement.acr {
+            required = Assurance::named(&acr)
+                .ok_or_else(|| PolicyError::Requirement { role: role.to_string(), acr })?;
+        }
+        with_healthy_provider = granted(role, &requirement.healthy_provider)?;
+    }
+    let Written { inherits, services, .. } = written;
+    Ok(Definition { inherits, grants, services, required, with_healthy_provider })
+}
+
+/// Reads the permissions of a role; names the one that is none.
+fn granted(role: &str, permissions: &[String]) -> Result<Vec<Grant>, PolicyError> {
     let grant = |text: &String| {
         text.parse::<Grant>().map_err(|cause| PolicyError::Permission {
             role: role.to_string(),
@@ -65,8 +89,7 @@ fn checked(role: &str, written: Written) -> Result<Definition, PolicyError> {
             cause,
         })
     };
-    let grants = written.permissions.iter().map(grant).collect::<Result<_, _>>()?;
-    Ok(Definition { inherits: written.inherits, grants, services: written.services })
+    permissions.iter().map(grant).collect()
 }
 
 /// One role as JSON has it. Serde itself refuses a field that appears twice.
@@ -79,6 +102,16 @@ struct Written {
     permissions: Vec<String>,
     #[serde(default)]
     services: Vec<String>,
+    requires: Option<StrictObject<Requirement>>,
+}
+
+/// What a role asks of its holders, as JSON has it.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Requirement {
+    acr: Option<String>,
+    #[serde(default)]
+    healthy_provider: Vec<String>,
 }
 
 /// Visits the roles. A parser's error does not say in which role it happened, so `offence` keeps it; and collecting
@@ -137,7 +170,7 @@ impl<'de> Visitor<'de> for AsObject {
     type Value = Written;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with `inherits`, `permissions` and `services`")
+        f.write_str("an object with `inherits`, `permissions`, `services` and `requires`")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Written, A::Error> {

@@ -68,6 +68,20 @@ pub enum PolicyError {
         /// What is written there.
         service: String,
     },
+    /// A role requires a way of proving oneself that does not exist.
+    #[error("role `{role}`: requires `acr` `{}`, which is none of aal1, aal2 and phr", acr.escape_debug())]
+    Requirement {
+        /// The role that the document is wrong about.
+        role: String,
+        /// What is written there.
+        acr: String,
+    },
+    /// A role requires something, and says not what.
+    #[error("role `{role}`: requires neither an `acr` nor a `healthy_provider`; leave `requires` out")]
+    NothingRequired {
+        /// The role that the document is wrong about.
+        role: String,
+    },
     /// A role the product needs is not defined.
     #[error("role `{role}`: is needed but not defined")]
     MissingRole {

@@ -24,6 +24,9 @@ fn effective(document: &Document, role: usize) -> Result<Effective, PolicyError>
         if let Some((_, definition)) = document.role(place) {
             add(&mut effective.grants, &definition.grants);
             add(&mut effective.services, &definition.services);
+            // The highest need counts: a role that inherits from an administrator's is no way around it.
+            effective.required = effective.required.max(definition.required);
+            add(&mut effective.with_healthy_provider, &definition.with_healthy_provider);
         }
     }
     Ok(effective)

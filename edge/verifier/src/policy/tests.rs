@@ -6,6 +6,7 @@ use std::string::ToString;
 use proptest::prelude::*;
 
 use super::{Permission, Policy, PolicyError};
+use crate::Assurance;
 
 const SERVICES: [&str; 7] =
     ["portfolio", "trading", "market", "strategy", "token", "execution", "monitoring"];
@@ -80,6 +81,83 @@ fn admin_opens_services_the_document_does_not_know() {
     assert!(policy.allows_service(&["admin"], "added-yesterday"));
     assert!(!policy.allows_service(&["trader"], "added-yesterday"));
     assert!(SERVICES.iter().all(|service| policy.services(&["admin"]).contains(service)));
+}
+
+#[test]
+fn the_highest_need_of_all_roles_and_of_those_they_inherit_from_counts() {
+    let policy = with(
+        r#""desk":{"requires":{"acr":"phr"}},"lead":{"inherits":["clerk","desk"],"requires":{"acr":"aal1"}},
+           "clerk":{"requires":{"acr":"aal2"}},"guest":{}"#,
+    )
+    .unwrap();
+    for (roles, required) in [
+        (&[][..], Assurance::Aal1),
+        (&["guest", "nobody-knows"], Assurance::Aal1),
+        (&["clerk"], Assurance::Aal2),
+        (&["guest", "clerk"], Assurance::Aal2),
+        (&["lead"], Assurance::Phr),
+        (&["clerk", "desk"], Assurance::Phr),
+    ] {
+        assert_eq!(policy.required(roles), required, "{roles:?}");
+    }
+    let ships = Policy::default();
+    assert!(ships.with_healthy_provider(&["admin"]).is_empty());
+    assert_eq!(ships.required(&["admin"]), Assurance::Aal2);
+    assert_eq!(ships.required(&["trader", "monitoring"]), Assurance::Aal1);
+}
+
+/// What `functions/THREATS.md` tells operators to write.
+#[test]
+fn one_member_of_the_policy_that_ships_asks_everybody_for_a_second_factor() {
+    let ships = include_str!("../default_policy.json");
+    let strict = ships.replace(r#""guest": {}"#, r#""guest": {"requires": {"acr": "aal2"}}"#);
+    assert_ne!(strict, ships);
+    let policy = Policy::parse(&strict).unwrap();
+    for role in ["guest", "viewer", "user", "trader", "admin"] {
+        assert_eq!(policy.required(&[role]), Assurance::Aal2, "{role}");
+    }
+    // Roles for a service alone come beside one of a person.
+    assert_eq!(policy.required(&["portfolio"]), Assurance::Aal1);
+    assert_eq!(policy.required(&["user", "portfolio"]), Assurance::Aal2);
+}
+
+#[test]
+fn a_permission_depends_on_a_provider_where_any_role_or_one_that_it_inherits_from_says_so() {
+    let policy = with(
+        r#""desk":{"permissions":["order:*"],"requires":{"healthy_provider":["order:place","order:change"]}},
+           "lead":{"inherits":["desk"]},"free":{"permissions":["order:*"]}"#,
+    )
+    .unwrap();
+    let needs = |roles: &[&str], permission: &str| {
+        policy.needs_healthy_provider(roles, &permission.parse::<Permission>().unwrap())
+    };
+    for roles in [&["desk"][..], &["lead"], &["free", "desk"], &["desk", "nobody-knows"]] {
+        assert!(needs(roles, "order:place") && needs(roles, "order:change"), "{roles:?}");
+        assert!(!needs(roles, "order:cancel"), "{roles:?}");
+    }
+    assert!(!needs(&["free"], "order:place") && !needs(&[], "order:place"));
+    assert_eq!(policy.with_healthy_provider(&["lead"]).len(), 2);
+    assert_eq!(policy.required(&["lead"]), Assurance::Aal1, "it is no need for another sign-in");
+}
+
+#[test]
+fn a_need_that_cannot_be_read_is_refused_and_not_left_out() {
+    insta::assert_snapshot!(
+        complaint(r#""ops":{"requires":{"acr":"aal3"}}"#),
+        @"role `ops`: requires `acr` `aal3`, which is none of aal1, aal2 and phr"
+    );
+    insta::assert_snapshot!(
+        complaint(r#""ops":{"requires":{"healthy_provider":["orders"]}}"#),
+        @"role `ops`: permission `orders`"
+    );
+    insta::assert_snapshot!(
+        complaint(r#""ops":{"requires":{"healthy_provider":[],"acr":null}}"#),
+        @"role `ops`: requires neither an `acr` nor a `healthy_provider`; leave `requires` out"
+    );
+    for requires in ["\"aal2\"", "[\"aal2\"]", "{}", r#"{"acr":2}"#, r#"{"acr":"aal2","max_age":5}"#] {
+        let error = complaint(&format!(r#""ops":{{"requires":{requires}}}"#));
+        assert!(error.starts_with("role `ops`: "), "{requires}: {error}");
+    }
 }
 
 #[test]

@@ -5,6 +5,9 @@
 //! accounts follow (4 each). A session is its key (8). An account is its key, the key of the session that goes on or 0 (8
 //! each), the session epoch that began and when it did, in Unix seconds (4 each). Both lists are sorted by key.
 //!
+//! On the page that ends now stands, besides, whose broker credentials are frozen: an account whose session that goes on is
+//! all ones, with the session epoch 0 and the time 0, so that it ends no token; the account 0 stands for everybody.
+//!
 //! A signing key that was withdrawn stands among the sessions of the page that ends now ([`key_of_kid`]).
 //!
 //! The key of an id is 64 bits made of its 128 ([`key`]). That the key of a live session is by chance among a million listed
@@ -38,6 +41,24 @@ pub struct AccountCutoff {
     pub epoch: u32,
     /// When it began, in Unix seconds.
     pub revoked_at: u32,
+}
+
+/// In place of the session that goes on: that the credentials of the account are frozen.
+const FROZEN: u64 = u64::MAX;
+/// In place of the key of an account: everybody. No id has it by more than chance.
+const EVERYBODY: u64 = 0;
+
+impl AccountCutoff {
+    /// Returns the entry that says that the credentials of this account are frozen. It ends no token: none is of an epoch
+    /// below 0.
+    pub const fn frozen(account: u64) -> Self {
+        Self { account, except: FROZEN, epoch: 0, revoked_at: 0 }
+    }
+
+    /// Returns the entry that says that everybody's are.
+    pub const fn everybody_frozen() -> Self {
+        Self::frozen(EVERYBODY)
+    }
 }
 
 /// The bytes are no page.
@@ -169,9 +190,15 @@ impl Page {
             })
     }
 
+    /// Returns whether the broker credentials of this account are frozen, or everybody's.
+    pub fn freezes(&self, account: u64) -> bool {
+        [account, EVERYBODY].into_iter().any(|key| self.cutoffs(key).any(|entry| entry.except == FROZEN))
+    }
+
     /// Returns whether something of this account was revoked at or after `time`, in Unix seconds.
     pub fn concerns(&self, account: u64, time: u64) -> bool {
-        self.cutoffs(account).any(|cutoff| u64::from(cutoff.revoked_at) >= time)
+        let revoked = |entry: AccountCutoff| entry.except != FROZEN && u64::from(entry.revoked_at) >= time;
+        self.cutoffs(account).any(revoked)
     }
 }
 
@@ -212,6 +239,29 @@ mod tests {
         assert!(page.covers(3, 7, 1), "ended by the other entry all the same");
         assert!(page.covers(2, 5, 1 << 31), "of all");
         assert!(page.concerns(7, 1000) && !page.concerns(7, 1001) && !page.concerns(6, 0));
+    }
+
+    #[test]
+    fn who_is_frozen_stands_beside_what_ended_and_ends_nothing() {
+        let [asha, bela] = [7, 5];
+        let ended = AccountCutoff { account: asha, except: 0, epoch: 3, revoked_at: 900 };
+        let page = |frozen: &[AccountCutoff]| {
+            let accounts = [&[ended], frozen].concat();
+            Page::parse(Page::encode(SPAN, 9_000, 960, Vec::new(), accounts)).unwrap()
+        };
+        let none = page(&[]);
+        assert!(!none.freezes(asha) && !none.freezes(bela));
+        let one = page(&[AccountCutoff::frozen(bela), AccountCutoff::frozen(bela)]);
+        assert!(!one.freezes(asha) && one.freezes(bela));
+        assert!(!one.covers(1, bela, 0) && !one.concerns(bela, 0), "it ends no token and is no news");
+        let both = page(&[AccountCutoff::frozen(asha)]);
+        assert!(both.freezes(asha) && both.covers(1, asha, 2) && !both.covers(1, asha, 3));
+        let all = page(&[AccountCutoff::everybody_frozen()]);
+        assert!(all.freezes(asha) && all.freezes(bela) && !all.covers(1, bela, 0));
+        // As many as a page has, found by a search.
+        let many: Vec<_> = (1..=16_384).map(|account| AccountCutoff::frozen(account * 3)).collect();
+        let many = page(&many);
+        assert!((1..=16_384).all(|account| many.freezes(account * 3) && !many.freezes(account * 3 + 1)));
     }
 
     #[test]

@@ -89,7 +89,7 @@ impl Timeline {
 
     /// How far back everything is known.
     fn reach(&self) -> Option<u64> {
-        let newest = self.pages.iter().rev().find(|page| page.span.until == self.now)?;
+        let newest = self.newest()?;
         let mut reach = newest.span.from;
         for page in self.pages.iter().rev().filter(|page| page.span.from < newest.span.from) {
             if page.span.until >= reach {
@@ -116,7 +116,7 @@ impl Timeline {
     }
 
     fn first_lacking(&self) -> Option<Ask> {
-        let newest = self.pages.iter().rev().find(|page| page.span.until == self.now)?;
+        let newest = self.newest()?;
         let settled = self.now.saturating_sub(SLACK);
         let mut block = settled - settled % BLOCK;
         let floor = self.dropped.max(self.oldest);
@@ -162,6 +162,17 @@ impl Timeline {
     /// Returns whether the signing key of this id was withdrawn.
     pub fn withdraws(&self, kid: &str) -> bool {
         super::key_of_kid(kid).is_some_and(|key| self.pages.iter().any(|page| page.covers(key, 0, u64::MAX)))
+    }
+
+    /// Returns whether the broker credentials of this account are frozen, or everybody's, as the page says that ends now.
+    pub fn freezes(&self, account_id: &str) -> bool {
+        let account = super::key(account_id).unwrap_or_default();
+        self.newest().is_some_and(|page| page.freezes(account))
+    }
+
+    /// The page that ends now.
+    fn newest(&self) -> Option<&Page> {
+        self.pages.iter().rev().find(|page| page.span.until == self.now)
     }
 
     /// Returns how many pages have been taken in.

@@ -5,13 +5,17 @@ use alloc::vec::Vec;
 
 use serde::Deserialize;
 
-use super::{MAX_ROUTES, MAX_UPSTREAMS, Route, RouteTableError};
+use super::{
+    LONGEST_MAX_AGE, MAX_ROUTES, MAX_UPSTREAMS, Needed, Route, RouteTableError, is_encrypted_or_local,
+};
+use crate::Assurance;
 use crate::origin_proof::{FIRST_KEY, IDENTITY_SERVICE, is_key_id};
 use crate::policy;
 use crate::strict_object::StrictObject;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a member of its own of what is written")]
 struct Written {
     prefix: String,
     service: String,
@@ -21,10 +25,14 @@ struct Written {
     #[serde(default)]
     critical: bool,
     #[serde(default)]
+    trading: bool,
+    #[serde(default)]
     keeps_sockets: bool,
     timeout_seconds: Option<u32>,
     permission: Option<String>,
     proof_key: Option<String>,
+    acr: Option<String>,
+    max_age: Option<u32>,
 }
 
 /// The routes, the longest prefix first and equally long ones by their text.
@@ -55,10 +63,13 @@ fn checked(written: Written) -> Result<Route, RouteTableError> {
         upstreams,
         public,
         critical,
+        trading,
         keeps_sockets,
         timeout_seconds,
         permission,
         proof_key,
+        acr,
+        max_age,
     } = written;
     if !is_prefix(&prefix) {
         return Err(RouteTableError::Prefix { prefix });
@@ -75,10 +86,20 @@ fn checked(written: Written) -> Result<Route, RouteTableError> {
     if timeout_seconds.is_some_and(|seconds| !(1..=300).contains(&seconds)) {
         return Err(RouteTableError::Timeout { prefix });
     }
+    if trading && (public || keeps_sockets) {
+        return Err(RouteTableError::Trading { prefix });
+    }
     let permission = match permission.as_deref().map(str::parse).transpose() {
         Ok(permission) if !(public && permission.is_some()) => permission,
         _ => return Err(RouteTableError::Permission { prefix }),
     };
+    let needed = match acr.as_deref().map(|name| Assurance::named(name).ok_or(())).transpose() {
+        Ok(acr) if !(public && (acr.is_some() || max_age.is_some())) => Needed { acr, max_age },
+        _ => return Err(RouteTableError::Needed { prefix }),
+    };
+    if max_age.is_some_and(|seconds| !(1..=LONGEST_MAX_AGE).contains(&seconds)) {
+        return Err(RouteTableError::Needed { prefix });
+    }
     let proof_key = proof_key.unwrap_or_else(|| FIRST_KEY.into());
     // The identity service knows its key by the first id alone: what would be refused there, request by request, is refused here.
     if !is_key_id(&proof_key) || (service == IDENTITY_SERVICE && proof_key != FIRST_KEY) {
@@ -89,11 +110,13 @@ fn checked(written: Written) -> Result<Route, RouteTableError> {
         service,
         upstreams,
         public,
-        critical,
+        critical: critical || trading,
+        trading,
         keeps_sockets,
         timeout_seconds,
         permission,
         proof_key,
+        needed,
     })
 }
 
@@ -104,12 +127,14 @@ fn is_prefix(text: &str) -> bool {
     text == "/" || text.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_segment))
 }
 
-/// An origin without a path: what follows it in the forwarded URL is the path of the request and nothing else.
+/// An origin without a path: what follows it in the forwarded URL is the path of the request and nothing else. What is
+/// forwarded carries tokens, so nobody may read it on the way.
 fn is_origin(text: &str) -> bool {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     host.is_some_and(|host| {
         let (name, port) = host.split_once(':').unwrap_or((host, "443"));
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
-        !name.is_empty() && name.bytes().all(plain) && port.parse::<u16>().is_ok_and(|port| port > 0)
+        let is_host = !name.is_empty() && name.bytes().all(plain);
+        is_host && port.parse::<u16>().is_ok_and(|port| port > 0) && is_encrypted_or_local(text)
     })
 }

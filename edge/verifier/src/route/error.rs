@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use super::{MAX_ROUTES, MAX_UPSTREAMS};
+use super::{LONGEST_MAX_AGE, MAX_ROUTES, MAX_UPSTREAMS};
 
 /// Why a table is refused. Each message is one line and names the route to look at.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,7 +46,7 @@ pub enum RouteTableError {
         prefix: String,
     },
     /// An upstream is no origin.
-    #[error("route `{prefix}`: upstream `{}` is not `https://host[:port]` or `http://host[:port]`", upstream.escape_debug())]
+    #[error("route `{prefix}`: upstream `{}` is not `https://host[:port]`, or `http://` on this machine", upstream.escape_debug())]
     Upstream {
         /// The prefix of the route that the table is wrong about.
         prefix: String,
@@ -59,9 +59,23 @@ pub enum RouteTableError {
         /// The prefix of the route that the table is wrong about.
         prefix: String,
     },
+    /// A route that is to close to some is open to everybody, or what was opened on it goes on.
+    #[error("route `{prefix}`: `trading` is for a route that is not public and has not `keeps_sockets`")]
+    Trading {
+        /// The prefix of the route that the table is wrong about.
+        prefix: String,
+    },
     /// The permission is none, or stands on a public route, where no caller could have it.
     #[error("route `{prefix}`: `permission` is `resource:action`, on a route that is not public")]
     Permission {
+        /// The prefix of the route that the table is wrong about.
+        prefix: String,
+    },
+    /// What the sign-in of a caller has to be is nothing that exists, or stands on a public route, where nobody signs in.
+    #[error(
+        "route `{prefix}`: `acr` is one of aal1, aal2 and phr, `max_age` is 1 to {LONGEST_MAX_AGE}, on a route that is not public"
+    )]
+    Needed {
         /// The prefix of the route that the table is wrong about.
         prefix: String,
     },

@@ -5,7 +5,7 @@ use super::*;
 const TABLE: &str = r#"[
     {"prefix": "/v1/portfolio", "service": "portfolio", "upstreams": ["https://portfolio.example"]},
     {"prefix": "/v1/portfolio/admin", "service": "monitoring", "upstreams": ["https://portfolio.example"], "critical": true, "proof_key": "2"},
-    {"prefix": "/v1/auth", "service": "identity", "upstreams": ["https://a.example", "http://b.example:8080"], "public": true},
+    {"prefix": "/v1/auth", "service": "identity", "upstreams": ["https://a.example", "https://b.example:8080"], "public": true},
     {"prefix": "/", "service": "web", "upstreams": ["https://web.example"], "public": true, "timeout_seconds": 5}
 ]"#;
 
@@ -41,12 +41,102 @@ fn the_longest_prefix_of_whole_segments_counts() {
 fn a_route_is_what_was_written() {
     let table = RouteTable::parse(TABLE).unwrap();
     let auth = table.find("/v1/auth/login").unwrap();
-    assert_eq!(auth.upstreams(), ["https://a.example", "http://b.example:8080"]);
+    assert_eq!(auth.upstreams(), ["https://a.example", "https://b.example:8080"]);
     assert!(auth.is_public() && !auth.is_critical());
     assert!(table.find("/v1/portfolio/admin").unwrap().is_critical());
     assert_eq!(table.find("/x").unwrap().timeout_seconds(), Some(5));
     assert_eq!([auth, table.find("/v1/portfolio/admin").unwrap()].map(Route::proof_key), ["1", "2"]);
     assert_eq!(table.iter().map(Route::prefix).last(), Some("/"));
+}
+
+#[test]
+fn a_route_of_trading_is_critical_too() {
+    let table = r#"[{"prefix": "/a", "service": "s", "upstreams": ["https://x.example"], "trading": true},
+                    {"prefix": "/b", "service": "s", "upstreams": ["https://x.example"], "critical": true}]"#;
+    let table = RouteTable::parse(table).unwrap();
+    let of = |path: &str| {
+        let route = table.find(path).unwrap();
+        (route.is_trading(), route.is_critical())
+    };
+    assert_eq!((of("/a"), of("/b")), ((true, true), (false, true)));
+}
+
+#[test]
+fn a_route_may_ask_for_a_stronger_and_a_newer_sign_in() {
+    let needed = |members: &str| {
+        let text = r#"[{"prefix": "/a", "service": "s", "upstreams": ["https://x.example"]MEMBERS}]"#;
+        RouteTable::parse(&text.replace("MEMBERS", members)).map(|table| table.find("/a").unwrap().needed())
+    };
+    let none = needed("").unwrap();
+    assert!(none.is_nothing() && none.is_met(Assurance::Aal1, 0, u64::MAX));
+    let both = needed(r#", "acr": "aal2", "max_age": 300"#).unwrap();
+    assert_eq!(both, Needed { acr: Some(Assurance::Aal2), max_age: Some(300) });
+    assert_eq!(both.to_string(), r#", acr_values="aal2", max_age="300""#);
+    for (acr, auth_time, is_met) in [
+        (Assurance::Aal2, 700, true),
+        (Assurance::Phr, 1_000, true),
+        // A clock of ours that is behind makes no token old.
+        (Assurance::Aal2, 1_002, true),
+        (Assurance::Aal2, 699, false),
+        (Assurance::Aal1, 1_000, false),
+        (Assurance::Phr, 0, false),
+    ] {
+        assert_eq!(both.is_met(acr, auth_time, 1_000), is_met, "{acr} {auth_time}");
+    }
+    assert_eq!(needed(r#", "max_age": 1"#).unwrap().to_string(), r#", max_age="1""#);
+    let refused = "route `/a`: `acr` is one of aal1, aal2 and phr, `max_age` is 1 to 86400, on a route that is not public";
+    for members in [
+        r#", "acr": "aal3""#,
+        r#", "acr": "AAL2""#,
+        r#", "max_age": 0"#,
+        r#", "max_age": 86401"#,
+        r#", "public": true, "acr": "aal1""#,
+        r#", "public": true, "max_age": 60"#,
+    ] {
+        assert_eq!(needed(members).unwrap_err().to_string(), refused, "{members}");
+    }
+    assert!(needed(r#", "max_age": -1"#).is_err() && needed(r#", "acr": ["aal2"]"#).is_err());
+}
+
+/// Whoever forwards a token in the clear has given it away.
+#[test]
+fn nothing_is_forwarded_in_the_clear() {
+    for (upstream, is_taken) in [
+        ("https://x.example", true),
+        ("http://127.0.0.1:8080", true),
+        ("http://localhost", true),
+        ("http://x.example", false),
+        ("http://10.0.0.7:8080", false),
+        ("http://127.0.0.1.x.example", false),
+        ("http://localhost.x.example", false),
+    ] {
+        let table = format!(r#"[{{"prefix": "/a", "service": "s", "upstreams": ["{upstream}"]}}]"#);
+        assert_eq!(RouteTable::parse(&table).is_ok(), is_taken, "{upstream}");
+    }
+    for url in [
+        "https://x.example/a?b",
+        "http://127.0.0.1/a",
+        "http://localhost:8787",
+        "http://[::1]:1/",
+        "http://[::1]?x",
+    ] {
+        assert!(is_encrypted_or_local(url), "{url}");
+    }
+    for url in [
+        "",
+        "/",
+        "http://",
+        "http://x.example",
+        "HTTP://localhost",
+        "http://localhost@x.example/",
+        "http://localhost:x@x.example/",
+        "http://x.example#localhost",
+        "http://x.example/localhost",
+        "http://[::2]/",
+        "ws://localhost",
+    ] {
+        assert!(!is_encrypted_or_local(url), "{url}");
+    }
 }
 
 /// Each of these is another service's path to some server.
@@ -147,6 +237,10 @@ fn tables_that_are_refused_say_which_route() {
         let message =
             route("\"public\": false", &format!("\"public\": {public}, \"permission\": \"{permission}\""));
         assert_eq!(message, "route `/a`: `permission` is `resource:action`, on a route that is not public");
+    }
+    let trading = "route `/a`: `trading` is for a route that is not public and has not `keeps_sockets`";
+    for with in ["\"public\": true", "\"keeps_sockets\": true"] {
+        assert_eq!(route("\"public\": false", &format!("{with}, \"trading\": true")), trading);
     }
     let proof_key =
         "route `/a`: `proof_key` is 1 to 16 of a-z, 0-9 and `-`, and not for the service `identity`";

@@ -24,7 +24,7 @@ pub(super) async fn respond(
 ) -> Result<web_sys::Response, Fault> {
     #[cfg(feature = "measure")]
     if isolate.stop == Some(Stop::Token) {
-        return measure::verify_token(isolate, &request).await;
+        return verify_token(isolate, &request, &context).await;
     }
     let Some(received) = Received::read(&request)? else {
         return response::of(&refusal(isolate, Code::BadRequest, &RequestHead::default()));
@@ -35,6 +35,22 @@ pub(super) async fn respond(
         Ok(forward) => proxy::forward(isolate, &context, &received, &forward).await,
         Err(own) => response::of(&own),
     }
+}
+
+/// Returns the response to a request whose token is all that counts. The first one of an isolate brings the keys.
+#[cfg(feature = "measure")]
+async fn verify_token(
+    isolate: &'static Isolate,
+    request: &web_sys::Request,
+    context: &Rc<Context>,
+) -> Result<web_sys::Response, Fault> {
+    if let Ok(response) = measure::verify_token(isolate, request).await {
+        return Ok(response);
+    }
+    if let Some(received) = Received::read(request)? {
+        decide(isolate, &received.head, context).await.ok();
+    }
+    measure::verify_token(isolate, request).await
 }
 
 /// Returns how the request goes on, or the response of the edge. What cannot be decided is counted.

@@ -1,6 +1,6 @@
 //! Sockets that are open while tokens end, sessions are revoked and clients present other tokens.
 
-use portcullis_edge::{Code, Ending, Forward, Side, Socket, code_for};
+use portcullis_edge::{Ending, Forward, Side, Socket, code_for};
 
 use super::*;
 
@@ -26,6 +26,74 @@ fn upgrade(path: &str) -> RequestHead {
         upgrade: "websocket".into(),
         ..RequestHead::default()
     }
+}
+
+/// When the sign-in of a token of `START` is too old for a route that takes one of 300 seconds.
+const TOO_OLD: Millis = START + 301_000;
+
+#[test]
+fn a_socket_opens_and_stays_with_a_sign_in_that_its_route_takes() {
+    let mut gate = followed();
+    let path = "/v1/portfolio/private";
+    let refused = decide(&mut gate, &Rc::new(with_token(path, &token(KID, START))), true, START);
+    assert_eq!(refused.unwrap_err(), Code::InsufficientUserAuthentication);
+    let strong = |auth_time: Millis| {
+        let mut claims = claims(START);
+        claims["acr"] = json!("aal2");
+        claims["auth_time"] = json!(auth_time / 1000);
+        signed(KID, &claims)
+    };
+    let open = |gate: &mut Gate| opened(gate, with_token(path, &strong(START)), START).unwrap();
+    let mut socket = open(&mut gate);
+    let mut renewed = open(&mut gate);
+    publish(&mut gate, &[KID], TOO_OLD - 1);
+    follow(&mut gate, &[], TOO_OLD - 1);
+    look(&mut gate, &mut socket, TOO_OLD - 1).unwrap();
+    // Who proved themselves again stays, with the token that says so.
+    present(&mut gate, &mut renewed, &strong(START + 200_000), true, TOO_OLD - 1).unwrap();
+    let ended = look(&mut gate, &mut socket, TOO_OLD).unwrap_err();
+    assert_eq!(ended, Ending { code: 4401, reason: "insufficient_user_authentication" });
+    look(&mut gate, &mut renewed, TOO_OLD).unwrap();
+}
+
+/// Browsers ask no preflight before a WebSocket, so the origin is all that tells whose page it is.
+#[test]
+fn a_page_that_is_not_allowed_opens_no_socket() {
+    let mut gate = followed();
+    let from = |path: &str, origin: &str| RequestHead {
+        origin: origin.into(),
+        ..with_token(path, &token(KID, START))
+    };
+    let mut asked =
+        |path: &str, origin: &str| decide(&mut gate, &Rc::new(from(path, origin)), true, START).err();
+    for path in ["/v1/portfolio", "/v1/portfolio/kept"] {
+        // A program has no page.
+        for origin in ["", "https://app.example"] {
+            assert_eq!(asked(path, origin), None, "{path} {origin}");
+        }
+        for origin in
+            ["https://evil.example", "null", "https://APP.example", "https://app.example.evil.example"]
+        {
+            assert_eq!(asked(path, origin), Some(Code::OriginNotAllowed), "{path} {origin}");
+        }
+    }
+    assert_eq!(asked("/v1/open", "https://evil.example"), None, "what is public asks nobody who they are");
+}
+
+#[test]
+fn a_socket_of_trading_closes_when_its_user_is_frozen() {
+    let mut gate = followed();
+    let mut trading = opened(&mut gate, with_token("/v1/strategy/run", &token_of(ASHA)), START).unwrap();
+    let mut other = opened(&mut gate, with_token("/v1/strategy", &token_of(ASHA)), START).unwrap();
+    look(&mut gate, &mut trading, START + 2000).unwrap();
+    freeze(&mut gate, &[AccountCutoff::frozen(key(ASHA).unwrap())], START + 4000);
+    let ended = look(&mut gate, &mut trading, START + 4000).unwrap_err();
+    assert_eq!(ended, Ending { code: 4403, reason: "trading_frozen" });
+    look(&mut gate, &mut other, START + 4000).unwrap();
+}
+
+fn with_token(path: &str, token: &str) -> RequestHead {
+    upgrade(&format!("{path}?token={token}"))
 }
 
 /// What the gate says of a request whose signature, if it has one, is good or not.

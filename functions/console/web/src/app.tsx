@@ -1,7 +1,7 @@
 // The console: what surrounds every page, and the table of pages as routes.
 
 import { AuthProvider } from "portcullis-client/react";
-import { Component, type ReactNode, Suspense } from "react";
+import { Component, type ReactNode, Suspense, useSyncExternalStore } from "react";
 import { BrowserRouter, Route, Routes } from "react-router";
 import { Button } from "./components/button.tsx";
 import { Notice } from "./components/states.tsx";
@@ -10,10 +10,12 @@ import { useText } from "./messages/catalogue.ts";
 import { core } from "./messages/core/index.ts";
 import { ROUTES } from "./routes.tsx";
 import { client } from "./session/client.ts";
+import { type Asked, askedNow, onAsked } from "./session/step-up.ts";
 import { lazily } from "./update.ts";
 
 const SignedInFrame = lazily(() => import("./frame/signed-in.tsx"));
 const NotFound = lazily(() => import("./pages/not-found.tsx"));
+const StepUpDialog = lazily<{ asked: Asked }>(() => import("./components/step-up-dialog.tsx"));
 
 function Broken() {
   const t = useText(core);
@@ -46,6 +48,18 @@ function pages(isSignedOut: boolean) {
   ));
 }
 
+/** The question for another proof, above whatever page is shown, while it is open. */
+function StepUpQuestion() {
+  const asked = useSyncExternalStore(onAsked, askedNow);
+  return (
+    asked && (
+      <Suspense fallback={null}>
+        <StepUpDialog asked={asked} />
+      </Suspense>
+    )
+  );
+}
+
 /** The whole console. */
 export function App() {
   return (
@@ -61,6 +75,7 @@ export function App() {
               </Route>
             </Routes>
           </BrowserRouter>
+          <StepUpQuestion />
         </AuthProvider>
       </Boundary>
     </Suspense>

@@ -69,6 +69,11 @@ export const ROUTES: readonly Route[] = [
     lazily(() => import("./pages/trading-accounts.tsx")),
   ),
   route(
+    "/approvals",
+    "signed-in",
+    lazily(() => import("./pages/approvals.tsx")),
+  ),
+  route(
     "/broker-callback",
     "signed-in",
     lazily(() => import("./pages/broker-callback.tsx")),

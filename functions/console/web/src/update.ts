@@ -17,6 +17,6 @@ export function loadAnewAfterUpdates(): void {
 }
 
 /** A component in a chunk of its own. Nothing is shown in place of one that is missing while the page is loaded anew. */
-export function lazily(load: () => Promise<{ default: ComponentType }>) {
+export function lazily<P = object>(load: () => Promise<{ default: ComponentType<P> }>) {
   return lazy(async () => (await load()) ?? new Promise<never>(() => {}));
 }

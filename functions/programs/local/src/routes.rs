@@ -14,11 +14,21 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
 /// Swagger UI brings its own scripts and styles and sets some styles inline; nothing comes from elsewhere.
-const DOCS_POLICY: &str =
-    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
+const DOCS_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; \
+     base-uri 'none'; frame-ancestors 'none'";
 
 /// The whole service as one router, all layers included.
 pub fn router(
+    state: AppState,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<Router, serde_json::Error> {
+    with_routes_beside(Router::new(), state, clock, entropy)
+}
+
+/// The same with the routes of the process itself beside those of the functions.
+pub(crate) fn with_routes_beside(
+    beside: Router,
     state: AppState,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -31,8 +41,12 @@ pub fn router(
     let document = openapi::complete(document);
     let pages =
         FUNCTIONS.iter().filter_map(|function| function.pages(&settings)).fold(Router::new(), Router::merge);
-    let complete =
-        routes.with_state(state).merge(pages).merge(openapi::routes(&document)?).merge(docs(document));
+    let complete = routes
+        .with_state(state)
+        .merge(pages)
+        .merge(openapi::routes(&document)?)
+        .merge(docs(document))
+        .merge(beside);
     Ok(finish(complete, &settings, edge_keys, clock, entropy))
 }
 

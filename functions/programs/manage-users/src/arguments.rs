@@ -124,6 +124,12 @@ pub(crate) enum Command {
         #[command(flatten)]
         confirmed: Confirmed,
     },
+    /// End every session of every account. For a table that was restored to an earlier time, before it is put to use: what had
+    /// ended since is alive again in it.
+    RevokeAllSessions {
+        #[command(flatten)]
+        confirmed: Confirmed,
+    },
     /// Erase an account with its sessions, API keys and trading accounts; its audit trail stays. There is no way back.
     Delete {
         /// The account to erase: username, email address or id.
@@ -170,6 +176,34 @@ pub(crate) enum Command {
     Unlock {
         /// The account to unlock: username, email address or id.
         name: String,
+    },
+    /// Freeze a person's broker credentials: no service reads them, and the sessions at brokers are ended. Only an administrator
+    /// lifts it, with `unfreeze`.
+    Freeze {
+        /// The person: username, email address or id.
+        name: String,
+        #[command(flatten)]
+        freeze: FreezeOptions,
+        /// Cancel resting orders, too, protective stops among them.
+        #[arg(long)]
+        cancel_orders: bool,
+    },
+    /// Lift the administrators' freeze of a person's broker credentials; the person's own freeze stays.
+    Unfreeze {
+        /// The person: username, email address or id.
+        name: String,
+    },
+    /// Freeze everybody's broker credentials: no service reads anybody's. Sessions at brokers go on.
+    FreezeEverybody {
+        #[command(flatten)]
+        freeze: FreezeOptions,
+        #[command(flatten)]
+        confirmed: Confirmed,
+    },
+    /// Lift the freeze of everybody's broker credentials; those of single people stay.
+    UnfreezeEverybody {
+        #[command(flatten)]
+        confirmed: Confirmed,
     },
     /// Remove the second factor of an account, when its owner lost it.
     ResetMfa {
@@ -289,6 +323,16 @@ pub(crate) struct KeyOptions {
     pub(crate) expires: Option<Timestamp>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct FreezeOptions {
+    /// Why, in words for those whose credentials are frozen.
+    #[arg(long)]
+    pub(crate) reason: String,
+    /// When the freeze ends by itself; it has to be lifted when omitted.
+    #[arg(long, value_parser = moment, allow_hyphen_values = true)]
+    pub(crate) until: Option<Timestamp>,
+}
+
 /// The consent to what cannot be undone.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Confirmed {
@@ -402,6 +446,9 @@ pub(crate) struct SearchTrail {
     /// Print this many at most.
     #[arg(long, default_value_t = 50)]
     pub(crate) limit: usize,
+    /// Go on after this record, the last of the page before.
+    #[arg(long, value_name = "ID")]
+    pub(crate) after: Option<String>,
     #[command(flatten)]
     pub(crate) shown: Shown,
 }

@@ -1,8 +1,5 @@
 //! The commands that show and find accounts, and list what belongs to one.
 
-use std::fmt::Display;
-use std::str::FromStr;
-
 use jiff::Timestamp;
 use portcullis_identity::{
     Account, AccountFilter, AccountId, AccountStatus, ApiKey, ApiKeyId, Listed, Session, SessionId,
@@ -14,7 +11,7 @@ use crate::arguments::{Find, ListUsers, Paging};
 use crate::dates::moment;
 use crate::failure::Failure;
 use crate::listing;
-use crate::output::{Output, counted, line, members};
+use crate::output::{Output, line, members};
 use crate::progress::while_working;
 use crate::tool::Tool;
 
@@ -90,9 +87,9 @@ fn set(filter: &mut AccountFilter, name: &str, value: &str) -> Result<(), Failur
 
 /// Prints the accounts that a filter wants, as far as the page goes.
 async fn print(tool: &Tool, output: Output, filter: &AccountFilter, paging: &Paging) -> Result<(), Failure> {
-    let after = start_of(paging, "an account")?;
+    let after = listing::start_of(paging.after.as_deref(), "an account")?;
     let (rows, next) = while_working("reading accounts", read(tool, filter, paging.limit, after)).await?;
-    let said = page_of(rows.len(), "account", next);
+    let said = listing::page_of(rows.len(), "account", next);
     listing::print(output, &paging.shown.columns(&COLUMNS), rows)?;
     tool.has_read(output, &said);
     Ok(())
@@ -126,18 +123,18 @@ pub(crate) async fn sessions(
     paging: &Paging,
 ) -> Result<(), Failure> {
     let account = tool.identity.account_by_name(name).await?;
-    let after = start_of(paging, "a session")?;
+    let after = listing::start_of(paging.after.as_deref(), "a session")?;
     let reading = while_working("reading sessions", sessions_of(tool, &account, paging.limit, after));
     let (sessions, next) = reading.await?;
     let names = ["session_id", "device_name", "user_agent", "ip", "created_at", "last_seen_at"];
     listing::print(output, &paging.shown.columns(&names), sessions.iter().map(session_json).collect())?;
-    tool.has_read(output, &page_of(sessions.len(), "session", next));
+    tool.has_read(output, &listing::page_of(sessions.len(), "session", next));
     Ok(())
 }
 
 pub(crate) async fn keys(tool: &Tool, output: Output, name: &str, paging: &Paging) -> Result<(), Failure> {
     let account = tool.identity.account_by_name(name).await?;
-    let after: Option<ApiKeyId> = start_of(paging, "an API key")?;
+    let after: Option<ApiKeyId> = listing::start_of(paging.after.as_deref(), "an API key")?;
     // An account has so few that they are read at once. Newest first, those that go on have a smaller id.
     let mut keys = tool.identity.api_keys_of(&account).await?;
     keys.retain(|key| after.is_none_or(|after| key.id < after));
@@ -146,23 +143,8 @@ pub(crate) async fn keys(tool: &Tool, output: Output, name: &str, paging: &Pagin
     let next = keys.last().filter(|_| is_cut).map(|last| last.id);
     let names = ["key_id", "name", "managed", "scopes", "created_at", "expires_at", "last_used_at"];
     listing::print(output, &paging.shown.columns(&names), keys.iter().map(key_json).collect())?;
-    tool.has_read(output, &page_of(keys.len(), "API key", next));
+    tool.has_read(output, &listing::page_of(keys.len(), "API key", next));
     Ok(())
-}
-
-/// Returns the id to go on after; fails for one of something else.
-fn start_of<I: FromStr>(paging: &Paging, thing: &str) -> Result<Option<I>, Failure> {
-    let after = paging.after.as_deref().map(str::parse).transpose();
-    after.map_err(|_| Failure::Unusable(format!("--after: is not the id of {thing}")))
-}
-
-/// Returns how much a page holds, and how to go on where it is not the last.
-fn page_of(number: usize, thing: &str, next: Option<impl Display>) -> String {
-    let said = counted(number, thing);
-    match next {
-        Some(next) => format!("{said}, and more after {next}: go on with --after {next}"),
-        None => said,
-    }
 }
 
 /// Returns this many live sessions of an account after the one called `after`, and the last of them if there are more.

@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::arguments::Format;
 use crate::dry_run::{Person, Planned};
 use crate::failure::{Failure, explain};
-use crate::output::{Output, line};
+use crate::output::{Output, counted, line};
 use crate::tool::Tool;
 
 /// The maximum length of a line in bytes; a file without line ends is no list of accounts.
@@ -265,6 +265,8 @@ fn print_report(output: Output, report: &Report) -> Result<(), Failure> {
     if refused.is_empty() {
         Ok(())
     } else {
-        Err(Failure::Refused(format!("{} lines were refused; all others are done", refused.len())))
+        let others = if is_dry { "would be imported" } else { "are done" };
+        let number = counted(refused.len(), "line");
+        Err(Failure::Refused(format!("refused {number}; all others {others}")))
     }
 }

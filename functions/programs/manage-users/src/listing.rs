@@ -1,10 +1,13 @@
 //! Lists: columns with headers for people, an array of objects for programs.
 
+use std::fmt::Display;
+use std::str::FromStr;
+
 use portcullis_identity::marking_unprintable;
 use serde_json::{Map, Value};
 
 use crate::failure::Failure;
-use crate::output::{Output, line};
+use crate::output::{Output, counted, line};
 
 /// The columns of a list: members of its objects.
 #[derive(Debug)]
@@ -30,6 +33,21 @@ impl Columns {
 
     fn cells(&self, row: &Map<String, Value>) -> Vec<String> {
         self.names.iter().map(|name| cell(row.get(name).unwrap_or(&Value::Null))).collect()
+    }
+}
+
+/// Returns the id that `--after` names; fails for one of something else.
+pub(crate) fn start_of<I: FromStr>(after: Option<&str>, thing: &str) -> Result<Option<I>, Failure> {
+    let after = after.map(str::parse).transpose();
+    after.map_err(|_| Failure::Unusable(format!("--after: is not the id of {thing}")))
+}
+
+/// Returns how much a page holds, and how to go on where it is not the last.
+pub(crate) fn page_of(number: usize, thing: &str, next: Option<impl Display>) -> String {
+    let said = counted(number, thing);
+    match next {
+        Some(next) => format!("{said}, and more after {next}: go on with --after {next}"),
+        None => said,
     }
 }
 

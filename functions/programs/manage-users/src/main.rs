@@ -12,7 +12,9 @@ mod credentials;
 mod dates;
 mod described;
 mod dry_run;
+mod everybody;
 mod failure;
+mod freezes;
 mod import;
 mod listing;
 mod manual;
@@ -110,6 +112,7 @@ async fn perform(tool: &Tool, output: Output, command: Command) -> Result<(), Fa
         Command::RevokeSessions { name, confirmed } => {
             accounts::revoke_sessions(tool, output, &name, confirmed).await
         }
+        Command::RevokeAllSessions { confirmed } => everybody::revoke_sessions(tool, output, confirmed).await,
         Command::Delete { name, confirmed } => accounts::delete(tool, output, &name, confirmed).await,
         Command::VerifyEmail { name } => accounts::verify_email(tool, output, &name).await,
         Command::SendReset { name } => accounts::send_reset(tool, output, &name).await,
@@ -117,6 +120,16 @@ async fn perform(tool: &Tool, output: Output, command: Command) -> Result<(), Fa
         Command::Deactivate { name } => accounts::set_active(tool, output, &name, false).await,
         Command::Activate { name } => accounts::set_active(tool, output, &name, true).await,
         Command::Unlock { name } => accounts::unlock(tool, output, &name).await,
+        Command::Freeze { name, freeze, cancel_orders } => {
+            freezes::freeze(tool, output, &name, freeze, cancel_orders).await
+        }
+        Command::Unfreeze { name } => freezes::unfreeze(tool, output, &name).await,
+        Command::FreezeEverybody { freeze, confirmed } => {
+            freezes::freeze_everybody(tool, output, freeze, confirmed).await
+        }
+        Command::UnfreezeEverybody { confirmed } => {
+            freezes::unfreeze_everybody(tool, output, confirmed).await
+        }
         Command::ResetMfa { name, confirmed } => accounts::reset_mfa(tool, output, &name, confirmed).await,
         Command::RotatePassword { name, password } => {
             accounts::rotate_password(tool, output, &name, password).await

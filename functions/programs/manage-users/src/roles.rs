@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use portcullis_identity::Policy;
+use portcullis_identity::{Policy, read_policy};
 use portcullis_platform::{Environment, with_causes};
 use portcullis_service::Settings;
 use serde_json::{Map, Value};
@@ -29,13 +29,14 @@ pub(crate) fn check(output: Output, file: &Path) -> Result<(), Failure> {
         return Err(Failure::Refused(format!("{} is longer than {LONGEST_FILE} bytes", file.display())));
     }
     let text = std::fs::read_to_string(file).map_err(unreadable)?;
-    let policy = Policy::parse(&text)
+    let policy = read_policy(&text)
         .map_err(|error| Failure::Refused(format!("{}: {}", file.display(), with_causes(&error))))?;
     print(output, &policy)
 }
 
 fn print(output: Output, policy: &Policy) -> Result<(), Failure> {
-    let names = ["role", "permissions", "services"].map(str::to_owned).to_vec();
+    let names =
+        ["role", "permissions", "services", "requires", "healthy_provider"].map(str::to_owned).to_vec();
     let columns = Columns { names, are_chosen: false, headers: true };
     listing::print(output, &columns, policy.roles().map(|role| described(policy, role)).collect())
 }
@@ -46,5 +47,10 @@ fn described(policy: &Policy, role: &str) -> Map<String, Value> {
         ("role", role.into()),
         ("permissions", permissions.collect()),
         ("services", policy.services(&[role]).into_iter().map(str::to_owned).collect()),
+        ("requires", policy.required(&[role]).as_str().into()),
+        (
+            "healthy_provider",
+            policy.with_healthy_provider(&[role]).into_iter().map(ToString::to_string).collect(),
+        ),
     ])
 }

@@ -8,7 +8,7 @@ use portcullis_platform::{
 };
 use portcullis_platform_aws::secrets::{Entry, SecretsManager};
 use portcullis_platform_aws::{AwsConnection, SecretsProvider};
-use portcullis_platform_embedded::DataDir;
+use portcullis_platform_embedded::{DataDir, KeysIn};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
@@ -23,17 +23,18 @@ use crate::tool::Tool;
 pub(crate) enum Keeper {
     /// In the secret of a deployment on AWS.
     Manager(SecretsManager),
-    /// In the folder of a service on this machine.
+    /// In the folder of keys of a service on this machine.
     Folder(PathBuf),
     /// Where this program does not write.
     Elsewhere(&'static str),
 }
 
 impl Keeper {
-    pub(crate) fn on_this_machine(environment: &Environment, folder: PathBuf) -> Self {
-        match environment.raw(SecretName::ServiceTokens.as_str()) {
-            None => Self::Folder(folder),
-            Some(_) => Self::Elsewhere("the variable SERVICE_TOKENS"),
+    pub(crate) fn of_files(environment: &Environment, keys: &KeysIn) -> Self {
+        match (environment.raw(SecretName::ServiceTokens.as_str()), keys) {
+            (None, KeysIn::Folder(folder)) => Self::Folder(folder.clone()),
+            (None, _) => Self::Elsewhere("the folder KEYS_DIR"),
+            (Some(_), _) => Self::Elsewhere("the variable SERVICE_TOKENS"),
         }
     }
 

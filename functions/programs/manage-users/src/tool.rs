@@ -10,7 +10,8 @@ use portcullis_platform::{
 use portcullis_platform_aws::{AwsConnection, AwsSettings, with_variables_of_deployment};
 use portcullis_platform_embedded::EmbeddedDynamoDb;
 use portcullis_service::{
-    AwsPlatform, LocalPlatform, LocalSettings, OpenError, Operations, Platform, Settings,
+    AwsPlatform, OpenError, Operations, Platform, SecretsIn, ServerPlatform, ServerSettings, Settings,
+    StoreIn,
 };
 use portcullis_store::Meter;
 use portcullis_vault::Vault;
@@ -97,23 +98,27 @@ fn clock_and_entropy() -> (Arc<dyn Clock>, Arc<dyn Entropy>) {
     (Arc::new(SystemClock), Arc::new(SystemEntropy))
 }
 
-/// Opens `DATA_DIR`; fails when it cannot be used, and makes nothing in it. A service may be running on it: both processes work on one file, and
-/// SQLite admits one write transaction at a time.
+/// Opens what the server with this configuration works on; fails when it cannot be used, and makes nothing in it. A server may
+/// be running on it: both processes work on one table, or on one file, where SQLite admits one write transaction at a time.
 async fn on_this_machine(environment: Environment) -> Result<Opened, Failure> {
-    let local = LocalSettings::read(environment)?;
+    let server = ServerSettings::read(environment)?;
     let (clock, entropy) = clock_and_entropy();
-    let inspected = local.inspect(&entropy)?;
-    let folder = std::path::absolute(&local.data_dir)?;
-    let opened = LocalPlatform::open_existing(inspected, local.timeouts, clock, entropy).await;
-    let LocalPlatform { platform, engine, .. } = opened.map_err(not_opened)?;
-    Ok(Opened {
-        platform,
-        settings: local.settings,
-        engine: Some(engine),
-        source: format!("the folder \"{}\"", folder.display()),
-        arn: None,
-        keeper: Keeper::on_this_machine(&local.environment, folder),
-    })
+    let inspected = server.inspect(&entropy)?;
+    let folder = std::path::absolute(&server.place.folder)?;
+    let opened = ServerPlatform::open_existing(inspected, &server, clock, entropy).await;
+    let ServerPlatform { platform, engine, .. } = opened.map_err(not_opened)?;
+    let source = match &server.store {
+        StoreIn::Embedded => format!("the folder \"{}\"", folder.display()),
+        StoreIn::DynamoDb { table, .. } => format!("the table {table}"),
+    };
+    let keeper = match &server.secrets {
+        SecretsIn::Files => Keeper::of_files(&server.environment, &server.place.keys),
+        SecretsIn::Provider(provider, _) => {
+            let connection = AwsConnection::of_process(server.timeouts).await;
+            Keeper::on_aws(provider, &connection)
+        }
+    };
+    Ok(Opened { platform, settings: server.settings, engine, source, arn: None, keeper })
 }
 
 /// Returns the failure for a platform that did not open. An error of the store keeps its own exit status, since a retry
@@ -121,6 +126,7 @@ async fn on_this_machine(environment: Environment) -> Result<Opened, Failure> {
 fn not_opened(error: OpenError) -> Failure {
     match error {
         OpenError::Store(error) => portcullis_identity::Error::from(error).into(),
+        OpenError::Misconfigured(error) => error.into(),
         other => Failure::unusable(&other),
     }
 }

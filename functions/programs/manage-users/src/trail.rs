@@ -1,7 +1,9 @@
 //! The commands that verify, search and export the audit trail.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
-use portcullis_identity::{AccountId, AuditDetails, AuditFilter, AuditRecord};
+use portcullis_identity::{AccountId, AuditDetails, AuditFilter, AuditId, AuditRecord};
 use serde_json::{Map, Value, json};
 
 use crate::arguments::{Period, SearchTrail};
@@ -76,15 +78,18 @@ async fn print_all(tool: &Tool, period: &Period) -> Result<String, Failure> {
 }
 
 pub(crate) async fn search(tool: &Tool, output: Output, wanted: SearchTrail) -> Result<(), Failure> {
-    let filter =
-        AuditFilter { kind: wanted.kind, from: wanted.period.from, to: wanted.period.to, target: None };
+    let after: Option<AuditId> = listing::start_of(wanted.after.as_deref(), "a record")?;
+    let filter = filter_of(&wanted, after);
     let subject = match &wanted.user {
         Some(name) => Some(tool.identity.account_by_name(name).await?.id),
         None => None,
     };
-    let of_actor = |record: &AuditRecord| wanted.actor.as_ref().is_none_or(|actor| record.actor == *actor);
-    let found = while_working("searching the trail", records(tool, &filter, subject, wanted.limit, of_actor));
-    let found = found.await?;
+    let is_wanted = |record: &AuditRecord| {
+        wanted.actor.as_ref().is_none_or(|actor| record.actor == *actor)
+            && after.is_none_or(|after| record.id < after)
+    };
+    let reading = records(tool, &filter, subject, wanted.limit, is_wanted);
+    let (found, next) = while_working("searching the trail", reading).await?;
     let period = period_of(found.last().map(|record| record.at), found.first().map(|record| record.at));
     let rows = found.iter().filter_map(|record| match record_json(record) {
         Value::Object(row) => Some(row),
@@ -92,20 +97,28 @@ pub(crate) async fn search(tool: &Tool, output: Output, wanted: SearchTrail) -> 
     });
     let names = ["at", "type", "user_id", "actor", "outcome", "target", "ip"];
     listing::print(output, &wanted.shown.columns(&names), rows.collect())?;
-    tool.has_read(output, &format!("{}, {period}", counted(found.len(), "record")));
+    tool.has_read(output, &format!("{}, {period}", listing::page_of(found.len(), "record", next)));
     Ok(())
 }
 
-/// Returns this many records at most, newest first: of one account, or of all.
+/// Returns what the trail is asked for: nothing later than the record to go on after, whose id begins with its time.
+fn filter_of(wanted: &SearchTrail, after: Option<AuditId>) -> AuditFilter {
+    let Period { from, to } = wanted.period;
+    let end = after.map(|after| after.created_at() + Duration::from_millis(1));
+    let to = to.into_iter().chain(end).min();
+    AuditFilter { kind: wanted.kind.clone(), from, to, target: None }
+}
+
+/// Returns this many records at most, newest first, of one account or of all, and the last of them if there are more.
 async fn records(
     tool: &Tool,
     filter: &AuditFilter,
     subject: Option<AccountId>,
     limit: usize,
     is_wanted: impl Fn(&AuditRecord) -> bool,
-) -> Result<Vec<AuditRecord>, Failure> {
+) -> Result<(Vec<AuditRecord>, Option<AuditId>), Failure> {
     let (mut found, mut of_account, mut by_time) = (Vec::new(), None, None);
-    while found.len() < limit {
+    while found.len() <= limit {
         let (records, is_last) = if let Some(id) = subject {
             let page = tool.identity.audit_of(id, filter, PAGE, of_account).await?;
             of_account = page.next;
@@ -120,8 +133,10 @@ async fn records(
             break;
         }
     }
+    let is_cut = found.len() > limit;
     found.truncate(limit);
-    Ok(found)
+    let next = found.last().filter(|_| is_cut).map(|last| last.id);
+    Ok((found, next))
 }
 
 /// Returns the times of the first and the last record, in words.
@@ -154,7 +169,8 @@ fn record_json(record: &AuditRecord) -> Value {
 
 /// Returns the particulars that a record has, by their names; null for none.
 fn details_json(details: &AuditDetails) -> Value {
-    let AuditDetails { roles_before, roles_after, key_name, scopes, request, reason } = details;
+    let AuditDetails { roles_before, roles_after, key_name, scopes, request, reason, until, lease, .. } =
+        details;
     let all = [
         ("roles_before", json!(roles_before)),
         ("roles_after", json!(roles_after)),
@@ -162,6 +178,11 @@ fn details_json(details: &AuditDetails) -> Value {
         ("scopes", json!(scopes)),
         ("request", json!(request)),
         ("reason", json!(reason)),
+        ("until", json!(until)),
+        ("lease", json!(lease)),
+        ("during_freeze", json!(details.during_freeze.then_some(true))),
+        ("cancelled", json!(details.orders.map(|(cancelled, _)| cancelled))),
+        ("failed", json!(details.orders.map(|(_, failed)| failed))),
     ];
     let present: Map<String, Value> = all
         .into_iter()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use portcullis_platform::{BrokerHttp, BrokerRequest, BrokerResponse, BrokerUnreachable};
 use reqwest::Client;
-use reqwest::header::HeaderValue;
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 /// The timeout of a whole exchange. A request to the service ends after five seconds; the broker gets what is left when
@@ -15,15 +15,16 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// The timeout of TCP and TLS together; it counts toward [`RESPONSE_TIMEOUT`].
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// The maximum size of a response body in bytes; profiles are a few kilobytes.
-const MAX_BODY: usize = 64 * 1024;
 
 /// An HTTPS client that is created when the first request is sent: reading the certification authorities of the system
 /// takes longer than the rest of a function's start, and most functions never send a request to a broker.
 #[derive(Debug, Default)]
 pub struct HttpsBrokers(OnceLock<Client>);
 
-/// The error for a header field that cannot be sent (a line break in it), or a response over [`MAX_BODY`].
+/// The bytes of a body that room is made for before they come.
+const FIRST_PART: usize = 64 * 1024;
+
+/// The error for a header field that cannot be sent (a line break in it), or a response that is longer than its request takes.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 enum Unusable {
     #[error("a header field cannot be sent")]
@@ -67,12 +68,16 @@ impl BrokerHttp for HttpsBrokers {
         }
         if !request.form.is_empty() {
             sent = sent.form(&exposed(&request.form));
+        } else if let Some(document) = &request.json {
+            let document = document.expose_secret().to_owned();
+            sent = sent.header(CONTENT_TYPE, "application/json").body(document);
         }
+        let most = request.most;
         let mut response = sent.send().await.map_err(unreachable)?;
         let status = response.status().as_u16();
-        let mut body = Vec::with_capacity(MAX_BODY);
+        let mut body = Vec::with_capacity(most.min(FIRST_PART));
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            if body.len() + chunk.len() > MAX_BODY {
+            if body.len() + chunk.len() > most {
                 return Err(BrokerUnreachable(Unusable::TooLarge.into()));
             }
             body.extend_from_slice(&chunk);

@@ -163,17 +163,49 @@ pub struct EventDetails {
     /// The refused request: its method and the pattern of its path.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
-    /// Why it was refused: `forbidden` or `last_admin`; of `provider_marked`, the reason that the administrator gave.
+    /// Why it was refused: `forbidden` or `last_admin`; of `provider_marked`, `credentials_frozen` and
+    /// `everybody_frozen`, the reason that the administrator gave; of `orders_cancelled`, what became of the orders.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// When it ends by itself (RFC 3339, UTC), of a freeze, and of a lease where the reading began it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// `true` of a reading in spite of a freeze, to cancel orders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub during_freeze: Option<bool>,
+    /// How many orders a service says that it cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cancelled: Option<u32>,
+    /// How many orders it could not cancel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<u32>,
+    /// The lease that a reading of credentials was in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease: Option<String>,
 }
 
 impl EventDetails {
     /// Returns the particulars of a record; `None` for a record without any.
     fn of(details: AuditDetails) -> Option<Self> {
         let any = details != AuditDetails::default();
-        let AuditDetails { roles_before, roles_after, key_name, scopes, request, reason } = details;
-        any.then_some(Self { roles_before, roles_after, key_name, scopes, request, reason })
+        let AuditDetails {
+            roles_before, roles_after, key_name, scopes, request, reason, until, lease, ..
+        } = details;
+        let (cancelled, failed) = details.orders.unzip();
+        let during_freeze = details.during_freeze.then_some(true);
+        any.then_some(Self {
+            roles_before,
+            roles_after,
+            key_name,
+            scopes,
+            request,
+            reason,
+            until,
+            during_freeze,
+            cancelled,
+            failed,
+            lease,
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use crate::{AppState, Client, Code, Problem};
 
 const API_KEY: &str = "x-api-key";
-const SERVICE_TOKEN: &str = "x-service-token";
+pub(crate) const SERVICE_TOKEN: &str = "x-service-token";
 
 /// A person with a live session. Taking it as an argument is what protects a handler.
 #[derive(Debug, Clone)]
@@ -20,8 +20,44 @@ impl FromRequestParts<AppState> for SignedInCaller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let token = bearer_token(&parts.headers).ok_or(Code::AuthenticationRequired)?;
+        Self::of(state, &parts.headers).await
+    }
+}
+
+impl SignedInCaller {
+    /// Returns who shows the access token in these headers, for routes that take another credential in its place.
+    pub async fn of(state: &AppState, headers: &HeaderMap) -> Result<Self, Problem> {
+        let token = bearer_token(headers).ok_or(Code::AuthenticationRequired)?;
         Ok(Self(state.identity.authenticate(token).await?))
+    }
+}
+
+/// A person with a live session whose token says that they proved who they are a short while ago. What gives lasting access,
+/// or takes protection away, asks for it: a stolen token is good for what lasts as long as it does.
+#[derive(Debug, Clone)]
+pub struct FreshCaller(pub Caller);
+
+impl FromRequestParts<AppState> for FreshCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let SignedInCaller(caller) = SignedInCaller::from_request_parts(parts, state).await?;
+        state.identity.require_fresh_proof(&caller)?;
+        Ok(Self(caller))
+    }
+}
+
+/// An administrator whose token says that they proved who they are a short while ago.
+#[derive(Debug, Clone)]
+pub struct FreshAdmin(pub Admin);
+
+impl FromRequestParts<AppState> for FreshAdmin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let AdminCaller(admin) = AdminCaller::from_request_parts(parts, state).await?;
+        state.identity.require_fresh_proof(&admin.0)?;
+        Ok(Self(admin))
     }
 }
 
@@ -65,6 +101,42 @@ impl FromRequestParts<AppState> for AnyCaller {
             _ => {
                 let SignedInCaller(caller) = SignedInCaller::from_request_parts(parts, state).await?;
                 Ok(Self(Principal::Person(Box::new(caller))))
+            }
+        }
+    }
+}
+
+/// What a caller shows on routes that people, programs and services share. Nothing of it is verified, so that it can be in the
+/// same round as what the request is decided on.
+#[derive(Debug, Clone)]
+pub enum UnverifiedCredential {
+    /// An access token.
+    AccessToken(SecretString),
+    /// An API key.
+    ApiKey(SecretString),
+    /// The token of a service.
+    ServiceToken(SecretString),
+}
+
+impl<S: Sync> FromRequestParts<S> for UnverifiedCredential {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let headers = &parts.headers;
+        match (shows_token(headers), has_key(headers), headers.contains_key(SERVICE_TOKEN)) {
+            (_, false, false) => {
+                let token = bearer_token(headers).ok_or(Code::AuthenticationRequired)?;
+                Ok(Self::AccessToken(token.into()))
+            }
+            (false, true, false) => {
+                only_header(headers, API_KEY).map(Self::ApiKey).ok_or_else(|| Code::InvalidApiKey.into())
+            }
+            (false, false, true) => only_header(headers, SERVICE_TOKEN)
+                .map(Self::ServiceToken)
+                .ok_or_else(|| Code::InvalidServiceToken.into()),
+            _ => {
+                let detail = "Send one of an access token, an API key and a service token, not several.";
+                Err(Problem::new(Code::BadRequest).with_detail(detail))
             }
         }
     }

@@ -10,24 +10,43 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::HeaderMap;
 use http::request::Parts;
+use http::{HeaderMap, Method};
 use portcullis_identity::EdgeProofKeys;
 use portcullis_platform::Clock;
 use portcullis_verifier::IdentityHeaders;
 use portcullis_verifier::origin_proof::{self, IDENTITY_SERVICE, Statement, UnverifiedProof};
 
+use crate::caller::SERVICE_TOKEN;
 use crate::{ClientAddress, Code, HttpSettings, Problem, TrustedProxies};
 
 /// What never comes through the edge: what the edge itself fetches, what services call with their own tokens, and what a
-/// monitor asks. None of it signs anybody in.
-const DIRECT: [&str; 3] =
-    ["/healthz", "/v1/auth/.well-known/jwks.json", "/.well-known/oauth-authorization-server"];
+/// monitor or an orchestrator asks. None of it signs anybody in.
+const DIRECT: [&str; 5] = [
+    "/healthz",
+    "/livez",
+    "/readyz",
+    "/v1/auth/.well-known/jwks.json",
+    "/.well-known/oauth-authorization-server",
+];
 const INTERNAL: &str = "/v1/internal/";
+/// What services ask people for, and read what became of it.
+const APPROVALS: &str = "/v1/approvals";
 
 /// Returns whether a path is reached around the edge, also where the edge is required.
 pub(crate) fn is_direct(path: &str) -> bool {
     DIRECT.contains(&path) || path.starts_with(INTERNAL)
+}
+
+/// Returns whether a request is one of a service on a route that people have, too. There a service token beside another
+/// credential is refused, so that nobody gets around the edge by adding a header.
+fn is_of_service(parts: &Parts) -> bool {
+    let asks = match parts.uri.path().strip_prefix(APPROVALS) {
+        Some("") => parts.method == Method::POST,
+        Some(one) => parts.method == Method::GET && one.rfind('/') == Some(0),
+        None => false,
+    };
+    asks && parts.headers.contains_key(SERVICE_TOKEN)
 }
 
 /// What is in front of the service.
@@ -73,8 +92,8 @@ impl Front {
 
     /// Returns why a request without a valid proof is refused, if it is. Without a key nothing can be proven, and nobody is
     /// told to come through an edge that cannot let them in.
-    fn refusal(&self, path: &str) -> Option<Code> {
-        if !self.requires_edge || is_direct(path) {
+    fn refusal(&self, parts: &Parts) -> Option<Code> {
+        if !self.requires_edge || is_direct(parts.uri.path()) || is_of_service(parts) {
             return None;
         }
         Some(if self.keys.is_empty() { Code::Unavailable } else { Code::EdgeRequired })
@@ -97,7 +116,7 @@ pub(crate) async fn recognise(State(front): State<Arc<Front>>, request: Request,
     let (mut parts, body) = request.into_parts();
     let proven = front.proven(&parts);
     if proven.is_none()
-        && let Some(code) = front.refusal(parts.uri.path())
+        && let Some(code) = front.refusal(&parts)
     {
         return Problem::new(code).into_response();
     }

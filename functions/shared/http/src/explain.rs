@@ -11,12 +11,18 @@ use portcullis_identity::InvalidValue;
 
 use crate::FieldError;
 
+/// The longest part of an unknown name that is repeated.
+const LONGEST_NAME: usize = 64;
+
 /// Returns where the fault of a body is and what would do.
 pub(crate) fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> FieldError {
     let pointer = pointer(error.path());
     let message = error.inner().to_string();
     if let Some(field) = quoted_name(&message, "missing field `") {
         return FieldError::new(format!("{pointer}/{}", escape(field)), "is required");
+    }
+    if message.starts_with("unknown field `") {
+        return FieldError::new(pointer, "there is no such member");
     }
     FieldError::new(pointer, wanted(&message))
 }
@@ -26,7 +32,10 @@ pub(crate) fn pointer(path: &Path) -> String {
     path.iter()
         .filter_map(|segment| match segment {
             Segment::Seq { index } => Some(format!("/{index}")),
-            Segment::Map { key } => Some(format!("/{}", escape(key))),
+            // The name of a member that is not known is the client's own, and as long as it likes.
+            Segment::Map { key } => {
+                Some(format!("/{}", escape(&key.chars().take(LONGEST_NAME).collect::<String>())))
+            }
             // A variant is a choice of type, not a step into the document.
             Segment::Enum { .. } | Segment::Unknown => None,
         })
@@ -128,6 +137,22 @@ mod tests {
         #[serde(rename = "a/b~c")]
         odd: u8,
         list: Vec<String>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only what it does not know matters")]
+    struct Strict {
+        #[serde(default)]
+        known: bool,
+    }
+
+    #[test]
+    fn a_member_that_is_not_known_is_named_and_no_more_than_the_beginning_of_its_name() {
+        let unknown = |name: &str| told::<Vec<Strict>>(&format!(r#"[{{"{name}":1}}]"#));
+        assert_eq!(unknown("a/b"), owned("/0/a~1b", "there is no such member"));
+        let (pointer, _) = unknown(&"x".repeat(10_000));
+        assert_eq!(pointer, format!("/0/{}", "x".repeat(LONGEST_NAME)));
     }
 
     #[test]

@@ -4,10 +4,14 @@ mod content_type;
 mod members;
 mod unambiguous;
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
-use serde::de::DeserializeOwned;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use utoipa::PartialSchema;
@@ -57,6 +61,38 @@ impl<T: Serialize> IntoResponse for Json<T> {
                 Problem::new(Code::InternalError).into_response()
             }
         }
+    }
+}
+
+/// Reads a member that is an object; fails for an array, which a struct would be filled from by position.
+pub fn object<'de, T: DeserializeOwned, D: Deserializer<'de>>(member: D) -> Result<T, D::Error> {
+    let Value::Object(members) = Value::deserialize(member)? else {
+        return Err(D::Error::custom("must be an object"));
+    };
+    T::deserialize(Value::Object(members)).map_err(D::Error::custom)
+}
+
+/// An object among others, such as in a list; an array is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(member: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members)).map(Object)
+            }
+        }
+
+        member.deserialize_map(Members(PhantomData))
     }
 }
 
@@ -167,6 +203,15 @@ mod tests {
             assert_eq!(answer.json()["errors"][0]["pointer"], pointer, "{body}");
             let text = String::from_utf8_lossy(&answer.body).into_owned();
             assert!(!text.contains("hunter2") && !text.contains("123456") && !text.contains("a@x"), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_object_in_a_list_is_read_by_the_names_of_its_members_alone() {
+        let read = |text: &str| serde_json::from_str::<Vec<Object<Device>>>(text);
+        assert_eq!(read(r#"[{"name":"phone"}]"#).unwrap()[0].0.name, "phone");
+        for text in [r#"[["phone"]]"#, r#"["phone"]"#, "[null]", "[7]", r#"{"name":"phone"}"#] {
+            assert!(read(text).is_err(), "{text}");
         }
     }
 

@@ -39,12 +39,15 @@ mod words;
 pub use audit::{AuditEventItem, AuditQuery, EventDetails, EventType, QueryTime};
 pub use body::MAX_BODY;
 pub use brand::Brand;
-pub use caller::{AdminCaller, AnyCaller, ServiceCaller, SignedInCaller, bearer_token};
+pub use caller::{
+    AdminCaller, AnyCaller, FreshAdmin, FreshCaller, ServiceCaller, SignedInCaller, UnverifiedCredential,
+    bearer_token,
+};
 pub use client::{Client, ClientAddress, address_of_socket};
 pub use forwarded::TrustedProxies;
 pub use healthz::{Health, Liveness, routes as healthz_routes};
 pub use idempotency_key::IdempotencyKey;
-pub use json::{Json, OptionalJson, lasting};
+pub use json::{Json, Object, OptionalJson, lasting, object};
 pub use origin::{Origin, Origins, require_allowed_origin};
 pub use pagination::{Cursor, Limit, List, Page};
 pub use panics::log_panics_without_their_message;
@@ -60,5 +63,6 @@ pub use session_response::{
 pub use settings::{ALLOWED_ORIGINS, HttpSettings, PUBLIC_URL, PublicUrl, VARIABLES};
 pub use state::AppState;
 pub use words::{
-    AccountStatusWord, DecisionWord, HealthStatusWord, SessionEndWord, TradingAccountStatusWord, Word, Words,
+    AccountStatusWord, ApprovalMethodWord, ApprovalStateWord, DecisionWord, HealthStatusWord, LeaseKindWord,
+    OrdersWord, SessionEndWord, TradingAccountStatusWord, Word, Words,
 };

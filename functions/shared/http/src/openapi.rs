@@ -33,13 +33,15 @@ pub const API_KEY: &str = "api_key";
 pub const SERVICE_TOKEN: &str = "service_token";
 
 /// The groups of routes, in the order in which somebody who is new here needs them.
-const TAGS: [(&str, &str); 13] = [
+const TAGS: [(&str, &str); 15] = [
     ("auth", "Registration, sign-in, refresh, sign-out and passwords"),
     ("users", "The own account"),
     ("sessions", "The own sessions"),
     ("mfa", "The own second factor"),
+    ("passkeys", "The own passkeys"),
     ("api-keys", "The own API keys"),
     ("trading-accounts", "The own accounts at brokers"),
+    ("approvals", "Orders that wait for the own approval"),
     ("providers", "The health of brokers and other providers"),
     ("authz", "What the caller may do"),
     ("audit", "The own audit trail"),
@@ -51,11 +53,13 @@ const TAGS: [(&str, &str); 13] = [
 
 /// What stands in the examples for what only a running service knows, and what that is. Everything else in them can be sent as
 /// it stands.
-pub const PLACEHOLDERS: [(&str, &str); 14] = [
+pub const PLACEHOLDERS: [(&str, &str); 25] = [
     ("usr_0199f3c2a6e47d0c8f21b7e5d4a39c10", "the id of an account"),
     ("ses_0199f3c2a6e47d0c8f21b7e5d4a39c10", "the id of a session"),
     ("key_0199f3c2a6e47d0c8f21b7e5d4a39c10", "the id of an API key"),
     ("acc_0199f3c2a6e47d0c8f21b7e5d4a39c10", "the id of a trading account"),
+    ("psk_0199f3c2a6e47d0c8f21b7e5d4a39c10", "the id of a passkey"),
+    ("apr_0199f3c2a6e47d0c8f21b7e5d4a39c10", "the id of an approval"),
     ("vrf_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U", "the token in the link that confirms an address"),
     ("rst_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U", "the token in the link that resets a password"),
     ("chg_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U", "the token in the link to a new address"),
@@ -65,6 +69,18 @@ pub const PLACEHOLDERS: [(&str, &str); 14] = [
         "rot_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U",
         "the `session_token` of the error `password_expired`",
     ),
+    ("pkc_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U", "the `ceremony_token` of a passkey that is made"),
+    ("pkg_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U", "the `ceremony_token` of a passkey that is shown"),
+    ("Cm9Xc1dU4qN2vB8kJ7yLwQ", "the id that an authenticator gave a passkey"),
+    ("eyJ0eXBlIjoid2ViYXV0aG4uY3JlYXRlIn0", "the `clientDataJSON` of a passkey that is made"),
+    ("o2NmbXRkbm9uZWdhdHRTdG10oGhhdXRoRGF0YQ", "the `attestationObject` of a passkey that is made"),
+    ("eyJ0eXBlIjoid2ViYXV0aG4uZ2V0In0", "the `clientDataJSON` of a passkey that is shown"),
+    (
+        "SZYN5YgOjGh0NBcPZHZgW4_krrmihjLHmVzzuoMdl2MFAAAAAA",
+        "the `authenticatorData` of a passkey that is shown",
+    ),
+    ("MEUCIQDx9vSg0w2n", "the `signature` of a passkey that is shown"),
+    ("b3BhcXVlIHVzZXIgaGFuZGxl", "the `userHandle` of a passkey that is shown"),
     ("rt_0199f3c2a6e47d0c8f21b7e5d4a39c10.kbZ0n5rR1xqfYw3vH8uJ2m", "a refresh token"),
     ("pk_0199f3c2a6e47d0c8f21b7e5d4a39c10_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U3Rk9Qd", "an API key"),
     ("Zr7kQm2xWc5nTb9vLd4sHy8gJf3pUaE6", "the `request_token` of a login at the broker"),
@@ -93,7 +109,7 @@ fn about() -> String {
     let placeholders: String = PLACEHOLDERS.iter().map(row).collect();
     format!(
         "Identity, sessions and the vault of broker credentials.\n\nIn a request, an empty text in a member that may be left out \
-         is none, and members that are not described are ignored.\n\nThe examples can be sent as they stand, but for what only \
+         is none, and members that are not described are ignored, but for those of what is to be approved, where they are refused.\n\nThe examples can be sent as they stand, but for what only \
          a running service knows:\n\n| in an example | stands for |\n|---|---|\n{placeholders}"
     )
 }

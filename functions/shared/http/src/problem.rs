@@ -13,6 +13,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
+use portcullis_identity::Needed;
 use secrecy::{ExposeSecret, SecretString};
 
 pub use self::code::Code;
@@ -33,6 +34,7 @@ pub struct Problem {
     errors: Vec<FieldError>,
     retry_after: u32,
     session_token: Option<SecretString>,
+    needed: Needed,
     proof_of_work: Option<ProofOfWork>,
 }
 
@@ -46,6 +48,7 @@ impl Problem {
             errors: Vec::new(),
             retry_after: DEFAULT_RETRY_AFTER,
             session_token: None,
+            needed: Needed::default(),
             proof_of_work: None,
         }
     }
@@ -80,6 +83,12 @@ impl Problem {
         Self { session_token: Some(token), ..self }
     }
 
+    /// The same with what the sign-in of the client has to be.
+    #[must_use]
+    pub fn with_needed(self, needed: Needed) -> Self {
+        Self { needed, ..self }
+    }
+
     /// The same with what the client has to compute first.
     #[must_use]
     pub fn with_proof_of_work(self, work: ProofOfWork) -> Self {
@@ -104,9 +113,12 @@ impl Problem {
     }
 
     /// The challenge of a 401. Of a token that was refused it says why (RFC 6750, section 3), because libraries show that
-    /// and no body.
+    /// and no body; of a sign-in that is not enough it says what is (RFC 9470, section 3).
     fn challenge(&self) -> Option<HeaderValue> {
         let challenge = self.code.challenge()?;
+        if !self.needed.is_nothing() {
+            return HeaderValue::try_from(format!("{challenge}{}", self.needed)).ok();
+        }
         let described = format!("{challenge}, error_description=\"{}\"", self.detail);
         let described = HeaderValue::try_from(described).ok().filter(|_| self.code == Code::InvalidToken);
         Some(described.unwrap_or(HeaderValue::from_static(challenge)))

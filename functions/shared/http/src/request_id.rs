@@ -64,6 +64,8 @@ pub(crate) async fn assign(
     let mut response = next.run(request).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         *response.body_mut() = problem.body(Some(&id));
+        // For whoever counts responses outside of the layers.
+        response.extensions_mut().insert(problem.code());
         response.headers_mut().remove(CONTENT_LENGTH);
     }
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {

@@ -49,16 +49,40 @@ texts! {
     DeviceName = Rule { shortest: 1, longest: 100, format: Some(PRINTABLE), ..ANY };
     /// The name of an API key: 1 to 100 printable characters.
     ApiKeyName = Rule { shortest: 1, longest: 100, format: Some(PRINTABLE), ..ANY };
+    /// The name of a passkey: 1 to 100 printable characters.
+    PasskeyName = Rule { shortest: 1, longest: 100, format: Some(PRINTABLE), ..ANY };
     /// The label of a trading account: 1 to 100 printable characters.
     TradingAccountLabel = Rule { shortest: 1, longest: 100, format: Some(PRINTABLE), ..ANY };
     /// The reason of a mark: at most 200 printable characters.
     MarkReason = Rule { shortest: 1, longest: 200, format: Some(PRINTABLE), ..ANY };
+    /// The reason of a freeze: 1 to 200 printable characters.
+    FreezeReasonText = Rule { shortest: 1, longest: 200, format: Some(PRINTABLE), ..ANY };
     /// The name of a broker: one of those in `GET /v1/providers`.
     BrokerName = Rule { format: Some("broker"), shortest: 1, longest: 64, ..ANY };
     /// A user id at a broker: 1 to 64 visible ASCII characters.
     BrokerUserId = Rule { pattern: Some("^[!-~]{1,64}$"), shortest: 1, longest: 64, ..ANY };
     /// A key, secret or token of a broker: 1 to 256 visible ASCII characters.
     BrokerSecret = Rule { pattern: Some("^[!-~]{1,256}$"), shortest: 1, longest: 256, ..ANY };
+    /// What a login at a broker leads back with: 1 to 2048 visible ASCII characters.
+    BrokerLoginCode = Rule { pattern: Some("^[!-~]{1,2048}$"), shortest: 1, longest: 2048, ..ANY };
+    /// The state beside it: 1 to 128 visible ASCII characters.
+    BrokerLoginState = Rule { pattern: Some("^[!-~]{1,128}$"), shortest: 1, longest: 128, ..ANY };
+    /// An IPv4 or IPv6 address.
+    IpAddressText = Rule { format: Some("ip"), shortest: 2, longest: 45, ..ANY };
+    /// The id of an order at a broker.
+    OrderIdText = Rule { pattern: Some("^[A-Za-z0-9_-]{1,64}$"), shortest: 1, longest: 64, ..ANY };
+    /// The time of an order, as Kite writes it.
+    OrderTimeText = Rule { pattern: Some("^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$"), shortest: 19, longest: 19, ..ANY };
+    /// A SHA-256 in hexadecimal.
+    ChecksumText = Rule { pattern: Some("^[0-9a-f]{64}$"), shortest: 64, longest: 64, ..ANY };
+    /// The name of an exchange.
+    ExchangeName = Rule { pattern: Some("^[A-Z0-9][A-Z0-9._-]{0,15}$"), shortest: 1, longest: 16, ..ANY };
+    /// What an exchange calls what is ordered.
+    SymbolName = Rule { pattern: Some("^[A-Z0-9][A-Z0-9&./:_-]{0,63}$"), shortest: 1, longest: 64, ..ANY };
+    /// What a broker calls the kind of position.
+    ProductName = Rule { pattern: Some("^[A-Z0-9][A-Z0-9_]{0,15}$"), shortest: 1, longest: 16, ..ANY };
+    /// A decimal number above zero, as a text: it is compared letter by letter.
+    DecimalNumber = Rule { pattern: Some("^(0|[1-9][0-9]{0,11})(\\.[0-9]{1,9})?$"), shortest: 1, longest: 22, ..ANY };
     /// Why a service reads credentials, in one word.
     ReadingPurpose = Rule { pattern: Some("^[a-z0-9._:-]{1,64}$"), shortest: 1, longest: 64, ..ANY };
     /// A permission, as `resource:action`.
@@ -111,11 +135,19 @@ mod tests {
     /// A kind of text with a pattern, and whether the operations take a text of that kind.
     type Kind = (fn() -> RefOr<Schema>, fn(&str) -> bool);
 
-    const WITH_PATTERNS: [Kind; 7] = [
+    const WITH_PATTERNS: [Kind; 15] = [
+        (ExchangeName::schema, |text| identity::Exchange::parse(text).is_ok()),
+        (SymbolName::schema, |text| identity::Symbol::parse(text).is_ok()),
+        (ProductName::schema, |text| identity::Product::parse(text).is_ok()),
         (Username::schema, |text| identity::Username::parse(text).is_ok()),
         (PhoneNumber::schema, |text| identity::PhoneNumber::parse(text).is_ok()),
         (BrokerUserId::schema, |text| vault::BrokerUser::parse(text).is_ok()),
         (BrokerSecret::schema, |text| vault::BrokerToken::parse(&text.into()).is_ok()),
+        (OrderIdText::schema, |text| vault::OrderId::parse(text).is_ok()),
+        (OrderTimeText::schema, |text| vault::OrderTime::parse(text).is_ok()),
+        (ChecksumText::schema, |text| vault::Checksum::parse(text).is_ok()),
+        (BrokerLoginCode::schema, |text| vault::LoginCode::parse(&text.into()).is_ok()),
+        (BrokerLoginState::schema, |text| vault::LoginState::parse(&text.into()).is_ok()),
         (ReadingPurpose::schema, |text| vault::Purpose::parse(text).is_ok()),
         (PermissionName::schema, |text| text.parse::<identity::Permission>().is_ok()),
         (IdempotencyKeyText::schema, |text| crate::IdempotencyKey::parse(text).is_some()),
@@ -152,10 +184,11 @@ mod tests {
             }
             assert!(!is_taken("") && !is_taken("\u{7}") && !is_taken("ü ß"), "{rule}");
         }
-        let named: [Kind; 4] = [
+        let named: [Kind; 5] = [
             (PersonName::schema, |text| identity::PersonName::parse(text).is_ok()),
             (DeviceName::schema, |text| identity::DeviceName::parse(text).is_ok()),
             (ApiKeyName::schema, |text| identity::ApiKeyName::try_from(text.to_owned()).is_ok()),
+            (PasskeyName::schema, |text| identity::PasskeyName::parse(text).is_ok()),
             (TradingAccountLabel::schema, |text| vault::Label::parse(text).is_ok()),
         ];
         for (schema, is_taken) in named {

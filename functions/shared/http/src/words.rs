@@ -4,8 +4,8 @@
 
 use std::borrow::Cow;
 
-use portcullis_identity::{AccountStatus, Decision};
-use portcullis_vault::{HealthStatus, SessionEnd, TradingAccountStatus};
+use portcullis_identity::{AccountStatus, ApprovalMethod, ApprovalState, Decision};
+use portcullis_vault::{HealthStatus, LeaseKind, Orders, SessionEnd, TradingAccountStatus};
 use serde::{Serialize, Serializer};
 use strum::VariantNames;
 use utoipa::openapi::schema::{ObjectBuilder, Schema};
@@ -62,12 +62,28 @@ impl Words for TradingAccountStatus {
     const DESCRIPTION: &'static str = "The status of a trading account and its credentials.";
 }
 
+/// How much of a trading account a service was given, in a response.
+pub type LeaseKindWord = Word<LeaseKind>;
+
+impl Words for LeaseKind {
+    const SCHEMA: &'static str = "LeaseKind";
+    const DESCRIPTION: &'static str = "How much of a trading account a service was given.";
+}
+
 /// The health of a provider, in a response.
 pub type HealthStatusWord = Word<HealthStatus>;
 
 impl Words for HealthStatus {
     const SCHEMA: &'static str = "HealthStatus";
     const DESCRIPTION: &'static str = "The health of a provider.";
+}
+
+/// What became of resting orders, in a response.
+pub type OrdersWord = Word<Orders>;
+
+impl Words for Orders {
+    const SCHEMA: &'static str = "Orders";
+    const DESCRIPTION: &'static str = "What became of the resting orders of a trading account.";
 }
 
 /// How a session at a broker ended, in a response.
@@ -86,6 +102,22 @@ impl Words for Decision {
     const DESCRIPTION: &'static str = "The reason why a permission is granted or not.";
 }
 
+/// What has become of an approval, in a response.
+pub type ApprovalStateWord = Word<ApprovalState>;
+
+impl Words for ApprovalState {
+    const SCHEMA: &'static str = "ApprovalStatus";
+    const DESCRIPTION: &'static str = "What has become of an approval.";
+}
+
+/// A way to approve something, in a response.
+pub type ApprovalMethodWord = Word<ApprovalMethod>;
+
+impl Words for ApprovalMethod {
+    const SCHEMA: &'static str = "ApprovalMethod";
+    const DESCRIPTION: &'static str = "A way to approve something.";
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,7 +126,14 @@ mod tests {
     fn a_word_is_written_as_the_document_lists_it() {
         assert_eq!(serde_json::to_string(&Word(Decision::NeverWithAKey)).unwrap(), r#""never_with_api_key""#);
         let schema = serde_json::to_value(DecisionWord::schema()).unwrap();
-        let listed = ["granted", "not_granted_by_roles", "outside_scopes", "never_with_api_key"];
+        let listed = [
+            "granted",
+            "not_granted_by_roles",
+            "outside_scopes",
+            "never_with_api_key",
+            "insufficient_user_authentication",
+            "provider_unavailable",
+        ];
         assert_eq!(schema["enum"], serde_json::json!(listed));
     }
 }

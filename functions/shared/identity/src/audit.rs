@@ -31,9 +31,12 @@ event_types! {
     AccountDisabled, AccountEnabled, AccountErased, Confirmed, TradingAccountLinked, TradingAccountChanged,
     CredentialsReplaced, TradingAccountUnlinked, TradingAccountVerified, BrokerSessionStarted,
     BrokerSessionEnded, CredentialsUsed, CredentialsRead, CredentialsRefused, CredentialsUnreadable,
-    CredentialsReencrypted, CredentialsFrozen, CredentialsUnfrozen, ProviderMarked, ProviderUnmarked,
+    CredentialsReencrypted, CredentialsFrozen, CredentialsUnfrozen, OrdersCancelled, EverybodyFrozen,
+    EverybodyUnfrozen, ProviderMarked, ProviderUnmarked, ApprovalRequested, ApprovalGranted, ApprovalDenied,
+    ApprovalRedeemed, ApprovalRefused,
     RolesChanged, MfaReset, PasswordOverridden, AccountInvited, AdministrationRefused, EmailChangeRequested,
-    EmailChanged, EmailRestored, UsernameChanged,
+    EmailChanged, EmailRestored, UsernameChanged, PasskeyAdded, PasskeyRenamed, PasskeyRemoved, PasskeyCounterFell,
+    MfaEnrolmentRequired, SteppedUp,
 }
 
 impl Identity {

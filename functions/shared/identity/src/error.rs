@@ -5,6 +5,7 @@ use std::time::Duration;
 use portcullis_platform::{EntropyUnavailable, KeyWrapError};
 use portcullis_store::{Contended, StoreError};
 use portcullis_verifier::Rejection;
+use portcullis_verifier::route::Needed;
 
 use crate::invalid::InvalidField;
 use crate::proof_of_work::WorkChallenge;
@@ -34,6 +35,9 @@ pub enum Error {
     /// The refresh token is not one of ours, or its session is unknown, over or expired.
     #[error("invalid refresh token")]
     InvalidRefreshToken,
+    /// The person is who they say, and has not proved it as surely, or as lately, as this needs.
+    #[error("insufficient user authentication")]
+    InsufficientAuthentication(Needed),
     /// The refresh token had already been rotated, so the session was ended.
     #[error("replayed refresh token")]
     SessionRevoked,
@@ -49,6 +53,42 @@ pub enum Error {
     /// The account has as many API keys as an account may have.
     #[error("too many API keys")]
     TooManyApiKeys,
+    /// The account has as many passkeys as an account may have.
+    #[error("too many passkeys")]
+    TooManyPasskeys,
+    /// The person is asked for as many approvals as they may be at a time.
+    #[error("too many approvals")]
+    TooManyApprovals,
+    /// The person's credentials are frozen, so that nothing may be ordered.
+    #[error("credentials are frozen")]
+    Frozen,
+    /// The trading account is switched off.
+    #[error("the trading account is disabled")]
+    TradingAccountDisabled,
+    /// The person who is asked for an approval has not decided yet.
+    #[error("the approval is pending")]
+    ApprovalPending,
+    /// An approval was decided already, by another request.
+    #[error("the approval is decided")]
+    ApprovalDecided,
+    /// An approval was refused, its time is over, or it was ended before its time.
+    #[error("the approval is over")]
+    ApprovalOver,
+    /// Something else was approved.
+    #[error("something else was approved")]
+    DetailsMismatch,
+    /// An approval was spent already.
+    #[error("the approval is redeemed")]
+    AlreadyRedeemed,
+    /// The passkey that confirms an operation is not the caller's, or what it signed does not verify.
+    #[error("wrong passkey")]
+    WrongPasskey,
+    /// The pages of this deployment have no name that passkeys could be bound to.
+    #[error("passkeys are not available")]
+    PasskeysUnavailable,
+    /// It would leave no factor where a role of the account needs one.
+    #[error("the last factor")]
+    LastFactor,
     /// The token of a sign-in that was begun is not one of ours, has expired, or is finished.
     #[error("invalid session token")]
     InvalidSessionToken,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use portcullis_platform::{Clock, Entropy, KeyWrap, Mailer};
 use portcullis_store::Store;
 
+use crate::passkeys::RelyingParty;
 use crate::passwords::hashing::PasswordHasher;
 use crate::settings::IdentitySettings;
 use crate::tokens::keyring::Keyring;
@@ -27,6 +28,8 @@ pub struct Identity {
     pub public_url: String,
     /// Where the pages are that links in notifications lead to, from the configuration and never from a request.
     pub frontend_url: String,
+    /// The relying party of passkeys; `None` where there can be none.
+    pub passkeys: Option<RelyingParty>,
     /// The keys of tokens.
     pub keyring: Keyring,
     /// The password hasher.

@@ -42,15 +42,21 @@ impl std::error::Error for InvalidValue {}
 pub enum Field {
     /// An API key that an operator chose.
     ApiKey,
+    /// What is to be approved.
+    AuthorizationDetails,
     /// The name of the broker.
     Broker,
+    /// The token of a ceremony of passkeys.
+    CeremonyToken,
     /// A code of the second factor.
     Code,
+    /// What an authenticator made.
+    Credential,
     /// The e-mail address of an account.
     Email,
     /// When an API key ends.
     ExpiresAt,
-    /// The duration of a mark.
+    /// The duration of a mark, or of an approval.
     ExpiresIn,
     /// The name of a person or of an API key.
     Name,
@@ -58,10 +64,14 @@ pub enum Field {
     Phone,
     /// What a service reads credentials for.
     Purpose,
+    /// Why something was done.
+    Reason,
     /// The roles of an account.
     Roles,
     /// The scopes of an API key.
     Scopes,
+    /// What a login at a broker leads back with beside its code.
+    State,
     /// The username of an account.
     Username,
 }

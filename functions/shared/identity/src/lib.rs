@@ -3,6 +3,7 @@
 
 mod access;
 mod accounts;
+mod approvals;
 mod audit;
 mod client_context;
 mod error;
@@ -11,6 +12,7 @@ mod invalid;
 mod limits;
 mod mfa;
 mod notifications;
+mod passkeys;
 mod passwords;
 mod printable;
 mod proof_of_work;
@@ -25,6 +27,8 @@ pub use access::api_keys::{ApiKeyName, ApiKeyRequest, IssuedApiKey};
 pub use access::caller::Caller;
 pub use access::edge_proofs::{EdgeProofKeys, service_proof_keys};
 pub use access::given_key::GivenApiKey;
+pub use access::lease_secret::LeaseSecret;
+pub use access::policy_document::{UnusablePolicy, read_policy};
 pub use access::principal::{Decision, KeyHolder, Principal};
 pub use access::service_rights::{CredentialKind, CredentialRights, ServiceRights};
 pub use access::services::Service;
@@ -35,17 +39,31 @@ pub use accounts::person::{DeviceName, PersonName, PhoneNumber, Username};
 pub use accounts::profile::ProfileUpdate;
 pub use accounts::register::{NewPerson, Registered};
 pub use accounts::search::AccountFilter;
+pub use approvals::{
+    ApprovalAsker, ApprovalChallenge, ApprovalMethod, ApprovalRequest, ApprovalState, ApprovalView,
+    AuthorizationDetails, Decided, Decimal, Exchange, LONGEST_APPROVAL, MisfitPrice, Order, OrderType,
+    PresentedProof, Product, Redeemed, Side, Symbol, Validity, Verdict,
+};
 pub use audit::EVENT_TYPES;
 pub use client_context::ClientContext;
 pub use error::Error;
 pub use identity::Identity;
 pub use invalid::{Field, InvalidField, InvalidValue};
-pub use mfa::{MfaChallenge, MfaConfirmation, MfaSignIn, PresentedCode, StepUp, TotpEnrolment};
+pub use mfa::{
+    EnrolledSignIn, EnrolmentChallenge, EnrolmentMethod, MfaChallenge, MfaConfirmation, MfaSignIn,
+    PresentedCode, ShownToken, StepUp, SteppedUp, TotpEnrolment,
+};
 pub use notifications::CredentialChange;
+pub use passkeys::{
+    ALGORITHMS, CHALLENGE_LENGTH, NewPasskey, PasskeyCreation, PasskeyLogin, PasskeyName, PasskeyRequest,
+    PresentedPasskey, PublicKeyCredential, Refused, RegisterPublicKeyCredential, RelyingParty,
+    VerifiedAssertion,
+};
 pub use passwords::argon2_backend::Argon2Backend;
 pub use passwords::foreign_hash::{ImportedHash, UnusableHash};
 pub use passwords::hashing::{Argon2Settings, PasswordHasher};
 pub use passwords::password::Password;
+pub use passwords::passwordless::LostPasskeys;
 pub use printable::{is_printable, marking_unprintable, printable, without_unprintable};
 pub use proof_of_work::{Work, WorkChallenge};
 pub use sessions::list::SessionList;
@@ -63,11 +81,17 @@ pub use tokens::session_token::SessionToken;
 
 /// What operations give and take of the store's records, for callers that know the operations alone.
 pub use portcullis_store::{
-    Account, AccountId, AccountStatus, ApiKey, ApiKeyId, AuditCursor, AuditDetails, AuditFilter, AuditId,
-    AuditKind, AuditPage, AuditRecord, Finding, Session, SessionId, SignIns, StoreError, TimePage,
+    APPROVED_FOR, Account, AccountId, AccountStatus, ApiKey, ApiKeyId, Approval, ApprovalId, ApprovalStatus,
+    Assertion, AuditCursor, AuditDetails, AuditFilter, AuditId, AuditKind, AuditPage, AuditRecord, Finding,
+    MOST_PASSKEYS, Passkey, PasskeyId, Session, SessionId, SignIns, StoreError, TimePage, TradingAccountId,
     TrailIntegrity, Verified, Wrong,
 };
+/// How surely a person proved who they are.
+pub use portcullis_verifier::Assurance;
 /// Why an access token was refused.
 pub use portcullis_verifier::Rejection;
+
 /// What a policy is asked.
 pub use portcullis_verifier::policy::{Permission, PermissionError, Policy};
+/// What a request needs of a sign-in.
+pub use portcullis_verifier::route::Needed;

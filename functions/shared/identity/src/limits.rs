@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portcullis_store::{Account, AttemptSource, Member, SignIns, Use};
+use portcullis_store::{Account, ApprovalRate, AttemptSource, Member, SignIns, Use};
 
 use crate::error::Error;
 use crate::sign_in::attempts::Network;
@@ -41,6 +41,18 @@ pub(crate) const SIGN_INS: Limit =
     Limit { name: "sign-in", by_account: 100, by_address: 600, window: SignIns::RIGHT_WINDOW };
 /// New secrets of authenticator apps.
 pub(crate) const TOTP_SECRETS: Limit = Limit { name: "totp", by_account: 20, by_address: 200, window: HOUR };
+/// Passkeys that are begun.
+pub(crate) const PASSKEYS: Limit = Limit { name: "passkey", by_account: 30, by_address: 300, window: HOUR };
+/// Requests for an approval, counted beside the approval itself and by account alone: a service asks for everybody from one
+/// address.
+pub(crate) const APPROVALS: Limit =
+    Limit { name: "approval", by_account: 120, by_address: u64::MAX, window: HOUR };
+/// Decisions on approvals, those that are refused included: nobody finds out by trying which code a decision was made with.
+pub(crate) const DECISIONS: Limit =
+    Limit { name: "decision", by_account: 240, by_address: 2_400, window: HOUR };
+/// Refused redemptions that are put on record, by account alone; what is refused stays refused.
+pub(crate) const REFUSED_REDEMPTIONS: Limit =
+    Limit { name: "refused-redemption", by_account: 20, by_address: u64::MAX, window: HOUR };
 /// Changes of a profile.
 pub(crate) const PROFILE_CHANGES: Limit =
     Limit { name: "profile", by_account: 60, by_address: 600, window: HOUR };
@@ -80,6 +92,12 @@ impl Limit {
     /// Returns what is counted for a network that a client address is in, and how much it may have.
     fn of_network<'a>(&'a self, network: &'a Network, now: Timestamp) -> (Use<'a>, u64) {
         (self.used_by(&network.name, now), self.by_address.saturating_mul(network.share))
+    }
+
+    /// Returns the limit as the write of an approval counts it; without an end where nothing is limited.
+    pub(crate) fn rate_of_approvals(&self, now: Timestamp, is_limited: bool) -> ApprovalRate {
+        let most = if is_limited { self.by_account } else { u64::MAX };
+        ApprovalRate { window: self.number(now), ends: self.ends(now), most }
     }
 
     fn over(&self, now: Timestamp) -> Error {
@@ -222,6 +240,8 @@ mod tests {
             (TAKEN_USERNAMES, "registrations refused for a taken username"),
             (SIGN_INS, "sign-ins with a right password"),
             (TOTP_SECRETS, "new secrets of authenticator apps"),
+            (APPROVALS, "requests for approvals"),
+            (DECISIONS, "decisions on approvals"),
             (PROFILE_CHANGES, "changes of a profile"),
             (ADDRESS_CHANGES, "changes of an address"),
             (SESSION_DELETIONS, "deletions of sessions"),
@@ -229,7 +249,9 @@ mod tests {
             let minutes = limit.window.as_secs() / 60;
             let by_account =
                 if limit.by_account == u64::MAX { "none".to_owned() } else { limit.by_account.to_string() };
-            let row = format!("| {about} | {by_account} | {} | {minutes} |", limit.by_address);
+            let by_address =
+                if limit.by_address == u64::MAX { "none".to_owned() } else { limit.by_address.to_string() };
+            let row = format!("| {about} | {by_account} | {by_address} | {minutes} |");
             assert!(page.contains(&row), "{row}");
         }
     }

@@ -1,4 +1,4 @@
-//! Second factors (MFA): enrolment, sign-in with a code, and step-up inside a session.
+//! Second factors (MFA): enrolment, in a session or before the first one, sign-in with a code, and step-up inside a session.
 //!
 //! A code is checked against a copy of the factor's row, and the store accepts the decision only if the row is still
 //! the one that was read (compare and swap); otherwise the code is checked again. Two requests with one code therefore
@@ -8,6 +8,7 @@
 mod backup_code;
 mod code;
 mod enrolment;
+mod first_factor;
 mod sign_in;
 mod step_up;
 mod totp;
@@ -20,8 +21,11 @@ use portcullis_store::{
 
 pub use self::code::PresentedCode;
 pub use self::enrolment::MfaConfirmation;
+pub(crate) use self::first_factor::ProvedFirst;
+pub use self::first_factor::{EnrolledSignIn, EnrolmentChallenge, EnrolmentMethod};
+pub(crate) use self::sign_in::CODE_METHOD;
 pub use self::sign_in::{MfaChallenge, MfaSignIn};
-pub use self::step_up::StepUp;
+pub use self::step_up::{ShownToken, StepUp, SteppedUp};
 pub use self::totp::TotpEnrolment;
 
 use self::code::{Worth, after_right_code, after_wrong_code, check_throttle};
@@ -70,6 +74,22 @@ impl Identity {
                 Ok(Round::Settled(Proven { next, active, secret }))
             }
         }
+    }
+
+    /// Returns the factor once a right code is spent in it, for a write of something else that the code is to prove; `Raced` and
+    /// errors as of a sign-in.
+    pub(crate) async fn spend_code(
+        &self,
+        account: &Account,
+        factor: Factor,
+        code: &PresentedCode,
+        now: Timestamp,
+        client: &ClientContext,
+    ) -> Result<Round<Factor>, Error> {
+        Ok(match self.prove(account, factor, code, now, client).await? {
+            Round::Settled(proven) => Round::Settled(proven.next),
+            Round::Raced => Round::Raced,
+        })
     }
 
     /// Returns whether the wrong code was counted; `false` if another request changed the row since it was read, so

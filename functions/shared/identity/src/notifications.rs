@@ -9,7 +9,7 @@ mod text;
 use std::time::Duration;
 
 use portcullis_platform::{Mail, with_causes};
-use portcullis_store::Account;
+use portcullis_store::{Account, SessionNews};
 
 use crate::tokens::session_token::SessionToken;
 use crate::{ClientContext, Identity};
@@ -46,6 +46,16 @@ pub(crate) enum Notification<'a> {
     MfaDisabled(&'a ClientContext),
     /// New backup codes took the place of the old ones.
     BackupCodesRenewed(&'a ClientContext),
+    /// The password was removed by its owner, or whoever had a passkey of theirs.
+    PasswordRemoved(&'a ClientContext),
+    /// Everything of an account without a password was ended by a link and a code.
+    AccountRecovered(&'a ClientContext),
+    /// A passkey was added.
+    PasskeyAdded(&'a ClientContext),
+    /// A passkey was removed.
+    PasskeyRemoved(&'a ClientContext),
+    /// The signature counter of a passkey fell, as that of a copy does.
+    PasskeyCounterFell(&'a ClientContext),
     /// An administrator removed the second factor.
     MfaReset,
     /// An administrator replaced the password.
@@ -66,6 +76,10 @@ pub(crate) enum Notification<'a> {
     AccountErasedByOperator,
     /// Broker credentials were linked, frozen or unfrozen.
     Credentials(CredentialChange, &'a ClientContext),
+    /// The approval of an order was asked for.
+    ApprovalRequested,
+    /// The session at the broker of this title ends soon, or has ended.
+    BrokerSession(SessionNews, &'a str),
 }
 
 /// A change to broker credentials that their owner is notified of.
@@ -75,8 +89,12 @@ pub enum CredentialChange {
     Linked,
     /// Services can no longer read them.
     Frozen,
+    /// Services can no longer read them, because an administrator says so.
+    FrozenByAdmin,
     /// Services can read them again.
     Unfrozen,
+    /// An administrator lifted a freeze of theirs.
+    UnfrozenByAdmin,
 }
 
 impl Identity {
@@ -89,6 +107,12 @@ impl Identity {
         client: &ClientContext,
     ) {
         self.notify(&owner.email, &Notification::Credentials(news, client)).await;
+    }
+
+    /// Notifies the owner of an account that their session at the broker of this title ends soon, or has ended. Never fails; a
+    /// notification that cannot be sent is logged and counted (`MailFailures`).
+    pub async fn notify_of_session(&self, owner: &Account, news: SessionNews, broker: &str) {
+        self.notify(&owner.email, &Notification::BrokerSession(news, broker)).await;
     }
 
     /// Sends a notification. Never fails: an error or a timeout is logged and counted (`MailFailures`), and the request

@@ -8,4 +8,5 @@ pub(crate) mod foreign_hash;
 pub(crate) mod hashing;
 pub(crate) mod mail_limits;
 pub(crate) mod password;
+pub(crate) mod passwordless;
 pub(crate) mod recovery;

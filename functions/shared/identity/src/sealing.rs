@@ -17,9 +17,21 @@ pub async fn seal(
     key_wrap: &dyn KeyWrap,
     entropy: &dyn Entropy,
 ) -> Result<SealedSecret, Error> {
-    let failed = || Error::Internal("sealing a secret failed");
     let data_key = key_wrap.generate_data_key(context).await?;
-    let key = cipher(&data_key.plaintext).ok_or_else(failed)?;
+    let ciphertext = seal_under(data_key.plaintext.expose_secret(), secret, context, entropy)?;
+    Ok(SealedSecret { wrapped_key: data_key.wrapped, ciphertext })
+}
+
+/// Returns the secret, encrypted for this context under a key of 32 bytes that serves this one secret and no other; fails
+/// without randomness.
+pub fn seal_under(
+    key: &[u8],
+    secret: &SecretSlice<u8>,
+    context: &EncryptionContext,
+    entropy: &dyn Entropy,
+) -> Result<Vec<u8>, Error> {
+    let failed = || Error::Internal("sealing a secret failed");
+    let key = cipher(key).ok_or_else(failed)?;
     let mut nonce = [0; NONCE_LEN];
     entropy.fill(&mut nonce)?;
     let aad = Aad::from(context.canonical_bytes());
@@ -28,7 +40,7 @@ pub async fn seal(
     key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut sealed)
         .map_err(|_| failed())?;
     sealed.splice(..0, nonce);
-    Ok(SealedSecret { wrapped_key: data_key.wrapped, ciphertext: sealed })
+    Ok(sealed)
 }
 
 /// Returns the clear text of a sealed secret; fails if it was sealed for another context or altered, or when the
@@ -38,17 +50,21 @@ pub async fn open(
     context: &EncryptionContext,
     key_wrap: &dyn KeyWrap,
 ) -> Result<SecretSlice<u8>, Error> {
-    let refused = || Error::KeyWrap(KeyWrapError::Refused);
     let data_key = key_wrap.unwrap_data_key(&sealed.wrapped_key, context).await?;
-    let key = cipher(&data_key).ok_or_else(refused)?;
-    let (nonce, ciphertext) = sealed.ciphertext.split_first_chunk::<NONCE_LEN>().ok_or_else(refused)?;
-    let mut buffer = Zeroizing::new(ciphertext.to_vec());
-    let aad = Aad::from(context.canonical_bytes());
-    let opened =
-        key.open_in_place(Nonce::assume_unique_for_key(*nonce), aad, &mut buffer).map_err(|_| refused())?;
-    Ok(SecretSlice::from(opened.to_vec()))
+    open_under(data_key.expose_secret(), &sealed.ciphertext, context)
+        .ok_or(Error::KeyWrap(KeyWrapError::Refused))
 }
 
-fn cipher(key: &SecretSlice<u8>) -> Option<LessSafeKey> {
-    Some(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.expose_secret()).ok()?))
+/// Returns the clear text of what [`seal_under`] sealed; `None` if it was sealed under another key or for another context, or
+/// altered.
+pub fn open_under(key: &[u8], sealed: &[u8], context: &EncryptionContext) -> Option<SecretSlice<u8>> {
+    let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_LEN>()?;
+    let mut buffer = Zeroizing::new(ciphertext.to_vec());
+    let aad = Aad::from(context.canonical_bytes());
+    let opened = cipher(key)?.open_in_place(Nonce::assume_unique_for_key(*nonce), aad, &mut buffer).ok()?;
+    Some(SecretSlice::from(opened.to_vec()))
+}
+
+fn cipher(key: &[u8]) -> Option<LessSafeKey> {
+    Some(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).ok()?))
 }

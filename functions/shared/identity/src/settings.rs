@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use portcullis_platform::{Alias, Environment, Misconfigured, Variable};
+use portcullis_platform::{Alias, Environment, Misconfigured, Variable, with_causes};
 use portcullis_store::{FEWEST_DAY_SHARDS, MOST_DAY_SHARDS};
 use portcullis_verifier::policy::Policy;
 
-use crate::access::older_roles::rewritten;
+use crate::access::policy_document::read_policy;
 use crate::access::service_rights::ServiceRights;
+use crate::passkeys::RP_ID;
 use crate::passwords::argon2_backend::{self, Argon2Backend};
 use crate::passwords::hashing::{self, Argon2Settings};
 use crate::printable::is_printable;
@@ -66,7 +67,7 @@ const PASSWORD_MIN_SCORE: Variable = Variable {
 const TOTP_ISSUER: Variable = Variable {
     name: "TOTP_ISSUER",
     default: "Portcullis",
-    about: "what authenticator apps call this service",
+    about: "what authenticator apps and passkeys call this service",
     aliases: &[],
 };
 const ROLE_DEFINITIONS: Variable = Variable {
@@ -77,7 +78,7 @@ const ROLE_DEFINITIONS: Variable = Variable {
 };
 const SERVICES: Variable = Variable {
     name: "SERVICES",
-    default: r#"{"edge":["api-key:verify","revocation:read"],"ticker":{"rights":["provider:report"],"credentials":{"brokers":["alpaca","alpaca-paper","kite"],"kind":"long_lived"}},"trading":["api-key:verify"]}"#,
+    default: r#"{"edge":["api-key:verify","revocation:read"],"ticker":{"rights":["provider:report"],"credentials":{"brokers":["alpaca","alpaca-paper","dhan","fyers","kite","upstox"]}},"trading":["api-key:verify","approval:redeem","approval:request","postback:verify"]}"#,
     about: "services and their rights (JSON: names, each with a list of resource:action, or with `rights` and `credentials` of `brokers`, `kind` and `per_minute`); their tokens are in SERVICE_TOKENS",
     aliases: &[],
 };
@@ -105,6 +106,24 @@ const PASSWORD_ROTATION_DAYS: Variable = Variable {
     default: "0",
     about: "days after which a password must be replaced; 0 for never, as NIST and OWASP advise",
     aliases: &[Alias { name: "PORTFOLIO_PASSWORD_ROTATION_DAYS", factor: 1 }],
+};
+const STEP_UP_MAX_AGE: Variable = Variable {
+    name: "STEP_UP_MAX_AGE",
+    default: "600",
+    about: "seconds for which a proof of who one is counts as fresh: what gives lasting access asks for one, 30 to 86400",
+    aliases: &[],
+};
+const API_KEY_MAX_AGE: Variable = Variable {
+    name: "API_KEY_MAX_AGE",
+    default: "31622400",
+    about: "seconds an API key lives at most, and unless its owner says less; 0 for no end",
+    aliases: &[],
+};
+const MFA_REMEMBER_DAYS: Variable = Variable {
+    name: "MFA_REMEMBER_DAYS",
+    default: "0",
+    about: "days for which a device that gave a code signs in without another one; 0 for never, as for every role with `requires`",
+    aliases: &[],
 };
 const RATE_LIMIT: Variable = Variable {
     name: "RATE_LIMIT",
@@ -141,8 +160,12 @@ pub const VARIABLES: &[Variable] = &[
     AUDIT_SHARDS,
     EMAIL_VERIFICATION,
     PASSWORD_ROTATION_DAYS,
+    STEP_UP_MAX_AGE,
+    API_KEY_MAX_AGE,
+    MFA_REMEMBER_DAYS,
     RATE_LIMIT,
     PROOF_OF_WORK,
+    RP_ID,
 ];
 
 /// Names, lifetimes and rules, checked.
@@ -169,6 +192,12 @@ pub struct IdentitySettings {
     pub password_max_age: Option<Duration>,
     /// Whether an address must be confirmed before its account can be used.
     pub email_verification: bool,
+    /// How old a proof may be that lasting access asks for.
+    pub step_up_max_age: Duration,
+    /// How long an API key lives at most, and unless its owner says less; `None` for no end.
+    pub api_key_max_age: Option<Duration>,
+    /// For how long a device that gave a code signs in without another one; `None` for never.
+    pub mfa_remember: Option<Duration>,
     /// Whether failed attempts are limited by client address, and what is no failure by account and by client address.
     pub rate_limit: bool,
     /// Leading zero bits of the proof of work that registering and forgetting a password need; `None` for no work.
@@ -193,16 +222,7 @@ impl IdentitySettings {
     /// Returns the settings in the environment; fails with the first variable of [`VARIABLES`] whose value is not
     /// valid.
     pub fn read(environment: &Environment) -> Result<Self, Misconfigured> {
-        let policy = match environment.text(&ROLE_DEFINITIONS)?.as_str() {
-            "" => Policy::default(),
-            document => Policy::parse(document).map_err(|error| {
-                let reason = rewritten(document).map_or_else(
-                    || error.to_string(),
-                    |present| format!("has an older form; write {present}"),
-                );
-                Misconfigured::new(ROLE_DEFINITIONS.name, reason)
-            })?,
-        };
+        let policy = policy(environment)?;
         let rotation_days = environment.number(&PASSWORD_ROTATION_DAYS, 0..=3_650)?;
         let totp_issuer = environment.text(&TOTP_ISSUER)?;
         let shown_plainly = !totp_issuer.contains(':') && is_printable(&totp_issuer);
@@ -226,6 +246,10 @@ impl IdentitySettings {
             password_min_score: u8::try_from(environment.number(&PASSWORD_MIN_SCORE, 0..=4)?).unwrap_or(4),
             password_max_age: (rotation_days > 0).then(|| Duration::from_secs(rotation_days * DAY)),
             email_verification: one_of(environment, &EMAIL_VERIFICATION, ["off", "required"])?,
+            step_up_max_age: environment.seconds(&STEP_UP_MAX_AGE, 30..=DAY)?,
+            api_key_max_age: Some(environment.seconds(&API_KEY_MAX_AGE, 0..=LONGEST)?)
+                .filter(|age| !age.is_zero()),
+            mfa_remember: mfa_remember(environment)?,
             rate_limit: one_of(environment, &RATE_LIMIT, ["off", "on"])?,
             proof_of_work: proof_of_work(environment)?,
             argon2: Argon2Settings::read(environment)?,
@@ -243,6 +267,20 @@ impl IdentitySettings {
     pub(crate) fn idle_limit(&self) -> Duration {
         self.session_timeout.min(self.refresh_token_ttl)
     }
+}
+
+/// Returns the policy in [`ROLE_DEFINITIONS`].
+fn policy(environment: &Environment) -> Result<Policy, Misconfigured> {
+    match environment.text(&ROLE_DEFINITIONS)?.as_str() {
+        "" => Ok(Policy::default()),
+        document => read_policy(document)
+            .map_err(|error| Misconfigured::new(ROLE_DEFINITIONS.name, with_causes(&error))),
+    }
+}
+
+fn mfa_remember(environment: &Environment) -> Result<Option<Duration>, Misconfigured> {
+    let days = environment.number(&MFA_REMEMBER_DAYS, 0..=90)?;
+    Ok((days > 0).then(|| Duration::from_secs(days * DAY)))
 }
 
 fn audit_shards(environment: &Environment) -> Result<u8, Misconfigured> {

@@ -8,5 +8,6 @@ pub(crate) mod keyring;
 pub(crate) mod managed_keys;
 pub(crate) mod public_keys;
 pub(crate) mod refresh_token;
+pub(crate) mod sealed_token;
 pub(crate) mod session_token;
 pub(crate) mod token_provider;

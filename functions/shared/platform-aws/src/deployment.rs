@@ -20,7 +20,7 @@ pub async fn with_variables_of_deployment(
     connection: &AwsConnection,
     table: &str,
 ) -> Result<Environment, SourceError> {
-    let Some(deployment) = table.strip_prefix(TABLES) else { return Ok(environment) };
+    let Some(deployment) = deployment_of(table) else { return Ok(environment) };
     let name = format!("portcullis/{deployment}/operators");
     let answer = Client::new(connection.config()).get_secret_value().secret_id(&name).send().await;
     let text = match answer.map_err(|error| source_error(&name, error)) {
@@ -29,6 +29,13 @@ pub async fn with_variables_of_deployment(
         Err(error) => return Err(error),
     };
     Ok(variables(&text).fold(environment, |known, (name, value)| known.or(name, value)))
+}
+
+/// Returns the deployment that a table of this name belongs to; none for a name of another kind. What follows a dot tells a
+/// restored table from the one before it, and is no part of the deployment's name.
+fn deployment_of(table: &str) -> Option<&str> {
+    let deployment = table.strip_prefix(TABLES)?;
+    Some(deployment.split_once('.').map_or(deployment, |(deployment, _)| deployment))
 }
 
 /// Returns the variables in lines of the form `NAME=value`; other lines are left out.
@@ -44,6 +51,13 @@ fn variables(text: &str) -> impl Iterator<Item = (&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_restored_table_belongs_to_the_deployment_of_the_one_before_it() {
+        assert_eq!(deployment_of("portcullis-prod"), Some("prod"));
+        assert_eq!(deployment_of("portcullis-prod-eu.20261130-2"), Some("prod-eu"));
+        assert_eq!(deployment_of("another"), None);
+    }
 
     #[test]
     fn a_value_is_the_rest_of_its_line_and_what_is_no_variable_is_left_out() {

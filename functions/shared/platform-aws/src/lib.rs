@@ -21,5 +21,6 @@ pub use logs::{JsonLines, Measured, Measurements, NothingMeasured};
 pub use mailer::SesMailer;
 pub use runtime::{serve, serve_events};
 pub use settings::{
-    AWS_SECRET_NAME, AwsSettings, HashicorpVaultSettings, SecretsProvider, TABLE_NAME, VARIABLES,
+    AWS_SECRET_NAME, AwsSettings, BROKER_KMS_KEY_ID, HashicorpVaultSettings, KMS_KEY_ID, MAIL_FROM,
+    SecretsProvider, TABLE_NAME, VARIABLES, VAULT_VARIABLES, broker_kms_key, mail_from, required,
 };

@@ -9,22 +9,25 @@ use tracing_subscriber::filter::Targets;
 /// The table of the deployment.
 pub const TABLE_NAME: Variable =
     Variable { name: "TABLE_NAME", default: "", about: "name of the DynamoDB table", aliases: &[] };
-const KMS_KEY_ID: Variable = Variable {
+/// The master key of data keys.
+pub const KMS_KEY_ID: Variable = Variable {
     name: "KMS_KEY_ID",
     default: "",
     about: "id, ARN or alias of the KMS key that wraps data keys",
     aliases: &[],
 };
-const BROKER_KMS_KEY_ID: Variable = Variable {
+/// The master key of the data keys of broker credentials.
+pub const BROKER_KMS_KEY_ID: Variable = Variable {
     name: "BROKER_KMS_KEY_ID",
     default: "",
     about: "id, ARN or alias of the KMS key that wraps the data keys of broker credentials; KMS_KEY_ID when unset",
     aliases: &[],
 };
-const MAIL_FROM: Variable = Variable {
+/// The sender of mail.
+pub const MAIL_FROM: Variable = Variable {
     name: "MAIL_FROM",
     default: "",
-    about: "address that mail comes from; SES must know it to be yours",
+    about: "address that mail comes from; SES, or the mail server, must know it to be yours",
     aliases: &[],
 };
 const SECRETS_PROVIDER: Variable = Variable {
@@ -65,6 +68,10 @@ const VAULT_TIMEOUT: Variable = Variable {
     aliases: &[],
 };
 const VAULT_TOKEN: &str = "VAULT_TOKEN";
+
+/// The variables that [`HashicorpVaultSettings::read`] reads.
+pub const VAULT_VARIABLES: &[Variable] = &[VAULT_ADDR, VAULT_SECRET_PATH, VAULT_VERIFY, VAULT_TIMEOUT];
+
 /// The name of the deployment in its metrics.
 pub(crate) const ENVIRONMENT: Variable = Variable {
     name: "ENVIRONMENT",
@@ -72,9 +79,10 @@ pub(crate) const ENVIRONMENT: Variable = Variable {
     about: "name of the deployment, the dimension `environment` of its metrics",
     aliases: &[],
 };
+/// `webauthn-rs` writes errors about whatever a stranger sends: why a passkey is refused is said by `portcullis_identity`.
 const RUST_LOG: Variable = Variable {
     name: "RUST_LOG",
-    default: "warn,portcullis_http=info",
+    default: "warn,portcullis_http=info,webauthn_rs_core=off",
     about: "what is logged: a level, or levels by module, separated by commas",
     aliases: &[],
 };
@@ -162,19 +170,32 @@ impl AwsSettings {
         };
         let log = environment.parse(&RUST_LOG)?;
         let (table, kms_key) = (required(environment, &TABLE_NAME)?, required(environment, &KMS_KEY_ID)?);
-        let mail_from = required(environment, &MAIL_FROM)?;
-        if !mail_from.contains('@') || mail_from.contains(char::is_control) {
-            return Err(Misconfigured::new(MAIL_FROM.name, "is not an address"));
-        }
-        let broker_kms_key = Some(environment.text(&BROKER_KMS_KEY_ID)?).filter(|key| !key.is_empty());
-        let broker_kms_key = broker_kms_key.unwrap_or_else(|| kms_key.clone());
+        let mail_from = mail_from(environment)?;
+        let broker_kms_key = broker_kms_key(environment, &kms_key)?;
         let timeouts = CallTimeouts::read(environment)?;
         Ok(Self { table, kms_key, broker_kms_key, mail_from, secrets, timeouts, log })
     }
 }
 
+/// Returns the sender of mail; fails when it is missing or no address.
+pub fn mail_from(environment: &Environment) -> Result<String, Misconfigured> {
+    let mail_from = required(environment, &MAIL_FROM)?;
+    if !mail_from.contains('@') || mail_from.contains(char::is_control) {
+        return Err(Misconfigured::new(MAIL_FROM.name, "is not an address"));
+    }
+    Ok(mail_from)
+}
+
+/// Returns the master key of broker credentials, which is `kms_key` where they have none of their own.
+pub fn broker_kms_key(environment: &Environment, kms_key: &str) -> Result<String, Misconfigured> {
+    let own = Some(environment.text(&BROKER_KMS_KEY_ID)?).filter(|key| !key.is_empty());
+    Ok(own.unwrap_or_else(|| kms_key.to_owned()))
+}
+
 impl HashicorpVaultSettings {
-    fn read(environment: &Environment) -> Result<Self, Misconfigured> {
+    /// Returns the settings that the variables of [`VAULT_VARIABLES`] and the secret `VAULT_TOKEN` make; fails with the first
+    /// one that is missing or unusable.
+    pub fn read(environment: &Environment) -> Result<Self, Misconfigured> {
         let address: reqwest::Url = environment.parse(&VAULT_ADDR)?;
         let is_local = matches!(address.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
         if address.scheme() != "https" && !is_local {
@@ -204,7 +225,8 @@ impl HashicorpVaultSettings {
     }
 }
 
-fn required(environment: &Environment, variable: &'static Variable) -> Result<String, Misconfigured> {
+/// Returns the text of a variable that has no default; fails when it is unset.
+pub fn required(environment: &Environment, variable: &'static Variable) -> Result<String, Misconfigured> {
     Some(environment.text(variable)?)
         .filter(|value| !value.is_empty())
         .ok_or_else(|| Misconfigured::new(variable.name, "must be set"))

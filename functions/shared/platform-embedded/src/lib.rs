@@ -8,7 +8,7 @@ mod outbox;
 mod private_files;
 mod secrets;
 
-pub use data_dir::{Created, DataDir, Inspected, PrepareError, Prepared};
+pub use data_dir::{Created, DataDir, FileKeys, Inspected, KeysIn, Place, PrepareError, Prepared};
 pub use dynamodb::{EmbeddedDynamoDb, EngineError, WipeError};
 pub use master_key::{LocalMasterKey, WrongKeyLength};
 pub use outbox::Outbox;

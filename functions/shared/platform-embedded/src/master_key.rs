@@ -32,6 +32,11 @@ impl LocalMasterKey {
         Ok(Self { key: LessSafeKey::new(key), entropy })
     }
 
+    /// Returns the same for a key as its file has it, 32 bytes in base64url.
+    pub fn parse(text: &SecretSlice<u8>, entropy: Arc<dyn Entropy>) -> Result<Self, WrongKeyLength> {
+        Self::new(&crate::data_dir::parse_master_key(text).map_err(|_| WrongKeyLength)?, entropy)
+    }
+
     fn fill(&self, buffer: &mut [u8]) -> Result<(), KeyWrapError> {
         self.entropy.fill(buffer).map_err(|error| KeyWrapError::Unavailable(error.into()))
     }

@@ -9,9 +9,6 @@ use secrecy::{ExposeSecretMut, SecretSlice};
 
 const PRIVATE_FILE: u32 = 0o600;
 const PRIVATE_FOLDER: u32 = 0o700;
-/// The permission bits of the group and of others.
-const OTHERS: u32 = 0o077;
-
 /// Far more than any key; whatever is larger was put there by mistake.
 const LARGEST_KEY_FILE: u64 = 64 * 1024;
 
@@ -40,10 +37,10 @@ pub(crate) fn look(path: &Path) -> io::Result<Found> {
     }
 }
 
-/// Returns the permission bits of an open file when they grant access to others than the owner.
-pub(crate) fn open_to_others(file: &File) -> io::Result<Option<u32>> {
+/// Returns the permission bits of an open file when one of `refused` is among them.
+pub(crate) fn permissions_among(file: &File, refused: u32) -> io::Result<Option<u32>> {
     let mode = file.metadata()?.permissions().mode() & 0o7777;
-    Ok((mode & OTHERS != 0).then_some(mode))
+    Ok((mode & refused != 0).then_some(mode))
 }
 
 /// The whole content of a small file.
@@ -148,7 +145,7 @@ mod tests {
         replace_with(&path, b"second").unwrap();
         let file = File::open(&path).unwrap();
         assert_eq!(read(&file).unwrap().expose_secret(), b"second");
-        assert_eq!(open_to_others(&file).unwrap(), None);
+        assert_eq!(permissions_among(&file, 0o077).unwrap(), None);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays behind");
     }
 

@@ -17,7 +17,7 @@ pub trait BrokerHttp: Debug + Send + Sync {
 /// One request to a broker. Everything in it but the URL may be secret.
 #[derive(Debug)]
 pub struct BrokerRequest {
-    /// The request method: GET, POST with the form as its body, or DELETE.
+    /// The request method: GET, POST with the form or the document as its body, or DELETE.
     pub method: Method,
     /// The URL without its query; it holds no secret.
     pub url: String,
@@ -27,12 +27,20 @@ pub struct BrokerRequest {
     pub query: Vec<(&'static str, SecretString)>,
     /// Names and values of a form, sent as the body if there are any.
     pub form: Vec<(&'static str, SecretString)>,
+    /// A JSON document, sent as the body of a request without a form.
+    pub json: Option<SecretString>,
+    /// The maximum size of the body of the response, in bytes; a longer one is none.
+    pub most: usize,
 }
+
+/// The size of most responses at most: profiles are a few kilobytes.
+const MOST: usize = 64 * 1024;
 
 impl BrokerRequest {
     /// Returns a request with a method and a URL, without headers, query or form.
     pub fn new(method: Method, url: impl Into<String>) -> Self {
-        Self { method, url: url.into(), headers: Vec::new(), query: Vec::new(), form: Vec::new() }
+        let (headers, query, form) = (Vec::new(), Vec::new(), Vec::new());
+        Self { method, url: url.into(), headers, query, form, json: None, most: MOST }
     }
 
     /// Returns the request with one more header field.
@@ -49,10 +57,24 @@ impl BrokerRequest {
         self
     }
 
+    /// Returns the request whose response may have a body of this many bytes.
+    #[must_use]
+    pub fn up_to(mut self, bytes: usize) -> Self {
+        self.most = bytes;
+        self
+    }
+
     /// Returns the request with one more form field.
     #[must_use]
     pub fn form(mut self, name: &'static str, value: impl Into<SecretString>) -> Self {
         self.form.push((name, value.into()));
+        self
+    }
+
+    /// Returns the request with a JSON document as its body.
+    #[must_use]
+    pub fn json(mut self, document: impl Into<SecretString>) -> Self {
+        self.json = Some(document.into());
         self
     }
 }

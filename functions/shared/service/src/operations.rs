@@ -29,6 +29,7 @@ impl Operations {
             mailer: Arc::clone(&platform.mailer),
             public_url: settings.http.public_url.as_str().to_owned(),
             frontend_url: settings.http.frontend_url.as_str().to_owned(),
+            passkeys: settings.passkeys.clone(),
             keyring,
             hasher,
             settings: settings.identity.clone(),

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use portcullis_http::HttpSettings;
-use portcullis_identity::IdentitySettings;
+use portcullis_http::{HttpSettings, Origin};
+use portcullis_identity::{IdentitySettings, RelyingParty};
 use portcullis_platform::{Environment, Misconfigured, Variable};
 use portcullis_vault::VaultSettings;
 
@@ -14,6 +14,8 @@ pub struct Settings {
     pub http: Arc<HttpSettings>,
     /// Accounts, sessions and tokens.
     pub identity: IdentitySettings,
+    /// The relying party of passkeys; `None` where the pages have no name.
+    pub passkeys: Option<RelyingParty>,
     /// Trading accounts and brokers.
     pub vault: VaultSettings,
 }
@@ -23,7 +25,9 @@ impl Settings {
     pub fn read(environment: &Environment) -> Result<Self, Misconfigured> {
         let http = Arc::new(HttpSettings::read(environment)?);
         let identity = IdentitySettings::read(environment)?;
-        Ok(Self { http, identity, vault: VaultSettings::read(environment)? })
+        let (page, origins) = (http.frontend_url.as_str(), http.origins.iter().map(Origin::as_str));
+        let passkeys = RelyingParty::read(environment, &identity.totp_issuer, page, origins)?;
+        Ok(Self { identity, passkeys, vault: VaultSettings::read(environment)?, http })
     }
 
     /// Returns every variable that is read, for `--help`.

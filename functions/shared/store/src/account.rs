@@ -15,6 +15,7 @@ pub(crate) const ADMIN_ROLE: &str = "admin";
 /// A person's account.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an attribute of its own in the rows")]
 pub struct Account {
     /// The account's id.
     #[serde(rename = "account")]
@@ -36,6 +37,15 @@ pub struct Account {
     pub status: AccountStatus,
     /// Whether a second factor is asked for.
     pub mfa_enabled: bool,
+    /// Whether that factor has no authenticator app: its backup codes are the only codes that there are.
+    #[serde(rename = "mfa_codes_only", default, skip_serializing_if = "is_false")]
+    pub mfa_has_codes_only: bool,
+    /// Whether its owner removed the password: passkeys sign in, and a link in a mail with a code is the way back.
+    #[serde(rename = "passwordless", default, skip_serializing_if = "is_false")]
+    pub is_passwordless: bool,
+    /// How many passkeys it has. Both rows say so, so that a sign-in knows without another read.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub passkeys: u64,
     /// Whether the address was shown to be the person's.
     pub email_verified: bool,
     /// The session epoch: sessions of an earlier one have ended.
@@ -47,6 +57,12 @@ pub struct Account {
     /// When the account was made.
     #[serde(with = "millisecond::required")]
     pub created_at: Timestamp,
+    /// When the second factor was enabled that is asked for; `None` where none is, or it was before this was noted.
+    #[serde(default, with = "millisecond::optional")]
+    pub mfa_enabled_at: Option<Timestamp>,
+    /// When all of its API keys were ended: those made until then open nothing.
+    #[serde(default, with = "millisecond::optional")]
+    pub keys_ended_at: Option<Timestamp>,
 }
 
 /// Whether an account may be used.
@@ -69,6 +85,18 @@ pub enum AccountStatus {
     Active,
     /// An administrator switched it off.
     Disabled,
+}
+
+/// Rows of accounts that never had a passkey do not name them.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_none(passkeys: &u64) -> bool {
+    *passkeys == 0
+}
+
+/// Rows of accounts that have an app, or a password, do not say so.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(is_special: &bool) -> bool {
+    !*is_special
 }
 
 impl AccountStatus {
@@ -103,6 +131,11 @@ impl Account {
     /// Whether it has an address that was not shown to be its owner's yet.
     pub fn has_unconfirmed_address(&self) -> bool {
         self.address().is_some() && !self.email_verified
+    }
+
+    /// Returns whether a key made at this time was ended with all others.
+    pub fn has_ended_keys_of(&self, made: Timestamp) -> bool {
+        self.keys_ended_at.is_some_and(|ended| made <= ended)
     }
 
     /// Whether it counts as an administrator.

@@ -371,7 +371,9 @@ impl Store {
             .delete_if(&keys::profile(account.id), has_address_or_is_gone(account), Stays::AddressMoved)
             .delete(&keys::factor(account.id))
             .put(RevocationEntry::erased(account.id, event.at).item())
-            .delete(&keys::freeze(account.id))
+            .forget_freezes(account.id)
+            .delete(&keys::freeze_count(account.id))
+            .delete(&keys::open_approvals(account.id))
             .record(event)
             .record(signed_out);
         if let Some(asking) = asking {
@@ -402,6 +404,9 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.delete_other_sessions(account, keep).await?;
         self.delete_api_keys(account).await?;
+        self.delete_passkeys(account).await?;
+        self.delete_approvals(account).await?;
+        self.delete_reading_leases(account).await?;
         self.delete_trading_accounts(account).await
     }
 }

@@ -19,6 +19,8 @@ use crate::expression::{Condition, Update};
 use crate::id::{AccountId, SessionId};
 use crate::item::{self, Attributes, number, text, time};
 use crate::keys::{self, Key};
+use crate::passkeys::PASSKEYS;
+use crate::passwordless::PASSWORDLESS;
 use crate::revocation_entry::RevocationEntry;
 use crate::transaction::Transaction;
 
@@ -27,7 +29,7 @@ const HELD_FOR: &str = "held_for";
 /// In that row: until when.
 const HELD_UNTIL: &str = "held_until";
 /// What the row of a sign-in may have. It is moved as it was read, and not at all where one of these is another by then.
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 18] = [
     "account",
     "email",
     "username",
@@ -36,10 +38,15 @@ const FIELDS: [&str; 13] = [
     "roles",
     "account_status",
     "mfa_enabled",
+    "mfa_enabled_at",
+    "mfa_codes_only",
+    PASSWORDLESS,
+    PASSKEYS,
     "email_verified",
     "epoch",
     "password_changed_at",
     "password_hash",
+    "keys_ended_at",
     WANTED_USERNAME,
 ];
 
@@ -60,8 +67,9 @@ pub struct AddressMove<'a> {
     pub to: &'a str,
     /// The session that goes on, if it is live; all others end.
     pub keep: Option<SessionId>,
-    /// Whether the password is forgotten, so that another one has to be chosen by mail.
-    pub forgets_password: bool,
+    /// Whether somebody else had the account: the password is forgotten, so that another one has to be chosen by mail, and all
+    /// API keys are ended.
+    pub was_stolen: bool,
     /// The challenge with which the change is undone, for as long as the old address is held; `None` frees it at once.
     pub way_back: Option<&'a Challenge>,
 }
@@ -120,6 +128,7 @@ impl Store {
             email: moving.to.to_owned(),
             email_verified: true,
             session_epoch: before.session_epoch + 1,
+            keys_ended_at: if moving.was_stolen { Some(at) } else { before.keys_ended_at },
             ..before.clone()
         };
         let unchanged = unchanged(&row).and(Condition::equals("epoch", number(before.session_epoch)));
@@ -138,7 +147,7 @@ impl Store {
             None => transaction.delete_if(&from, unchanged, Moved::Outdated),
         };
         transaction = transaction
-            .put_if(moved_row(row, &after, moving.forgets_password), free, Moved::Taken)
+            .put_if(moved_row(row, &after, moving.was_stolen), free, Moved::Taken)
             .update_if(&keys::profile(before.id), in_profile(&after), is_as_read(before), Moved::Outdated)
             .put(entry.item());
         if let Some(name) = &before.username {
@@ -195,22 +204,29 @@ fn is_as_read(account: &Account) -> Condition {
 }
 
 /// The row of a sign-in under its new address.
-fn moved_row(mut row: Attributes, after: &Account, forgets_password: bool) -> Attributes {
+fn moved_row(mut row: Attributes, after: &Account, was_stolen: bool) -> Attributes {
     row.extend(keys::credentials(&after.email).attributes());
     row.insert("email".to_owned(), text(&after.email));
     row.insert("email_verified".to_owned(), AttributeValue::Bool(true));
     row.insert("epoch".to_owned(), number(after.session_epoch));
     // It waited for the address that is left.
     row.remove(WANTED_USERNAME);
-    if forgets_password {
+    if was_stolen {
         row.remove("password_hash");
+    }
+    if let Some(ended) = after.keys_ended_at {
+        row.insert("keys_ended_at".to_owned(), time(ended));
     }
     row
 }
 
 fn in_profile(after: &Account) -> Update {
-    Update::new()
+    let update = Update::new()
         .set("email", text(&after.email))
         .set("email_verified", AttributeValue::Bool(true))
-        .set("epoch", number(after.session_epoch))
+        .set("epoch", number(after.session_epoch));
+    match after.keys_ended_at {
+        Some(ended) => update.set("keys_ended_at", time(ended)),
+        None => update,
+    }
 }

@@ -16,7 +16,7 @@ mod verification;
 
 pub(crate) use self::carried::CARRIED;
 pub use self::chain::ChainEnd;
-pub(crate) use self::chain::{Chain, HeadUpdate};
+pub(crate) use self::chain::{Chain, HeadUpdate, TrailEnd};
 pub use self::details::AuditDetails;
 pub use self::event::{Actor, AuditEvent, KEPT_OF_NOBODY};
 pub use self::integrity::TrailIntegrity;

@@ -7,6 +7,14 @@ pub enum ChallengeKind {
     #[serde(rename = "mfa")]
     #[strum(serialize = "mfa")]
     Mfa,
+    /// A sign-in whose password was right and that has to wait for a second factor to be set up.
+    #[serde(rename = "enr")]
+    #[strum(serialize = "enr")]
+    Enrolment,
+    /// An account without a password whose owner showed a link and a code, and has to make a passkey.
+    #[serde(rename = "rcv")]
+    #[strum(serialize = "rcv")]
+    Recovery,
     /// A forgotten password that may be chosen anew.
     #[serde(rename = "rst")]
     #[strum(serialize = "rst")]
@@ -27,6 +35,22 @@ pub enum ChallengeKind {
     #[serde(rename = "bck")]
     #[strum(serialize = "bck")]
     EmailRestoration,
+    /// A passkey that is to be made.
+    #[serde(rename = "pkc")]
+    #[strum(serialize = "pkc")]
+    PasskeyCreation,
+    /// A passkey that is to be made as the first factor, by a sign-in that waits for one.
+    #[serde(rename = "pkf")]
+    #[strum(serialize = "pkf")]
+    FirstPasskeyCreation,
+    /// A passkey that is to be shown, whosever it is.
+    #[serde(rename = "pkg")]
+    #[strum(serialize = "pkg")]
+    PasskeyAssertion,
+    /// A passkey that is to be shown for one approval.
+    #[serde(rename = "apr")]
+    #[strum(serialize = "apr")]
+    Approval,
 }
 
 impl ChallengeKind {

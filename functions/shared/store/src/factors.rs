@@ -21,7 +21,7 @@ use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::expression::{Condition, Update};
 use crate::id::AccountId;
-use crate::item::{self, Attributes, number, text};
+use crate::item::{self, Attributes, number, text, time};
 use crate::keys;
 use crate::sessions::{NewSession, new_item, taken_back};
 use crate::transaction::Transaction;
@@ -56,6 +56,16 @@ pub struct ActiveFactor {
     /// Digests of the backup codes that are left.
     #[serde_as(as = "Vec<Bytes>")]
     pub backup_codes: Vec<Digest>,
+    /// Whether no app has the secret, which then makes nothing but the digests of backup codes: they are the way back of
+    /// somebody whose factor is a passkey.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub codes_only: bool,
+}
+
+/// Rows of factors with an app do not speak of it.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(codes_only: &bool) -> bool {
+    !*codes_only
 }
 
 /// A factor that was set up and not yet proven.
@@ -106,7 +116,7 @@ impl Factor {
     }
 
     /// The factor once this challenge is finished, without those whose time is over.
-    fn after_challenge(&self, challenge: &Challenge, now: Timestamp) -> Self {
+    pub(crate) fn after_challenge(&self, challenge: &Challenge, now: Timestamp) -> Self {
         let mut next = self.clone();
         next.spent.retain(|_, expires| *expires > now.as_millisecond());
         next.spent.insert(name_of(challenge), challenge.expires_at.as_millisecond());
@@ -197,7 +207,7 @@ impl Store {
         next: &Factor,
         event: &AuditEvent,
     ) -> Result<FactorSwap, StoreError> {
-        let update = Update::new().set("mfa_enabled", AttributeValue::Bool(next.active.is_some()));
+        let update = switched(next.active.as_ref(), event.at);
         let mut transaction = replacing(Transaction::on(self), account.id, next, FactorSwap::Outdated)?;
         for key in [keys::profile(account.id), keys::credentials(&account.email)] {
             // Its address may have become another one since the account was read.
@@ -263,8 +273,21 @@ impl Store {
     }
 }
 
+/// Returns the update of both rows of an account whose factor is this one from now on.
+pub(crate) fn switched(active: Option<&ActiveFactor>, at: Timestamp) -> Update {
+    const CODES_ONLY: &str = "mfa_codes_only";
+    let update = Update::new().set("mfa_enabled", AttributeValue::Bool(active.is_some()));
+    match active {
+        Some(ActiveFactor { codes_only: true, .. }) => {
+            update.set("mfa_enabled_at", time(at)).set(CODES_ONLY, AttributeValue::Bool(true))
+        }
+        Some(_) => update.set("mfa_enabled_at", time(at)).remove(CODES_ONLY),
+        None => update.remove("mfa_enabled_at").remove(CODES_ONLY),
+    }
+}
+
 /// Replaces the row if its version is still that of `next`: of two decisions on the same copy one is outdated.
-fn replacing<'a, R>(
+pub(crate) fn replacing<'a, R>(
     transaction: Transaction<'a, R>,
     account: AccountId,
     next: &Factor,
@@ -312,7 +335,12 @@ mod tests {
     fn factor() -> Factor {
         Factor {
             version: 4,
-            active: Some(ActiveFactor { secret: sealed(1), last_step: 9, backup_codes: vec![[7; 32]] }),
+            active: Some(ActiveFactor {
+                secret: sealed(1),
+                last_step: 9,
+                backup_codes: vec![[7; 32]],
+                codes_only: false,
+            }),
             pending: Some(PendingFactor { secret: sealed(2), expires_at: Timestamp::UNIX_EPOCH }),
             failures: 0,
             blocked_until: None,

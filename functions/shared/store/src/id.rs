@@ -40,6 +40,28 @@ impl Kind for ApiKeyKind {
     const PREFIX: &'static str = "key";
 }
 
+/// Marks ids of passkeys.
+#[derive(Debug, Clone, Copy)]
+pub enum PasskeyKind {}
+
+impl Kind for PasskeyKind {
+    const PREFIX: &'static str = "psk";
+}
+
+/// The `psk_…` of a passkey.
+pub type PasskeyId = Id<PasskeyKind>;
+
+/// Marks ids of approvals.
+#[derive(Debug, Clone, Copy)]
+pub enum ApprovalKind {}
+
+impl Kind for ApprovalKind {
+    const PREFIX: &'static str = "apr";
+}
+
+/// The `apr_…` of an approval.
+pub type ApprovalId = Id<ApprovalKind>;
+
 /// Marks ids of trading accounts.
 #[derive(Debug, Clone, Copy)]
 pub enum TradingAccountKind {}
@@ -50,6 +72,18 @@ impl Kind for TradingAccountKind {
 
 /// The `acc_…` of a trading account.
 pub type TradingAccountId = Id<TradingAccountKind>;
+
+/// Marks ids of leases of readings.
+#[derive(Debug, Clone, Copy)]
+pub enum ReadingLeaseKind {}
+
+impl Kind for ReadingLeaseKind {
+    const PREFIX: &'static str = "lse";
+}
+
+/// The `lse_…` of a lease of a reading.
+pub type ReadingLeaseId = Id<ReadingLeaseKind>;
+
 /// Marks ids of records of the audit trail.
 #[derive(Debug, Clone, Copy)]
 pub enum AuditRecordKind {}
@@ -96,13 +130,18 @@ impl<K> Id<K> {
         Self { uuid: uuid::Builder::from_custom_bytes(bytes).into_uuid(), kind: PhantomData }
     }
 
+    /// The id that is nobody's: what concerns everybody has a trail of its own under it.
+    pub const fn of_everybody() -> Self {
+        Self { uuid: Uuid::nil(), kind: PhantomData }
+    }
+
     /// Whether the id is a digest of what it names.
     pub fn is_derived(&self) -> bool {
         self.uuid.get_version_num() == 8
     }
 
-    /// The millisecond of its creation.
-    pub(crate) fn created_at(&self) -> Timestamp {
+    /// Returns when it was made, to the millisecond (UUID version 7, RFC 9562); of no meaning for one that is derived.
+    pub fn created_at(&self) -> Timestamp {
         let milliseconds = i64::try_from(self.uuid.as_u128() >> 80).unwrap_or(0);
         Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::UNIX_EPOCH)
     }

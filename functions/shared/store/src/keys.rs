@@ -10,7 +10,10 @@ use jiff::Timestamp;
 
 use crate::challenge_kind::ChallengeKind;
 use crate::digest::Digest;
-use crate::id::{AccountId, ApiKeyId, AuditId, Id, Kind, SessionId, TradingAccountId};
+use crate::freezes::Freezer;
+use crate::id::{AccountId, ApiKeyId, ApprovalId, AuditId, Id, Kind, PasskeyId, SessionId, TradingAccountId};
+use crate::reading_leases::LeasePlace;
+use crate::session_news::DueSessionNews;
 
 /// Name of the partition key attribute.
 pub(crate) const PARTITION: &str = "pk";
@@ -45,6 +48,12 @@ pub(crate) const LAST_RECORD: u64 = 999_999_999_999;
 
 /// What the sort keys of API keys begin with.
 pub(crate) const API_KEY_PREFIX: &str = "KEY#";
+
+/// What the sort keys of passkeys begin with.
+pub(crate) const PASSKEY_PREFIX: &str = "PASSKEY#";
+
+/// What the sort keys of approvals begin with, among their owner's.
+pub(crate) const APPROVAL_PREFIX: &str = "APPROVAL#";
 
 /// What the sort keys of trading accounts begin with, among their owner's rows and in the lookup.
 pub(crate) const TRADING_ACCOUNT_PREFIX: &str = "ACC#";
@@ -178,6 +187,22 @@ pub(crate) fn factor(account: AccountId) -> Key {
     Key::new(format!("FACTOR#{account}"), "FACTOR")
 }
 
+/// All passkeys of an account.
+pub(crate) fn passkeys(account: AccountId) -> String {
+    format!("PASSKEYS#{account}")
+}
+
+/// One passkey, among its owner's.
+pub(crate) fn passkey(account: AccountId, passkey: PasskeyId) -> Key {
+    Key::new(passkeys(account), format!("{PASSKEY_PREFIX}{passkey}"))
+}
+
+/// The owner of a credential. Its id is digested: authenticators choose it, and it may be longer than a key.
+pub(crate) fn passkey_owner(credential_id: &[u8]) -> Key {
+    let digest = digest(&SHA256, credential_id);
+    Key::new(format!("PASSKEY#{}", hex::encode(digest.as_ref())), "PASSKEY")
+}
+
 /// All API keys of an account.
 pub(crate) fn api_keys(account: AccountId) -> String {
     format!("APIKEYS#{account}")
@@ -220,9 +245,106 @@ pub(crate) fn trading_account_owner(account: TradingAccountId) -> Key {
     )
 }
 
-/// That a person's broker credentials must not be read.
+/// How many partitions letters about sessions are spread over: in the morning all sessions of a broker end at once.
+pub(crate) const SESSION_NEWS_SHARDS: u8 = 16;
+
+/// One partition of the letters about sessions.
+pub(crate) fn session_news_shard(shard: u8) -> String {
+    format!("ENDS#{shard:02x}")
+}
+
+/// A letter about a session. They are in the order in which they are due.
+pub(crate) fn session_news(news: &DueSessionNews) -> Key {
+    let shard = news.id.shard(SESSION_NEWS_SHARDS.into());
+    Key::new(session_news_shard(shard), format!("{}#{}", milliseconds(news.due_at), news.id))
+}
+
+/// What comes after all letters that are due at this time.
+pub(crate) fn session_news_after(now: Timestamp) -> String {
+    // The next character after `#`.
+    format!("{}$", milliseconds(now))
+}
+
+fn milliseconds(at: Timestamp) -> String {
+    format!("{:015}", at.as_millisecond().max(0))
+}
+
+/// What the sort keys of a person's freezes begin with.
+pub(crate) const FREEZE_PREFIX: &str = "FREEZE";
+
+/// That a person's broker credentials must not be read, because the person says so.
 pub(crate) fn freeze(owner: AccountId) -> Key {
-    Key::new(vault(owner), "FREEZE")
+    Key::new(vault(owner), FREEZE_PREFIX)
+}
+
+/// The same, because an administrator says so.
+pub(crate) fn freeze_by_admin(owner: AccountId) -> Key {
+    Key::new(vault(owner), format!("{FREEZE_PREFIX}#ADMIN"))
+}
+
+/// The partition that lists whose broker credentials are frozen.
+pub(crate) const FROZEN: &str = "FREEZE#ALL";
+/// What the sort keys of those begin with that an administrator froze. They come before those who froze their own, and
+/// everybody before all.
+pub(crate) const FROZEN_BY_ADMIN: &str = "PERSON#ADMIN#";
+
+/// That nobody's broker credentials must be read.
+pub(crate) fn frozen_everybody() -> Key {
+    Key::new(FROZEN.to_owned(), "EVERYBODY")
+}
+
+/// In the list: that a person's broker credentials are frozen.
+pub(crate) fn frozen_person(owner: AccountId, freezer: Freezer) -> Key {
+    let prefix = match freezer {
+        Freezer::Admin => FROZEN_BY_ADMIN,
+        Freezer::Owner => "PERSON#SELF#",
+    };
+    Key::new(FROZEN.to_owned(), format!("{prefix}{owner}"))
+}
+
+/// How often a person's credentials were frozen: unlike the freeze itself it stays when that is lifted.
+pub(crate) fn freeze_count(owner: AccountId) -> Key {
+    // Not with the prefix of freezes: it is none.
+    Key::new(vault(owner), "TIMES-FROZEN")
+}
+
+/// What services were given of a person's trading accounts for a time.
+pub(crate) fn reading_leases(owner: AccountId) -> String {
+    format!("READINGS#{owner}")
+}
+
+/// What the sort keys of the leases of one trading account begin with.
+pub(crate) fn leases_of_account(account: TradingAccountId) -> String {
+    format!("{TRADING_ACCOUNT_PREFIX}{account}#")
+}
+
+/// One lease of a reading.
+pub(crate) fn reading_lease(place: &LeasePlace<'_>) -> Key {
+    let LeasePlace { owner, trading_account, service, purpose } = *place;
+    Key::new(
+        reading_leases(owner),
+        format!("{}{}#{}", leases_of_account(trading_account), escaped(service), escaped(purpose)),
+    )
+}
+
+/// All approvals that a person was asked for.
+pub(crate) fn approvals(owner: AccountId) -> String {
+    format!("APPROVALS#{owner}")
+}
+
+/// One approval, among those of its owner.
+pub(crate) fn approval(owner: AccountId, approval: ApprovalId) -> Key {
+    Key::new(approvals(owner), format!("{APPROVAL_PREFIX}{approval}"))
+}
+
+/// The same approval, for whoever knows its id alone: a service that redeems it.
+pub(crate) fn approval_by_id(approval: ApprovalId) -> Key {
+    Key::new(format!("APPROVAL#{approval}"), "APPROVAL")
+}
+
+/// How many approvals a person is asked for at the moment, and how many they were lately.
+pub(crate) fn open_approvals(owner: AccountId) -> Key {
+    Key::new(approvals(owner), "OPEN")
 }
 
 /// How often a service has done something in one minute.
@@ -350,6 +472,11 @@ fn revocation_partition(hour: i64, shard: u8) -> String {
     format!("REVOKED#{hour}#{shard}")
 }
 
+/// What a table says of itself.
+pub(crate) fn deployment() -> Key {
+    Key::new("DEPLOYMENT".to_owned(), "DEPLOYMENT")
+}
+
 /// Where no row ever stands, for a check that the table responds.
 pub(crate) fn nothing() -> Key {
     Key::new("NOTHING".to_owned(), "NOTHING")
@@ -384,6 +511,8 @@ mod tests {
             let key = Id::generate(now, &SystemEntropy).unwrap();
             let session_id = Id::generate(now, &SystemEntropy).unwrap();
             let trading = Id::generate(now, &SystemEntropy).unwrap();
+            let passkey_id = Id::generate(now, &SystemEntropy).unwrap();
+            let approval_id = Id::generate(now, &SystemEntropy).unwrap();
             let of_text = [
                 credentials(&text),
                 username(&text),
@@ -401,8 +530,10 @@ mod tests {
                 sweep_position(&text, 1),
                 audit(&sign_ins(&text), 1),
                 audit_head(&sign_ins(&text)),
+                passkey_owner(text.as_bytes()),
             ];
             let of_ids = [
+                deployment(),
                 nothing(),
                 admins(),
                 spread_of_day(now),
@@ -412,15 +543,30 @@ mod tests {
                 audit(&trail(account), 1),
                 audit_head(&trail(account)),
                 challenge(ChallengeKind::Mfa, &[0; 32]),
+                challenge(ChallengeKind::Enrolment, &[0; 32]),
+                challenge(ChallengeKind::Recovery, &[0; 32]),
                 challenge(ChallengeKind::PasswordReset, &[0; 32]),
                 challenge(ChallengeKind::PasswordRotation, &[0; 32]),
                 challenge(ChallengeKind::EmailVerification, &[0; 32]),
+                challenge(ChallengeKind::PasskeyCreation, &[0; 32]),
+                challenge(ChallengeKind::FirstPasskeyCreation, &[0; 32]),
+                challenge(ChallengeKind::PasskeyAssertion, &[0; 32]),
+                challenge(ChallengeKind::Approval, &[0; 32]),
+                approval(account, approval_id),
+                approval_by_id(approval_id),
+                open_approvals(account),
+                passkey(account, passkey_id),
                 api_key(account, key),
                 api_key_owner(key),
                 revocation(now, session_id),
                 trading_account(account, trading),
                 trading_account_owner(trading),
                 freeze(account),
+                freeze_count(account),
+                freeze_by_admin(account),
+                frozen_everybody(),
+                frozen_person(account, Freezer::Owner),
+                frozen_person(account, Freezer::Admin),
             ];
             let mut all: Vec<&Key> = of_text.iter().chain(&of_ids).collect();
             let count = all.len();

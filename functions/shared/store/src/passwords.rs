@@ -13,6 +13,7 @@ use crate::error::StoreError;
 use crate::expression::{Condition, Update};
 use crate::id::SessionId;
 use crate::item::{text, time};
+use crate::passwordless::PASSWORDLESS;
 use crate::revocations::AccountChange;
 use crate::sessions::{NewSession, new_item};
 use crate::transaction::Transaction;
@@ -72,15 +73,19 @@ impl Store {
     }
 
     /// Finishes a challenge whose token came by mail: the password is replaced, the address thereby confirmed, and
-    /// every session over.
+    /// every session over; all API keys, too, where that is wanted.
     pub async fn reset_password(
         &self,
         challenge: &Challenge,
         account: &Account,
         new: &NewPassword,
+        ends_api_keys: bool,
         event: &AuditEvent,
     ) -> Result<Finished, StoreError> {
-        let change = Replacement::by(new).confirming_the_address().change();
+        let mut change = Replacement::by(new).confirming_the_address().change();
+        if ends_api_keys {
+            change.in_both = change.in_both.set("keys_ended_at", time(new.at));
+        }
         self.commit_confirmation(account, change, "resetting a password", |transaction, change| {
             transaction
                 .raise_session_epoch(account, change, None, new.at, Confirmation::Spent)
@@ -91,21 +96,23 @@ impl Store {
     }
 
     /// Finishes a challenge of a sign-in with a password that is too old, whose hash is `old`: it is replaced, every
-    /// session over, and this one begun.
+    /// session over, and this one begun, if one may begin.
     pub async fn rotate_password(
         &self,
         challenge: &Challenge,
         account: &Account,
         old: &str,
         new: &NewPassword,
-        session: &NewSession,
+        session: Option<&NewSession>,
         events: &[AuditEvent],
     ) -> Result<Finished, StoreError> {
         let change = Replacement::by(new).of(old).change();
-        let transaction = Transaction::on(self)
+        let mut transaction = Transaction::on(self)
             .raise_session_epoch(account, change, None, new.at, Finished::Spent)
-            .spend(challenge, Finished::Spent)
-            .put(new_item(session)?);
+            .spend(challenge, Finished::Spent);
+        if let Some(session) = session {
+            transaction = transaction.put(new_item(session)?);
+        }
         let transaction = events.iter().fold(transaction, Transaction::record);
         transaction.commit_as(Finished::Done, "rotating a password").await
     }
@@ -200,7 +207,7 @@ impl<'a> Replacement<'a> {
 
     /// Returns what it changes in the rows of the account.
     pub(crate) fn change(self) -> AccountChange {
-        let mut in_both = Update::new().set("password_changed_at", time(self.new.at));
+        let mut in_both = Update::new().set("password_changed_at", time(self.new.at)).remove(PASSWORDLESS);
         if self.confirms_address {
             in_both = in_both.set("email_verified", AttributeValue::Bool(true));
         }

@@ -93,6 +93,9 @@ pub struct Session {
     /// When the current token took the place of the one before it.
     #[serde(default, with = "millisecond::optional")]
     pub rotated_at: Option<Timestamp>,
+    /// When the person last proved who they are inside it; never where that was when it was made.
+    #[serde(default, with = "millisecond::optional")]
+    pub auth_time: Option<Timestamp>,
     /// When it was last used.
     #[serde(with = "millisecond::required")]
     pub last_seen_at: Timestamp,
@@ -102,6 +105,11 @@ pub struct Session {
 }
 
 impl Session {
+    /// When the person last proved who they are.
+    pub fn proved_at(&self) -> Timestamp {
+        self.auth_time.unwrap_or(self.made.created_at)
+    }
+
     /// Neither ended nor expired, and of the account's present session epoch or, if the account was read a moment
     /// earlier than this row, a later one.
     pub fn is_live(&self, account: &Account, now: Timestamp) -> bool {
@@ -218,6 +226,25 @@ impl Store {
                 _ => Err(StoreError::from_sdk("rotating a session", error)),
             },
         }
+    }
+
+    /// Gives a session, as [`Store::rotate`] left it, its refresh token back that was presented: no successor may be issued.
+    /// Nothing is lost by it but the successor that nobody was given, because the token before the presented one was too
+    /// old by then to be good for anything.
+    pub async fn take_back_rotation(&self, rotated: &Session, presented: Digest) -> Result<(), StoreError> {
+        let Session { made, generation, .. } = rotated;
+        let update = Update::new()
+            .set("gen", number(generation.saturating_sub(1)))
+            .set("cur", bytes(presented))
+            .remove("prev")
+            .remove("successor")
+            .remove("rotated_at");
+        let is_ours = Condition::equals("gen", number(*generation))
+            .and(Condition::equals("cur", bytes(made.current)))
+            .and(Condition::Missing("revoked_at"));
+        // Whoever changed it since may keep it: it was ended, or a request with the same token has taken it back.
+        let key = keys::session(made.account, made.id);
+        self.update_if(&key, update, is_ours, "taking a rotation back").await.map(drop)
     }
 
     /// One session of an account.
@@ -435,6 +462,7 @@ pub(crate) fn new_item(session: &NewSession) -> Result<Attributes, StoreError> {
         previous: None,
         successor: None,
         rotated_at: None,
+        auth_time: None,
         last_seen_at: session.created_at,
         revoked_at: None,
     };

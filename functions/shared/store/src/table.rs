@@ -1,14 +1,21 @@
 //! The shape of the table, for engines that start empty. In the cloud the templates under `infra/` own it.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType, TimeToLiveSpecification,
+    ProjectionType, ScalarAttributeType, TableStatus, TimeToLiveSpecification,
 };
+use portcullis_platform::with_causes;
 
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::keys::{self, LIST_PARTITION, LIST_SORT, LISTING, PARTITION, SORT, TTL};
+
+/// A new table on AWS takes some ten seconds.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+const MOST_LOOKS: u32 = 60;
 
 impl Store {
     /// Fails unless the table is there and may be read. The call takes the way that every other call takes, so that a process
@@ -17,7 +24,8 @@ impl Store {
         self.get(&keys::nothing(), "looking for the table").await.map(drop)
     }
 
-    /// Creates the table unless it is there. Returns whether it made it.
+    /// Creates the table unless it is there, and waits until it can be used. Returns whether it made it; fails when DynamoDB
+    /// does. Where expiry cannot be set, expired rows stay: every reader compares the time itself.
     pub async fn create_table_if_missing(&self) -> Result<bool, StoreError> {
         let created = self
             .client
@@ -30,19 +38,44 @@ impl Store {
             .send()
             .await;
         match created {
-            Ok(_) => {}
-            Err(error) if error.code() == Some("ResourceInUseException") => return Ok(false),
+            Ok(made) => {
+                let status = made.table_description.and_then(|table| table.table_status);
+                if status != Some(TableStatus::Active) {
+                    self.wait_until_active().await?;
+                }
+            }
+            Err(error) if error.code() == Some("ResourceInUseException") => {
+                // Another instance may have made it a moment ago.
+                return self.wait_until_active().await.map(|()| false);
+            }
             Err(error) => return Err(StoreError::from_sdk("creating the table", error)),
         }
-        let expiry = TimeToLiveSpecification::builder().enabled(true).attribute_name(TTL).build();
-        self.client
-            .update_time_to_live()
-            .table_name(&self.table)
-            .set_time_to_live_specification(expiry.ok())
-            .send()
-            .await
-            .map_err(|error| StoreError::from_sdk("setting the time to live", error))?;
+        if let Err(error) = self.set_expiry().await {
+            tracing::warn!(error = with_causes(&error), "expired rows are not removed by the table");
+        }
         Ok(true)
+    }
+
+    async fn set_expiry(&self) -> Result<(), StoreError> {
+        let expiry = TimeToLiveSpecification::builder().enabled(true).attribute_name(TTL).build();
+        let set = self.client.update_time_to_live().table_name(&self.table);
+        let set = set.set_time_to_live_specification(expiry.ok()).send().await;
+        set.map(drop).map_err(|error| StoreError::from_sdk("setting the time to live", error))
+    }
+
+    async fn wait_until_active(&self) -> Result<(), StoreError> {
+        for _ in 0..MOST_LOOKS {
+            let table = self.client.describe_table().table_name(&self.table).send().await;
+            let table = table.map_err(|error| StoreError::from_sdk("waiting for the table", error))?.table;
+            if table.and_then(|table| table.table_status) == Some(TableStatus::Active) {
+                return Ok(());
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+        Err(StoreError::Unavailable {
+            operation: "waiting for the table",
+            cause: "it is still being made".into(),
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 //! owner of an account. Nothing here can open a seal.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 use jiff::fmt::serde::timestamp::millisecond;
@@ -15,10 +16,11 @@ use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::expression::Condition;
 use crate::factors::SealedSecret;
-use crate::id::{AccountId, AuditId, TradingAccountId};
+use crate::id::{AccountId, TradingAccountId};
 use crate::idempotency::{IdempotentRequest, REMEMBERED, unused};
 use crate::item::{self, Attributes, number, text};
 use crate::keys;
+use crate::session_news::{self, DueSessionNews};
 use crate::transaction::{Outdated, Transaction};
 
 /// What is known of an account's credentials.
@@ -102,6 +104,8 @@ pub struct StoredTradingAccount {
     pub api_key_hint: String,
     /// The broker's login page for this account.
     pub login_url: Option<LoginUrl>,
+    /// The addresses that its orders are sent from, where its owner named them.
+    pub order_ips: Option<Vec<IpAddr>>,
     /// The long-lived credentials.
     #[serde(flatten, with = "credentials")]
     pub credentials: SealedSecret,
@@ -138,16 +142,6 @@ pub struct FirstLink {
     pub created_at: Timestamp,
 }
 
-/// That a person's credentials must not be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Freeze {
-    /// When the freeze began.
-    #[serde(with = "millisecond::required")]
-    pub since: Timestamp,
-    /// The event that told of it: tells one freeze from the next.
-    pub told_by: AuditId,
-}
-
 /// How a replacement ended that a freeze forbids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FreezableSwap {
@@ -155,7 +149,7 @@ pub enum FreezableSwap {
     Swapped,
     /// Another writer replaced or removed it first.
     Raced,
-    /// The owner stopped every reading of their credentials.
+    /// The owner, or an administrator, stopped every reading of their credentials.
     Frozen,
 }
 
@@ -334,15 +328,18 @@ impl Store {
         Ok(committed.is_ok())
     }
 
-    /// The same unless the owner's credentials are frozen: once that is so, nothing new comes to be read.
+    /// The same, with the first letter about its session, unless the owner's credentials are frozen: once that is so, nothing new
+    /// comes to be read.
     pub async fn swap_trading_account_unless_frozen(
         &self,
         next: &StoredTradingAccount,
+        news: &DueSessionNews,
         event: &AuditEvent,
     ) -> Result<FreezableSwap, StoreError> {
         Transaction::on(self)
-            .check(&keys::freeze(next.owner), Condition::row_missing(), FreezableSwap::Frozen)
+            .unless_frozen(next.owner, event.at, FreezableSwap::Frozen)
             .put_if(next_row(next)?, as_seen(next), FreezableSwap::Raced)
+            .put(session_news::row(news)?)
             .record(event)
             .commit_as(FreezableSwap::Swapped, "changing a trading account")
             .await
@@ -355,6 +352,9 @@ impl Store {
         id: TradingAccountId,
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
+        // First, so that nothing of it is left where this is cut off. What a reading begins in between names an account that is
+        // gone by then: nothing opens it, and it is removed when it expires.
+        self.delete_reading_leases_of(owner, id).await?;
         let committed = Transaction::on(self)
             .delete_if(&keys::trading_account(owner, id), Condition::row_exists(), Outdated)
             .delete(&keys::trading_account_owner(id))
@@ -381,38 +381,15 @@ impl Store {
             transaction.write("removing trading accounts").await?;
         }
     }
+}
 
-    /// Whether a person's credentials must not be read.
-    pub async fn freeze(&self, owner: AccountId) -> Result<Option<Freeze>, StoreError> {
-        let found = self.get(&keys::freeze(owner), "reading a freeze").await?;
-        found.map(|found| item::read("freeze", found)).transpose()
-    }
-
-    /// Stops every reading of a person's credentials, stopped before or not. Returns whether the person's account is
-    /// still there.
-    pub async fn put_freeze(&self, event: &AuditEvent) -> Result<bool, StoreError> {
-        let freeze = Freeze { since: event.at, told_by: event.id };
-        let item = item::item(&keys::freeze(event.subject), &freeze)?;
-        let committed = Transaction::on(self)
-            .check(&keys::profile(event.subject), Condition::row_exists(), Outdated)
-            .put(item)
-            .record(event)
-            .commit("freezing credentials")
-            .await?;
-        Ok(committed.is_ok())
-    }
-
-    /// Allows them again, if they are still stopped by this very freeze: a request to lift one that arrives late lifts
-    /// none that came after it. Returns whether it did.
-    pub async fn lift_freeze(&self, freeze: Freeze, event: &AuditEvent) -> Result<bool, StoreError> {
-        let the_same = Condition::equals("told_by", text(freeze.told_by.to_string()));
-        let committed = Transaction::on(self)
-            .delete_if(&keys::freeze(event.subject), the_same, Outdated)
-            .record(event)
-            .commit("unfreezing credentials")
-            .await?;
-        Ok(committed.is_ok())
-    }
+/// The trading account is linked, and its owner has not switched it off.
+pub(crate) fn in_use() -> Condition {
+    Condition::row_exists().and(Condition::Compare(
+        "account_status",
+        "<>",
+        text(TradingAccountStatus::Disabled.as_str()),
+    ))
 }
 
 /// The row has not been replaced since it was read: every replacement raises its version.

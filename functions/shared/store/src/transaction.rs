@@ -39,6 +39,21 @@ pub(crate) struct Refused<R> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Outdated;
 
+/// What is written behind a transaction that is committed. Nothing is lost where it is not: the next event takes it along.
+#[derive(Debug)]
+#[must_use]
+pub struct Unwritten<'a> {
+    store: &'a Store,
+    heads: Vec<HeadUpdate>,
+}
+
+impl Unwritten<'_> {
+    /// Writes what is behind the transaction; what fails is logged, because the transaction stands.
+    pub async fn write(self) {
+        self.store.advance_heads(self.heads).await;
+    }
+}
+
 /// A transaction being put together; `R` names what its conditions can refuse.
 #[derive(Debug)]
 pub(crate) struct Transaction<'a, R = Infallible> {
@@ -46,6 +61,8 @@ pub(crate) struct Transaction<'a, R = Infallible> {
     actions: Vec<Action<R>>,
     /// The events that tell of it, in the order in which those of one chain follow each other.
     events: Vec<AuditEvent>,
+    /// Whether the heads of their chains are part of it in place of a write behind it.
+    has_heads: bool,
 }
 
 /// An action, and what it means that its condition fails. One that the SDK could not build is kept as the error that
@@ -60,7 +77,7 @@ type SendError = SdkError<TransactWriteItemsError>;
 
 impl<'a, R> Transaction<'a, R> {
     pub(crate) fn on(store: &'a Store) -> Self {
-        Self { store, actions: Vec::new(), events: Vec::new() }
+        Self { store, actions: Vec::new(), events: Vec::new(), has_heads: false }
     }
 
     /// Writes an item, whatever stands at its key.
@@ -119,6 +136,11 @@ impl<'a, R> Transaction<'a, R> {
         self
     }
 
+    /// The same with the head of the chain in the transaction: it costs twice as much there, and saves the round behind it.
+    pub(crate) fn record_with_head(self, event: &AuditEvent) -> Self {
+        Self { has_heads: true, ..self.record(event) }
+    }
+
     fn push(mut self, write: Result<TransactWriteItem, BuildError>, refusal: Option<R>) -> Self {
         self.actions.push(Action { write, refusal });
         self
@@ -130,6 +152,20 @@ impl<'a, R> Transaction<'a, R> {
     /// A conflict with another transaction decides nothing: the whole is sent again, so that a cancellation for mixed
     /// reasons is decided anew by strongly consistent conditions.
     pub(crate) async fn commit(self, operation: &'static str) -> Result<Result<(), Refused<R>>, StoreError> {
+        match self.commit_first(operation).await? {
+            Ok(unwritten) => {
+                unwritten.write().await;
+                Ok(Ok(()))
+            }
+            Err(refused) => Ok(Err(refused)),
+        }
+    }
+
+    /// The same, and returns what comes behind it, for a caller who does not wait for that before going on.
+    pub(crate) async fn commit_first(
+        self,
+        operation: &'static str,
+    ) -> Result<Result<Unwritten<'a>, Refused<R>>, StoreError> {
         // Boxed, or every caller's future would carry all of it about.
         Box::pin(self.commit_with_events(operation)).await
     }
@@ -139,8 +175,11 @@ impl<'a, R> Transaction<'a, R> {
         Ok(self.commit(operation).await?.map_or_else(|refused| refused.by, |()| done))
     }
 
-    async fn commit_with_events(self, operation: &'static str) -> Result<Result<(), Refused<R>>, StoreError> {
-        let Self { store, actions, events } = self;
+    async fn commit_with_events(
+        self,
+        operation: &'static str,
+    ) -> Result<Result<Unwritten<'a>, Refused<R>>, StoreError> {
+        let Self { store, actions, events, has_heads } = self;
         let not_built = |cause: BuildError| StoreError::Refused { operation, cause: cause.into() };
         let (mut writes, mut refusals) = (Vec::new(), Vec::new());
         for Action { write, refusal } in actions {
@@ -155,13 +194,12 @@ impl<'a, R> Transaction<'a, R> {
         loop {
             let (mut sent, mut heads) = (writes.clone(), Vec::new());
             for chain in &chains {
-                let (records, head) = chain.links(store, operation)?;
+                let (records, head) = chain.links(store, has_heads, operation)?;
                 sent.extend(records);
                 heads.extend(head);
             }
             let Err(mut failed) = store.transact(sent, operation).await? else {
-                store.advance_heads(heads).await;
-                return Ok(Ok(()));
+                return Ok(Ok(Unwritten { store, heads }));
             };
             // The caller's own conditions come first. What they say of the rows stands even where the event raced too.
             let of_events = failed.split_off(writes.len().min(failed.len()));
@@ -184,7 +222,7 @@ impl<'a, R> Transaction<'a, R> {
                 chain.end = store.chain_end(&chain.chain).await?;
             }
             if chains.iter().all(ChainEvents::are_recorded) {
-                return Ok(Ok(()));
+                return Ok(Ok(Unwritten { store, heads: Vec::new() }));
             }
             if !may_go_on {
                 return Err(StoreError::contended(operation));
@@ -282,11 +320,11 @@ async fn chains_of(store: &Store, events: Vec<AuditEvent>) -> Result<Vec<ChainEv
 impl ChainEvents {
     /// Returns what makes the chain longer by these events: their records, and the record before them where only the head
     /// had that one, each on the condition that no other event was faster; and the head of the last one, which is written
-    /// behind them. A head that has no row yet is among the records.
-    fn links(&self, store: &Store, operation: &'static str) -> Result<Links, StoreError> {
+    /// behind them. A head that has no row yet is among the records, and any where `has_head` says so.
+    fn links(&self, store: &Store, has_head: bool, operation: &'static str) -> Result<Links, StoreError> {
         let not_built = |cause: BuildError| StoreError::Refused { operation, cause: cause.into() };
         let (mut end, mut head, mut writes) = (self.end.clone(), None, Vec::new());
-        let mut begins_head = false;
+        let mut begins_head = has_head;
         for event in &self.events {
             let link = end.link(event);
             begins_head |= link.begins_head;

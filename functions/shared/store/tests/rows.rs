@@ -19,13 +19,17 @@ use jiff::Timestamp;
 use portcullis_platform::{CallTimeouts, Entropy, EntropyUnavailable};
 use portcullis_platform_embedded::EmbeddedDynamoDb;
 use portcullis_store::{
-    Account, AccountId, AccountStatus, ActiveFactor, Actor, ApiKey, ApiKeyCreation, AttemptSource,
-    AuditDetails, AuditEvent, AuditFilter, AuditKind, AuditSeal, BrokerSession, Challenge, ChallengeKind,
-    Digest, Factor, FactorSignIn, FactorSwap, Finished, FirstRegistration, FreezableSwap, Id,
-    IdempotentApiKey, IdempotentRequest, Kind, KnownDevice, Link, LoginUrl, Meter, NewAccount, NewPassword,
-    NewSession, PasswordChange, PendingFactor, ProfileChange, ProviderMark, Registration, Revocation,
-    RolesAndStatus, RolesAndStatusChange, Rotation, RotationResult, SealedSecret, SignInStep, Store,
-    StoredTradingAccount, Throttled, TradingAccountId, TradingAccountStatus, Usage, Use, UsernameClaim, Wait,
+    Account, AccountId, AccountStatus, ActiveFactor, Actor, ApiKey, ApiKeyCreation, Approval, ApprovalAsked,
+    ApprovalDecision, ApprovalEnd, ApprovalOutcome, ApprovalProof, ApprovalRate, ApprovalStatus, Assertion,
+    AttemptSource, AuditDetails, AuditEvent, AuditFilter, AuditKind, AuditSeal, BrokerSession, ChainEnd,
+    Challenge, ChallengeKind, Digest, DueSessionNews, Factor, FactorSignIn, FactorSwap, Finished,
+    FirstFactor, FirstFactorSignIn, FirstRegistration, FreezableSwap, Freeze, Freezer, Id, IdempotentApiKey,
+    IdempotentRequest, Kind, KnownDevice, LeaseKind, Link, LoginUrl, Meter, NewAccount, NewPassword,
+    NewSession, OpenApprovals, Passkey, PasskeyEnrolment, PasskeyOutcome, PasskeyRemoval, PasskeySignIn,
+    PasskeyUse, PasswordChange, PendingFactor, ProfileChange, ProviderMark, RaisedSession, ReadingLease,
+    Redemption, Registration, Revocation, RolesAndStatus, RolesAndStatusChange, Rotation, RotationResult,
+    SealedSecret, SessionNews, SessionRaise, SignInStep, SpentCeremony, Store, StoredTradingAccount,
+    Throttled, TradingAccountId, TradingAccountStatus, UnfinishedFreeze, Usage, Use, UsernameClaim, Wait,
     client_config,
 };
 
@@ -127,8 +131,18 @@ impl Story {
 
     /// The whole table: one paragraph for each row, one line for each attribute.
     async fn table(&self) -> String {
+        self.rows_that(|_| true).await
+    }
+
+    /// The rows that say that credentials are frozen.
+    async fn freezes(&self) -> String {
+        let of_freezes = |key: &str| key.starts_with("FREEZE");
+        self.rows_that(|row| of_freezes(&text_of(row, "pk")) || of_freezes(&text_of(row, "sk"))).await
+    }
+
+    async fn rows_that(&self, are_wanted: impl Fn(&BTreeMap<String, AttributeValue>) -> bool) -> String {
         let mut written = String::new();
-        for row in self.rows().await {
+        for row in self.rows().await.into_iter().filter(are_wanted) {
             writeln!(written, "{} | {}", text_of(&row, "pk"), text_of(&row, "sk")).unwrap();
             for (name, value) in row.iter().filter(|(name, _)| !["pk", "sk"].contains(&name.as_str())) {
                 writeln!(written, "    {name}: {}", shown(value)).unwrap();
@@ -147,10 +161,15 @@ impl Story {
             roles: words(roles),
             status: AccountStatus::Active,
             mfa_enabled: false,
+            mfa_has_codes_only: false,
+            is_passwordless: false,
+            passkeys: 0,
             email_verified: false,
             session_epoch: 0,
             password_changed_at: at(0),
             created_at: at(0),
+            mfa_enabled_at: None,
+            keys_ended_at: None,
         }
     }
 
@@ -319,7 +338,10 @@ async fn accounts_and_passwords() {
     story.meter.take();
     let event = story.event(AuditKind::PasswordReset, asha.id, 50);
     let new = NewPassword { hash: "$argon2id$third".to_owned(), at: at(50) };
-    assert_eq!(story.store.reset_password(&challenge, &asha, &new, &event).await.unwrap(), Finished::Done);
+    assert_eq!(
+        story.store.reset_password(&challenge, &asha, &new, false, &event).await.unwrap(),
+        Finished::Done
+    );
     story.cost("reset a password");
 
     let asha = story.now(&asha).await;
@@ -335,7 +357,7 @@ async fn accounts_and_passwords() {
     ];
     let rotated = story
         .store
-        .rotate_password(&challenge, &asha, "$argon2id$third", &new, &session, &events)
+        .rotate_password(&challenge, &asha, "$argon2id$third", &new, Some(&session), &events)
         .await
         .unwrap();
     assert_eq!(rotated, Finished::Done);
@@ -556,8 +578,12 @@ async fn factors() {
     assert_eq!(story.store.swap_factor(bela.id, &next, &event).await.unwrap(), FactorSwap::Swapped);
     assert_eq!(story.store.swap_factor(bela.id, &next, &event).await.unwrap(), FactorSwap::Outdated);
     story.cost("set a factor up");
-    let active =
-        ActiveFactor { secret: secret(3), last_step: 59_000_000, backup_codes: vec![digest(1), digest(2)] };
+    let active = ActiveFactor {
+        secret: secret(3),
+        last_step: 59_000_000,
+        backup_codes: vec![digest(1), digest(2)],
+        codes_only: false,
+    };
     let next = Factor { version: 1, active: Some(active.clone()), ..Factor::default() };
     let event = story.event(AuditKind::MfaEnabled, asha.id, 20);
     assert_eq!(story.store.switch_factor(&asha, &next, &event).await.unwrap(), FactorSwap::Swapped);
@@ -607,6 +633,334 @@ async fn factors() {
     pinned("costs_of_factors", &story.costs);
 }
 
+#[tokio::test]
+async fn sessions_that_are_raised() {
+    let mut story = Story::begin().await;
+    let asha = story.register("asha@example.com", None, &["user"], None).await;
+    let bela = story.register("bela@example.com", None, &["admin"], None).await;
+    let session = story.sign_in(&asha, 10, 2, false).await;
+    let raised = |at: Timestamp, methods: Option<Vec<String>>| RaisedSession {
+        account: asha.id,
+        id: session.id,
+        session_epoch: 0,
+        methods,
+        at,
+    };
+    let waits = [Wait { after: 5, wait: Duration::from_secs(10) }];
+    story.store.reserve_attempt("confirm:asha", &waits, [1; 16], at(20)).await.unwrap().unwrap();
+    story.meter.take();
+
+    let end = story.store.account_trail_end(asha.id).await.unwrap();
+    let event = story.event(AuditKind::SteppedUp, asha.id, 20).behind(end);
+    let outcome = story.store.raise_by_password(&raised(at(20), None), "confirm:asha", &event).await;
+    assert_eq!(outcome.unwrap(), SessionRaise::Raised);
+    story.cost("raise a session by the password");
+
+    let active = ActiveFactor {
+        secret: secret(3),
+        last_step: 59_000_000,
+        backup_codes: Vec::new(),
+        codes_only: false,
+    };
+    let next = Factor { active: Some(active.clone()), ..Factor::default() };
+    let event = story.event(AuditKind::MfaEnabled, asha.id, 30);
+    assert_eq!(story.store.switch_factor(&asha, &next, &event).await.unwrap(), FactorSwap::Swapped);
+    story.meter.take();
+    let (factor, end) = story.store.factor_and_trail(asha.id).await.unwrap();
+    let next = Factor { active: Some(ActiveFactor { last_step: 59_000_001, ..active.clone() }), ..factor };
+    let event = story.event(AuditKind::SteppedUp, asha.id, 40).behind(end);
+    let by_code = raised(at(40), Some(words(&["pwd", "otp"])));
+    assert_eq!(story.store.raise_by_factor(&by_code, &next, &event).await.unwrap(), SessionRaise::Raised);
+    story.cost("raise a session by a code");
+    // The code was spent by that write, and with it the copy of the factor that it was judged by.
+    let again = story.store.raise_by_factor(&by_code, &next, &event).await.unwrap();
+    assert_eq!(again, SessionRaise::FactorOutdated);
+    story.cost("spend a code twice");
+
+    let step = Rotation {
+        account: asha.id,
+        session: session.id,
+        generation: 0,
+        presented: digest(2),
+        next: digest(22),
+        successor: vec![5; 12],
+        now: at(50),
+        last_step_by: at(40),
+        idle_expires_at: at(61 * MINUTE),
+    };
+    let RotationResult::Rotated(rotated) = story.store.rotate(&step).await.unwrap() else {
+        panic!("not rotated");
+    };
+    story.meter.take();
+    story.store.take_back_rotation(&rotated, digest(2)).await.unwrap();
+    story.cost("take a rotation back");
+    let back = story.store.session(asha.id, session.id).await.unwrap().unwrap();
+    assert_eq!((back.generation, back.made.current, back.previous), (0, digest(2), None));
+    assert_eq!((back.proved_at(), back.made.methods), (at(40), words(&["pwd", "otp"])));
+
+    let challenge = new_challenge(ChallengeKind::Enrolment, &bela, 14);
+    let next = Factor { active: Some(active), ..Factor::default() };
+    let step = SignInStep::SignedIn { source: AttemptSource::Stranger, seen_as: vec![3; 8] };
+    let events = [
+        story.event(AuditKind::MfaEnabled, bela.id, 60),
+        story.event(AuditKind::LoginSucceeded, bela.id, 60).of_sign_in_with(&bela.email, step),
+    ];
+    let first = story.session(&bela, 60, 7, false);
+    story.meter.take();
+    let sign_in = FirstFactorSignIn {
+        challenge: &challenge,
+        account: &bela,
+        next: &next,
+        passkey: None,
+        session: &first,
+    };
+    let begun = story.store.sign_in_by_first_factor(&sign_in, &events).await;
+    assert_eq!(begun.unwrap(), FirstFactor::Started);
+    story.cost("sign in by a first factor");
+    let again =
+        Factor { version: 1, spent: story.store.factor(bela.id).await.unwrap().spent, ..next.clone() };
+    let sign_in = FirstFactorSignIn { next: &again, ..sign_in };
+    let begun = story.store.sign_in_by_first_factor(&sign_in, &events).await;
+    assert_eq!(begun.unwrap(), FirstFactor::ChallengeSpent);
+
+    let verified = story.store.verify_audit(&story.seal, at(100)).await.unwrap();
+    assert_eq!(verified.findings.len(), 0);
+    pinned("rows_of_raised_sessions", &story.table().await);
+    pinned("costs_of_raised_sessions", &story.costs);
+}
+
+fn passkey(story: &Story, account: &Account, letter: u8) -> Passkey {
+    Passkey {
+        id: story.id(i64::from(letter)),
+        account: account.id,
+        name: "Phone".to_owned(),
+        credential_id: vec![letter; 16],
+        public_key: vec![letter + 1; 8],
+        user_handle: vec![9; 64],
+        sign_count: 0,
+        backup_eligible: letter.is_multiple_of(2),
+        backed_up: false,
+        transports: words(&["internal", "hybrid"]),
+        aaguid: [letter; 16],
+        created_at: at(i64::from(letter)),
+        last_used_at: None,
+    }
+}
+
+fn ceremony(kind: ChallengeKind, letter: u8) -> SpentCeremony {
+    SpentCeremony { kind, digest: digest(letter), expires_at: at(5 * MINUTE) }
+}
+
+/// Somebody whose sign-in waits for a factor makes a passkey, and has codes beside it.
+async fn sign_in_by_first_passkey(story: &mut Story) {
+    let chetan = story.register("chetan@example.com", None, &["user"], None).await;
+    let challenge = new_challenge(ChallengeKind::Enrolment, &chetan, 15);
+    let codes = vec![digest(1), digest(2)];
+    let secret = SealedSecret { wrapped_key: vec![3; 3], ciphertext: vec![4; 4] };
+    let active = ActiveFactor { secret, last_step: 0, backup_codes: codes, codes_only: true };
+    let next = Factor { active: Some(active), ..Factor::default() };
+    let (passkey, other) = (passkey(story, &chetan, 20), passkey(story, &chetan, 10));
+    let finished = ceremony(ChallengeKind::FirstPasskeyCreation, 16);
+    let session =
+        NewSession { methods: words(&["pwd", "swk", "user"]), ..story.session(&chetan, 25, 8, false) };
+    let step = SignInStep::SignedIn { source: AttemptSource::Stranger, seen_as: vec![3; 8] };
+    let events = [
+        story.event(AuditKind::PasskeyAdded, chetan.id, 25),
+        story.event(AuditKind::MfaEnabled, chetan.id, 25),
+        story.event(AuditKind::LoginSucceeded, chetan.id, 25).of_sign_in_with(&chetan.email, step),
+    ];
+    let first = FirstFactorSignIn {
+        challenge: &challenge,
+        account: &chetan,
+        next: &next,
+        passkey: Some((&other, &finished)),
+        session: &session,
+    };
+    // Its credential is somebody's already: nothing of it is written.
+    let begun = story.store.sign_in_by_first_factor(&first, &events).await;
+    assert_eq!(begun.unwrap(), FirstFactor::Taken);
+    story.meter.take();
+    let first = FirstFactorSignIn { passkey: Some((&passkey, &finished)), ..first };
+    let begun = story.store.sign_in_by_first_factor(&first, &events).await;
+    assert_eq!(begun.unwrap(), FirstFactor::Started);
+    story.cost("sign in by a first passkey");
+    let now = story.store.account(chetan.id).await.unwrap().unwrap();
+    assert_eq!((now.passkeys, now.mfa_enabled, now.mfa_has_codes_only), (1, true, true));
+    story.meter.take();
+}
+
+#[tokio::test]
+async fn passkeys() {
+    let mut story = Story::begin().await;
+    let asha = story.register("asha@example.com", None, &["user"], None).await;
+    story.meter.take();
+    let (one, two) = (passkey(&story, &asha, 10), passkey(&story, &asha, 11));
+    for (passkey, letter) in [(&one, 1), (&two, 2)] {
+        let event = story.event(AuditKind::PasskeyAdded, asha.id, 20);
+        let ceremony = ceremony(ChallengeKind::PasskeyCreation, letter);
+        let added = story.store.add_passkey(passkey, &asha, &ceremony, &event).await.unwrap();
+        assert_eq!(added, PasskeyEnrolment::Added);
+        story.cost("add a passkey");
+        let again = story.store.add_passkey(passkey, &asha, &ceremony, &event).await.unwrap();
+        assert_eq!(again, PasskeyEnrolment::CeremonySpent);
+        story.meter.take();
+    }
+    assert_eq!(story.store.passkeys(asha.id).await.unwrap(), [two.clone(), one.clone()]);
+    story.cost("list passkeys");
+
+    sign_in_by_first_passkey(&mut story).await;
+
+    let used = PasskeyUse {
+        passkey: one.clone(),
+        sign_count: 4,
+        backed_up: true,
+        ceremony: ceremony(ChallengeKind::PasskeyAssertion, 3),
+        at: at(30),
+    };
+    let session = NewSession { methods: words(&["swk", "user"]), ..story.session(&asha, 30, 5, false) };
+    let step = SignInStep::SignedIn { source: AttemptSource::Stranger, seen_as: vec![3; 8] };
+    let event = story.event(AuditKind::LoginSucceeded, asha.id, 30).of_sign_in_with(&asha.email, step);
+    let leads_to = || PasskeySignIn::Session(&session);
+    let outcome = story.store.sign_in_by_passkey(&used, leads_to(), &event).await.unwrap();
+    assert_eq!(outcome, PasskeyOutcome::Done);
+    story.cost("sign in with a passkey");
+    for (sign_count, letter, expected) in [
+        (5, 3, PasskeyOutcome::CeremonySpent),
+        (4, 4, PasskeyOutcome::CounterFell),
+        (0, 5, PasskeyOutcome::CounterFell),
+    ] {
+        let ceremony = ceremony(ChallengeKind::PasskeyAssertion, letter);
+        let used = PasskeyUse { sign_count, ceremony, ..used.clone() };
+        let outcome = story.store.sign_in_by_passkey(&used, leads_to(), &event).await.unwrap();
+        assert_eq!(outcome, expected);
+    }
+    story.meter.take();
+
+    let event = story.event(AuditKind::PasskeyRenamed, asha.id, 40);
+    assert!(story.store.rename_passkey(asha.id, one.id, "Key on the desk", &event).await.unwrap());
+    story.cost("rename a passkey");
+    let event = story.event(AuditKind::PasskeyRemoved, asha.id, 50);
+    let removed = story.store.remove_passkey(&two, &asha, true, &event).await.unwrap();
+    assert_eq!(removed, PasskeyRemoval::Removed);
+    story.cost("remove a passkey");
+    let removed = story.store.remove_passkey(&one, &asha, true, &event).await.unwrap();
+    assert_eq!(removed, PasskeyRemoval::LastOne);
+    let removed = story.store.remove_passkey(&two, &asha, false, &event).await.unwrap();
+    assert_eq!(removed, PasskeyRemoval::Unknown);
+    let gone = PasskeyUse { passkey: two, ceremony: ceremony(ChallengeKind::PasskeyAssertion, 6), ..used };
+    let outcome = story.store.sign_in_by_passkey(&gone, leads_to(), &event).await.unwrap();
+    assert_eq!(outcome, PasskeyOutcome::Removed);
+
+    let kept = Passkey {
+        name: "Key on the desk".to_owned(),
+        sign_count: 4,
+        backed_up: true,
+        last_used_at: Some(at(30)),
+        ..one
+    };
+    assert_eq!(story.store.passkeys(asha.id).await.unwrap(), [kept]);
+    pinned("rows_of_passkeys", &story.table().await);
+    pinned("costs_of_passkeys", &story.costs);
+}
+
+/// The session in which everything is decided, the trading account, and an approval that is pending.
+async fn asked(story: &Story, asha: &Account) -> (NewSession, Approval) {
+    let session = story.sign_in(asha, 5, 5, false).await;
+    let account = trading_account(asha.id, story.id(6), None);
+    let event = story.event(AuditKind::TradingAccountLinked, asha.id, 6);
+    story.store.link_trading_account(&account, None, &event).await.unwrap();
+    let approval = Approval {
+        id: story.id(10),
+        owner: asha.id,
+        session_epoch: asha.session_epoch,
+        freezes: 0,
+        trading_account: account.id,
+        details: r#"[{"type":"order"}]"#.to_owned(),
+        digest: digest(7),
+        display: "Buy 10 INFY.".to_owned(),
+        asked_by: "self".to_owned(),
+        place: 3,
+        status: ApprovalStatus::Pending,
+        created_at: at(10),
+        expires_at: at(310),
+        decision: None,
+        redemption: None,
+    };
+    (session, approval)
+}
+
+#[tokio::test]
+async fn approvals() {
+    let mut story = Story::begin().await;
+    let asha = story.register("asha@example.com", None, &["user"], None).await;
+    let (session, approval) = asked(&story, &asha).await;
+    story.meter.take();
+    let ground = story.store.approval_ground(asha.id, approval.trading_account, at(10));
+    let ground = Box::pin(ground).await.unwrap();
+    story.cost("read what a request for an approval is decided on");
+    let rate = ApprovalRate { window: 1, ends: at(3_600), most: 2 };
+    let request = IdempotentRequest { key_digest: "again".to_owned(), fingerprint: digest(9) };
+    let event = story.event(AuditKind::ApprovalRequested, asha.id, 10);
+    let table = story.store.clone();
+    let ask = async |approval: &Approval, open: &OpenApprovals, end: ChainEnd| {
+        let event = event.clone().behind(end);
+        let (open, kept) = ((open, &rate), at(9_999));
+        table.ask_for_approval(approval, open, Some(&request), kept, &event).await.unwrap()
+    };
+    assert!(matches!(ask(&approval, &ground.open, ground.end.clone()).await, ApprovalAsked::Asked));
+    story.cost("ask for an approval");
+    let again = Approval { id: story.id(11), ..approval.clone() };
+    let repeated = ask(&again, &ground.open, ground.end).await;
+    assert!(matches!(repeated, ApprovalAsked::Repeated(first) if first == approval.id), "{repeated:?}");
+    story.meter.take();
+
+    let end = story.store.account_trail_end(asha.id).await.unwrap();
+    let mut decision = ApprovalDecision::new(at(20), session.id, digest(8));
+    decision.acr = Some("phr".to_owned());
+    decision.assertion = Some(Assertion {
+        passkey: story.id(9),
+        public_key: vec![1; 4],
+        client_data_json: b"{}".to_vec(),
+        authenticator_data: vec![2; 4],
+        signature: vec![3; 4],
+    });
+    let event = story.event(AuditKind::ApprovalGranted, asha.id, 20).behind(end);
+    let decide = async |approval: &Approval| {
+        let (status, proof) = (ApprovalStatus::Approved, ApprovalProof::Nothing);
+        table.decide_approval(approval, status, &decision, proof, &event).await.unwrap()
+    };
+    story.meter.take();
+    assert!(matches!(decide(&approval).await, ApprovalOutcome::Done));
+    story.cost("decide an approval, without what its proof costs");
+    assert!(matches!(decide(&approval).await, ApprovalOutcome::Changed(_)));
+    story.meter.take();
+
+    let approved = story.store.approval_by_id(approval.id).await.unwrap().unwrap();
+    story.cost("read an approval by its id");
+    assert_eq!(story.store.approval(asha.id, approval.id).await.unwrap(), Some(approved.clone()));
+    assert_eq!((approved.status, approved.expires_at), (ApprovalStatus::Approved, at(140)));
+    story.meter.take();
+    let redemption = Redemption { at: at(30), service: "trading".to_owned(), mark: Some(digest(6)) };
+    let event = story.event(AuditKind::ApprovalRedeemed, asha.id, 30).behind(approved.trail_then().unwrap());
+    let redeemed = story.store.redeem_approval(&approved, &redemption, &event).await.unwrap();
+    assert!(matches!(redeemed, ApprovalOutcome::Done));
+    story.cost("redeem an approval");
+    let again = story.store.redeem_approval(&approved, &redemption, &event).await.unwrap();
+    assert!(matches!(again, ApprovalOutcome::Changed(now) if now.redemption == Some(redemption)));
+    story.meter.take();
+    let listed = story.store.approvals(asha.id, 10, None, |_| true).await.unwrap();
+    assert_eq!(listed.approvals.len(), 1);
+    story.cost("list approvals");
+    let event = story.event(AuditKind::CredentialsFrozen, asha.id, 40);
+    let own = (asha.id, Freezer::Owner);
+    let frozen = story.store.put_freeze(own, &Freeze::of(&event), None, &[event]).await.unwrap();
+    frozen.unwrap().write().await;
+    let ended = story.store.check_approval(&approved).await.unwrap();
+    assert!(matches!(ended, ApprovalOutcome::Ended(ApprovalEnd::Frozen)), "{ended:?}");
+    pinned("rows_of_approvals", &story.table().await);
+    pinned("costs_of_approvals", &story.costs);
+}
+
 fn trading_account(owner: AccountId, id: TradingAccountId, label: Option<&str>) -> StoredTradingAccount {
     StoredTradingAccount {
         id,
@@ -619,6 +973,7 @@ fn trading_account(owner: AccountId, id: TradingAccountId, label: Option<&str>) 
         verified_at: None,
         api_key_hint: "9f3c".to_owned(),
         login_url: Some(LoginUrl("https://kite.zerodha.com/connect/login".to_owned())),
+        order_ips: label.map(|_| vec!["203.0.113.7".parse().unwrap(), "2001:db8::7".parse().unwrap()]),
         credentials: secret(40),
         sealed_at: at(5),
         session: None,
@@ -693,16 +1048,41 @@ async fn keys_trading_accounts_and_providers() {
         ..linked.clone()
     };
     let event = story.event(AuditKind::BrokerSessionStarted, asha.id, 25);
-    let swapped = story.store.swap_trading_account_unless_frozen(&verified, &event).await.unwrap();
+    let news = DueSessionNews {
+        owner: asha.id,
+        id: linked.id,
+        news: SessionNews::EndsSoon,
+        due_at: at(600),
+        session_ends_at: at(700),
+    };
+    let swapped = story.store.swap_trading_account_unless_frozen(&verified, &news, &event).await.unwrap();
     assert_eq!(swapped, FreezableSwap::Swapped);
     assert!(!story.store.swap_trading_account(&verified, &event).await.unwrap());
     story.cost("keep a broker's session");
     let event = story.event(AuditKind::CredentialsFrozen, asha.id, 26);
-    story.store.put_freeze(&event).await.unwrap();
+    let own = (asha.id, Freezer::Owner);
+    let freeze = Freeze { cancel_until: Some(at(46)), ..Freeze::of(&event) };
+    let used = story.event(AuditKind::CredentialsUsed, asha.id, 26);
+    let events = [event.clone(), used];
+    let unwritten = story.store.put_freeze(own, &freeze, Some(at(46)), &events).await.unwrap();
+    unwritten.unwrap().write().await;
     let next = StoredTradingAccount { version: 2, ..verified };
-    let swapped = story.store.swap_trading_account_unless_frozen(&next, &event).await.unwrap();
+    let swapped = story.store.swap_trading_account_unless_frozen(&next, &news, &event).await.unwrap();
     assert_eq!(swapped, FreezableSwap::Frozen);
     story.cost("freeze");
+    let shard = async |now| {
+        let mut due = Vec::new();
+        for shard in 0..Store::SESSION_NEWS_SHARDS {
+            due.extend(story.store.due_session_news(shard, now, 10).await.unwrap());
+        }
+        due
+    };
+    assert_eq!((shard(at(599)).await, shard(at(600)).await), (vec![], vec![news]));
+    story.meter.take();
+    let ended = DueSessionNews { news: SessionNews::Ended, due_at: at(700), ..news };
+    assert!(story.store.take_session_news(&news, Some(&ended)).await.unwrap());
+    assert!(!story.store.take_session_news(&news, Some(&ended)).await.unwrap());
+    story.cost("take a letter about a session twice");
     let event = story.event(AuditKind::TradingAccountUnlinked, asha.id, 27);
     assert!(story.store.unlink_trading_account(asha.id, other.id, &event).await.unwrap());
     story.cost("unlink a trading account");
@@ -726,10 +1106,43 @@ async fn keys_trading_accounts_and_providers() {
     story.cost("mark a provider");
     pinned("rows_of_keys_and_trading_accounts", &story.table().await);
 
-    let freeze = story.store.freeze(asha.id).await.unwrap().unwrap();
-    let event = story.event(AuditKind::CredentialsUnfrozen, asha.id, 32);
-    assert!(story.store.lift_freeze(freeze, &event).await.unwrap());
-    assert!(!story.store.lift_freeze(freeze, &event).await.unwrap());
+    let by_admin = (asha.id, Freezer::Admin);
+    let event = story.event(AuditKind::CredentialsFrozen, asha.id, 34);
+    let admins = Freeze {
+        ends_at: Some(at(900)),
+        frozen_by: Some("cli:root".to_owned()),
+        reason: Some("maintenance".to_owned()),
+        ..Freeze::of(&event)
+    };
+    story.store.put_freeze(by_admin, &admins, None, &[event]).await.unwrap().unwrap().write().await;
+    let event = story.event(AuditKind::EverybodyFrozen, Id::of_everybody(), 35);
+    story.store.freeze_everybody(&admins, &event).await.unwrap();
+    story.cost("freeze twice more");
+    let freezes = story.store.freezes(asha.id, at(36)).await.unwrap();
+    assert_eq!(freezes.all().collect::<Vec<_>>(), [&admins, &admins, &freeze]);
+    story.cost("read freezes");
+    let frozen = story.store.frozen(at(36), 10).await.unwrap();
+    assert_eq!((frozen.everybody, frozen.people, frozen.is_cut), (true, vec![asha.id, asha.id], false));
+    let due = story.store.unfinished_freezes(at(46), 10).await.unwrap();
+    assert_eq!(story.store.unfinished_freezes(at(45), 10).await.unwrap(), []);
+    story.cost("list what is frozen, and twice what is due");
+    pinned("rows_of_freezes", &story.freezes().await);
+    assert_eq!(due, [UnfinishedFreeze { owner: asha.id, freezer: Freezer::Owner, told_by: freeze.told_by }]);
+    story.store.settle_freeze(&due[0]).await.unwrap();
+    assert_eq!(story.store.unfinished_freezes(at(46), 10).await.unwrap(), []);
+    // What has an end is over then, whether or not its row is there.
+    let later = story.store.freezes(asha.id, at(900)).await.unwrap();
+    assert_eq!(later.all().collect::<Vec<_>>(), [&freeze]);
+    assert!(!story.store.frozen(at(900), 10).await.unwrap().everybody);
+    assert!(story.store.frozen(at(36), 1).await.unwrap().is_cut);
+    let event = story.event(AuditKind::EverybodyUnfrozen, Id::of_everybody(), 37);
+    assert!(story.store.unfreeze_everybody(&admins, &event).await.unwrap());
+    let event = story.event(AuditKind::CredentialsUnfrozen, asha.id, 38);
+    assert!(story.store.lift_freeze(by_admin, &admins, &event).await.unwrap());
+    story.meter.take();
+    let event = story.event(AuditKind::CredentialsUnfrozen, asha.id, 39);
+    assert!(story.store.lift_freeze(own, &freeze, &event).await.unwrap());
+    assert!(!story.store.lift_freeze(own, &freeze, &event).await.unwrap());
     story.cost("lift a freeze twice");
     let event = story.event(AuditKind::ProviderUnmarked, asha.id, 33);
     story.store.unmark_provider("kite", &event).await.unwrap();
@@ -746,6 +1159,48 @@ async fn keys_trading_accounts_and_providers() {
     story.cost("erase an account");
     pinned("rows_after_an_erasure", &story.table().await);
     pinned("costs_of_keys_and_trading_accounts", &story.costs);
+}
+
+#[tokio::test]
+async fn leases_of_readings() {
+    let mut story = Story::begin().await;
+    let asha = story.register("asha@example.com", None, &["user"], None).await;
+    let linked = trading_account(asha.id, story.id(20), None);
+    let event = story.event(AuditKind::TradingAccountLinked, asha.id, 20);
+    story.store.link_trading_account(&linked, None, &event).await.unwrap();
+    story.meter.take();
+    let lease = ReadingLease {
+        id: story.id(26),
+        owner: asha.id,
+        trading_account: linked.id,
+        service: "ticker".to_owned(),
+        purpose: "market-stream".to_owned(),
+        kind: LeaseKind::LongLived,
+        begun_at: at(26),
+        expires_at: at(326),
+        freezes: 1,
+        sealed_digest: digest(60),
+        ciphertext: vec![61; 6],
+    };
+    let keep = async |story: &Story, lease: &ReadingLease, seen| {
+        story.store.keep_reading_lease(lease, seen).await.unwrap()
+    };
+    assert!(keep(&story, &lease, None).await.is_none());
+    story.cost("keep a lease");
+    let later = ReadingLease { id: story.id(27), begun_at: at(27), ..lease.clone() };
+    assert_eq!(keep(&story, &later, None).await.as_ref(), Some(&lease));
+    story.cost("keep a lease beside one");
+    assert!(keep(&story, &later, Some(lease.id)).await.is_none());
+    assert_eq!(story.store.reading_lease(lease.place()).await.unwrap().as_ref(), Some(&later));
+    story.cost("keep a lease in place of one, and read it");
+    assert_eq!(story.store.reading_leases(asha.id, linked.id, 10).await.unwrap(), [later]);
+    story.cost("list leases");
+    pinned("rows_of_leases", &story.rows_that(|row| text_of(row, "pk").starts_with("READINGS#")).await);
+    let event = story.event(AuditKind::TradingAccountUnlinked, asha.id, 27);
+    assert!(story.store.unlink_trading_account(asha.id, linked.id, &event).await.unwrap());
+    assert!(story.store.reading_lease(lease.place()).await.unwrap().is_none());
+    story.cost("unlink a trading account with a lease");
+    pinned("costs_of_leases", &story.costs);
 }
 
 #[tokio::test]

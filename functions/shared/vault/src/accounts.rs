@@ -1,21 +1,25 @@
-//! A person's trading accounts: linking, listing, relabelling, replacing credentials, unlinking. Nothing here decrypts.
+//! A person's trading accounts: linking, listing, relabelling, replacing credentials, unlinking. Nothing here decrypts but the last,
+//! which ends the session at the broker.
+
+use std::net::IpAddr;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use jiff::Timestamp;
 use portcullis_identity::{Admin, Caller, ClientContext, CredentialChange, sealing};
 use portcullis_store::{
-    AccountId, AuditKind, FirstLink, Freeze, Id, IdempotentRequest, Link, LoginUrl, Round, SealedSecret,
+    AccountId, AuditKind, FirstLink, Freezes, Id, IdempotentRequest, Link, LoginUrl, Round, SealedSecret,
     StoredTradingAccount, TradingAccountId, TradingAccountStatus,
 };
 use secrecy::ExposeSecret;
 
 use crate::Vault;
-use crate::account_fields::{BrokerUser, Label};
+use crate::account_fields::{BrokerUser, Label, OrderIps};
 use crate::context::{Sealed, context};
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, SessionCredentials};
 use crate::error::Error;
 use crate::length_prefixed;
+use crate::opening::AccessRequest;
 
 /// How many accounts one person may have.
 const MOST_ACCOUNTS: usize = 50;
@@ -43,6 +47,8 @@ pub struct TradingAccount {
     pub session_expires_at: Option<Timestamp>,
     /// The broker's login page for this account; `None` for a broker without sessions.
     pub login_url: Option<LoginUrl>,
+    /// The addresses that its orders are sent from; empty where the owner named none.
+    pub order_ips: Vec<IpAddr>,
 }
 
 impl TradingAccount {
@@ -58,6 +64,7 @@ impl TradingAccount {
             api_key_hint: stored.api_key_hint,
             session_expires_at: stored.session.map(|session| session.expires_at).filter(|end| *end > now),
             login_url: stored.login_url,
+            order_ips: stored.order_ips.unwrap_or_default(),
         }
     }
 }
@@ -94,6 +101,8 @@ pub struct AccountChange {
     pub label: Option<Option<Label>>,
     /// Whether the account may be used.
     pub enabled: Option<bool>,
+    /// Other addresses that its orders are sent from, or none from now on.
+    pub order_ips: Option<Option<OrderIps>>,
 }
 
 impl Vault {
@@ -122,13 +131,14 @@ impl Vault {
             owner,
             broker: broker.to_owned(),
             api_key_hint: wanted.credentials.hint(),
-            login_url: known.login_url(&wanted.credentials, id).map(LoginUrl),
+            login_url: known.login_url(&wanted.credentials, id, &self.redirect_uri()).map(LoginUrl),
             credentials: self.seal_credentials(owner, id, broker, &wanted.credentials).await?,
             broker_user: wanted.broker_user.0,
             label: wanted.label.map(|label| label.0),
             status: TradingAccountStatus::Pending,
             created_at: now,
             verified_at: None,
+            order_ips: None,
             sealed_at: now,
             session: None,
             version: 0,
@@ -137,11 +147,11 @@ impl Vault {
         match self.store().link_trading_account(&account, request.as_ref(), &event).await? {
             Link::Linked => {
                 self.identity.notify_of_credentials(&caller.account, CredentialChange::Linked, origin).await;
-                Ok(TradingAccount::of(account, now))
+                self.shown(account, now)
             }
             Link::Repeated(FirstLink { id, created_at }) => {
-                let login_url = known.login_url(&wanted.credentials, id).map(LoginUrl);
-                Ok(TradingAccount { id, created_at, login_url, ..TradingAccount::of(account, now) })
+                let login_url = known.login_url(&wanted.credentials, id, &self.redirect_uri()).map(LoginUrl);
+                self.shown(StoredTradingAccount { id, created_at, login_url, ..account }, now)
             }
             Link::KeyReused => Err(portcullis_identity::Error::IdempotencyKeyReused.into()),
             Link::OwnerGone => Err(portcullis_identity::Error::InvalidAccessToken.into()),
@@ -153,30 +163,37 @@ impl Vault {
         self.may(caller, "read")?;
         let now = self.identity.clock.now();
         let accounts = self.store().trading_accounts(caller.account.id, MOST_ACCOUNTS * 2).await?;
-        Ok(accounts.into_iter().map(|account| TradingAccount::of(account, now)).collect())
+        accounts.into_iter().map(|account| self.shown(account, now)).collect()
     }
 
-    /// Returns a person's accounts, oldest first, and the freeze of their credentials if there is one, for an administrator;
+    /// Returns an account as its owner sees it: where a login brings back a state, the login page has one.
+    fn shown(&self, mut account: StoredTradingAccount, now: Timestamp) -> Result<TradingAccount, Error> {
+        let page = account.login_url.take();
+        account.login_url = self.with_state(&account, page)?;
+        Ok(TradingAccount::of(account, now))
+    }
+
+    /// Returns a person's accounts, oldest first, and the freezes of their credentials, for an administrator;
     /// fails when the store does.
     pub async fn accounts_of(
         &self,
         owner: AccountId,
         _admin: &Admin,
-    ) -> Result<(Vec<TradingAccount>, Option<Freeze>), Error> {
+    ) -> Result<(Vec<TradingAccount>, Freezes), Error> {
         let now = self.identity.clock.now();
         // Boxed: each is a future of some size, and they are waited for side by side.
         let accounts = Box::pin(self.store().trading_accounts(owner, MOST_ACCOUNTS * 2));
-        let (accounts, freeze) = tokio::try_join!(accounts, Box::pin(self.store().freeze(owner)))?;
-        Ok((accounts.into_iter().map(|account| TradingAccount::of(account, now)).collect(), freeze))
+        let (accounts, freezes) = tokio::try_join!(accounts, Box::pin(self.store().freezes(owner, now)))?;
+        Ok((accounts.into_iter().map(|account| TradingAccount::of(account, now)).collect(), freezes))
     }
 
     /// Returns one of the caller's accounts; fails when they have no such account.
     pub async fn account(&self, caller: &Caller, id: TradingAccountId) -> Result<TradingAccount, Error> {
         self.may(caller, "read")?;
-        Ok(TradingAccount::of(self.own(caller, id).await?, self.identity.clock.now()))
+        self.shown(self.own(caller, id).await?, self.identity.clock.now())
     }
 
-    /// Relabels, disables or enables an account, and returns it; fails when the caller has no such account. An enabled
+    /// Relabels, disables or enables an account, or notes where its orders come from, and returns it; fails when the caller has no such account. An enabled
     /// account is `pending` until it is verified again.
     pub async fn change(
         &self,
@@ -189,6 +206,9 @@ impl Vault {
         let changed = |mut account: StoredTradingAccount| {
             if let Some(label) = &change.label {
                 account.label = label.as_ref().map(|label| label.0.clone());
+            }
+            if let Some(order_ips) = &change.order_ips {
+                account.order_ips = order_ips.as_ref().map(|order_ips| order_ips.0.clone());
             }
             account.status = match (change.enabled, account.status) {
                 (Some(false), _) => TradingAccountStatus::Disabled,
@@ -212,7 +232,8 @@ impl Vault {
         self.may(caller, "update")?;
         let (owner, now) = (caller.account.id, self.identity.clock.now());
         let broker = self.own(caller, id).await?.broker;
-        let login_url = self.brokers().of_record(&broker)?.login_url(credentials, id).map(LoginUrl);
+        let login_url =
+            self.brokers().of_record(&broker)?.login_url(credentials, id, &self.redirect_uri()).map(LoginUrl);
         let sealed = self.seal_credentials(owner, id, &broker, credentials).await?;
         let changed = |account: StoredTradingAccount| StoredTradingAccount {
             status: match account.status {
@@ -227,10 +248,17 @@ impl Vault {
             session: None,
             ..account
         };
-        self.replace(caller, id, AuditKind::CredentialsReplaced, origin, changed).await
+        let replaced = self.replace(caller, id, AuditKind::CredentialsReplaced, origin, changed).await?;
+        // They ended with the replacement. What is sealed in them goes now, and not when they would have expired.
+        if let Err(error) = self.store().delete_reading_leases_of(owner, id).await {
+            tracing::warn!(%error, account = %id, "leases of replaced credentials are left until they expire");
+        }
+        Ok(replaced)
     }
 
-    /// Unlinks an account and destroys its ciphertext; fails when the caller has no such account.
+    /// Unlinks an account, destroys its ciphertext, and ends its session at the broker; fails when the caller has no such account.
+    /// The session is ended last, as well as that works: neither the broker nor the key of the seals holds up that the
+    /// credentials are gone, and a session that nobody has any more ends by itself.
     pub async fn unlink(
         &self,
         caller: &Caller,
@@ -239,9 +267,41 @@ impl Vault {
     ) -> Result<(), Error> {
         self.may(caller, "delete")?;
         let owner = caller.account.id;
+        let account = self.own(caller, id).await?;
+        let access = AccessRequest::of_owner(owner, id, origin);
+        let session = self.session_to_end(access, &account).await;
         let event = self.event(AuditKind::TradingAccountUnlinked, owner, Some(id), origin)?;
-        let was_there = self.store().unlink_trading_account(owner, id, &event).await?;
-        if was_there { Ok(()) } else { Err(Error::not_found()) }
+        if !self.store().unlink_trading_account(owner, id, &event).await? {
+            return Err(Error::not_found());
+        }
+        if let (Some(session), Some(broker)) = (session, self.brokers().get(&account.broker)) {
+            let ended = self.end_session(broker, &session).await;
+            if let Err(error) = ended {
+                tracing::warn!(%error, account = %id, "the session of an unlinked account may live on at its broker");
+            } else if let Err(error) = self.record_event(AuditKind::BrokerSessionEnded, access).await {
+                tracing::warn!(%error, account = %id, "the end of a session is not on record");
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the session of an account that is about to go, once it is on record that it was opened; `None` where there is none,
+    /// or it cannot be opened now.
+    async fn session_to_end(
+        &self,
+        access: AccessRequest<'_>,
+        account: &StoredTradingAccount,
+    ) -> Option<SessionCredentials> {
+        let now = self.identity.clock.now();
+        account.session.as_ref().filter(|session| session.expires_at > now)?;
+        let opened = async {
+            self.record_event(AuditKind::CredentialsUsed, access).await?;
+            self.open_session(access, account).await
+        };
+        opened.await.unwrap_or_else(|error| {
+            tracing::warn!(%error, account = %account.id, "the session of an account is unlinked unopened");
+            None
+        })
     }
 
     /// Fails unless the caller's roles permit this action on trading accounts.
@@ -277,7 +337,7 @@ impl Vault {
         };
         let key = (caller.account.id, id);
         let changed = self.store().change_trading_account::<_, Error, _>(key, None, decide).await?;
-        Ok(TradingAccount::of(changed, self.identity.clock.now()))
+        self.shown(changed, self.identity.clock.now())
     }
 
     /// Returns the credentials, encrypted for this owner, account and broker.

@@ -3,8 +3,13 @@
 
 mod address;
 mod alpaca;
+mod dhan;
+mod expiry;
+mod fyers;
 mod kite;
+mod oauth2;
 mod response;
+mod upstox;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -18,6 +23,7 @@ use secrecy::SecretString;
 
 use crate::credentials::{Credentials, SessionCredentials};
 use crate::error::Error;
+use crate::postbacks::Postback;
 
 /// Why a request to a broker failed. Nothing else is taken from a broker's error response: its text may quote the
 /// credentials that were sent.
@@ -44,6 +50,9 @@ pub enum BrokerError {
     /// No usable response; it says nothing about the credentials.
     #[error("the broker does not answer")]
     Down,
+    /// The broker has no way to end a session before it expires.
+    #[error("the broker ends no session before its time")]
+    CannotEnd,
 }
 
 impl BrokerError {
@@ -74,9 +83,48 @@ impl BrokerError {
             Self::Down => {
                 format!("{broker} did not answer. That says nothing about the credentials; try again later.")
             }
+            Self::CannotEnd => {
+                format!(
+                    "{broker} cannot end a session from here; it ends when it expires, or on {broker}'s own pages."
+                )
+            }
         }
     }
 }
+
+/// From where a broker takes the cancellation of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CancelsFrom {
+    /// From anywhere, so that the vault can cancel.
+    Anywhere,
+    /// From the address that the owner has registered there alone, where the vault is not.
+    RegisteredAddress,
+}
+
+/// How the owner's login at a broker begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoginBegins {
+    /// It does not: the broker has no sessions, and the credentials open everything.
+    Never,
+    /// At a page whose address is known in advance. What it leads back with is bound to the application by the broker.
+    AtPage,
+    /// At a page whose address is known in advance, and which leads back with the `state` it was given (RFC 6749, 10.12).
+    AtPageWithState,
+    /// At a page that the broker gives when it is asked, with the application's secret.
+    WhenAsked,
+}
+
+/// What the owner's login at a broker led back with.
+#[derive(Debug, Clone, Copy)]
+pub struct LoginResult<'a> {
+    /// The request token, or code.
+    pub(crate) code: &'a SecretString,
+    /// The address it led back to.
+    pub(crate) redirect_uri: &'a str,
+}
+
+/// The maximum size of an order book, in bytes: some thousand orders.
+const ORDER_BOOK: usize = 4 << 20;
 
 /// A session that a broker just opened.
 #[derive(Debug)]
@@ -88,6 +136,23 @@ pub struct NewBrokerSession {
     pub(crate) expires_at: Timestamp,
 }
 
+/// The orders that rest, as the broker's book has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenOrders {
+    pub(crate) count: u32,
+    /// Whether these are all: a page of the book may be shorter than the book.
+    pub(crate) are_all: bool,
+}
+
+/// What opens the order book of an account.
+#[derive(Debug, Clone, Copy)]
+pub enum OrderAccess<'a> {
+    /// The long-lived credentials, at a broker without sessions.
+    Credentials(&'a Credentials),
+    /// The session of the day.
+    Session(&'a SessionCredentials),
+}
+
 /// A broker's API, as the vault uses it.
 #[async_trait]
 pub trait Broker: Debug + Send + Sync {
@@ -97,16 +162,35 @@ pub trait Broker: Debug + Send + Sync {
     /// Returns the name in texts for people.
     fn title(&self) -> &'static str;
 
-    /// Returns the address where the owner logs in to give this account a session; `None` for a broker without sessions.
-    /// The broker's redirect afterwards names the account.
-    fn login_url(&self, credentials: &Credentials, account: TradingAccountId) -> Option<String>;
+    /// Returns how the owner's login begins.
+    fn login_begins(&self) -> LoginBegins;
 
-    /// Exchanges the request token of a login for a session; fails when the broker refuses it or does not respond.
+    /// Returns the address where the owner logs in to give this account a session, without the state of a login; `None` for
+    /// a broker without such a page. It leads back to `redirect_uri`, or to what is registered at the broker.
+    fn login_url(
+        &self,
+        credentials: &Credentials,
+        account: TradingAccountId,
+        redirect_uri: &str,
+    ) -> Option<String>;
+
+    /// Returns the address where the owner, whom the broker calls `user`, logs in this one time; `None` for a broker that need
+    /// not be asked for it. Fails when the broker refuses or does not respond.
+    async fn begin_login(
+        &self,
+        _http: &dyn BrokerHttp,
+        _credentials: &Credentials,
+        _user: &str,
+    ) -> Result<Option<String>, BrokerError> {
+        Ok(None)
+    }
+
+    /// Exchanges the result of a login for a session; fails when the broker refuses it or does not respond.
     async fn exchange(
         &self,
         http: &dyn BrokerHttp,
         credentials: &Credentials,
-        request_token: &SecretString,
+        login: LoginResult<'_>,
         now: Timestamp,
     ) -> Result<NewBrokerSession, BrokerError>;
 
@@ -122,6 +206,30 @@ pub trait Broker: Debug + Send + Sync {
     /// Ends a session; fails when the broker does not confirm it. A session that is over already is no error.
     async fn logout(&self, http: &dyn BrokerHttp, session: &SessionCredentials) -> Result<(), BrokerError>;
 
+    /// Returns from where the broker takes the cancellation of an order.
+    fn cancels_from(&self) -> CancelsFrom;
+
+    /// Returns how many orders rest; fails when the broker does not say it.
+    async fn open_orders(
+        &self,
+        http: &dyn BrokerHttp,
+        access: OrderAccess<'_>,
+    ) -> Result<OpenOrders, BrokerError>;
+
+    /// Asks for the cancellation of every order that rests, and returns of how many; fails when the broker refuses or does not
+    /// respond, and where it takes no cancellation from here. That it was asked for does not say that it came about.
+    async fn cancel_all(&self, http: &dyn BrokerHttp, access: OrderAccess<'_>) -> Result<u32, BrokerError>;
+
+    /// Returns whether the broker's postbacks have a checksum that is made with the secret.
+    fn signs_postbacks(&self) -> bool {
+        false
+    }
+
+    /// Returns the checksum that a postback has to have; `None` where the broker makes none.
+    fn postback_checksum(&self, _credentials: &Credentials, _postback: &Postback) -> Option<String> {
+        None
+    }
+
     /// Succeeds when the broker's API responds, be it with a refusal; fails when it does not.
     async fn probe(&self, http: &dyn BrokerHttp) -> Result<(), BrokerError>;
 }
@@ -136,7 +244,8 @@ struct Entry {
 }
 
 /// Every broker that is supported.
-const ENTRIES: &[Entry] = &[alpaca::LIVE, alpaca::PAPER, kite::ENTRY];
+const ENTRIES: &[Entry] =
+    &[alpaca::LIVE, alpaca::PAPER, dhan::ENTRY, fyers::ENTRY, kite::ENTRY, upstox::ENTRY];
 
 /// Returns the variables of all brokers.
 pub(crate) fn variables() -> impl Iterator<Item = &'static Variable> {

@@ -4,20 +4,22 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portcullis_identity::{Caller, ClientContext, sealing};
+use portcullis_identity::{Caller, ClientContext, Field, sealing};
 use portcullis_store::{
-    AuditKind, BrokerSession, FreezableSwap, Round, StoredTradingAccount, TradingAccountId,
+    AuditKind, BrokerSession, FreezableSwap, LoginUrl, Round, StoredTradingAccount, TradingAccountId,
     TradingAccountStatus,
 };
 
 use crate::Vault;
 use crate::accounts::status_at;
-use crate::brokers::{Broker, BrokerError};
+use crate::brokers::{Broker, BrokerError, LoginBegins, LoginResult};
 use crate::context::{Sealed, context};
-use crate::credentials::{BrokerToken, SessionCredentials};
+use crate::credentials::{Credentials, LoginCode, SessionCredentials};
 use crate::error::Error;
 use crate::length_prefixed;
+use crate::login_state::{self, LoginState};
 use crate::opening::AccessRequest;
+use crate::session_news::first_news;
 
 /// How long a broker may take to end a session. A freeze ends all sessions at once and waits no longer than this.
 const LOGOUT_TIMEOUT: Duration = Duration::from_millis(2_500);
@@ -47,21 +49,14 @@ impl Vault {
         self.may(caller, "verify")?;
         let account = self.usable(caller, id).await?;
         let broker = self.brokers().of_record(&account.broker)?;
-        let access = AccessRequest { owner: caller.account.id, id, origin, service: None };
+        let access = AccessRequest::of_owner(caller.account.id, id, origin);
         let credentials = self.open_credentials(access, &account).await?;
         let session = self.open_session(access, &account).await?;
         self.record_event(AuditKind::CredentialsUsed, access).await?;
 
-        let login_url = broker.login_url(&credentials, id);
-        if login_url.is_some() && session.is_none() {
+        if broker.login_begins() != LoginBegins::Never && session.is_none() {
             // Without a session there is no request that this broker would accept.
-            let checked_at = self.identity.clock.now();
-            let reason = match account.session {
-                Some(_) => BrokerError::Expired.advice(broker.title()),
-                None => format!("Log in at {} to finish linking the account.", broker.title()),
-            };
-            let status = status_at(&account, checked_at);
-            return Ok(Verification { status, checked_at, reason: Some(reason), login_url });
+            return self.missing_session(access, &account, broker, &credentials).await;
         }
         let result = broker.verify(self.brokers().http.as_ref(), &credentials, session.as_ref());
         let result = self.providers.timed(broker.name(), result).await;
@@ -73,38 +68,108 @@ impl Vault {
             StoredTradingAccount { status, verified_at: verified_at.or(next.verified_at), ..next }
         })
         .await?;
-        let needs_login = matches!(result, Err(BrokerError::Expired));
-        Ok(Verification {
-            status,
-            checked_at,
-            reason: result.err().map(|error| error.advice(broker.title())),
-            login_url: login_url.filter(|_| needs_login),
-        })
+        let login_url = match result {
+            Err(BrokerError::Expired) => {
+                let seen =
+                    StoredTradingAccount { verified_at: verified_at.or(account.verified_at), ..account };
+                self.login_page(&seen, broker, &credentials).await?.unwrap_or_default()
+            }
+            _ => None,
+        };
+        let reason = result.err().map(|error| error.advice(broker.title()));
+        Ok(Verification { status, checked_at, reason, login_url })
     }
 
-    /// Exchanges the request token of the owner's login at the broker for a session, stores it encrypted, and returns the
-    /// outcome. Fails when the broker refuses the token or has no sessions, when the account is not the caller's or
-    /// disabled, and with [`Error::Frozen`] when the owner freezes their credentials meanwhile.
+    /// Returns what the owner has to do where there is no session; fails when the store does, or the account was changed while
+    /// the broker was asked for a page.
+    async fn missing_session(
+        &self,
+        access: AccessRequest<'_>,
+        account: &StoredTradingAccount,
+        broker: &dyn Broker,
+        credentials: &Credentials,
+    ) -> Result<Verification, Error> {
+        let page = self.login_page(account, broker, credentials).await?;
+        let checked_at = self.identity.clock.now();
+        let login_url = match page {
+            Ok(login_url) => login_url,
+            Err(cause) => {
+                self.note_refusal(access, account, cause).await?;
+                let status = status_after(status_at(account, checked_at), Err(cause));
+                let reason = Some(cause.advice(broker.title()));
+                return Ok(Verification { status, checked_at, reason, login_url: None });
+            }
+        };
+        let reason = match account.session {
+            Some(_) => BrokerError::Expired.advice(broker.title()),
+            None => format!("Log in at {} to finish linking the account.", broker.title()),
+        };
+        let status = status_at(account, checked_at);
+        Ok(Verification { status, checked_at, reason: Some(reason), login_url })
+    }
+
+    /// Returns the page where the owner logs in, or what a broker said that had to be asked for it; fails if there is no key for
+    /// its state.
+    async fn login_page(
+        &self,
+        account: &StoredTradingAccount,
+        broker: &dyn Broker,
+        credentials: &Credentials,
+    ) -> Result<Result<Option<String>, BrokerError>, Error> {
+        if broker.login_begins() == LoginBegins::WhenAsked {
+            let begun = broker.begin_login(self.brokers().http.as_ref(), credentials, &account.broker_user);
+            return Ok(self.providers.timed(broker.name(), begun).await);
+        }
+        let page = broker.login_url(credentials, account.id, &self.redirect_uri()).map(LoginUrl);
+        Ok(Ok(self.with_state(account, page)?.map(|page| page.0)))
+    }
+
+    /// Returns the address that logins at brokers lead back to, where they are told one.
+    pub(crate) fn redirect_uri(&self) -> String {
+        format!("{}/broker-callback", self.identity.frontend_url.trim_end_matches('/'))
+    }
+
+    /// Returns a login page with the state of one login, for a broker that brings one back; fails if there is no key for it.
+    pub(crate) fn with_state(
+        &self,
+        account: &StoredTradingAccount,
+        page: Option<LoginUrl>,
+    ) -> Result<Option<LoginUrl>, Error> {
+        let broker = self.brokers().get(&account.broker);
+        let takes_state = broker.is_some_and(|broker| broker.login_begins() == LoginBegins::AtPageWithState);
+        match page {
+            Some(LoginUrl(page)) if takes_state => {
+                let state = login_state::issue(&self.identity.keyring, account, self.identity.clock.now())?;
+                // The address has a query already, and nothing in a state needs escaping.
+                Ok(Some(LoginUrl(format!("{page}&state={state}"))))
+            }
+            page => Ok(page),
+        }
+    }
+
+    /// Exchanges the result of the owner's login at the broker for a session, stores it encrypted, and returns the outcome.
+    /// Fails when the broker refuses it or has no sessions, when the login was begun by somebody else or for another account,
+    /// when the account is not the caller's or disabled, and with [`Error::Frozen`] when the owner freezes their credentials
+    /// meanwhile.
     pub async fn begin_session(
         &self,
         caller: &Caller,
         id: TradingAccountId,
-        request_token: &BrokerToken,
+        (code, state): (&LoginCode, Option<&LoginState>),
         origin: &ClientContext,
     ) -> Result<Verification, Error> {
         self.may(caller, "verify")?;
         let account = self.usable(caller, id).await?;
         let broker = self.brokers().of_record(&account.broker)?;
-        let access = AccessRequest { owner: caller.account.id, id, origin, service: None };
+        let now = self.identity.clock.now();
+        self.check_login(&account, broker, state, now)?;
+        let access = AccessRequest::of_owner(caller.account.id, id, origin);
         let credentials = self.open_credentials(access, &account).await?;
-        if broker.login_url(&credentials, id).is_none() {
-            return Err(Error::SessionsUnknown);
-        }
         self.record_event(AuditKind::CredentialsUsed, access).await?;
 
-        let now = self.identity.clock.now();
-        let exchange =
-            broker.exchange(self.brokers().http.as_ref(), &credentials, request_token.secret(), now);
+        let redirect_uri = self.redirect_uri();
+        let login = LoginResult { code: code.secret(), redirect_uri: &redirect_uri };
+        let exchange = broker.exchange(self.brokers().http.as_ref(), &credentials, login, now);
         let exchanged = self.providers.timed(broker.name(), exchange).await;
         let exchanged = exchanged
             .and_then(|session| check_owner(&account, std::slice::from_ref(&session.user)).map(|()| session));
@@ -129,9 +194,36 @@ impl Vault {
         })
     }
 
-    /// Stores the session, encrypted, in its row; fails with [`Error::Frozen`] when the owner froze their credentials
-    /// while the broker was asked. The transaction itself checks for the freeze: either this write comes first, and the
-    /// freeze finds the session and ends it, or the freeze comes first, and nothing is written.
+    /// Fails unless a login at this broker may lead back now, with this state: before anything is decrypted.
+    fn check_login(
+        &self,
+        account: &StoredTradingAccount,
+        broker: &dyn Broker,
+        state: Option<&LoginState>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        match (broker.login_begins(), state) {
+            (LoginBegins::Never, _) => Err(Error::SessionsUnknown),
+            (LoginBegins::AtPage | LoginBegins::WhenAsked, _) => Ok(()),
+            (LoginBegins::AtPageWithState, Some(state))
+                if login_state::is_valid(&self.identity.keyring, account, state, now)? =>
+            {
+                Ok(())
+            }
+            (LoginBegins::AtPageWithState, None) => {
+                Err(Error::invalid(Field::State, "is required for a login at this broker"))
+            }
+            (LoginBegins::AtPageWithState, Some(_)) => {
+                let cause = BrokerError::LoginRefused;
+                Err(Error::Broker { advice: cause.advice(broker.title()), cause })
+            }
+        }
+    }
+
+    /// Stores the session, encrypted, in its row; fails with [`Error::Frozen`] when the owner, or an administrator, froze
+    /// their credentials while the broker was asked. The transaction itself checks for the freeze: either this write comes
+    /// first, and the freeze finds the session and ends it, or the freeze comes first, and nothing is written. A freeze of
+    /// everybody ends no session, and so it may come in between.
     async fn keep_session(
         &self,
         access: AccessRequest<'_>,
@@ -147,14 +239,22 @@ impl Vault {
         let event =
             self.event(AuditKind::BrokerSessionStarted, access.owner, Some(access.id), access.origin)?;
         let (session, event) = (&session, &event);
+        let broker = self.brokers().of_record(&seen.broker)?;
+        let binds_login = broker.login_begins() == LoginBegins::AtPageWithState;
+        let news = &first_news((access.owner, access.id), expires_at, began_at);
         let decide = |current: Option<StoredTradingAccount>| async move {
+            let row = with_same_credentials(current, seen)?;
+            // Of two logins with one state the second finds that the first succeeded.
+            if binds_login && row.verified_at != seen.verified_at {
+                return Err(Error::contended());
+            }
             let next = StoredTradingAccount {
                 status: TradingAccountStatus::Active,
                 verified_at: Some(began_at),
                 session: Some(session.clone()),
-                ..with_same_credentials(current, seen)?
+                ..row
             };
-            match self.store().swap_trading_account_unless_frozen(&next, event).await? {
+            match self.store().swap_trading_account_unless_frozen(&next, news, event).await? {
                 FreezableSwap::Swapped => Ok(Round::Settled(())),
                 FreezableSwap::Frozen => Err(Error::Frozen),
                 FreezableSwap::Raced => Ok(Round::Raced),
@@ -179,13 +279,15 @@ impl Vault {
     /// Returns one of the caller's accounts; fails when it is disabled, or the owner's credentials are frozen: nothing is
     /// decrypted while they are.
     async fn usable(&self, caller: &Caller, id: TradingAccountId) -> Result<StoredTradingAccount, Error> {
-        let (account, freeze) = tokio::try_join!(self.own(caller, id), async {
-            Ok(self.store().freeze(caller.account.id).await?)
-        })?;
-        match (freeze, account.status) {
-            (Some(_), _) => Err(Error::Frozen),
-            (None, TradingAccountStatus::Disabled) => Err(Error::Disabled),
-            (None, _) => Ok(account),
+        let (account, freezes) = tokio::try_join!(
+            self.own(caller, id),
+            // Boxed: each is a future of some size, and they are waited for side by side.
+            Box::pin(self.standing_freezes(caller.account.id)),
+        )?;
+        match account.status {
+            _ if freezes.any() => Err(Error::Frozen),
+            TradingAccountStatus::Disabled => Err(Error::Disabled),
+            _ => Ok(account),
         }
     }
 
@@ -197,13 +299,23 @@ impl Vault {
         broker: &dyn Broker,
         cause: BrokerError,
     ) -> Result<Error, Error> {
-        let status = status_after(account.status, Err(cause));
-        if status != account.status {
-            let kind = AuditKind::TradingAccountVerified;
-            self.record_verdict(access, account, kind, |next| StoredTradingAccount { status, ..next })
-                .await?;
-        }
+        self.note_refusal(access, account, cause).await?;
         Ok(Error::Broker { advice: cause.advice(broker.title()), cause })
+    }
+
+    /// Stores what a refusal says of the account, where it says anything.
+    async fn note_refusal(
+        &self,
+        access: AccessRequest<'_>,
+        account: &StoredTradingAccount,
+        cause: BrokerError,
+    ) -> Result<(), Error> {
+        let status = status_after(account.status, Err(cause));
+        if status == account.status {
+            return Ok(());
+        }
+        let kind = AuditKind::TradingAccountVerified;
+        self.record_verdict(access, account, kind, |next| StoredTradingAccount { status, ..next }).await
     }
 
     /// Stores what the broker's response means for the account; fails when the credentials in the row are no longer those
@@ -253,7 +365,9 @@ fn status_after(before: TradingAccountStatus, result: Result<(), BrokerError>) -
         Err(BrokerError::Revoked | BrokerError::Blocked | BrokerError::OtherUser) => {
             TradingAccountStatus::Rejected
         }
-        Err(BrokerError::LoginRefused | BrokerError::RateLimited | BrokerError::Down) => before,
+        Err(
+            BrokerError::LoginRefused | BrokerError::RateLimited | BrokerError::Down | BrokerError::CannotEnd,
+        ) => before,
     }
 }
 

@@ -5,6 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 /// Brokers' keys are at most some sixty characters.
 const LONGEST: usize = 256;
+const LONGEST_CODE: usize = 2_048;
 /// The shortest key whose last four characters are shown; of a shorter one they would reveal too much.
 const HINTED: usize = 12;
 
@@ -54,17 +55,42 @@ pub struct BrokerToken(SecretString);
 impl BrokerToken {
     /// Returns the token without the space around it; fails when it is not 1 to 256 visible ASCII characters.
     pub fn parse(typed: &SecretString) -> Result<Self, InvalidValue> {
-        let text = typed.expose_secret().trim();
-        if text.is_empty() || text.len() > LONGEST || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(InvalidValue::new(format!("1 to {LONGEST} visible ASCII characters are needed")));
-        }
-        Ok(Self(text.into()))
+        visible(typed, LONGEST).map(Self)
+    }
+}
+
+/// What a login at a broker leads back with, a request token or a code: some are JWTs, and longer than keys are.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(try_from = "SecretString")]
+pub struct LoginCode(SecretString);
+
+impl LoginCode {
+    /// Returns the code without the space around it; fails when it is not 1 to 2048 visible ASCII characters.
+    pub fn parse(typed: &SecretString) -> Result<Self, InvalidValue> {
+        visible(typed, LONGEST_CODE).map(Self)
     }
 
     /// Returns the text, for requests to the broker.
     pub(crate) fn secret(&self) -> &SecretString {
         &self.0
     }
+}
+
+impl TryFrom<SecretString> for LoginCode {
+    type Error = InvalidValue;
+
+    fn try_from(typed: SecretString) -> Result<Self, InvalidValue> {
+        Self::parse(&typed)
+    }
+}
+
+/// Returns the text without the space around it; fails when it is not 1 to so many visible ASCII characters.
+fn visible(typed: &SecretString, longest: usize) -> Result<SecretString, InvalidValue> {
+    let text = typed.expose_secret().trim();
+    if text.is_empty() || text.len() > longest || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(InvalidValue::new(format!("1 to {longest} visible ASCII characters are needed")));
+    }
+    Ok(text.into())
 }
 
 impl TryFrom<SecretString> for BrokerToken {

@@ -17,9 +17,12 @@ pub enum Error {
     /// The person has as many trading accounts as one may have.
     #[error("too many trading accounts")]
     TooManyTradingAccounts,
-    /// The owner froze their credentials.
+    /// The owner, or an administrator, froze the credentials.
     #[error("credentials are frozen")]
     Frozen,
+    /// No freeze stands by which orders were to be cancelled.
+    #[error("no orders are to be cancelled")]
+    NothingToCancel,
     /// The trading account is disabled, or its owner's account is.
     #[error("the trading account is disabled")]
     Disabled,

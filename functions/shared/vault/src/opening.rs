@@ -1,9 +1,11 @@
 //! Decryption of stored credentials and sessions. A ciphertext that does not decrypt where it is stored leaves one event in
 //! the owner's trail, and the caller learns no more than that.
 
-use portcullis_identity::{ClientContext, sealing};
+use portcullis_identity::{ClientContext, Operator, sealing};
 use portcullis_platform::KeyWrapError;
-use portcullis_store::{AccountId, Actor, AuditKind, SealedSecret, StoredTradingAccount, TradingAccountId};
+use portcullis_store::{
+    AccountId, Actor, AuditEvent, AuditKind, SealedSecret, StoredTradingAccount, TradingAccountId,
+};
 use secrecy::{SecretSlice, SecretString};
 
 use crate::Vault;
@@ -22,8 +24,43 @@ pub(crate) struct AccessRequest<'a> {
     pub(crate) id: TradingAccountId,
     /// The client that sent the request.
     pub(crate) origin: &'a ClientContext,
-    /// The name and the purpose of the service that sent the request; `None` where the owner did.
-    pub(crate) service: Option<(&'a str, &'a str)>,
+    /// Who wants them.
+    pub(crate) by: AccessBy<'a>,
+    /// Whether they are read in spite of a freeze.
+    pub(crate) during_freeze: bool,
+}
+
+/// Who wants credentials opened.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum AccessBy<'a> {
+    /// The owner, or a job that does something for them.
+    Owner,
+    /// An administrator, who never sees what is opened.
+    Operator(&'a Operator),
+    /// The service of this name, for this purpose.
+    Service(&'a str, &'a str),
+}
+
+impl<'a> AccessRequest<'a> {
+    /// Returns the request of the account's owner.
+    pub(crate) fn of_owner(owner: AccountId, id: TradingAccountId, origin: &'a ClientContext) -> Self {
+        Self { owner, id, origin, by: AccessBy::Owner, during_freeze: false }
+    }
+}
+
+impl AccessBy<'_> {
+    /// Writes into an event who it was.
+    pub(crate) fn sign(self, event: &mut AuditEvent) {
+        match self {
+            Self::Owner => {}
+            Self::Operator(operator) => event.actor = operator.actor(),
+            Self::Service(service, purpose) => {
+                event.actor = Actor::Service(service.to_owned());
+                event.service = Some(service.to_owned());
+                event.purpose = Some(purpose.to_owned());
+            }
+        }
+    }
 }
 
 impl Vault {
@@ -90,12 +127,14 @@ impl Vault {
     /// Writes an event about this access into the owner's trail; fails when the store does. Callers write it before they
     /// release or use what they decrypted, so that no credentials leave the vault without a trace.
     pub(crate) async fn record_event(&self, kind: AuditKind, access: AccessRequest<'_>) -> Result<(), Error> {
+        Ok(self.store().record(&self.event_of(kind, access)?).await?)
+    }
+
+    /// Returns an event about this access; fails when there is no entropy for its id.
+    pub(crate) fn event_of(&self, kind: AuditKind, access: AccessRequest<'_>) -> Result<AuditEvent, Error> {
         let mut event = self.event(kind, access.owner, Some(access.id), access.origin)?;
-        if let Some((service, purpose)) = access.service {
-            event.actor = Actor::Service(service.to_owned());
-            event.service = Some(service.to_owned());
-            event.purpose = Some(purpose.to_owned());
-        }
-        Ok(self.store().record(&event).await?)
+        access.by.sign(&mut event);
+        event.details.during_freeze = access.during_freeze;
+        Ok(event)
     }
 }

@@ -16,7 +16,7 @@ use crate::brokers::{BrokerError, Brokers};
 use crate::error::Error;
 
 /// How far back outcomes count: longer than the default time between two probes, so that there always are some.
-const WINDOW: Duration = Duration::from_mins(15);
+pub(crate) const WINDOW: Duration = Duration::from_mins(15);
 /// Consecutive failures after which a provider is degraded.
 const DEGRADED_AFTER: u64 = 2;
 /// Consecutive failures after which a provider is unhealthy.
@@ -151,14 +151,22 @@ impl Providers {
 
     /// Returns the health of one provider; fails when it is unknown or the store does not respond.
     pub async fn health(&self, name: &str) -> Result<Health, Error> {
+        let (outcomes, mark) = self.outcomes_and_mark(name, self.clock.now() - WINDOW).await?;
+        Ok(judge(name, &outcomes, mark))
+    }
+
+    /// Returns the outcomes of one provider from then on, and its mark if there is one; fails when it is unknown or the store
+    /// does not respond.
+    pub(crate) async fn outcomes_and_mark(
+        &self,
+        name: &str,
+        since: Timestamp,
+    ) -> Result<(Vec<Outcomes>, Option<ProviderMark>), Error> {
         self.known(name)?;
         let now = self.clock.now();
-        let counters =
-            (0..Store::PROVIDER_SHARDS).map(|shard| self.store.outcomes(name, shard, now - WINDOW));
+        let counters = (0..Store::PROVIDER_SHARDS).map(|shard| self.store.outcomes(name, shard, since));
         let (outcomes, mark) = tokio::try_join!(try_join_all(counters), self.store.provider_mark(name))?;
-        let mark = mark.filter(|mark| mark.expires_at > now);
-        let outcomes: Vec<Outcomes> = outcomes.into_iter().flatten().collect();
-        Ok(judge(name, &outcomes, mark))
+        Ok((outcomes.into_iter().flatten().collect(), mark.filter(|mark| mark.expires_at > now)))
     }
 
     /// Returns the health of all providers, by name; fails when the store does not respond.
@@ -210,7 +218,7 @@ impl Providers {
 }
 
 /// Returns the health that these counters and this mark amount to.
-fn judge(name: &str, outcomes: &[Outcomes], mark: Option<ProviderMark>) -> Health {
+pub(crate) fn judge(name: &str, outcomes: &[Outcomes], mark: Option<ProviderMark>) -> Health {
     let sum = |of: fn(&Outcomes) -> u64| outcomes.iter().map(of).fold(0, u64::saturating_add);
     let (ok, failed) = (sum(|counter| counter.ok), sum(|counter| counter.failed));
     let last_ok = outcomes.iter().filter_map(|counter| counter.last_ok_at).max();

@@ -34,7 +34,7 @@ impl Vault {
         before: Timestamp,
     ) -> Result<Reencrypted, Error> {
         let origin = ClientContext::default();
-        let access = AccessRequest { owner, id, origin: &origin, service: None };
+        let access = AccessRequest::of_owner(owner, id, &origin);
         let origin = &origin;
         let decide = |row: Option<StoredTradingAccount>| async move {
             let Some(account) = row else { return Ok(Round::Settled(Reencrypted::Gone)) };

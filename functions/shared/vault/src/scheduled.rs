@@ -32,9 +32,7 @@ impl Vault {
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<Option<T>, Error> {
         let (store, clock) = (self.store(), &self.identity.clock);
-        let mut holder = [0; 16];
-        self.identity.entropy.fill(&mut holder)?;
-        let holder = format!("{:032x}", u128::from_be_bytes(holder));
+        let holder = self.new_holder()?;
         let now = clock.now();
         if !store.take_lease(job, &holder, now, now + longest).await? {
             return Ok(None);
@@ -44,6 +42,23 @@ impl Vault {
             tracing::warn!(%error, job, "a lease was not given back; it ends by itself");
         }
         done.map(Some)
+    }
+
+    /// Returns whether the turn of a job that is due once in `every` is this process's: of all that ask, however many and
+    /// whenever they began, one gets it. Fails when the store does.
+    pub async fn take_turn(&self, job: &str, every: Duration) -> Result<bool, Error> {
+        let now = self.identity.clock.now();
+        // Nobody gives a turn back, so that it ends by itself: a little early, or whoever had it would come too soon for the
+        // next by the moments that its timer is exact.
+        let until = now + every.mul_f64(0.9);
+        Ok(self.store().take_lease(&format!("turn of {job}"), &self.new_holder()?, now, until).await?)
+    }
+
+    /// Returns what tells one run from every other, also of the same process.
+    fn new_holder(&self) -> Result<String, Error> {
+        let mut holder = [0; 16];
+        self.identity.entropy.fill(&mut holder)?;
+        Ok(format!("{:032x}", u128::from_be_bytes(holder)))
     }
 
     /// Asks the service for its published keys where clients reach it, by name, certificate and whatever stands in front;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_platform::{Environment, Misconfigured, Variable};
+use portcullis_store::EVERYBODY_REMEMBERED;
 
 use crate::brokers::{self, Broker};
 
@@ -27,7 +28,22 @@ const CREDENTIAL_MAX_AGE: Variable = Variable {
     aliases: &[],
 };
 
-const OWN: &[Variable] = &[PROVIDERS, PROVIDER_CHECK_INTERVAL, CREDENTIAL_MAX_AGE];
+const FREEZE_CANCEL_GRACE: Variable = Variable {
+    name: "FREEZE_CANCEL_GRACE",
+    default: "20",
+    about: "seconds after a freeze in which services may read sessions to cancel orders, 0 to 120; 0 for none",
+    aliases: &[],
+};
+
+const CREDENTIAL_LEASE_TTL: Variable = Variable {
+    name: "CREDENTIAL_LEASE_TTL",
+    default: "300",
+    about: "seconds for which a service that reads credentials again needs no decryption by the master key, 0 to 3600; 0 for none",
+    aliases: &[],
+};
+
+const OWN: &[Variable] =
+    &[PROVIDERS, PROVIDER_CHECK_INTERVAL, CREDENTIAL_MAX_AGE, CREDENTIAL_LEASE_TTL, FREEZE_CANCEL_GRACE];
 
 /// Returns every variable that the vault and its brokers read, for `--help`.
 pub fn variables() -> impl Iterator<Item = &'static Variable> {
@@ -45,6 +61,10 @@ pub struct VaultSettings {
     pub check_interval: Option<Duration>,
     /// How long credentials stay under one data key.
     pub credential_max_age: Duration,
+    /// How long a reading is a lease; zero for not at all.
+    pub credential_lease: Duration,
+    /// How long after a freeze services may read sessions to cancel orders; zero for not at all.
+    pub cancel_grace: Duration,
 }
 
 impl VaultSettings {
@@ -66,6 +86,9 @@ impl VaultSettings {
                 _ => Some(environment.seconds(&PROVIDER_CHECK_INTERVAL, 10..=DAY)?),
             },
             credential_max_age: environment.seconds(&CREDENTIAL_MAX_AGE, 60 * 60..=3_650 * DAY)?,
+            credential_lease: environment
+                .seconds(&CREDENTIAL_LEASE_TTL, 0..=EVERYBODY_REMEMBERED.as_secs())?,
+            cancel_grace: environment.seconds(&FREEZE_CANCEL_GRACE, 0..=120)?,
         })
     }
 }
@@ -106,6 +129,26 @@ mod tests {
         assert_eq!(interval(""), Ok(Some(Duration::from_mins(5))));
         assert_eq!(interval("0"), Ok(None));
         assert!(interval("9").unwrap_err().starts_with("PROVIDER_CHECK_INTERVAL: "));
+    }
+
+    #[test]
+    fn a_grace_is_two_minutes_at_most() {
+        let grace = |text: &str| read("FREEZE_CANCEL_GRACE", text).map(|settings| settings.cancel_grace);
+        assert_eq!(grace(""), Ok(Duration::from_secs(20)));
+        assert_eq!((grace("0"), grace("120")), (Ok(Duration::ZERO), Ok(Duration::from_mins(2))));
+        for bad in ["121", "1000000", "-1", "20s"] {
+            assert!(grace(bad).unwrap_err().starts_with("FREEZE_CANCEL_GRACE: "), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_lease_is_an_hour_at_most() {
+        let lease = |text: &str| read("CREDENTIAL_LEASE_TTL", text).map(|settings| settings.credential_lease);
+        assert_eq!(lease(""), Ok(Duration::from_mins(5)));
+        assert_eq!((lease("0"), lease("3600")), (Ok(Duration::ZERO), Ok(Duration::from_hours(1))));
+        for bad in ["3601", "1000000", "-1", "5m"] {
+            assert!(lease(bad).unwrap_err().starts_with("CREDENTIAL_LEASE_TTL: "), "{bad}");
+        }
     }
 
     #[test]

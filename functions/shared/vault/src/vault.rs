@@ -25,6 +25,10 @@ pub struct Vault {
     pub http: Arc<dyn BrokerHttp>,
     /// How long credentials may stay under one data key.
     pub credential_max_age: Duration,
+    /// How long a reading is a lease; zero for not at all.
+    pub credential_lease: Duration,
+    /// How long after a freeze services may read sessions to cancel orders.
+    pub cancel_grace: Duration,
 }
 
 impl Vault {
@@ -42,8 +46,9 @@ impl Vault {
             brokers: Brokers::new(Arc::clone(&http), settings.brokers.clone()),
             others: settings.providers.clone(),
         };
-        let credential_max_age = settings.credential_max_age;
-        Self { identity, key_wrap, providers: Arc::new(providers), http, credential_max_age }
+        let VaultSettings { credential_max_age, credential_lease, cancel_grace, .. } = *settings;
+        let providers = Arc::new(providers);
+        Self { identity, key_wrap, providers, http, credential_max_age, credential_lease, cancel_grace }
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -37,6 +37,12 @@ pub fn code(text: &str) -> PresentedCode {
 }
 
 impl Enrolled {
+    /// Returns the same person as they are to the operations by now.
+    pub async fn seen_again(mut self) -> Self {
+        self.person.caller = self.person.world.caller(&self.person.session).await;
+        self
+    }
+
     /// Returns the code that the app shows.
     pub fn code(&self) -> String {
         self.app.code_at(self.world.unix_now())
@@ -60,7 +66,7 @@ impl Enrolled {
     pub async fn challenge(&self) -> SecretString {
         match self.world.login(&self.email).await.expect("the password is right") {
             Login::MfaRequired(challenge) => challenge.token.secret().clone(),
-            Login::SignedIn(_) => panic!("no code was asked for"),
+            Login::SignedIn(_) | Login::EnrolmentRequired(_) => panic!("no code was asked for"),
         }
     }
 

@@ -26,7 +26,7 @@ pub fn platform(environment: &Environment, store: Store, clock: Arc<dyn Clock>) 
         .prepare([])
         .expect("keys");
     let sent = Arc::new(Notifications::default());
-    Platform { mailer: sent, ..Platform::on_files(prepared, store, clock, entropy) }
+    Platform::on_keys(prepared.keys.expect("keys"), store, sent, clock, entropy)
 }
 
 /// The operations on this platform, as these variables have them.

@@ -55,6 +55,15 @@ impl World {
     #[expect(clippy::expect_used, reason = "there is no test without it")]
     pub async fn person(&self, email: &str) -> Person {
         self.identity.register(newcomer(email, None), &ClientContext::default()).await.expect("registered");
+        self.person_again(email).await
+    }
+
+    /// Signs a person in who has an account.
+    ///
+    /// # Panics
+    /// When it is refused.
+    #[expect(clippy::expect_used, reason = "there is no test without it")]
+    pub async fn person_again(&self, email: &str) -> Person {
         let session = self.sign_in(email).await.expect("signed in");
         let caller = self.caller(&session).await;
         Person { world: self.clone(), email: email.to_owned(), session, caller }
@@ -70,6 +79,17 @@ impl World {
 }
 
 impl Person {
+    /// Signs somebody in again who is registered.
+    ///
+    /// # Panics
+    /// When it is refused.
+    #[expect(clippy::expect_used, reason = "there is no test without it")]
+    pub async fn again(world: &World, email: &str) -> Self {
+        let session = world.sign_in(email).await.expect("signed in");
+        let caller = world.caller(&session).await;
+        Self { world: world.clone(), email: email.to_owned(), session, caller }
+    }
+
     /// Asks for the secret of a second factor and scans it.
     pub async fn set_up_factor(&self, proof: Option<&PresentedCode>) -> Result<Authenticator, Error> {
         let identity = &self.world.identity;

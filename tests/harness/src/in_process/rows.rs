@@ -41,13 +41,26 @@ impl World {
     ///
     /// # Panics
     /// When it is not there.
-    #[expect(clippy::expect_used, reason = "there is no test without it")]
     pub async fn disable(&self, account: &Account) {
+        let next = RolesAndStatus { roles: account.roles.clone(), status: AccountStatus::Disabled };
+        self.administer(account, AuditKind::AccountDisabled, next).await;
+    }
+
+    /// Gives an account these roles in place of its own, as an administrator does.
+    ///
+    /// # Panics
+    /// When it is not there.
+    pub async fn give_roles(&self, account: &Account, roles: &[&str]) {
+        let roles = roles.iter().map(|role| (*role).to_owned()).collect();
+        let next = RolesAndStatus { roles, status: account.status };
+        self.administer(account, AuditKind::RolesChanged, next).await;
+    }
+
+    #[expect(clippy::expect_used, reason = "there is no test without it")]
+    async fn administer(&self, account: &Account, kind: AuditKind, next: RolesAndStatus) {
         let seal = self.identity.audit_seal().expect("keys");
-        let kind = AuditKind::AccountDisabled;
         let event = AuditEvent::new(kind, account.id, self.clock.now(), &seal, &SystemEntropy);
         let event = event.expect("randomness");
-        let next = RolesAndStatus { roles: account.roles.clone(), status: AccountStatus::Disabled };
         let changed = self.truth.change_roles_and_status(account, &next, None, &[event]).await;
         assert_eq!(changed.expect("the engine answers"), RolesAndStatusChange::Changed);
     }

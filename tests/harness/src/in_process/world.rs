@@ -4,17 +4,20 @@ use std::sync::Arc;
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use portcullis_identity::{
-    Caller, ClientContext, Email, Error, Identity, Login, LoginAttempt, LoginName, Password, SignedIn,
+    Caller, ClientContext, Email, EnrolledSignIn, Error, Identity, Login, LoginAttempt, LoginName, Password,
+    SignedIn,
 };
 use portcullis_platform::{BrokerHttp, CALL_TIMEOUT_MS, CallTimeouts, Clock, Environment};
 use portcullis_platform_embedded::EmbeddedDynamoDb;
 use portcullis_service::Operations;
 use portcullis_store::Store;
 use portcullis_vault::Vault;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
+use crate::authenticator::Authenticator;
 use crate::fault::Faulty;
 use crate::in_process::clock::MovableClock;
+use crate::in_process::enrolled::{STEP, code};
 use crate::in_process::key_wrap::FaultyKeyWrap;
 use crate::in_process::operations::{CHEAP_HASHES, operations_on, platform};
 use crate::notifications::Notifications;
@@ -112,16 +115,34 @@ impl World {
         Self { identity, vault, clock, faults, key_wrap, notifications, truth, engine }
     }
 
-    /// Signs somebody in with [`PASSWORD`].
+    /// Signs somebody in with [`PASSWORD`], who sets a second factor up where a role requires one.
     ///
     /// # Panics
-    /// When a code is asked for: whoever set a second factor up uses [`World::login`].
+    /// When a code is asked for: whoever has a second factor uses [`World::login`].
     pub async fn sign_in(&self, email: &str) -> Result<SignedIn, Error> {
         match self.login(email).await? {
             Login::SignedIn(session) => Ok(*session),
+            Login::EnrolmentRequired(challenge) => {
+                self.enrol_first(challenge.token.secret()).await.map(|(enrolled, _)| enrolled.session)
+            }
             #[expect(clippy::panic, reason = "a test that cannot go on says so")]
             Login::MfaRequired(_) => panic!("a code is asked for"),
         }
+    }
+
+    /// Sets a first factor up with the token of a sign-in that waits for it, and returns what comes of it, with the app. A time
+    /// step passes: the code that proved it is spent.
+    pub async fn enrol_first(
+        &self,
+        session_token: &SecretString,
+    ) -> Result<(EnrolledSignIn, Authenticator), Error> {
+        let (identity, client) = (&self.identity, ClientContext::default());
+        let enrolment = identity.set_up_first_mfa(session_token, &client).await?;
+        let app = Authenticator::scan(enrolment.uri.expose_secret());
+        let shown = code(&app.code_at(self.unix_now()));
+        let enrolled = identity.enable_first_mfa(session_token, &shown, &client).await?;
+        self.clock.advance(STEP);
+        Ok((enrolled, app))
     }
 
     /// Shows [`PASSWORD`].

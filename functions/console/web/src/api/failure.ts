@@ -15,6 +15,7 @@ const BY_CODE: Record<string, CoreKey> = {
   session_revoked: "error.signedOut",
   invalid_refresh_token: "error.signedOut",
   authentication_required: "error.signedOut",
+  insufficient_user_authentication: "error.stepUp",
   forbidden: "error.forbidden",
   not_found: "error.notFound",
   invalid_code: "error.wrongProof",

@@ -5,6 +5,7 @@ import { useText } from "../messages/catalogue.ts";
 import { trading } from "../messages/trading/index.ts";
 import { client, type Schemas } from "../session/client.ts";
 import { Loaded } from "./loaded.tsx";
+import { ProviderHour } from "./provider-hour.tsx";
 import { Skeleton } from "./states.tsx";
 import { absolute, relative, useNow } from "./time.tsx";
 
@@ -13,9 +14,9 @@ export type Provider = Schemas["ProviderHealthResponse"];
 
 const MOST_FALLBACKS = 9;
 
-/** All providers; asked for again every minute. */
+/** All providers with their last hour; asked for again every minute. */
 export function useProviders() {
-  const read = () => client.get("/v1/providers");
+  const read = () => client.get("/v1/providers", { query: { history: true } });
   return useQuery({ queryKey: ["providers"], queryFn: read, refetchInterval: 60_000 });
 }
 
@@ -55,6 +56,7 @@ function Strip({ items }: { items: readonly Provider[] }) {
           <p className="muted small">
             <ProviderFacts provider={provider} />
           </p>
+          {provider.history && <ProviderHour spans={provider.history} />}
         </li>
       ))}
     </ul>

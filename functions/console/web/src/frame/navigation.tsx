@@ -18,6 +18,7 @@ interface Place {
 const PLACES: readonly Place[] = [
   { to: "/", text: "nav.today", icon: "today" },
   { to: "/trading-accounts", text: "nav.accounts", short: "nav.accountsShort", icon: "accounts" },
+  { to: "/approvals", text: "nav.approvals", icon: "check" },
   { to: "/readers", text: "nav.readers", short: "nav.readersShort", icon: "readers" },
   { to: "/sessions", text: "nav.sessions", icon: "sessions" },
   { to: "/security", text: "nav.security", icon: "security" },

@@ -13,7 +13,7 @@ export type Status = Schemas["StatusResponse"];
 /** An account at a broker. */
 export type TradingAccount = Schemas["TradingAccountResponse"];
 
-/** How one account's session ended at its broker. */
+/** What became of one account: how its session ended, and its resting orders. */
 export type FrozenAccount = Schemas["FrozenAccountResponse"];
 
 /** The session of this page, and what its owner may do. */
@@ -31,7 +31,13 @@ export function useAccounts() {
 }
 
 /** Whether trading is open; `unknown` before the first answer. */
-export type TradingState = { state: "unknown" } | { state: "open" } | { state: "frozen"; since: string; by: string };
+export type TradingState =
+  | { state: "unknown" }
+  | { state: "open" }
+  | { state: "frozen"; since: string; by: "self" | "admin" | "everybody"; freezes: readonly Freeze[] };
+
+/** A freeze that stands: whose switch it is, since when, until when and why. */
+export type Freeze = Schemas["FreezeItem"];
 
 /** The owner's state of trading, which is asked for again every minute. */
 export function useTrading() {
@@ -46,15 +52,17 @@ export function useTrading() {
 export function tradingState(answer: Schemas["TradingStateResponse"] | undefined): TradingState {
   if (!answer) return { state: "unknown" };
   if (answer.status === "active") return { state: "open" };
-  return { state: "frozen", since: answer.frozen_at ?? "", by: answer.frozen_by ?? "self" };
+  const { frozen_at: since, frozen_by: by, freezes } = answer;
+  return { state: "frozen", since: since ?? "", by: by ?? "self", freezes };
 }
 
 /** What the owner proves it with: the code of a second factor where there is one, else the password. */
 export type Proof = { password: string } | { code: string };
 
-/** Stops every reading of the owner's broker credentials. */
-export function freeze() {
-  return client.post("/v1/trading-accounts/freeze");
+/** Stops every reading of the owner's broker credentials, and cancels resting orders where that is asked for. */
+export function freeze({ cancelOrders }: { cancelOrders: boolean }) {
+  // Without a body it is the same click as ever.
+  return client.post("/v1/trading-accounts/freeze", cancelOrders ? { body: { cancel_orders: true } } : {});
 }
 
 /** Lets services read them again. */

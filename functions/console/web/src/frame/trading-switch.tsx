@@ -1,4 +1,5 @@
-// The state of trading in the header, and its switch: one click freezes, resuming asks for proof.
+// The state of trading in the header, and its switch: one click freezes, another asks about resting orders first, and
+// resuming asks for proof.
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { Button } from "../components/button.tsx";
@@ -12,6 +13,7 @@ import { useText } from "../messages/catalogue.ts";
 import { core } from "../messages/core/index.ts";
 import { brokerName } from "./session-clock.tsx";
 import {
+  type Freeze,
   type FrozenAccount,
   freeze,
   type TradingState,
@@ -26,19 +28,91 @@ type Frozen = Extract<TradingState, { state: "frozen" }>;
 /** The state and its switch. */
 export function TradingSwitch() {
   const trading = tradingState(useTrading().data);
-  const [isResuming, resume] = useState(false);
+  const [asked, ask] = useState<"lift" | "freeze">();
   const freezing = useFreezing();
-  useShiftFTwice(() => (trading.state === "frozen" ? resume(true) : freezing.mutate()));
+  const freezeNow = () => freezing.mutate({ cancelOrders: false });
+  useShiftFTwice(() => (trading.state === "frozen" ? ask("lift") : freezeNow()));
+  const close = () => ask(undefined);
   return (
     <>
       {trading.state === "frozen" ? (
-        <FrozenButton trading={trading} onClick={() => resume(true)} />
+        <FrozenButton trading={trading} onClick={() => ask("lift")} />
       ) : (
-        <OpenSwitch isKnown={trading.state === "open"} isBusy={freezing.isPending} onFreeze={() => freezing.mutate()} />
+        <OpenSwitch
+          isKnown={trading.state === "open"}
+          isBusy={freezing.isPending}
+          onFreeze={freezeNow}
+          onMore={() => ask("freeze")}
+        />
       )}
-      {isResuming && <ResumeDialog onClose={() => resume(false)} />}
+      {asked === "lift" && trading.state === "frozen" && <LiftDialog trading={trading} onClose={close} />}
+      {asked === "freeze" && (
+        <FreezeDialog
+          onClose={close}
+          onFreeze={(cancelOrders) => {
+            close();
+            freezing.mutate({ cancelOrders });
+          }}
+        />
+      )}
       <FreezeOutcome freezing={freezing} />
     </>
+  );
+}
+
+/** Says what cancelling means before it freezes: a protective stop is an order, too. */
+function FreezeDialog({ onClose, onFreeze }: { onClose: () => void; onFreeze: (cancelOrders: boolean) => void }) {
+  const t = useText(core);
+  return (
+    <Dialog title={t("trading.freezeTitle")} onClose={onClose}>
+      <p>{t("trading.freezeBody")}</p>
+      <div className="actions">
+        <Button onClick={onClose}>{t("cancel")}</Button>
+        <Button onClick={() => onFreeze(true)}>{t("trading.freezeAndCancel")}</Button>
+        <Button look="danger" onClick={() => onFreeze(false)} autoFocus>
+          {t("trading.freezeOnly")}
+        </Button>
+      </div>
+    </Dialog>
+  );
+}
+
+/** What stands in the way of trading, and the proof that lifts one's own freeze where there is one. */
+function LiftDialog({ trading, onClose }: { trading: Frozen; onClose: () => void }) {
+  const t = useText(core);
+  const others = trading.freezes.filter(({ by }) => by !== "self");
+  if (others.length === 0) return <ResumeDialog onClose={onClose} />;
+  const isOwnToo = others.length < trading.freezes.length;
+  return isOwnToo ? (
+    <ResumeDialog onClose={onClose} others={others} />
+  ) : (
+    <Dialog title={t("trading.frozenNow")} onClose={onClose}>
+      <OtherFreezes freezes={others} />
+      <div className="actions">
+        <Button onClick={onClose} autoFocus>
+          {t("close")}
+        </Button>
+      </div>
+    </Dialog>
+  );
+}
+
+/** Freezes that only an administrator lifts. */
+export function OtherFreezes({ freezes }: { freezes: readonly Freeze[] }) {
+  const t = useText(core);
+  const present = useNow();
+  return (
+    <Notice tone="danger" title={t("trading.notYours")}>
+      <ul className="stack-tight">
+        {freezes.map(({ by, since, until, reason }) => (
+          <li key={by}>
+            {t(FROZEN_BY[by], { time: clockTime(Date.parse(since), present) })}
+            {until && ` ${t("trading.until", { time: clockTime(Date.parse(until), present) })}`}
+            {reason && <span className="muted"> {reason}</span>}
+          </li>
+        ))}
+      </ul>
+    </Notice>
   );
 }
 
@@ -48,7 +122,14 @@ export function useFreezing() {
   return useMutation({ mutationFn: freeze, onSuccess: () => tradingChanged(queries) });
 }
 
-function OpenSwitch({ isKnown, isBusy, onFreeze }: { isKnown: boolean; isBusy: boolean; onFreeze: () => void }) {
+interface OpenSwitchProps {
+  isKnown: boolean;
+  isBusy: boolean;
+  onFreeze: () => void;
+  onMore: () => void;
+}
+
+function OpenSwitch({ isKnown, isBusy, onFreeze, onMore }: OpenSwitchProps) {
   const t = useText(core);
   return (
     <div className="trading">
@@ -69,13 +150,31 @@ function OpenSwitch({ isKnown, isBusy, onFreeze }: { isKnown: boolean; isBusy: b
       >
         {t("trading.freezeShort")}
       </button>
+      <button
+        type="button"
+        className="trading-button trading-more"
+        aria-haspopup="dialog"
+        aria-label={t("trading.freezeMore")}
+        title={t("trading.freezeMore")}
+        onClick={onMore}
+      >
+        …
+      </button>
     </div>
   );
 }
 
+const FROZEN_BY = {
+  self: "trading.frozenByYou",
+  admin: "trading.frozenByAdmin",
+  everybody: "trading.frozenForAll",
+} as const;
+
 function FrozenButton({ trading, onClick }: { trading: Frozen; onClick: () => void }) {
   const t = useText(core);
-  const since = clockTime(Date.parse(trading.since), useNow());
+  const present = useNow();
+  const since = clockTime(Date.parse(trading.since), present);
+  const until = trading.freezes.find(({ by }) => by === trading.by)?.until;
   return (
     <button
       type="button"
@@ -86,7 +185,8 @@ function FrozenButton({ trading, onClick }: { trading: Frozen; onClick: () => vo
     >
       <Icon name="pause" size={16} />
       <span className="trading-long">
-        {t(trading.by === "self" ? "trading.frozenByYou" : "trading.frozen", { time: since })}
+        {t(FROZEN_BY[trading.by], { time: since })}
+        {until && ` ${t("trading.until", { time: clockTime(Date.parse(until), present) })}`}
       </span>
       <span className="trading-short">{t("trading.frozenShort")}</span>
     </button>
@@ -115,7 +215,11 @@ export function FreezeOutcome({ freezing }: { freezing: ReturnType<typeof useFre
   if (freezing.error) {
     return (
       <Dialog title={t("trading.notFrozen")} onClose={freezing.reset}>
-        <ErrorNotice error={freezing.error} isWrite onRetry={() => freezing.mutate()} />
+        <ErrorNotice
+          error={freezing.error}
+          isWrite
+          onRetry={() => freezing.mutate(freezing.variables ?? { cancelOrders: false })}
+        />
       </Dialog>
     );
   }
@@ -123,9 +227,9 @@ export function FreezeOutcome({ freezing }: { freezing: ReturnType<typeof useFre
   return (
     <Dialog title={t("trading.frozenNow")} onClose={freezing.reset}>
       <Notice tone="danger" isNews title={t("trading.frozenNowBody")}>
-        <EndedSessions accounts={freezing.data.accounts} />
+        <StoppedAccounts accounts={freezing.data.accounts} />
       </Notice>
-      <p>{t("trading.ordersStay")}</p>
+      {!freezing.variables?.cancelOrders && <p>{t("trading.ordersStay")}</p>}
       <div className="actions">
         <Button onClick={freezing.reset} autoFocus>
           {t("close")}
@@ -139,17 +243,31 @@ const SESSION_END = {
   ended: "trading.sessionEnded",
   none: "trading.sessionNone",
   unconfirmed: "trading.sessionUnconfirmed",
+  kept: "trading.sessionKept",
 } as const;
 
-function EndedSessions({ accounts }: { accounts: readonly FrozenAccount[] }) {
+const ORDERS = {
+  cancelled: "trading.ordersCancelled",
+  partly: "trading.ordersPartly",
+  unconfirmed: "trading.ordersUnconfirmed",
+  delegated: "trading.ordersDelegated",
+} as const;
+
+/** What became of each account: its session, its orders, and what to do about what is not certain. */
+export function StoppedAccounts({ accounts }: { accounts: readonly FrozenAccount[] }) {
   const t = useText(core);
   if (accounts.length === 0) return null;
   return (
     <ul className="stack-tight">
-      {accounts.map((account) => (
-        <li key={account.account_id}>
-          {brokerName(account.broker)}: {t(SESSION_END[account.session])}
-          {account.reason && <span className="muted"> {account.reason}</span>}
+      {accounts.map(({ account_id: id, broker, session, orders, open_orders: open, reason }) => (
+        <li key={id}>
+          {brokerName(broker)}: {t(SESSION_END[session])}
+          {orders !== "none" && `. ${t(ORDERS[orders])}`}
+          {orders === "none" && open === 0 && `. ${t("trading.ordersNone")}`}
+          {orders !== "none" && orders !== "cancelled" && open !== null && open !== undefined && (
+            <>. {t("trading.ordersOpen", { count: open })}</>
+          )}
+          {reason && <span className="muted"> {reason}</span>}
         </li>
       ))}
     </ul>
@@ -157,7 +275,7 @@ function EndedSessions({ accounts }: { accounts: readonly FrozenAccount[] }) {
 }
 
 /** Asks for the proof that resuming takes. */
-export function ResumeDialog({ onClose }: { onClose: () => void }) {
+export function ResumeDialog({ onClose, others = [] }: { onClose: () => void; others?: readonly Freeze[] }) {
   const t = useText(core);
   const queries = useQueryClient();
   const form = useForm(async (data) => {
@@ -168,6 +286,7 @@ export function ResumeDialog({ onClose }: { onClose: () => void }) {
   return (
     <Dialog title={t("trading.unfreezeTitle")} onClose={onClose}>
       <Form form={form}>
+        {others.length > 0 && <OtherFreezes freezes={others} />}
         <p>{t("trading.unfreezeBody")}</p>
         <ProofField form={form} autoFocus />
         <div className="actions">

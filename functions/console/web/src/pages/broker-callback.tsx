@@ -29,7 +29,7 @@ export default function BrokerCallback() {
       {back ? (
         <Loaded query={accounts} data={accounts.data}>
           {(items) => {
-            const candidates = items.filter(({ login_url }) => login_url);
+            const candidates = items.filter(({ broker, login_url }) => (back.isDhan ? broker === "dhan" : login_url));
             const id = chosen ?? (candidates.length === 1 ? candidates[0]?.account_id : undefined);
             const account = items.find(({ account_id }) => account_id === id);
             if (!back.isSuccess || !back.requestToken) return <Refused account={account} />;
@@ -67,10 +67,11 @@ function Choice({ accounts, onChoose }: { accounts: readonly TradingAccount[]; o
 let sent: Promise<Verification> | undefined;
 
 function begin(id: string): Promise<Verification> {
-  const token = brokerReturn()?.requestToken;
-  if (token) {
+  const back = brokerReturn();
+  if (back?.requestToken) {
+    const body = { request_token: back.requestToken, state: back.state ?? null };
     forgetBrokerReturn();
-    sent = client.post("/v1/trading-accounts/{id}/session", { params: { id }, body: { request_token: token } });
+    sent = client.post("/v1/trading-accounts/{id}/session", { params: { id }, body });
   }
   return sent ?? Promise.reject(new Error("there is no token to send"));
 }

@@ -17,7 +17,11 @@ export default function ResetPassword() {
   const [state, become] = useState<"open" | "done" | "dead">("open");
   const form = useForm(async (data) => {
     try {
-      const body = { token: token ?? "", new_password: String(data.get("new_password")) };
+      const body = {
+        token: token ?? "",
+        new_password: String(data.get("new_password")),
+        end_api_keys: data.get("end_api_keys") !== null,
+      };
       await client.post("/v1/auth/password/reset", { body });
       become("done");
       forgetMailToken();
@@ -50,6 +54,11 @@ export default function ResetPassword() {
     <GateCard title={t("reset.title")} about={t("reset.body")}>
       <Form form={form}>
         <NewPasswordField form={form} autoFocus />
+        <label className="check">
+          <input type="checkbox" name="end_api_keys" />
+          <span>{t("reset.endKeys")}</span>
+          <span className="field-hint">{t("reset.endKeysHint")}</span>
+        </label>
         <Button type="submit" look="primary" wide busy={form.isBusy || form.wait > 0}>
           {t("reset.submit")}
         </Button>

@@ -13,6 +13,7 @@ import type { Schemas } from "../session/client.ts";
 import { BackupCodes } from "./security/backup-codes.tsx";
 import { ChangePassword } from "./security/change-password.tsx";
 import { RemoveApp, RenewCodes } from "./security/confirm-factor.tsx";
+import { Passkeys } from "./security/passkeys.tsx";
 import { SetUpApp } from "./security/set-up-app.tsx";
 import { useSessions } from "./sessions.tsx";
 
@@ -85,6 +86,7 @@ function Factors({ user, onOpen }: { user: Schemas["User"]; onOpen: (dialog: Ope
           aside={<Button onClick={() => onOpen("renew")}>{t("security.codesRenew")}</Button>}
         />
       )}
+      <Passkeys />
       <Card
         title={t("security.password")}
         about={<Expiry at={user.password_expires_at} />}

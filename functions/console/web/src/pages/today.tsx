@@ -15,6 +15,7 @@ import { trading } from "../messages/trading/index.ts";
 import { client } from "../session/client.ts";
 import "../styles/trading.css";
 import { browserAndSystem } from "./device-name.ts";
+import { PasskeyOffer } from "./today/passkey-offer.tsx";
 import { type Situation, type Todo, whatNeedsDoing } from "./today/todo.ts";
 import { TodoRow } from "./today/todo-row.tsx";
 
@@ -25,6 +26,7 @@ export default function Today() {
   const accounts = useAccounts();
   return (
     <Page title={title}>
+      <PasskeyOffer />
       {user && <Answer user={user} />}
       <ProviderStrip own={accounts.data?.map(({ broker }) => broker) ?? []} />
       <LastSignIn />

@@ -4,7 +4,10 @@
 /** The way back from a broker's login page. */
 export interface BrokerReturn {
   requestToken: string | undefined;
+  state: string | undefined;
   accountId: string | undefined;
+  /** The one broker that names neither account nor state. */
+  isDhan: boolean;
   isSuccess: boolean;
 }
 
@@ -15,9 +18,14 @@ let found: BrokerReturn | undefined;
 export function takeBrokerReturn(): void {
   if (location.pathname !== PATH || !location.search) return;
   const query = new URLSearchParams(location.search);
-  const requestToken = query.get("request_token") ?? undefined;
-  const isSuccess = (query.get("status") ?? "success") === "success";
-  found = { requestToken, accountId: query.get("account_id") ?? undefined, isSuccess };
+  const named = (name: string) => query.get(name) ?? undefined;
+  // Fyers has a `code` as well, which is a status.
+  const requestToken = named("request_token") ?? named("auth_code") ?? named("tokenId") ?? named("code");
+  const state = named("state");
+  // A state begins with the account that it was made for; whether it was, the service knows.
+  const accountId = named("account_id") ?? state?.split(".")[0];
+  const isSuccess = (named("status") ?? "success") === "success" && !query.has("error");
+  found = { requestToken, state, accountId, isDhan: query.has("tokenId"), isSuccess };
   history.replaceState(history.state, "", PATH);
 }
 

@@ -71,11 +71,14 @@ codes! {
         "The link is unknown, too old, or was used; ask for another one.";
     /// The session has ended; only signing in again helps.
     SessionRevoked: UNAUTHORIZED, "session_revoked", "Session revoked", "The session has ended; sign in again.";
+    /// The person is who they say, and has not proved it as surely, or as lately, as this needs (RFC 9470).
+    InsufficientUserAuthentication: UNAUTHORIZED, "insufficient_user_authentication",
+        "Stronger or newer sign-in required", "Confirm who you are at /v1/auth/step-up, and send the request again.";
     /// The caller is known and may not do this.
     Forbidden: FORBIDDEN, "forbidden", "Forbidden", "The caller may not do this.";
-    /// The owner stopped every reading of their credentials.
+    /// The owner, or an administrator, stopped every reading of the credentials.
     CredentialsFrozen: FORBIDDEN, "credentials_frozen", "Credentials frozen",
-        "The owner has stopped every reading of their credentials.";
+        "The owner, or an administrator, has stopped every reading of the credentials.";
     /// The password is right and the address not confirmed yet.
     EmailNotVerified: FORBIDDEN, "email_not_verified", "E-mail address not confirmed",
         "Confirm the e-mail address with the link that was sent to it, or ask for another one.";
@@ -99,9 +102,36 @@ codes! {
     EmailTaken: CONFLICT, "email_taken", "E-mail address taken", "The e-mail address is already in use.";
     /// The username belongs to an account.
     UsernameTaken: CONFLICT, "username_taken", "Username taken", "The username is already in use.";
+    /// No freeze stands by which the orders of the account were to be cancelled.
+    NothingToCancel: CONFLICT, "nothing_to_cancel", "No orders to cancel",
+        "No freeze stands by which the orders of this account were to be cancelled.";
     /// The account has as many API keys as an account may have.
     TooManyApiKeys: CONFLICT, "too_many_api_keys", "Too many API keys",
         "The account has as many API keys as it may have; delete one first.";
+    /// The account has as many passkeys as an account may have.
+    TooManyPasskeys: CONFLICT, "too_many_passkeys", "Too many passkeys",
+        "The account has as many passkeys as it may have; remove one first.";
+    /// There can be no passkeys at the address of this deployment's pages.
+    PasskeysUnavailable: CONFLICT, "passkeys_unavailable", "Passkeys unavailable",
+        "The pages of this service have no domain name, which passkeys need.";
+    /// A role of the account needs a factor beside the password.
+    LastFactor: CONFLICT, "last_factor", "Last factor",
+        "A role of the account needs a factor beside the password, and this is the last one; add another one first.";
+    /// The person is asked for as many approvals as they may be at a time.
+    TooManyApprovals: CONFLICT, "too_many_approvals", "Too many approvals",
+        "The person is asked for as many approvals as they may be at a time.";
+    /// The person who is asked for an approval has not decided yet.
+    ApprovalPending: CONFLICT, "approval_pending", "Approval pending", "The person has not decided yet.";
+    /// An approval was decided already, by another request.
+    ApprovalDecided: CONFLICT, "approval_decided", "Approval decided", "The approval was decided already.";
+    /// An approval was refused, its time is over, or it was ended before its time.
+    ApprovalOver: CONFLICT, "approval_over", "Approval over",
+        "The approval was refused, its time is over, or it was ended.";
+    /// Something else was approved than what is shown.
+    DetailsMismatch: CONFLICT, "details_mismatch", "Details mismatch",
+        "Something else was approved than what is shown here; nothing was spent.";
+    /// An approval was spent already.
+    AlreadyRedeemed: CONFLICT, "already_redeemed", "Already redeemed", "The approval was spent already.";
     /// The person has as many trading accounts as one may have.
     TooManyTradingAccounts: CONFLICT, "too_many_trading_accounts", "Too many trading accounts",
         "There are as many trading accounts as there may be; unlink one first.";
@@ -189,6 +219,9 @@ impl Code {
             | Self::InvalidSessionToken
             | Self::InvalidMailToken
             | Self::InvalidCode => Some(r#"Bearer error="invalid_grant""#),
+            Self::InsufficientUserAuthentication => {
+                Some(r#"Bearer error="insufficient_user_authentication""#)
+            }
             code if code.status() == StatusCode::UNAUTHORIZED => Some(r#"Bearer error="invalid_token""#),
             _ => None,
         }

@@ -19,6 +19,20 @@ impl From<Error> for Problem {
             Error::InvalidApiKey => Code::InvalidApiKey,
             Error::InvalidServiceToken => Code::InvalidServiceToken,
             Error::TooManyApiKeys => Code::TooManyApiKeys,
+            Error::TooManyPasskeys => Code::TooManyPasskeys,
+            Error::PasskeysUnavailable => Code::PasskeysUnavailable,
+            Error::LastFactor => Code::LastFactor,
+            Error::TooManyApprovals => Code::TooManyApprovals,
+            Error::Frozen => Code::CredentialsFrozen,
+            Error::TradingAccountDisabled => Code::TradingAccountDisabled,
+            Error::ApprovalPending => Code::ApprovalPending,
+            Error::ApprovalDecided => Code::ApprovalDecided,
+            Error::ApprovalOver => Code::ApprovalOver,
+            Error::DetailsMismatch => Code::DetailsMismatch,
+            Error::AlreadyRedeemed => Code::AlreadyRedeemed,
+            Error::WrongPasskey => {
+                return Self::new(Code::Forbidden).with_detail("The passkey is not right.");
+            }
             Error::WrongCode => return Self::new(Code::Forbidden).with_detail("The code is not right."),
             Error::TooManyAttempts { retry_after } => {
                 return Self::new(Code::TooManyAttempts).with_retry_after(retry_after);
@@ -42,6 +56,9 @@ impl From<Error> for Problem {
             Error::InvalidAccessToken => {
                 let detail = "The session of the access token has ended, or its account may not be used.";
                 return Self::new(Code::InvalidToken).with_detail(detail);
+            }
+            Error::InsufficientAuthentication(needed) => {
+                return Self::new(Code::InsufficientUserAuthentication).with_needed(needed);
             }
             Error::InvalidRefreshToken => Code::InvalidRefreshToken,
             Error::SessionRevoked => Code::SessionRevoked,
@@ -90,8 +107,26 @@ mod tests {
 
     use axum::response::IntoResponse;
     use http::header::WWW_AUTHENTICATE;
+    use portcullis_identity::{Assurance, Needed};
 
     use super::*;
+
+    #[test]
+    fn a_sign_in_that_is_not_enough_is_told_what_is() {
+        for (needed, parameters) in [
+            (Needed { acr: Some(Assurance::Aal2), max_age: None }, r#", acr_values="aal2""#),
+            (Needed { acr: None, max_age: Some(600) }, r#", max_age="600""#),
+            (Needed { acr: Some(Assurance::Phr), max_age: Some(1) }, r#", acr_values="phr", max_age="1""#),
+        ] {
+            let response = Problem::from(Error::InsufficientAuthentication(needed)).into_response();
+            let challenge = response.headers()[WWW_AUTHENTICATE].to_str().unwrap();
+            assert_eq!(response.status(), 401);
+            assert_eq!(
+                challenge.strip_prefix(r#"Bearer error="insufficient_user_authentication""#),
+                Some(parameters)
+            );
+        }
+    }
 
     #[test]
     fn tokens_that_are_refused_for_different_reasons_are_told_apart() {

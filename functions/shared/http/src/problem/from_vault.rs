@@ -10,6 +10,7 @@ impl From<Error> for Problem {
             Error::Identity(error) => error.into(),
             Error::TooManyTradingAccounts => Code::TooManyTradingAccounts.into(),
             Error::Frozen => Code::CredentialsFrozen.into(),
+            Error::NothingToCancel => Code::NothingToCancel.into(),
             Error::Disabled => Code::TradingAccountDisabled.into(),
             Error::Unreadable => Code::CredentialUnavailable.into(),
             Error::NoBrokerSession => Code::NoBrokerSession.into(),

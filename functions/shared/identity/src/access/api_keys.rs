@@ -9,8 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use jiff::Timestamp;
 use portcullis_platform::{EncryptionContext, Entropy};
 use portcullis_store::{
-    AccountId, ApiKey, ApiKeyCreation, ApiKeyId, ApiKeyPage, AuditDetails, AuditEvent, AuditKind, Digest, Id,
-    IdempotentApiKey, IdempotentRequest,
+    Account, AccountId, ApiKey, ApiKeyCreation, ApiKeyId, ApiKeyPage, AuditDetails, AuditEvent, AuditKind,
+    Digest, Id, IdempotentApiKey, IdempotentRequest,
 };
 use portcullis_verifier::api_key;
 use portcullis_verifier::policy::Grant;
@@ -54,7 +54,7 @@ pub struct ApiKeyRequest {
     pub name: ApiKeyName,
     /// The scopes of the key; `None` for all that its owner may do now.
     pub scopes: Option<Vec<String>>,
-    /// When the key expires; `None` for never.
+    /// When the key expires; `None` for as late as a key may.
     pub expires_at: Option<Timestamp>,
     /// The idempotency key of the request, if the client may retry it.
     pub idempotency_key: Option<String>,
@@ -81,9 +81,11 @@ impl Identity {
         self.may(caller, "create")?;
         let (account, now) = (&caller.account, self.clock.now());
         check_expiry(wanted.expires_at, now)?;
+        let expires_at = self.end_of_key(wanted.expires_at, now)?;
         let scopes = self.scopes(&account.roles, wanted.scopes.as_deref())?;
         // Two requests at once may both see room for one more: the limit is against carelessness, not an attack.
-        if self.store.api_keys(account.id, MOST_KEYS, None).await?.keys.len() >= MOST_KEYS {
+        let keys = self.store.api_keys(account.id, MOST_KEYS, None).await?.keys;
+        if keys.iter().filter(|key| !account.has_ended_keys_of(key.created_at)).count() >= MOST_KEYS {
             return Err(Error::TooManyApiKeys);
         }
         let id = Id::generate(now, self.entropy.as_ref())?;
@@ -92,15 +94,15 @@ impl Identity {
             id,
             account: account.id,
             digest: self.current_digest(&text)?,
-            name: wanted.name.0,
+            name: wanted.name.0.clone(),
             managed: false,
             scopes: scopes.iter().map(ToString::to_string).collect(),
             created_at: now,
-            expires_at: wanted.expires_at,
+            expires_at,
             last_used_at: None,
         };
         let request = match &wanted.idempotency_key {
-            Some(name) => Some(self.repeatable(&key, wanted.scopes.as_deref(), name, &text).await?),
+            Some(name) => Some(self.repeatable(&key, &wanted, name, &text).await?),
             None => None,
         };
         let event = about_key(self.audit_event(AuditKind::ApiKeyCreated, account.id, client)?, &key);
@@ -114,7 +116,8 @@ impl Identity {
                 let opened = sealing::open(&first.answer, &context, self.key_wrap.as_ref()).await?;
                 let text = std::str::from_utf8(opened.expose_secret())
                     .map_err(|_| Error::Internal("a sealed answer is no text"))?;
-                let key = ApiKey { id: first.id, created_at: first.created_at, ..key };
+                let expires_at = self.end_of_key(wanted.expires_at, first.created_at)?;
+                let key = ApiKey { id: first.id, created_at: first.created_at, expires_at, ..key };
                 Ok(IssuedApiKey { key, text: text.into() })
             }
             ApiKeyCreation::KeyReused => Err(Error::IdempotencyKeyReused),
@@ -131,7 +134,9 @@ impl Identity {
         after: Option<ApiKeyId>,
     ) -> Result<ApiKeyPage, Error> {
         self.may(caller, "read")?;
-        Ok(self.store.api_keys(caller.account.id, limit, after).await?)
+        let mut page = self.store.api_keys(caller.account.id, limit, after).await?;
+        page.keys.retain(|key| !caller.account.has_ended_keys_of(key.created_at));
+        Ok(page)
     }
 
     /// Returns one of the caller's keys with a new secret; the old one is invalid at once, scopes and expiry stay.
@@ -144,7 +149,8 @@ impl Identity {
     ) -> Result<IssuedApiKey, Error> {
         self.may(caller, "rotate")?;
         let seen = self.store.api_key(caller.account.id, id).await?;
-        let seen = seen.filter(|key| is_in_time(key, self.clock.now())).ok_or(Error::NotFound)?;
+        let is_good = |key: &ApiKey| is_good(key, &caller.account, self.clock.now());
+        let seen = seen.filter(is_good).ok_or(Error::NotFound)?;
         let text = new_text(id, self.entropy.as_ref())?;
         let digest = self.current_digest(&text)?;
         let event = about_key(self.audit_event(AuditKind::ApiKeyRotated, caller.account.id, client)?, &seen);
@@ -177,14 +183,28 @@ impl Identity {
     /// Returns the holder of an API key; fails with [`Error::InvalidApiKey`]. A key of our form with a wrong
     /// checksum, and a text that is too short or too long to be a key, is refused before any record is read.
     pub async fn authenticate_key(&self, presented: &SecretString) -> Result<KeyHolder, Error> {
+        let (holder, ()) = self.authenticate_key_beside(presented, async |_| Ok(())).await?;
+        Ok(holder)
+    }
+
+    /// Returns the same, and what `more` reads about the account in the round that tells whether the key is right.
+    pub(crate) async fn authenticate_key_beside<T>(
+        &self,
+        presented: &SecretString,
+        more: impl AsyncFnOnce(AccountId) -> Result<T, Error>,
+    ) -> Result<(KeyHolder, T), Error> {
         let text = presented.expose_secret();
         let (owner, id) = self.owner_of_key(presented).await?;
-        let (account, key) = tokio::try_join!(self.store.account(owner), self.store.api_key(owner, id))?;
+        let (account, key, more) = tokio::try_join!(
+            async { Ok(self.store.account(owner).await?) },
+            async { Ok(self.store.api_key(owner, id).await?) },
+            more(owner),
+        )?;
         let (account, key) = account.zip(key).ok_or(Error::InvalidApiKey)?;
         let now = self.clock.now();
         let is_right =
             self.keyring.api_key_macs().any(|mac| hmac::verify(mac, text.as_bytes(), &key.digest).is_ok());
-        if !is_right || !is_in_time(&key, now) || self.admit(&account).is_err() {
+        if !is_right || !is_good(&key, &account, now) || self.admit(&account).is_err() {
             return Err(Error::InvalidApiKey);
         }
         if !self.has_current_password(&account, now) {
@@ -193,7 +213,7 @@ impl Identity {
         self.note_use(&key, now).await;
         let scopes = key.scopes.iter().map(|scope| scope.parse()).collect::<Result<_, _>>();
         let scopes = scopes.map_err(|_| Error::Internal("a stored scope is no grant"))?;
-        Ok(KeyHolder { account, key, scopes })
+        Ok((KeyHolder { account, key, scopes }, more))
     }
 
     /// Returns the owner and the id of a presented key, which is not verified by that; fails with
@@ -262,18 +282,32 @@ impl Identity {
         Ok(digest)
     }
 
+    /// Returns when a key ends that is made at this time: when its owner wants it to, or `API_KEY_MAX_AGE` later. Fails with
+    /// [`Error::Invalid`] where that is earlier than what its owner wants.
+    fn end_of_key(&self, wanted: Option<Timestamp>, made: Timestamp) -> Result<Option<Timestamp>, Error> {
+        let latest = self.settings.api_key_max_age.map(|age| made + age);
+        match (wanted, latest) {
+            (Some(end), Some(latest)) if end > latest => {
+                let detail = format!("must be {latest} at the latest");
+                Err(Error::Invalid(InvalidField::new(Field::ExpiresAt, detail)))
+            }
+            (wanted, latest) => Ok(wanted.or(latest)),
+        }
+    }
+
     /// Returns the record of a request that may be retried: its response is stored for a day, sealed, because it holds
     /// the key.
     async fn repeatable(
         &self,
         key: &ApiKey,
-        scopes: Option<&[String]>,
+        wanted: &ApiKeyRequest,
         name: &str,
         text: &SecretString,
     ) -> Result<IdempotentApiKey, Error> {
         let account = key.account.to_string();
-        let scopes = scopes.map(|scopes| format!("{scopes:?}")).unwrap_or_default();
-        let expires_at = key.expires_at.map(|at| at.to_string()).unwrap_or_default();
+        let scopes = wanted.scopes.as_ref().map(|scopes| format!("{scopes:?}")).unwrap_or_default();
+        // As it was asked for: the end that a key is given follows from when it is made.
+        let expires_at = wanted.expires_at.map(|at| at.to_string()).unwrap_or_default();
         let parts = [account.as_bytes(), key.name.as_bytes(), scopes.as_bytes(), expires_at.as_bytes()];
         let digest = self.keyring.fingerprint(&[b"api-key", account.as_bytes(), name.as_bytes()])?;
         let clear = SecretSlice::from(text.expose_secret().as_bytes().to_vec());
@@ -294,8 +328,9 @@ pub(crate) fn about_key(mut event: AuditEvent, key: &ApiKey) -> AuditEvent {
     event
 }
 
-pub(crate) fn is_in_time(key: &ApiKey, now: Timestamp) -> bool {
-    key.expires_at.is_none_or(|end| end > now)
+/// Returns whether a key has not expired, and was not ended with all others of its account.
+pub(crate) fn is_good(key: &ApiKey, account: &Account, now: Timestamp) -> bool {
+    key.expires_at.is_none_or(|end| end > now) && !account.has_ended_keys_of(key.created_at)
 }
 
 /// Fails with [`Error::Invalid`] for an end that is past, or too far ahead.

@@ -59,13 +59,27 @@ impl Identity {
     /// [`Error::InvalidAccessToken`] if its session has ended or the account may not be used. Account and session are read on every call, so unlike at
     /// the edge a revocation is effective at once.
     pub async fn authenticate(&self, token: &str) -> Result<Caller, Error> {
+        let (caller, ()) = self.authenticate_beside(token, async |_| Ok(())).await?;
+        Ok(caller)
+    }
+
+    /// Returns the same, and what `more` reads about the account in the same round. Whoever's token is refused is not told
+    /// what that is.
+    pub(crate) async fn authenticate_beside<T>(
+        &self,
+        token: &str,
+        more: impl AsyncFnOnce(AccountId) -> Result<T, Error>,
+    ) -> Result<(Caller, T), Error> {
         let claims = self.claims(token)?;
         let (account, session) = Self::ids(&claims)?;
-        let (account, session) =
-            tokio::try_join!(self.store.account(account), self.store.session(account, session))?;
+        let (account, session, more) = tokio::try_join!(
+            async { Ok(self.store.account(account).await?) },
+            async { Ok(self.store.session(account, session).await?) },
+            more(account),
+        )?;
         match (account, session) {
             (Some(account), Some(session)) if self.is_usable(&account, &session, self.clock.now()) => {
-                Ok(Caller { account, session, claims })
+                Ok((Caller { account, session, claims }, more))
             }
             _ => Err(Error::InvalidAccessToken),
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use portcullis_store::{Account, ApiKey};
 use portcullis_verifier::policy::{Grant, Permission, Policy};
+use portcullis_verifier::route::Needed;
 
 use crate::access::caller::Caller;
 use crate::error::Error;
@@ -45,6 +46,10 @@ pub enum Decision {
     /// It requires an access token.
     #[strum(serialize = "never_with_api_key")]
     NeverWithAKey,
+    /// A role of the account requires a stronger sign-in than that of the session.
+    InsufficientUserAuthentication,
+    /// The policy grants it only while the provider it is meant for is healthy, and the provider is not.
+    ProviderUnavailable,
 }
 
 impl Decision {
@@ -58,20 +63,35 @@ impl Decision {
         self.into()
     }
 
-    fn into_result(self) -> Result<(), Error> {
+    fn into_result(self, roles: &[String], policy: &Policy) -> Result<(), Error> {
         match self {
+            Self::InsufficientUserAuthentication => {
+                let acr = Some(policy.required(roles));
+                Err(Error::InsufficientAuthentication(Needed { acr, max_age: None }))
+            }
             Self::Granted => Ok(()),
             Self::NotGrantedByRoles => Err(Error::Forbidden("The account's roles do not permit this.")),
             Self::OutsideScopes => Err(Error::Forbidden("The API key's scopes do not permit this.")),
             Self::NeverWithAKey => Err(Error::Forbidden("This cannot be done with an API key.")),
+            Self::ProviderUnavailable => Err(Error::Forbidden("The provider is not healthy.")),
         }
     }
 }
 
 impl Caller {
-    /// Returns [`Error::Forbidden`] unless the user's roles grant this.
+    /// Returns [`Error::Forbidden`] unless the user's roles grant this, and [`Error::InsufficientAuthentication`] where they
+    /// require a stronger sign-in.
     pub fn require(&self, policy: &Policy, resource: &str, action: &str) -> Result<(), Error> {
-        by_roles(&self.account, policy, &named(resource, action)?).into_result()
+        self.decide(policy, &named(resource, action)?).into_result(&self.account.roles, policy)
+    }
+
+    fn decide(&self, policy: &Policy, permission: &Permission) -> Decision {
+        match by_roles(&self.account, policy, permission) {
+            Decision::Granted if self.check_roles_met(policy).is_err() => {
+                Decision::InsufficientUserAuthentication
+            }
+            decision => decision,
+        }
     }
 }
 
@@ -98,15 +118,18 @@ impl Principal {
 
     /// Returns the decision on a permission, with the reason of a refusal.
     pub fn decide(&self, policy: &Policy, permission: &Permission) -> Decision {
-        match (by_roles(self.account(), policy, permission), self) {
-            (Decision::Granted, Self::Key(holder)) => holder.by_scopes(permission),
-            (decision, _) => decision,
+        match self {
+            Self::Person(caller) => caller.decide(policy, permission),
+            Self::Key(holder) => match by_roles(&holder.account, policy, permission) {
+                Decision::Granted => holder.by_scopes(permission),
+                decision => decision,
+            },
         }
     }
 
     /// Returns [`Error::Forbidden`] unless this is allowed.
     pub fn require(&self, policy: &Policy, resource: &str, action: &str) -> Result<(), Error> {
-        self.decide(policy, &named(resource, action)?).into_result()
+        self.decide(policy, &named(resource, action)?).into_result(&self.account().roles, policy)
     }
 
     /// Returns [`Error::Forbidden`] for an API key that does not allow this. A signed-in user may always do it to their

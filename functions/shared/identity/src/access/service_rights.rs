@@ -10,7 +10,16 @@ use serde::Deserialize;
 const READS_PER_MINUTE: u64 = 30_000;
 
 /// The rights that a service can have: what the routes for services ask for.
-const RIGHTS: [&str; 3] = ["api-key:verify", "provider:report", "revocation:read"];
+const RIGHTS: [&str; 8] = [
+    "api-key:verify",
+    "approval:redeem",
+    "approval:request",
+    "freeze:read",
+    "postback:verify",
+    "provider:report",
+    "revocation:read",
+    "trading:cancel",
+];
 
 /// The rights of every service, by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +30,18 @@ pub struct ServiceRights(BTreeMap<String, Entry>);
 pub(crate) struct Entry {
     pub(crate) rights: BTreeSet<Permission>,
     pub(crate) credentials: Option<CredentialRights>,
+}
+
+impl Entry {
+    pub(crate) fn has(&self, resource: &str, action: &str) -> bool {
+        self.rights.iter().any(|right| right.resource() == resource && right.action() == action)
+    }
+
+    /// Whether its service may read sessions of this broker in spite of a freeze, to cancel orders.
+    pub(crate) fn cancels_at(&self, broker: &str) -> bool {
+        let reads = self.credentials.as_ref().is_some_and(|rights| rights.brokers.contains(broker));
+        reads && self.has("trading", "cancel")
+    }
 }
 
 /// Which credentials a service may read.
@@ -37,9 +58,12 @@ pub struct CredentialRights {
 }
 
 /// Which part of a trading account's credentials a service may read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CredentialKind {
+    /// The session where the broker has sessions, and the long-lived credentials where nothing else opens an account.
+    #[default]
+    ByBroker,
     /// The long-lived credentials, whole.
     LongLived,
     /// What the broker's session of the day needs, and never the secret that outlives it.
@@ -67,6 +91,7 @@ struct WrittenEntry {
 #[serde(deny_unknown_fields)]
 struct WrittenCredentials {
     brokers: BTreeSet<String>,
+    #[serde(default)]
     kind: CredentialKind,
     per_minute: Option<u64>,
     #[serde(default)]
@@ -90,6 +115,11 @@ impl ServiceRights {
     /// Returns the names of the services.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
+    }
+
+    /// Returns whether a service may read sessions of this broker in spite of a freeze, to cancel orders.
+    pub fn any_cancels_at(&self, broker: &str) -> bool {
+        self.0.values().any(|entry| entry.cancels_at(broker))
     }
 
     pub(crate) fn of(&self, name: &str) -> Option<&Entry> {
@@ -143,7 +173,15 @@ mod tests {
         let ticker = rights.of("ticker").unwrap().credentials.clone().unwrap();
         assert_eq!((ticker.kind, ticker.per_minute), (CredentialKind::Session, READS_PER_MINUTE));
         assert!(ticker.brokers.contains("kite") && rights.of("nobody").is_none());
-        assert!(!ticker.purpose_required);
+        assert!(!ticker.purpose_required && !rights.any_cancels_at("kite"));
+        let both = r#"{"a":{"rights":["trading:cancel"],"credentials":{"brokers":["kite"],"kind":"session"}},
+                       "b":["trading:cancel"]}"#;
+        let both = ServiceRights::parse(both).unwrap();
+        assert!(both.any_cancels_at("kite") && !both.any_cancels_at("alpaca"));
+        assert!(!both.of("b").unwrap().cancels_at("kite"), "it can read no session");
+        let short = r#"{"a":{"credentials":{"brokers":["kite"]}}}"#;
+        let short = ServiceRights::parse(short).unwrap();
+        assert_eq!(short.of("a").unwrap().credentials.as_ref().unwrap().kind, CredentialKind::ByBroker);
         let strict = r#"{"a":{"credentials":{"brokers":["kite"],"kind":"session","purpose_required":true}}}"#;
         let strict = ServiceRights::parse(strict).unwrap();
         assert!(strict.of("a").unwrap().credentials.as_ref().unwrap().purpose_required);
@@ -155,7 +193,7 @@ mod tests {
             (
                 r#"{"a":["everything"]}"#,
                 "service `a`: right `everything`: there is none of this name; there are api-key:verify, \
-                 provider:report, revocation:read",
+                 approval:redeem, approval:request, freeze:read, postback:verify, provider:report, revocation:read, trading:cancel",
             ),
             (r#"{"a":["api-key:create"]}"#, "service `a`: right `api-key:create`: there is none"),
             (r#"{"a":{"credentials":{"brokers":[],"kind":"session"}}}"#, "service `a`: credentials"),

@@ -10,10 +10,10 @@ use std::time::Duration;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use jiff::Timestamp;
 use portcullis_platform::{MOST_SERVICE_TOKENS, ServiceTokens, service_token_fingerprint};
-use portcullis_verifier::policy::Permission;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 use crate::Identity;
+use crate::access::lease_secret::LeaseSecret;
 use crate::access::service_rights::{CredentialRights, Entry};
 use crate::error::Error;
 use crate::sha256::sha256;
@@ -24,27 +24,42 @@ const NOTED_EVERY: Duration = Duration::from_hours(1);
 const BACKOFF: Duration = Duration::from_mins(1);
 
 /// A service that authenticated with its token.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Service {
     /// The name of the service.
     pub name: String,
     entry: Entry,
+    lease_secret: Option<LeaseSecret>,
 }
 
 impl Service {
     /// Returns [`Error::Forbidden`] unless the service has this right.
     pub fn require(&self, resource: &str, action: &str) -> Result<(), Error> {
-        let has = |right: &Permission| right.resource() == resource && right.action() == action;
-        if self.entry.rights.iter().any(has) {
+        if self.has(resource, action) {
             Ok(())
         } else {
             Err(Error::Forbidden("The service has no right to do this."))
         }
     }
 
+    /// Returns whether the service has this right.
+    pub fn has(&self, resource: &str, action: &str) -> bool {
+        self.entry.has(resource, action)
+    }
+
+    /// Returns whether the service may read sessions of this broker in spite of a freeze, to cancel orders.
+    pub fn cancels_at(&self, broker: &str) -> bool {
+        self.entry.cancels_at(broker)
+    }
+
     /// Returns which broker credentials the service may read, if any.
     pub fn credential_rights(&self) -> Option<&CredentialRights> {
         self.entry.credentials.as_ref()
+    }
+
+    /// Returns the secret under which its leases are sealed; `None` in a function that has no key for records.
+    pub fn lease_secret(&self) -> Option<&LeaseSecret> {
+        self.lease_secret.as_ref()
     }
 }
 
@@ -131,7 +146,8 @@ impl Identity {
         if held.is_due(now) {
             self.note_use_of_token(held, now).await;
         }
-        Ok(Service { name: held.service.clone(), entry: entry.clone() })
+        let lease_secret = self.keyring.lease_secret(token);
+        Ok(Service { name: held.service.clone(), entry: entry.clone(), lease_secret })
     }
 
     /// Notes that a token is presented, and counts it where a newer one is there (`OutdatedServiceTokens`). No request
@@ -219,7 +235,11 @@ mod tests {
     #[test]
     fn rights_are_permissions_and_a_bad_one_is_named() {
         let rights = ServiceRights::parse(r#"{"edge":["api-key:verify"]}"#).unwrap();
-        let edge = Service { name: "edge".to_owned(), entry: rights.of("edge").unwrap().clone() };
+        let edge = Service {
+            name: "edge".to_owned(),
+            entry: rights.of("edge").unwrap().clone(),
+            lease_secret: None,
+        };
         assert!(edge.require("api-key", "verify").is_ok());
         assert!(edge.require("api-key", "create").is_err());
         let error = ServiceRights::parse(r#"{"edge":["everything"]}"#).unwrap_err();

@@ -44,7 +44,8 @@ impl From<&Admin> for Operator {
 }
 
 impl Operator {
-    pub(crate) fn actor(&self) -> Actor {
+    /// Returns who it is, as the trail names them.
+    pub fn actor(&self) -> Actor {
         match self {
             Self::Admin(id) => Actor::Admin(*id),
             Self::CommandLine(name) => Actor::CommandLine(name.clone()),
@@ -206,10 +207,15 @@ impl Identity {
             roles: request.roles,
             status: request.status,
             mfa_enabled: false,
+            mfa_has_codes_only: false,
+            is_passwordless: false,
+            passkeys: 0,
             email_verified: request.email.is_some() && request.email_verified,
             session_epoch: 0,
             password_changed_at: now,
             created_at: now,
+            mfa_enabled_at: None,
+            keys_ended_at: None,
         };
         let issued = match key {
             Some(key) => Some(self.new_managed_key(&account, key).await?),

@@ -66,7 +66,9 @@ impl Identity {
     /// Returns the account that this very invitation made, if its owner has not chosen a password yet.
     async fn invited_before(&self, invitation: &Invitation) -> Result<Option<Account>, Error> {
         let found = self.store.login_record_by_email(invitation.email.as_str()).await?;
-        let waiting = found.filter(|record| record.password_hash.is_none()).map(|record| record.account);
+        let waiting = found
+            .filter(|record| record.password_hash.is_none() && !record.account.is_passwordless)
+            .map(|record| record.account);
         let username = invitation.username.as_ref().map(|username| username.0.as_str());
         Ok(waiting.filter(|account| {
             account.status == AccountStatus::Active

@@ -27,6 +27,6 @@ impl Identity {
             return Ok(false);
         }
         let record = self.store.login_record_by_email(&account.email).await?;
-        Ok(record.is_some_and(|record| record.password_hash.is_some()))
+        Ok(record.is_some_and(|record| record.password_hash.is_some() || account.is_passwordless))
     }
 }

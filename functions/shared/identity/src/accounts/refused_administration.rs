@@ -33,7 +33,7 @@ impl Refusal {
 
 impl Identity {
     /// Returns the caller as an administrator; fails with [`Error::Forbidden`] without the role `admin`, and records that
-    /// in the caller's trail. `request` is the method and the pattern of the path.
+    /// in the caller's trail; with [`Error::InsufficientAuthentication`] where the role requires a stronger sign-in. `request` is the method and the pattern of the path.
     pub async fn require_admin(
         &self,
         caller: Caller,
@@ -41,6 +41,7 @@ impl Identity {
         client: &ClientContext,
     ) -> Result<Admin, Error> {
         if caller.account.is_admin() {
+            caller.check_roles_met(&self.settings.policy)?;
             return Ok(Admin(caller));
         }
         let actor = (caller.account.id, Actor::Themselves);

@@ -41,7 +41,7 @@ pub struct Registered(pub Account);
 /// What a registration that was not refused led to.
 pub(crate) enum Outcome {
     /// This account, made now or by an earlier attempt of the same request.
-    Made(Account),
+    Made(Box<Account>),
     /// The address has this account, which another request made.
     Taken(AccountId),
 }
@@ -52,7 +52,7 @@ impl Identity {
     /// it: of registrations that race for an address or a username one succeeds.
     pub async fn register(&self, person: NewPerson, client: &ClientContext) -> Result<Registered, Error> {
         match self.register_as(person, UsernameClaim::Now, client).await?.0 {
-            Outcome::Made(account) => Ok(Registered(account)),
+            Outcome::Made(account) => Ok(Registered(*account)),
             Outcome::Taken(_) => Err(Error::EmailTaken),
         }
     }
@@ -121,10 +121,15 @@ impl Identity {
             roles: vec![FIRST_ROLE.to_owned()],
             status: AccountStatus::Active,
             mfa_enabled: false,
+            mfa_has_codes_only: false,
+            is_passwordless: false,
+            passkeys: 0,
             email_verified: false,
             session_epoch: 0,
             password_changed_at: now,
             created_at: now,
+            mfa_enabled_at: None,
+            keys_ended_at: None,
         };
         Ok(NewAccount { account, password_hash: Some(password_hash), claim, api_key: None })
     }
@@ -141,7 +146,7 @@ impl Identity {
         let mut gone = None;
         loop {
             let first = match self.store.register(&new, request, gone, &event).await? {
-                Registration::Created => return Ok(Outcome::Made(new.account)),
+                Registration::Created => return Ok(Outcome::Made(Box::new(new.account))),
                 Registration::KeyReused => return Err(Error::IdempotencyKeyReused),
                 Registration::EmailTaken(account) => return Ok(Outcome::Taken(account)),
                 Registration::UsernameTaken => return Err(Error::UsernameTaken),
@@ -156,7 +161,7 @@ impl Identity {
                     let (id, created_at) = (first.account, first.created_at);
                     let password_changed_at = created_at;
                     let made = Account { id, created_at, password_changed_at, ..new.account };
-                    return Ok(Outcome::Made(made));
+                    return Ok(Outcome::Made(Box::new(made)));
                 }
                 Some(account) => return Ok(Outcome::Taken(account.id)),
                 // An account of this id never comes back: each round is for one more that is gone.

@@ -77,7 +77,7 @@ impl Identity {
             account: &account,
             to,
             keep: challenge.session,
-            forgets_password: false,
+            was_stolen: false,
             way_back: is_own.then_some(&way_back),
         };
         let moved = self.carry_out(moving, &challenge, AuditKind::EmailChanged, client).await?;
@@ -87,8 +87,8 @@ impl Identity {
         Ok(moved)
     }
 
-    /// Gives an account an earlier address back, ends all its sessions, and mails a link to choose another password: until
-    /// then none works. Fails with [`Error::InvalidMailToken`] when the token is unknown, expired or used.
+    /// Gives an account an earlier address back, ends all its sessions and API keys, and mails a link to choose another
+    /// password: until then none works. Fails with [`Error::InvalidMailToken`] when the token is unknown, expired or used.
     pub async fn restore_email(&self, token: &SecretString, client: &ClientContext) -> Result<(), Error> {
         let (challenge, account) = self.changed_by_mail(ChallengeKind::EmailRestoration, token).await?;
         // It was changed back already.
@@ -99,7 +99,7 @@ impl Identity {
             account: &account,
             to: &challenge.email,
             keep: None,
-            forgets_password: true,
+            was_stolen: true,
             way_back: None,
         };
         let moved = self.carry_out(moving, &challenge, AuditKind::EmailRestored, client).await?;

@@ -62,6 +62,14 @@ impl PresentedCode {
         Self(backup_code::canonical(typed).map_or(Kind::Neither, Kind::Backup))
     }
 
+    /// Returns the code in its one spelling; empty for what is none.
+    pub(crate) fn text(&self) -> &str {
+        match &self.0 {
+            Kind::Totp(code) | Kind::Backup(code) => code.expose_secret(),
+            Kind::Neither => "",
+        }
+    }
+
     /// Returns whether the code is right for this copy of the factor. The decision holds only if the store then swaps
     /// the row whose copy this is.
     pub(super) fn worth(
@@ -71,6 +79,8 @@ impl PresentedCode {
         now: Timestamp,
     ) -> Result<Worth, Error> {
         match &self.0 {
+            // No app has the secret: whatever digits are shown are guessed.
+            Kind::Totp(_) if active.codes_only => Ok(Worth::Nothing),
             Kind::Totp(_) => Ok(match self.step(secret, now)? {
                 Some(step) if step > active.last_step => Worth::Step(step),
                 Some(_) => Worth::Spent,

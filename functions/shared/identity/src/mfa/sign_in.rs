@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use portcullis_platform::Entropy;
-use portcullis_store::{Account, AuditKind, ChainEnd, Challenge, Factor, FactorSignIn, Round, SignInStep};
+use portcullis_store::{
+    Account, AuditKind, ChainEnd, Challenge, ChallengeKind, Factor, FactorSignIn, Round, SignInStep,
+};
 use secrecy::SecretString;
 
 use super::{PresentedCode, Proven};
@@ -18,7 +20,7 @@ use crate::{ClientContext, Identity};
 /// Time to find the phone.
 const TO_FINISH: Duration = Duration::from_mins(5);
 /// The `amr` value of a one-time code (RFC 8176).
-const CODE_METHOD: &str = "otp";
+pub(crate) const CODE_METHOD: &str = "otp";
 
 /// A sign-in that still requires a code.
 #[derive(Debug)]
@@ -27,6 +29,10 @@ pub struct MfaChallenge {
     pub token: SessionToken,
     /// Lifetime of the token.
     pub expires_in: Duration,
+    /// Whether the account has a passkey, which signs in by itself and needs no token.
+    pub has_passkeys: bool,
+    /// Whether backup codes are the only codes that there are, because the account has no authenticator app.
+    pub has_codes_only: bool,
 }
 
 /// The second request of a sign-in: its token and a code.
@@ -48,14 +54,15 @@ impl Identity {
         sign_ins: ChainEnd,
         client: &ClientContext,
     ) -> Result<MfaChallenge, Error> {
-        let challenge = pending.sealed_challenge(account, self.clock.now() + TO_FINISH);
+        let challenge = pending.sealed_challenge(ChallengeKind::Mfa, account, self.clock.now() + TO_FINISH);
         let token = challenge_token::seal(&challenge, &self.keyring.challenge_keys, self.entropy.as_ref())?;
         let event = self.audit_event(AuditKind::MfaRequired, account.id, client)?;
         let step = SignInStep::Right(self.attempt_source(Some(account), client));
         let event = event.of_sign_in_with(&account.email, step).behind(sign_ins);
         let answered = self.store.record_attempt(&event, &PASSWORD_BACKOFF.waits()).await?;
         answered.map_err(|refusal| throttled(refusal, event.at))?;
-        Ok(MfaChallenge { token, expires_in: TO_FINISH })
+        let (has_passkeys, has_codes_only) = (account.passkeys > 0, account.mfa_has_codes_only);
+        Ok(MfaChallenge { token, expires_in: TO_FINISH, has_passkeys, has_codes_only })
     }
 
     /// Returns the session of a sign-in that is completed with a code. Fails with [`Error::InvalidCode`] for a wrong
@@ -67,7 +74,8 @@ impl Identity {
         client: &ClientContext,
     ) -> Result<SignedIn, Error> {
         let now = self.clock.now();
-        let challenge = challenge_token::open(&sign_in.session_token, &self.keyring.challenge_keys, now);
+        let (kind, keys) = (ChallengeKind::Mfa, &self.keyring.challenge_keys);
+        let challenge = challenge_token::open(kind, &sign_in.session_token, keys, now);
         let challenge = challenge.ok_or(Error::InvalidSessionToken)?;
         let (account, sign_ins) = tokio::try_join!(
             self.store.account(challenge.account),

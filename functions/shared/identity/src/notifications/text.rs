@@ -1,6 +1,7 @@
 //! The words of notifications: their subjects and their bodies.
 
 use jiff::Timestamp;
+use portcullis_store::SessionNews;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{CredentialChange, Notification};
@@ -12,6 +13,10 @@ const IF_NOT_YOU: &str = "If it was you, there is nothing to do. If not, choose 
                           sessions and delete the API keys you do not know.";
 /// What to do about a change that an administrator made.
 const IF_NOT_ASKED: &str = "If you did not ask for it, ask your administrator.";
+
+/// What to do about the end of a session at a broker.
+const LOG_IN_AGAIN: &str =
+    "Log in there from the page of your trading accounts, and from no link of a mail you do not expect:";
 
 /// What a notice says: what happened, who did it, and what to do about it.
 struct Notice<'a> {
@@ -32,10 +37,15 @@ impl Notification<'_> {
             Self::AddressTaken => "Your e-mail address was given for another account",
             Self::AddressChanged(..) => "The e-mail address of your account was changed",
             Self::NewDevice(_) => "New sign-in to your account",
+            Self::PasswordRemoved(_) => "The password of your account was removed",
+            Self::AccountRecovered(_) => "Your account is being recovered with a backup code",
             Self::PasswordChanged(_) => "Your password was changed",
             Self::PasswordOverridden => "An administrator replaced your password",
             Self::MfaEnabled(_) => "A second factor was added to your account",
             Self::MfaDisabled(_) => "The second factor of your account was removed",
+            Self::PasskeyAdded(_) => "A passkey was added to your account",
+            Self::PasskeyRemoved(_) => "A passkey of your account was removed",
+            Self::PasskeyCounterFell(_) => "There may be a copy of one of your passkeys",
             Self::MfaReset => "An administrator removed the second factor of your account",
             Self::BackupCodesRenewed(_) => "Your backup codes were replaced",
             Self::WrongCodes(_) => "Wrong codes were entered for your account",
@@ -45,9 +55,20 @@ impl Notification<'_> {
             Self::ApiKeySetByOperator => "An administrator set an API key of your account",
             Self::AccountErased(_) => "Your account was erased",
             Self::AccountErasedByOperator => "An administrator erased your account",
+            Self::ApprovalRequested => "An order waits for your approval",
+            Self::BrokerSession(SessionNews::EndsSoon, _) => {
+                "A session at your broker ends within half an hour"
+            }
+            Self::BrokerSession(SessionNews::Ended, _) => "A session at your broker has ended",
             Self::Credentials(CredentialChange::Linked, _) => "A trading account was linked to your account",
             Self::Credentials(CredentialChange::Frozen, _) => "Your broker credentials are frozen",
             Self::Credentials(CredentialChange::Unfrozen, _) => "Your broker credentials can be read again",
+            Self::Credentials(CredentialChange::FrozenByAdmin, _) => {
+                "An administrator froze your broker credentials"
+            }
+            Self::Credentials(CredentialChange::UnfrozenByAdmin, _) => {
+                "An administrator lifted the freeze of your broker credentials"
+            }
         }
     }
 
@@ -92,6 +113,23 @@ impl Notification<'_> {
                  changed.\n\nIf it was you, sign in with this address at {url}. If not, there is nothing to do.\n"
             )
             .into(),
+            Self::ApprovalRequested => format!(
+                "Somebody who may order with your trading account asks you to approve an order. It is not placed unless you \
+                 do, and the request ends by itself within minutes. Read what is to be ordered, and approve or refuse it, \
+                 at:\n\n{url}/approvals\n\nIf you expect no order, refuse it there, and look at who may order for you: your \
+                 API keys and your sessions.\n"
+            )
+            .into(),
+            Self::BrokerSession(SessionNews::EndsSoon, broker) => format!(
+                "The session at {broker} that your trading works with ends within half an hour. {LOG_IN_AGAIN}\n\n\
+                 {url}/trading-accounts\n\nOrders that rest at {broker} stay there.\n"
+            )
+            .into(),
+            Self::BrokerSession(SessionNews::Ended, broker) => format!(
+                "The session at {broker} that your trading works with has ended: nothing trades for you there until you log in \
+                 again. {LOG_IN_AGAIN}\n\n{url}/trading-accounts\n\nOrders that rest at {broker} stay there.\n"
+            )
+            .into(),
             Self::AddressChanged(token, client) => linked(
                 &format!(
                     "{}, and this one no longer signs in to it.\n\nIf it was you, there is nothing to do. If not, open \
@@ -116,6 +154,8 @@ impl Notification<'_> {
             | Self::AlreadyRegistered
             | Self::ConfirmNewAddress(_)
             | Self::AddressTaken
+            | Self::ApprovalRequested
+            | Self::BrokerSession(..)
             | Self::AddressChanged(..) => {
                 return None;
             }
@@ -133,15 +173,37 @@ impl Notification<'_> {
             Self::AccountErasedByOperator => {
                 return Some(by_operator("An administrator erased your account and all that belonged to it"));
             }
+            Self::Credentials(CredentialChange::FrozenByAdmin, _) => {
+                return Some(by_operator(
+                    "An administrator stopped every reading of your broker credentials",
+                ));
+            }
+            Self::Credentials(CredentialChange::UnfrozenByAdmin, _) => {
+                return Some(by_operator(
+                    "An administrator took back that nobody reads your broker credentials",
+                ));
+            }
             Self::RefreshTokenReuse(client) => return Some(stolen(client)),
             Self::AccountErased(client) => return Some(erased(client)),
+            Self::PasskeyCounterFell(client) => return Some(copied(client)),
             Self::NewDevice(client) => ("Somebody signed in to your account from a new device", client),
+            Self::PasswordRemoved(client) => {
+                ("The password of your account was removed: passkeys alone sign in to it", client)
+            }
+            Self::AccountRecovered(client) => (
+                "A link that was mailed to you and one of your backup codes ended every session and API key of your account",
+                client,
+            ),
             Self::PasswordChanged(client) => ("The password of your account was changed", client),
             Self::MfaEnabled(client) => ("A second factor was added to your account", client),
             Self::MfaDisabled(client) => ("The second factor of your account was removed", client),
             Self::BackupCodesRenewed(client) => {
                 ("New backup codes were made for your account, and the old ones are void", client)
             }
+            Self::PasskeyAdded(client) => {
+                ("A passkey was added to your account, with which it can be signed in to", client)
+            }
+            Self::PasskeyRemoved(client) => ("A passkey of your account was removed", client),
             Self::WrongCodes(client) => (
                 "Several wrong codes were entered after the right password or in one of your sessions",
                 client,
@@ -171,6 +233,14 @@ fn by_operator<'a>(what: &'static str) -> Notice<'a> {
     Notice { what, client: None, advice: IF_NOT_ASKED }
 }
 
+fn copied(client: &ClientContext) -> Notice<'_> {
+    let what = "A sign-in with one of your passkeys was refused, because its authenticator has counted further before: there \
+                may be a copy of it";
+    let advice = "If the device it is on was set back or repaired, remove the passkey and make another one. If not, remove it \
+                  at once, and look at your sessions and at your audit trail.";
+    Notice { what, client: Some(client), advice }
+}
+
 fn stolen(client: &ClientContext) -> Notice<'_> {
     let what =
         "A refresh token of your account that had been replaced was used again, so its session was ended";
@@ -188,8 +258,12 @@ fn erased(client: &ClientContext) -> Notice<'_> {
 fn of_credentials(change: CredentialChange) -> &'static str {
     match change {
         CredentialChange::Linked => "A trading account was linked to your account",
-        CredentialChange::Frozen => "Every reading of your broker credentials was stopped",
-        CredentialChange::Unfrozen => "Reading of your broker credentials was allowed again",
+        CredentialChange::Frozen | CredentialChange::FrozenByAdmin => {
+            "Every reading of your broker credentials was stopped"
+        }
+        CredentialChange::Unfrozen | CredentialChange::UnfrozenByAdmin => {
+            "Reading of your broker credentials was allowed again"
+        }
     }
 }
 
@@ -230,6 +304,8 @@ mod tests {
             Notification::NewDevice(&client),
             Notification::ApiKeyCreated(&client),
             Notification::PasswordChanged(&client),
+            Notification::PasswordRemoved(&client),
+            Notification::AccountRecovered(&client),
             Notification::WrongCodes(&client),
             Notification::RefreshTokenReuse(&client),
             Notification::AccountErased(&client),

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::notifications::Notification;
 use crate::passwords::hashing::Verdict;
 use crate::passwords::password::Password;
-use crate::sign_in::login::{PendingSession, SignedIn};
+use crate::sign_in::login::{Login, MadeSession, PendingSession};
 use crate::tokens::session_token::{self, SessionToken};
 use crate::{ClientContext, Identity};
 
@@ -37,7 +37,8 @@ impl Identity {
         Ok(((challenge, Error::PasswordExpired(token)), event))
     }
 
-    /// Replaces an expired password, ends every other session and returns the new one. Fails with
+    /// Replaces an expired password, ends every other session and returns the new one; or the challenge to enrol a factor,
+    /// where a role of the account requires one and there is none. Fails with
     /// [`Error::InvalidSessionToken`] when the token is unknown, expired, spent or behind the session epoch, and with
     /// [`Error::WeakPassword`].
     pub async fn rotate_password(
@@ -45,7 +46,7 @@ impl Identity {
         session_token: &SecretString,
         password: &Password,
         client: &ClientContext,
-    ) -> Result<SignedIn, Error> {
+    ) -> Result<Login, Error> {
         let kind = ChallengeKind::PasswordRotation;
         let digest = session_token::presented(kind, session_token).ok_or(Error::InvalidSessionToken)?;
         let now = self.clock.now();
@@ -65,16 +66,26 @@ impl Identity {
             password_changed_at: now,
             ..account.clone()
         };
-        let made = self.make_session(next, PendingSession::of(&challenge), now, client)?;
-        let events = [self.audit_event(AuditKind::PasswordRotated, account.id, client)?, made.event];
+        let pending = PendingSession::of(&challenge);
+        let mut events = vec![self.audit_event(AuditKind::PasswordRotated, account.id, client)?];
+        let (made, answer) = if self.check_roles_met(&next, pending.assurance()).is_ok() {
+            let MadeSession { session, event, sign_in } = self.make_session(next, pending, now, client)?;
+            events.push(event);
+            (Some(session), Ok(sign_in))
+        } else {
+            (None, Err(self.enrolment_challenge(&next, pending)?))
+        };
         let new = NewPassword { hash, at: now };
         let rotated =
-            self.store.rotate_password(&challenge, &account, &old, &new, &made.session, &events).await?;
+            self.store.rotate_password(&challenge, &account, &old, &new, made.as_ref(), &events).await?;
         if rotated == Finished::Spent {
             return Err(Error::InvalidSessionToken);
         }
         self.notify(&account.email, &Notification::PasswordChanged(client)).await;
-        made.sign_in.finish().await
+        match answer {
+            Ok(sign_in) => Ok(Login::SignedIn(Box::new(sign_in.finish().await?))),
+            Err(asked) => Ok(Login::EnrolmentRequired(asked)),
+        }
     }
 
     /// Returns the hash of a new password; fails with [`Error::WeakPassword`] if it may not be chosen or is the present

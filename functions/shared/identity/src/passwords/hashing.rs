@@ -316,7 +316,9 @@ fn verify_ours(
         && params.t_cost() <= MOST_ITERATIONS
         && params.p_cost() <= MOST_LANES;
     let expected = stored.hash?;
-    if stored.algorithm != ARGON2ID_IDENT || !affordable || expected.len() != OUTPUT_LENGTH {
+    // Of another version it is a foreign hash: the version is part of what is hashed.
+    let is_ours = stored.algorithm == ARGON2ID_IDENT && stored.version == Some(Version::V0x13.into());
+    if !is_ours || !affordable || expected.len() != OUTPUT_LENGTH {
         return None;
     }
     let cost =
@@ -390,6 +392,27 @@ mod tests {
         let stored = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
         let verdict = verify(CHEAP, b"password", stored, &mut Workspace::new(Selected::Accelerated));
         assert_eq!(verdict, Some(Verdict::RightButOutdated));
+    }
+
+    #[test]
+    fn a_hash_of_the_older_version_meets_its_password() {
+        // Of argon2-cffi, with the same salt under both versions; PHC strings of the older one may leave the version out.
+        let salted = "m=64,t=1,p=2$yckHz3RKHBN6qVsg+rSggg";
+        let (older, newer) =
+            ("YDSH6LwSts/70N2i4RGLwTa4xt+SPeN1gOPTCG0tEaA", "4RI4hkE6tq2SRdFIQclh+U8Y9Kv0qz2PdfhLq4iDPsA");
+        for (version, output, verdict) in [
+            ("v=16$", older, Verdict::RightButOutdated),
+            ("", older, Verdict::RightButOutdated),
+            ("v=19$", newer, Verdict::RightButOutdated),
+            ("v=16$", newer, Verdict::Wrong),
+            ("v=19$", older, Verdict::Wrong),
+        ] {
+            let stored = format!("$argon2id${version}{salted}${output}");
+            for backend in [Selected::Accelerated, Selected::Portable] {
+                let met = verify(CHEAP, b"copper lantern", &stored, &mut Workspace::new(backend));
+                assert_eq!(met, Some(verdict), "{stored}");
+            }
+        }
     }
 
     #[test]

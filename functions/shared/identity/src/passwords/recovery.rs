@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use crate::access::caller::Caller;
 use crate::accounts::email::Email;
 use crate::error::Error;
+use crate::invalid::{Field, InvalidField};
 use crate::notifications::{Notification, with_fixed_duration};
 use crate::passwords::password::Password;
 use crate::sign_in::attempts::placeholder_account;
@@ -96,13 +97,39 @@ impl Identity {
         password: &Password,
         client: &ClientContext,
     ) -> Result<SecretString, Error> {
+        self.reset_password_and(false, token, password, client).await
+    }
+
+    /// Does the same, and ends every API key of the account: for one that somebody else may have used.
+    pub async fn reset_password_and_end_keys(
+        &self,
+        token: &SecretString,
+        password: &Password,
+        client: &ClientContext,
+    ) -> Result<SecretString, Error> {
+        self.reset_password_and(true, token, password, client).await
+    }
+
+    async fn reset_password_and(
+        &self,
+        ends_keys: bool,
+        token: &SecretString,
+        password: &Password,
+        client: &ClientContext,
+    ) -> Result<SecretString, Error> {
         let (challenge, account) = self.begun_by_mail(ChallengeKind::PasswordReset, token).await?;
+        if account.is_passwordless {
+            let needed =
+                InvalidField::new(Field::Code, "the account has no password; recover it with a backup code");
+            return Err(Error::Invalid(needed));
+        }
         // Before the token is spent: a weak password does not use up the link.
         self.check_choice(password, &account)?;
         let hash = self.hasher.of(client).hash(password, self.entropy.as_ref()).await?;
         let new = NewPassword { hash, at: self.clock.now() };
-        let event = self.audit_event(AuditKind::PasswordReset, account.id, client)?;
-        match self.store.reset_password(&challenge, &account, &new, &event).await? {
+        let mut event = self.audit_event(AuditKind::PasswordReset, account.id, client)?;
+        event.details.reason = ends_keys.then(|| "api_keys_ended".to_owned());
+        match self.store.reset_password(&challenge, &account, &new, ends_keys, &event).await? {
             Finished::Done => {}
             Finished::Spent => return Err(Error::InvalidMailToken),
         }

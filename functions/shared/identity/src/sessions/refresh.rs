@@ -26,6 +26,7 @@ use jiff::Timestamp;
 use portcullis_store::{
     Account, AuditKind, Digest, NewSession, Revocation, Rotation, RotationResult, Session,
 };
+use portcullis_verifier::Assurance;
 use secrecy::SecretString;
 
 use crate::error::Error;
@@ -77,7 +78,7 @@ enum Presentation {
 }
 
 /// The state of a presented token that was not rotated.
-enum TokenState {
+pub(crate) enum TokenState {
     /// The session has ended, or the token is not one of its line.
     Over,
     /// The current token, within the grace period: it goes on.
@@ -91,7 +92,8 @@ enum TokenState {
 
 impl Identity {
     /// Returns the successor of a refresh token and a new access token. Fails with [`Error::InvalidRefreshToken`] when
-    /// the token or its session is not valid, [`Error::SessionRevoked`] when the token was rotated before (reuse),
+    /// the token or its session is not valid, [`Error::InsufficientAuthentication`] while a role of the account requires a
+    /// stronger sign-in (the token stays good), [`Error::SessionRevoked`] when the token was rotated before (reuse),
     /// which ends the session.
     ///
     /// Within the grace period after a rotation the current token gets itself and its predecessor gets the current one,
@@ -104,12 +106,20 @@ impl Identity {
         let account = account.ok_or(Error::InvalidRefreshToken)?;
         match presentation {
             Presentation::Rotated(session, next) if self.may_go_on(&account, &session, now) => {
+                if let Err(refusal) = self.check_session_met(&account, &session) {
+                    return Err(Box::pin(self.take_back(&session, &presented, refusal)).await);
+                }
                 self.refreshed(&account, &session, next, now)
             }
             Presentation::Unchanged(session) if self.may_go_on(&account, &session, now) => {
+                let is_enough = self.check_session_met(&account, &session);
                 match self.token_state(&presented, &session, now) {
-                    TokenState::Current => self.refreshed_in_place(&account, &session, &presented, now),
-                    TokenState::Replayed(current) => self.refreshed(&account, &session, current, now),
+                    TokenState::Current => {
+                        is_enough.and_then(|()| self.refreshed_in_place(&account, &session, &presented, now))
+                    }
+                    TokenState::Replayed(current) => {
+                        is_enough.and_then(|()| self.refreshed(&account, &session, current, now))
+                    }
                     TokenState::Stolen => Err(self.end_stolen(&account, &presented, client).await),
                     TokenState::Over => Err(Error::InvalidRefreshToken),
                 }
@@ -160,12 +170,31 @@ impl Identity {
 
     /// Returns whether the session may be refreshed: it is usable, its session epoch is not behind the account's, and
     /// the password has not expired (its owner signs in and replaces it).
-    fn may_go_on(&self, account: &Account, session: &Session, now: Timestamp) -> bool {
+    pub(crate) fn may_go_on(&self, account: &Account, session: &Session, now: Timestamp) -> bool {
         self.is_usable(account, session, now) && self.has_current_password(account, now)
     }
 
+    /// Returns [`Error::InsufficientAuthentication`] where the roles of the account, as they are now, require more than the
+    /// session has been proved with: it is not let on, and not ended either.
+    fn check_session_met(&self, account: &Account, session: &Session) -> Result<(), Error> {
+        self.check_roles_met(account, Assurance::of_methods(&session.made.methods))
+    }
+
+    /// Gives the client of a refused refresh its token back, and returns the refusal. The account was read beside the
+    /// rotation and not before it, or each refresh would take a round longer; so what the refused one had rotated is taken
+    /// back. A client whose service is cut off just here may show its token within the grace period all the same.
+    async fn take_back(&self, rotated: &Session, presented: &PresentedToken, refusal: Error) -> Error {
+        let taken_back = self.store.take_back_rotation(rotated, presented.digest()).await;
+        taken_back.map_or_else(Error::from, |()| refusal)
+    }
+
     /// Returns the state of a token that was not rotated, from the row of its live session.
-    fn token_state(&self, presented: &PresentedToken, session: &Session, now: Timestamp) -> TokenState {
+    pub(crate) fn token_state(
+        &self,
+        presented: &PresentedToken,
+        session: &Session,
+        now: Timestamp,
+    ) -> TokenState {
         let digest = presented.digest();
         let is = |stored: &Digest| aws_lc_rs::constant_time::verify_slices_are_equal(stored, &digest).is_ok();
         // Of a live session, the write leaves a current token in its place only while it is young; and one that was
@@ -184,7 +213,7 @@ impl Identity {
 
     /// Ends the session of a reused token and returns [`Error::SessionRevoked`]. Which of the two parties is the owner
     /// cannot be known, so both lose it, and the owner is notified: once, by the request that ended the session.
-    async fn end_stolen(
+    pub(crate) async fn end_stolen(
         &self,
         account: &Account,
         presented: &PresentedToken,
@@ -233,7 +262,7 @@ impl Identity {
         now: Timestamp,
     ) -> Result<Refreshed, Error> {
         Ok(Refreshed {
-            access_token: self.access_token(account, &session.made, now)?,
+            access_token: self.access_token(account, session, now)?,
             expires_in: self.settings.access_token_ttl,
             refresh: RefreshGrant::of(token, &session.made, now),
         })

@@ -2,7 +2,7 @@
 //! withdrawn, page by page.
 
 use jiff::Timestamp;
-use portcullis_store::{RevocationEntry, RevocationPage};
+use portcullis_store::{Frozen, RevocationEntry, RevocationPage};
 use portcullis_verifier::revocation::{
     AccountCutoff, BLOCK, MAX_ENTRIES, Page, SLACK, Span, key_of, key_of_kid, newest_from,
 };
@@ -17,6 +17,8 @@ const LONGEST_SPAN: u64 = 4 * BLOCK;
 
 /// Far more keys than two days of rotations withdraw.
 const MAX_WITHDRAWN: u16 = 64;
+/// As many people as the edge is told of whose credentials are frozen: 400 KB of a page.
+const MAX_FROZEN: usize = 16 * 1024;
 /// The length of the id of a key: the SHA-256 of its numbers (RFC 7638) in base64url.
 const KID: usize = 43;
 
@@ -55,18 +57,38 @@ impl Identity {
             }
             self.store.withdrawn_keys(self.clock.now(), MAX_WITHDRAWN).await
         };
-        let (page, withdrawn) =
-            tokio::try_join!(self.store.revocations(start, end, MAX_ENTRIES), withdrawn())?;
+        let frozen = async || {
+            if !is_newest {
+                return Ok(Frozen::default());
+            }
+            self.store.frozen(self.clock.now(), MAX_FROZEN).await
+        };
+        let (page, withdrawn, frozen) =
+            tokio::try_join!(self.store.revocations(start, end, MAX_ENTRIES), withdrawn(), frozen())?;
+        if frozen.is_cut {
+            tracing::error!(most = MAX_FROZEN, "more people are frozen than the edge is told of");
+        }
         let kept_for = self.settings.access_token_ttl.as_secs() + SLACK / 1000 + LEEWAY;
         let span = Span { from, until: milliseconds(page.until) };
         let keys = withdrawn.iter().filter_map(|kid| key_of_kid(kid)).collect();
-        Ok(Some(encode(&page, keys, span, now, u32::try_from(kept_for).unwrap_or(u32::MAX))))
+        let kept_for = u32::try_from(kept_for).unwrap_or(u32::MAX);
+        Ok(Some(encode(&page, Standing { keys, frozen: &frozen }, span, now, kept_for)))
     }
 }
 
-/// `sessions` are those that stand on the page besides.
-fn encode(page: &RevocationPage, mut sessions: Vec<u64>, span: Span, as_of: u64, kept_for: u32) -> Vec<u8> {
-    let mut accounts = Vec::new();
+/// What stands on the page that ends now, whenever it began.
+#[derive(Debug)]
+struct Standing<'a> {
+    /// Keys of signing keys that were withdrawn.
+    keys: Vec<u64>,
+    frozen: &'a Frozen,
+}
+
+fn encode(page: &RevocationPage, standing: Standing<'_>, span: Span, as_of: u64, kept_for: u32) -> Vec<u8> {
+    let Standing { keys: mut sessions, frozen } = standing;
+    let people = frozen.people.iter().map(|id| AccountCutoff::frozen(key_of(id.number())));
+    let everybody = frozen.everybody.then(AccountCutoff::everybody_frozen);
+    let mut accounts: Vec<AccountCutoff> = people.chain(everybody).collect();
     for entry in &page.entries {
         match entry {
             RevocationEntry::Session { id, .. } => sessions.push(key_of(id.number())),
@@ -92,7 +114,7 @@ fn timestamp(milliseconds: u64) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use portcullis_platform::SystemEntropy;
-    use portcullis_store::Id;
+    use portcullis_store::{AccountId, Id};
     use portcullis_verifier::revocation::key;
 
     use super::*;
@@ -110,9 +132,23 @@ mod tests {
         ];
         let page = RevocationPage { entries, until: at };
         let span = Span { from: 1_759_999_999_000, until: 1_760_000_001_000 };
-        let page = Page::parse(encode(&page, Vec::new(), span, span.until, 960)).unwrap();
+        let (frozen, free): (AccountId, AccountId) =
+            (Id::generate(at, &SystemEntropy).unwrap(), Id::generate(at, &SystemEntropy).unwrap());
+        let encoded = |everybody| {
+            let frozen = Frozen { everybody, people: vec![frozen, account, frozen], is_cut: false };
+            let standing = Standing { keys: Vec::new(), frozen: &frozen };
+            Page::parse(encode(&page, standing, span, span.until, 960)).unwrap()
+        };
+        let (of_all, page) = (encoded(true), encoded(false));
         let key = |text: String| key(&text).unwrap();
         let (id, account, erased) = (key(id.to_string()), key(account.to_string()), key(erased.to_string()));
+        let [frozen, free] = [frozen.to_string(), free.to_string()].map(key);
+        for listed in [frozen, account] {
+            assert!(page.freezes(listed) && of_all.freezes(listed));
+        }
+        assert!(!page.freezes(free) && of_all.freezes(free));
+        // It ends no token, and nobody learns anew what they know.
+        assert!(!page.covers(1, frozen, 0) && !of_all.covers(1, free, 0) && !page.concerns(frozen, 0));
         assert!(page.covers(id, 0, 0) && !page.covers(account, 0, 0));
         assert!(page.covers(1, account, 2) && !page.covers(1, account, 3));
         assert!(page.covers(1, erased, 1_000_000));

@@ -21,6 +21,18 @@ impl Identity {
         password: &Password,
         client: &ClientContext,
     ) -> Result<LoginRecord, Error> {
+        let login_record = self.check_confirmation(caller, password, client).await?;
+        self.store.forgive_attempts(&confirmations(&caller.account.email)).await?;
+        Ok(login_record)
+    }
+
+    /// Returns the same, and leaves a right attempt counted: whoever goes on with a write takes it off the count in that.
+    pub(crate) async fn check_confirmation(
+        &self,
+        caller: &Caller,
+        password: &Password,
+        client: &ClientContext,
+    ) -> Result<LoginRecord, Error> {
         let (email, now) = (&caller.account.email, self.clock.now());
         let name = confirmations(email);
         let (reserved, found) =
@@ -40,10 +52,7 @@ impl Identity {
                 self.store.record(&event).await?;
                 Err(Error::WrongPassword)
             }
-            Ok((login_record, _)) => {
-                self.store.forgive_attempts(&name).await?;
-                Ok(login_record)
-            }
+            Ok((login_record, _)) => Ok(login_record),
             Err(error) => {
                 self.withdraw(&name).await;
                 Err(error)

@@ -45,9 +45,10 @@ impl Identity {
         self.admit(account).is_ok() && session.is_live(account, now)
     }
 
-    /// Returns when the password of the account expires; `None` if passwords do not expire.
+    /// Returns when the password of the account expires; `None` if passwords do not expire, or there is none.
     pub fn password_expires_at(&self, account: &Account) -> Option<Timestamp> {
-        self.settings.password_max_age.map(|age: Duration| account.password_changed_at + age)
+        let max_age = self.settings.password_max_age.filter(|_| !account.is_passwordless);
+        max_age.map(|age: Duration| account.password_changed_at + age)
     }
 
     /// Returns whether the password of the account has not expired.

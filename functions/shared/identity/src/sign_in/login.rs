@@ -12,16 +12,16 @@ use jiff::Timestamp;
 use portcullis_platform::Entropy;
 use portcullis_store::{
     Account, AccountId, Actor, AttemptSource, AuditEvent, AuditKind, ChainEnd, Challenge, ChallengeKind,
-    Digest, Id, LoginRecord, NewSession, SignInStep, SignIns,
+    Digest, Id, LoginRecord, NewSession, Session, SignInStep, SignIns,
 };
-use portcullis_verifier::Claims;
+use portcullis_verifier::{Assurance, Claims};
 use secrecy::SecretString;
 use tokio::task::JoinHandle;
 
 use crate::accounts::email::Email;
 use crate::accounts::person::{DeviceName, Username};
 use crate::error::Error;
-use crate::mfa::MfaChallenge;
+use crate::mfa::{CODE_METHOD, EnrolmentChallenge, MfaChallenge};
 use crate::notifications::Notification;
 use crate::passwords::hashing::Verdict;
 use crate::passwords::password::Password;
@@ -67,6 +67,8 @@ pub enum Login {
     SignedIn(Box<SignedIn>),
     /// A code of the second factor is required first.
     MfaRequired(MfaChallenge),
+    /// A second factor has to be set up first, which a role of the account requires.
+    EnrolmentRequired(EnrolmentChallenge),
 }
 
 /// A session that just began, with its tokens.
@@ -109,10 +111,20 @@ impl PendingSession {
         }
     }
 
-    /// Returns a challenge that must be completed with a code before the session begins. Nothing is stored of it, and its
-    /// token is made of it.
-    pub(crate) fn sealed_challenge(self, account: &Account, expires_at: Timestamp) -> Challenge {
-        self.challenge_of(ChallengeKind::Mfa, [0; 32], account, expires_at)
+    /// Returns a challenge that must be completed with a factor before the session begins: with a code of it, or by setting
+    /// it up. Nothing is stored of it, and its token is made of it.
+    pub(crate) fn sealed_challenge(
+        self,
+        kind: ChallengeKind,
+        account: &Account,
+        expires_at: Timestamp,
+    ) -> Challenge {
+        self.challenge_of(kind, [0; 32], account, expires_at)
+    }
+
+    /// Returns how surely the person has proved who they are so far.
+    pub(crate) fn assurance(&self) -> Assurance {
+        Assurance::of_methods(&self.methods)
     }
 
     /// Returns a challenge that must be completed with this token before the session begins. It carries the account's
@@ -282,8 +294,8 @@ impl Identity {
         }
     }
 
-    /// Returns what a right password leads to: the challenge for a code, the replacement of an expired password, or a
-    /// session. Each outcome is stored beside a record of the trail; where that record comes out throttled, the row
+    /// Returns what a right password leads to: the challenge for a code, the replacement of an expired password, the
+    /// enrolment of a factor that a role requires, or a session. Each outcome is stored beside a record of the trail; where that record comes out throttled, the row
     /// beside it is taken back and the client gets [`Error::TooManyAttempts`] only.
     async fn complete_sign_in(
         &self,
@@ -301,7 +313,9 @@ impl Identity {
             device_name: request.device_name.map(|name| name.0),
         };
         // The code comes first: an old password alone must not be enough to choose a new one.
-        if account.mfa_enabled {
+        let remembered =
+            self.remembered_code(&account, client, now).filter(|_| self.may_skip_code(&account, now));
+        if account.mfa_enabled && remembered.is_none() {
             let asked = self.ask_for_code(&account, pending, attempt.sign_ins, client).await?;
             return Ok(Login::MfaRequired(asked));
         }
@@ -311,6 +325,10 @@ impl Identity {
             let begun = self.store.begin_challenge(&challenge, &event, &waits).await?;
             return Err(begun.map_or_else(|refusal| throttled(refusal, now), |()| expired));
         }
+        if self.check_roles_met(&account, pending.assurance()).is_err() {
+            let asked = self.ask_for_enrolment(&account, pending, attempt.sign_ins, client).await?;
+            return Ok(Login::EnrolmentRequired(asked));
+        }
         let before = attempt.sign_ins.sign_ins();
         let made = self.make_session(account, pending, now, client)?;
         let event = made.event.behind(attempt.sign_ins);
@@ -318,6 +336,12 @@ impl Identity {
         started.map_err(|refusal| throttled(refusal, now))?;
         self.notify_of_new_device(&made.sign_in.account, before, client).await;
         Ok(Login::SignedIn(Box::new(made.sign_in.finish().await?)))
+    }
+
+    /// Returns whether a device of the owner may sign in without a code where one is remembered: no role requires more than
+    /// the password, and the password is not to be replaced by whoever has it.
+    fn may_skip_code(&self, account: &Account, now: Timestamp) -> bool {
+        self.check_roles_met(account, Assurance::Aal1).is_ok() && self.has_current_password(account, now)
     }
 
     /// Records a failed attempt and returns its error, with the same calls whether or not the name has an account.
@@ -458,15 +482,21 @@ impl Identity {
         let mut event = event.of_sign_in_with(&account.email, step);
         event.session = Some(id);
         event.at = now;
+        // A code that was given before is not given anew by being remembered.
+        let code_given_at = if session.methods.iter().any(|method| method == CODE_METHOD) {
+            Some(now)
+        } else {
+            self.remembered_code(&account, client, now)
+        };
         let (claims, key) =
-            (self.fresh_claims(&account, &session, now)?, Arc::clone(self.keyring.signing()?));
+            (self.fresh_claims(&account, (&session, now), now)?, Arc::clone(self.keyring.signing()?));
         let sign_in = PendingSignIn {
             at: now,
             access_token: tokio::task::spawn_blocking(move || key.sign(&claims)),
             expires_in: self.settings.access_token_ttl,
             refresh: RefreshGrant::of(token, &session, now),
             token_in_body: pending.token_in_body,
-            device: self.device_token(&account, client)?,
+            device: self.remembering_device_token(&account, code_given_at, client)?,
             account,
         };
         Ok(MadeSession { session, event, sign_in })
@@ -476,13 +506,20 @@ impl Identity {
     pub(crate) fn access_token(
         &self,
         account: &Account,
-        session: &NewSession,
+        session: &Session,
         now: Timestamp,
     ) -> Result<String, Error> {
-        self.keyring.signing()?.sign(&self.fresh_claims(account, session, now)?)
+        let proved = (&session.made, session.proved_at());
+        self.keyring.signing()?.sign(&self.fresh_claims(account, proved, now)?)
     }
 
-    fn fresh_claims(&self, account: &Account, session: &NewSession, now: Timestamp) -> Result<Claims, Error> {
+    /// Returns the claims of a token issued now, for a session and the time of the last proof inside it.
+    pub(crate) fn fresh_claims(
+        &self,
+        account: &Account,
+        (session, proved_at): (&NewSession, Timestamp),
+        now: Timestamp,
+    ) -> Result<Claims, Error> {
         let mut random = [0; 16];
         self.entropy.fill(&mut random)?;
         let issued_at = unix_seconds(now);
@@ -499,8 +536,9 @@ impl Identity {
             session_id: session.id.to_string(),
             epoch: session.session_epoch,
             token_type: "access".to_owned(),
-            auth_time: unix_seconds(session.created_at),
+            auth_time: unix_seconds(proved_at),
             amr: session.methods.clone(),
+            acr: Assurance::of_methods(&session.methods),
         })
     }
 }

@@ -13,12 +13,15 @@ use portcullis_verifier::{Claims, Expectations, Rejection, UnverifiedToken, has_
 use secrecy::{ExposeSecret, SecretSlice};
 use serde::Serialize;
 
+use crate::approvals;
 use crate::error::Error;
 use crate::tokens::token_provider::{self, PrivateKey};
 
 #[cfg(test)]
 mod tests;
 
+/// The type of access tokens (RFC 9068, section 2.1).
+const TYPE: &str = "at+jwt";
 /// `client_id` of every token (RFC 9068, section 2.2). There are no registered clients: whoever signs in is a page or a
 /// program of the platform itself.
 const FIRST_PARTY: &str = "first-party";
@@ -37,8 +40,10 @@ pub struct SigningKey {
     parsed: Arc<PrivateKey>,
     jwk: Jwk,
     kid: String,
-    /// The header and its dot are the same for every token of the key.
+    /// The header and its dot are the same for every access token of the key.
     header: String,
+    /// The same of its tokens of approvals.
+    approval_header: String,
 }
 
 impl fmt::Debug for SigningKey {
@@ -72,8 +77,10 @@ impl SigningKey {
         let kid = jwk.thumbprint(ThumbprintHash::SHA256).ok()?;
         jwk.common.public_key_use = Some(PublicKeyUse::Signature);
         jwk.common.key_id = Some(kid.clone());
-        let header = encoded_header(algorithm, &kid)?;
-        Some(Self { parsed: token_provider::keep_parsed(&encoded, key), encoded, jwk, kid, header })
+        let header = encoded_header(TYPE, algorithm, &kid)?;
+        let approval_header = encoded_header(approvals::TYPE, algorithm, &kid)?;
+        let parsed = token_provider::keep_parsed(&encoded, key);
+        Some(Self { encoded, parsed, jwk, kid, header, approval_header })
     }
 
     /// Returns the key id: the RFC 7638 thumbprint of the public key.
@@ -107,22 +114,32 @@ impl SigningKey {
         let signed = SignedClaims { claims, client_id: FIRST_PARTY };
         let payload =
             serde_json::to_vec(&signed).map_err(|_| Error::Internal("claims could not be encoded"))?;
+        self.sign_behind(&self.header, &payload)
+    }
+
+    /// Returns a signed token of an approval with this payload. Its type is in the signed header: nothing that takes access
+    /// tokens takes it.
+    pub(crate) fn sign_approval(&self, payload: &[u8]) -> Result<String, Error> {
+        self.sign_behind(&self.approval_header, payload)
+    }
+
+    fn sign_behind(&self, header: &str, payload: &[u8]) -> Result<String, Error> {
         let mut token = String::with_capacity(1024);
-        token.push_str(&self.header);
+        token.push_str(header);
         BASE64URL.encode_string(payload, &mut token);
         let signature = jsonwebtoken::crypto::sign(token.as_bytes(), &self.encoded, self.algorithm())
-            .map_err(|_| Error::Internal("signing an access token failed"))?;
+            .map_err(|_| Error::Internal("signing a token failed"))?;
         token.push('.');
         token.push_str(&signature);
         Ok(token)
     }
 }
 
-/// Returns the encoded header of every token of a key, with its dot. By way of a [`serde_json::Value`] because that
+/// Returns the encoded header of every token of this type of a key, with its dot. By way of a [`serde_json::Value`] because that
 /// orders the members by name, as they have been in every token so far.
-fn encoded_header(algorithm: Algorithm, kid: &str) -> Option<String> {
+fn encoded_header(token_type: &str, algorithm: Algorithm, kid: &str) -> Option<String> {
     let header =
-        Header { typ: Some("at+jwt".to_owned()), kid: Some(kid.to_owned()), ..Header::new(algorithm) };
+        Header { typ: Some(token_type.to_owned()), kid: Some(kid.to_owned()), ..Header::new(algorithm) };
     let header = serde_json::to_value(header).ok()?;
     Some(BASE64URL.encode(header.to_string()) + ".")
 }

@@ -1,30 +1,19 @@
-//! The token between the two halves of a sign-in: the challenge itself, sealed, so that nothing is stored for it.
-//!
-//! `mfa_<128 random bits, then the challenge under AES-256-GCM>`, in base64url. The key is of this token alone: the MAC of
-//! its random bits under a key of the service. So no nonce is ever used twice, however many sign-ins there are. That a
-//! challenge is finished once is not its own doing: the row of the factor that is spent with it says so.
+//! The token between the two halves of a sign-in: the challenge itself, sealed (`sealed_token`), so that nothing is stored
+//! for it. That a challenge is finished once is not its own doing: the row of the factor that is spent with it says so.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use jiff::Timestamp;
 use portcullis_platform::{Entropy, EntropyUnavailable};
 use portcullis_store::{AccountId, Challenge, ChallengeKind};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::sha256::sha256;
+use crate::tokens::sealed_token;
 use crate::tokens::session_token::SessionToken;
-
-const KIND: ChallengeKind = ChallengeKind::Mfa;
-const RANDOM_LENGTH: usize = 16;
-/// Longer than any token: an address has 254 characters at most, a device's name 100.
-const MOST_BYTES: usize = 2_048;
 
 /// What the token holds.
 #[derive(Debug, Serialize, Deserialize)]
@@ -46,7 +35,6 @@ pub(crate) fn seal(
     keys: &[hmac::Key],
     entropy: &dyn Entropy,
 ) -> Result<SessionToken, Error> {
-    let failed = || Error::Internal("sealing a challenge failed");
     let sealed = Sealed {
         account: challenge.account,
         email: challenge.email.clone(),
@@ -57,38 +45,26 @@ pub(crate) fn seal(
         device_name: challenge.device_name.clone(),
         expires_at: challenge.expires_at.as_millisecond(),
     };
-    let mut random = [0; RANDOM_LENGTH];
-    entropy.fill(&mut random)?;
-    let mut text = Zeroizing::new(serde_json::to_vec(&sealed).map_err(|_| failed())?);
-    let key = keys.first().and_then(|key| key_of(key, &random)).ok_or_else(failed)?;
-    let tag = key
-        .seal_in_place_separate_tag(nonce(), Aad::from(KIND.as_str()), text.as_mut_slice())
-        .map_err(|_| failed())?;
-    let whole = [random.as_slice(), text.as_slice(), tag.as_ref()].concat();
-    Ok(SessionToken::of(format!("{}_{}", KIND.as_str(), BASE64URL.encode(whole))))
+    sealed_token::seal(challenge.kind, &sealed, keys, entropy)
 }
 
-/// Returns the challenge in a presented token; `None` unless the service sealed it under one of these keys and its time is
-/// not over.
-pub(crate) fn open(token: &SecretString, keys: &[hmac::Key], now: Timestamp) -> Option<Challenge> {
-    let text = token.expose_secret();
-    let encoded = text.strip_prefix(KIND.as_str())?.strip_prefix('_')?;
-    let whole = (encoded.len() <= MOST_BYTES).then(|| BASE64URL.decode(encoded).ok())??;
-    let (random, sealed) = whole.split_at_checked(RANDOM_LENGTH)?;
-    let opened = keys.iter().find_map(|key| {
-        let mut sealed = Zeroizing::new(sealed.to_vec());
-        let key = key_of(key, random)?;
-        let opened = key.open_in_place(nonce(), Aad::from(KIND.as_str()), sealed.as_mut_slice()).ok()?;
-        serde_json::from_slice::<Sealed>(opened).ok()
-    })?;
+/// Returns the challenge of this kind in a presented token; `None` unless the service sealed it under one of these keys and
+/// its time is not over.
+pub(crate) fn open(
+    kind: ChallengeKind,
+    token: &SecretString,
+    keys: &[hmac::Key],
+    now: Timestamp,
+) -> Option<Challenge> {
+    let opened: Sealed = sealed_token::open(kind, token, keys)?;
     let expires_at = Timestamp::from_millisecond(opened.expires_at).ok()?;
-    let (digest, of) = (sha256(text), (opened.account, opened.epoch));
+    let (digest, of) = (sha256(token.expose_secret()), (opened.account, opened.epoch));
     let challenge = Challenge {
         methods: opened.methods,
         persistent: opened.persistent,
         token_in_body: opened.token_in_body,
         device_name: opened.device_name,
-        ..Challenge::of_address(KIND, digest, of, &opened.email, expires_at)
+        ..Challenge::of_address(kind, digest, of, &opened.email, expires_at)
     };
     (challenge.expires_at > now).then_some(challenge)
 }
@@ -123,18 +99,10 @@ impl Entropy for OfChallenge<'_> {
     }
 }
 
-fn key_of(key: &hmac::Key, random: &[u8]) -> Option<LessSafeKey> {
-    let of_token = hmac::sign(key, random);
-    UnboundKey::new(&AES_256_GCM, of_token.as_ref()).ok().map(LessSafeKey::new)
-}
-
-/// Of a key that seals one message.
-fn nonce() -> Nonce {
-    Nonce::assume_unique_for_key([0; NONCE_LEN])
-}
-
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
     use portcullis_platform::SystemEntropy;
     use portcullis_store::Id;
 
@@ -159,7 +127,7 @@ mod tests {
     fn a_token_opens_under_the_keys_of_the_service_until_its_time_is_over() {
         let token = seal(&challenge(), &keys(&[1]), &SystemEntropy).unwrap();
         let opened = |letters: &[u8], seconds| {
-            open(token.secret(), &keys(letters), Timestamp::from_second(seconds).unwrap())
+            open(ChallengeKind::Mfa, token.secret(), &keys(letters), Timestamp::from_second(seconds).unwrap())
         };
         let challenge = Challenge { digest: token.digest(), ..challenge() };
         let found = opened(&[1], 299).unwrap();
@@ -170,7 +138,7 @@ mod tests {
         assert!(opened(&[2, 1], 299).is_some(), "a key that was rotated out is accepted");
         assert!(opened(&[2], 299).is_none() && opened(&[], 299).is_none());
         assert!(opened(&[1], 300).is_none(), "its time is over");
-        assert!(token.secret().expose_secret().len() < MOST_BYTES);
+        assert!(token.secret().expose_secret().len() < sealed_token::MOST_BYTES);
     }
 
     #[test]
@@ -196,16 +164,31 @@ mod tests {
         let token = sealed();
         assert_ne!(token.digest(), sealed().digest());
         let text = token.secret().expose_secret();
+        // What waits for a code is not what waits for an enrolment, whatever is written in front of it.
+        let renamed = text.replace("mfa_", "enr_").into();
+        for (kind, token) in [
+            (ChallengeKind::Enrolment, token.secret()),
+            (ChallengeKind::Enrolment, &renamed),
+            (ChallengeKind::Mfa, &renamed),
+        ] {
+            assert!(open(kind, token, &keys(&[1]), Timestamp::UNIX_EPOCH).is_none());
+        }
         assert!(!text.contains("asha") && !format!("{token:?}").contains(text));
         let whole = BASE64URL.decode(text.strip_prefix("mfa_").unwrap()).unwrap();
         for place in 0..whole.len() {
             let mut changed = whole.clone();
             changed[place] ^= 1;
             let changed = format!("mfa_{}", BASE64URL.encode(changed)).into();
-            assert!(open(&changed, &keys(&[1]), Timestamp::UNIX_EPOCH).is_none(), "byte {place}");
+            assert!(
+                open(ChallengeKind::Mfa, &changed, &keys(&[1]), Timestamp::UNIX_EPOCH).is_none(),
+                "byte {place}"
+            );
         }
         for other in ["", "mfa_", "mfa_AAAA", &text[1..], &format!("{text}="), &text.replace("mfa", "rst")] {
-            assert!(open(&other.into(), &keys(&[1]), Timestamp::UNIX_EPOCH).is_none(), "{other}");
+            assert!(
+                open(ChallengeKind::Mfa, &other.into(), &keys(&[1]), Timestamp::UNIX_EPOCH).is_none(),
+                "{other}"
+            );
         }
     }
 }

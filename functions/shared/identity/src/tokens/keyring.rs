@@ -6,9 +6,10 @@ use aws_lc_rs::hmac;
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use portcullis_platform::{SecretName, SecretPurpose, SecretVersions, Secrets, SecretsError};
 use portcullis_store::Fingerprint;
-use secrecy::{ExposeSecret, SecretSlice};
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 use crate::access::edge_proofs::EdgeProofKeys;
+use crate::access::lease_secret::LeaseSecret;
 use crate::access::services::HeldTokens;
 use crate::error::Error;
 use crate::tokens::access_token::{SigningKey, VerificationKeys};
@@ -43,6 +44,8 @@ struct RecordKeys {
     /// Of challenges to work.
     work: hmac::Key,
     fingerprints: hmac::Key,
+    /// Of leases, together with the token of the service that reads.
+    leases: hmac::Key,
 }
 
 impl RecordKeys {
@@ -54,6 +57,7 @@ impl RecordKeys {
             devices: derived("recognise a device")?,
             work: derived("challenge to work")?,
             fingerprints: derived("fingerprint a repeatable request")?,
+            leases: derived("seal a lease to a service")?,
         })
     }
 }
@@ -159,6 +163,13 @@ impl Keyring {
     /// Returns the MAC keys of challenges to work: the first signs, all verify.
     pub(crate) fn work_macs(&self) -> impl Iterator<Item = &hmac::Key> {
         self.records.iter().map(|keys| &keys.work)
+    }
+
+    /// Returns the secret under which leases of the service with this token are sealed; `None` where there is no key for it.
+    pub(crate) fn lease_secret(&self, token: &SecretString) -> Option<LeaseSecret> {
+        let keys = self.records.first()?;
+        let tag = hmac::sign(&keys.leases, token.expose_secret().as_bytes());
+        Some(LeaseSecret::of(tag.as_ref()))
     }
 
     /// Returns a keyed digest of the parts of a request; fails if there is no key. Keyed, because a plain digest of a body

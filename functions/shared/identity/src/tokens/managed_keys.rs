@@ -31,7 +31,9 @@ impl Identity {
     /// Returns every API key of an account; fails when the store does.
     pub async fn api_keys_of(&self, account: &Account) -> Result<Vec<ApiKey>, Error> {
         // One more than its owner may have: a managed key is made beside them.
-        Ok(self.store.api_keys(account.id, MOST_KEYS + 1, None).await?.keys)
+        let mut keys = self.store.api_keys(account.id, MOST_KEYS + 1, None).await?.keys;
+        keys.retain(|key| !account.has_ended_keys_of(key.created_at));
+        Ok(keys)
     }
 
     async fn managed_keys_of(&self, account: &Account) -> Result<Vec<ApiKey>, Error> {

@@ -20,6 +20,10 @@ fn start(path: &Path) -> Prepared {
     inspect(path, &[]).unwrap().prepare([]).unwrap()
 }
 
+fn keys(prepared: &Prepared) -> &FileKeys {
+    prepared.keys.as_ref().unwrap()
+}
+
 /// A data folder a first start has completed.
 fn started() -> (TempDir, PathBuf) {
     let home = tempfile::tempdir().unwrap();
@@ -84,7 +88,7 @@ fn assert_private(home: &Path) {
 fn a_first_start_makes_everything_private_and_says_so() {
     let home = tempfile::tempdir().unwrap();
     let prepared = start(&home.path().join("data"));
-    let _database = EmbeddedDynamoDb::open(&prepared.database).unwrap();
+    let _database = EmbeddedDynamoDb::open(prepared.database.as_ref().unwrap()).unwrap();
     assert_private(home.path());
     let lines: Vec<String> = prepared.created.iter().map(ToString::to_string).collect();
     let data = home.path().join("data");
@@ -134,7 +138,7 @@ fn first_start_in_the_working_directory() {
         return; // All ignored tests were run: this is the checkout.
     }
     let prepared = start(Path::new("data"));
-    let _database = EmbeddedDynamoDb::open(&prepared.database).unwrap();
+    let _database = EmbeddedDynamoDb::open(prepared.database.as_ref().unwrap()).unwrap();
     assert_private(&home);
 }
 
@@ -149,13 +153,14 @@ async fn a_second_start_creates_nothing_and_finds_the_same_keys() {
     assert_eq!(listing(&path), before);
     assert_eq!(secrets(&first).await, secrets(&second).await);
     let context = EncryptionContext::new([("owner", "alice")]);
-    let made = first.key_wrap.generate_data_key(&context).await.unwrap();
-    let opened = second.key_wrap.unwrap_data_key(&made.wrapped, &context).await.unwrap();
+    let made = keys(&first).key_wrap.generate_data_key(&context).await.unwrap();
+    let opened = keys(&second).key_wrap.unwrap_data_key(&made.wrapped, &context).await.unwrap();
     assert_eq!(opened.expose_secret(), made.plaintext.expose_secret());
 }
 
 async fn secrets(prepared: &Prepared) -> [Vec<u8>; 5] {
-    let fetch = async |name| prepared.secrets.fetch(name).await.unwrap().current.expose_secret().to_vec();
+    let fetch =
+        async |name| keys(prepared).secrets.fetch(name).await.unwrap().current.expose_secret().to_vec();
     [
         fetch(SecretName::SessionSecretKey).await,
         fetch(SecretName::TokenSigningKey).await,
@@ -295,6 +300,14 @@ async fn the_environment_takes_the_place_of_files() {
     assert_eq!(keys, ["master-key"], "what the environment sets is not made");
 }
 
+#[test]
+fn a_first_start_tells_of_the_tokens_of_services_once() {
+    let home = tempfile::tempdir().unwrap();
+    let prepared = inspect(&home.path().join("data"), &[]).unwrap().prepare(["alerts"]).unwrap();
+    let told = prepared.created.iter().filter(|created| created.path.ends_with("service-tokens.json"));
+    assert_eq!(told.map(|created| created.what).collect::<Vec<_>>(), ["tokens of services"]);
+}
+
 #[tokio::test]
 async fn a_service_that_is_new_gets_a_token_and_the_others_keep_theirs() {
     let (_home, data) = started();
@@ -343,10 +356,10 @@ async fn first_starts_at_the_same_moment_agree_on_their_keys() {
         inspected.into_iter().map(|one| std::thread::spawn(|| one.prepare([]).unwrap())).collect();
     let prepared: Vec<Prepared> = starts.into_iter().map(|start| start.join().unwrap()).collect();
     let context = EncryptionContext::new([("owner", "alice")]);
-    let made = prepared[0].key_wrap.generate_data_key(&context).await.unwrap();
+    let made = keys(&prepared[0]).key_wrap.generate_data_key(&context).await.unwrap();
     for one in &prepared {
         assert_eq!(secrets(one).await, secrets(&prepared[0]).await);
-        one.key_wrap.unwrap_data_key(&made.wrapped, &context).await.unwrap();
+        keys(one).key_wrap.unwrap_data_key(&made.wrapped, &context).await.unwrap();
     }
     let mut created: Vec<_> = prepared.iter().flat_map(|one| &one.created).map(|made| &made.path).collect();
     created.sort_unstable();
@@ -382,4 +395,61 @@ fn nothing_secret_is_printed() {
         let numbers = format!("{:?}", &content[..8]);
         assert!(!printed.contains(numbers.trim_matches(['[', ']'])), "{file}");
     }
+}
+
+/// Permission bits of a file.
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn inspect_given(home: &Path, keys: &Path) -> Result<Inspected, String> {
+    let keys = KeysIn::Given(keys.to_owned());
+    let place = Place { folder: home.join("data"), keys, database: false, outbox: false };
+    DataDir::inspect_place(place, &Environment::default(), Arc::new(SystemEntropy))
+        .map_err(|error| error.to_string())
+}
+
+/// A folder with every key, as `make-keys` leaves it.
+fn made_keys(home: &Path) -> PathBuf {
+    let keys = home.join("given");
+    let made =
+        DataDir::inspect_place(Place::of_keys(&keys), &Environment::default(), Arc::new(SystemEntropy));
+    let created = made.unwrap().prepare(["ticker"]).unwrap().created;
+    assert!(created.iter().any(|created| created.path.ends_with("master-key")), "{created:?}");
+    keys
+}
+
+#[tokio::test]
+async fn keys_that_are_given_are_read_and_nothing_is_written_anywhere() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = made_keys(home.path());
+    let before = listing(home.path());
+    let one = inspect_given(home.path(), &folder).unwrap();
+    assert!(one.has_every_key());
+    let one = one.prepare(["ticker", "another"]).unwrap();
+    assert!(one.created.is_empty() && one.database.is_none() && one.outbox.is_none());
+    let other = inspect_given(home.path(), &folder).unwrap().require_complete().unwrap();
+    assert_eq!(secrets(&one).await, secrets(&other).await);
+    assert_eq!(listing(home.path()), before);
+}
+
+#[test]
+fn a_given_key_that_is_missing_or_open_is_refused_and_the_group_may_read() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = made_keys(home.path());
+    let master = folder.join("master-key");
+    for fine in [0o440, 0o400, 0o640] {
+        set_mode(&master, fine);
+        inspect_given(home.path(), &folder).unwrap();
+    }
+    for open in [0o644, 0o460, 0o604] {
+        set_mode(&master, open);
+        let error = inspect_given(home.path(), &folder).unwrap_err();
+        assert!(error.starts_with("KEYS_DIR: ") && error.contains("chmod"), "{error}");
+    }
+    fs::remove_file(&master).unwrap();
+    let error = inspect_given(home.path(), &folder).unwrap_err();
+    assert!(error.starts_with("KEYS_DIR: ") && error.contains("make-keys"), "{error}");
+    assert_eq!(error.lines().count(), 1);
+    assert!(!master.exists());
 }

@@ -7,6 +7,8 @@
 //! proves that the last record is there, and gives it back if it is not.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use serde::{Deserialize, Serialize};
+use serde_with::{Bytes, serde_as};
 
 use super::event::AuditEvent;
 use super::kind::AuditKind;
@@ -92,6 +94,25 @@ pub struct ChainEnd {
     has_head_row: bool,
 }
 
+/// Where a chain ended, as the row of something else keeps it: as much as it takes to put a record behind it.
+#[serde_as]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TrailEnd {
+    number: u64,
+    #[serde_as(as = "Bytes")]
+    digest: Digest,
+    /// In Unix seconds.
+    expires: u64,
+}
+
+impl From<TrailEnd> for ChainEnd {
+    fn from(TrailEnd { number, digest, expires }: TrailEnd) -> Self {
+        let last =
+            Placed { number, digest, expires, sign_ins: SignIns::default(), item: Attributes::default() };
+        Self { last: Some(last.clone()), head: Some(last), head_expires: expires, has_head_row: true }
+    }
+}
+
 /// What is written to make a chain longer by one record.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -170,6 +191,12 @@ impl ChainEnd {
     /// The end of a chain whose first record is in the row of the account it begins.
     pub(crate) fn in_account(record: Attributes) -> Result<Self, StoreError> {
         Ok(Self { head: Some(Placed::of(record)?), ..Self::default() })
+    }
+
+    /// Where the chain ends once this event stands behind this end, and no other came before it.
+    pub(crate) fn after_record_of(&self, event: &AuditEvent) -> Option<TrailEnd> {
+        let Placed { number, digest, expires, .. } = Placed::of(self.link(event).record).ok()?;
+        Some(TrailEnd { number, digest, expires })
     }
 
     /// The number of the last record that stands in its place; 0 where none does.

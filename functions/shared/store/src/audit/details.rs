@@ -4,7 +4,7 @@
 use crate::api_keys::ApiKey;
 use crate::attributes::ItemReader;
 use crate::error::StoreError;
-use crate::item::{Attributes, text, texts};
+use crate::item::{Attributes, number, text, texts};
 
 const ROLES_BEFORE: &str = "roles_before";
 const ROLES_AFTER: &str = "roles_after";
@@ -12,6 +12,11 @@ const KEY_NAME: &str = "key_name";
 const SCOPES: &str = "scopes";
 const REQUEST: &str = "request";
 const REASON: &str = "reason";
+const UNTIL: &str = "until";
+const DURING_FREEZE: &str = "during_freeze";
+const CANCELLED: &str = "cancelled";
+const FAILED: &str = "failed";
+const LEASE: &str = "lease";
 
 /// Particulars of an event; those its kind does not have are `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,8 +31,17 @@ pub struct AuditDetails {
     pub scopes: Option<Vec<String>>,
     /// The request that was refused: its method and the pattern of its path.
     pub request: Option<String>,
-    /// The stable word for why it was refused; of a mark, what its administrator wrote.
+    /// The stable word for why it was refused, or for what became of orders; of a mark and of a freeze, what its
+    /// administrator wrote.
     pub reason: Option<String>,
+    /// When what it tells of ends by itself (RFC 3339).
+    pub until: Option<String>,
+    /// Whether it was allowed in spite of a freeze, to cancel orders.
+    pub during_freeze: bool,
+    /// How many orders were cancelled, and how many could not be.
+    pub orders: Option<(u32, u32)>,
+    /// The lease that the reading was in; of the first one in it, `until` is its end.
+    pub lease: Option<String>,
 }
 
 impl AuditDetails {
@@ -45,10 +59,22 @@ impl AuditDetails {
     pub(super) fn attributes(&self) -> Attributes {
         let lists =
             [(ROLES_BEFORE, &self.roles_before), (ROLES_AFTER, &self.roles_after), (SCOPES, &self.scopes)];
-        let words = [(KEY_NAME, &self.key_name), (REQUEST, &self.request), (REASON, &self.reason)];
+        let words = [
+            (KEY_NAME, &self.key_name),
+            (REQUEST, &self.request),
+            (REASON, &self.reason),
+            (UNTIL, &self.until),
+            (LEASE, &self.lease),
+        ];
         let lists = lists.into_iter().filter_map(|(name, list)| Some((name, texts(list.as_ref()?))));
         let words = words.into_iter().filter_map(|(name, word)| Some((name, text(word.as_ref()?))));
-        lists.chain(words).map(|(name, value)| (name.to_owned(), value)).collect()
+        let during_freeze = self.during_freeze.then(|| (DURING_FREEZE, number(1_u64)));
+        let counts = self
+            .orders
+            .into_iter()
+            .flat_map(|(cancelled, failed)| [(CANCELLED, number(cancelled)), (FAILED, number(failed))]);
+        let numbers = during_freeze.into_iter().chain(counts);
+        lists.chain(words).chain(numbers).map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// Returns the particulars in a record; fails if one has another type.
@@ -60,8 +86,19 @@ impl AuditDetails {
             scopes: reader.texts_if_any(SCOPES)?,
             request: reader.text_if_any(REQUEST)?,
             reason: reader.text_if_any(REASON)?,
+            until: reader.text_if_any(UNTIL)?,
+            during_freeze: reader.number_if_any(DURING_FREEZE)?.is_some(),
+            orders: match (reader.number_if_any(CANCELLED)?, reader.number_if_any(FAILED)?) {
+                (Some(cancelled), Some(failed)) => Some((count(cancelled), count(failed))),
+                _ => None,
+            },
+            lease: reader.text_if_any(LEASE)?,
         })
     }
+}
+
+fn count(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -82,7 +119,14 @@ mod tests {
             scopes: Some(words(&["a:b"])),
             ..AuditDetails::default()
         };
-        for details in [roles, refused, key] {
+        let cancelled = AuditDetails { orders: Some((97, 3)), ..AuditDetails::default() };
+        let frozen = AuditDetails {
+            until: Some("2026-11-30T12:00:00Z".to_owned()),
+            during_freeze: true,
+            lease: Some("lse_0".to_owned()),
+            ..AuditDetails::default()
+        };
+        for details in [roles, refused, key, cancelled, frozen] {
             let mut reader = ItemReader::new("audit", details.attributes());
             assert_eq!(AuditDetails::read(&mut reader).unwrap(), details);
         }

@@ -39,6 +39,8 @@ pub enum AuditKind {
     UsernameChanged,
     /// A password was right, and a code is asked for.
     MfaRequired,
+    /// A password was right, and a second factor has to be set up before a session begins.
+    MfaEnrolmentRequired,
     /// A code was wrong.
     MfaFailed,
     /// A secret for a second factor was handed out; it counts once a code of it is shown.
@@ -49,6 +51,14 @@ pub enum AuditKind {
     MfaDisabled,
     /// New backup codes took the place of the old ones.
     BackupCodesRenewed,
+    /// A passkey was added.
+    PasskeyAdded,
+    /// A passkey got another name.
+    PasskeyRenamed,
+    /// A passkey was removed.
+    PasskeyRemoved,
+    /// The signature counter of a passkey fell, as that of a copy does: the sign-in was refused.
+    PasskeyCounterFell,
     /// An API key was made.
     ApiKeyCreated,
     /// An API key got another secret.
@@ -71,6 +81,8 @@ pub enum AuditKind {
     AccountErased,
     /// An operation was confirmed by a password or a code.
     Confirmed,
+    /// A session was raised by one more proof.
+    SteppedUp,
     /// A trading account was linked.
     TradingAccountLinked,
     /// A trading account got another label, or was switched off or on.
@@ -100,6 +112,22 @@ pub enum AuditKind {
     CredentialsFrozen,
     /// Reading of the person's credentials was allowed again.
     CredentialsUnfrozen,
+    /// Somebody who may order asked for the approval of an order.
+    ApprovalRequested,
+    /// The person approved it.
+    ApprovalGranted,
+    /// The person refused it.
+    ApprovalDenied,
+    /// A service spent it.
+    ApprovalRedeemed,
+    /// A service showed an approval for what it is not good for, or not any more, and was refused.
+    ApprovalRefused,
+    /// Orders of a trading account were cancelled, or could not be.
+    OrdersCancelled,
+    /// Reading of everybody's credentials was stopped.
+    EverybodyFrozen,
+    /// Reading of everybody's credentials was allowed again.
+    EverybodyUnfrozen,
     /// An administrator said how a provider is.
     ProviderMarked,
     /// An administrator took back how a provider is.
@@ -127,10 +155,12 @@ impl AuditKind {
         match self {
             Self::LoginFailed
             | Self::MfaFailed
+            | Self::PasskeyCounterFell
             | Self::RefreshTokenReuse
             | Self::AdministrationRefused
             | Self::CredentialsRefused
-            | Self::CredentialsUnreadable => Outcome::Refused,
+            | Self::CredentialsUnreadable
+            | Self::ApprovalRefused => Outcome::Refused,
             _ => Outcome::Success,
         }
     }
@@ -167,12 +197,14 @@ mod tests {
             words.join(" "),
             "account_registered login_succeeded login_failed new_device account_unlocked password_changed \
              password_reset_requested password_reset password_expired password_rotated verification_requested \
-             email_verified email_change_requested email_changed email_restored username_changed mfa_required mfa_failed mfa_set_up mfa_enabled mfa_disabled backup_codes_renewed \
-             api_key_created api_key_rotated api_key_deleted session_revoked sessions_revoked refresh_token_reuse \
-             profile_changed account_disabled account_enabled account_erased confirmed trading_account_linked \
+             email_verified email_change_requested email_changed email_restored username_changed mfa_required mfa_enrolment_required mfa_failed mfa_set_up mfa_enabled mfa_disabled backup_codes_renewed \
+             passkey_added passkey_renamed passkey_removed passkey_counter_fell api_key_created api_key_rotated api_key_deleted session_revoked sessions_revoked refresh_token_reuse \
+             profile_changed account_disabled account_enabled account_erased confirmed stepped_up trading_account_linked \
              trading_account_changed credentials_replaced trading_account_unlinked trading_account_verified \
              broker_session_started broker_session_ended credentials_used credentials_read credentials_refused \
-             credentials_unreadable credentials_resealed credentials_frozen credentials_unfrozen provider_marked \
+             credentials_unreadable credentials_resealed credentials_frozen credentials_unfrozen approval_requested \
+             approval_granted approval_denied approval_redeemed approval_refused orders_cancelled \
+             everybody_frozen everybody_unfrozen provider_marked \
              provider_unmarked roles_changed mfa_reset password_overridden account_invited \
              administration_refused"
         );

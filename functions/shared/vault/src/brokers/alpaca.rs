@@ -5,15 +5,18 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use http::Method;
 use jiff::Timestamp;
-use portcullis_platform::{BrokerHttp, BrokerRequest, Variable};
+use portcullis_platform::{BrokerHttp, BrokerRequest, BrokerResponse, Variable};
 use portcullis_store::TradingAccountId;
-use secrecy::SecretString;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use url::Url;
 
 use super::address::address;
 use super::response::{check_reachable, read, send};
-use super::{Broker, BrokerError, Entry, NewBrokerSession};
+use super::{
+    Broker, BrokerError, CancelsFrom, Entry, LoginBegins, LoginResult, NewBrokerSession, ORDER_BOOK,
+    OpenOrders, OrderAccess,
+};
 use crate::credentials::{Credentials, SessionCredentials};
 
 const API_URL: Variable = Variable {
@@ -41,6 +44,9 @@ pub(super) const PAPER: Entry = Entry {
     },
 };
 
+/// How many orders Alpaca lists at most.
+const PAGE_OF_ORDERS: u32 = 500;
+
 #[derive(Debug)]
 struct Alpaca {
     name: &'static str,
@@ -66,11 +72,39 @@ impl Alpaca {
     }
 
     fn request(&self, resource: &str) -> BrokerRequest {
+        self.request_to(Method::GET, resource)
+    }
+
+    fn request_to(&self, method: Method, resource: &str) -> BrokerRequest {
         let mut url = self.api.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(["v2", resource]);
         }
-        BrokerRequest::new(Method::GET, url)
+        BrokerRequest::new(method, url)
+    }
+
+    /// Returns a request about the orders of an account; fails where it is opened by what Alpaca does not have.
+    fn about_orders(&self, method: Method, access: OrderAccess<'_>) -> Result<BrokerRequest, BrokerError> {
+        let OrderAccess::Credentials(credentials) = access else { return Err(BrokerError::Revoked) };
+        Ok(signed(self.request_to(method, "orders").up_to(ORDER_BOOK), credentials))
+    }
+}
+
+fn signed(request: BrokerRequest, credentials: &Credentials) -> BrokerRequest {
+    request
+        .header("apca-api-key-id", credentials.api_key.clone())
+        .header("apca-api-secret-key", credentials.api_secret.clone())
+}
+
+/// Returns how many elements the list in a response has; fails when it has another status than this one of success.
+fn count(response: &BrokerResponse, status: u16) -> Result<u32, BrokerError> {
+    match response.status {
+        answered if answered == status => {
+            let listed: Vec<IgnoredAny> = read(response)?;
+            Ok(u32::try_from(listed.len()).unwrap_or(u32::MAX))
+        }
+        401 | 403 => Err(BrokerError::Revoked),
+        _ => Err(BrokerError::Down),
     }
 }
 
@@ -84,7 +118,11 @@ impl Broker for Alpaca {
         self.title
     }
 
-    fn login_url(&self, _: &Credentials, _: TradingAccountId) -> Option<String> {
+    fn login_begins(&self) -> LoginBegins {
+        LoginBegins::Never
+    }
+
+    fn login_url(&self, _: &Credentials, _: TradingAccountId, _: &str) -> Option<String> {
         None
     }
 
@@ -92,7 +130,7 @@ impl Broker for Alpaca {
         &self,
         _: &dyn BrokerHttp,
         _: &Credentials,
-        _: &SecretString,
+        _: LoginResult<'_>,
         _: Timestamp,
     ) -> Result<NewBrokerSession, BrokerError> {
         Err(BrokerError::LoginRefused)
@@ -104,11 +142,7 @@ impl Broker for Alpaca {
         credentials: &Credentials,
         _: Option<&SessionCredentials>,
     ) -> Result<Vec<String>, BrokerError> {
-        let request = self
-            .request("account")
-            .header("apca-api-key-id", credentials.api_key.clone())
-            .header("apca-api-secret-key", credentials.api_secret.clone());
-        let response = send(http, request).await?;
+        let response = send(http, signed(self.request("account"), credentials)).await?;
         match response.status {
             200 => {}
             401 | 403 => return Err(BrokerError::Revoked),
@@ -124,6 +158,27 @@ impl Broker for Alpaca {
 
     async fn logout(&self, _: &dyn BrokerHttp, _: &SessionCredentials) -> Result<(), BrokerError> {
         Ok(())
+    }
+
+    fn cancels_from(&self) -> CancelsFrom {
+        CancelsFrom::Anywhere
+    }
+
+    /// An order whose cancellation was asked for and has not come about is among the open ones.
+    async fn open_orders(
+        &self,
+        http: &dyn BrokerHttp,
+        access: OrderAccess<'_>,
+    ) -> Result<OpenOrders, BrokerError> {
+        let limit = PAGE_OF_ORDERS.to_string();
+        let request = self.about_orders(Method::GET, access)?.query("status", "open").query("limit", limit);
+        let count = count(&send(http, request).await?, 200)?;
+        Ok(OpenOrders { count, are_all: count < PAGE_OF_ORDERS })
+    }
+
+    async fn cancel_all(&self, http: &dyn BrokerHttp, access: OrderAccess<'_>) -> Result<u32, BrokerError> {
+        // 207: one answer for each order, some of which may be refusals.
+        count(&send(http, self.about_orders(Method::DELETE, access)?).await?, 207)
     }
 
     async fn probe(&self, http: &dyn BrokerHttp) -> Result<(), BrokerError> {

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use aws_lc_rs::digest;
 use http::Method;
-use jiff::civil::Time;
-use jiff::tz::{Offset, TimeZone};
-use jiff::{Span, Timestamp};
+use jiff::Timestamp;
+use jiff::civil::time;
 use portcullis_platform::{BrokerHttp, BrokerRequest, BrokerResponse, Variable};
 use portcullis_store::TradingAccountId;
 use secrecy::{ExposeSecret, SecretString};
@@ -18,9 +17,14 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::address::address;
+use super::expiry::Expiry;
 use super::response::{check_reachable, read, send};
-use super::{Broker, BrokerError, Entry, NewBrokerSession};
+use super::{
+    Broker, BrokerError, CancelsFrom, Entry, LoginBegins, LoginResult, NewBrokerSession, ORDER_BOOK,
+    OpenOrders, OrderAccess,
+};
 use crate::credentials::{Credentials, SessionCredentials};
+use crate::postbacks::Postback;
 
 const API_URL: Variable = Variable {
     name: "KITE_API_URL",
@@ -44,11 +48,8 @@ pub(super) const ENTRY: Entry = Entry {
 };
 
 const VERSION: (&str, &str) = ("x-kite-version", "3");
-/// India has had one offset and no summer time since 1945.
-const INDIA: Offset = Offset::constant(5);
-const HALF_HOUR_MORE: i64 = 30;
-/// When Kite ends every session.
-const END_OF_SESSIONS: Time = Time::constant(6, 0, 0, 0);
+/// At six in the morning of the next day: Kite Connect 3, page "User", of the access token.
+const EXPIRY: Expiry = Expiry::InIndiaAt(time(6, 0, 0, 0));
 
 #[derive(Debug)]
 struct Kite {
@@ -73,6 +74,14 @@ struct Profile {
 }
 
 #[derive(Deserialize)]
+struct Order {
+    status: String,
+}
+
+/// What Kite says of an order that does not rest any more. Whatever else it says, the order may be carried out yet.
+const OVER: [&str; 3] = ["COMPLETE", "CANCELLED", "REJECTED"];
+
+#[derive(Deserialize)]
 struct Refusal {
     error_type: String,
     #[serde(default)]
@@ -80,7 +89,7 @@ struct Refusal {
 }
 
 impl Kite {
-    fn request(&self, method: Method, path: [&str; 2]) -> BrokerRequest {
+    fn request(&self, method: Method, path: &[&str]) -> BrokerRequest {
         let mut url = self.api.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
@@ -88,7 +97,7 @@ impl Kite {
         BrokerRequest::new(method, url).header(VERSION.0, VERSION.1)
     }
 
-    fn signed_in(&self, method: Method, path: [&str; 2], session: &SessionCredentials) -> BrokerRequest {
+    fn signed_in(&self, method: Method, path: &[&str], session: &SessionCredentials) -> BrokerRequest {
         let (key, token) = (session.api_key.expose_secret(), session.access_token.expose_secret());
         self.request(method, path).header("authorization", format!("token {key}:{token}"))
     }
@@ -104,7 +113,12 @@ impl Broker for Kite {
         "Kite"
     }
 
-    fn login_url(&self, credentials: &Credentials, account: TradingAccountId) -> Option<String> {
+    fn login_begins(&self) -> LoginBegins {
+        LoginBegins::AtPage
+    }
+
+    /// Kite leads back to the address that is registered for the application.
+    fn login_url(&self, credentials: &Credentials, account: TradingAccountId, _: &str) -> Option<String> {
         let mut url = self.login.clone();
         url.query_pairs_mut()
             .append_pair("api_key", credentials.api_key.expose_secret())
@@ -118,14 +132,14 @@ impl Broker for Kite {
         &self,
         http: &dyn BrokerHttp,
         credentials: &Credentials,
-        request_token: &SecretString,
+        login: LoginResult<'_>,
         now: Timestamp,
     ) -> Result<NewBrokerSession, BrokerError> {
         let request = self
-            .request(Method::POST, ["session", "token"])
+            .request(Method::POST, &["session", "token"])
             .form("api_key", credentials.api_key.clone())
-            .form("request_token", request_token.clone())
-            .form("checksum", checksum(credentials, request_token));
+            .form("request_token", login.code.clone())
+            .form("checksum", checksum(credentials, login.code));
         let response = send(http, request).await?;
         if response.status != 200 {
             return Err(match refusal(&response) {
@@ -135,11 +149,8 @@ impl Broker for Kite {
             });
         }
         let session: Envelope<Session> = read(&response)?;
-        Ok(NewBrokerSession {
-            access_token: session.data.access_token,
-            user: session.data.user_id,
-            expires_at: end_of_session(now),
-        })
+        let Session { user_id, access_token } = session.data;
+        Ok(NewBrokerSession { expires_at: EXPIRY.of(now, &access_token), access_token, user: user_id })
     }
 
     async fn verify(
@@ -149,7 +160,7 @@ impl Broker for Kite {
         session: Option<&SessionCredentials>,
     ) -> Result<Vec<String>, BrokerError> {
         let session = session.ok_or(BrokerError::Expired)?;
-        let response = send(http, self.signed_in(Method::GET, ["user", "profile"], session)).await?;
+        let response = send(http, self.signed_in(Method::GET, &["user", "profile"], session)).await?;
         if response.status != 200 {
             return Err(refusal(&response));
         }
@@ -160,7 +171,7 @@ impl Broker for Kite {
     /// Kite requires the token in the query. TLS protects it, and no log line of this service contains the query.
     async fn logout(&self, http: &dyn BrokerHttp, session: &SessionCredentials) -> Result<(), BrokerError> {
         let request = self
-            .signed_in(Method::DELETE, ["session", "token"], session)
+            .signed_in(Method::DELETE, &["session", "token"], session)
             .query("api_key", session.api_key.clone())
             .query("access_token", session.access_token.clone());
         let response = send(http, request).await?;
@@ -175,15 +186,55 @@ impl Broker for Kite {
         }
     }
 
+    fn cancels_from(&self) -> CancelsFrom {
+        CancelsFrom::RegisteredAddress
+    }
+
+    /// The book has every order of the day, whatever became of it.
+    async fn open_orders(
+        &self,
+        http: &dyn BrokerHttp,
+        access: OrderAccess<'_>,
+    ) -> Result<OpenOrders, BrokerError> {
+        let OrderAccess::Session(session) = access else { return Err(BrokerError::Expired) };
+        let request = self.signed_in(Method::GET, &["orders"], session).up_to(ORDER_BOOK);
+        let response = send(http, request).await?;
+        if response.status != 200 {
+            return Err(refusal(&response));
+        }
+        let book: Envelope<Vec<Order>> = read(&response)?;
+        let open = book.data.iter().filter(|order| !OVER.contains(&order.status.as_str()));
+        Ok(OpenOrders { count: u32::try_from(open.count()).unwrap_or(u32::MAX), are_all: true })
+    }
+
+    async fn cancel_all(&self, _: &dyn BrokerHttp, _: OrderAccess<'_>) -> Result<u32, BrokerError> {
+        Err(BrokerError::Blocked)
+    }
+
+    fn signs_postbacks(&self) -> bool {
+        true
+    }
+
+    /// Kite Connect 3, page "Postbacks": the SHA-256 of order id, order timestamp and secret.
+    fn postback_checksum(&self, credentials: &Credentials, postback: &Postback) -> Option<String> {
+        let (order, at) = (&postback.order_id.0, &postback.order_timestamp.0);
+        Some(sha256(&[order, at, credentials.api_secret.expose_secret()]))
+    }
+
     async fn probe(&self, http: &dyn BrokerHttp) -> Result<(), BrokerError> {
-        check_reachable(http, self.request(Method::GET, ["user", "profile"])).await
+        check_reachable(http, self.request(Method::GET, &["user", "profile"])).await
     }
 }
 
 /// Returns the SHA-256 of key, request token and secret in hexadecimal, which the exchange requires.
 fn checksum(credentials: &Credentials, request_token: &SecretString) -> String {
     let parts = [&credentials.api_key, request_token, &credentials.api_secret];
-    let joined = Zeroizing::new(parts.map(ExposeSecret::expose_secret).concat());
+    sha256(&parts.map(ExposeSecret::expose_secret))
+}
+
+/// Returns the SHA-256 of these parts, one after the other, in hexadecimal.
+fn sha256(parts: &[&str]) -> String {
+    let joined = Zeroizing::new(parts.concat());
     hex::encode(digest::digest(&digest::SHA256, joined.as_bytes()))
 }
 
@@ -201,33 +252,9 @@ fn refusal(response: &BrokerResponse) -> BrokerError {
     }
 }
 
-/// Returns the next six o'clock in the morning in India.
-fn end_of_session(now: Timestamp) -> Timestamp {
-    let india = TimeZone::fixed(INDIA.saturating_add(Span::new().minutes(HALF_HOUR_MORE)));
-    let there = now.to_zoned(india.clone());
-    let day = if there.time() < END_OF_SESSIONS {
-        there.date()
-    } else {
-        there.date().tomorrow().unwrap_or_else(|_| there.date())
-    };
-    day.to_datetime(END_OF_SESSIONS).to_zoned(india).map_or(now, |end| end.timestamp())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn end(now: &str) -> String {
-        end_of_session(now.parse().unwrap()).to_string()
-    }
-
-    #[test]
-    fn a_session_ends_at_the_next_six_o_clock_in_india() {
-        assert_eq!(end("2026-11-21T05:00:00Z"), "2026-11-22T00:30:00Z");
-        assert_eq!(end("2026-11-22T00:29:59.999Z"), "2026-11-22T00:30:00Z");
-        assert_eq!(end("2026-11-22T00:30:00Z"), "2026-11-23T00:30:00Z");
-        assert_eq!(end("2026-12-31T20:00:00Z"), "2027-01-01T00:30:00Z");
-    }
 
     #[test]
     fn refusals_are_told_apart() {

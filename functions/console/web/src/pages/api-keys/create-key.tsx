@@ -57,7 +57,7 @@ export function CreateKey({ onIssued, onClose }: Props) {
                   {t("keys.days", { count: days })}
                 </option>
               ))}
-              <option value={0}>{t("keys.noEnd")}</option>
+              <option value={0}>{t("keys.longest")}</option>
             </select>
           )}
         </Field>

@@ -42,9 +42,12 @@ export function aboutWhat(t: Words, event: AuditEvent, accounts: readonly Tradin
     details?.roles_after &&
     t("detail.roles", { before: list(t, details.roles_before), after: list(t, details.roles_after) });
   const object = account ? accountName(account) : isId(event.target) ? undefined : event.target;
-  // Of a mark it is what the administrator wrote; why something was refused is among the particulars.
-  const why = event.outcome === "refused" ? undefined : details?.reason;
-  const parts = [event.service, event.purpose, why, details?.key_name, roles, details?.request, object];
+  // Of a mark it is what the administrator wrote; why something was refused is among the particulars, and what became of
+  // orders is said in numbers.
+  const why = event.outcome === "refused" || event.type === "orders_cancelled" ? undefined : details?.reason;
+  const { cancelled, failed } = details ?? {};
+  const orders = typeof cancelled === "number" && t("detail.orders", { cancelled, failed: failed ?? 0 });
+  const parts = [event.service, event.purpose, why, orders, details?.key_name, roles, details?.request, object];
   return parts.filter(Boolean).join(" · ");
 }
 

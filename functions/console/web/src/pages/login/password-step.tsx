@@ -1,6 +1,6 @@
 // The first step of a sign-in.
 import { useAuth } from "portcullis-client/react";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { Link } from "react-router";
 import { Failure } from "../../api/failure.ts";
 import { Button, TextButton } from "../../components/button.tsx";
@@ -12,6 +12,8 @@ import { useDuration } from "../../components/time.tsx";
 import { useText } from "../../messages/catalogue.ts";
 import { signIn } from "../../messages/sign-in/index.ts";
 import { client } from "../../session/client.ts";
+import { offerPasskey } from "../../session/passkey-offer.ts";
+import { PasskeyChoice } from "./passkey-choice.tsx";
 
 interface Props {
   /** What was typed before a later step was given up. */
@@ -27,6 +29,7 @@ export function PasswordStep({ name: before, onName, isLate }: Props) {
   const duration = useDuration();
   const { status, reason } = useAuth() as { status: string; reason?: string };
   const [unconfirmed, setUnconfirmed] = useState<string>();
+  const keep = useRef<HTMLInputElement>(null);
   const form = useForm(async (data) => {
     const name = String(data.get("username")).trim();
     setUnconfirmed(undefined);
@@ -34,6 +37,7 @@ export function PasswordStep({ name: before, onName, isLate }: Props) {
     const [password, persistSession] = [String(data.get("password")), data.has("keep")];
     try {
       await client.login({ identifier: name, password, persistSession });
+      offerPasskey();
     } catch (error) {
       if (Failure.of(error).code !== "email_not_verified") throw error;
       setUnconfirmed(name);
@@ -64,7 +68,7 @@ export function PasswordStep({ name: before, onName, isLate }: Props) {
         <TextField
           label={t("login.name")}
           name="username"
-          autoComplete="username"
+          autoComplete="username webauthn"
           defaultValue={before}
           autoCapitalize="none"
           spellCheck={false}
@@ -87,13 +91,14 @@ export function PasswordStep({ name: before, onName, isLate }: Props) {
           }
         />
         <label className="check">
-          <input type="checkbox" name="keep" defaultChecked />
+          <input ref={keep} type="checkbox" name="keep" defaultChecked />
           {t("login.keep")}
         </label>
         <Button type="submit" look="primary" wide busy={form.isBusy || form.wait > 0}>
           {form.wait > 0 ? t("login.tooMany", { time: duration(form.wait) }) : t("login.submit")}
         </Button>
       </Form>
+      <PasskeyChoice persistSession={() => keep.current?.checked ?? true} />
     </GateCard>
   );
 }

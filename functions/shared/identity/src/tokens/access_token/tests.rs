@@ -33,6 +33,7 @@ fn claims() -> Claims {
         token_type: "access".to_owned(),
         auth_time: NOW,
         amr: vec!["pwd".to_owned()],
+        acr: portcullis_verifier::Assurance::Aal1,
     }
 }
 
@@ -100,7 +101,7 @@ fn a_key_verifies_tokens_of_its_own_algorithm_only() {
     assert!(verification.verify(&token, &expected, NOW).is_ok());
     // Signed by the very key under a header that names another algorithm: nothing but that can refuse it.
     let payload = token.split('.').nth(1).unwrap();
-    let message = encoded_header(Algorithm::EdDSA, p256.kid()).unwrap() + payload;
+    let message = encoded_header("at+jwt", Algorithm::EdDSA, p256.kid()).unwrap() + payload;
     let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &p256.encoded, Algorithm::ES256).unwrap();
     assert_eq!(
         verification.verify(&format!("{message}.{signature}"), &expected, NOW),

@@ -2,34 +2,29 @@
 import { useQuery } from "@tanstack/react-query";
 import { Loaded } from "../../../components/loaded.tsx";
 import { Pill } from "../../../components/pill.tsx";
-import { EmptyState, Notice } from "../../../components/states.tsx";
+import { EmptyState } from "../../../components/states.tsx";
 import { type Column, Table } from "../../../components/table.tsx";
-import { clockTime, Time, useNow } from "../../../components/time.tsx";
+import { Time } from "../../../components/time.tsx";
 import { brokerName } from "../../../frame/session-clock.tsx";
 import { admin } from "../../../messages/admin/index.ts";
 import { useText } from "../../../messages/catalogue.ts";
 import { trading } from "../../../messages/trading/index.ts";
 import { client, type Schemas } from "../../../session/client.ts";
 import { accountName, STATUS_LOOK } from "../../trading-accounts/state.ts";
+import { PersonFreeze } from "./freezing.tsx";
 
 type Account = Schemas["UserTradingAccount"];
 
 /** The trading accounts of a person. */
 export function TradingTable({ id, name }: { id: string; name: string }) {
   const t = useText(admin);
-  const present = useNow();
   const read = () => client.get("/v1/admin/users/{id}/trading-accounts", { params: { id } });
   const query = useQuery({ queryKey: ["trading-of", id], queryFn: read });
   return (
     <Loaded query={query} data={query.data}>
-      {({ frozen_at: frozen, accounts }) => (
+      {({ freezes, accounts }) => (
         <div className="stack">
-          {frozen && (
-            <Notice
-              tone="danger"
-              title={t("accounts.frozen", { name, time: clockTime(Date.parse(frozen), present) })}
-            />
-          )}
+          <PersonFreeze id={id} name={name} freezes={freezes} />
           {accounts.length === 0 ? (
             <EmptyState title={t("nothing")}>{t("accounts.empty", { name })}</EmptyState>
           ) : (

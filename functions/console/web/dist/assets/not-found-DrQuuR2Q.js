@@ -1,1 +1,0 @@
-import{h as e,k as t,l as n,n as r,o as i}from"./page-CoIBswXw.js";import{x as a}from"./index-DmrLlHdG.js";var o=t();function s(){let t=n(i);return(0,o.jsx)(r,{title:t(`notFound.title`),isReading:!0,children:(0,o.jsx)(a,{title:t(`notFound.body`),action:(0,o.jsx)(e,{to:`/`,look:`primary`,children:t(`notFound.home`)}),children:location.pathname})})}export{s as default};

@@ -1,1 +1,0 @@
-import{h as e,k as t,l as n}from"./page-CoIBswXw.js";import{c as r,s as i}from"./index-DmrLlHdG.js";var a=t();function o(){let t=n(i);return(0,a.jsx)(r,{title:t(`rotate.title`),about:t(`rotate.missing`),children:(0,a.jsx)(e,{to:`/login`,look:`primary`,wide:!0,children:t(`reset.toLogin`)})})}export{o as default};

@@ -1,1 +1,0 @@
-import{t as e}from"./useBaseQuery-BeSRjKpy.js";import{s as t}from"./suspense-Af3Wxp-_.js";function n(n,r){return e(n,t,r)}export{n as t};
