@@ -49,17 +49,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({
     "ceremony_token": "pkg_kbZ0n5rR1xqfYw3vH8uJ2mL6cT9eS4aGdPiOoXyQh7U",
-    "credential": {
-        "id": "Cm9Xc1dU4qN2vB8kJ7yLwQ",
-        "rawId": "Cm9Xc1dU4qN2vB8kJ7yLwQ",
-        "type": "public-key",
-        "response": {
-            "clientDataJSON": "eyJ0eXBlIjoid2ViYXV0aG4uZ2V0In0",
-            "authenticatorData": "SZYN5YgOjGh0NBcPZHZgW4_krrmihjLHmVzzuoMdl2MFAAAAAA",
-            "signature": "MEUCIQDx9vSg0w2n",
-            "userHandle": "b3BhcXVlIHVzZXIgaGFuZGxl"
-        }
-    }
+    "credential": AssertionCredential::example()
 }))]
 struct PasskeySignInRequest {
     /// The `ceremony_token` of the response with the options.

@@ -5,6 +5,7 @@ use portcullis_http::{Problem, object};
 use portcullis_identity::{PublicKeyCredential, RegisterPublicKeyCredential};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 /// What a browser returned that had a passkey made.
@@ -76,6 +77,21 @@ impl RegistrationCredential {
 }
 
 impl AssertionCredential {
+    /// Returns the one in the examples of the API's document.
+    pub(super) fn example() -> Value {
+        json!({
+            "id": "Cm9Xc1dU4qN2vB8kJ7yLwQ",
+            "rawId": "Cm9Xc1dU4qN2vB8kJ7yLwQ",
+            "type": "public-key",
+            "response": {
+                "clientDataJSON": "eyJ0eXBlIjoid2ViYXV0aG4uZ2V0In0",
+                "authenticatorData": "SZYN5YgOjGh0NBcPZHZgW4_krrmihjLHmVzzuoMdl2MFAAAAAA",
+                "signature": "MEUCIQDx9vSg0w2n",
+                "userHandle": "b3BhcXVlIHVzZXIgaGFuZGxl"
+            }
+        })
+    }
+
     /// Returns the credential; fails where a member is not in base64url.
     pub(crate) fn read(&self) -> Result<PublicKeyCredential, Problem> {
         read(self)

@@ -212,7 +212,7 @@ async fn a_freeze_kills_what_is_pending_and_what_is_approved_and_lifting_it_revi
 }
 
 #[tokio::test]
-async fn while_everybody_is_frozen_nothing_is_asked_for_approved_or_spent() {
+async fn a_freeze_of_everybody_kills_approvals_too_and_lifting_it_revives_none() {
     let scene = Scene::new().await;
     let (pending, approved) = (scene.ask().await, scene.approved().await);
     let spent = scene.approved().await;
@@ -231,6 +231,12 @@ async fn while_everybody_is_frozen_nothing_is_asked_for_approved_or_spent() {
         let redeemed = redeem(id).await;
         assert!(matches!(redeemed, Err(Error::ApprovalOver)), "no order behind a freeze: {redeemed:?}");
     }
+    vault.unfreeze_everybody(&operator, &ORIGIN).await.unwrap();
+    scene.are_over(pending, approved).await;
+    let redeemed = redeem(spent).await;
+    assert!(matches!(redeemed, Err(Error::ApprovalOver)), "{redeemed:?}");
+    let again = scene.approved().await;
+    scene.redeem(again).await.unwrap();
 }
 
 impl Scene {

@@ -60,6 +60,12 @@ impl Freeze {
         self.ends_at.is_none_or(|end| now < end)
     }
 
+    /// Returns whether something that was begun at `begun_at` is closed by it at this time: it stands, or it began since. What was
+    /// begun before a freeze does not come back when that is lifted.
+    pub fn closes(&self, begun_at: Timestamp, now: Timestamp) -> bool {
+        self.stands(now) || begun_at <= self.since
+    }
+
     /// Returns whether sessions may be read in spite of it at this time, to cancel orders.
     pub fn lets_cancel(&self, now: Timestamp) -> bool {
         self.cancel_until.is_some_and(|until| now < until)
@@ -214,8 +220,8 @@ impl Store {
         Ok(self.last_freeze_of_everybody().await?.filter(|freeze| freeze.stands(now)))
     }
 
-    /// Returns the last freeze of everybody, over or not.
-    async fn last_freeze_of_everybody(&self) -> Result<Option<Freeze>, StoreError> {
+    /// Returns the last freeze of everybody, over or not, as far back as [`EVERYBODY_REMEMBERED`].
+    pub async fn last_freeze_of_everybody(&self) -> Result<Option<Freeze>, StoreError> {
         self.get(&keys::frozen_everybody(), "reading the freeze of everybody").await?.map(read).transpose()
     }
 

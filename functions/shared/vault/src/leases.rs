@@ -21,7 +21,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::Vault;
 use crate::error::Error;
 use crate::length_prefixed;
-use crate::opening::{AccessBy, AccessRequest};
+use crate::opening::AccessRequest;
 use crate::reading::ReleasedCredentials;
 
 /// How many leases of one account its owner is shown: more than services and purposes of theirs.
@@ -71,14 +71,21 @@ impl LeaseGround {
     }
 }
 
+/// On what terms a reading is leased.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LeaseTerms<'a> {
+    place: LeasePlace<'a>,
+    secret: &'a LeaseSecret,
+    length: Duration,
+}
+
 /// The lease that a reading is in, or that it may begin.
 #[derive(Debug)]
 pub(crate) struct LeaseSeat<'a> {
-    secret: &'a LeaseSecret,
-    ground: LeaseGround,
+    pub(crate) terms: LeaseTerms<'a>,
+    pub(crate) ground: LeaseGround,
     /// What is under this place, over or not.
     pub(crate) found: Option<ReadingLease>,
-    length: Duration,
 }
 
 /// A lease that began, and the one that was found in its place.
@@ -103,32 +110,24 @@ impl Vault {
         Ok(found.into_iter().filter(|lease| ground.bears(lease, now)).map(Lease::of).collect())
     }
 
-    /// Returns where a reading of this service may find or begin its lease; `None` where there are none, and without a further
-    /// request.
-    pub(crate) fn lease_seat<'a>(
+    /// Returns the terms of a reading of this service, or `None` where nothing is leased.
+    pub(crate) fn lease_terms<'a>(
         &self,
         service: &'a Service,
-        ground: LeaseGround,
-        found: Option<ReadingLease>,
-    ) -> Option<LeaseSeat<'a>> {
+        place: LeasePlace<'a>,
+    ) -> Option<LeaseTerms<'a>> {
         let length = Some(self.credential_lease).filter(|length| !length.is_zero())?;
-        Some(LeaseSeat { secret: service.lease_secret()?, ground, found, length })
+        Some(LeaseTerms { place, secret: service.lease_secret()?, length })
     }
 
     /// Returns what is under the place of this reading, and how often its owner's credentials were frozen; asks for nothing
-    /// where there are no leases.
+    /// where nothing is leased.
     pub(crate) async fn lease_found(
         &self,
-        access: AccessRequest<'_>,
+        terms: Option<LeaseTerms<'_>>,
     ) -> Result<(Option<ReadingLease>, u64), Error> {
-        let AccessBy::Service(service, purpose) = access.by else { return Ok((None, 0)) };
-        if self.credential_lease.is_zero() {
-            return Ok((None, 0));
-        }
-        let place = LeasePlace { owner: access.owner, trading_account: access.id, service, purpose };
-        let found =
-            tokio::try_join!(self.store().reading_lease(place), self.store().freeze_count(access.owner));
-        Ok(found?)
+        let Some(LeaseTerms { place, .. }) = terms else { return Ok((None, 0)) };
+        Ok(tokio::try_join!(self.store().reading_lease(place), self.store().freeze_count(place.owner))?)
     }
 
     /// Returns what was read before in the same lease, after the event is written; `None` where there is no lease of this kind
@@ -144,7 +143,7 @@ impl Vault {
         let goes_on = |lease: &&ReadingLease| lease.kind == kind && seat.ground.bears(lease, now);
         let Some(lease) = seat.found.as_ref().filter(goes_on) else { return Ok(None) };
         // It does not open where the token of the service, or the secret of the deployment, was replaced since.
-        let Some(released) = open(seat.secret, lease, account) else { return Ok(None) };
+        let Some(released) = open(seat.terms.secret, lease, account) else { return Ok(None) };
         let event = self.event_in(access, lease)?;
         self.store().record(&event).await?;
         Ok(Some(released))
@@ -158,7 +157,7 @@ impl Vault {
         account: &StoredTradingAccount,
         released: &ReleasedCredentials,
     ) -> Result<ReadingLease, Error> {
-        let lease = self.lease_of(access, seat, account, released)?;
+        let lease = self.lease_of(seat, account, released)?;
         let mut event = self.event_in(access, &lease)?;
         event.details.until = Some(lease.expires_at.to_string());
         self.store().record(&event).await?;
@@ -185,23 +184,20 @@ impl Vault {
     /// Returns a lease of what was read, sealed.
     fn lease_of(
         &self,
-        access: AccessRequest<'_>,
         seat: &LeaseSeat<'_>,
         account: &StoredTradingAccount,
         released: &ReleasedCredentials,
     ) -> Result<ReadingLease, Error> {
-        let AccessBy::Service(service, purpose) = access.by else {
-            return Err(portcullis_identity::Error::Internal("a lease is a service's").into());
-        };
+        let LeaseTerms { place, secret: sealing_secret, length } = seat.terms;
         let (now, entropy) = (self.identity.clock.now(), self.identity.entropy.as_ref());
         let of_session = account.session.as_ref().filter(|_| released.access_token.is_some());
-        let ends = [Some(now + seat.length), of_session.map(|session| session.expires_at)];
+        let ends = [Some(now + length), of_session.map(|session| session.expires_at)];
         let mut lease = ReadingLease {
             id: Id::generate(now, entropy)?,
-            owner: access.owner,
-            trading_account: access.id,
-            service: service.to_owned(),
-            purpose: purpose.to_owned(),
+            owner: place.owner,
+            trading_account: place.trading_account,
+            service: place.service.to_owned(),
+            purpose: place.purpose.to_owned(),
             kind: if released.api_secret.is_some() { LeaseKind::LongLived } else { LeaseKind::Session },
             begun_at: now,
             expires_at: ends.into_iter().flatten().min().unwrap_or(now),
@@ -214,7 +210,7 @@ impl Vault {
         let token = released.access_token.as_ref().unwrap_or(&none);
         let joined = length_prefixed::join([&released.api_key, secret, token]);
         let failed = portcullis_identity::Error::Internal("there is no key for a lease");
-        let key = seat.secret.key_of(&lease.id.to_string()).ok_or(failed)?;
+        let key = sealing_secret.key_of(&lease.id.to_string()).ok_or(failed)?;
         lease.ciphertext =
             sealing::seal_under(key.as_ref(), &joined, &lease_context(&lease, account), entropy)?;
         Ok(lease)

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use portcullis_identity::{ClientContext, CredentialKind, CredentialRights, Field, Service};
 use portcullis_store::{
-    Account, AccountId, AccountStatus, AuditKind, Freezes, LeaseKind, ReadingLeaseId, StoredTradingAccount,
-    TradingAccountId, TradingAccountStatus,
+    Account, AccountId, AccountStatus, AuditKind, Freezes, LeaseKind, LeasePlace, ReadingLeaseId,
+    StoredTradingAccount, TradingAccountId, TradingAccountStatus,
 };
 use secrecy::SecretString;
 
@@ -90,12 +90,15 @@ impl Vault {
         let by = AccessBy::Service(&service.name, &purpose.0);
         let access = AccessRequest { owner, id, origin, by, during_freeze: false };
         let reader = Reader { rights, cancels: purpose.is_to_cancel() && service.has("trading", "cancel") };
+        let place = LeasePlace { owner, trading_account: id, service: &service.name, purpose: &purpose.0 };
+        let terms = self.lease_terms(service, place);
         let (found, admitted) =
-            tokio::join!(Box::pin(self.lease_found(access)), Box::pin(self.admitted(access, reader)));
+            tokio::join!(Box::pin(self.lease_found(terms)), Box::pin(self.admitted(access, reader)));
         let (Admitted { account, admission, freezes }, (found, count)) = (admitted?, found?);
         let access = AccessRequest { during_freeze: admission == Admission::DuringFreeze, ..access };
         let ground = LeaseGround::of(&account, &freezes, count);
-        let seat = self.lease_seat(service, ground, found).filter(|_| admission == Admission::Free);
+        let terms = terms.filter(|_| admission == Admission::Free);
+        let seat = terms.map(|terms| LeaseSeat { terms, ground, found });
         let kind = match (admission, rights.kind) {
             (Admission::Free, CredentialKind::LongLived) => LeaseKind::LongLived,
             (Admission::Free, CredentialKind::ByBroker) if self.has_no_sessions(&account.broker) => {

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use portcullis_store::{
     APPROVED_FOR, AccountId, Approval, ApprovalDecision, ApprovalEnd, ApprovalId, ApprovalOutcome,
     ApprovalProof, ApprovalStatus, Assertion, AuditEvent, AuditKind, ChainEnd, ChallengeKind, Digest, Factor,
-    Passkey, PasskeyUse, Round, until_settled,
+    Freeze, Passkey, PasskeyUse, Round, until_settled,
 };
 use portcullis_verifier::Assurance;
 use secrecy::ExposeSecret;
@@ -155,7 +155,7 @@ impl Identity {
         let (approval, end, everybody, evidence, ()) = tokio::try_join!(
             async { Ok(self.store.approval(owner, deciding.id).await?) },
             async { Ok(self.store.account_trail_end(owner).await?) },
-            async { Ok(self.store.freeze_of_everybody(deciding.now).await?) },
+            async { Ok(self.store.last_freeze_of_everybody().await?) },
             self.evidence(owner, deciding.verdict),
             self.count_decision(deciding, counts),
         )?;
@@ -163,8 +163,8 @@ impl Identity {
         if let Some(settled) = Box::pin(self.settled_before(deciding, &approval)).await? {
             return Ok(Round::Settled(settled));
         }
-        if everybody.is_some() && matches!(deciding.verdict, Verdict::Approve(_)) {
-            return Err(Error::Frozen);
+        if matches!(deciding.verdict, Verdict::Approve(_)) {
+            may_be_approved(&approval, everybody.as_ref(), deciding.now)?;
         }
         let proof = match Box::pin(self.judge_proof(deciding, &approval, evidence)).await {
             Ok(Round::Settled(proof)) => proof,
@@ -348,6 +348,15 @@ impl Identity {
                 of([b"passkey", shown.ceremony_token.expose_secret().as_bytes(), signature])
             }
         }
+    }
+}
+
+/// Fails where everybody's credentials are frozen, or were since the approval was asked for.
+fn may_be_approved(approval: &Approval, everybody: Option<&Freeze>, now: Timestamp) -> Result<(), Error> {
+    match everybody {
+        Some(freeze) if freeze.stands(now) => Err(Error::Frozen),
+        Some(freeze) if freeze.closes(approval.created_at, now) => Err(Error::ApprovalOver),
+        _ => Ok(()),
     }
 }
 

@@ -47,7 +47,7 @@ impl Identity {
         service.require(RESOURCE, "redeem")?;
         let now = self.clock.now();
         let (approval, everybody) =
-            tokio::try_join!(self.store.approval_by_id(id), self.store.freeze_of_everybody(now))?;
+            tokio::try_join!(self.store.approval_by_id(id), self.store.last_freeze_of_everybody())?;
         let approval = approval.ok_or(Error::NotFound)?;
         let mark = idempotency_key.map(|key| self.mark_of_redemption(service, id, key)).transpose()?;
         let redemption = Redemption { at: now, service: service.name.clone(), mark };
@@ -55,9 +55,10 @@ impl Identity {
             self.record_refusal_of(&approval, service, "details_mismatch", client).await?;
             return Err(Error::DetailsMismatch);
         }
+        let is_frozen = everybody.is_some_and(|freeze| freeze.closes(approval.created_at, now));
         match assess(&approval, now) {
             // It is read beside the approval and no condition of the write: every redemption would meet every other there.
-            Ok(()) | Err(Error::AlreadyRedeemed) if everybody.is_some() => {
+            Ok(()) | Err(Error::AlreadyRedeemed) if is_frozen => {
                 self.record_refusal_of(&approval, service, "frozen", client).await?;
                 Err(Error::ApprovalOver)
             }

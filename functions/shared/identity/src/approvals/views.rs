@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use jiff::Timestamp;
-use portcullis_store::{Account, AccountStatus, Approval, ApprovalId, ApprovalStatus, Digest};
+use portcullis_store::{Account, AccountStatus, Approval, ApprovalId, ApprovalStatus, Digest, Freeze};
 
 use super::RESOURCE;
 use super::deciding::ApprovalCeremony;
@@ -65,11 +65,9 @@ impl ApprovalView {
         encoded(&self.approval.digest)
     }
 
-    /// Returns an approval with what has become of it, as its owner's account is now.
-    pub(super) fn of(approval: Approval, owner: &Account, freezes: u64, now: Timestamp) -> Self {
-        let is_live = owner.status == AccountStatus::Active
-            && owner.session_epoch == approval.session_epoch
-            && freezes == approval.freezes;
+    /// Returns an approval with what has become of it.
+    fn of(approval: Approval, ends: &Ends<'_>) -> Self {
+        let (is_live, now) = (!ends.reach(&approval), ends.now);
         let state = match approval.status {
             ApprovalStatus::Denied => ApprovalState::Denied,
             ApprovalStatus::Redeemed => ApprovalState::Redeemed,
@@ -81,6 +79,26 @@ impl ApprovalView {
             ApprovalStatus::Approved => ApprovalState::Approved,
         };
         Self { approval, state }
+    }
+}
+
+/// What may have ended an approval before its time.
+struct Ends<'a> {
+    owner: &'a Account,
+    /// How often the owner's credentials were frozen.
+    freezes: u64,
+    /// The last freeze of everybody, over or not.
+    everybody: Option<Freeze>,
+    now: Timestamp,
+}
+
+impl Ends<'_> {
+    fn reach(&self, approval: &Approval) -> bool {
+        let everybody = self.everybody.as_ref();
+        self.owner.status != AccountStatus::Active
+            || self.owner.session_epoch != approval.session_epoch
+            || self.freezes != approval.freezes
+            || everybody.is_some_and(|freeze| freeze.closes(approval.created_at, self.now))
     }
 }
 
@@ -126,9 +144,9 @@ impl Identity {
         limit: usize,
         after: Option<ApprovalId>,
     ) -> Result<(Vec<ApprovalView>, Option<ApprovalId>), Error> {
-        let (owner, now) = (&caller.account, self.clock.now());
-        let freezes = self.store.freeze_count(owner.id).await?;
-        let view = |approval: Approval| ApprovalView::of(approval, owner, freezes, now);
+        let owner = &caller.account;
+        let ends = self.ends_of_approvals(owner).await?;
+        let view = |approval: Approval| ApprovalView::of(approval, &ends);
         let wanted = |approval: &Approval| state.is_none_or(|state| view(approval.clone()).state == state);
         let page = self.store.approvals(owner.id, limit, after, wanted).await?;
         Ok((page.approvals.into_iter().map(view).collect(), page.next))
@@ -156,10 +174,17 @@ impl Identity {
     }
 
     pub(super) async fn view_of(&self, owner: &Account, id: ApprovalId) -> Result<ApprovalView, Error> {
-        let (approval, freezes) =
-            tokio::try_join!(self.store.approval(owner.id, id), self.store.freeze_count(owner.id))?;
-        let approval = approval.ok_or(Error::NotFound)?;
-        Ok(ApprovalView::of(approval, owner, freezes, self.clock.now()))
+        let (approval, ends) = tokio::try_join!(
+            async { Ok(self.store.approval(owner.id, id).await?) },
+            self.ends_of_approvals(owner)
+        )?;
+        Ok(ApprovalView::of(approval.ok_or(Error::NotFound)?, &ends))
+    }
+
+    async fn ends_of_approvals<'a>(&self, owner: &'a Account) -> Result<Ends<'a>, Error> {
+        let (freezes, everybody) =
+            tokio::try_join!(self.store.freeze_count(owner.id), self.store.last_freeze_of_everybody())?;
+        Ok(Ends { owner, freezes, everybody, now: self.clock.now() })
     }
 
     /// Returns what the caller needs to approve an approval of theirs. Nothing is stored. Fails with [`Error::NotFound`]; with
