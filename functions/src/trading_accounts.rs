@@ -61,7 +61,7 @@ struct LinkTradingAccountRequest {
 
 /// The changes to a trading account. Members that are absent stay as they are.
 #[derive(Debug, Deserialize, ToSchema)]
-#[schema(example = json!({"label": "long term", "enabled": true, "order_ips": ["203.0.113.7"]}))]
+#[schema(example = json!({"label": "long term", "enabled": true, "order_ips": ["203.0.113.7"], "session_mails": false}))]
 struct ChangeTradingAccountRequest {
     /// The new label; `null` or an empty text removes it.
     #[serde(default, deserialize_with = "double_option::deserialize")]
@@ -78,6 +78,10 @@ struct ChangeTradingAccountRequest {
     #[schema(value_type = Option<Vec<texts::IpAddressText>>, min_items = 1, max_items = 2)]
     #[expect(clippy::option_option, reason = "null and absent mean different things")]
     order_ips: Option<Option<OrderIps>>,
+    /// Whether letters are sent half an hour before the session at the broker ends, and when it has.
+    #[serde(default, deserialize_with = "lasting")]
+    #[schema(value_type = bool, required = false)]
+    session_mails: Option<bool>,
 }
 
 /// The credentials that replace the present ones.
@@ -122,6 +126,8 @@ struct TradingAccountResponse {
     /// The addresses that orders are sent from: one or two, or none named.
     #[schema(example = json!(["203.0.113.7"]))]
     order_ips: Vec<String>,
+    /// Whether letters are sent half an hour before the session at the broker ends, and when it has.
+    session_mails: bool,
 }
 
 impl From<TradingAccount> for TradingAccountResponse {
@@ -138,6 +144,7 @@ impl From<TradingAccount> for TradingAccountResponse {
             session_expires_at: account.session_expires_at.map(rfc3339),
             login_url: account.login_url.map(|page| page.0),
             order_ips: account.order_ips.iter().map(ToString::to_string).collect(),
+            session_mails: account.session_mails,
         }
     }
 }
@@ -230,7 +237,8 @@ async fn read(
 
 /// Change a trading account
 ///
-/// Sets or removes its label and the addresses that its orders are sent from, disables or enables it, and returns the account.
+/// Sets or removes its label and the addresses that its orders are sent from, switches letters about its session on or off, disables or
+/// enables it, and returns the account.
 #[utoipa::path(
     patch, path = "/v1/trading-accounts/{id}", operation_id = "change_trading_account", tag = "trading-accounts", security(("access_token" = [])),
     params(TradingAccountPath), request_body = ChangeTradingAccountRequest,
@@ -246,14 +254,15 @@ async fn change(
     PathId(id): PathId<TradingAccountId>,
     Json(body): Json<ChangeTradingAccountRequest>,
 ) -> Result<Json<TradingAccountResponse>, Problem> {
-    let change = AccountChange { label: body.label, enabled: body.enabled, order_ips: body.order_ips };
+    let ChangeTradingAccountRequest { label, enabled, order_ips, session_mails } = body;
+    let change = AccountChange { label, enabled, order_ips, session_mails };
     Ok(Json(state.vault.change(&caller, id, &change, &client.into()).await?.into()))
 }
 
 /// Replace a trading account's credentials
 ///
 /// Returns the account, which is `pending` until it is verified, or still `disabled`. The previous credentials, and the
-/// session at the broker that belongs to them, are destroyed.
+/// session at the broker that belongs to them, are destroyed, and the session is ended there.
 #[utoipa::path(
     put, path = "/v1/trading-accounts/{id}/credentials", operation_id = "replace_broker_credentials", tag = "trading-accounts",
     security(("access_token" = [])), params(TradingAccountPath),

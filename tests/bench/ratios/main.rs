@@ -43,18 +43,22 @@ fn login(runtime: &Runtime, report: &mut Report) {
     let mut hash = floor::argon2id(DEFAULT_HASHES);
     let name = format!("portable Argon2id / Argon2id by {}", argon2_rust::detected_backend());
     report.ratio(&name, None, &mut hash, floor::portable_argon2id(DEFAULT_HASHES));
-    let instant = Instantly::after(EmbeddedDynamoDb::in_memory().expect("an engine"));
-    let service = runtime.block_on(Service::start(instant.http_client(), DEFAULT_HASHES));
-    runtime.block_on(service.register("asha@example.com"));
-    report.ratio("login, engine in memory / bare Argon2id", Some(1.08), &mut hash, || {
+    for algorithm in ["RS256", "ES256"] {
+        let instant = Instantly::after(EmbeddedDynamoDb::in_memory().expect("an engine"));
+        let engine = instant.http_client();
+        let service = runtime.block_on(Service::start_signing_by(engine, DEFAULT_HASHES, algorithm));
+        runtime.block_on(service.register("asha@example.com"));
+        let name = |of: &str| format!("login, {algorithm}, {of} / bare Argon2id");
+        report.ratio(&name("engine in memory"), Some(1.08), &mut hash, || {
+            runtime.block_on(service.sign_in("asha@example.com"));
+        });
+        instant.learn();
         runtime.block_on(service.sign_in("asha@example.com"));
-    });
-    instant.learn();
-    runtime.block_on(service.sign_in("asha@example.com"));
-    instant.answer_at_once();
-    report.ratio("login, store at once / bare Argon2id", Some(1.08), &mut hash, || {
-        runtime.block_on(service.sign_in("asha@example.com"));
-    });
+        instant.answer_at_once();
+        report.ratio(&name("store at once"), Some(1.08), &mut hash, || {
+            runtime.block_on(service.sign_in("asha@example.com"));
+        });
+    }
 }
 
 /// Whether the time of a refusal tells who has an account: the ratio is 1 if it does not.

@@ -43,6 +43,17 @@ impl Service {
         Self::start_with(engine, hashes, environment).await
     }
 
+    /// The same with access tokens that are signed by this algorithm.
+    pub(crate) async fn start_signing_by(
+        engine: SharedHttpClient,
+        hashes: Argon2Settings,
+        algorithm: &str,
+    ) -> Self {
+        let algorithm = ("TOKEN_SIGNING_ALGORITHM", algorithm);
+        let environment = [algorithm, UNLIMITED, ALWAYS_ROTATED].into_iter().collect();
+        Self::start_with(engine, hashes, environment).await
+    }
+
     async fn start_with(engine: SharedHttpClient, hashes: Argon2Settings, environment: Environment) -> Self {
         let platform = platform(&environment, table_on(engine).await, Arc::new(SystemClock));
         let operations = operations_on(&platform, &environment, hashes).await;

@@ -187,6 +187,21 @@ async fn services_get_the_addresses_that_orders_are_sent_from() {
     assert!(stage.credentials(&account).await.assert_status(200)["access_token"].is_string());
 }
 
+impl Stage {
+    /// How many sessions a broker was asked to end.
+    async fn asked_to_end(&self, path: &str) -> usize {
+        let log = self.brokers.log().await;
+        let of_it = |one: &&Value| one["path"] == path && one["method"] == "DELETE";
+        log.as_array().unwrap().iter().filter(of_it).count()
+    }
+
+    /// How many ends of sessions are on record.
+    async fn ends_on_record(&self) -> usize {
+        let trail = self.asha.get("/v1/audit").await.assert_status(200);
+        trail.items().iter().filter(|event| event["type"] == "broker_session_ended").count()
+    }
+}
+
 #[tokio::test]
 async fn an_unlinked_account_has_no_session_at_its_broker() {
     let stage = Stage::new().await;
@@ -194,20 +209,29 @@ async fn an_unlinked_account_has_no_session_at_its_broker() {
         let account = stage.link(broker, of).await;
         stage.begin_session(&account).await;
         stage.mallory.delete(path(&account)).await.assert_status(404);
-        let asked = async || {
-            let log = stage.brokers.log().await;
-            let of_it = |one: &&Value| one["path"] == ended && one["method"] == "DELETE";
-            log.as_array().unwrap().iter().filter(of_it).count()
-        };
-        assert_eq!(asked().await, 0, "{broker}: only its owner ends it");
+        assert_eq!(stage.asked_to_end(ended).await, 0, "{broker}: only its owner ends it");
         stage.asha.delete(path(&account)).await.assert_status(204);
-        assert_eq!(asked().await, 1, "{broker}");
+        assert_eq!(stage.asked_to_end(ended).await, 1, "{broker}");
         stage.asha.delete(path(&account)).await.assert_status(404);
-        assert_eq!(asked().await, 1, "{broker}");
+        assert_eq!(stage.asked_to_end(ended).await, 1, "{broker}");
     }
-    let trail = stage.asha.get("/v1/audit").await.assert_status(200);
-    let kinds: Vec<&str> = trail.items().iter().map(|event| event["type"].as_str().unwrap()).collect();
-    assert_eq!(kinds.iter().filter(|kind| **kind == "broker_session_ended").count(), 2, "{kinds:?}");
+    assert_eq!(stage.ends_on_record().await, 2);
+}
+
+#[tokio::test]
+async fn replaced_credentials_leave_no_session_at_the_broker() {
+    const ENDED: &str = "/session/token";
+    let stage = Stage::new().await;
+    let account = stage.link("kite", KITE).await;
+    let replace_by = async |api_key: &str| {
+        let credentials = json!({"api_key": api_key, "api_secret": KITE.1});
+        stage.asha.put(format!("{}/credentials", path(&account)), credentials).await.assert_status(200)
+    };
+    replace_by(KITE.0).await;
+    assert_eq!(stage.asked_to_end(ENDED).await, 0, "there was none");
+    stage.begin_session(&account).await;
+    assert_eq!(replace_by("another0key0of0kite").await["session_expires_at"], Value::Null);
+    assert_eq!((stage.asked_to_end(ENDED).await, stage.ends_on_record().await), (1, 1));
 }
 
 #[tokio::test]

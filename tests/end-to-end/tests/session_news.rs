@@ -148,6 +148,27 @@ async fn no_letter_is_about_a_session_that_is_no_more() {
 }
 
 #[tokio::test]
+async fn who_wants_no_letters_gets_none_until_they_do() {
+    let scene = Scene::new().await;
+    let (vault, caller, origin) = (&scene.world.vault, &scene.asha.caller, ClientContext::default());
+    let (id, other) = (scene.link("kite", KITE).await, scene.link("kite", KITE).await);
+    let ends = scene.begin(id).await;
+    assert_eq!(scene.begin(other).await, ends);
+    let wanted = async |session_mails| {
+        let change = AccountChange { session_mails: Some(session_mails), ..AccountChange::default() };
+        vault.change(caller, id, &change, &origin).await.unwrap().session_mails
+    };
+    assert!(!wanted(false).await);
+    let change = AccountChange { label: Some(None), ..AccountChange::default() };
+    assert!(!vault.change(caller, id, &change, &origin).await.unwrap().session_mails, "it stays as it is");
+    scene.is_before(ends, 10 * MINUTE);
+    assert_eq!(scene.letters().await.len(), 1, "of the other account");
+    assert!(wanted(true).await);
+    scene.is_before(ends, Duration::ZERO);
+    assert_eq!(scene.letters().await.len(), 2);
+}
+
+#[tokio::test]
 async fn a_freeze_that_ends_a_session_is_told_by_itself() {
     let scene = Scene::new().await;
     let id = scene.link("kite", KITE).await;

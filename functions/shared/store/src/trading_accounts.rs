@@ -106,6 +106,8 @@ pub struct StoredTradingAccount {
     pub login_url: Option<LoginUrl>,
     /// The addresses that its orders are sent from, where its owner named them.
     pub order_ips: Option<Vec<IpAddr>>,
+    /// Whether its owner is sent letters before and when its session ends; `None` where they never said, which is yes.
+    pub session_mails: Option<bool>,
     /// The long-lived credentials.
     #[serde(flatten, with = "credentials")]
     pub credentials: SealedSecret,

@@ -49,6 +49,8 @@ pub struct TradingAccount {
     pub login_url: Option<LoginUrl>,
     /// The addresses that its orders are sent from; empty where the owner named none.
     pub order_ips: Vec<IpAddr>,
+    /// Whether its owner is sent letters before and when its session ends.
+    pub session_mails: bool,
 }
 
 impl TradingAccount {
@@ -65,6 +67,7 @@ impl TradingAccount {
             session_expires_at: stored.session.map(|session| session.expires_at).filter(|end| *end > now),
             login_url: stored.login_url,
             order_ips: stored.order_ips.unwrap_or_default(),
+            session_mails: stored.session_mails != Some(false),
         }
     }
 }
@@ -103,6 +106,8 @@ pub struct AccountChange {
     pub enabled: Option<bool>,
     /// Other addresses that its orders are sent from, or none from now on.
     pub order_ips: Option<Option<OrderIps>>,
+    /// Whether letters are sent before and when its session ends.
+    pub session_mails: Option<bool>,
 }
 
 impl Vault {
@@ -139,6 +144,7 @@ impl Vault {
             created_at: now,
             verified_at: None,
             order_ips: None,
+            session_mails: None,
             sealed_at: now,
             session: None,
             version: 0,
@@ -193,8 +199,8 @@ impl Vault {
         self.shown(self.own(caller, id).await?, self.identity.clock.now())
     }
 
-    /// Relabels, disables or enables an account, or notes where its orders come from, and returns it; fails when the caller has no such account. An enabled
-    /// account is `pending` until it is verified again.
+    /// Relabels, disables or enables an account, notes where its orders come from or whether letters tell of its session, and
+    /// returns it; fails when the caller has no such account. An enabled account is `pending` until it is verified again.
     pub async fn change(
         &self,
         caller: &Caller,
@@ -210,6 +216,7 @@ impl Vault {
             if let Some(order_ips) = &change.order_ips {
                 account.order_ips = order_ips.as_ref().map(|order_ips| order_ips.0.clone());
             }
+            account.session_mails = change.session_mails.or(account.session_mails);
             account.status = match (change.enabled, account.status) {
                 (Some(false), _) => TradingAccountStatus::Disabled,
                 (Some(true), TradingAccountStatus::Disabled) => TradingAccountStatus::Pending,
@@ -221,7 +228,8 @@ impl Vault {
     }
 
     /// Replaces an account's credentials and returns the account; fails when the caller has no such account. The old
-    /// credentials and the session that belongs to them are destroyed.
+    /// credentials and the session that belongs to them are destroyed, and the session is ended at the broker as well as that
+    /// works.
     pub async fn replace_credentials(
         &self,
         caller: &Caller,
@@ -231,10 +239,13 @@ impl Vault {
     ) -> Result<TradingAccount, Error> {
         self.may(caller, "update")?;
         let (owner, now) = (caller.account.id, self.identity.clock.now());
-        let broker = self.own(caller, id).await?.broker;
+        let account = self.own(caller, id).await?;
+        let broker = account.broker.clone();
         let login_url =
             self.brokers().of_record(&broker)?.login_url(credentials, id, &self.redirect_uri()).map(LoginUrl);
         let sealed = self.seal_credentials(owner, id, &broker, credentials).await?;
+        let access = AccessRequest::of_owner(owner, id, origin);
+        let session = self.session_to_end(access, &account).await;
         let changed = |account: StoredTradingAccount| StoredTradingAccount {
             status: match account.status {
                 TradingAccountStatus::Disabled => TradingAccountStatus::Disabled,
@@ -253,6 +264,7 @@ impl Vault {
         if let Err(error) = self.store().delete_reading_leases_of(owner, id).await {
             tracing::warn!(%error, account = %id, "leases of replaced credentials are left until they expire");
         }
+        self.end_orphan(access, &broker, session).await;
         Ok(replaced)
     }
 
@@ -274,18 +286,22 @@ impl Vault {
         if !self.store().unlink_trading_account(owner, id, &event).await? {
             return Err(Error::not_found());
         }
-        if let (Some(session), Some(broker)) = (session, self.brokers().get(&account.broker)) {
-            let ended = self.end_session(broker, &session).await;
-            if let Err(error) = ended {
-                tracing::warn!(%error, account = %id, "the session of an unlinked account may live on at its broker");
-            } else if let Err(error) = self.record_event(AuditKind::BrokerSessionEnded, access).await {
-                tracing::warn!(%error, account = %id, "the end of a session is not on record");
-            }
-        }
+        self.end_orphan(access, &account.broker, session).await;
         Ok(())
     }
 
-    /// Returns the session of an account that is about to go, once it is on record that it was opened; `None` where there is none,
+    /// Ends a session at its broker that is stored nowhere any more, as well as that works.
+    async fn end_orphan(&self, access: AccessRequest<'_>, broker: &str, session: Option<SessionCredentials>) {
+        let (Some(session), Some(broker)) = (session, self.brokers().get(broker)) else { return };
+        let ended = self.end_session(broker, &session).await;
+        if let Err(error) = ended {
+            tracing::warn!(%error, account = %access.id, "a session whose credentials are gone may live on at its broker");
+        } else if let Err(error) = self.record_event(AuditKind::BrokerSessionEnded, access).await {
+            tracing::warn!(%error, account = %access.id, "the end of a session is not on record");
+        }
+    }
+
+    /// Returns the session of an account that is about to lose it, once it is on record that it was opened; `None` where there is none,
     /// or it cannot be opened now.
     async fn session_to_end(
         &self,
@@ -299,7 +315,7 @@ impl Vault {
             self.open_session(access, account).await
         };
         opened.await.unwrap_or_else(|error| {
-            tracing::warn!(%error, account = %account.id, "the session of an account is unlinked unopened");
+            tracing::warn!(%error, account = %account.id, "the session of an account goes unopened");
             None
         })
     }

@@ -139,6 +139,7 @@ mod tests {
             api_key_hint: "…9f3c".to_owned(),
             login_url: None,
             order_ips: None,
+            session_mails: None,
             credentials: SealedSecret { wrapped_key: Vec::new(), ciphertext: Vec::new() },
             sealed_at: at(1),
             session: None,

@@ -29,7 +29,7 @@ const RUN: Duration = Duration::from_secs(40);
 pub struct Told {
     /// Letters that were sent, or tried to.
     pub sent: usize,
-    /// Letters about sessions that are no more, or are another one by now.
+    /// Letters about sessions that are no more, or are another one by now, and those that their owner wants none of.
     pub dropped: usize,
 }
 
@@ -88,6 +88,7 @@ impl Vault {
         let account = account.filter(|account| {
             let ends = account.session.as_ref().map(|session| session.expires_at.as_millisecond());
             account.status != TradingAccountStatus::Disabled
+                && account.session_mails != Some(false)
                 && ends == Some(due.session_ends_at.as_millisecond())
         });
         let is_news = match due.news {

@@ -62,6 +62,7 @@ mod tests {
             api_key_hint: String::new(),
             login_url: None,
             order_ips: None,
+            session_mails: None,
             credentials: SealedSecret { wrapped_key: Vec::new(), ciphertext: Vec::new() },
             sealed_at: Timestamp::UNIX_EPOCH,
             session: None,

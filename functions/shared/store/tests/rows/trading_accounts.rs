@@ -27,6 +27,7 @@ pub(crate) fn trading_account(
         verified_at: None,
         api_key_hint: "9f3c".to_owned(),
         login_url: Some(LoginUrl("https://kite.zerodha.com/connect/login".to_owned())),
+        session_mails: label.map(|_| false),
         order_ips: label.map(|_| vec!["203.0.113.7".parse().unwrap(), "2001:db8::7".parse().unwrap()]),
         credentials: secret(40),
         sealed_at: at(5),
