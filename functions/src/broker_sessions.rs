@@ -1,4 +1,5 @@
-//! Requests to brokers on the owner's behalf: verifying credentials, opening a session and ending it, and the kill switch. A function of
+//! Requests to brokers on the owner's behalf: verifying credentials, opening a session and ending it, also with the credentials that it
+//! belongs to, and the kill switch. A function of
 //! its own, because its role may decrypt credentials, and that of the function that links accounts may not.
 
 mod administration;
@@ -13,24 +14,38 @@ use portcullis_http::{
     AppState, Client, FreshCaller, Json, PathId, Problem, SignedInCaller, TradingAccountStatusWord, Word,
     rfc3339, texts,
 };
-use portcullis_vault::{LoginCode, LoginState, TradingAccountId, Verification};
+use portcullis_vault::{BrokerToken, Credentials, LoginCode, LoginState, TradingAccountId, Verification};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::path_parameters::TradingAccountPath;
+use crate::trading_accounts::TradingAccountResponse;
 
 /// The function's routes.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(verify))
         .routes(routes!(begin_session))
+        .routes(routes!(replace_credentials))
         .routes(routes!(unlink))
         .merge(freeze::routes())
         .merge(administration::routes())
         .merge(services::routes())
         .merge(postbacks::routes())
+}
+
+/// The credentials that replace the present ones.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"api_key": "kitekeyofexample1", "api_secret": "kitesecretofexample"}))]
+struct ReplaceCredentialsRequest {
+    /// The API key that the broker issued.
+    #[schema(value_type = texts::BrokerSecret)]
+    api_key: BrokerToken,
+    /// The API secret that belongs to the key.
+    #[schema(value_type = texts::BrokerSecret)]
+    api_secret: BrokerToken,
 }
 
 /// The outcome of a verification at the broker.
@@ -118,6 +133,31 @@ async fn begin_session(
     let login = (&body.request_token, body.state.as_ref());
     let begun = Box::pin(state.vault.begin_session(&caller, id, login, &origin)).await?;
     Ok(Json(begun.into()))
+}
+
+/// Replace a trading account's credentials
+///
+/// Returns the account, which is `pending` until it is verified, or still `disabled`. The previous credentials, and the
+/// session at the broker that belongs to them, are destroyed, and the session is ended there.
+#[utoipa::path(
+    put, path = "/v1/trading-accounts/{id}/credentials", operation_id = "replace_broker_credentials", tag = "trading-accounts",
+    security(("access_token" = [])), params(TradingAccountPath),
+    request_body = ReplaceCredentialsRequest,
+    responses(
+        (status = 200, description = "The account with its new credentials", body = TradingAccountResponse),
+        Unauthorized, Forbidden, NotFound, Unprocessable, Unavailable,
+    ),
+)]
+async fn replace_credentials(
+    State(state): State<AppState>,
+    FreshCaller(caller): FreshCaller,
+    client: Client,
+    PathId(id): PathId<TradingAccountId>,
+    Json(body): Json<ReplaceCredentialsRequest>,
+) -> Result<Json<TradingAccountResponse>, Problem> {
+    let credentials = Credentials::new(body.api_key, body.api_secret);
+    let replaced = state.vault.replace_credentials(&caller, id, &credentials, &client.into()).await?;
+    Ok(Json(replaced.into()))
 }
 
 /// Unlink a trading account

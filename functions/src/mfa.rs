@@ -20,7 +20,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::passkeys::credentials::AssertionCredential;
-use crate::step_up::any_proof;
+use crate::step_up::proof;
 
 /// The function's routes.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
@@ -74,7 +74,7 @@ impl RaiseSessionRequest {
     /// Takes the proof out; fails where there is none, or more than one.
     fn take_proof(&mut self) -> Result<StepUp, Problem> {
         let passkey = (self.ceremony_token.take(), self.credential.take());
-        any_proof((self.password.take(), self.code.take()), passkey)
+        proof((self.password.take(), self.code.take()), passkey)
     }
 }
 
@@ -385,7 +385,7 @@ async fn renew_backup_codes(
         (Some(password), Some(code)) if body.ceremony_token.is_none() && body.credential.is_none() => {
             identity.renew_backup_codes(&caller, &MfaConfirmation { password, code }, &client).await?
         }
-        (password, code) => match any_proof((password, code), (body.ceremony_token, body.credential))? {
+        (password, code) => match proof((password, code), (body.ceremony_token, body.credential))? {
             StepUp::Passkey(shown) => {
                 Box::pin(identity.renew_backup_codes_by_passkey(&caller, *shown, &client)).await?
             }

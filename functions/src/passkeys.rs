@@ -28,7 +28,7 @@ use self::credentials::{AssertionCredential, RegistrationCredential};
 use self::options::{PasskeyCreationResponse, PasskeyRequestResponse};
 use crate::mfa::shown;
 use crate::path_parameters::PasskeyPath;
-use crate::step_up::{StepUpRequest, any_proof};
+use crate::step_up::{StepUpRequest, proof};
 
 /// How long a browser may remember on which pages passkeys may be used.
 const CACHE: (HeaderName, &str) = (CACHE_CONTROL, "public, max-age=300");
@@ -307,10 +307,10 @@ async fn begin_creation(
     // Whoever is nobody is not told what is wrong with the body.
     let maker = Maker::of(&state, &headers, waiting).await?;
     let Json(body) = body?;
-    let proof = (body.password, body.code);
+    let typed = (body.password, body.code);
     let creation = match maker {
         Maker::SignedIn(caller) => {
-            let proof = any_proof(proof, (body.ceremony_token, body.credential))?;
+            let proof = proof(typed, (body.ceremony_token, body.credential))?;
             Box::pin(state.identity.begin_passkey(&caller, &proof, &client.into())).await?
         }
         Maker::Waiting(token) => Box::pin(state.identity.begin_first_passkey(&token, &client.into())).await?,

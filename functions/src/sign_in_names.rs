@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use portcullis_http::responses::{
     Conflict, Forbidden, TooManyRequests, Unauthorized, Unavailable, Unprocessable,
 };
-use portcullis_http::{AppState, Client, Json, Problem, SignedInCaller, User, texts};
+use portcullis_http::{AppState, Client, Json, Object, Problem, SignedInCaller, User, texts};
 use portcullis_identity::{Email, Password, PresentedCode, Username};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::passkeys::credentials::AssertionCredential;
 use crate::step_up::proof;
 
 /// The function's routes.
@@ -25,19 +26,26 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(change_username))
 }
 
-/// The new address, and a proof: the password or a code, not both.
+/// The new address, and a proof: the password, a code or a passkey, one of them.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"email": "asha@example.org", "password": "copper lantern drifts upstream"}))]
 struct RequestEmailChangeRequest {
     /// The e-mail address that the account is to have.
     #[schema(value_type = texts::EmailAddress)]
     email: Email,
-    /// The account's password; of an account with a second factor a `code` is needed.
+    /// The account's password; of an account with a second factor a `code` or a passkey is needed.
     #[schema(value_type = Option<String>, format = Password)]
     password: Option<Password>,
     /// Six digits of the authenticator app, or a backup code.
     #[schema(value_type = Option<String>)]
     code: Option<PresentedCode>,
+    /// The `ceremony_token` of `/v1/auth/passkey/options`, where a passkey is the proof.
+    #[schema(value_type = Option<String>)]
+    ceremony_token: Option<SecretString>,
+    /// What the browser returned for it, as `PublicKeyCredential.toJSON()` writes it.
+    #[serde(default)]
+    #[schema(value_type = Option<AssertionCredential>)]
+    credential: Option<Object<AssertionCredential>>,
 }
 
 /// The status of a change of address that waits for its confirmation.
@@ -78,19 +86,26 @@ struct EmailRestorationResponse {
     status: EmailRestorationStatus,
 }
 
-/// The new username, and a proof: the password or a code, not both.
+/// The new username, and a proof: the password, a code or a passkey, one of them.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"username": "asha", "password": "copper lantern drifts upstream"}))]
 struct ChangeUsernameRequest {
     /// The username that the account is to have.
     #[schema(value_type = texts::Username)]
     username: Username,
-    /// The account's password; of an account with a second factor a `code` is needed.
+    /// The account's password; of an account with a second factor a `code` or a passkey is needed.
     #[schema(value_type = Option<String>, format = Password)]
     password: Option<Password>,
     /// Six digits of the authenticator app, or a backup code.
     #[schema(value_type = Option<String>)]
     code: Option<PresentedCode>,
+    /// The `ceremony_token` of `/v1/auth/passkey/options`, where a passkey is the proof.
+    #[schema(value_type = Option<String>)]
+    ceremony_token: Option<SecretString>,
+    /// What the browser returned for it, as `PublicKeyCredential.toJSON()` writes it.
+    #[serde(default)]
+    #[schema(value_type = Option<AssertionCredential>)]
+    credential: Option<Object<AssertionCredential>>,
 }
 
 /// Ask for another e-mail address
@@ -111,7 +126,7 @@ async fn request_email_change(
     client: Client,
     Json(body): Json<RequestEmailChangeRequest>,
 ) -> Result<(StatusCode, Json<EmailChangeResponse>), Problem> {
-    let proof = proof(body.password, body.code)?;
+    let proof = proof((body.password, body.code), (body.ceremony_token, body.credential))?;
     Box::pin(state.identity.request_email_change(&caller, &body.email, &proof, &client.into())).await?;
     Ok((StatusCode::ACCEPTED, Json(EmailChangeResponse { status: EmailChangeStatus::ConfirmationSent })))
 }
@@ -177,7 +192,7 @@ async fn change_username(
     client: Client,
     Json(body): Json<ChangeUsernameRequest>,
 ) -> Result<Json<User>, Problem> {
-    let proof = proof(body.password, body.code)?;
+    let proof = proof((body.password, body.code), (body.ceremony_token, body.credential))?;
     let client = client.into();
     let changed = state.identity.change_username(&caller, &body.username, &proof, &client);
     let account = Box::pin(changed).await?;

@@ -30,33 +30,34 @@ pub(crate) struct StepUpRequest {
 impl StepUpRequest {
     /// Returns the proof; fails where there is none, or more than one.
     pub(crate) fn proof(self) -> Result<StepUp, Problem> {
-        any_proof((self.password, self.code), (self.ceremony_token, self.credential))
+        proof((self.password, self.code), (self.ceremony_token, self.credential))
     }
 }
 
-/// Returns the proof of a request that has other members beside it; fails where there is none, or more than one.
-pub(crate) fn proof(password: Option<Password>, code: Option<PresentedCode>) -> Result<StepUp, Problem> {
-    match (password, code) {
-        (Some(password), None) => Ok(StepUp::Password(password)),
-        (None, Some(code)) => Ok(StepUp::Code(code)),
-        _ => Err(Problem::invalid("", "either `password` or `code` is needed, not both")),
-    }
-}
-
-/// The same where the proof may be a passkey as well: a token and what an authenticator signed.
-pub(crate) fn any_proof(
+/// Returns the proof of a request that has other members beside it, of which a passkey has two: a token and what an
+/// authenticator signed. Fails where there is none, or more than one.
+pub(crate) fn proof(
     (password, code): (Option<Password>, Option<PresentedCode>),
     passkey: (Option<SecretString>, Option<Object<AssertionCredential>>),
 ) -> Result<StepUp, Problem> {
-    match passkey {
-        (None, None) => proof(password, code),
-        (Some(ceremony_token), Some(Object(credential))) if password.is_none() && code.is_none() => {
-            let credential = credential.read()?;
-            Ok(StepUp::Passkey(Box::new(PresentedPasskey { ceremony_token, credential })))
+    match (password, code, passkey) {
+        (Some(password), None, (None, None)) => Ok(StepUp::Password(password)),
+        (None, Some(code), (None, None)) => Ok(StepUp::Code(code)),
+        (None, None, (Some(ceremony_token), Some(Object(credential)))) => {
+            passkey_proof(ceremony_token, &credential)
         }
         _ => {
             let detail = "either `password`, `code`, or `ceremony_token` and `credential` are needed";
             Err(Problem::invalid("", detail))
         }
     }
+}
+
+/// Returns a passkey as a proof; fails where what was shown is not in base64url.
+pub(crate) fn passkey_proof(
+    ceremony_token: SecretString,
+    credential: &AssertionCredential,
+) -> Result<StepUp, Problem> {
+    let credential = credential.read()?;
+    Ok(StepUp::Passkey(Box::new(PresentedPasskey { ceremony_token, credential })))
 }

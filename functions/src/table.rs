@@ -70,9 +70,9 @@ pub const FUNCTIONS: &[Function] = &[
 const NONE: &[SecretPurpose] = &[];
 const RECORDS: &[SecretPurpose] = &[SecretPurpose::Records];
 const SERVICES: &[SecretPurpose] = &[SecretPurpose::Records, SecretPurpose::Services];
-/// It knows services that ask and redeem, begins ceremonies, and signs that something was approved.
+/// It knows services that ask and redeem, and signs that something was approved.
 const APPROVALS: &[SecretPurpose] =
-    &[SecretPurpose::Records, SecretPurpose::Services, SecretPurpose::Sessions, SecretPurpose::Signing];
+    &[SecretPurpose::Records, SecretPurpose::Services, SecretPurpose::Signing];
 const SIGN_OUT: &[SecretPurpose] = &[SecretPurpose::Records, SecretPurpose::Sessions];
 const SIGN_IN: &[SecretPurpose] = &[SecretPurpose::Records, SecretPurpose::Sessions, SecretPurpose::Signing];
 

@@ -28,7 +28,6 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(list, link))
         .routes(routes!(trading_state))
         .routes(routes!(read, change))
-        .routes(routes!(replace_credentials))
         .merge(leases::routes())
 }
 
@@ -84,21 +83,9 @@ struct ChangeTradingAccountRequest {
     session_mails: Option<bool>,
 }
 
-/// The credentials that replace the present ones.
-#[derive(Debug, Deserialize, ToSchema)]
-#[schema(example = json!({"api_key": "kitekeyofexample1", "api_secret": "kitesecretofexample"}))]
-struct ReplaceCredentialsRequest {
-    /// The API key that the broker issued.
-    #[schema(value_type = texts::BrokerSecret)]
-    api_key: BrokerToken,
-    /// The API secret that belongs to the key.
-    #[schema(value_type = texts::BrokerSecret)]
-    api_secret: BrokerToken,
-}
-
 /// A trading account, without its credentials.
 #[derive(Debug, Serialize, ToSchema)]
-struct TradingAccountResponse {
+pub(crate) struct TradingAccountResponse {
     /// The id of the account, opaque.
     #[schema(example = "acc_0199f3c2a6e47d0c8f21b7e5d4a39c10")]
     account_id: String,
@@ -257,29 +244,4 @@ async fn change(
     let ChangeTradingAccountRequest { label, enabled, order_ips, session_mails } = body;
     let change = AccountChange { label, enabled, order_ips, session_mails };
     Ok(Json(state.vault.change(&caller, id, &change, &client.into()).await?.into()))
-}
-
-/// Replace a trading account's credentials
-///
-/// Returns the account, which is `pending` until it is verified, or still `disabled`. The previous credentials, and the
-/// session at the broker that belongs to them, are destroyed, and the session is ended there.
-#[utoipa::path(
-    put, path = "/v1/trading-accounts/{id}/credentials", operation_id = "replace_broker_credentials", tag = "trading-accounts",
-    security(("access_token" = [])), params(TradingAccountPath),
-    request_body = ReplaceCredentialsRequest,
-    responses(
-        (status = 200, description = "The account with its new credentials", body = TradingAccountResponse),
-        Unauthorized, Forbidden, NotFound, Unprocessable, Unavailable,
-    ),
-)]
-async fn replace_credentials(
-    State(state): State<AppState>,
-    FreshCaller(caller): FreshCaller,
-    client: Client,
-    PathId(id): PathId<TradingAccountId>,
-    Json(body): Json<ReplaceCredentialsRequest>,
-) -> Result<Json<TradingAccountResponse>, Problem> {
-    let credentials = Credentials::new(body.api_key, body.api_secret);
-    let replaced = state.vault.replace_credentials(&caller, id, &credentials, &client.into()).await?;
-    Ok(Json(replaced.into()))
 }

@@ -5,13 +5,19 @@ use axum::http::StatusCode;
 use portcullis_http::responses::{
     BadRequest, Conflict, Forbidden, TooManyRequests, Unauthorized, Unprocessable,
 };
-use portcullis_http::{AnyCaller, AppState, Client, Json, Problem, SignedInCaller, User, lasting, texts};
-use portcullis_identity::{Password, PersonName, PhoneNumber, ProfileUpdate};
+use portcullis_http::{
+    AnyCaller, AppState, Client, Json, Object, Problem, SignedInCaller, User, lasting, texts,
+};
+use portcullis_identity::{Password, PersonName, PhoneNumber, ProfileUpdate, StepUp};
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde_with::rust::double_option;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+use crate::passkeys::credentials::AssertionCredential;
+use crate::step_up::passkey_proof;
 
 /// The function's routes.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
@@ -33,13 +39,35 @@ struct UpdateProfileRequest {
     phone: Option<Option<PhoneNumber>>,
 }
 
-/// The confirmation that the account is to be erased.
+/// The confirmation that the account is to be erased: the password or a passkey, not both.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"password": "copper lantern drifts upstream"}))]
 struct EraseAccountRequest {
     /// The account's password.
-    #[schema(value_type = String, format = Password)]
-    password: Password,
+    #[schema(value_type = Option<String>, format = Password)]
+    password: Option<Password>,
+    /// The `ceremony_token` of `/v1/auth/passkey/options`, where a passkey is the proof.
+    #[schema(value_type = Option<String>)]
+    ceremony_token: Option<SecretString>,
+    /// What the browser returned for it, as `PublicKeyCredential.toJSON()` writes it.
+    #[serde(default)]
+    #[schema(value_type = Option<AssertionCredential>)]
+    credential: Option<Object<AssertionCredential>>,
+}
+
+impl EraseAccountRequest {
+    /// Returns the proof; fails where there is none, or more than one. A code is none here: the function that erases accounts
+    /// has no right to open second factors.
+    fn proof(self) -> Result<StepUp, Problem> {
+        match (self.password, self.ceremony_token, self.credential) {
+            (Some(password), None, None) => Ok(StepUp::Password(password)),
+            (None, Some(token), Some(Object(credential))) => passkey_proof(token, &credential),
+            _ => {
+                let detail = "either `password`, or `ceremony_token` and `credential` are needed";
+                Err(Problem::invalid("", detail))
+            }
+        }
+    }
 }
 
 /// Read the own account
@@ -83,7 +111,7 @@ async fn update(
 
 /// Erase the own account
 ///
-/// Ends every session and erases the account. Its e-mail address can be registered again.
+/// Takes the password or a passkey, ends every session and erases the account. Its e-mail address can be registered again.
 #[utoipa::path(
     delete, path = "/v1/users/me", operation_id = "erase_own_account", tag = "users", security(("access_token" = [])), request_body = EraseAccountRequest,
     responses((status = 204, description = "The account and all that belongs to it are gone"), Unauthorized, Forbidden, Conflict, TooManyRequests),
@@ -94,6 +122,7 @@ async fn erase(
     client: Client,
     Json(body): Json<EraseAccountRequest>,
 ) -> Result<StatusCode, Problem> {
-    state.identity.erase_account(&caller, &body.password, &client.into()).await?;
+    let proof = body.proof()?;
+    Box::pin(state.identity.erase_account(&caller, &proof, &client.into())).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -65,7 +65,8 @@ async fn the_last_administrator_stays() {
     assert!(matches!(change(&world, &two, &off()).await, Err(Error::LastAdmin)));
     let session = world.sign_in("two@example.com").await.unwrap();
     let caller = world.caller(&session).await;
-    let erased = world.identity.erase_account(&caller, &password(PASSWORD), &ClientContext::default()).await;
+    let erased =
+        world.identity.erase_account(&caller, &password(PASSWORD).into(), &ClientContext::default()).await;
     assert!(matches!(erased, Err(Error::LastAdmin)));
     assert!(world.identity.authenticate(&session.access_token).await.is_ok(), "a refusal ends no session");
     // One who is switched off does not count, and counts again afterwards.
@@ -74,7 +75,11 @@ async fn the_last_administrator_stays() {
     assert!(matches!(change(&world, &two, &off()).await, Err(Error::LastAdmin)));
     let on = AccountUpdate { roles: None, status: Some(AccountStatus::Active) };
     change(&world, &one, &on).await.unwrap();
-    world.identity.erase_account(&caller, &password(PASSWORD), &ClientContext::default()).await.unwrap();
+    world
+        .identity
+        .erase_account(&caller, &password(PASSWORD).into(), &ClientContext::default())
+        .await
+        .unwrap();
     assert!(matches!(change(&world, &one, &off()).await, Err(Error::LastAdmin)));
     assert_eq!(world.identity.verify_audit().await.unwrap().findings, []);
 }
@@ -99,7 +104,7 @@ async fn two_administrators_who_remove_each_other_at_once_leave_one() {
             let erased = tokio::spawn(async move {
                 let identity = &going.identity;
                 identity
-                    .erase_account(&caller, &password(PASSWORD), &ClientContext::default())
+                    .erase_account(&caller, &password(PASSWORD).into(), &ClientContext::default())
                     .await
                     .map(|()| two)
             });
@@ -183,7 +188,7 @@ async fn an_administrator_who_cannot_sign_in_keeps_nobody_from_being_the_last() 
     }
     let session = world.sign_in("root@example.com").await.unwrap();
     let caller = world.caller(&session).await;
-    let typed = password(PASSWORD);
+    let typed = password(PASSWORD).into();
     let erase = || world.identity.erase_account(&caller, &typed, &ORIGIN);
     assert!(matches!(erase().await, Err(Error::LastAdmin)));
     // Those who cannot sign in may go, and count once they can.

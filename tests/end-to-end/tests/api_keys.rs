@@ -175,7 +175,7 @@ async fn a_key_ends_with_its_time_its_removal_its_rotation_and_its_owner() {
     assert!(!alive(&shut.text).await);
 
     let orphan = create(&world, &asha, wanted(None)).await.unwrap();
-    world.identity.erase_account(&asha, &password(PASSWORD), &origin).await.unwrap();
+    world.identity.erase_account(&asha, &password(PASSWORD).into(), &origin).await.unwrap();
     assert!(!alive(&orphan.text).await);
     assert!(world.truth.api_key_owner(orphan.key.id).await.unwrap().is_none(), "nothing of it is left");
     assert!(world.truth.api_key(asha.account.id, mortal.key.id).await.unwrap().is_none());

@@ -291,7 +291,7 @@ async fn unlinking_or_switching_a_trading_account_off_kills_its_approvals() {
 async fn erasing_an_account_leaves_nothing_of_its_approvals() {
     let scene = Scene::new().await;
     let (pending, approved) = (scene.ask().await, scene.approved().await);
-    let (caller, typed) = (&scene.asha.caller, password(PASSWORD));
+    let (caller, typed) = (&scene.asha.caller, password(PASSWORD).into());
     scene.world.identity.erase_account(caller, &typed, &ORIGIN).await.unwrap();
     for id in [pending, approved] {
         assert!(matches!(scene.redeem(id).await, Err(Error::NotFound)));

@@ -320,7 +320,7 @@ async fn pages_filters_and_owners() {
 async fn who_takes_over_an_address_does_not_see_who_had_it_before() {
     let world = World::new(8).await;
     let asha = somebody(&world, "shared@example.com").await;
-    world.identity.erase_account(&asha, &password(PASSWORD), &ClientContext::default()).await.unwrap();
+    world.identity.erase_account(&asha, &password(PASSWORD).into(), &ClientContext::default()).await.unwrap();
     let next = somebody(&world, "shared@example.com").await;
     let seen = trail(&world, &next, 100).await;
     assert_eq!(seen.len(), 7);

@@ -15,7 +15,7 @@ fn wanted() -> ApiKeyRequest {
 }
 
 async fn erase(world: &World, person: &Person) {
-    let (typed, origin) = (password(PASSWORD), ClientContext::default());
+    let (typed, origin) = (password(PASSWORD).into(), ClientContext::default());
     world.identity.erase_account(&person.caller, &typed, &origin).await.unwrap();
 }
 
@@ -71,7 +71,7 @@ async fn a_key_that_is_made_before_the_erasure_is_through_goes_with_the_account(
     let held = world.faults.hold(|request| request.contains("account_erased"));
     let (there, caller) = (world.clone(), person.caller.clone());
     let erasing = tokio::spawn(async move {
-        there.identity.erase_account(&caller, &password(PASSWORD), &ClientContext::default()).await
+        there.identity.erase_account(&caller, &password(PASSWORD).into(), &ClientContext::default()).await
     });
     held.reached().await;
     let key =

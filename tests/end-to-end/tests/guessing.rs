@@ -553,7 +553,11 @@ async fn every_path_asks_the_gate() {
     let world = World::new(14).await;
     let held = Box::pin(holdings(&world, ASHA)).await;
     let caller = world.caller(&held.session).await;
-    world.identity.erase_account(&caller, &password(PASSWORD), &ClientContext::default()).await.unwrap();
+    world
+        .identity
+        .erase_account(&caller, &password(PASSWORD).into(), &ClientContext::default())
+        .await
+        .unwrap();
     assert_eq!(Box::pin(open_paths(&world, ASHA, &held)).await, [""; 0], "an erased account");
     // Whoever registers the address next does not inherit what was begun.
     world.person(ASHA).await;
@@ -606,7 +610,7 @@ async fn the_rotation_of_an_old_password_asks_the_gate_as_well() {
             }
             Fate::Disabled => world.disable(&account).await,
             Fate::Erased => {
-                world.identity.erase_account(&caller, &password(PASSWORD), &origin).await.unwrap();
+                world.identity.erase_account(&caller, &password(PASSWORD).into(), &origin).await.unwrap();
             }
         }
         let rotated = world.identity.rotate_password(token.secret(), &another, &origin).await;

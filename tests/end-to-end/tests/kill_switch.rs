@@ -741,7 +741,12 @@ async fn the_feed_tells_who_is_frozen_until_they_are_not() {
     stage.freeze(true).await.unwrap();
     vault.freeze_person(&operator(), person, wanted(None), &origin).await.unwrap();
     assert_eq!(stage.world.items("PERSON#").await.len(), 2);
-    stage.world.identity.erase_account(&stage.asha.caller, &password(PASSWORD), &origin).await.unwrap();
+    stage
+        .world
+        .identity
+        .erase_account(&stage.asha.caller, &password(PASSWORD).into(), &origin)
+        .await
+        .unwrap();
     assert_eq!(stage.world.items("PERSON#").await.len(), 0);
     assert_eq!(stage.world.items("FREEZE").await.len(), 0);
     stage.sweep().await;

@@ -290,7 +290,11 @@ async fn a_challenge_ends_with_its_time_its_account_and_its_epoch() {
     assert!(matches!(ravi.finish(&begun, &ravi.code()).await, Err(Error::InvalidSessionToken)));
 
     let begun = asha.challenge().await;
-    world.identity.erase_account(&asha.caller, &password(PASSWORD), &ClientContext::default()).await.unwrap();
+    world
+        .identity
+        .erase_account(&asha.caller, &password(PASSWORD).into(), &ClientContext::default())
+        .await
+        .unwrap();
     assert!(matches!(asha.finish(&begun, &asha.code()).await, Err(Error::InvalidSessionToken)));
     assert_eq!(world.truth.factor(asha.caller.account.id).await.unwrap().version, 0, "nothing of it is left");
 }

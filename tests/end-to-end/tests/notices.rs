@@ -139,9 +139,9 @@ async fn the_erasure_and_none_that_was_refused() {
     let world = World::new(5).await;
     let asha = world.person(ASHA).await;
     world.notifications.take();
-    world.identity.erase_account(&asha.caller, &password("wrong"), &client()).await.unwrap_err();
+    world.identity.erase_account(&asha.caller, &password("wrong").into(), &client()).await.unwrap_err();
     assert_eq!(subjects(&world), [""; 0]);
-    world.identity.erase_account(&asha.caller, &password(PASSWORD), &client()).await.unwrap();
+    world.identity.erase_account(&asha.caller, &password(PASSWORD).into(), &client()).await.unwrap();
     assert_eq!(subjects(&world), ["Your account was erased"]);
 }
 

@@ -142,3 +142,38 @@ async fn what_is_no_credential_is_422_and_what_does_not_verify_is_401() {
     delete(json!({"password": PASSWORD})).await.assert_status(204);
     delete(json!({"password": PASSWORD})).await.assert_problem(404, "not_found");
 }
+
+/// Whoever has no password changes what they sign in with, and leaves, by a passkey; and by one proof, not by two.
+#[tokio::test]
+async fn a_passkey_changes_names_and_erases_the_account() {
+    let app = App::start();
+    let asha = app.person(ASHA).await;
+    let mut passkey = SoftPasskey::on(&origin(&app).await);
+    let begun = begin_passkey(&asha).await;
+    add(&asha, &begun, passkey.create(&begun["publicKey"]), "Phone").await.assert_status(201);
+    let with_proof = async |mut body: Value| {
+        let begun = begin_sign_in(&app).await;
+        body["ceremony_token"] = begun["ceremony_token"].clone();
+        body["credential"] = passkey.get(&begun["publicKey"]);
+        body
+    };
+    let named = with_proof(json!({"username": "asha"})).await;
+    assert_eq!(asha.put("/v1/users/me/username", named.clone()).await.assert_status(200)["username"], "asha");
+    asha.put("/v1/users/me/username", named).await.assert_problem(401, "invalid_session_token");
+    let moved = with_proof(json!({"email": "asha@example.org"})).await;
+    asha.post("/v1/users/me/email", moved).await.assert_status(202);
+
+    let erase = |body: Value| asha.delete("/v1/users/me").json(body);
+    let both = with_proof(json!({"password": PASSWORD})).await;
+    for unclear in [json!({}), json!({"code": "123456"}), both] {
+        erase(unclear).await.assert_problem(422, "validation_failed");
+    }
+    let foreign = SoftPasskey::on(&origin(&app).await);
+    let begun = begin_sign_in(&app).await;
+    let shown =
+        json!({"ceremony_token": begun["ceremony_token"], "credential": foreign.get(&begun["publicKey"])});
+    erase(shown).await.assert_problem(403, "forbidden");
+    asha.me().await.assert_status(200);
+    erase(with_proof(json!({})).await).await.assert_status(204);
+    asha.me().await.assert_status(401);
+}

@@ -651,7 +651,7 @@ async fn nothing_of_an_erased_account_signs_in_or_is_left() {
     let world = World::new(SEED).await;
     let asha = world.person(ASHA).await;
     let (passkey, _) = asha.with_passkey().await;
-    world.identity.erase_account(&asha.caller, &password(PASSWORD), &nobody()).await.unwrap();
+    world.identity.erase_account(&asha.caller, &password(PASSWORD).into(), &nobody()).await.unwrap();
     assert!(is_refused(&world.sign_in_with(&passkey).await));
     assert!(world.items("PASSKEY").await.is_empty());
     let ravi = world.person(RAVI).await;

@@ -224,7 +224,7 @@ async fn a_key_that_a_stranger_chose_as_well_blocks_nobody() {
 /// Erases the account with this address, whoever has it.
 async fn erase(world: &World) {
     let caller = world.caller(&world.sign_in(ASHA).await.unwrap()).await;
-    world.identity.erase_account(&caller, &password(PASSWORD), &ORIGIN).await.unwrap();
+    world.identity.erase_account(&caller, &password(PASSWORD).into(), &ORIGIN).await.unwrap();
 }
 
 #[tokio::test]

@@ -100,7 +100,11 @@ async fn a_stolen_refresh_token_a_disabled_and_an_erased_account_are_listed() {
 
     let erased = world.person("carol@example.com").await;
     let caller = world.caller(&erased).await;
-    world.identity.erase_account(&caller, &password(PASSWORD), &ClientContext::default()).await.unwrap();
+    world
+        .identity
+        .erase_account(&caller, &password(PASSWORD).into(), &ClientContext::default())
+        .await
+        .unwrap();
     assert!(ends(&world, &erased).await);
     let anew = world.person("carol@example.com").await;
     assert!(!ends(&world, &anew).await, "the address belongs to another account now");

@@ -486,7 +486,7 @@ async fn unlinking_leaves_no_ciphertext_and_no_owner() {
     scene
         .world
         .identity
-        .erase_account(&scene.asha.caller, &password(PASSWORD), &ClientContext::default())
+        .erase_account(&scene.asha.caller, &password(PASSWORD).into(), &ClientContext::default())
         .await
         .unwrap();
     assert!(scene.world.rows(&format!("VAULT#{}", again.owner), "ACC#").await.is_empty());

@@ -323,7 +323,8 @@ fn each_kind_of_a_persons_rows_is_written_by_the_functions_that_are_for_it() {
         ),
         (
             "PASSKEYS#*",
-            "admin: DeleteItem; approvals: UpdateItem; mfa: UpdateItem; passkeys: DeleteItem PutItem UpdateItem; users: DeleteItem",
+            "admin: DeleteItem; approvals: UpdateItem; broker-sessions: UpdateItem; mfa: UpdateItem; passkeys: DeleteItem PutItem UpdateItem; \
+             sign-in-names: UpdateItem; users: DeleteItem UpdateItem",
         ),
         ("APPROVALS#*", "admin: DeleteItem; approvals: PutItem UpdateItem; users: DeleteItem"),
         ("APPROVAL#*", "admin: DeleteItem; approvals: PutItem UpdateItem; users: DeleteItem"),
@@ -430,6 +431,7 @@ fn data_keys_open_for_the_functions_that_seal_with_them_and_under_their_purpose_
         "broker-sessions Decrypt BrokerKey broker-credentials",
         "broker-sessions Decrypt BrokerKey broker-session",
         "broker-sessions Decrypt Key totp-secret",
+        "broker-sessions GenerateDataKey BrokerKey broker-credentials",
         "broker-sessions GenerateDataKey BrokerKey broker-session",
         "credential-rotation Decrypt BrokerKey broker-credentials",
         "credential-rotation Decrypt BrokerKey broker-session",
@@ -517,7 +519,7 @@ fn a_function_reads_the_secrets_of_its_purposes_and_no_others() {
     );
     assert_eq!(
         with(SecretPurpose::Sessions),
-        ["login", "mfa", "passkeys", "password", "approvals", "refresh", "logout", "key-rotation"]
+        ["login", "mfa", "passkeys", "password", "refresh", "logout", "key-rotation"]
     );
     let services =
         ["introspection", "broker-sessions", "broker-credentials", "approvals", "providers", "key-rotation"];

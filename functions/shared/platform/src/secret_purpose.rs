@@ -7,7 +7,8 @@ use crate::SecretName;
 pub enum SecretPurpose {
     /// To tell who is calling: the proof key of the edge, and the public halves of the signing keys. Everybody's.
     Callers,
-    /// Records that outlive a rotation: API keys, the audit trail, known devices and repeated requests.
+    /// Records that outlive a rotation: API keys, the audit trail, known devices and repeated requests; and ceremonies of
+    /// passkeys.
     Records,
     /// To recognise refresh tokens, and to make them.
     Sessions,

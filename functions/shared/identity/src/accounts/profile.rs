@@ -8,8 +8,8 @@ use crate::accounts::administration::Operator;
 use crate::accounts::person::{PersonName, PhoneNumber};
 use crate::error::Error;
 use crate::limits::PROFILE_CHANGES;
+use crate::mfa::StepUp;
 use crate::notifications::Notification;
-use crate::passwords::password::Password;
 use crate::{ClientContext, Identity};
 
 /// A change to the caller's profile; `None` leaves a field as it is.
@@ -48,15 +48,15 @@ impl Identity {
         Ok(change.applied_to(caller.account.clone()))
     }
 
-    /// Erases the caller's account, confirmed by its password; its address can be registered again. Fails with
-    /// [`Error::WrongPassword`], or [`Error::LastAdmin`] if no administrator would be left.
+    /// Erases the caller's account, confirmed by a proof; its address can be registered again. Fails as
+    /// [`Identity::confirm`] does, or with [`Error::LastAdmin`] if no administrator would be left.
     pub async fn erase_account(
         &self,
         caller: &Caller,
-        password: &Password,
+        proof: &StepUp,
         client: &ClientContext,
     ) -> Result<(), Error> {
-        self.confirm_password(caller, password, client).await?;
+        Box::pin(self.confirm(caller, proof, client)).await?;
         let (operator, id) = (Operator::Admin(caller.account.id), caller.account.id);
         let event = self.audit_event(AuditKind::AccountErased, id, client)?;
         let erased = self.erase(&caller.account, Some(caller.session.made.id), &event, client).await;

@@ -270,7 +270,7 @@ impl Identity {
         passkeys: &[Passkey],
     ) -> Result<Proof, Error> {
         let owner = &deciding.caller.account;
-        let keys = &self.keyring.challenge_keys;
+        let keys = &self.keyring.ceremony_keys;
         let ceremony = Ceremony::<ApprovalCeremony>::open(&shown.ceremony_token, keys, deciding.now)
             .ok()
             .filter(|opened| (opened.bound.account, opened.bound.approval) == (owner.id, approval.id))

@@ -209,7 +209,7 @@ impl Identity {
         if owner.passkeys > 0 && self.passkeys.is_some() {
             let bound = ApprovalCeremony { account: owner.id, approval: id };
             let begun = Ceremony::begin(bound, now, self.entropy.as_ref())?;
-            let token = begun.seal(&self.keyring.challenge_keys, self.entropy.as_ref())?;
+            let token = begun.seal(&self.keyring.ceremony_keys, self.entropy.as_ref())?;
             ceremony = Some((token, begun.bound_to(&view.approval)));
             methods.push(ApprovalMethod::Passkey);
         }

@@ -42,6 +42,12 @@ pub enum StepUp {
     Passkey(Box<PresentedPasskey>),
 }
 
+impl From<Password> for StepUp {
+    fn from(password: Password) -> Self {
+        Self::Password(password)
+    }
+}
+
 /// A proof as far as reading it goes. A passkey is verified by now; passwords and codes are where they are spent.
 enum Weighed<'a> {
     Password(&'a Password),

@@ -68,7 +68,7 @@ impl Identity {
         token: &SecretString,
         now: Timestamp,
     ) -> Result<Ceremony<Assertion>, Error> {
-        Ceremony::open(token, &self.keyring.challenge_keys, now)
+        Ceremony::open(token, &self.keyring.ceremony_keys, now)
     }
 
     /// Judges an assertion over this challenge as one by this passkey.

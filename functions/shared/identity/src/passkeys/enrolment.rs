@@ -88,7 +88,7 @@ impl Identity {
         let user_handle = self.user_handle(&existing)?;
         let ceremony = Ceremony::begin(bound(user_handle.clone()), now, self.entropy.as_ref())?;
         Ok(PasskeyCreation {
-            token: ceremony.seal(&self.keyring.challenge_keys, self.entropy.as_ref())?,
+            token: ceremony.seal(&self.keyring.ceremony_keys, self.entropy.as_ref())?,
             challenge: ceremony.challenge,
             user_handle,
             user_name: account.shown_name().to_owned(),
@@ -108,7 +108,7 @@ impl Identity {
         client: &ClientContext,
     ) -> Result<Passkey, Error> {
         let (account, now) = (&caller.account, self.clock.now());
-        let opened = Ceremony::<Creation>::open(&new.ceremony_token, &self.keyring.challenge_keys, now);
+        let opened = Ceremony::<Creation>::open(&new.ceremony_token, &self.keyring.ceremony_keys, now);
         let ceremony = opened.map_err(|_| over())?;
         if (ceremony.bound.account, ceremony.bound.session) != (account.id, caller.session.made.id) {
             return Err(over());

@@ -97,7 +97,7 @@ impl Identity {
     pub fn begin_passkey_sign_in(&self) -> Result<PasskeyRequest, Error> {
         self.relying_party()?;
         let ceremony = Ceremony::begin(Assertion {}, self.clock.now(), self.entropy.as_ref())?;
-        let token = ceremony.seal(&self.keyring.challenge_keys, self.entropy.as_ref())?;
+        let token = ceremony.seal(&self.keyring.ceremony_keys, self.entropy.as_ref())?;
         Ok(PasskeyRequest { token, challenge: ceremony.challenge, expires_in: TO_FINISH })
     }
 

@@ -28,6 +28,8 @@ pub struct Keyring {
     pub(crate) refresh_macs: Vec<hmac::Key>,
     /// Keys from which the keys of sealed challenges are made: the first seals, all open.
     pub(crate) challenge_keys: Vec<hmac::Key>,
+    /// The same for ceremonies of passkeys: functions judge those that begin no sessions, and have no key of sessions.
+    pub(crate) ceremony_keys: Vec<hmac::Key>,
     /// The keys of what outlives a rotation, the current ones first.
     records: Vec<RecordKeys>,
     pub(crate) service_tokens: HeldTokens,
@@ -94,9 +96,12 @@ impl Keyring {
             refresh_macs = each(&session, mac)?;
             challenge_keys = each(&session, |secret: &_| mac_key(secret, "seal a challenge", name))?;
         }
-        let mut records = Vec::new();
+        let (mut records, mut ceremony_keys) = (Vec::new(), Vec::new());
         if is_for(SecretPurpose::Records) {
-            records = each(&secrets.fetch(SecretName::ApiKeySecret).await?, RecordKeys::of)?;
+            let name = SecretName::ApiKeySecret;
+            let secret = secrets.fetch(name).await?;
+            records = each(&secret, RecordKeys::of)?;
+            ceremony_keys = each(&secret, |secret: &_| mac_key(secret, "seal a ceremony", name))?;
         }
         let mut service_tokens = HeldTokens::default();
         if is_for(SecretPurpose::Services) {
@@ -114,6 +119,7 @@ impl Keyring {
             jwks,
             refresh_macs,
             challenge_keys,
+            ceremony_keys,
             records,
             service_tokens,
             edge_proofs,

@@ -6,7 +6,6 @@ use portcullis_store::{
     NewSession, OpenApprovals, Redemption,
 };
 
-use crate::passkeys::passkey;
 use crate::story::{Story, at, digest, pinned};
 use crate::trading_accounts::trading_account;
 

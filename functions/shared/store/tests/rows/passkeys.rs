@@ -6,9 +6,9 @@ use portcullis_store::{
     SealedSecret, SignInStep, SpentCeremony,
 };
 
-use crate::story::{MINUTE, Story, at, digest, new_challenge, pinned, secret, words};
+use crate::story::{MINUTE, Story, at, digest, new_challenge, pinned, words};
 
-pub(crate) fn passkey(story: &Story, account: &Account, letter: u8) -> Passkey {
+fn passkey(story: &Story, account: &Account, letter: u8) -> Passkey {
     Passkey {
         id: story.id(i64::from(letter)),
         account: account.id,

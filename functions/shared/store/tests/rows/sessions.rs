@@ -9,7 +9,6 @@ use portcullis_store::{
     RotationResult, SessionRaise, SignInStep, Throttled, Use, Wait,
 };
 
-use crate::passkeys::passkey;
 use crate::story::{MINUTE, Story, abcd, at, digest, new_challenge, pinned, secret, words};
 
 #[tokio::test]
