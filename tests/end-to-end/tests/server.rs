@@ -45,6 +45,39 @@ async fn status(url: &str, path: &str) -> u16 {
     client().get(format!("{url}{path}")).send().await.unwrap().status().as_u16()
 }
 
+/// Sends a request whose body has so many bytes, all of it before anything is read, and returns the first line of the response.
+fn sent_whole(address: &str, path: &str, connection: &str, length: usize) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\nconnection: {connection}\r\n\
+         content-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes())?;
+    let part = [b' '; 64 * 1024];
+    let mut left = length;
+    while left > 0 {
+        left -= stream.write(part.get(..left).unwrap_or(&part))?;
+    }
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line)?;
+    Ok(line)
+}
+
+#[tokio::test]
+async fn a_refusal_is_seen_by_who_sends_the_whole_body_first() {
+    let server = Server::with(&[]);
+    for _ in 0..8 {
+        for (path, status) in [("/v1/auth/login", 413), ("/v1/approvals", 401), ("/nowhere", 404)] {
+            for connection in ["close", "keep-alive"] {
+                let line = sent_whole(server.address(), path, connection, 4_000_000).unwrap();
+                assert!(line.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {line}");
+            }
+        }
+    }
+    let larger = sent_whole(server.address(), "/v1/auth/login", "close", 1_000_000_000);
+    assert!(larger.is_err(), "nobody has a gigabyte read: {larger:?}");
+}
+
 #[tokio::test]
 async fn a_server_that_is_to_end_is_not_ready_and_still_serves_until_it_is_hurried() {
     let mut server = Server::with(&[METRICS, ("DRAIN_SECONDS", "300")]);

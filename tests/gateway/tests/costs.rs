@@ -318,8 +318,9 @@ async fn what_a_request_costs_is_what_the_page_says() {
     );
     for case in &cases() {
         let needed = u64::from(case.key_calls + case.notifications);
-        let mut calls = u64::MAX;
-        // A function that is still busy with its last answer is started once more, which is not what is counted here.
+        let (mut calls, mut measured) = (u64::MAX, Measured::default());
+        // A function that is still busy with its last answer is started once more, which is not what is counted here: it asks the
+        // keepers for its keys, and takes a round to note that the token of a service is in use.
         for _ in 0..WARM {
             let prepared = world.prepare(case.name).await;
             // Connections from before are gone; each call from here on is a new one.
@@ -327,14 +328,14 @@ async fn what_a_request_costs_is_what_the_page_says() {
             let before = world.keepers.connections();
             world.perform(case.name, &prepared).await;
             calls = world.keepers.connections() - before;
-            if calls == needed {
+            let before = std::mem::replace(&mut measured, world.last(case));
+            if calls == needed && before == measured {
                 break;
             }
         }
         assert_eq!(calls, needed, "{} asks a keeper when warm", case.name);
-        let measured = world.last(case);
         let mut comparable = Measured::default();
-        // Here, too: a function that starts once more notes that the token of a service is in use, which takes a round.
+        // Here, too.
         for _ in 0..WARM {
             let prepared = second_opinion.prepare(case.name).await;
             second_opinion.perform(case.name, &prepared).await;

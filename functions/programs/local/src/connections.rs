@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::current::Current;
 use crate::metrics::Metrics;
 use crate::tls::Certificates;
+use crate::unread_body::UnreadBody;
 
 /// How long a connection may stay without a whole request head, be it idle or slow. Longer than load balancers keep a
 /// connection (60 seconds are usual), so that they and not we close one: a request would be lost that is on its way then.
@@ -93,7 +94,7 @@ impl Connections {
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
             let current = Arc::clone(&current);
             async move {
-                let mut request = request.map(Body::new);
+                let mut request = request.map(|body| Body::new(UnreadBody::of(body)));
                 request.extensions_mut().insert(ClientAddress(peer.ip()));
                 Ok::<_, Infallible>(current.respond(request).await)
             }

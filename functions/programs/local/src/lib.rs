@@ -14,6 +14,7 @@ mod scheduled_jobs;
 mod service;
 mod settings;
 mod tls;
+mod unread_body;
 
 pub use healthcheck::{Unhealthy, check_health};
 pub use metrics::{CountedEvents, Metrics};
