@@ -157,8 +157,9 @@ async fn a_passkey_changes_names_and_erases_the_account() {
         body["credential"] = passkey.get(&begun["publicKey"]);
         body
     };
-    let named = with_proof(json!({"username": "asha"})).await;
+    let mut named = with_proof(json!({"username": "asha"})).await;
     assert_eq!(asha.put("/v1/users/me/username", named.clone()).await.assert_status(200)["username"], "asha");
+    named["username"] = json!("ravi");
     asha.put("/v1/users/me/username", named).await.assert_problem(401, "invalid_session_token");
     let moved = with_proof(json!({"email": "asha@example.org"})).await;
     asha.post("/v1/users/me/email", moved).await.assert_status(202);

@@ -342,8 +342,7 @@ fn each_kind_of_a_persons_rows_is_written_by_the_functions_that_are_for_it() {
         ),
         (
             "READINGS#*",
-            "admin: DeleteItem; broker-credentials: PutItem; broker-sessions: DeleteItem; trading-accounts: DeleteItem; \
-             users: DeleteItem",
+            "admin: DeleteItem; broker-credentials: PutItem; broker-sessions: DeleteItem; users: DeleteItem",
         ),
         // Who is frozen is said by the switch, and taken back by it and by whoever erases an account.
         (

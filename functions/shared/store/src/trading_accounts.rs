@@ -106,7 +106,9 @@ pub struct StoredTradingAccount {
     pub login_url: Option<LoginUrl>,
     /// The addresses that its orders are sent from, where its owner named them.
     pub order_ips: Option<Vec<IpAddr>>,
-    /// Whether its owner is sent letters before and when its session ends; `None` where they never said, which is yes.
+    /// Whether its owner is sent letters before and when its session ends; `None` where they never said, which is yes. What begins with
+    /// `session_` in the row goes with the session.
+    #[serde(rename = "mails_of_sessions")]
     pub session_mails: Option<bool>,
     /// The long-lived credentials.
     #[serde(flatten, with = "credentials")]
