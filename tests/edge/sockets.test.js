@@ -11,7 +11,10 @@ import { serve } from "./server.js";
 import { ws } from "./tools.js";
 
 /// What never ends is a failure, not a wait.
-const test = (name, body) => unlimited(name, { timeout: 20_000 }, body);
+const test = (name, ...rest) => {
+  const body = rest.pop();
+  return unlimited(name, { timeout: 20_000, ...rest[0] }, body);
+};
 const MIB = 1024 * 1024;
 /// Behind the edge: echoes, and does what the path says.
 let service;
@@ -287,6 +290,30 @@ test("where it is unknown for too long what was revoked, sockets of critical rou
     await pause(4000);
     assert.equal(await again.echo("on"), "on", "once for each outage");
     again.socket.close();
+  } finally {
+    await other.close();
+  }
+});
+
+test("a socket beyond those that an isolate watches closes at once, and takes nobody's place", { timeout: 180_000 }, async () => {
+  const MOST = 4096;
+  const other = await Edge.start({ routes: [{ service: "portfolio", upstreams: [service.url], prefix: "/ticks" }] });
+  try {
+    const token = await other.identity.token();
+    const sockets = [];
+    while (sockets.length < MOST) {
+      const next = Array.from({ length: Math.min(64, MOST - sockets.length) }, () => open("/ticks", { token, through: other }));
+      sockets.push(...(await Promise.all(next)));
+    }
+    assert.ok(sockets.every((socket) => socket.isOpen()));
+    const { code, reason } = await (await open("/ticks", { token, through: other })).ended;
+    assert.deepEqual([code, reason], [1013, "unavailable"]);
+    for (const socket of [sockets[0], sockets.at(-1)]) assert.equal(await socket.echo("still here"), "still here");
+    sockets[7].socket.close();
+    await sockets[7].ended;
+    const placed = await open("/ticks", { token, through: other });
+    assert.equal(await placed.echo("in its place"), "in its place");
+    for (const socket of [...sockets, placed]) socket.socket.terminate();
   } finally {
     await other.close();
   }
