@@ -2,9 +2,10 @@
 import { useAuth } from "portcullis-client/react";
 import { useState } from "react";
 import type { Failure } from "../api/failure.ts";
-import { Button } from "../components/button.tsx";
+import { Button, ButtonLink } from "../components/button.tsx";
 import { Card } from "../components/card.tsx";
 import { Confirm } from "../components/confirm.tsx";
+import { Dialog } from "../components/dialog.tsx";
 import { HiddenUsername, PasswordField, TextField } from "../components/field.tsx";
 import { Form, useForm } from "../components/form.tsx";
 import { Time } from "../components/time.tsx";
@@ -107,7 +108,17 @@ function Erase({ user }: { user: User }) {
       about={t("profile.eraseAbout")}
       aside={<Button onClick={() => ask(true)}>{t("profile.eraseButton")}</Button>}
     >
-      {isAsked && (
+      {isAsked && user.passwordless && (
+        <Dialog title={t("profile.erase")} onClose={() => ask(false)}>
+          <p>{t("profile.eraseNeeds")}</p>
+          <div className="actions">
+            <ButtonLink to="/security" look="primary">
+              {t("security.title")}
+            </ButtonLink>
+          </div>
+        </Dialog>
+      )}
+      {isAsked && !user.passwordless && (
         <Confirm
           title={t("profile.eraseTitle", { name: user.name })}
           body={t("profile.eraseBody")}

@@ -7,6 +7,7 @@ import { Page } from "../frame/page.tsx";
 import { useText } from "../messages/catalogue.ts";
 import { core } from "../messages/core/index.ts";
 import { readers as texts } from "../messages/readers/index.ts";
+import { Leases } from "./readers/leases.tsx";
 import { DayTable, ReaderTable } from "./readers/reader-table.tsx";
 import { ReadingList } from "./readers/reading-list.tsx";
 import { daysOfNewPurposes, type Readings, useReadings } from "./readers/readings.ts";
@@ -20,6 +21,7 @@ export default function Readers() {
   const service = search.get("service");
   return (
     <Page title={title}>
+      {!service && <Leases />}
       <Loaded query={query} data={query.data} shape={<Skeleton lines={6} />}>
         {(data) => {
           const reader = data.readers.find((each) => each.service === service);

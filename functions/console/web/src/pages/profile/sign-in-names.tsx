@@ -62,7 +62,7 @@ export function Address({ user }: { user: User }) {
                 autoFocus
                 error={form.error("/email")}
               />
-              <ProofField form={form} />
+              <ProofField form={form} isTyped />
             </>
           )}
         />
@@ -109,7 +109,7 @@ export function UsernameOfAccount({ user }: { user: User }) {
                 autoFocus
                 error={form.error("/username")}
               />
-              <ProofField form={form} />
+              <ProofField form={form} isTyped />
             </>
           )}
         />
