@@ -266,6 +266,45 @@ story("signs of trouble are counted by the hour, up to a bound that the page nam
   assert.equal(requests, 10);
 });
 
+story("everybody is frozen with a reason and an end, is told so, and it is lifted", async ({ page, window }) => {
+  const asha = await person(service);
+  const theirs = await openWindow(browser, service);
+  await enter(theirs.page, "/", asha);
+  await enter(page, "/admin/trouble");
+  await page.getByText("Open: services may read the broker credentials").waitFor();
+  await button(page, "Freeze everybody…").click();
+  await dialog(page).getByText("Sessions at brokers go on, and no order is cancelled").waitFor();
+  assert.deepEqual(await axe(page), []);
+  await picture(page, "freeze-everybody");
+  await dialog(page).getByLabel("Reason").fill("orders that nobody placed");
+  await dialog(page).getByLabel("For").selectOption({ label: "1 hour" });
+  await page.route("**/v1/admin/freeze", (route) => route.abort(), { times: 1 });
+  await button(page, "Freeze everybody").click();
+  await dialog(page).getByText("The service could not be reached.").waitFor();
+  assert.equal(await dialog(page).getByLabel("Reason").inputValue(), "orders that nobody placed", "what was typed stays");
+  await button(page, "Freeze everybody").click();
+  const notice = page.locator("main .notice").filter({ hasText: /^Trading is frozen for everybody since/ });
+  await notice.getByText("orders that nobody placed").waitFor();
+  await notice.getByText(/^Frozen by admin:usr_\w+ until \d\d:\d\d$/).waitFor();
+  await page.getByRole("button", { name: /^Frozen for everybody since/ }).waitFor();
+  assert.deepEqual(await axe(page), []);
+  await picture(page, "everybody-frozen");
+
+  await theirs.page.reload();
+  await theirs.page.getByRole("button", { name: /^Frozen for everybody since/ }).click();
+  await dialog(theirs.page).getByText("Only an administrator lifts this.").waitFor();
+  await dialog(theirs.page).getByText("orders that nobody placed").waitFor();
+  theirs.check();
+  await theirs.close();
+
+  await button(page, "Lift the freeze").click();
+  await dialog(page).getByText("stays frozen.").waitFor();
+  await dialog(page).getByRole("button", { name: "Lift the freeze", exact: true }).click();
+  await page.getByText("Open: services may read the broker credentials").waitFor();
+  await page.getByText("Trading open").waitFor();
+  assert.equal(window.pages().length, 1);
+});
+
 story("whoever is no administrator is told so, and nothing is asked of the service", async ({ page }) => {
   const asked = [];
   page.on("request", (request) => request.url().includes("/v1/admin/") && asked.push(request.url()));
