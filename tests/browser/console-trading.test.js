@@ -294,7 +294,7 @@ story("who may read again is said with its end, goes at once with a freeze, and 
   assert.deepEqual(await axe(page), []);
   await read(id, "market-stream", "ticker-start-43");
   await page.reload();
-  await page.getByText(/^ticker may read the keys of Swing again until \d\d:\d\d\.$/).waitFor();
+  await page.getByText(/^The ticker service may read the keys of Swing again until \d\d:\d\d\.$/).waitFor();
   await page.getByText(/^Key and secret, with the session · market-stream · first read at \d\d:\d\d$/).waitFor();
   assert.deepEqual(await axe(page), []);
   await picture(page, "readers-leases");
@@ -332,7 +332,7 @@ story("leases that cannot be read are a failure with its way out, beside the rea
   assert.deepEqual(await axe(page), []);
   await page.unroute("**/leases");
   await page.locator("main [role=alert]").getByRole("button", { name: "Try again" }).click();
-  await page.getByText(/^ticker may read the keys of Swing again until/).waitFor();
+  await page.getByText(/^The ticker service may read the keys of Swing again until/).waitFor();
 });
 
 story("in Hindi and on a phone, who may read again does not stick out", async ({ page }) => {

@@ -21,13 +21,13 @@ export default function Readers() {
   const service = search.get("service");
   return (
     <Page title={title}>
-      {!service && <Leases />}
       <Loaded query={query} data={query.data} shape={<Skeleton lines={6} />}>
         {(data) => {
           const reader = data.readers.find((each) => each.service === service);
           return reader ? <ReadingList reader={reader} /> : <All data={data} />;
         }}
       </Loaded>
+      {!service && <Leases />}
     </Page>
   );
 }

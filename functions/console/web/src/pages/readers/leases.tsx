@@ -1,5 +1,6 @@
 // Who was given one's keys and may be given the same again, until when.
 import { useQueries } from "@tanstack/react-query";
+import { Card } from "../../components/card.tsx";
 import { Loaded } from "../../components/loaded.tsx";
 import { Skeleton } from "../../components/states.tsx";
 import { clockTime, useNow } from "../../components/time.tsx";
@@ -18,13 +19,11 @@ export function Leases() {
   const accounts = useAccounts();
   if (accounts.data?.length === 0) return null;
   return (
-    <section className="stack-tight reading" aria-labelledby="leases">
-      <h2 id="leases">{t("leases.title")}</h2>
-      <p className="muted">{t("leases.about")}</p>
+    <Card title={t("leases.title")} about={t("leases.about")}>
       <Loaded query={accounts} data={accounts.data} shape={<Skeleton lines={2} />}>
         {(items) => <OfAccounts accounts={items} />}
       </Loaded>
-    </section>
+    </Card>
   );
 }
 

@@ -12,6 +12,7 @@ import { admin } from "../../../messages/admin/index.ts";
 import { useText } from "../../../messages/catalogue.ts";
 import { core } from "../../../messages/core/index.ts";
 import { client } from "../../../session/client.ts";
+import { PersonLink } from "../../events/person-link.tsx";
 import { FreezeFields, freezeIn } from "../freeze-fields.tsx";
 
 /** The card, which is read anew every minute. */
@@ -44,10 +45,16 @@ function Standing({ freeze: { actor, since, until, reason } }: { freeze: Freeze 
     <Notice tone="danger" title={t("frozen.everybody", time(since))}>
       <p data-from-service="">{reason}</p>
       <p className="small">
-        {t("everybody.by", { actor })} {until && words("trading.until", time(until))}
+        {t("everybody.by")} <Actor actor={actor} /> {until && words("trading.until", time(until))}
       </p>
     </Notice>
   );
+}
+
+/** An administrator by name; somebody at the command line as the trail has them. */
+function Actor({ actor }: { actor: string }) {
+  const [kind, id = ""] = actor.split(":");
+  return kind === "admin" ? <PersonLink id={id} /> : <span data-from-service="">{actor}</span>;
 }
 
 function FreezeDialog({ onClose }: { onClose: () => void }) {
