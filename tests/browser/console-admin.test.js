@@ -5,7 +5,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { after, before } from "node:test";
 import { ALPACA, startBrokers } from "./brokers.js";
-import { ask, axe, button, dialog, heading, launch, mailedLink, ONE_FACTOR, openWindow, overflow, PASSWORD, person, picture, settled, signIn, startConsole, storyteller } from "./console.js";
+import { ask, axe, button, dialog, heading, launch, mailedLink, ONE_FACTOR, openWindow, overflow, PASSWORD, person, picture, refuseOnce, settled, signIn, startConsole, storyteller } from "./console.js";
 
 const OTHER_PASSWORD = "marble orchard whispers northward";
 
@@ -282,7 +282,11 @@ story("everybody is frozen with a reason and an end, is told so, and it is lifte
   await button(page, "Freeze everybody").click();
   await dialog(page).getByText("The service could not be reached.").waitFor();
   assert.equal(await dialog(page).getByLabel("Reason").inputValue(), "orders that nobody placed", "what was typed stays");
+  await refuseOnce(page, "**/v1/admin/freeze");
   await button(page, "Freeze everybody").click();
+  await dialog(page).getByText("What you are about to do lasts.").waitFor();
+  await dialog(page).getByLabel("Your password", { exact: true }).fill(PASSWORD);
+  await button(page, "Confirm").click();
   const notice = page.locator("main .notice").filter({ hasText: /^Trading is frozen for everybody since/ });
   await notice.getByText("orders that nobody placed").waitFor();
   await notice.getByText(/^Frozen by Meera Nair until \d\d:\d\d$/).waitFor();
