@@ -5,7 +5,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { after, before } from "node:test";
 import { ALPACA, startBrokers } from "./brokers.js";
-import { ask, axe, button, dialog, heading, launch, mailedLink, ONE_FACTOR, openWindow, overflow, PASSWORD, person, picture, settled, signIn, startConsole, storyteller } from "./console.js";
+import { ask, axe, button, dialog, heading, launch, mailedLink, ONE_FACTOR, openWindow, overflow, PASSWORD, person, picture, refuseOnce, settled, signIn, startConsole, storyteller } from "./console.js";
 
 const OTHER_PASSWORD = "marble orchard whispers northward";
 
@@ -264,6 +264,49 @@ story("signs of trouble are counted by the hour, up to a bound that the page nam
   await page.getByText("at least 1,000").waitFor();
   await page.getByText(/More was asked to be counted than this page reads/).waitFor();
   assert.equal(requests, 10);
+});
+
+story("everybody is frozen with a reason and an end, is told so, and it is lifted", async ({ page, window }) => {
+  const asha = await person(service);
+  const theirs = await openWindow(browser, service);
+  await enter(theirs.page, "/", asha);
+  await enter(page, "/admin/trouble");
+  await page.getByText("Open: services may read the broker credentials").waitFor();
+  await button(page, "Freeze everybody…").click();
+  await dialog(page).getByText("Sessions at brokers go on, and no order is cancelled").waitFor();
+  assert.deepEqual(await axe(page), []);
+  await picture(page, "freeze-everybody");
+  await dialog(page).getByLabel("Reason").fill("orders that nobody placed");
+  await dialog(page).getByLabel("For").selectOption({ label: "1 hour" });
+  await page.route("**/v1/admin/freeze", (route) => route.abort(), { times: 1 });
+  await button(page, "Freeze everybody").click();
+  await dialog(page).getByText("The service could not be reached.").waitFor();
+  assert.equal(await dialog(page).getByLabel("Reason").inputValue(), "orders that nobody placed", "what was typed stays");
+  await refuseOnce(page, "**/v1/admin/freeze");
+  await button(page, "Freeze everybody").click();
+  await dialog(page).getByText("What you are about to do lasts.").waitFor();
+  await dialog(page).getByLabel("Your password", { exact: true }).fill(PASSWORD);
+  await button(page, "Confirm").click();
+  const notice = page.locator("main .notice").filter({ hasText: /^Trading is frozen for everybody since/ });
+  await notice.getByText("orders that nobody placed").waitFor();
+  await notice.getByText(/^Frozen by Meera Nair until \d\d:\d\d$/).waitFor();
+  await page.getByRole("button", { name: /^Frozen for everybody since/ }).waitFor();
+  assert.deepEqual(await axe(page), []);
+  await picture(page, "everybody-frozen");
+
+  await theirs.page.reload();
+  await theirs.page.getByRole("button", { name: /^Frozen for everybody since/ }).click();
+  await dialog(theirs.page).getByText("Only an administrator lifts this.").waitFor();
+  await dialog(theirs.page).getByText("orders that nobody placed").waitFor();
+  theirs.check();
+  await theirs.close();
+
+  await button(page, "Lift the freeze").click();
+  await dialog(page).getByText("stays frozen.").waitFor();
+  await dialog(page).getByRole("button", { name: "Lift the freeze", exact: true }).click();
+  await page.getByText("Open: services may read the broker credentials").waitFor();
+  await page.getByText("Trading open").waitFor();
+  assert.equal(window.pages().length, 1);
 });
 
 story("whoever is no administrator is told so, and nothing is asked of the service", async ({ page }) => {

@@ -190,6 +190,20 @@ describe("states of a page", () => {
       });
     });
 
+    test(`the ways back in of a mailed link, ${colorScheme}`, async () => {
+      const { page, check, close } = await openWindow(browser, service, { colorScheme });
+      await page.goto(`${service.home}/reset-password#token=of-this-test`);
+      await settled(page);
+      await page.locator("form .button-link").click();
+      for (const way of await page.locator("[name=way]").all()) {
+        await way.check();
+        await picture(page, `reset-password-${await page.locator("[name=way]:checked ~ span").textContent()}-${colorScheme}`);
+        assert.deepEqual(await axe(page), []);
+      }
+      check();
+      await close();
+    });
+
     test(`open dialogs, ${colorScheme}`, async () => {
       const { page, check, close } = await openWindow(browser, service, { colorScheme });
       await signIn(page, service, await person(service));

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
 import { ask, button, dialog, heading, launch, openWindow, PASSWORD, person, refuseOnce, settled, signIn, startConsole, storyteller } from "./console.js";
+import { addPasskey, plugIn, signOut } from "./passkeys.js";
 
 let browser;
 let service;
@@ -18,55 +19,13 @@ after(async () => {
 
 const story = storyteller((options) => openWindow(browser, service, options));
 
-/** Plugs an authenticator in: one of the device itself, whose user is verified and whose keys stay where they are. */
-async function plugIn(page, options = {}) {
-  const session = await page.context().newCDPSession(page);
-  await session.send("WebAuthn.enable", { enableUI: false });
-  const { authenticatorId } = await session.send("WebAuthn.addVirtualAuthenticator", {
-    options: {
-      protocol: "ctap2",
-      ctap2Version: "ctap2_1",
-      transport: "internal",
-      hasResidentKey: true,
-      hasUserVerification: true,
-      isUserVerified: true,
-      automaticPresenceSimulation: true,
-      ...options,
-    },
-  });
-  const send = (method, more) => session.send(`WebAuthn.${method}`, { authenticatorId, ...more });
-  return {
-    send,
-    credentials: async () => (await send("getCredentials")).credentials,
-    /** Whether somebody is there who touches it. */
-    touch: (enabled) => send("setAutomaticPresenceSimulation", { enabled }),
-  };
-}
-
-/** Adds a passkey on the page of security, with the password as the proof. */
-async function addPasskey(page, name) {
-  await page.goto(`${service.home}/security`);
-  await settled(page);
-  await button(page, "Add a passkey").click();
-  await dialog(page).getByLabel("Name").fill(name);
-  await dialog(page).getByLabel("Your password", { exact: true }).fill(PASSWORD);
-  await button(page, "Go on").click();
-  await page.getByRole("rowheader", { name }).waitFor();
-}
-
-async function signOut(page) {
-  await page.getByRole("button", { name: /^Account of/ }).click();
-  await button(page, "Sign out").click();
-  await heading(page, "Sign in").waitFor();
-}
-
 /** Signs somebody in who was not there before, and adds a passkey; returns them and their authenticator. */
 async function signInAndAdd(page) {
   const asha = await person(service);
   const authenticator = await plugIn(page);
   await signIn(page, service, asha);
   await heading(page, "Today").waitFor();
-  await addPasskey(page, "This laptop");
+  await addPasskey(page, service, "This laptop");
   return { asha, authenticator };
 }
 

@@ -284,6 +284,68 @@ story("a service that reads a key is a first-time reader, with each of its readi
   assert.equal(new URL(page.url()).search, "?service=ticker");
 });
 
+story("who may read again is said with its end, goes at once with a freeze, and by itself with its time", async ({ page }) => {
+  const asha = await person(service);
+  await enter(page, "/readers", asha);
+  assert.equal(await page.getByText("Who may read again now").count(), 0, "nobody has keys yet");
+  const id = await link(asha, "alpaca", ALPACA, "Swing");
+  await page.reload();
+  await page.getByText("No service, at the moment.").waitFor();
+  assert.deepEqual(await axe(page), []);
+  await read(id, "market-stream", "ticker-start-43");
+  await page.reload();
+  await page.getByText(/^The ticker service may read the keys of Swing again until \d\d:\d\d\.$/).waitFor();
+  await page.getByText(/^Key and secret, with the session · market-stream · first read at \d\d:\d\d$/).waitFor();
+  assert.deepEqual(await axe(page), []);
+  await picture(page, "readers-leases");
+
+  await button(page, "Freeze trading").click();
+  await dialog(page).getByText("No service can read your broker credentials.").waitFor();
+  await dialog(page).getByRole("button", { name: "Close" }).last().click();
+  await page.getByText("No service, at the moment.").waitFor();
+
+  // One that ends in a moment goes without being asked for again, and a service that cannot say it keeps nobody waiting.
+  await page.clock.install();
+  const begun = new Date(Date.now() - 290_000).toISOString();
+  const lease = { lease_id: "lse_1", service: "execution", purpose: "unspecified", kind: "session", begun_at: begun, expires_at: new Date(Date.now() + 40_000).toISOString() };
+  let asked = 0;
+  await page.route("**/leases", (route) => {
+    asked += 1;
+    return asked === 1 ? route.fulfill({ json: [lease] }) : route.abort();
+  });
+  await page.goto(`${service.home}/readers`);
+  await page.getByText(/^The session alone · no purpose given · first read at/).waitFor();
+  await page.clock.runFor(45_000);
+  await page.getByText("No service, at the moment.").waitFor();
+  assert.equal(asked, 1);
+});
+
+story("leases that cannot be read are a failure with its way out, beside the readings", async ({ page }) => {
+  const asha = await person(service);
+  const id = await link(asha, "alpaca", ALPACA, "Swing");
+  await read(id, "market-stream", "ticker-start-44");
+  await enter(page, "/", asha);
+  await page.route("**/leases", (route) => route.fulfill({ status: 503, contentType: "application/problem+json", body: JSON.stringify({ status: 503, code: "unavailable", title: "-", detail: "-" }) }));
+  await page.goto(`${service.home}/readers`);
+  await page.getByText("One service read your keys in the last 30 days.").waitFor();
+  await page.locator("main [role=alert]").waitFor();
+  assert.deepEqual(await axe(page), []);
+  await page.unroute("**/leases");
+  await page.locator("main [role=alert]").getByRole("button", { name: "Try again" }).click();
+  await page.getByText(/^The ticker service may read the keys of Swing again until/).waitFor();
+});
+
+story("in Hindi and on a phone, who may read again does not stick out", async ({ page }) => {
+  const asha = await person(service);
+  const id = await link(asha, "alpaca", ALPACA, "A label that is as long as a label of an account may well be, and longer");
+  await read(id, "market-stream", "ticker-start-45");
+  await enter(page, "/readers", asha);
+  await page.getByText("अभी कौन फिर से पढ़ सकता है").waitFor();
+  assert.deepEqual(await overflow(page), []);
+  assert.deepEqual(await axe(page), []);
+  await picture(page, "readers-leases-hi-320");
+}, { viewport: { width: 320, height: 640 }, language: "hi" });
+
 describe("the readings that the page asks for", () => {
   const DAY = 86_400_000;
   /** An event as the service returns it. */

@@ -159,11 +159,15 @@ async function still(page) {
   );
 }
 
+/** The debugger of each page that axe looked at. One that is detached takes the virtual authenticators of its page with it. */
+const debuggers = new WeakMap();
+
 /** What axe finds wrong on the page. It is injected by the debugger, which the policy of the page does not bind. */
 export async function axe(page) {
   // A button that is half shown has half its contrast.
   await still(page);
-  const session = await page.context().newCDPSession(page);
+  if (!debuggers.has(page)) debuggers.set(page, await page.context().newCDPSession(page));
+  const session = debuggers.get(page);
   await session.send("Runtime.evaluate", { expression: AXE });
   const run = `axe.run(document, { runOnly: ${JSON.stringify(TAGS)} }).then((found) => JSON.stringify({
     engine: found.testEngine, passes: found.passes.length,
@@ -171,7 +175,6 @@ export async function axe(page) {
   }))`;
   const { result, exceptionDetails } = await session.send("Runtime.evaluate", { expression: run, awaitPromise: true, returnByValue: true });
   assert.equal(exceptionDetails, undefined, "axe ran");
-  await session.detach();
   const found = JSON.parse(result.value);
   assert.equal(found.engine.name, "axe-core");
   assert.ok(found.passes > 10, `axe looked at the page: ${found.passes} rules passed`);

@@ -2984,6 +2984,8 @@ export interface components {
                 name: string;
                 /** @description When the password expires (RFC 3339, UTC); `null` if it does not. */
                 password_expires_at?: string | null;
+                /** @description Whether its owner removed the password: passkeys alone sign in. */
+                passwordless: boolean;
                 /** @description The telephone number; `null` without one. */
                 phone?: string | null;
                 /** @description The names of the account's roles. */
@@ -4181,6 +4183,8 @@ export interface components {
             name: string;
             /** @description When the password expires (RFC 3339, UTC); `null` if it does not. */
             password_expires_at?: string | null;
+            /** @description Whether its owner removed the password: passkeys alone sign in. */
+            passwordless: boolean;
             /** @description The telephone number; `null` without one. */
             phone?: string | null;
             /** @description The names of the account's roles. */

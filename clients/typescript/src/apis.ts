@@ -5,13 +5,26 @@ import type { Client } from "./client.js";
 
 type Body<N extends keyof Schemas> = Schemas[N];
 
-/** Registration and forgotten passwords; signing in and out are functions of the client itself. */
+/** Returns the answer at once, and has the account read again: an answer with codes is not lost with that reading. */
+async function withNewUser<T>(client: Client, answer: Promise<T>): Promise<T> {
+  const answered = await answer;
+  void client.reloadUser().catch(() => undefined);
+  return answered;
+}
+
+/** Registration and passwords that are forgotten, removed or set; signing in and out are functions of the client itself. */
 export const authApi = (client: Client) => ({
   register: (body: Body<"RegisterRequest">, idempotencyKey?: string) =>
     client.post("/v1/auth/register", { body, idempotencyKey }),
   forgotPassword: (body: Body<"ForgotPasswordRequest">) => client.post("/v1/auth/password/forgot", { body }),
   resetPassword: (body: Body<"ResetPasswordRequest">) => client.post("/v1/auth/password/reset", { body }),
   changePassword: (body: Body<"ChangePasswordRequest">) => client.post("/v1/auth/password/change", { body }),
+  /** Removes the password by a passkey; keep the `backup_codes`, if there are any: no other response has them. */
+  removePassword: (body: Body<"RemovePasswordRequest">) =>
+    withNewUser(client, client.post("/v1/auth/password/remove", { body })),
+  /** Sets a password by a passkey, where there is none. */
+  setPassword: (body: Body<"SetPasswordRequest">) =>
+    withNewUser(client, client.post("/v1/auth/password/set", { body })),
   verifyEmail: (body: Body<"VerifyEmailRequest">) => client.post("/v1/auth/email/verify", { body }),
   resendConfirmation: (body: Body<"ResendConfirmationRequest">) => client.post("/v1/auth/email/resend", { body }),
   status: () => client.get("/v1/auth/status"),
@@ -34,6 +47,8 @@ export const tradingAccountApi = (client: Client) => ({
   link: (body: Body<"LinkTradingAccountRequest">, idempotencyKey?: string) =>
     client.post("/v1/trading-accounts", { body, idempotencyKey }),
   verify: (id: string) => client.post("/v1/trading-accounts/{id}/verify", { params: { id } }),
+  /** Who was given the credentials and may be given the same again, and until when. */
+  leases: (id: string) => client.get("/v1/trading-accounts/{id}/leases", { params: { id } }),
   unlink: (id: string) => client.delete("/v1/trading-accounts/{id}", { params: { id } }),
 });
 
@@ -76,5 +91,5 @@ export const mfaApi = (client: Client) => ({
   setup: (body: Body<"SetUpTotpRequest"> = {}) => client.post("/v1/mfa/totp/setup", { body }),
   enable: (body: Body<"EnableTotpRequest">) => client.post("/v1/mfa/totp/enable", { body }),
   disable: (body: Body<"ConfirmFactorRequest">) => client.post("/v1/mfa/totp/disable", { body }),
-  renewBackupCodes: (body: Body<"ConfirmFactorRequest">) => client.post("/v1/mfa/backup-codes", { body }),
+  renewBackupCodes: (body: Body<"RenewCodesRequest">) => client.post("/v1/mfa/backup-codes", { body }),
 });

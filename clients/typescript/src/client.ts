@@ -26,6 +26,7 @@ import {
   type MadePasskey,
   type PasskeyProof,
   type Proof,
+  type Recovery,
 } from "./sign-in.js";
 import type { AuthState } from "./state.js";
 import { type OnStepUp, Question } from "./step-up.js";
@@ -77,6 +78,11 @@ export interface Client {
   setUpPasskey(): Promise<Schemas["PasskeyCreationResponse"]>;
   /** Adds that passkey as the browser made it. Returns backup codes; the session begins with `enter`, once they are kept. */
   enablePasskey(made: MadePasskey): Promise<EnabledFactor>;
+  /**
+   * Gets back in without password and passkeys, by the token of the mailed link and a backup code. The state waits for a passkey
+   * then (`mfa_enrolment_required`); with `newPassword` it stays, and the password signs in.
+   */
+  recoverAccount(recovery: Recovery): Promise<AuthState>;
   /** Proves once more who is signed in: what `onStepUp` is called for. Fails with a `ProblemError` or a `NetworkError`. */
   stepUp(proof: Proof): Promise<AuthState>;
   /** Gives up a sign-in that waits for a code or a new password. */
@@ -163,6 +169,7 @@ export function createClient(options: ClientOptions = {}): Client {
     enableFactor: (code) => signIn.enableFactor(code),
     setUpPasskey: () => signIn.setUpPasskey(),
     enablePasskey: (made) => signIn.enablePasskey(made),
+    recoverAccount: (recovery) => signIn.recoverAccount(recovery).then(snapshot),
     stepUp: (proof) => signIn.stepUp(proof).then(snapshot),
     cancelLogin: () => session.holding.cancel(),
     logout: (options) => signIn.logout(options),

@@ -10,6 +10,7 @@ export type {
   MadePasskey,
   PasskeyProof,
   Proof,
+  Recovery,
 } from "./sign-in.js";
 export type { OnStepUp, StepUp } from "./step-up.js";
 export type { AxiosLike } from "./axios.js";

@@ -31,6 +31,16 @@ export interface PasskeyProof {
   deviceName?: string;
 }
 
+/** What gets somebody back in who has no password and lost their passkeys. */
+export interface Recovery {
+  /** The token in the link of the mail of `/v1/auth/password/forgot`. */
+  token: string;
+  /** A backup code. */
+  code: string;
+  /** A password, in place of a new passkey. */
+  newPassword?: string;
+}
+
 export interface LogoutOptions {
   /** Whether every session of the account ends. */
   allDevices?: boolean;
@@ -62,6 +72,9 @@ export interface LogoutResult {
   confirmed: boolean;
 }
 
+/** What the service says of a sign-in, or of what leads to one. */
+type Answer = Schemas["LoginResponse"] | Schemas["PasswordSetResponse"];
+
 /** How often the service is told of a sign-out that it did not hear of. */
 const MOST_TRIES = 10;
 
@@ -89,6 +102,11 @@ export class SignIn {
     return this.enter("/v1/auth/passkey/verify", { ...body, persist_session: persistSession, device_name: deviceName });
   }
 
+  /** Sends link and code. A passkey is to be made then, which ends in a session; a password is there to sign in with. */
+  recoverAccount({ token, code, newPassword }: Recovery): Promise<void> {
+    return this.enter("/v1/auth/password/recover", { token, code: plain(code), new_password: newPassword });
+  }
+
   private async enter(path: string, body: object): Promise<void> {
     this.session.start();
     // The response to a refresh or a sign-out sets the cookie too, and would replace the one of this sign-in.
@@ -96,8 +114,7 @@ export class SignIn {
     this.environment.clearTimeout(this.timer);
     const { departures } = this;
     try {
-      const answer = (await this.service.call("post", path, { body })) as Schemas["LoginResponse"];
-      this.take(answer, departures);
+      this.take((await this.service.call("post", path, { body })) as Answer, departures);
     } catch (error) {
       if (!(error instanceof ProblemError && error.code === "password_expired" && error.sessionToken)) throw error;
       this.session.holding.suspend({ sessionToken: error.sessionToken });
@@ -105,13 +122,13 @@ export class SignIn {
   }
 
   /** A session begins, or something is missing before one does. */
-  private take(answer: Schemas["LoginResponse"], departures: number): void {
+  private take(answer: Answer, departures: number): void {
     const { holding } = this.session;
     if (answer.status === "mfa_required") {
       holding.suspend({ sessionToken: answer.session_token, methods: answer.methods });
     } else if (answer.status === "mfa_enrolment_required") {
       holding.suspend({ sessionToken: answer.session_token, enrolment: answer.methods });
-    } else {
+    } else if (answer.status !== "password_changed") {
       this.begin(answer, departures);
     }
   }

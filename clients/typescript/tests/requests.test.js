@@ -310,6 +310,7 @@ test("the operations are there under the names that front ends use", async () =>
     [() => accounts.get("a"), "GET", "/v1/trading-accounts/a"],
     [() => accounts.link({ broker: "kite" }), "POST", "/v1/trading-accounts"],
     [() => accounts.verify("a"), "POST", "/v1/trading-accounts/a/verify"],
+    [() => accounts.leases("a"), "GET", "/v1/trading-accounts/a/leases"],
     [() => accounts.unlink("a"), "DELETE", "/v1/trading-accounts/a"],
     [() => approvals.list({ status: "pending" }), "GET", "/v1/approvals"],
     [() => approvals.get("a"), "GET", "/v1/approvals/a"],
@@ -332,6 +333,33 @@ test("the operations are there under the names that front ends use", async () =>
     const { bearer, ...entry } = service.log.at(-1);
     assert.deepEqual([entry.method, entry.path, typeof bearer], [method, path, "string"]);
   }
+});
+
+test("a password is removed and set by a passkey, and the account is read again without holding up its codes", async () => {
+  const { world, client, service } = await signedIn();
+  const shown = { ceremony_token: "pkg_1", credential: { id: "AA" } };
+  const [REMOVE, SET, ME] = ["/v1/auth/password/remove", "/v1/auth/password/set", "/v1/users/me"];
+  service.once(REMOVE, () => json({ status: "password_removed", backup_codes: ["aaaa-bbbb"] }));
+  service.once(ME, () => problem(503, "unavailable"));
+  const removed = await world.run(authApi(client).removePassword(shown));
+  assert.deepEqual(removed.backup_codes, ["aaaa-bbbb"], "whatever becomes of the reading");
+  service.once(SET, () => json({ status: "password_changed" }));
+  service.once(ME, () => json({ ...client.user, passwordless: false }));
+  await world.run(authApi(client).setPassword({ ...shown, new_password: "marble orchard whispers northward" }));
+  await world.pass(100);
+  assert.equal(client.user.passwordless, false);
+  const sent = service.log.filter(({ path }) => path === REMOVE || path === SET);
+  assert.deepEqual(
+    sent.map(({ body, bearer }) => [body, typeof bearer]),
+    [
+      [shown, "string"],
+      [{ ...shown, new_password: "marble orchard whispers northward" }, "string"],
+    ],
+  );
+  service.once(REMOVE, () => problem(404, "not_found"));
+  const asked = service.count(ME);
+  await assert.rejects(world.run(authApi(client).removePassword(shown)), { code: "not_found" });
+  assert.equal(service.count(ME), asked, "nothing was changed, and nothing is read");
 });
 
 test("whoever waits for an approval is told when it is decided, and is let go when they want to leave", async () => {

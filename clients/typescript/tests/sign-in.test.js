@@ -304,6 +304,7 @@ test("signing out twice, or with nobody signed in, is no error", async () => {
 });
 
 const [OPTIONS, PASSKEYS] = ["/v1/passkeys/options", "/v1/passkeys"];
+const RECOVER = "/v1/auth/password/recover";
 const [SETUP, ENABLE, STEP_UP] = ["mfa/totp/setup", "mfa/totp/enable", "auth/step-up"].map((name) => `/v1/${name}`);
 
 /** A sign-in whose roles need a second factor that is not there yet. */
@@ -365,6 +366,40 @@ test("a sign-in that needs a first factor may have a passkey made, and begins wh
   assert.deepEqual(bodies(service, PASSKEYS).at(-1), sent);
   const { credentials, bearer } = service.log.findLast(({ path }) => path === PASSKEYS);
   assert.deepEqual([credentials, bearer], ["include", undefined]);
+});
+
+test("a link and a backup code lead to a passkey, and send no token", async () => {
+  const { world, client, service } = await signedOut();
+  service.once(RECOVER, () => problem(401, "invalid_code", { challenge: "invalid_grant" }));
+  await assert.rejects(world.run(client.recoverAccount({ token: "rst_1", code: "x" })), { code: "invalid_code" });
+  assert.equal(status(client), "signed_out");
+  service.once(RECOVER, () =>
+    json({ status: "mfa_enrolment_required", session_token: "st_4", methods: ["passkey"], expires_in: 900 }),
+  );
+  const state = await world.run(client.recoverAccount({ token: "rst_1", code: " mzxw6-ytboi\n" }));
+  assert.deepEqual([state.status, state.methods], ["mfa_enrolment_required", ["passkey"]]);
+  assert.deepEqual(bodies(service, RECOVER).at(-1), { token: "rst_1", code: "mzxw6-ytboi" });
+  assert.equal(service.log.at(-1).bearer, undefined);
+  service.once(OPTIONS, () => json({ ceremony_token: "pkf_1", publicKey: { challenge: "AAAA" }, expires_in: 300 }));
+  await world.run(client.setUpPasskey());
+  assert.deepEqual(bodies(service, OPTIONS), [{ session_token: "st_4" }]);
+});
+
+test("a link and a backup code set a password, and nobody is signed in by them", async () => {
+  const { world, client, service } = await signedOut();
+  service.once(RECOVER, () => json({ status: "password_changed" }));
+  const newPassword = "marble orchard whispers northward";
+  const state = await world.run(client.recoverAccount({ token: "rst_1", code: "mzxw6-ytboi", newPassword }));
+  assert.equal(state.status, "signed_out");
+  const sent = { token: "rst_1", code: "mzxw6-ytboi", new_password: newPassword };
+  assert.deepEqual(bodies(service, RECOVER), [sent]);
+});
+
+test("a recovery whose answer is none is a lost one, and changes nothing here", async () => {
+  const { world, client, service } = await signedOut();
+  service.once(RECOVER, () => json({ status: "something_else" }));
+  await assert.rejects(world.run(client.recoverAccount({ token: "rst_1", code: "x" })), NetworkError);
+  assert.equal(status(client), "signed_out");
 });
 
 test("an enrolment that took too long begins anew, and who signed out meanwhile stays signed out", async () => {

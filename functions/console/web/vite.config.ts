@@ -5,6 +5,15 @@ import { defineConfig } from "vite";
 
 const client = fileURLToPath(new URL("../../../clients/typescript/src", import.meta.url));
 
+/** Parts that are needed together: one file of them compresses better than twenty small ones. */
+const parts = [
+  {
+    name: "signed-in",
+    test: /@tanstack|components\/(dialog|confirm|card|table|pill|loaded|secret|proof)|api\/lists|frame\/(signed-in|trading|navigation|session-clock|account-menu)/,
+  },
+  { name: "admin", test: /pages\/admin|messages\/admin\/(en|index)/ },
+];
+
 export default defineConfig({
   plugins: [react()],
   resolve: {
@@ -18,6 +27,8 @@ export default defineConfig({
   build: {
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // What these parts need and a sign-in needs as well stays where it is: no more is loaded before one.
+    rolldownOptions: { output: { codeSplitting: { includeDependenciesRecursively: false, groups: parts } } },
     license: { fileName: "licenses.md" },
   },
   server: {

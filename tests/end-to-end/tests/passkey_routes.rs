@@ -178,3 +178,27 @@ async fn a_passkey_changes_names_and_erases_the_account() {
     erase(with_proof(json!({})).await).await.assert_status(204);
     asha.me().await.assert_status(401);
 }
+
+#[tokio::test]
+async fn an_account_says_whether_its_password_was_removed() {
+    let app = App::start();
+    let asha = app.person(ASHA).await;
+    let mut passkey = SoftPasskey::on(&origin(&app).await);
+    let begun = begin_passkey(&asha).await;
+    add(&asha, &begun, passkey.create(&begun["publicKey"]), "Phone").await.assert_status(201);
+    let is_passwordless =
+        async || asha.get("/v1/users/me").await.assert_status(200)["passwordless"].as_bool();
+    assert_eq!(is_passwordless().await, Some(false));
+    for (path, is_removed) in [("/v1/auth/password/remove", true), ("/v1/auth/password/set", false)] {
+        let begun = begin_sign_in(&app).await;
+        let mut body = json!({
+            "ceremony_token": begun.text("ceremony_token"),
+            "credential": passkey.get(&begun["publicKey"]),
+        });
+        if !is_removed {
+            body["new_password"] = "granite harbour sings at noon".into();
+        }
+        asha.post(path, body).await.assert_status(200);
+        assert_eq!(is_passwordless().await, Some(is_removed), "{path}");
+    }
+}

@@ -30,6 +30,8 @@ pub struct User {
     pub status: AccountStatusWord,
     /// Whether sign-in requires a second factor.
     pub mfa_enabled: bool,
+    /// Whether its owner removed the password: passkeys alone sign in.
+    pub passwordless: bool,
     /// Whether the e-mail address was confirmed.
     pub email_verified: bool,
     /// When the account was created (RFC 3339, UTC).
@@ -53,6 +55,7 @@ impl User {
             roles: account.roles,
             status: Word(account.status),
             mfa_enabled: account.mfa_enabled,
+            passwordless: account.is_passwordless,
             email_verified: account.email_verified,
             created_at: rfc3339(account.created_at),
             last_login_at: last_login_at.map(rfc3339),

@@ -18,6 +18,9 @@ const BY_CODE: Record<string, CoreKey> = {
   insufficient_user_authentication: "error.stepUp",
   forbidden: "error.forbidden",
   not_found: "error.notFound",
+  invalid_session_token: "error.late",
+  last_factor: "error.lastFactor",
+  passkeys_unavailable: "error.passkeysOff",
   invalid_code: "error.wrongProof",
   invalid_credentials: "error.wrongProof",
   weak_password: "error.weakPassword",
@@ -32,6 +35,11 @@ const BY_STATUS: Record<number, CoreKey> = {
   429: "error.tooMany",
   503: "error.unavailable",
 };
+
+/** Returns whether the person closed the browser's dialog for passkeys, or it found nothing; browsers do not say which. */
+export function isDismissed(error: unknown): boolean {
+  return error instanceof DOMException && ["NotAllowedError", "AbortError"].includes(error.name);
+}
 
 /** A failed request. Status 0 means that there was no answer. */
 export class Failure extends Error {

@@ -1,6 +1,6 @@
 // Forms. What is typed stays in the fields, which no failure touches; what is wrong stands at its field, and the focus goes there.
 import { type FormEvent, type ReactNode, useEffect, useRef, useState } from "react";
-import { Failure } from "../api/failure.ts";
+import { Failure, isDismissed } from "../api/failure.ts";
 import { useText } from "../messages/catalogue.ts";
 import { core } from "../messages/core/index.ts";
 import { client } from "../session/client.ts";
@@ -45,7 +45,8 @@ export function useForm(
     setBusy(true);
     setFailure(undefined);
     send(new FormData(event.currentTarget))
-      .catch((error: unknown) => setFailure(Failure.of(error)))
+      // Whoever closed the browser's dialog has done nothing wrong, and sees the form as it was.
+      .catch((error: unknown) => isDismissed(error) || setFailure(Failure.of(error)))
       .finally(() => setBusy(false));
   };
 

@@ -11,11 +11,12 @@ interface Props {
   name?: "new_password" | "password";
   /** "New password" where nothing is said. */
   label?: string;
+  defaultValue?: string;
   autoFocus?: boolean;
 }
 
 /** The field. */
-export function NewPasswordField({ form, name = "new_password", label, autoFocus = false }: Props) {
+export function NewPasswordField({ form, name = "new_password", label, defaultValue, autoFocus = false }: Props) {
   const t = useText(core);
   return (
     <PasswordField
@@ -24,6 +25,7 @@ export function NewPasswordField({ form, name = "new_password", label, autoFocus
       autoComplete="new-password"
       hint={t("password.hint")}
       required
+      defaultValue={defaultValue}
       autoFocus={autoFocus}
       error={form.error(`/${name}`)}
     />

@@ -5,7 +5,7 @@ import type { Failure } from "../api/failure.ts";
 import { useText } from "../messages/catalogue.ts";
 import { core } from "../messages/core/index.ts";
 import { client } from "../session/client.ts";
-import { hasPasskeys, isDismissed, stepUpWithPasskey } from "../session/passkey.ts";
+import { hasPasskeys, stepUpWithPasskey } from "../session/passkey.ts";
 import type { Asked } from "../session/step-up.ts";
 import { Button, TextButton } from "./button.tsx";
 import { Dialog } from "./dialog.tsx";
@@ -29,13 +29,8 @@ export default function StepUpDialog({ asked }: { asked: Asked }) {
     asked.answer(true);
   }, place);
   const byPasskey = useForm(async () => {
-    try {
-      await stepUpWithPasskey();
-      asked.answer(true);
-    } catch (error) {
-      // Whoever closed the browser's dialog may still type.
-      if (!isDismissed(error)) throw error;
-    }
+    await stepUpWithPasskey();
+    asked.answer(true);
   });
   const wrong = form.error("/proof") && t("error.wrongProof");
   return (
@@ -82,7 +77,7 @@ export default function StepUpDialog({ asked }: { asked: Asked }) {
               />
             </>
           )}
-          {!wantsFactor && (
+          {!wantsFactor && !user?.passwordless && (
             <div>
               <TextButton onClick={() => askForCode(!isCode)}>
                 {t(isCode ? "stepUp.usePassword" : "stepUp.useCode")}

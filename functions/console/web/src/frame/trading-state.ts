@@ -66,7 +66,7 @@ export function freeze({ cancelOrders }: { cancelOrders: boolean }) {
 }
 
 /** Lets services read them again. */
-export function unfreeze(proof: Proof) {
+export function unfreeze(proof: Schemas["StepUpRequest"]) {
   return client.post("/v1/trading-accounts/unfreeze", { body: proof });
 }
 

@@ -6,7 +6,7 @@ import { Button } from "../components/button.tsx";
 import { Dialog } from "../components/dialog.tsx";
 import { Form, useForm } from "../components/form.tsx";
 import { Icon } from "../components/icon.tsx";
-import { atProof, ProofField, proofIn } from "../components/proof.tsx";
+import { atProof, ProofField, proofOf } from "../components/proof.tsx";
 import { ErrorNotice, Notice } from "../components/states.tsx";
 import { clockTime, useNow } from "../components/time.tsx";
 import { useText } from "../messages/catalogue.ts";
@@ -279,7 +279,7 @@ export function ResumeDialog({ onClose, others = [] }: { onClose: () => void; ot
   const t = useText(core);
   const queries = useQueryClient();
   const form = useForm(async (data) => {
-    await unfreeze(proofIn(data));
+    await unfreeze(await proofOf(data));
     tradingChanged(queries);
     onClose();
   }, atProof);

@@ -51,6 +51,7 @@ export default function ForgotPassword() {
             {t("register.working")}
           </p>
         )}
+        <p className="small muted">{t("forgot.passkeys")}</p>
         <Button type="submit" look="primary" wide busy={form.isBusy || form.wait > 0}>
           {form.wait > 0 ? t("login.tooMany", { time: duration(form.wait) }) : t("forgot.submit")}
         </Button>

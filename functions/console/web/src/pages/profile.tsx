@@ -1,12 +1,12 @@
 // The own account: name and telephone number, what it is and is signed in with, and its end.
 import { useAuth } from "portcullis-client/react";
 import { useState } from "react";
-import type { Failure } from "../api/failure.ts";
 import { Button } from "../components/button.tsx";
 import { Card } from "../components/card.tsx";
 import { Confirm } from "../components/confirm.tsx";
-import { HiddenUsername, PasswordField, TextField } from "../components/field.tsx";
+import { TextField } from "../components/field.tsx";
 import { Form, useForm } from "../components/form.tsx";
+import { atProof, PasskeyOrPassword, proofOf } from "../components/proof.tsx";
 import { Time } from "../components/time.tsx";
 import { Page } from "../frame/page.tsx";
 import { account } from "../messages/account/index.ts";
@@ -98,7 +98,7 @@ function Erase({ user }: { user: User }) {
   const t = useText(account);
   const [isAsked, ask] = useState(false);
   const erase = async (data: FormData) => {
-    await client.delete("/v1/users/me", { body: { password: String(data.get("password")) } });
+    await client.delete("/v1/users/me", { body: await proofOf(data) });
     await client.logout();
   };
   return (
@@ -113,29 +113,12 @@ function Erase({ user }: { user: User }) {
           body={t("profile.eraseBody")}
           verb={t("profile.eraseConfirm")}
           isDangerous
-          place={atPassword}
+          place={atProof}
           onConfirm={erase}
           onClose={() => ask(false)}
-          fields={(form) => (
-            <>
-              <HiddenUsername value={user.email ?? user.username ?? ""} />
-              <PasswordField
-                label={t("profile.password")}
-                name="password"
-                autoComplete="current-password"
-                required
-                autoFocus
-                error={form.error("/password")}
-              />
-            </>
-          )}
+          fields={(form) => <PasskeyOrPassword form={form} />}
         />
       )}
     </Card>
   );
-}
-
-/** Puts a wrong password at its field. */
-function atPassword(failure: Failure): string | undefined {
-  return failure.code === "invalid_credentials" ? "/password" : undefined;
 }

@@ -7,6 +7,7 @@ import { Page } from "../frame/page.tsx";
 import { useText } from "../messages/catalogue.ts";
 import { core } from "../messages/core/index.ts";
 import { readers as texts } from "../messages/readers/index.ts";
+import { Leases } from "./readers/leases.tsx";
 import { DayTable, ReaderTable } from "./readers/reader-table.tsx";
 import { ReadingList } from "./readers/reading-list.tsx";
 import { daysOfNewPurposes, type Readings, useReadings } from "./readers/readings.ts";
@@ -26,6 +27,7 @@ export default function Readers() {
           return reader ? <ReadingList reader={reader} /> : <All data={data} />;
         }}
       </Loaded>
+      {!service && <Leases />}
     </Page>
   );
 }

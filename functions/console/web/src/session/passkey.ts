@@ -16,11 +16,6 @@ export async function canOfferPasskeys(): Promise<boolean> {
   return hasPasskeys() && (await PublicKeyCredential.isConditionalMediationAvailable?.()) === true;
 }
 
-/** Returns whether the person closed the browser's dialog, or it found nothing; browsers do not say which. */
-export function isDismissed(error: unknown): boolean {
-  return error instanceof DOMException && ["NotAllowedError", "AbortError"].includes(error.name);
-}
-
 /** Returns whether the authenticator has a passkey of this account already. */
 export function isThereAlready(error: unknown): boolean {
   return error instanceof DOMException && error.name === "InvalidStateError";
@@ -54,12 +49,18 @@ export async function signInWithPasskey(
   }
 }
 
-/** Asks for one more proof of the session by a passkey, in the browser's dialog. */
-export async function stepUpWithPasskey(): Promise<void> {
+/** Returns a passkey over a new challenge, as requests take it as a proof; the person chooses it in the browser's dialog. */
+export async function showPasskey(): Promise<Schemas["RemovePasswordRequest"]> {
   const begun = await client.post("/v1/auth/passkey/options");
   const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(begun.publicKey as never);
   const credential = written<Schemas["AssertionCredential"]>(await navigator.credentials.get({ publicKey }));
-  await client.stepUp({ ceremonyToken: begun.ceremony_token, credential });
+  return { ceremony_token: begun.ceremony_token, credential };
+}
+
+/** Asks for one more proof of the session by a passkey. */
+export async function stepUpWithPasskey(): Promise<void> {
+  const { ceremony_token: ceremonyToken, credential } = await showPasskey();
+  await client.stepUp({ ceremonyToken, credential });
 }
 
 /** Has a passkey made and adds it to the account. */

@@ -86,6 +86,11 @@ function About({ person }: { person: Person }) {
   );
 }
 
+function PasswordEnd({ at }: { at: string | null | undefined }) {
+  const t = useText(admin);
+  return at ? <Time value={at} /> : t("fact.neverExpires");
+}
+
 function Overview({ person }: { person: Person }) {
   const t = useText(admin);
   const none = <span className="muted">{t("fact.none")}</span>;
@@ -98,10 +103,7 @@ function Overview({ person }: { person: Person }) {
     [t("people.factor"), t(person.mfa_enabled ? "people.yes" : "people.no")],
     [t("fact.lastLogin"), <Time key="at" value={person.last_login_at} />],
     [t("fact.created"), <Time key="at" value={person.created_at} as="date" />],
-    [
-      t("fact.password"),
-      person.password_expires_at ? <Time key="at" value={person.password_expires_at} /> : t("fact.neverExpires"),
-    ],
+    [t("fact.password"), person.passwordless ? none : <PasswordEnd key="at" at={person.password_expires_at} />],
     [
       t("fact.id"),
       <span key="id" className="mono">

@@ -10,6 +10,7 @@ import { core } from "../../messages/core/index.ts";
 import { formatLocale } from "../../messages/language.ts";
 import { AdminPage } from "./admin-only.tsx";
 import { hoursUntil, type Series, useTrouble } from "./trouble/counts.ts";
+import { EverybodyFreeze } from "./trouble/everybody.tsx";
 import { Axis, hourText, Plot } from "./trouble/plot.tsx";
 import "../../styles/plots.css";
 
@@ -19,6 +20,7 @@ export default function TroublePage() {
   return (
     <AdminPage title={title}>
       <Trouble />
+      <EverybodyFreeze />
     </AdminPage>
   );
 }

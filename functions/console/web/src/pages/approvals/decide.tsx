@@ -2,7 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link } from "react-router";
-import { Failure } from "../../api/failure.ts";
+import { Failure, isDismissed } from "../../api/failure.ts";
 import { Button } from "../../components/button.tsx";
 import { Confirm } from "../../components/confirm.tsx";
 import { Dialog } from "../../components/dialog.tsx";
@@ -15,7 +15,7 @@ import { approvals } from "../../messages/approvals/index.ts";
 import { useText } from "../../messages/catalogue.ts";
 import { core } from "../../messages/core/index.ts";
 import { client, type Schemas } from "../../session/client.ts";
-import { hasPasskeys, isDismissed } from "../../session/passkey.ts";
+import { hasPasskeys } from "../../session/passkey.ts";
 
 /** An approval. */
 export type Approval = Schemas["ApprovalItem"];

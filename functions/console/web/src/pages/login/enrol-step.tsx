@@ -3,16 +3,17 @@ import type { EnabledFactor } from "portcullis-client";
 import { useAuth } from "portcullis-client/react";
 import { useEffect, useRef, useState } from "react";
 import { Failure } from "../../api/failure.ts";
-import { Button, TextButton } from "../../components/button.tsx";
+import { TextButton } from "../../components/button.tsx";
 import { GateCard } from "../../components/gate-card.tsx";
-import { ErrorNotice, Notice } from "../../components/states.tsx";
+import { ErrorNotice } from "../../components/states.tsx";
 import { account } from "../../messages/account/index.ts";
 import { useText } from "../../messages/catalogue.ts";
 import { signIn } from "../../messages/sign-in/index.ts";
 import { client, type Schemas } from "../../session/client.ts";
-import { enrolPasskey, hasPasskeys, isDismissed } from "../../session/passkey.ts";
+import { hasPasskeys } from "../../session/passkey.ts";
 import { Scan, Type } from "../security/app-steps.tsx";
 import { Codes } from "../security/backup-codes.tsx";
+import { MakePasskey } from "./make-passkey.tsx";
 
 interface Props {
   name: string;
@@ -44,7 +45,7 @@ export default function EnrolStep({ name, onLate }: Props) {
       {!enabled && setup && step === 1 && <Scan setup={setup} onNext={() => go(2)} />}
       {!enabled && setup && step === 2 && <Type onBack={() => go(1)} onCode={type} />}
       {!enabled && step === 1 && methods.includes("passkey") && hasPasskeys() && (
-        <PasskeyInstead onEnabled={enable} onLate={onLate} />
+        <MakePasskey verb={t("enrol.passkey")} onMade={enable} onLate={onLate} />
       )}
       {!enabled && (
         <div>
@@ -52,33 +53,6 @@ export default function EnrolStep({ name, onLate }: Props) {
         </div>
       )}
     </GateCard>
-  );
-}
-
-/** The passkey in place of the app, in the browser's dialog. */
-function PasskeyInstead({ onEnabled, onLate }: { onEnabled: (factor: EnabledFactor) => void; onLate: () => void }) {
-  const t = useText(signIn);
-  const a = useText(account);
-  const [failure, setFailure] = useState<unknown>();
-  const [isBusy, setBusy] = useState(false);
-  const make = () => {
-    setBusy(true);
-    setFailure(undefined);
-    enrolPasskey()
-      .then(onEnabled, (error: unknown) => {
-        if (Failure.of(error).code === "invalid_session_token") onLate();
-        else setFailure(error);
-      })
-      .finally(() => setBusy(false));
-  };
-  return (
-    <div className="stack">
-      {failure !== undefined &&
-        (isDismissed(failure) ? <Notice isNews>{a("passkeys.dismissed")}</Notice> : <ErrorNotice error={failure} />)}
-      <Button wide busy={isBusy} onClick={make}>
-        {t("enrol.passkey")}
-      </Button>
-    </div>
   );
 }
 

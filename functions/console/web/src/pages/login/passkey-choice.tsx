@@ -1,11 +1,11 @@
 // Signing in with a passkey: offered by the browser in the field for the name, and by a button for keys that are plugged in.
 import { useEffect, useRef, useState } from "react";
-import { Failure } from "../../api/failure.ts";
+import { Failure, isDismissed } from "../../api/failure.ts";
 import { Button } from "../../components/button.tsx";
 import { ErrorNotice } from "../../components/states.tsx";
 import { useText } from "../../messages/catalogue.ts";
 import { signIn } from "../../messages/sign-in/index.ts";
-import { canOfferPasskeys, hasPasskeys, isDismissed, signInWithPasskey } from "../../session/passkey.ts";
+import { canOfferPasskeys, hasPasskeys, signInWithPasskey } from "../../session/passkey.ts";
 
 /** The button, where the browser has passkeys. While it is there, the browser offers them in the field for the name. */
 export function PasskeyChoice({ persistSession }: { persistSession: () => boolean }) {

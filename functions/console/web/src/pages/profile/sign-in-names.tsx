@@ -4,7 +4,7 @@ import { Button } from "../../components/button.tsx";
 import { Confirm } from "../../components/confirm.tsx";
 import { TextField } from "../../components/field.tsx";
 import { Pill } from "../../components/pill.tsx";
-import { atProof, ProofField, proofIn } from "../../components/proof.tsx";
+import { atProof, ProofField, proofOf } from "../../components/proof.tsx";
 import { Notice } from "../../components/states.tsx";
 import { account } from "../../messages/account/index.ts";
 import { useText } from "../../messages/catalogue.ts";
@@ -19,7 +19,7 @@ export function Address({ user }: { user: User }) {
   const [sentTo, sent] = useState<string>();
   const request = async (data: FormData) => {
     const email = String(data.get("email")).trim();
-    await client.post("/v1/users/me/email", { body: { email, ...proofIn(data) } });
+    await client.post("/v1/users/me/email", { body: { email, ...(await proofOf(data)) } });
     sent(email);
     ask(false);
   };
@@ -77,7 +77,7 @@ export function UsernameOfAccount({ user }: { user: User }) {
   const [isAsked, ask] = useState(false);
   const change = async (data: FormData) => {
     const username = String(data.get("new-username")).trim();
-    await client.put("/v1/users/me/username", { body: { username, ...proofIn(data) } });
+    await client.put("/v1/users/me/username", { body: { username, ...(await proofOf(data)) } });
     await client.reloadUser();
     ask(false);
   };

@@ -8,8 +8,11 @@ import { account } from "../../messages/account/index.ts";
 import { useText } from "../../messages/catalogue.ts";
 
 interface Props {
-  name: string;
+  /** Whose they are, for the printed page; nothing where that is not known yet. */
+  name?: string;
   codes: readonly string[];
+  /** What they are for; the day the phone is lost where nothing is said. */
+  about?: string;
   onSaved: () => void;
 }
 
@@ -24,7 +27,7 @@ export function BackupCodes(props: Props) {
 }
 
 /** The codes and what to do with them. Until they are saved, the browser asks before the page is closed. */
-export function Codes({ name, codes, onSaved }: Props) {
+export function Codes({ name, codes, about, onSaved }: Props) {
   const t = useText(account);
   useEffect(() => {
     const ask = (event: BeforeUnloadEvent) => event.preventDefault();
@@ -35,10 +38,14 @@ export function Codes({ name, codes, onSaved }: Props) {
     <>
       <div className="stack-tight">
         <p className="notice-title">{t("setup.save")}</p>
-        <p>{t("setup.saveBody")}</p>
+        <p>{about ?? t("setup.saveBody")}</p>
       </div>
       <div className="printed">
-        <p className="print-only">{t("setup.printTitle", { name, brand: brand.name })}</p>
+        <p className="print-only">
+          {name === undefined
+            ? `${t("security.codes")} · ${brand.name}`
+            : t("setup.printTitle", { name, brand: brand.name })}
+        </p>
         <ol className="codes">
           {codes.map((code) => (
             <li key={code}>

@@ -2,19 +2,20 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useSearchParams } from "react-router";
+import { isDismissed } from "../../api/failure.ts";
 import { Button } from "../../components/button.tsx";
 import { Card } from "../../components/card.tsx";
 import { Confirm } from "../../components/confirm.tsx";
 import { TextField } from "../../components/field.tsx";
 import { Loaded } from "../../components/loaded.tsx";
-import { atProof, ProofField, proofIn } from "../../components/proof.tsx";
+import { atProof, ProofField, proofOf } from "../../components/proof.tsx";
 import { Notice } from "../../components/states.tsx";
 import { type Column, Table } from "../../components/table.tsx";
 import { Time } from "../../components/time.tsx";
 import { account } from "../../messages/account/index.ts";
 import { useText } from "../../messages/catalogue.ts";
 import { client, type Schemas } from "../../session/client.ts";
-import { addPasskey, hasPasskeys, isDismissed, isThereAlready } from "../../session/passkey.ts";
+import { addPasskey, hasPasskeys, isThereAlready } from "../../session/passkey.ts";
 import { browserAndSystem } from "../device-name.ts";
 
 type Passkey = Schemas["PasskeyItem"];
@@ -104,7 +105,7 @@ export function AddPasskey({ onClose }: { onClose: () => void }) {
   const add = async (data: FormData) => {
     setTrouble(undefined);
     try {
-      await addPasskey(proofIn(data), String(data.get("name")).trim());
+      await addPasskey(await proofOf(data), String(data.get("name")).trim());
     } catch (error) {
       if (!isDismissed(error) && !isThereAlready(error)) throw error;
       setTrouble(isThereAlready(error) ? "passkeys.thereAlready" : "passkeys.dismissed");
@@ -178,7 +179,7 @@ function RemovePasskey({ passkey, onClose }: { passkey: Passkey; onClose: () => 
   const t = useText(account);
   const cache = useQueryClient();
   const remove = async (data: FormData) => {
-    const call = { params: { id: passkey.passkey_id }, body: proofIn(data) };
+    const call = { params: { id: passkey.passkey_id }, body: await proofOf(data) };
     await client.delete("/v1/passkeys/{id}", call);
     await cache.invalidateQueries({ queryKey: PASSKEYS });
     onClose();

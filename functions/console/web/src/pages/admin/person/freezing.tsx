@@ -4,7 +4,6 @@ import { useState } from "react";
 import { Button } from "../../../components/button.tsx";
 import { Confirm } from "../../../components/confirm.tsx";
 import { Dialog } from "../../../components/dialog.tsx";
-import { Field, TextField } from "../../../components/field.tsx";
 import { Notice } from "../../../components/states.tsx";
 import { clockTime, useNow } from "../../../components/time.tsx";
 import type { Freeze, FrozenAccount } from "../../../frame/trading-state.ts";
@@ -13,8 +12,8 @@ import { admin } from "../../../messages/admin/index.ts";
 import { useText } from "../../../messages/catalogue.ts";
 import { core } from "../../../messages/core/index.ts";
 import { client } from "../../../session/client.ts";
+import { FreezeFields, freezeIn } from "../freeze-fields.tsx";
 
-const TERMS = [3600, 86_400, 604_800, "forever"] as const;
 const BY = { self: "frozen.self", admin: "frozen.admin", everybody: "frozen.everybody" } as const;
 
 /** What stands in the way of reading the person's credentials, and the switch. */
@@ -67,12 +66,7 @@ function FreezeDialog({ id, name, onClose, onDone }: FreezeDialogProps) {
   const t = useText(admin);
   const queries = useQueryClient();
   const freeze = async (data: FormData) => {
-    const term = Number(data.get("term"));
-    const body = {
-      reason: String(data.get("reason")),
-      expires_in: term > 0 ? term : undefined,
-      cancel_orders: data.has("cancel_orders"),
-    };
+    const body = { ...freezeIn(data), cancel_orders: data.has("cancel_orders") };
     const { accounts } = await client.post("/v1/admin/users/{id}/freeze", { params: { id }, body });
     await queries.invalidateQueries();
     onDone(accounts);
@@ -88,26 +82,7 @@ function FreezeDialog({ id, name, onClose, onDone }: FreezeDialogProps) {
       onClose={onClose}
       fields={(form) => (
         <>
-          <TextField
-            label={t("mark.reason")}
-            hint={t("freeze.reasonHint", { name })}
-            name="reason"
-            required
-            maxLength={200}
-            autoComplete="off"
-            error={form.error("/reason")}
-          />
-          <Field label={t("mark.for")} error={form.error("/expires_in")}>
-            {(control) => (
-              <select {...control} name="term" defaultValue="">
-                {[...TERMS].reverse().map((term) => (
-                  <option key={term} value={term === "forever" ? "" : term}>
-                    {t(term === "forever" ? "freeze.forever" : `mark.${term}`)}
-                  </option>
-                ))}
-              </select>
-            )}
-          </Field>
+          <FreezeFields form={form} hint={t("freeze.reasonHint", { name })} />
           <label className="check">
             <input type="checkbox" name="cancel_orders" />
             <span>{t("freeze.cancel")}</span>

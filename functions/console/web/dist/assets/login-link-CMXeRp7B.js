@@ -1,1 +1,0 @@
-import{f as e,w as t}from"./core-CWioC59I.js";var n=t();function r({url:t,isPrimary:r,isSmall:i,children:a}){return(0,n.jsxs)(`a`,{href:t,rel:`noreferrer`,className:`button ${r?`button-primary`:`button-plain`}${i?` button-small`:``}`,children:[a,(0,n.jsx)(e,{name:`out`,size:16})]})}export{r as t};

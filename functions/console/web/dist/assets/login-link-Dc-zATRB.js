@@ -1,0 +1,1 @@
+import{f as e,w as t}from"./core-AiYmrr66.js";var n=t();function r({url:t,isPrimary:r,isSmall:i,children:a}){return(0,n.jsxs)(`a`,{href:t,rel:`noreferrer`,className:`button ${r?`button-primary`:`button-plain`}${i?` button-small`:``}`,children:[a,(0,n.jsx)(e,{name:`out`,size:16})]})}export{r as t};

@@ -1,1 +1,0 @@
-import{f as e,w as t}from"./core-CWioC59I.js";var n=t();function r({tone:t=`neutral`,icon:r,children:i}){return(0,n.jsxs)(`span`,{className:`pill tone-${t}`,children:[r&&(0,n.jsx)(e,{name:r,size:14}),i]})}export{r as t};

@@ -1,1 +1,0 @@
-import{t as e}from"./useBaseQuery-DQI10uXM.js";import{s as t}from"./suspense-B208PILe.js";function n(n,r){return e(n,t,r)}export{n as t};
