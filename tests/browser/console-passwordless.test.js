@@ -229,7 +229,7 @@ story("who chooses a password where there is none is led to the way back, and ma
   await button(page, "Use a backup code").or(page.getByLabel("Backup code")).first().waitFor();
 });
 
-story("somebody without a password confirms with a passkey, and erasing says what it takes", async ({ page }) => {
+story("somebody without a password confirms with a passkey whatever asks for one, and leaves with it", async ({ page }) => {
   await without(page);
   await button(page, "Freeze trading").click();
   await dialog(page).getByText("No service can read your broker credentials.").waitFor();
@@ -244,10 +244,16 @@ story("somebody without a password confirms with a passkey, and erasing says wha
   await dialog(page).getByText("Without it there would be no way in or back.").waitFor();
 
   await page.goto(`${service.home}/profile`);
+  await button(page, "Choose…").click();
+  await dialog(page).getByLabel("Username").fill("asha");
+  await dialog(page).getByText("Your browser asks for a passkey of yours.").waitFor();
+  await button(page, "Save username").click();
+  await button(page, "Change…").last().waitFor();
   await button(page, "Erase account…").click();
-  await dialog(page).getByText("Erasing takes a password, and you have none.").waitFor();
-  await dialog(page).getByRole("link", { name: "Security" }).click();
-  await heading(page, "Security").waitFor();
+  await dialog(page).getByText("Your browser asks for a passkey of yours.").waitFor();
+  assert.deepEqual(await axe(page), []);
+  await dialog(page).getByRole("button", { name: "Erase account" }).click();
+  await heading(page, "Sign in").waitFor();
 });
 
 for (const [name, options] of [

@@ -1660,7 +1660,8 @@ export interface paths {
         head?: never;
         /**
          * Change a trading account
-         * @description Sets or removes its label and the addresses that its orders are sent from, disables or enables it, and returns the account.
+         * @description Sets or removes its label and the addresses that its orders are sent from, switches letters about its session on or off, disables or
+         *     enables it, and returns the account.
          */
         patch: operations["change_trading_account"];
         trace?: never;
@@ -1676,7 +1677,7 @@ export interface paths {
         /**
          * Replace a trading account's credentials
          * @description Returns the account, which is `pending` until it is verified, or still `disabled`. The previous credentials, and the
-         *     session at the broker that belongs to them, are destroyed.
+         *     session at the broker that belongs to them, are destroyed, and the session is ended there.
          */
         put: operations["replace_broker_credentials"];
         post?: never;
@@ -1764,7 +1765,7 @@ export interface paths {
         post?: never;
         /**
          * Erase the own account
-         * @description Ends every session and erases the account. Its e-mail address can be registered again.
+         * @description Takes the password or a passkey, ends every session and erases the account. Its e-mail address can be registered again.
          */
         delete: operations["erase_own_account"];
         options?: never;
@@ -2122,7 +2123,8 @@ export interface components {
          *       "label": "long term",
          *       "order_ips": [
          *         "203.0.113.7"
-         *       ]
+         *       ],
+         *       "session_mails": false
          *     }
          */
         ChangeTradingAccountRequest: {
@@ -2134,6 +2136,8 @@ export interface components {
              *     get them with the session.
              */
             order_ips?: components["schemas"]["IpAddressText"][] | null;
+            /** @description Whether letters are sent half an hour before the session at the broker ends, and when it has. */
+            session_mails?: boolean;
         };
         /**
          * @description The changes to an account. Members that are absent stay as they are.
@@ -2151,18 +2155,21 @@ export interface components {
             status?: components["schemas"]["Status"];
         };
         /**
-         * @description The new username, and a proof: the password or a code, not both.
+         * @description The new username, and a proof: the password, a code or a passkey, one of them.
          * @example {
          *       "password": "copper lantern drifts upstream",
          *       "username": "asha"
          *     }
          */
         ChangeUsernameRequest: {
+            /** @description The `ceremony_token` of `/v1/auth/passkey/options`, where a passkey is the proof. */
+            ceremony_token?: string | null;
             /** @description Six digits of the authenticator app, or a backup code. */
             code?: string | null;
+            credential?: components["schemas"]["AssertionCredential"] | null;
             /**
              * Format: password
-             * @description The account's password; of an account with a second factor a `code` is needed.
+             * @description The account's password; of an account with a second factor a `code` or a passkey is needed.
              */
             password?: string | null;
             /** @description The username that the account is to have. */
@@ -2492,17 +2499,20 @@ export interface components {
          */
         EnrolmentStatus: "mfa_enrolment_required";
         /**
-         * @description The confirmation that the account is to be erased.
+         * @description The confirmation that the account is to be erased: the password or a passkey, not both.
          * @example {
          *       "password": "copper lantern drifts upstream"
          *     }
          */
         EraseAccountRequest: {
+            /** @description The `ceremony_token` of `/v1/auth/passkey/options`, where a passkey is the proof. */
+            ceremony_token?: string | null;
+            credential?: components["schemas"]["AssertionCredential"] | null;
             /**
              * Format: password
              * @description The account's password.
              */
-            password: string;
+            password?: string | null;
         };
         /** @description The particulars of an event. Those that its type does not have are absent. */
         EventDetails: {
@@ -3744,20 +3754,23 @@ export interface components {
             user_id?: string | null;
         };
         /**
-         * @description The new address, and a proof: the password or a code, not both.
+         * @description The new address, and a proof: the password, a code or a passkey, one of them.
          * @example {
          *       "email": "asha@example.org",
          *       "password": "copper lantern drifts upstream"
          *     }
          */
         RequestEmailChangeRequest: {
+            /** @description The `ceremony_token` of `/v1/auth/passkey/options`, where a passkey is the proof. */
+            ceremony_token?: string | null;
             /** @description Six digits of the authenticator app, or a backup code. */
             code?: string | null;
+            credential?: components["schemas"]["AssertionCredential"] | null;
             /** @description The e-mail address that the account is to have. */
             email: components["schemas"]["EmailAddress"];
             /**
              * Format: password
-             * @description The account's password; of an account with a second factor a `code` is needed.
+             * @description The account's password; of an account with a second factor a `code` or a passkey is needed.
              */
             password?: string | null;
         };
@@ -4107,6 +4120,8 @@ export interface components {
             order_ips: string[];
             /** @description When the session at the broker ends (RFC 3339, UTC); `null` where there is none, or it is over. */
             session_expires_at?: string | null;
+            /** @description Whether letters are sent half an hour before the session at the broker ends, and when it has. */
+            session_mails: boolean;
             /** @description `pending`, `active`, `expired`, `rejected` or `disabled`. */
             status: components["schemas"]["TradingAccountStatus"];
             /** @description The owner's user id at the broker. */

@@ -116,7 +116,7 @@ function Erase({ user }: { user: User }) {
           place={atProof}
           onConfirm={erase}
           onClose={() => ask(false)}
-          fields={(form) => <PasskeyOrPassword form={form} />}
+          fields={(form) => <PasskeyOrPassword form={form} autoFocus />}
         />
       )}
     </Card>
