@@ -99,6 +99,12 @@ story("a Kite account is linked, logged in at, and has a session; nothing of it 
   await page.getByText("Session ends in").waitFor();
   await page.locator(".header .session-clock").getByText(/Kite · /).waitFor();
   await page.getByRole("link", { name: "Renew session" }).waitFor();
+  for (const [one, other] of [["Stop", "Send"], ["Send", "Stop"]]) {
+    await button(page, `${one} mails about the session`).click();
+    await dialog(page).getByText("A mail half an hour before the session at Kite ends").waitFor();
+    await dialog(page).getByRole("button", { name: `${one} mails about the session` }).click();
+    await button(page, `${other} mails about the session`).waitFor();
+  }
 });
 
 story("a login at the broker that was given up changes nothing and says what to do", async ({ page }) => {

@@ -118,6 +118,7 @@ function ManageButtons({ account, onDo }: { account: TradingAccount; onDo: (doin
   const t = useText(trading);
   const doings: Doing[] = ["rename", account.status === "disabled" ? "enable" : "disable", "unlink"];
   if (account.status !== "rejected") doings.splice(1, 0, "replace");
+  if (account.session_expires_at) doings.splice(-2, 0, account.session_mails ? "mute" : "unmute");
   return (
     <fieldset className="account-foot">
       <legend className="visually-hidden">{t("action.manage", { name: accountName(account) })}</legend>

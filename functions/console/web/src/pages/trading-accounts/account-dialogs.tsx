@@ -16,7 +16,7 @@ import { LinkedStep } from "./link-dialog.tsx";
 import { accountName, type Verification } from "./state.ts";
 
 /** What is being done with an account. */
-export type Doing = "rename" | "replace" | "disable" | "enable" | "unlink";
+export type Doing = "rename" | "replace" | "mute" | "unmute" | "disable" | "enable" | "unlink";
 
 interface AccountDialogProps {
   account: TradingAccount;
@@ -30,6 +30,9 @@ export function AccountDialog({ doing, ...props }: AccountDialogProps & { doing:
       return <Rename {...props} />;
     case "replace":
       return <Replace {...props} />;
+    case "mute":
+    case "unmute":
+      return <SessionMails {...props} />;
     case "unlink":
       return <Unlink {...props} />;
     default:
@@ -124,6 +127,23 @@ function SwitchOnOrOff({ account, onClose }: AccountDialogProps) {
           submit={isOff ? t("action.enable") : t("disable.submit")}
           look={isOff ? "primary" : "danger"}
         />
+      </Form>
+    </Dialog>
+  );
+}
+
+function SessionMails({ account, onClose }: AccountDialogProps) {
+  const t = useText(trading);
+  const body = { session_mails: !account.session_mails };
+  const form = useChange(async () => {
+    await client.patch("/v1/trading-accounts/{id}", { params: { id: account.account_id }, body });
+  }, onClose);
+  const verb = t(account.session_mails ? "action.mute" : "action.unmute");
+  return (
+    <Dialog title={verb} onClose={onClose}>
+      <Form form={form}>
+        <p>{t("mails.about", { broker: brokerName(account.broker) })}</p>
+        <Buttons isBusy={form.isBusy} onClose={onClose} submit={verb} />
       </Form>
     </Dialog>
   );
