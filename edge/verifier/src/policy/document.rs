@@ -7,6 +7,7 @@ use core::fmt;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 
+use super::approval::{self, ApprovalRule, WrittenRule};
 use super::{EVERY_SERVICE, Grant, PolicyError, is_word};
 use crate::Assurance;
 use crate::strict_object::StrictObject;
@@ -27,6 +28,8 @@ pub(super) struct Definition {
     pub(super) required: Assurance,
     /// What they may do only while the provider it is meant for is healthy.
     pub(super) with_healthy_provider: Vec<Grant>,
+    /// When their orders need an approval.
+    pub(super) approval: Vec<ApprovalRule>,
 }
 
 impl Document {
@@ -65,9 +68,11 @@ fn checked(role: &str, written: Written) -> Result<Definition, PolicyError> {
         return Err(PolicyError::Service { service: service.clone(), role: role.to_string() });
     }
     let grants = granted(role, &written.permissions)?;
-    let (mut required, mut with_healthy_provider) = (Assurance::default(), Vec::new());
+    let (mut required, mut with_healthy_provider, mut approval) =
+        (Assurance::default(), Vec::new(), Vec::new());
     if let Some(StrictObject(requirement)) = written.requires {
-        if requirement.acr.is_none() && requirement.healthy_provider.is_empty() {
+        let is_nothing = requirement.acr.is_none() && requirement.healthy_provider.is_empty();
+        if is_nothing && requirement.approval.is_none() {
             return Err(PolicyError::NothingRequired { role: role.to_string() });
         }
         if let Some(acr) = requirement.acr {
@@ -75,9 +80,13 @@ fn checked(role: &str, written: Written) -> Result<Definition, PolicyError> {
                 .ok_or_else(|| PolicyError::Requirement { role: role.to_string(), acr })?;
         }
         with_healthy_provider = granted(role, &requirement.healthy_provider)?;
+        if let Some(rules) = requirement.approval {
+            approval = approval::checked(rules)
+                .map_err(|mistake| PolicyError::Approval { role: role.to_string(), mistake })?;
+        }
     }
     let Written { inherits, services, .. } = written;
-    Ok(Definition { inherits, grants, services, required, with_healthy_provider })
+    Ok(Definition { inherits, grants, services, required, with_healthy_provider, approval })
 }
 
 /// Reads the permissions of a role; names the one that is none.
@@ -112,6 +121,7 @@ struct Requirement {
     acr: Option<String>,
     #[serde(default)]
     healthy_provider: Vec<String>,
+    approval: Option<Vec<StrictObject<WrittenRule>>>,
 }
 
 /// Visits the roles. A parser's error does not say in which role it happened, so `offence` keeps it; and collecting
