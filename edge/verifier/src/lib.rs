@@ -36,6 +36,7 @@ pub mod revocation;
 mod roca;
 pub mod route;
 mod strict_object;
+mod strict_value;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -47,4 +48,5 @@ pub use expectations::Expectations;
 pub use identity_headers::IdentityHeaders;
 pub use rejection::Rejection;
 pub use roca::has_roca_pattern;
+pub use strict_value::StrictValue;
 pub use token::{AwaitedToken, MAX_TOKEN_BYTES, UnverifiedToken};

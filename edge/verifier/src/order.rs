@@ -5,10 +5,7 @@
 
 use core::fmt;
 
-use serde::de::MapAccess;
-
-use crate::Rejection;
-use crate::object::{self, Member, Members, Text};
+use crate::strict_value::StrictValue;
 
 /// Digits of an amount before and after its point.
 const MOST_DIGITS: usize = 12;
@@ -16,8 +13,6 @@ const MOST_DECIMALS: usize = 9;
 
 /// One, in the unit that amounts are counted in.
 const ONE: u128 = 1_000_000_000;
-
-const NO_ORDER: Rejection = Rejection::Malformed("the body is no order");
 
 /// A price, a quantity or the product of a limit: above zero, exact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,30 +25,37 @@ impl Amount {
     /// Reads a number: 1 to 12 digits, and behind a point 1 to 9 more, without a sign, an exponent or zeros in front; `None`
     /// for anything else, and for zero.
     pub fn parse(text: &str) -> Option<Self> {
-        let (whole, decimals) = match text.split_once('.') {
-            Some((whole, decimals)) => (whole, Some(decimals)),
-            None => (text, None),
-        };
-        let is_number = |part: &str, most| {
-            (1..=most).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
-        };
-        let has_form = is_number(whole, MOST_DIGITS)
-            && (whole == "0" || !whole.starts_with('0'))
-            && decimals.is_none_or(|decimals| is_number(decimals, MOST_DECIMALS));
-        if !has_form {
+        let (mut value, mut digits, mut decimals) = (0, 0, None);
+        for byte in text.bytes() {
+            match (byte, &mut decimals) {
+                (b'0'..=b'9', None) => digits += 1,
+                (b'0'..=b'9', Some(decimals)) => *decimals += 1,
+                (b'.', None) => {
+                    decimals = Some(0);
+                    continue;
+                }
+                _ => return None,
+            }
+            if digits > MOST_DIGITS || decimals > Some(MOST_DECIMALS) {
+                return None;
+            }
+            value = value * 10 + u128::from(byte - b'0');
+        }
+        let has_zeros_in_front = digits > 1 && text.starts_with('0');
+        if digits == 0 || decimals == Some(0) || has_zeros_in_front || value == 0 {
             return None;
         }
-        let missing = MOST_DECIMALS - decimals.map_or(0, str::len);
-        let digits = whole.bytes().chain(decimals.unwrap_or_default().bytes());
-        let digits = digits.chain(core::iter::repeat_n(b'0', missing));
-        let value = digits.fold(0, |value, digit| value * 10 + u128::from(digit - b'0'));
-        (value > 0).then_some(Self(value))
+        for _ in decimals.unwrap_or_default()..MOST_DECIMALS {
+            value *= 10;
+        }
+        Some(Self(value))
     }
 
     /// Returns whether this many at this price come to more than `limit`.
     fn at_price_exceeds(self, price: Self, limit: Self) -> bool {
-        // Limits end long before the numbers do: a product that has no room is above all of them.
-        self.0.saturating_mul(price.0) > limit.0 * ONE
+        // A product of more than 127 bits is above every limit, which all have fewer.
+        let has_room = self.0.leading_zeros() + price.0.leading_zeros() > u128::BITS;
+        !has_room || self.0 * price.0 > limit.0 * ONE
     }
 }
 
@@ -72,33 +74,20 @@ impl fmt::Display for Amount {
     }
 }
 
-/// The members of an order that say what it can come to; the others have to be texts.
-#[derive(Default)]
-struct Order<'t> {
-    kind: Option<Text<'t>>,
-    side: Option<Text<'t>>,
-    order_type: Option<Text<'t>>,
-    quantity: Option<Text<'t>>,
-    price: Option<Text<'t>>,
-    other: Option<Text<'t>>,
-}
-
-impl<'de> Members<'de> for Order<'de> {
-    fn take<A: MapAccess<'de>>(&mut self, name: &str, member: Member<'_, A>) -> Result<(), A::Error> {
-        let place = match name {
-            "type" => &mut self.kind,
-            "side" => &mut self.side,
-            "order_type" => &mut self.order_type,
-            "quantity" => &mut self.quantity,
-            "price" => &mut self.price,
-            "account_id" | "exchange" | "symbol" | "trigger_price" | "product" | "validity" => {
-                &mut self.other
-            }
-            _ => return member.refuse(NO_ORDER),
-        };
-        member.into(place, NO_ORDER)
-    }
-}
+/// What an order may say.
+const MEMBERS: [&str; 11] = [
+    "type",
+    "account_id",
+    "exchange",
+    "symbol",
+    "side",
+    "quantity",
+    "order_type",
+    "price",
+    "trigger_price",
+    "product",
+    "validity",
+];
 
 /// Returns whether a body is one order, as an approval has it, that comes to no more than `most` however it is executed. Only
 /// the price of a buy at a limit says that: what is sold may fetch more than its price, and other orders have none.
@@ -107,23 +96,17 @@ pub fn stays_within(body: &[u8], most: Amount) -> bool {
 }
 
 fn notional_stays_within(body: &[u8], most: Amount) -> Option<bool> {
-    let mut order = Order::default();
-    object::read(the_only_order(body)?, &mut order, NO_ORDER).ok()?;
-    let is = |member: &Option<Text<'_>>, word| member.as_ref().is_some_and(|Text(text)| text == word);
-    let amount = |member: Option<Text<'_>>| Amount::parse(&member?.0);
-    let has_a_most = is(&order.kind, "order")
-        && is(&order.side, "buy")
-        && (is(&order.order_type, "limit") || is(&order.order_type, "stop_limit"));
-    Some(has_a_most && !amount(order.quantity)?.at_price_exceeds(amount(order.price)?, most))
-}
-
-/// Returns what stands in the list of `{"authorization_details": […]}`, the only member of a body. Another spelling of the name
-/// is left to whoever redeems the approval.
-fn the_only_order(body: &[u8]) -> Option<&[u8]> {
-    let rest = body.trim_ascii().strip_prefix(b"{")?.strip_suffix(b"}")?;
-    let rest = rest.trim_ascii().strip_prefix(b"\"authorization_details\"")?;
-    let list = rest.trim_ascii_start().strip_prefix(b":")?.trim_ascii();
-    list.strip_prefix(b"[")?.strip_suffix(b"]")
+    let StrictValue::Object(members) = StrictValue::parse(body)? else { return None };
+    let [(name, StrictValue::List(orders))] = members.as_slice() else { return None };
+    let [order @ StrictValue::Object(members)] = orders.as_slice() else { return None };
+    let is_plain = name == "authorization_details"
+        && members.iter().all(|(name, value)| MEMBERS.contains(&name.as_str()) && value.as_text().is_some());
+    let text = |name| order.member(name).and_then(StrictValue::as_text);
+    let has_a_most = text("type")? == "order"
+        && text("side")? == "buy"
+        && matches!(text("order_type")?, "limit" | "stop_limit");
+    let (quantity, price) = (Amount::parse(text("quantity")?)?, Amount::parse(text("price")?)?);
+    Some(is_plain && has_a_most && !quantity.at_price_exceeds(price, most))
 }
 
 #[cfg(test)]
@@ -165,6 +148,9 @@ mod tests {
             ("\"1500.50\"", "\"0\""),
             ("\"10\"", "\"1e1\""),
             ("\"order\"", "\"orders\""),
+            ("\"type\": \"order\", ", ""),
+            ("\"side\": \"buy\", ", ""),
+            ("\"order_type\": \"limit\", ", ""),
         ] {
             assert!(ORDER.contains(from), "{from}");
             assert!(!within(&ORDER.replace(from, to), "999999999999"), "{from} {to}");
@@ -188,7 +174,7 @@ mod tests {
             format!(r#"{{"authorization_details": [{order}], "quantity": "9000"}}"#),
             format!(r#"{{"quantity": "9000", "authorization_details": [{order}]}}"#),
             format!(r#"{{"authorization_details": [{order}], "authorization_details": [{order}]}}"#),
-            format!(r#"{{"authorization\u005fdetails": [{order}]}}"#),
+            format!(r#"{{"authorization_details": [{order}], "authorization\u005fdetails": [{order}]}}"#),
             format!("{ORDER} {ORDER}"),
             format!("\u{feff}{ORDER}"),
             ORDER.replace("\"quantity\"", "\"quantity\": \"9000\", \"quantity\""),

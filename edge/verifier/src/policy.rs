@@ -9,6 +9,7 @@
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 mod approval;
@@ -48,8 +49,8 @@ struct Effective {
     required: Assurance,
     /// What is granted only while the provider it is meant for is healthy.
     with_healthy_provider: Vec<Grant>,
-    /// When its orders need an approval.
-    approval: Vec<ApprovalRule>,
+    /// When its orders need an approval; a rule is there as often as it is written.
+    approval: Vec<Arc<ApprovalRule>>,
 }
 
 impl Policy {
@@ -122,7 +123,7 @@ impl Policy {
 
     /// The rules by which orders of somebody with these roles need an approval, as they were written, some maybe twice.
     pub fn approval_rules(&self, roles: &[impl AsRef<str>]) -> impl Iterator<Item = &ApprovalRule> {
-        self.effective(roles).flat_map(|role| &role.approval)
+        self.effective(roles).flat_map(|role| &role.approval).map(Arc::as_ref)
     }
 
     fn effective(&self, roles: &[impl AsRef<str>]) -> impl Iterator<Item = &Effective> {
@@ -136,9 +137,12 @@ impl Policy {
 }
 
 impl Default for Policy {
-    #[expect(clippy::expect_used, reason = "the document is a constant, and a test reads it")]
+    #[expect(clippy::panic, reason = "the document is a constant, and a test reads it")]
     fn default() -> Self {
-        Self::parse(DEFAULT_DOCUMENT).expect("the policy that ships is sound")
+        match Self::parse(DEFAULT_DOCUMENT) {
+            Ok(policy) => policy,
+            Err(error) => panic!("the policy that ships is not sound: {error}"),
+        }
     }
 }
 

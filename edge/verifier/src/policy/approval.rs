@@ -4,21 +4,20 @@
 //! time outside of hours. Any one of them is enough, and a rule without them always holds.
 
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use serde::Deserialize;
-
-use super::hours::{Hours, WrittenHours};
-use super::{Grant, Permission, PermissionError, is_word};
+use super::hours::Hours;
+use super::{Grant, Permission, is_word};
 use crate::order::Amount;
-use crate::strict_object::StrictObject;
+use crate::strict_value::StrictValue;
 
 /// The most rules that a role may have of its own.
 pub const MAX_APPROVAL_RULES: usize = 16;
 
 /// When an order needs an approval.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ApprovalRule {
     permission: Option<Grant>,
     service: Option<String>,
@@ -55,85 +54,66 @@ pub enum ApprovalNeed {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApprovalMistake {
     /// There is none, or there are too many.
-    #[error("has 1 to {MAX_APPROVAL_RULES} rules")]
+    #[error("is a list of 1 to {MAX_APPROVAL_RULES} rules")]
     Count,
     /// A rule is for nothing.
     #[error("a rule names a `permission`, a `service` or both")]
     ForNothing,
-    /// The permission is none.
-    #[error("permission `{}`: {cause}", permission.escape_debug())]
-    Permission {
-        /// What is written there.
-        permission: String,
-        /// What is wrong with it.
-        cause: PermissionError,
-    },
-    /// The service is none.
-    #[error("service `{}` is not a lower-case word", .0.escape_debug())]
-    Service(String),
-    /// Keys are excepted, which the rule would hold for nevertheless.
-    #[error("`keys` is true, or left out")]
-    Keys,
-    /// The limit is no number.
-    #[error("`notional_above` `{}` is not a number above zero as a text, such as \"100000\"", .0.escape_debug())]
-    Notional(String),
-    /// A time is none.
-    #[error("`{}` is not a time of the day, such as \"09:15\"", .0.escape_debug())]
-    Time(String),
-    /// The offset is none.
-    #[error("`utc_offset` `{}` is not -14:00 to +14:00, such as \"+05:30\"", .0.escape_debug())]
-    Offset(String),
-    /// The hours end when they begin.
-    #[error("`from` and `to` are the same; a whole day is \"00:00\" to \"24:00\"")]
-    NoHours,
-    /// The days are none, or one is there twice.
-    #[error("`days` are some of mon, tue, wed, thu, fri, sat and sun, each once")]
-    Days,
+    /// A member has another name or value than one of a rule.
+    #[error("`{}` is not of a rule, or not like this: `{}`", .0.escape_debug(), EXAMPLE)]
+    Member(String),
+    /// The hours begin and end at once, or one of the two or the offset is missing.
+    #[error(
+        "`outside_hours` has a `from`, another `to` and a `utc_offset`; a whole day is \"00:00\" to \"24:00\""
+    )]
+    Hours,
 }
 
-/// A rule as JSON has it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct WrittenRule {
-    permission: Option<String>,
-    service: Option<String>,
-    keys: Option<bool>,
-    notional_above: Option<String>,
-    outside_hours: Option<StrictObject<WrittenHours>>,
-}
+/// A rule with all it can have.
+const EXAMPLE: &str = r#"{"permission": "trading:order", "service": "trading", "keys": true, "notional_above": "100000", "outside_hours": {"from": "09:15", "to": "15:30", "utc_offset": "+05:30", "days": ["mon", "tue"]}}"#;
 
 /// Reads the rules of a role.
-pub(super) fn checked(written: Vec<StrictObject<WrittenRule>>) -> Result<Vec<ApprovalRule>, ApprovalMistake> {
-    if !(1..=MAX_APPROVAL_RULES).contains(&written.len()) {
-        return Err(ApprovalMistake::Count);
+pub(super) fn checked(written: &StrictValue) -> Result<Vec<Arc<ApprovalRule>>, ApprovalMistake> {
+    match written {
+        StrictValue::List(rules) if (1..=MAX_APPROVAL_RULES).contains(&rules.len()) => {
+            rules.iter().map(|rule| ApprovalRule::checked(rule).map(Arc::new)).collect()
+        }
+        _ => Err(ApprovalMistake::Count),
     }
-    written.into_iter().map(|StrictObject(rule)| ApprovalRule::checked(rule)).collect()
 }
 
 impl ApprovalRule {
-    fn checked(written: WrittenRule) -> Result<Self, ApprovalMistake> {
-        let WrittenRule { permission, service, keys, notional_above, outside_hours } = written;
-        if permission.is_none() && service.is_none() {
+    fn checked(written: &StrictValue) -> Result<Self, ApprovalMistake> {
+        let StrictValue::Object(members) = written else { return Err(ApprovalMistake::ForNothing) };
+        let mut rule = Self::default();
+        for (name, value) in members {
+            let is_good = match (name.as_str(), value) {
+                ("permission", StrictValue::Text(text)) => taken(&mut rule.permission, text.parse().ok()),
+                ("service", StrictValue::Text(text)) => {
+                    taken(&mut rule.service, Some(text.clone()).filter(|name| is_word(name)))
+                }
+                // `false` would except keys, for which the rule holds nevertheless.
+                ("keys", StrictValue::Flag(true)) => {
+                    rule.keys = true;
+                    true
+                }
+                ("notional_above", StrictValue::Text(text)) => {
+                    taken(&mut rule.notional_above, Amount::parse(text))
+                }
+                ("outside_hours", StrictValue::Object(members)) => {
+                    rule.outside_hours = Some(Hours::checked(members)?);
+                    true
+                }
+                _ => false,
+            };
+            if !is_good {
+                return Err(ApprovalMistake::Member(name.clone()));
+            }
+        }
+        if rule.permission.is_none() && rule.service.is_none() {
             return Err(ApprovalMistake::ForNothing);
         }
-        if let Some(service) = service.as_ref().filter(|name| !is_word(name)) {
-            return Err(ApprovalMistake::Service(service.clone()));
-        }
-        if keys == Some(false) {
-            return Err(ApprovalMistake::Keys);
-        }
-        let grant = |text: String| match text.parse() {
-            Ok(grant) => Ok(grant),
-            Err(cause) => Err(ApprovalMistake::Permission { permission: text, cause }),
-        };
-        let amount = |text: String| Amount::parse(&text).ok_or(ApprovalMistake::Notional(text));
-        Ok(Self {
-            permission: permission.map(grant).transpose()?,
-            service,
-            keys: keys.is_some(),
-            notional_above: notional_above.map(amount).transpose()?,
-            outside_hours: outside_hours.map(|StrictObject(hours)| Hours::checked(hours)).transpose()?,
-        })
+        Ok(rule)
     }
 
     /// Returns which orders need an approval by this rule.
@@ -155,6 +135,12 @@ impl ApprovalRule {
             None => ApprovalNeed::Never,
         }
     }
+}
+
+/// Puts a value where it belongs, and returns whether there is one.
+pub(super) fn taken<T>(place: &mut Option<T>, value: Option<T>) -> bool {
+    *place = value;
+    place.is_some()
 }
 
 /// The rule in one line, for operators.

@@ -4,9 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use serde::Deserialize;
-
-use super::approval::ApprovalMistake;
+use super::approval::{ApprovalMistake, taken};
+use crate::strict_value::StrictValue;
 
 /// Minutes of a day.
 const DAY: u16 = 24 * 60;
@@ -34,32 +33,27 @@ pub(super) struct Hours {
     days: u8,
 }
 
-/// The hours as JSON has them.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct WrittenHours {
-    from: String,
-    to: String,
-    utc_offset: String,
-    days: Option<Vec<String>>,
-}
-
 impl Hours {
-    pub(super) fn checked(written: WrittenHours) -> Result<Self, ApprovalMistake> {
-        let WrittenHours { from, to, utc_offset, days } = written;
-        let Some(begin) = time(&from).filter(|from| *from < DAY) else {
-            return Err(ApprovalMistake::Time(from));
-        };
-        let Some(end) = time(&to) else { return Err(ApprovalMistake::Time(to)) };
-        if begin == end {
-            return Err(ApprovalMistake::NoHours);
+    pub(super) fn checked(members: &[(String, StrictValue)]) -> Result<Self, ApprovalMistake> {
+        let (mut from, mut to, mut utc_offset, mut days) = (None, None, None, Some(EVERY_DAY));
+        for (name, value) in members {
+            let is_good = match (name.as_str(), value) {
+                ("from", StrictValue::Text(text)) => taken(&mut from, time(text).filter(|time| *time < DAY)),
+                ("to", StrictValue::Text(text)) => taken(&mut to, time(text)),
+                ("utc_offset", StrictValue::Text(text)) => taken(&mut utc_offset, offset(text)),
+                ("days", StrictValue::List(names)) => taken(&mut days, bits(names)),
+                _ => false,
+            };
+            if !is_good {
+                return Err(ApprovalMistake::Member(name.clone()));
+            }
         }
-        Ok(Self {
-            from: begin,
-            to: end,
-            utc_offset: offset(&utc_offset).ok_or(ApprovalMistake::Offset(utc_offset))?,
-            days: days.map_or(Some(EVERY_DAY), |days| bits(&days)).ok_or(ApprovalMistake::Days)?,
-        })
+        match (from, to, utc_offset, days) {
+            (Some(from), Some(to), Some(utc_offset), Some(days)) if from != to => {
+                Ok(Self { from, to, utc_offset, days })
+            }
+            _ => Err(ApprovalMistake::Hours),
+        }
     }
 
     /// Returns whether a moment, in Unix seconds, is within the hours.
@@ -96,9 +90,10 @@ fn offset(text: &str) -> Option<i16> {
     }
 }
 
-fn bits(days: &[String]) -> Option<u8> {
+fn bits(days: &[StrictValue]) -> Option<u8> {
     let mut bits = 0;
     for day in days {
+        let StrictValue::Text(day) = day else { return None };
         let bit = 1 << DAYS.iter().position(|known| known == day)?;
         if bits & bit != 0 {
             return None;
