@@ -187,6 +187,9 @@ struct RoleItem {
     /// The permissions that the role gives only while the provider they are meant for is healthy.
     #[schema(example = json!([]))]
     healthy_provider: Vec<String>,
+    /// When orders of whoever has the role need a person's approval, one line for each rule of `requires.approval`.
+    #[schema(example = json!(["trading:order: with an API key, or above 100000"]))]
+    approval: Vec<String>,
 }
 
 /// The state of a person's trading, as administrators see it.
@@ -264,6 +267,7 @@ async fn roles(State(state): State<AppState>, _admin: AdminCaller) -> Json<Vec<R
             .into_iter()
             .map(ToString::to_string)
             .collect(),
+        approval: policy.approval_rules(&[role]).map(ToString::to_string).collect(),
     };
     Json(policy.roles().map(item).collect())
 }

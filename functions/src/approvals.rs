@@ -11,11 +11,11 @@ use portcullis_http::responses::{
 };
 use portcullis_http::{
     AppState, ApprovalStateWord, Both, Client, IdempotencyKey, Json, List, Object, Page, PathId, Problem,
-    Query, ServiceCaller, SignedInCaller, UnverifiedCredential,
+    Query, ServiceCaller, SignedInCaller, UnverifiedCredential, lasting,
 };
 use portcullis_identity::{
     AccountId, ApprovalAsker, ApprovalId, ApprovalRequest, ApprovalState, PresentedCode, PresentedPasskey,
-    PresentedProof, Principal, Verdict,
+    PresentedProof, Principal, RedemptionRequest, Verdict,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -114,6 +114,11 @@ struct RedeemApprovalRequest {
     /// The order as it is going to be placed: the very members and texts that were approved.
     #[schema(value_type = Vec<OrderDetails>, min_items = 1, max_items = 1)]
     authorization_details: Vec<Object<OrderDetails>>,
+    /// The person whose approval it has to be: for one of anybody else the answer is 404, and nothing is spent. When absent, it may
+    /// be anybody's, and the answer says whose it was.
+    #[serde(default, deserialize_with = "lasting")]
+    #[schema(value_type = String, required = false, pattern = "^usr_[0-9a-f]{32}$")]
+    user_id: Option<AccountId>,
 }
 
 /// Which approvals to list.
@@ -347,7 +352,7 @@ impl DecideApprovalRequest {
 /// Redeem an approval
 ///
 /// Spends an approval for the order that the service is about to place, and returns who approved it. Of many requests one
-/// succeeds. For another order than the one that was approved nothing is spent. For services with the right `approval:redeem`. A
+/// succeeds. For another order than the one that was approved, or another person than `user_id`, nothing is spent. For services with the right `approval:redeem`. A
 /// request with an `Idempotency-Key` can be sent again while the approval lives and gets the same answer.
 #[utoipa::path(
     post, path = "/v1/internal/approvals/{id}/redeem", operation_id = "redeem_approval", tag = "internal",
@@ -366,7 +371,8 @@ async fn redeem(
     Json(body): Json<RedeemApprovalRequest>,
 ) -> Result<Json<RedemptionResponse>, Problem> {
     let details = details(body.authorization_details)?;
-    let key = key.as_ref().map(IdempotencyKey::as_str);
-    let redeemed = state.identity.redeem_approval(&service, id, &details, key, &client.into()).await?;
+    let idempotency_key = key.as_ref().map(IdempotencyKey::as_str);
+    let shown = RedemptionRequest { details: &details, owner: body.user_id, idempotency_key };
+    let redeemed = state.identity.redeem_approval(&service, id, shown, &client.into()).await?;
     Ok(Json(redeemed.into()))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use axum::extract::State;
 use portcullis_http::responses::{BadRequest, Unauthorized, Unavailable, Unprocessable};
 use portcullis_http::{AnyCaller, AppState, DecisionWord, HealthStatusWord, Json, Problem, Word, texts};
-use portcullis_identity::{Decision, Permission, PermissionError};
+use portcullis_identity::{Decimal, Decision, Intent, Permission, PermissionError, is_word};
 use portcullis_vault::{Health, HealthStatus};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -41,6 +41,13 @@ struct CheckPermissionRequest {
     #[serde(default)]
     #[schema(value_type = Vec<texts::BrokerName>, required = false, max_items = 9)]
     fallbacks: Vec<String>,
+    /// The service that does it, where the policy names services whose orders need an approval; the resource when absent.
+    #[schema(value_type = Option<texts::PermissionWord>)]
+    service: Option<String>,
+    /// What the order comes to at most, quantity times price. Where the policy wants an approval above some notional, an order
+    /// without this needs one.
+    #[schema(value_type = Option<texts::DecimalNumber>)]
+    notional: Option<Decimal>,
 }
 
 impl CheckPermissionRequest {
@@ -58,6 +65,15 @@ impl CheckPermissionRequest {
             }
             _ => Err(Problem::invalid("/permission", "give either `permission` or `resource` and `action`")),
         }
+    }
+
+    /// Returns what the policy of approvals is asked.
+    fn intent<'a>(&'a self, permission: &'a Permission) -> Result<Intent<'a>, Problem> {
+        let service = self.service.as_deref();
+        if service.is_some_and(|name| !is_word(name)) {
+            return Err(Problem::invalid("/service", "must be a lower-case word"));
+        }
+        Ok(Intent { permission, service, notional: self.notional.as_ref() })
     }
 
     /// Returns the named providers after checking that they exist.
@@ -86,8 +102,9 @@ struct CheckPermissionResponse {
     /// Whether the caller has the permission.
     allowed: bool,
     /// The reason of the decision: `granted`, `not_granted_by_roles`, `outside_scopes`, `never_with_api_key`,
-    /// `insufficient_user_authentication`, where a role requires a stronger sign-in, or `provider_unavailable`, where a role
-    /// requires a healthy provider and the named one is degraded or unhealthy.
+    /// `insufficient_user_authentication`, where a role requires a stronger sign-in, `provider_unavailable`, where a role
+    /// requires a healthy provider and the named one is degraded or unhealthy, or `approval_required`, where all else is granted
+    /// and a role wants the order approved: redeem an approval of it, and place it then.
     reason: DecisionWord,
     /// The health of the provider, where the decision depended on it; absent where it did not.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,11 +121,12 @@ impl CheckPermissionResponse {
         Self { allowed, reason, provider_status: None, fallback: None }
     }
 
-    /// The decision about what is granted only while the provider is healthy. `chain` is the provider and its fallbacks.
-    fn by_health(provider: &str, chain: Vec<Health>) -> Self {
+    /// The decision about what is granted only while the provider is healthy, which is `granted` then. `chain` is the provider and
+    /// its fallbacks.
+    fn by_health(provider: &str, chain: Vec<Health>, granted: Decision) -> Self {
         let status = chain.iter().find(|health| health.provider == provider).map(|health| health.status);
         if status == Some(HealthStatus::Healthy) {
-            return Self { provider_status: status.map(Word), ..Self::of(Decision::Granted) };
+            return Self { provider_status: status.map(Word), ..Self::of(granted) };
         }
         let fallback = chain.into_iter().find(|health| health.status == HealthStatus::Healthy);
         Self {
@@ -134,8 +152,8 @@ struct PermissionsResponse {
 
 /// Check a permission of the caller
 ///
-/// Returns the decision, made with the roles as they are now, which may be newer than those in the token, and with the health
-/// of a provider where a role requires it.
+/// Returns the decision, made with the roles as they are now, which may be newer than those in the token, with the health
+/// of a provider where a role requires it, and with whether a role wants an approval.
 #[utoipa::path(
     post, path = "/v1/authz/check", operation_id = "check_permission", tag = "authz", security(("access_token" = []), ("api_key" = [])),
     request_body = CheckPermissionRequest,
@@ -151,10 +169,17 @@ async fn check(
 ) -> Result<Json<CheckPermissionResponse>, Problem> {
     let (policy, permission) = (&state.identity.settings.policy, body.permission()?);
     let providers = &state.vault.providers;
-    let named = body.providers(&providers.names())?;
+    let (named, intent) = (body.providers(&providers.names())?, body.intent(&permission)?);
     let decision = caller.decide(policy, &permission);
-    if !decision.is_allowed() || !policy.needs_healthy_provider(&caller.account().roles, &permission) {
+    let granted = || match state.identity.needs_approval(&caller, intent) {
+        true => Decision::ApprovalRequired,
+        false => Decision::Granted,
+    };
+    if !decision.is_allowed() {
         return Ok(Json(CheckPermissionResponse::of(decision)));
+    }
+    if !policy.needs_healthy_provider(&caller.account().roles, &permission) {
+        return Ok(Json(CheckPermissionResponse::of(granted())));
     }
     let Some((provider, fallbacks)) = named else {
         return Err(Problem::invalid(
@@ -163,7 +188,7 @@ async fn check(
         ));
     };
     let chain = providers.chain(provider, &fallbacks).await?;
-    Ok(Json(CheckPermissionResponse::by_health(provider, chain)))
+    Ok(Json(CheckPermissionResponse::by_health(provider, chain, granted())))
 }
 
 /// List the permissions of the caller

@@ -1,10 +1,14 @@
 // The Worker in workerd in front of the function binaries: whose request it is, and that there is no other way in.
 
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
+import fs from "node:fs";
+import path from "node:path";
 import { after, before, test } from "node:test";
 import { Edge } from "./edge.js";
 import { deployment } from "./functions.js";
 import { proof, serviceKey } from "./proof.js";
+import { ROOT } from "./tools.js";
 
 const PASSWORD = "copper lantern drifts upstream";
 const ASHA = "asha@example.com";
@@ -129,5 +133,73 @@ test("the edge gets keys and revocations from functions that let nobody else in"
     assert.equal((await through.send("/v1/strategy", bearer)).status, 200, "a critical route");
   } finally {
     await through.close();
+  }
+});
+
+/// The code of an authenticator app (RFC 6238) in so many steps of half a minute.
+function code(secret, steps = 0) {
+  const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+  const bits = [...secret].map((letter) => letters.indexOf(letter).toString(2).padStart(5, "0")).join("");
+  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
+  const counter = Buffer.alloc(8);
+  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + steps));
+  const mac = createHmac("sha1", key).update(counter).digest();
+  const number = mac.readUInt32BE(mac.at(-1) & 15) & 0x7fffffff;
+  return String(number % 1_000_000).padStart(6, "0");
+}
+
+/// Somebody with an app and a trading account, and the approval of an order with it.
+async function approver(url, email) {
+  let token;
+  const call = async (target, body, status = 200) => {
+    const authorization = token ? { authorization: `Bearer ${token}` } : {};
+    const headers = { "content-type": "application/json", ...authorization };
+    const response = await fetch(url + target, { method: "POST", headers, body: JSON.stringify(body) });
+    const answer = await response.json();
+    assert.equal(response.status, status, `${target}: ${JSON.stringify(answer)}`);
+    return answer;
+  };
+  await call("/v1/auth/register", { email, password: PASSWORD, name: "Asha" }, 201);
+  token = (await call("/v1/auth/login", { email, password: PASSWORD, token_delivery: "body" })).access_token;
+  const kite = { broker: "kite", user_id_broker: "AB1234", api_key: "k", api_secret: "s" };
+  const { account_id } = await call("/v1/trading-accounts", kite, 201);
+  const secret = new URL((await call("/v1/mfa/totp/setup")).otpauth_uri).searchParams.get("secret");
+  await call("/v1/mfa/totp/enable", { code: code(secret, -1) });
+  const order = {
+    type: "order", account_id, exchange: "NSE", symbol: "INFY", side: "buy", quantity: "10", order_type: "limit", price: "1500.50",
+  }; // prettier-ignore
+  const asked = await call("/v1/approvals", { authorization_details: [order] }, 201);
+  await call(`/v1/approvals/${asked.approval_id}/decide`, { decision: "approve", code: code(secret) });
+  return { token, order, asked };
+}
+
+test("an order that a role wants approved goes through with what its owner approved, once", async () => {
+  const policy = JSON.parse(fs.readFileSync(path.join(ROOT, "edge/verifier/src/default_policy.json"), "utf8"));
+  policy.user.services.push("trading");
+  policy.user.requires = { approval: [{ service: "trading", notional_above: "15000" }] };
+  const ROLE_DEFINITIONS = JSON.stringify(policy);
+  const ours = await deployment({ ROLE_DEFINITIONS, ARGON2_MEMORY_KIB: "64" });
+  const { EDGE_PROOF_KEY, SERVICE_TOKENS } = ours.secrets;
+  const SERVICE_TOKEN = JSON.parse(SERVICE_TOKENS).edge[0];
+  const front = await Edge.start({ variables: { EDGE_PROOF_KEY, SERVICE_TOKEN, IDENTITY_URL: ours.url, ROLE_DEFINITIONS } });
+  try {
+    const { token, order, asked } = await approver(ours.url, ASHA);
+    const bela = await approver(ours.url, "bela@example.com");
+    const place = async (changes, approval) => {
+      const body = JSON.stringify({ authorization_details: [{ ...order, ...changes }] });
+      const headers = { "content-type": "application/json", ...(approval && { "x-approval-id": approval }) };
+      const answer = await front.as(token, "/v1/trading/orders", { method: "POST", headers, body });
+      return [answer.status, answer.json.code ?? answer.json.headers["x-approval-order-tag"]];
+    };
+    assert.deepEqual(await place({ quantity: "1" }), [200, undefined], "a small one");
+    assert.deepEqual(await place({}), [403, "approval_required"]);
+    assert.deepEqual(await place({ quantity: "11" }, asked.approval_id), [409, "details_mismatch"]);
+    assert.deepEqual(await place({ iceberg: "1" }, asked.approval_id), [422, "validation_failed"]);
+    assert.deepEqual(await place(bela.order, bela.asked.approval_id), [404, "not_found"]);
+    assert.deepEqual(await place({}, asked.approval_id), [200, asked.order_tag]);
+    assert.deepEqual(await place({}, asked.approval_id), [409, "already_redeemed"]);
+  } finally {
+    await front.close();
+    await ours.close();
   }
 });

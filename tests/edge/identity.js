@@ -5,6 +5,7 @@ import { jose } from "./tools.js";
 import { bodyOf, json, serve } from "./server.js";
 
 export const SERVICE_TOKEN = "service-token-of-the-edge";
+const REDEMPTION = /^\/v1\/internal\/approvals\/(apr_[0-9a-f]{32})\/redeem$/;
 
 /// A key for one of `RS256`, `ES256` and `EdDSA`.
 export async function newKey(alg = "RS256") {
@@ -23,9 +24,11 @@ export class Identity {
   /// Ids of users whose broker credentials are frozen, or `everybody`.
   frozen = [];
   apiKeys = new Map();
+  /// What people approved, by its id: `{ user, order }`, and by what it was spent.
+  approvals = new Map();
   /// What each address answers instead, while a test says so: a status, or "hang", "garbage", "large".
-  faults = { jwks: undefined, revocations: undefined, apiKeys: undefined };
-  counts = { jwks: 0, revocations: 0, apiKeys: 0, refused: 0 };
+  faults = { jwks: undefined, revocations: undefined, apiKeys: undefined, redemptions: undefined };
+  counts = { jwks: 0, revocations: 0, apiKeys: 0, redemptions: 0, refused: 0 };
   /// What isolates told beside their requests for revocations.
   reports = [];
   maxAge = 300;
@@ -112,9 +115,27 @@ export class Identity {
       const { api_key: key } = JSON.parse(await bodyOf(request));
       if (await this.#fault(this.faults.apiKeys, response)) return;
       json(response, 200, this.apiKeys.get(key) ?? { active: false });
+    } else if (REDEMPTION.test(pathname) && request.method === "POST") {
+      this.counts.redemptions += 1;
+      if (await this.#fault(this.faults.redemptions, response)) return;
+      const [, id] = REDEMPTION.exec(pathname);
+      const [status, answer] = this.#redeem(id, JSON.parse(await bodyOf(request)), request.headers["idempotency-key"]);
+      json(response, status, answer);
     } else {
       json(response, 404, {});
     }
+  }
+
+  /// Spends an approval once, or once more for the request that spent it.
+  #redeem(id, { user_id: user, ...shown }, key) {
+    const refused = (status, code) => [status, { status, code }];
+    const approval = this.approvals.get(id);
+    if (approval?.user !== user) return refused(404, "not_found");
+    const { order, spent } = approval;
+    if (JSON.stringify(shown) !== JSON.stringify({ authorization_details: [order] })) return refused(409, "details_mismatch");
+    if (spent !== undefined && (key === undefined || spent !== key)) return refused(409, "already_redeemed");
+    approval.spent = key ?? "";
+    return [200, { user_id: user, order_tag: id.slice(-20) }];
   }
 
   async #fault(fault, response) {

@@ -13,6 +13,8 @@ const FIELDS = [
   "x-request-id",
   "x-client-address",
 ];
+/// What follows where an approval was spent for the request.
+const OF_APPROVALS = ["x-approval-id", "x-approval-order-tag"];
 
 /// The key of a service, as `manage-users proof-key` prints it.
 export function serviceKey(service, id = "1", root = PROOF_KEY) {
@@ -24,7 +26,9 @@ export function serviceKey(service, id = "1", root = PROOF_KEY) {
 /// The proof of a request to a service at this time, in Unix seconds, under its own key unless another one is given.
 export function proof({ method, url, headers }, service, time, { key = serviceKey(service), nonce = "test-1" } = {}) {
   const [id, bytes] = key.split(":");
-  const fields = FIELDS.map((name) => headers[name] ?? "");
+  const of = (names) => names.map((name) => headers[name] ?? "");
+  const approved = of(OF_APPROVALS);
+  const fields = [...of(FIELDS), ...(approved.join("") === "" ? [] : approved)];
   const text = ["portcullis-edge-v2", id, time, nonce, service, method, url, ...fields].join("\n");
   const mac = createHmac("sha256", Buffer.from(bytes, "base64url")).update(text).digest("hex");
   return `v2;k=${id};t=${time};n=${nonce};${mac}`;

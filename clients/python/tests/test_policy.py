@@ -89,9 +89,17 @@ ROLES = {"user": {}, "admin": {}}
         (json.dumps(ROLES | {"a": {"requires": {"healthy_provider": []}}}), "'a': has"),
         (json.dumps(ROLES | {"a": {"requires": {"healthy_provider": "trading:order"}}}), "'a': has"),
         (json.dumps(ROLES | {"a": {"requires": {"healthy_provider": ["orders"]}}}), "'a': 'orders' grants nothing"),
+        (json.dumps(ROLES | {"a": {"requires": {"approval": {}}}}), "'a': has"),
+        (json.dumps(ROLES | {"a": {"requires": {"approval": ["trading:order"]}}}), "'a': has"),
         (json.dumps(ROLES | {"a": {"inherits": ["b"]}, "b": {"inherits": ["a"]}}), "'a': inherits from itself"),
     ],
 )
 def test_documents_that_cannot_be_used(document, blamed):
     with pytest.raises(PolicyError, match=blamed):
         Policy(document)
+
+
+def test_rules_about_approvals_are_for_the_service_and_the_edge():
+    rules = [{"permission": "trading:order", "keys": True, "notional_above": "100000"}]
+    policy = Policy(json.dumps(ROLES | {"desk": {"permissions": ["trading:*"], "requires": {"approval": rules}}}))
+    assert policy.allows(["desk"], Permission.parse("trading:order"))

@@ -1097,8 +1097,8 @@ export interface paths {
         put?: never;
         /**
          * Check a permission of the caller
-         * @description Returns the decision, made with the roles as they are now, which may be newer than those in the token, and with the health
-         *     of a provider where a role requires it.
+         * @description Returns the decision, made with the roles as they are now, which may be newer than those in the token, with the health
+         *     of a provider where a role requires it, and with whether a role wants an approval.
          */
         post: operations["check_permission"];
         delete?: never;
@@ -1159,7 +1159,7 @@ export interface paths {
         /**
          * Redeem an approval
          * @description Spends an approval for the order that the service is about to place, and returns who approved it. Of many requests one
-         *     succeeds. For another order than the one that was approved nothing is spent. For services with the right `approval:redeem`. A
+         *     succeeds. For another order than the one that was approved, or another person than `user_id`, nothing is spent. For services with the right `approval:redeem`. A
          *     request with an `Idempotency-Key` can be sent again while the approval lives and gets the same answer.
          */
         post: operations["redeem_approval"];
@@ -2185,9 +2185,11 @@ export interface components {
             action?: components["schemas"]["PermissionWord"] | null | string;
             /** @description Up to nine other providers that would do, the preferred ones first. */
             fallbacks?: components["schemas"]["BrokerName"][];
+            notional?: components["schemas"]["DecimalNumber"] | null | string;
             permission?: components["schemas"]["PermissionName"] | null | string;
             provider?: components["schemas"]["BrokerName"] | null | string;
             resource?: components["schemas"]["PermissionWord"] | null | string;
+            service?: components["schemas"]["PermissionWord"] | null | string;
         };
         /** @description The decision about a permission. */
         CheckPermissionResponse: {
@@ -2197,8 +2199,9 @@ export interface components {
             provider_status?: components["schemas"]["HealthStatus"] | null;
             /**
              * @description The reason of the decision: `granted`, `not_granted_by_roles`, `outside_scopes`, `never_with_api_key`,
-             *     `insufficient_user_authentication`, where a role requires a stronger sign-in, or `provider_unavailable`, where a role
-             *     requires a healthy provider and the named one is degraded or unhealthy.
+             *     `insufficient_user_authentication`, where a role requires a stronger sign-in, `provider_unavailable`, where a role
+             *     requires a healthy provider and the named one is degraded or unhealthy, or `approval_required`, where all else is granted
+             *     and a role wants the order approved: redeem an approval of it, and place it then.
              */
             reason: components["schemas"]["Decision"];
         };
@@ -2383,7 +2386,7 @@ export interface components {
          * @description The reason why a permission is granted or not.
          * @enum {string}
          */
-        Decision: "granted" | "not_granted_by_roles" | "outside_scopes" | "never_with_api_key" | "insufficient_user_authentication" | "provider_unavailable";
+        Decision: "granted" | "not_granted_by_roles" | "outside_scopes" | "never_with_api_key" | "insufficient_user_authentication" | "provider_unavailable" | "approval_required";
         /**
          * @description What a person decides.
          * @enum {string}
@@ -3559,6 +3562,11 @@ export interface components {
         RedeemApprovalRequest: {
             /** @description The order as it is going to be placed: the very members and texts that were approved. */
             authorization_details: components["schemas"]["OrderDetails"][];
+            /**
+             * @description The person whose approval it has to be: for one of anybody else the answer is 404, and nothing is spent. When absent, it may
+             *     be anybody's, and the answer says whose it was.
+             */
+            user_id?: string;
         };
         /** @description An approval that is spent. */
         RedemptionResponse: {
@@ -3844,6 +3852,13 @@ export interface components {
         };
         /** @description A role of the policy. */
         RoleItem: {
+            /**
+             * @description When orders of whoever has the role need a person's approval, one line for each rule of `requires.approval`.
+             * @example [
+             *       "trading:order: with an API key, or above 100000"
+             *     ]
+             */
+            approval: string[];
             /**
              * @description The permissions that the role gives only while the provider they are meant for is healthy.
              * @example []

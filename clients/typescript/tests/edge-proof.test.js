@@ -54,11 +54,12 @@ test("the vectors that the edge makes are judged as they say", async () => {
   }
 });
 
-function written({ userId, email, roles, method, sessionId, scopes, requestId, clientAddress }) {
+function written({ userId, email, roles, method, sessionId, scopes, requestId, clientAddress, approvalId, approvalOrderTag }) {
   const or = (value) => value ?? null;
   return {
     user_id: userId, email: or(email), roles, method, session_id: or(sessionId), scopes: or(scopes),
     request_id: or(requestId), client_address: or(clientAddress),
+    approval_id: or(approvalId), approval_order_tag: or(approvalOrderTag),
   };
 }
 

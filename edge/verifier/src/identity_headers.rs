@@ -63,7 +63,14 @@ identity_headers! {
     request_id = "x-request-id",
     /// The address of the client.
     client_address = "x-client-address",
+    /// The approval that was spent for the request, where it needed one.
+    approval_id = "x-approval-id",
+    /// What the order that was approved is to be tagged with at the broker.
+    approval_order_tag = "x-approval-order-tag",
 }
+
+/// The last so many are of requests that were approved.
+pub(crate) const OF_APPROVALS: usize = 2;
 
 #[cfg(test)]
 mod tests {

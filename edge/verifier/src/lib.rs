@@ -6,7 +6,8 @@
 //!
 //! What the edge decides on besides is here too, so that it can be tested and fuzzed away from it: the issuer's key set
 //! ([`jwks`]), which route a path belongs to ([`route`]), the shape of API keys ([`api_key`]), the pages of what was
-//! revoked ([`revocation`]), and the text under the proof that a request came through the edge ([`origin_proof`]).
+//! revoked ([`revocation`]), what an order can come to ([`order`]), and the text under the proof that a request came through the
+//! edge ([`origin_proof`]).
 //!
 //! It must not know the time, keys, cryptography, storage or HTTP: the caller looks the key up by [`UnverifiedToken::kid`],
 //! checks the signature with whatever its platform offers, and hands the verdict and the time to
@@ -26,6 +27,7 @@ mod header;
 mod identity_headers;
 pub mod jwks;
 mod object;
+pub mod order;
 pub mod origin_proof;
 mod payload;
 pub mod policy;
@@ -34,6 +36,7 @@ pub mod revocation;
 mod roca;
 pub mod route;
 mod strict_object;
+mod strict_value;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -45,4 +48,5 @@ pub use expectations::Expectations;
 pub use identity_headers::IdentityHeaders;
 pub use rejection::Rejection;
 pub use roca::has_roca_pattern;
+pub use strict_value::StrictValue;
 pub use token::{AwaitedToken, MAX_TOKEN_BYTES, UnverifiedToken};

@@ -11,7 +11,7 @@ use alloc::format;
 use alloc::string::String;
 use core::fmt::Write as _;
 
-use crate::identity_headers::IdentityHeaders;
+use crate::identity_headers::{IdentityHeaders, OF_APPROVALS};
 
 /// The header the proof travels in.
 pub const HEADER: &str = "x-edge-proof";
@@ -88,11 +88,16 @@ pub struct UnverifiedProof<'a> {
 impl Statement<'_> {
     /// Returns the text under the HMAC: the version, then every field on a line of its own, in the order they are
     /// declared. No field can hold a line break (they are header values or parts of a request line), so no two statements
-    /// share a text; `None` if one does nevertheless.
+    /// share a text; `None` if one does nevertheless. The two lines of an approval are there where there is one, so that the
+    /// text of other requests is what services have always known.
     pub fn canonical(&self) -> Option<String> {
         let Mark { key, time, nonce } = self.mark;
         let request = [nonce, self.service, self.method, self.target];
-        let fields = request.into_iter().chain(self.headers.into_iter().map(|(_, value)| value));
+        let IdentityHeaders { approval_id, approval_order_tag, .. } = self.headers;
+        let without = if approval_id.is_empty() && approval_order_tag.is_empty() { OF_APPROVALS } else { 0 };
+        let signed = IdentityHeaders::<()>::NAMES.len() - without;
+        let headers = self.headers.into_iter().take(signed).map(|(_, value)| value);
+        let fields = request.into_iter().chain(headers);
         let length = fields.clone().map(|field| field.len() + 1).sum::<usize>();
         let mut text = String::with_capacity(length + 64);
         write!(text, "portcullis-edge-{VERSION}\n{key}\n{time}").ok()?;
@@ -157,6 +162,8 @@ mod tests {
             auth_method: "pwd",
             request_id: "r-1",
             client_address: "192.0.2.1",
+            approval_id: "",
+            approval_order_tag: "",
         },
     };
 
@@ -179,6 +186,19 @@ mod tests {
         r-1
         192.0.2.1
         ");
+    }
+
+    #[test]
+    fn the_text_of_what_was_approved_has_two_more_lines() {
+        let with = |approval_id, approval_order_tag| {
+            let headers = IdentityHeaders { approval_id, approval_order_tag, ..STATEMENT.headers };
+            Statement { headers, ..STATEMENT }.canonical().unwrap()
+        };
+        let text = STATEMENT.canonical().unwrap();
+        assert_eq!(with("apr_1", "7d0c"), format!("{text}\napr_1\n7d0c"));
+        assert_eq!(with("", "7d0c"), format!("{text}\n\n7d0c"), "nothing is left unsigned");
+        assert_eq!(with("apr_1", ""), format!("{text}\napr_1\n"));
+        assert_eq!(with("", ""), text);
     }
 
     #[test]

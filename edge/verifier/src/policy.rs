@@ -3,19 +3,23 @@
 //! One document, `ROLE_DEFINITIONS`, is read by the functions and by the edge: a JSON object of roles, each with
 //! `inherits`, `permissions`, `services` and `requires`, all optional. `requires` is an object with the `acr` that its
 //! holders must have proved themselves with, and with `healthy_provider`, the permissions that are granted only while the
-//! provider they are meant for is healthy: `{"requires": {"acr": "aal2", "healthy_provider": ["trading:order"]}}`. What a
-//! role allows is worked out once, while the document is read; a bad one stops the start with a [`PolicyError`] that names
-//! the offending role.
+//! provider they are meant for is healthy: `{"requires": {"acr": "aal2", "healthy_provider": ["trading:order"]}}`. Its
+//! `approval` lists when an order needs a person's approval ([`ApprovalRule`]). What a role allows is worked out once, while
+//! the document is read; a bad one stops the start with a [`PolicyError`] that names the offending role.
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+mod approval;
 mod document;
 mod error;
+mod hours;
 mod inheritance;
 mod permission;
 
+pub use approval::{ApprovalMistake, ApprovalNeed, ApprovalRule, Asked, MAX_APPROVAL_RULES};
 pub use error::PolicyError;
 pub use permission::{Grant, Permission, PermissionError};
 
@@ -45,6 +49,8 @@ struct Effective {
     required: Assurance,
     /// What is granted only while the provider it is meant for is healthy.
     with_healthy_provider: Vec<Grant>,
+    /// When its orders need an approval; a rule is there as often as it is written.
+    approval: Vec<Arc<ApprovalRule>>,
 }
 
 impl Policy {
@@ -108,6 +114,18 @@ impl Policy {
         self.effective(roles).flat_map(|role| &role.with_healthy_provider).collect()
     }
 
+    /// Which orders of somebody with these roles need a person's approval: the greatest need of any rule of any of them, or of
+    /// any they inherit from.
+    pub fn approval_need(&self, roles: &[impl AsRef<str>], asked: &Asked<'_>) -> ApprovalNeed {
+        let rules = self.effective(roles).flat_map(|role| &role.approval);
+        rules.map(|rule| rule.need(asked)).min().unwrap_or(ApprovalNeed::Never)
+    }
+
+    /// The rules by which orders of somebody with these roles need an approval, as they were written, some maybe twice.
+    pub fn approval_rules(&self, roles: &[impl AsRef<str>]) -> impl Iterator<Item = &ApprovalRule> {
+        self.effective(roles).flat_map(|role| &role.approval).map(Arc::as_ref)
+    }
+
     fn effective(&self, roles: &[impl AsRef<str>]) -> impl Iterator<Item = &Effective> {
         roles.iter().filter_map(|role| self.find(role.as_ref()))
     }
@@ -119,9 +137,12 @@ impl Policy {
 }
 
 impl Default for Policy {
-    #[expect(clippy::expect_used, reason = "the document is a constant, and a test reads it")]
+    #[expect(clippy::panic, reason = "the document is a constant, and a test reads it")]
     fn default() -> Self {
-        Self::parse(DEFAULT_DOCUMENT).expect("the policy that ships is sound")
+        match Self::parse(DEFAULT_DOCUMENT) {
+            Ok(policy) => policy,
+            Err(error) => panic!("the policy that ships is not sound: {error}"),
+        }
     }
 }
 

@@ -62,6 +62,7 @@ pub struct Route {
     critical: bool,
     trading: bool,
     keeps_sockets: bool,
+    idempotency_keys: bool,
     timeout_seconds: Option<u32>,
     permission: Option<Permission>,
     proof_key: String,
@@ -150,6 +151,12 @@ impl Route {
     /// Whether an open WebSocket goes on when the credential that opened it has ended.
     pub fn keeps_sockets(&self) -> bool {
         self.keeps_sockets
+    }
+
+    /// Whether the service answers a request whose `Idempotency-Key` it has seen as it did the first time, and does nothing
+    /// twice: such a request may bring once more the approval that was spent for it.
+    pub fn honours_idempotency_keys(&self) -> bool {
+        self.idempotency_keys
     }
 
     /// How long an upstream may take to begin its response, if not as long as elsewhere.

@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 use std::rc::Rc;
 
+use portcullis_verifier::StrictValue;
 use portcullis_verifier::policy::Grant;
-use serde::Deserialize;
 
 use crate::Millis;
 use crate::caller::Caller;
@@ -36,38 +36,22 @@ pub(crate) enum KeyStatus<'k> {
     Unknown,
 }
 
-/// The response of the identity service.
-#[derive(Debug, Deserialize)]
-struct Lookup {
-    active: bool,
-    #[serde(default)]
-    user_id: Option<String>,
-    #[serde(default)]
-    roles: Option<Vec<String>>,
-    #[serde(default)]
-    scopes: Option<Vec<String>>,
-    #[serde(default)]
-    expires_at: Option<String>,
-}
-
 /// The response of the identity service cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the response about an API key is malformed")]
 pub struct MalformedLookup;
 
-impl Lookup {
-    /// Who holds the key. A scope that is none narrows the key to something unknown: the whole response is refused.
-    fn holder(self, proven_at: u64) -> Result<Caller, MalformedLookup> {
-        let user_id = self.user_id.filter(|id| !id.is_empty()).ok_or(MalformedLookup)?;
-        let scopes = self.scopes.unwrap_or_default();
-        let scopes: Result<Vec<Grant>, _> = scopes.iter().map(|scope| scope.parse()).collect();
-        Ok(Caller::with_key(
-            user_id,
-            self.roles.unwrap_or_default(),
-            scopes.map_err(|_| MalformedLookup)?,
-            proven_at,
-        ))
-    }
+/// Who holds a key that is good. A scope that is none narrows the key to something unknown: the whole response is refused.
+fn holder(answer: &StrictValue, proven_at: u64) -> Result<Caller, MalformedLookup> {
+    let user_id = answer.member("user_id").and_then(StrictValue::as_text).filter(|id| !id.is_empty());
+    let texts = |name| match answer.member(name) {
+        Some(list) => list.as_texts().ok_or(MalformedLookup),
+        None => Ok(Vec::new()),
+    };
+    let roles = texts("roles")?.into_iter().map(str::to_owned).collect();
+    let scopes: Result<Vec<Grant>, _> = texts("scopes")?.into_iter().map(str::parse).collect();
+    let scopes = scopes.map_err(|_| MalformedLookup)?;
+    Ok(Caller::with_key(user_id.ok_or(MalformedLookup)?.to_owned(), roles, scopes, proven_at))
 }
 
 impl ApiKeys {
@@ -100,9 +84,16 @@ impl ApiKeys {
         if json.len() > MAX_LOOKUP_BYTES {
             return Err(MalformedLookup);
         }
-        let lookup: Lookup = serde_json::from_slice(json).map_err(|_| MalformedLookup)?;
-        let ends_at = lookup.expires_at.as_deref().map_or(Millis::MAX, time);
-        let caller = if lookup.active { Some(lookup.holder(asked_at / 1000)?) } else { None };
+        let answer = StrictValue::parse(json).ok_or(MalformedLookup)?;
+        let ends_at = match answer.member("expires_at") {
+            Some(end) => time(end.as_text().ok_or(MalformedLookup)?),
+            None => Millis::MAX,
+        };
+        let caller = match answer.member("active") {
+            Some(StrictValue::Flag(true)) => Some(holder(&answer, asked_at / 1000)?),
+            Some(StrictValue::Flag(false)) => None,
+            _ => return Err(MalformedLookup),
+        };
         let caller = caller.map(|holder| Rc::new(Caller { ends_at, ..holder }));
         let until = asked_at.saturating_add(LIFETIME).min(ends_at);
         self.0.put(key, Known { caller, until });

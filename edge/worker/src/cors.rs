@@ -4,7 +4,8 @@ use crate::verdict::EdgeResponse;
 
 /// Every method the edge lets through.
 pub(crate) const METHODS: &str = "GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS";
-const REQUEST_HEADERS: &str = "authorization,content-type,idempotency-key,x-api-key,x-request-id";
+const REQUEST_HEADERS: &str =
+    "authorization,content-type,idempotency-key,x-api-key,x-approval-id,x-request-id";
 const RESPONSE_HEADERS: &str = "x-request-id,retry-after,www-authenticate";
 /// A change of the list reaches open pages this soon, in seconds.
 const PREFLIGHT_AGE: &str = "600";

@@ -3,9 +3,11 @@
 use std::rc::Rc;
 
 use portcullis_verifier::IdentityHeaders;
+use portcullis_verifier::policy::ApprovalNeed;
 use portcullis_verifier::route::Route;
 
 use crate::Millis;
+use crate::approval::Approved;
 use crate::caller::{Caller, escaped};
 use crate::cors::Page;
 use crate::proof::ServiceKey;
@@ -35,6 +37,12 @@ pub struct Forward {
     pub response_headers: Vec<(&'static str, String)>,
     /// The proven caller; `None` on a public route.
     pub(crate) caller: Option<Rc<Caller>>,
+    /// Which orders a person has to approve before they go on.
+    pub(crate) approval_need: ApprovalNeed,
+    /// Whether an approval may be spent again by a request with the same `Idempotency-Key`.
+    pub(crate) honours_idempotency_keys: bool,
+    /// The approval that was spent for this request.
+    pub(crate) approved: Option<Approved>,
     /// The address of the client, as a header can hold it.
     client_address: String,
     method: String,
@@ -83,6 +91,9 @@ impl Forward {
             request_id,
             response_headers: page.headers().map(|(name, value)| (name, value.to_owned())).collect(),
             caller,
+            approval_need: ApprovalNeed::Never,
+            honours_idempotency_keys: route.honours_idempotency_keys(),
+            approved: None,
             client_address,
             method: head.method.clone(),
             proof_key: settings.proof_keys.of(route)?,
@@ -92,6 +103,17 @@ impl Forward {
     /// Returns whether a proven caller sent the request, so that no cache may answer it.
     pub fn is_personal(&self) -> bool {
         self.caller.is_some()
+    }
+
+    /// Returns whether some orders of the caller need an approval here.
+    pub(crate) fn needs_approvals(&self) -> bool {
+        self.approval_need != ApprovalNeed::Never
+    }
+
+    /// Returns whether the body has to be looked at first, because it may be an order that needs an approval. What takes orders
+    /// back (DELETE) is not stopped by that, and what only reads is none.
+    pub fn awaits_approval(&self) -> bool {
+        self.needs_approvals() && matches!(self.method.as_str(), "POST" | "PUT" | "PATCH")
     }
 
     /// Returns the name under which the rate limit counts the request: the user, or the address if there is no user.
@@ -116,7 +138,12 @@ impl Forward {
     fn identity_headers(&self) -> IdentityHeaders<&str> {
         let identity = self.caller.as_deref().map(|caller| caller.identity.borrowed()).unwrap_or_default();
         let (request_id, client_address) = (self.request_id.as_str(), self.client_address.as_str());
-        IdentityHeaders { request_id, client_address, ..identity }
+        let (approval_id, approval_order_tag) = self
+            .approved
+            .as_ref()
+            .map(|approved| (approved.id.as_str(), approved.order_tag.as_str()))
+            .unwrap_or_default();
+        IdentityHeaders { request_id, client_address, approval_id, approval_order_tag, ..identity }
     }
 }
 

@@ -5,11 +5,13 @@ use std::rc::Rc;
 
 use portcullis_verifier::api_key;
 use portcullis_verifier::jwks::{Jwk, JwksError};
+use portcullis_verifier::policy::{ApprovalNeed, Asked};
 use portcullis_verifier::revocation::{Ask, MalformedPage};
 use portcullis_verifier::route::{Astray, Needed, Route};
 use portcullis_verifier::{AwaitedToken, MAX_TOKEN_BYTES, UnverifiedToken};
 
 use crate::api_keys::{ApiKeys, KeyStatus, MalformedLookup};
+use crate::approval::{self, NotSpent, Redemption, RedemptionOutcome};
 use crate::awaiting::{Awaiting, Ticket, Undecided};
 use crate::caller::{AuthMethod, Caller};
 use crate::cors::{self, Page};
@@ -197,8 +199,8 @@ impl Gate {
             Astray::Unknown => Code::NotFound,
             Astray::Ambiguous => Code::BadRequest,
         })?;
-        let (caller, query) = if route.is_public() {
-            (None, head.url.query().map(Cow::Borrowed))
+        let (caller, query, approval_need) = if route.is_public() {
+            (None, head.url.query().map(Cow::Borrowed), ApprovalNeed::Never)
         } else {
             // CORS does not hold for them: a page of any origin may open one, and read what comes. Programs send no origin.
             let is_foreign =
@@ -213,12 +215,18 @@ impl Gate {
                 Kind::ApiKey(text) => self.key_holder(text, moment)?,
             };
             self.authorise(settings, route, &caller, moment)?;
-            (Some(caller), query)
+            let approval_need = approval_need(settings, route, &caller, moment);
+            // Nobody would see the orders that go through it.
+            if head.is_websocket() && approval_need != ApprovalNeed::Never {
+                return Err(Code::ApprovalRequired.into());
+            }
+            (Some(caller), query, approval_need)
         };
         let mut forward =
             Forward::new(settings, route, head, query.as_deref(), caller, request_id.to_owned())
                 .ok_or(Stop::Refuse(Code::Unavailable))?;
         forward.followed_at = self.feed.as_ref().and_then(Feed::followed_at);
+        forward.approval_need = approval_need;
         Ok(forward)
     }
 
@@ -332,6 +340,39 @@ impl Gate {
         // Last: whom no proof would help is not asked for one.
         let needed = route.needed();
         if caller.meets(needed, now / 1000) { Ok(()) } else { Err(Stop::Challenge(needed)) }
+    }
+
+    /// Returns how the approval of a request is spent whose body is this; `None` if its order needs none. Fails with the response
+    /// to a request that has to bring one and does not.
+    pub fn redemption(
+        &mut self,
+        forward: &Forward,
+        head: &RequestHead,
+        body: &[u8],
+    ) -> Result<Option<Redemption>, EdgeResponse> {
+        approval::redemption(&self.settings.addresses, forward, head, body)
+            .map_err(|code| self.refusal(code, head, &forward.request_id))
+    }
+
+    /// Takes what the identity service said when the approval of a request was to be spent. Fails with the response to a request
+    /// whose approval was not.
+    pub fn redeemed(
+        &self,
+        forward: &mut Forward,
+        head: &RequestHead,
+        outcome: RedemptionOutcome,
+    ) -> Result<(), EdgeResponse> {
+        let page = Page::of(&head.origin, &self.settings.origins);
+        match outcome.approved(forward, head) {
+            Ok(approved) => {
+                forward.approved = Some(approved);
+                Ok(())
+            }
+            Err(NotSpent::Refused(status, problem)) => {
+                Err(problem::passed_on(status, problem, &forward.request_id, page))
+            }
+            Err(NotSpent::Unknown) => Err(problem::response(Code::Unavailable, &forward.request_id, page)),
+        }
     }
 
     /// Returns the response for a reason outside the gate: a limit, an upstream, a fault.
@@ -449,6 +490,17 @@ impl Gate {
         self.ids += 1;
         format!("{}-{:x}", self.instance, self.ids)
     }
+}
+
+/// Which orders of a caller a person has to approve on a route, now.
+fn approval_need(settings: &Settings, route: &Route, caller: &Caller, moment: Moment) -> ApprovalNeed {
+    let asked = Asked {
+        service: route.service(),
+        permission: route.permission(),
+        by_key: caller.method != AuthMethod::Token,
+        now: moment.now / 1000,
+    };
+    settings.policy.approval_need(&caller.roles, &asked)
 }
 
 /// Finds the one credential of a request. Two of them could speak for two callers.

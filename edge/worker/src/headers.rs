@@ -1,7 +1,7 @@
 //! Which headers of a request never pass the edge, and which every response carries.
 
 /// Names only the edge or the platform before it may write. Whatever begins with one of these is dropped.
-const RESERVED: [&str; 12] = [
+const RESERVED: [&str; 15] = [
     "x-user-",
     "x-session-",
     "x-auth-",
@@ -13,6 +13,10 @@ const RESERVED: [&str; 12] = [
     "x-real-ip",
     "x-original-",
     "x-rewrite-",
+    "x-approval-",
+    // Another method than the one that is decided on.
+    "x-http-method",
+    "x-method-override",
     "forwarded",
 ];
 
@@ -89,6 +93,11 @@ mod tests {
             "forwarded",
             "x-real-ip",
             "x-original-url",
+            "x-approval-id",
+            "X_Approval.Order_Tag",
+            "x-http-method-override",
+            "X_HTTP_Method",
+            "x-method-override",
             "connection",
             "upgrade",
             "proxy-authorization",

@@ -11,6 +11,7 @@
 //! that no result can be taken for that of another token.
 
 mod api_keys;
+mod approval;
 mod awaiting;
 mod caller;
 mod cors;
@@ -34,6 +35,7 @@ mod upstreams;
 mod verdict;
 
 pub use api_keys::MalformedLookup;
+pub use approval::{MAX_ORDER_BYTES, Redemption, RedemptionOutcome};
 pub use awaiting::Ticket;
 pub use failures::{Failure, Failures};
 pub use forward::Forward;

@@ -29,10 +29,14 @@ pub enum Code {
     OriginNotAllowed,
     /// The broker credentials of the caller, or everybody's, are frozen.
     TradingFrozen,
+    /// A role of the caller wants the order approved, and no approval came with it.
+    ApprovalRequired,
     /// No route leads there.
     NotFound,
     /// No service accepts this method.
     MethodNotAllowed,
+    /// The body is longer than an order is.
+    PayloadTooLarge,
     /// The caller asks too often.
     TooManyAttempts,
     /// A fault of the worker itself.
@@ -89,9 +93,18 @@ impl Code {
             Self::TradingFrozen => {
                 ("trading_frozen", 403, "Trading is frozen", "Nothing is traded until the freeze is lifted.")
             }
+            Self::ApprovalRequired => (
+                "approval_required",
+                403,
+                "Approval required",
+                "Have the order approved (POST /v1/approvals), and send the approval in X-Approval-Id.",
+            ),
             Self::NotFound => ("not_found", 404, "Not found", "There is no such resource."),
             Self::MethodNotAllowed => {
                 ("method_not_allowed", 405, "Method not allowed", "No service answers that method.")
+            }
+            Self::PayloadTooLarge => {
+                ("payload_too_large", 413, "Payload too large", "The body is longer than an order is.")
             }
             Self::TooManyAttempts => {
                 ("too_many_attempts", 429, "Too many attempts", "Too many requests; try again later.")
@@ -181,6 +194,14 @@ pub(crate) fn challenge(needed: Needed, request_id: &str, page: Page<'_>) -> Edg
     if let Some((_, value)) = response.headers.iter_mut().find(|(name, _)| *name == "www-authenticate") {
         value.push_str(&needed.to_string());
     }
+    response
+}
+
+/// Returns the response that hands on a problem of the identity service.
+pub(crate) fn passed_on(status: u16, problem: String, request_id: &str, page: Page<'_>) -> EdgeResponse {
+    let mut response = EdgeResponse::new(status, request_id, page);
+    response.header("content-type", "application/problem+json");
+    response.body = Some(problem);
     response
 }
 

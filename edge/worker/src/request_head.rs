@@ -16,6 +16,10 @@ pub struct RequestHead {
     pub authorization: String,
     /// The header `X-API-Key`; empty without one.
     pub api_key: String,
+    /// The header `X-Approval-Id`; empty without one.
+    pub approval_id: String,
+    /// The header `Idempotency-Key`; empty without one.
+    pub idempotency_key: String,
     /// The header `Origin`; empty without one.
     pub origin: String,
     /// The header `Upgrade`; empty without one.
@@ -34,6 +38,8 @@ impl RequestHead {
         Some(match name {
             "authorization" => &mut self.authorization,
             "x-api-key" => &mut self.api_key,
+            "x-approval-id" => &mut self.approval_id,
+            "idempotency-key" => &mut self.idempotency_key,
             "origin" => &mut self.origin,
             "upgrade" => &mut self.upgrade,
             "x-request-id" => &mut self.request_id,

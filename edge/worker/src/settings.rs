@@ -55,6 +55,8 @@ pub struct Addresses {
     pub revocations: String,
     /// The look-up of API keys.
     pub api_keys: String,
+    /// What the id of an approval stands behind.
+    pub approvals: String,
 }
 
 /// The variable that cannot be used, and why. Values of secrets are never quoted.
@@ -183,6 +185,7 @@ impl Settings {
                 jwks: jwks.unwrap_or_else(|| format!("{identity}/v1/auth/.well-known/jwks.json")),
                 revocations: format!("{identity}/v1/internal/revocations"),
                 api_keys: format!("{identity}/v1/internal/api-keys/verify"),
+                approvals: format!("{identity}/v1/internal/approvals"),
             },
             service_token: ServiceToken(Zeroizing::new(service_token.to_owned())),
             revocation_poll: Some(poll).filter(|poll| *poll > 0),

@@ -6,6 +6,7 @@
 //! promise kept alive by `waitUntil` ([`single_flight`]), and every wait for it has a timer of the request that waits.
 
 mod admission;
+mod approvals;
 mod bounded_fetch;
 mod entry;
 mod environment;

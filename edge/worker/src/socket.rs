@@ -70,7 +70,7 @@ impl From<Code> for Ending {
             | Code::InvalidApiKey
             | Code::SessionRevoked
             | Code::InsufficientUserAuthentication => 4401,
-            Code::Forbidden | Code::TradingFrozen => 4403,
+            Code::Forbidden | Code::TradingFrozen | Code::ApprovalRequired => 4403,
             Code::Unavailable | Code::TooManyAttempts => 1013,
             _ => 1011,
         };
@@ -190,6 +190,10 @@ impl Socket {
             && then.auth_method == is.auth_method;
         if !is_same {
             return Err(IDENTITY_CHANGED);
+        }
+        // Nobody sees the orders that go through a socket.
+        if forward.needs_approvals() {
+            return Err(Code::ApprovalRequired.into());
         }
         // A request would go on with what is known. Here it may be this socket that learns nothing more: the platform allows
         // each one so many fetches. Whoever connects again knows as much as anybody, and stays.

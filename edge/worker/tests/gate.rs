@@ -15,6 +15,8 @@ use portcullis_edge::{Check, Code, Gate, KeyNumber, Millis, RequestHead, Request
 use portcullis_verifier::revocation::{AccountCutoff, Ask, Page, Span, key, key_of_kid, newest_from};
 use serde_json::{Value, json};
 
+#[path = "gate/approvals.rs"]
+mod approvals;
 #[path = "gate/sockets.rs"]
 mod sockets;
 
@@ -25,6 +27,11 @@ const START: Millis = 1_760_000_000_000;
 const HOUR: Millis = 3_600_000;
 
 fn gate(poll: &str) -> Gate {
+    gate_with(poll, "")
+}
+
+/// A gate with these roles; empty for those that ship.
+fn gate_with(poll: &str, roles: &str) -> Gate {
     let routes = json!([
         {"prefix": "/v1/portfolio", "service": "portfolio", "upstreams": ["https://p.example"]},
         {"prefix": "/v1/strategy", "service": "strategy", "upstreams": ["https://s.example"], "critical": true, "proof_key": "2026-11"},
@@ -33,6 +40,7 @@ fn gate(poll: &str) -> Gate {
         {"prefix": "/v1/portfolio/kept", "service": "portfolio", "upstreams": ["https://p.example"], "keeps_sockets": true},
         {"prefix": "/v1/trading/orders", "service": "trading", "upstreams": ["https://t.example"], "acr": "aal2", "max_age": 300},
         {"prefix": "/v1/portfolio/private", "service": "portfolio", "upstreams": ["https://p.example"], "acr": "aal2", "max_age": 300},
+        {"prefix": "/v1/trading/once", "service": "trading", "upstreams": ["https://t.example"], "idempotency_keys": true},
         {"prefix": "/v1/open", "service": "web", "upstreams": ["https://w.example"], "public": true},
     ]);
     let variables = json!({
@@ -42,6 +50,7 @@ fn gate(poll: &str) -> Gate {
         "REVOCATION_POLL": poll,
         "ALLOWED_ORIGINS": "https://app.example",
         "ROUTES": routes.to_string(),
+        "ROLE_DEFINITIONS": roles,
     });
     Gate::new(&variables.to_string(), "isolate", START).unwrap()
 }

@@ -239,7 +239,7 @@ async fn roles_are_those_of_the_policy() {
 
 #[tokio::test]
 async fn administrators_see_what_each_role_permits() {
-    let policy = r#"{"desk": {"permissions": ["order:place"], "services": ["execution"], "requires": {"healthy_provider": ["order:*"]}},
+    let policy = r#"{"desk": {"permissions": ["order:place"], "services": ["execution"], "requires": {"healthy_provider": ["order:*"], "approval": [{"permission": "order:place", "keys": true}]}},
             "user": {}, "admin": {}}"#;
     let (app, root) = with_administrator(&[("ROLE_DEFINITIONS", policy)]).await;
     let roles = root.get("/v1/admin/roles").await.assert_status(200).body;
@@ -249,6 +249,7 @@ async fn administrators_see_what_each_role_permits() {
         "services": ["execution"],
         "requires": "aal1",
         "healthy_provider": ["order:*"],
+        "approval": ["order:place: with an API key"],
     });
     assert!(roles.as_array().unwrap().contains(&desk), "{roles}");
     let asha = json!({"email": "asha@example.com", "password": PASSWORD, "name": "Asha", "roles": ["desk"]});

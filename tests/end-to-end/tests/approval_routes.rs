@@ -9,6 +9,7 @@ use portcullis_harness::person::{Person, unix_now};
 use portcullis_harness::process::Target;
 use portcullis_harness::reply::Reply;
 use portcullis_harness::service::{Service, service_token, service_tokens};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 const ASHA: &str = "asha@example.com";
@@ -244,6 +245,51 @@ async fn a_decision_names_one_proof_and_a_refusal_needs_none() {
     let mut unknown = scene.order.clone();
     unknown["iceberg"] = "1".into();
     scene.redeem(&id, &unknown).await.assert_problem(422, "validation_failed");
+    for (user, status, code) in [
+        (json!("asha"), 422, "validation_failed"),
+        // Nobody is not anybody.
+        (json!(""), 422, "validation_failed"),
+        (Value::Null, 422, "validation_failed"),
+        (json!("usr_0190f5d7a0007000800000000000000a"), 404, "not_found"),
+        (json!(scene.asha.user_id()), 409, "approval_over"),
+    ] {
+        let body = json!({"authorization_details": [scene.order], "user_id": user});
+        let path = format!("/v1/internal/approvals/{id}/redeem");
+        scene.executor.post(path, body).await.assert_problem(status, code);
+    }
     let nobodys = "apr_0190f5d7a0007000800000000000000a";
     scene.redeem(nobodys, &scene.order).await.assert_problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn services_without_an_edge_are_told_that_an_order_needs_an_approval() {
+    let policy = json!({
+        "admin": {},
+        "user": {"permissions": ["trading:*", "api-key:*"], "requires": {"approval": [
+            {"permission": "trading:order", "keys": true, "notional_above": "15005"},
+            {"service": "execution"},
+        ]}},
+    });
+    let app = App::on(Target::Local, &[("ROLE_DEFINITIONS", &policy.to_string())]);
+    let asha = app.person(ASHA).await;
+    let order = |notional: &str| json!({"permission": "trading:order", "notional": notional});
+    for (body, expected) in [
+        (json!({"permission": "trading:cancel"}), "granted"),
+        (json!({"permission": "trading:order"}), "approval_required"),
+        (order("15005"), "granted"),
+        (order("15005.000000001"), "approval_required"),
+        (json!({"permission": "trading:cancel", "service": "execution"}), "approval_required"),
+        (json!({"permission": "execution:order", "service": "execution"}), "not_granted_by_roles"),
+    ] {
+        let decided = asha.post("/v1/authz/check", body.clone()).await.assert_status(200).body;
+        assert_eq!(decided, json!({"allowed": expected == "granted", "reason": expected}), "{body}");
+    }
+    for body in [order("1e3"), json!({"permission": "trading:order", "service": "Execution"})] {
+        asha.post("/v1/authz/check", body).await.assert_problem(422, "validation_failed");
+    }
+    let key = json!({"name": "robot", "scopes": ["trading:*"]});
+    let key = asha.post("/v1/api-keys", key).await.assert_status(201);
+    let robot = app.call(Method::POST, "/v1/authz/check").header("x-api-key", key.text("api_key"));
+    let decided = robot.json(order("1")).await.assert_status(200).body;
+    assert_eq!(decided, json!({"allowed": false, "reason": "approval_required"}));
 }

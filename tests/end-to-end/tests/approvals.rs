@@ -13,7 +13,7 @@ use portcullis_harness::service::service_token;
 use portcullis_identity::{
     ApiKeyName, ApiKeyRequest, ApprovalAsker, ApprovalId, ApprovalMethod, ApprovalRequest, ApprovalState,
     ApprovalStatus, AuthorizationDetails, ClientContext, Decided, Error, Operator, PresentedProof, Principal,
-    Redeemed, StepUp, TradingAccountId, Verdict,
+    Redeemed, RedemptionRequest, StepUp, TradingAccountId, Verdict,
 };
 use portcullis_platform::SystemEntropy;
 use portcullis_store::{Approval, Id};
@@ -192,6 +192,28 @@ async fn for_any_other_order_nothing_is_spent() {
     scene.redeem(id).await.unwrap();
     let trail = scene.world.trail(&scene.asha.account).await;
     assert_eq!(trail.iter().filter(|kind| *kind == "approval_refused").count(), 4);
+}
+
+#[tokio::test]
+async fn an_approval_of_somebody_else_is_none_and_stays_unspent() {
+    let scene = Scene::new().await;
+    let ravi = scene.world.person(RAVI).await;
+    let id = scene.approved().await;
+    let shown =
+        |owner, idempotency_key| RedemptionRequest { details: &scene.details, owner, idempotency_key };
+    let redeem = async |shown| scene.world.redeem_as("executor", id, shown).await;
+    let (asha, ravi) = (Some(scene.asha.account.id), Some(ravi.account.id));
+    for key in [None, Some("order 7")] {
+        let refused = redeem(shown(ravi, key)).await;
+        assert!(matches!(refused, Err(Error::NotFound)), "{refused:?}");
+    }
+    assert_eq!(scene.state(id).await, ApprovalState::Approved);
+    let first = redeem(shown(asha, Some("order 7"))).await.unwrap();
+    assert_eq!(redeem(shown(asha, Some("order 7"))).await.unwrap(), first);
+    let refused = redeem(shown(ravi, Some("order 7"))).await;
+    assert!(matches!(refused, Err(Error::NotFound)), "nor once it is spent: {refused:?}");
+    let trail = scene.world.trail(&scene.asha.account).await;
+    assert_eq!(trail.iter().filter(|kind| *kind == "approval_refused").count(), 3, "its owner is told");
 }
 
 /// Whatever ends approvals, done and undone: what was asked for and what was approved before is good for nothing after it.

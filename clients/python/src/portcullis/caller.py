@@ -34,6 +34,10 @@ class Caller:
     request_id: str | None = None
     client_address: str | None = None
     """The client's address as the edge saw it; `None` without an edge."""
+    approval_id: str | None = None
+    """The approval that the edge spent for the order in the body; `None` where it asked for none."""
+    approval_order_tag: str | None = None
+    """What that order is to be tagged with at the broker."""
 
     @classmethod
     def of_token(cls, claims: Claims) -> Caller:

@@ -33,6 +33,8 @@ SIGNED: Final = (
     "x-client-address",
 )
 """The identity headers, in the order in which the proof covers them."""
+SIGNED_IF_APPROVED: Final = ("x-approval-id", "x-approval-order-tag")
+"""What follows them where an approval was spent for the request."""
 
 KEY_BYTES: Final = 32
 REMEMBERED: Final = 2 * MAX_AGE + 1
@@ -123,7 +125,9 @@ class EdgeProof:
         if found is None or abs(self._clock.now() - int(found[2])) > MAX_AGE:
             raise NotThroughTheEdge("this request did not come through the edge")
         key, time, nonce, mac = found.groups()
+        approved = [values[name] for name in SIGNED_IF_APPROVED]
         of_request = [self._service, method, target, *(values[name] for name in SIGNED)]
+        of_request += approved if any(approved) else []
         lines = ["portcullis-edge-v2", key, time, nonce, *of_request]
         if any("\n" in line for line in lines) or not self._is_signed(key, "\n".join(lines), mac):
             raise NotThroughTheEdge("this request did not come through the edge")
@@ -166,7 +170,7 @@ def _is_first(seen: Seen, mac: str) -> bool:
 
 def _single(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Return each header of interest, empty where it is absent. One that came twice may mean either to the next reader."""
-    values = dict.fromkeys((*SIGNED, "x-edge-proof"), "")
+    values = dict.fromkeys((*SIGNED, *SIGNED_IF_APPROVED, "x-edge-proof"), "")
     seen: set[str] = set()
     for raw, value in headers:
         name = raw.decode("latin-1").lower()
@@ -191,4 +195,6 @@ def _caller(values: dict[str, str]) -> Caller:
         scopes=tuple(Grant.parse(scope) for scope in values["x-user-scopes"].split(",") if scope) if is_key else None,
         request_id=values["x-request-id"] or None,
         client_address=unquote(values["x-client-address"]) or None,
+        approval_id=values["x-approval-id"] or None,
+        approval_order_tag=values["x-approval-order-tag"] or None,
     )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _WORD = re.compile(r"[a-z][a-z0-9_-]{0,63}", re.ASCII)
 _MEMBERS = frozenset({"inherits", "permissions", "services"})
 _REQUIRES = "requires"
-_NEEDS = frozenset({"acr", "healthy_provider"})
+_NEEDS = frozenset({"acr", "approval", "healthy_provider"})
 _REQUIRED = ("user", "admin")
 
 NEVER_WITH_A_KEY = frozenset({"api-key", "mfa", "password", "session"})
@@ -39,6 +39,7 @@ class Decision(str, Enum):
     NEVER_WITH_API_KEY = "never_with_api_key"
     INSUFFICIENT_USER_AUTHENTICATION = "insufficient_user_authentication"
     PROVIDER_UNAVAILABLE = "provider_unavailable"
+    APPROVAL_REQUIRED = "approval_required"
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def _roles(document: bytes) -> dict[str, dict[str, Any]]:
             raise PolicyError(f"role {name!r}: a name is a lower-case word")
         if not isinstance(role, dict) or not _is_role(role):
             members = (
-                "`inherits`, `permissions`, `services`, lists of texts, and `requires`, `acr` or `healthy_provider`"
+                "`inherits`, `permissions`, `services`, lists, and `requires`: `acr`, `healthy_provider`, `approval`"
             )
             raise PolicyError(f"role {name!r}: has {members}")
     for name in _REQUIRED:
@@ -148,8 +149,11 @@ def _is_need(requires: object) -> bool:
     if not isinstance(requires, dict) or not requires.keys() <= _NEEDS:
         return False
     acr, permissions = requires.get("acr"), requires.get("healthy_provider", [])
-    is_something = acr is not None or bool(permissions)
-    return is_something and (acr is None or acr in ASSURANCE) and _is_list(permissions)
+    approval = requires.get("approval")
+    is_something = acr is not None or bool(permissions) or approval is not None
+    # Whether an order needs an approval, the service and the edge decide; here the rules are passed over.
+    is_rules = approval is None or (isinstance(approval, list) and all(isinstance(rule, dict) for rule in approval))
+    return is_something and (acr is None or acr in ASSURANCE) and _is_list(permissions) and is_rules
 
 
 def _is_list(value: object) -> bool:

@@ -1,6 +1,6 @@
 // The edge's proof of origin: who sends a request that came through it, as `edge/README.md` describes it.
 import { EdgeProofError } from "./refusal.js";
-import { read, SIGNED, type FetchRequest, type NodeRequest, type ReadRequest } from "./request.js";
+import { read, SIGNED, SIGNED_IF_APPROVED, type FetchRequest, type NodeRequest, type ReadRequest } from "./request.js";
 import type { Seen } from "./seen.js";
 
 /** Seconds by which the time of a proof may differ from the clock of the service. */
@@ -27,6 +27,10 @@ export interface EdgeCaller {
   readonly requestId: string | undefined;
   /** The client's address as the edge saw it. */
   readonly clientAddress: string | undefined;
+  /** The approval that the edge spent for the order in the body; `undefined` where it asked for none. */
+  readonly approvalId: string | undefined;
+  /** What that order is to be tagged with at the broker. */
+  readonly approvalOrderTag: string | undefined;
 }
 
 export interface EdgeProofOptions {
@@ -63,6 +67,8 @@ export class EdgeProof {
     const isFresh = key !== "" && Math.abs(this.#now() / 1000 - Number(time)) <= MAX_AGE;
     const lines = ["portcullis-edge-v2", key, time, nonce, this.service, given.method, given.target];
     lines.push(...SIGNED.map((name) => given.header(name)));
+    const approved = SIGNED_IF_APPROVED.map((name) => given.header(name));
+    if (approved.some((value) => value !== "")) lines.push(...approved);
     if (!isFresh || lines.some((line) => line.includes("\n")) || !(await this.isSigned(key, lines.join("\n"), mac))) {
       throw new EdgeProofError(403, "This request did not come through the edge.");
     }
@@ -119,6 +125,8 @@ function callerOf({ header }: ReadRequest): EdgeCaller {
     scopes: isKey ? list(header("x-user-scopes")) : undefined,
     requestId: plain(header("x-request-id")),
     clientAddress: plain(header("x-client-address")),
+    approvalId: plain(header("x-approval-id")),
+    approvalOrderTag: plain(header("x-approval-order-tag")),
   };
 }
 

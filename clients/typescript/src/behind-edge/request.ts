@@ -12,11 +12,13 @@ export const SIGNED = [
   "x-request-id",
   "x-client-address",
 ] as const;
+/** What follows them where an approval was spent for the request. */
+export const SIGNED_IF_APPROVED = ["x-approval-id", "x-approval-order-tag"] as const;
 const PROOF = "x-edge-proof";
-const NAMES: ReadonlySet<string> = new Set([...SIGNED, PROOF]);
+const NAMES: ReadonlySet<string> = new Set([...SIGNED, ...SIGNED_IF_APPROVED, PROOF]);
 
 /** A header of the edge. */
-export type EdgeHeader = (typeof SIGNED)[number] | typeof PROOF;
+export type EdgeHeader = (typeof SIGNED)[number] | (typeof SIGNED_IF_APPROVED)[number] | typeof PROOF;
 
 /** A request of `node:http`, and so of Express, Connect and (as `request.raw`) Fastify. */
 export interface NodeRequest {

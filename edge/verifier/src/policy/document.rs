@@ -1,15 +1,16 @@
 //! The policy as it is written: JSON in, role definitions out.
 
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 
+use super::approval::{self, ApprovalRule};
 use super::{EVERY_SERVICE, Grant, PolicyError, is_word};
 use crate::Assurance;
-use crate::strict_object::StrictObject;
+use crate::strict_value::StrictValue;
 
 /// Role definitions, each name once and in the order of the names, so that a place in the list names a role too.
 #[derive(Debug, Default)]
@@ -27,6 +28,8 @@ pub(super) struct Definition {
     pub(super) required: Assurance,
     /// What they may do only while the provider it is meant for is healthy.
     pub(super) with_healthy_provider: Vec<Grant>,
+    /// When their orders need an approval.
+    pub(super) approval: Vec<Arc<ApprovalRule>>,
 }
 
 impl Document {
@@ -60,24 +63,60 @@ pub(super) fn parse(json: &str) -> Result<Document, PolicyError> {
         .map_err(|error| offence.unwrap_or_else(|| PolicyError::Json { reason: error.to_string() }))
 }
 
-fn checked(role: &str, written: Written) -> Result<Definition, PolicyError> {
-    if let Some(service) = written.services.iter().find(|name| *name != EVERY_SERVICE && !is_word(name)) {
-        return Err(PolicyError::Service { service: service.clone(), role: role.to_string() });
-    }
-    let grants = granted(role, &written.permissions)?;
-    let (mut required, mut with_healthy_provider) = (Assurance::default(), Vec::new());
-    if let Some(StrictObject(requirement)) = written.requires {
-        if requirement.acr.is_none() && requirement.healthy_provider.is_empty() {
-            return Err(PolicyError::NothingRequired { role: role.to_string() });
+/// Reads one role; each of its members may be left out.
+fn checked(role: &str, written: &StrictValue) -> Result<Definition, PolicyError> {
+    const MEMBERS: &str =
+        "is no object of `inherits`, `permissions`, `services`, lists of texts, and `requires`";
+    let misshapen = || PolicyError::Definition { role: role.to_string(), reason: MEMBERS.to_string() };
+    let StrictValue::Object(members) = written else { return Err(misshapen()) };
+    let mut definition = Definition::default();
+    for (name, value) in members {
+        match name.as_str() {
+            "inherits" => definition.inherits = texts(value).ok_or_else(misshapen)?,
+            "permissions" => definition.grants = granted(role, &texts(value).ok_or_else(misshapen)?)?,
+            "services" => definition.services = texts(value).ok_or_else(misshapen)?,
+            "requires" if *value == StrictValue::Null => {}
+            "requires" => required(role, value, &mut definition)?,
+            _ => return Err(misshapen()),
         }
-        if let Some(acr) = requirement.acr {
-            required = Assurance::named(&acr)
-                .ok_or_else(|| PolicyError::Requirement { role: role.to_string(), acr })?;
-        }
-        with_healthy_provider = granted(role, &requirement.healthy_provider)?;
     }
-    let Written { inherits, services, .. } = written;
-    Ok(Definition { inherits, grants, services, required, with_healthy_provider })
+    match definition.services.iter().find(|name| *name != EVERY_SERVICE && !is_word(name)) {
+        Some(service) => Err(PolicyError::Service { service: service.clone(), role: role.to_string() }),
+        None => Ok(definition),
+    }
+}
+
+/// Reads what a role asks of its holders.
+fn required(role: &str, written: &StrictValue, definition: &mut Definition) -> Result<(), PolicyError> {
+    const MEMBERS: &str = "`requires` is no object of `acr`, `healthy_provider` and `approval`";
+    let misshapen = || PolicyError::Definition { role: role.to_string(), reason: MEMBERS.to_string() };
+    let StrictValue::Object(members) = written else { return Err(misshapen()) };
+    let mut is_something = false;
+    for (name, value) in members {
+        is_something |= match (name.as_str(), value) {
+            ("acr" | "approval", StrictValue::Null) => false,
+            ("acr", StrictValue::Text(acr)) => {
+                let offence = || PolicyError::Requirement { role: role.to_string(), acr: acr.clone() };
+                definition.required = Assurance::named(acr).ok_or_else(offence)?;
+                true
+            }
+            ("healthy_provider", list) => {
+                definition.with_healthy_provider = granted(role, &texts(list).ok_or_else(misshapen)?)?;
+                !definition.with_healthy_provider.is_empty()
+            }
+            ("approval", rules) => {
+                definition.approval = approval::checked(rules)
+                    .map_err(|mistake| PolicyError::Approval { role: role.to_string(), mistake })?;
+                true
+            }
+            _ => return Err(misshapen()),
+        };
+    }
+    if is_something { Ok(()) } else { Err(PolicyError::NothingRequired { role: role.to_string() }) }
+}
+
+fn texts(list: &StrictValue) -> Option<Vec<String>> {
+    Some(list.as_texts()?.into_iter().map(ToString::to_string).collect())
 }
 
 /// Reads the permissions of a role; names the one that is none.
@@ -90,28 +129,6 @@ fn granted(role: &str, permissions: &[String]) -> Result<Vec<Grant>, PolicyError
         })
     };
     permissions.iter().map(grant).collect()
-}
-
-/// One role as JSON has it. Serde itself refuses a field that appears twice.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Written {
-    #[serde(default)]
-    inherits: Vec<String>,
-    #[serde(default)]
-    permissions: Vec<String>,
-    #[serde(default)]
-    services: Vec<String>,
-    requires: Option<StrictObject<Requirement>>,
-}
-
-/// What a role asks of its holders, as JSON has it.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Requirement {
-    acr: Option<String>,
-    #[serde(default)]
-    healthy_provider: Vec<String>,
 }
 
 /// Visits the roles. A parser's error does not say in which role it happened, so `offence` keeps it; and collecting
@@ -144,37 +161,14 @@ impl<'de> Visitor<'de> for Roles<'_> {
             let Err(place) = document.place(&role) else {
                 return Err(offend(self.offence, PolicyError::Duplicate { role }));
             };
-            let written = map.next_value_seed(AsObject).map_err(|error| {
+            let written: StrictValue = map.next_value().map_err(|error| {
                 let reason = error.to_string();
                 offend(self.offence, PolicyError::Definition { role: role.clone(), reason })
             })?;
-            let definition = checked(&role, written).map_err(|offence| offend(self.offence, offence))?;
+            let definition = checked(&role, &written).map_err(|offence| offend(self.offence, offence))?;
             document.roles.insert(place, (role, definition));
         }
         Ok(document)
-    }
-}
-
-/// Reads a role from an object only: what serde derives would also take an array, field by field in order.
-struct AsObject;
-
-impl<'de> DeserializeSeed<'de> for AsObject {
-    type Value = Written;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Written, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for AsObject {
-    type Value = Written;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with `inherits`, `permissions`, `services` and `requires`")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Written, A::Error> {
-        Written::deserialize(MapAccessDeserializer::new(map))
     }
 }
 

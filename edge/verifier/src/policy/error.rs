@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use super::PermissionError;
+use super::{ApprovalMistake, PermissionError};
 
 /// Why a policy document is refused. Each message is one line and names the role to look at.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,8 +76,18 @@ pub enum PolicyError {
         /// What is written there.
         acr: String,
     },
+    /// A rule of a role about approvals cannot be used.
+    #[error("role `{role}`: `approval`: {mistake}")]
+    Approval {
+        /// The role that the document is wrong about.
+        role: String,
+        /// What is wrong with it.
+        mistake: ApprovalMistake,
+    },
     /// A role requires something, and says not what.
-    #[error("role `{role}`: requires neither an `acr` nor a `healthy_provider`; leave `requires` out")]
+    #[error(
+        "role `{role}`: requires neither an `acr` nor a `healthy_provider` nor an `approval`; leave `requires` out"
+    )]
     NothingRequired {
         /// The role that the document is wrong about.
         role: String,

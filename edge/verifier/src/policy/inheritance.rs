@@ -27,6 +27,7 @@ fn effective(document: &Document, role: usize) -> Result<Effective, PolicyError>
             // The highest need counts: a role that inherits from an administrator's is no way around it.
             effective.required = effective.required.max(definition.required);
             add(&mut effective.with_healthy_provider, &definition.with_healthy_provider);
+            effective.approval.extend_from_slice(&definition.approval);
         }
     }
     Ok(effective)

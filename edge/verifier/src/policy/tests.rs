@@ -5,8 +5,9 @@ use std::string::ToString;
 
 use proptest::prelude::*;
 
-use super::{Permission, Policy, PolicyError};
+use super::{ApprovalNeed, Asked, MAX_APPROVAL_RULES, Permission, Policy, PolicyError};
 use crate::Assurance;
+use crate::order::Amount;
 
 const SERVICES: [&str; 7] =
     ["portfolio", "trading", "market", "strategy", "token", "execution", "monitoring"];
@@ -152,7 +153,7 @@ fn a_need_that_cannot_be_read_is_refused_and_not_left_out() {
     );
     insta::assert_snapshot!(
         complaint(r#""ops":{"requires":{"healthy_provider":[],"acr":null}}"#),
-        @"role `ops`: requires neither an `acr` nor a `healthy_provider`; leave `requires` out"
+        @"role `ops`: requires neither an `acr` nor a `healthy_provider` nor an `approval`; leave `requires` out"
     );
     for requires in ["\"aal2\"", "[\"aal2\"]", "{}", r#"{"acr":2}"#, r#"{"acr":"aal2","max_age":5}"#] {
         let error = complaint(&format!(r#""ops":{{"requires":{requires}}}"#));
@@ -216,6 +217,200 @@ fn a_cycle_is_told_with_the_way_around() {
     insta::assert_snapshot!(
         complaint(r#""a":{"inherits":["z"]},"y":{"inherits":["z"]},"z":{"inherits":["y"]}"#),
         @"role `y`: inherits from itself: y → z → y"
+    );
+}
+
+/// A policy whose role `desk` has these rules, and `lead` inherits from it.
+fn with_rules(rules: &str) -> Policy {
+    with(&format!(
+        r#""desk":{{"requires":{{"approval":[{rules}]}}}},"lead":{{"inherits":["desk"]}},"free":{{}}"#
+    ))
+    .unwrap()
+}
+
+/// Monday, 2026-11-30, at this time of the day in UTC.
+fn monday(hours: u64, minutes: u64) -> u64 {
+    1_795_996_800 + hours * 3600 + minutes * 60
+}
+
+const DAY: u64 = 86_400;
+
+fn need(
+    policy: &Policy,
+    roles: &[&str],
+    (service, permission): (&str, &str),
+    (by_key, now): (bool, u64),
+) -> ApprovalNeed {
+    let permission = permission.parse().ok();
+    policy.approval_need(roles, &Asked { service, permission: permission.as_ref(), by_key, now })
+}
+
+#[test]
+fn a_rule_is_for_a_permission_or_a_service_or_both() {
+    use ApprovalNeed::{Always, Never};
+    let (person, order) = ((false, 0), ("trading", "trading:order"));
+    for (rule, needs) in [
+        (r#"{"permission":"trading:order"}"#, [Always, Never, Never, Always]),
+        (r#"{"permission":"trading:*"}"#, [Always, Always, Never, Always]),
+        (r#"{"service":"trading"}"#, [Always, Always, Always, Never]),
+        (r#"{"service":"trading","permission":"*:order"}"#, [Always, Never, Never, Never]),
+    ] {
+        let policy = with_rules(rule);
+        let asked = [order, ("trading", "trading:read"), ("trading", ""), ("execution", "trading:order")];
+        assert_eq!(asked.map(|asked| need(&policy, &["desk"], asked, person)), needs, "{rule}");
+        assert_eq!(need(&policy, &["lead"], order, person), Always, "it is inherited");
+        assert_eq!(need(&policy, &["free", "desk"], order, person), Always, "one of the roles is enough");
+        assert_eq!(need(&policy, &["free", "nobody-knows"], order, person), Never);
+    }
+    assert_eq!(need(&Policy::default(), &["admin", "trader"], order, (true, 0)), Never, "none ships");
+}
+
+#[test]
+fn any_trigger_is_enough() {
+    let most = Amount::parse("100000").unwrap();
+    let policy = with_rules(
+        r#"{"service":"trading","keys":true,"notional_above":"100000",
+            "outside_hours":{"from":"09:15","to":"15:30","utc_offset":"+05:30","days":["mon","tue","wed","thu","fri"]}}"#,
+    );
+    let needs = |by_key, now| need(&policy, &["desk"], ("trading", ""), (by_key, now));
+    let (open, closed) = (monday(5, 0), monday(10, 0));
+    assert_eq!(needs(false, open), ApprovalNeed::Above(most));
+    assert_eq!(needs(true, open), ApprovalNeed::Always, "a key");
+    assert_eq!(needs(false, closed), ApprovalNeed::Always, "outside hours");
+    // Of several rules the one that needs most counts, whichever comes first.
+    let both = with_rules(
+        r#"{"service":"trading","notional_above":"100000"},{"service":"trading","notional_above":"5.5"},
+           {"service":"trading","keys":true}"#,
+    );
+    let needs = |by_key| need(&both, &["desk"], ("trading", ""), (by_key, open));
+    assert_eq!(needs(false), ApprovalNeed::Above(Amount::parse("5.5").unwrap()));
+    assert_eq!(needs(true), ApprovalNeed::Always);
+}
+
+#[test]
+fn hours_are_those_of_their_place_and_of_the_day_they_begin_on() {
+    let is_outside = |hours: &str, now| {
+        let policy = with_rules(&format!(r#"{{"service":"trading","outside_hours":{hours}}}"#));
+        need(&policy, &["desk"], ("trading", ""), (false, now)) == ApprovalNeed::Always
+    };
+    let mumbai = r#"{"from":"09:15","to":"15:30","utc_offset":"+05:30","days":["mon"]}"#;
+    for (now, outside) in [
+        (monday(3, 45) - 1, true),
+        (monday(3, 45), false),
+        (monday(10, 0) - 1, false),
+        (monday(10, 0), true),
+        (monday(5, 0) - DAY, true),
+        (monday(5, 0) + DAY, true),
+        (monday(5, 0) + 7 * DAY, false),
+    ] {
+        assert_eq!(is_outside(mumbai, now), outside, "{now}");
+    }
+    // Monday evening in Chicago, until Tuesday afternoon; in UTC both are a day on or later.
+    let chicago = r#"{"from":"17:00","to":"16:00","utc_offset":"-06:00","days":["mon"]}"#;
+    for (now, outside) in [
+        (monday(23, 0) - 1, true),
+        (monday(23, 0), false),
+        (monday(12, 0) + DAY, false),
+        (monday(22, 0) + DAY - 1, false),
+        (monday(22, 0) + DAY, true),
+        (monday(23, 0) + DAY, true),
+        (monday(12, 0), true),
+    ] {
+        assert_eq!(is_outside(chicago, now), outside, "{now}");
+    }
+    let whole = r#"{"from":"00:00","to":"24:00","utc_offset":"-00:00","days":["mon"]}"#;
+    assert!(is_outside(whole, monday(0, 0) - 1) && !is_outside(whole, monday(0, 0)));
+    assert!(!is_outside(whole, monday(24, 0) - 1) && is_outside(whole, monday(24, 0)));
+    let daily = r#"{"from":"08:00","to":"20:00","utc_offset":"+14:00"}"#;
+    assert!(
+        (0..7).all(|day| !is_outside(daily, monday(18, 0) + day * DAY)
+            && is_outside(daily, monday(6, 0) + day * DAY))
+    );
+    // Before there was any time, where an offset would lead.
+    assert!(is_outside(r#"{"from":"01:00","to":"02:00","utc_offset":"-14:00"}"#, 0));
+    let _ = is_outside(daily, u64::MAX);
+}
+
+#[test]
+fn a_mistake_in_a_rule_is_told_with_what_to_write() {
+    let told = |rules: &str| complaint(&format!(r#""ops":{{"requires":{{"approval":{rules}}}}}"#));
+    let hours = |hours: &str| told(&format!(r#"[{{"service":"a","outside_hours":{hours}}}]"#));
+    insta::assert_snapshot!(told("[]"), @"role `ops`: `approval`: is a list of 1 to 16 rules");
+    insta::assert_snapshot!(told(r#"[{"keys":true}]"#), @"role `ops`: `approval`: a rule names a `permission`, a `service` or both");
+    insta::assert_snapshot!(
+        told(r#"[{"permission":"orders"}]"#),
+        @r#"role `ops`: `approval`: `permission` is not of a rule, or not like this: `{"permission": "trading:order", "service": "trading", "keys": true, "notional_above": "100000", "outside_hours": {"from": "09:15", "to": "15:30", "utc_offset": "+05:30", "days": ["mon", "tue"]}}`"#
+    );
+    insta::assert_snapshot!(
+        hours(r#"{"from":"09:15","to":"09:15","utc_offset":"+05:30"}"#),
+        @r#"role `ops`: `approval`: `outside_hours` has a `from`, another `to` and a `utc_offset`; a whole day is "00:00" to "24:00""#
+    );
+    for (rule, blamed) in [
+        (r#""permission":"trading:""#, "permission"),
+        (r#""service":"*""#, "service"),
+        (r#""service":"a","keys":false"#, "keys"),
+        (r#""service":"a","keys":"true""#, "keys"),
+        (r#""service":"a","notional_above":"1e5""#, "notional_above"),
+        (r#""service":"a","outside_hours":["09:15"]"#, "outside_hours"),
+        (r#""service":"a","above":"5""#, "above"),
+    ] {
+        let error = told(&format!("[{{{rule}}}]"));
+        assert!(
+            error.starts_with(&format!("role `ops`: `approval`: `{blamed}` is not of a rule")),
+            "{rule}: {error}"
+        );
+    }
+    for rules in [
+        r#"{"service":"a"}"#,
+        r#"["a"]"#,
+        r#"[{"service":"a","notional_above":5}]"#,
+        r#"[{"service":"a","service":"a"}]"#,
+    ] {
+        assert!(told(rules).starts_with("role `ops`: "), "{rules}");
+    }
+    for bad in [
+        r#"{"from":"24:00","to":"15:30","utc_offset":"+05:30"}"#,
+        r#"{"from":"09:60","to":"15:30","utc_offset":"+05:30"}"#,
+        r#"{"from":"09:15","to":"24:01","utc_offset":"+05:30"}"#,
+        r#"{"from":"+9:15","to":"15:30","utc_offset":"+05:30"}"#,
+        r#"{"from":"09:15","to":"15:30","utc_offset":"+14:01"}"#,
+        r#"{"from":"09:15","to":"15:30","utc_offset":"05:30"}"#,
+        r#"{"from":"09:15","to":"15:30","utc_offset":"−05:30"}"#,
+        r#"{"from":"09:15","to":"15:30","utc_offset":""}"#,
+        r#"{"from":"9:15","to":"15:30","utc_offset":"+05:30"}"#,
+        r#"{"from":"09:15","to":"15:30","utc_offset":"IST"}"#,
+        r#"{"from":"09:15","to":"15:30","utc_offset":"+05:30","days":["mon","mon"]}"#,
+        r#"{"from":"09:15","to":"15:30","utc_offset":"+05:30","days":[true]}"#,
+        r#"{"from":"09:15","to":"15:30","utc_offset":"+05:30","days":[]}"#,
+        r#"{"from":"09:15","to":"15:30","utc_offset":"+05:30","days":["Mon"]}"#,
+        r#"{"from":"09:15","to":"15:30","utc_offset":"+05:30","zone":"Asia/Kolkata"}"#,
+        r#"{"from":"09:15","to":"15:30"}"#,
+        r#"["09:15","15:30","+05:30"]"#,
+    ] {
+        let error = hours(bad);
+        assert!(error.starts_with("role `ops`: "), "{bad}: {error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+    let many = |count| vec![r#"{"service":"a"}"#; count].join(",");
+    assert!(told(&format!("[{}]", many(MAX_APPROVAL_RULES + 1))).contains("1 to 16"));
+    assert_eq!(with_rules(&many(MAX_APPROVAL_RULES)).approval_rules(&["desk"]).count(), MAX_APPROVAL_RULES);
+}
+
+#[test]
+fn a_rule_is_shown_in_one_line() {
+    let policy = with_rules(
+        r#"{"service":"trading"},{"permission":"trading:order","service":"execution","keys":true},
+           {"permission":"*:order","notional_above":"100000.50",
+            "outside_hours":{"from":"22:00","to":"04:00","utc_offset":"-05:30","days":["sun","fri"]}}"#,
+    );
+    let shown: Vec<String> = policy.approval_rules(&["lead"]).map(ToString::to_string).collect();
+    assert_eq!(
+        shown,
+        [
+            "service trading",
+            "trading:order at service execution: with an API key",
+            "*:order: above 100000.5, or outside 22:00–04:00 -05:30 fri sun",
+        ]
     );
 }
 

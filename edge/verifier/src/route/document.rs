@@ -28,6 +28,8 @@ struct Written {
     trading: bool,
     #[serde(default)]
     keeps_sockets: bool,
+    #[serde(default)]
+    idempotency_keys: bool,
     timeout_seconds: Option<u32>,
     permission: Option<String>,
     proof_key: Option<String>,
@@ -65,6 +67,7 @@ fn checked(written: Written) -> Result<Route, RouteTableError> {
         critical,
         trading,
         keeps_sockets,
+        idempotency_keys,
         timeout_seconds,
         permission,
         proof_key,
@@ -113,6 +116,7 @@ fn checked(written: Written) -> Result<Route, RouteTableError> {
         critical: critical || trading,
         trading,
         keeps_sockets,
+        idempotency_keys,
         timeout_seconds,
         permission,
         proof_key,

@@ -27,6 +27,8 @@ const ASHA: IdentityHeaders<&str> = IdentityHeaders {
     auth_method: "jwt",
     request_id: "r-1",
     client_address: "192.0.2.7",
+    approval_id: "",
+    approval_order_tag: "",
 };
 
 /// Those of a program, whose values want escapes.
@@ -39,6 +41,15 @@ const BOT: IdentityHeaders<&str> = IdentityHeaders {
     auth_method: "api_key",
     request_id: "r-2",
     client_address: "2001:db8::7",
+    approval_id: "",
+    approval_order_tag: "",
+};
+
+/// Asha, with an order that she approved.
+const APPROVED: IdentityHeaders<&str> = IdentityHeaders {
+    approval_id: "apr_0199f3c2a6e47d0c8f21b7e5d4a39c10",
+    approval_order_tag: "7d0c8f21b7e5d4a39c10",
+    ..ASHA
 };
 
 const NOBODY: IdentityHeaders<&str> = IdentityHeaders {
@@ -94,6 +105,7 @@ fn cases() -> Vec<Case> {
         person.clone(),
         good("a program, with escaped values", &first, BOT),
         good("nobody, on a public route", &first, NOBODY),
+        good("a person who approved the order", &first, APPROVED),
         Case { name: "thirty seconds later", now: TIME + 30, ..person.clone() },
         Case { name: "thirty seconds early", now: TIME - 30, ..person.clone() },
         Case { name: "to the identity service", service: "identity", ..good("", &identity, NOBODY) },
@@ -150,6 +162,22 @@ fn cases() -> Vec<Case> {
             "of more roles",
             Case { headers: IdentityHeaders { roles: "user,trader,admin", ..ASHA }, ..person.clone() },
         ),
+        ("with an approval that there was none of", Case { headers: APPROVED, ..person.clone() }),
+        ("without its approval", Case { headers: ASHA, ..good("", &first, APPROVED) }),
+        (
+            "with another approval",
+            Case {
+                headers: IdentityHeaders { approval_id: "apr_0199f3c2a6e47d0c8f21b7e5d4a39c11", ..APPROVED },
+                ..good("", &first, APPROVED)
+            },
+        ),
+        (
+            "with another tag of its order",
+            Case {
+                headers: IdentityHeaders { approval_order_tag: "7d0c8f21b7e5d4a39c11", ..APPROVED },
+                ..good("", &first, APPROVED)
+            },
+        ),
         ("in capitals", with(person.proof.to_uppercase())),
         ("cut short", with(person.proof[..person.proof.len() - 1].to_owned())),
         ("in the form of before", with(format!("v1;t={TIME};{}", "0".repeat(64)))),
@@ -190,6 +218,8 @@ fn caller(headers: IdentityHeaders<&str>) -> Value {
         "scopes": is_key.then(|| list(headers.scopes)),
         "request_id": some(headers.request_id),
         "client_address": some(headers.client_address),
+        "approval_id": some(headers.approval_id),
+        "approval_order_tag": some(headers.approval_order_tag),
     })
 }
 

@@ -26,13 +26,13 @@ pub(super) async fn respond(
     if isolate.stop == Some(Stop::Token) {
         return verify_token(isolate, &request, &context).await;
     }
-    let Some(received) = Received::read(&request)? else {
+    let Some(mut received) = Received::read(&request)? else {
         return response::of(&refusal(isolate, Code::BadRequest, &RequestHead::default()));
     };
     match decide(isolate, &received.head, &context).await {
         #[cfg(feature = "measure")]
         Ok(_) if isolate.stop == Some(Stop::Decision) => measure::passed(),
-        Ok(forward) => proxy::forward(isolate, &context, &received, &forward).await,
+        Ok(mut forward) => proxy::forward(isolate, &context, &mut received, &mut forward).await,
         Err(own) => response::of(&own),
     }
 }

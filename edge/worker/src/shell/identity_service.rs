@@ -1,9 +1,9 @@
-//! Questions to the identity service: what has been revoked, and who holds an API key.
+//! Questions to the identity service: what has been revoked, who holds an API key, and whether an order was approved.
 
 use std::rc::Rc;
 
 use portcullis_verifier::revocation::Ask;
-use worker::js_sys::{Date, JSON, Object, Reflect};
+use worker::js_sys::{Date, JSON, Object, Reflect, Uint8Array};
 use worker::wasm_bindgen::JsValue;
 use worker::web_sys::{Headers, RequestInit};
 use worker::{Context, console_warn};
@@ -14,7 +14,7 @@ use super::isolate::Isolate;
 use super::shared_cache::Shared;
 use super::single_flight::{SingleFlight, in_background};
 use super::timer::{millis, now};
-use crate::{Code, Failure, Millis, RequestHead, Slots};
+use crate::{Code, Failure, Millis, Redemption, RedemptionOutcome, RequestHead, Slots};
 
 const TIMEOUT: Millis = 2000;
 /// Twice as long as a full page of accounts.
@@ -26,6 +26,8 @@ const SETTLED_SECONDS: u32 = 1200;
 /// The shortest that a cache knows; how old the newest page may be, its reader decides.
 const NEWEST_SECONDS: u32 = 5;
 const MAX_LOOKUP_BYTES: usize = 16 * 1024;
+/// A redemption is written, which takes longer than a look, and what is cut off may have been spent.
+const REDEMPTION_TIMEOUT: Millis = 5000;
 /// Look-ups of API keys under way at once: made-up keys must not become a flood of requests.
 const MAX_LOOKUPS: usize = 32;
 
@@ -68,8 +70,7 @@ impl IdentityService {
 
     async fn ask_about(&self, isolate: &Isolate, api_key: &str) -> Result<(), Fault> {
         let asked_at = now();
-        let headers = service_headers(isolate)?;
-        headers.set("content-type", "application/json")?;
+        let headers = json_headers(isolate)?;
         let question = Object::new();
         Reflect::set(&question, &JsValue::from("api_key"), &JsValue::from(api_key))?;
         let init = RequestInit::new();
@@ -77,9 +78,29 @@ impl IdentityService {
         init.set_headers_headers(&headers);
         init.set_body(&JSON::stringify(&question)?.into());
         let url = isolate.gate.borrow().addresses().api_keys.clone();
-        let found = fetch_within(TIMEOUT, &url, &init, MAX_LOOKUP_BYTES).await?;
+        let found = fetch_within(TIMEOUT, &url, &init, MAX_LOOKUP_BYTES).await?.good()?;
         let looked_up = isolate.gate.borrow_mut().api_key_looked_up(api_key, &found.body, &end_of, asked_at);
         looked_up.map_err(Fault::new)
+    }
+}
+
+impl IdentityService {
+    /// Spends an approval, or returns why not. Fails if nobody can tell.
+    pub(super) async fn redeem(
+        &self,
+        isolate: &Isolate,
+        redemption: &Redemption,
+    ) -> Result<RedemptionOutcome, Fault> {
+        let headers = json_headers(isolate)?;
+        if let Some(key) = &redemption.idempotency_key {
+            headers.set("idempotency-key", key)?;
+        }
+        let init = RequestInit::new();
+        init.set_method("POST");
+        init.set_headers_headers(&headers);
+        init.set_body(&Uint8Array::from(redemption.body.as_slice()).into());
+        let fetched = fetch_within(REDEMPTION_TIMEOUT, &redemption.url, &init, MAX_LOOKUP_BYTES).await?;
+        Ok(RedemptionOutcome { status: fetched.status, body: fetched.body })
     }
 }
 
@@ -137,13 +158,20 @@ async fn ask_for_page(isolate: &Isolate, url: &str, report: Option<&str>) -> Res
     }
     let init = RequestInit::new();
     init.set_headers_headers(&headers);
-    Ok(fetch_within(TIMEOUT, url, &init, MAX_PAGE_BYTES).await?.body)
+    Ok(fetch_within(TIMEOUT, url, &init, MAX_PAGE_BYTES).await?.good()?.body)
 }
 
 fn unavailable(isolate: &Isolate, fault: &Fault) -> Code {
     isolate.failures.note(Failure::Lookup);
     console_warn!("portcullis edge: an API key could not be looked up: {fault}");
     Code::Unavailable
+}
+
+/// Returns the headers of a question that is JSON.
+fn json_headers(isolate: &Isolate) -> Result<Headers, Fault> {
+    let headers = service_headers(isolate)?;
+    headers.set("content-type", "application/json")?;
+    Ok(headers)
 }
 
 /// Returns headers by which the identity service recognises the edge.

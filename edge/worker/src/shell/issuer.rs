@@ -79,7 +79,8 @@ async fn fetch_keys(isolate: &'static Isolate, context: Rc<Context>) {
 
 async fn ask_for_keys(isolate: &'static Isolate) -> Result<Shared, Fault> {
     let url = isolate.gate.borrow().addresses().jwks.clone();
-    let Fetched { body, max_age } = fetch_within(TIMEOUT, &url, &RequestInit::new(), MAX_BYTES).await?;
+    let fetched = fetch_within(TIMEOUT, &url, &RequestInit::new(), MAX_BYTES).await?;
+    let Fetched { body, max_age, .. } = fetched.good()?;
     let published = Shared { body, max_age, obtained_at: now() };
     arrived(isolate, &published)?;
     Ok(published)

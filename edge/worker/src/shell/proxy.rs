@@ -9,6 +9,7 @@ use worker::web_sys::{self, RequestCache, RequestInit, RequestRedirect, Response
 use worker::worker_sys::ext::HeadersExt as _;
 use worker::{AbortController, Context, console_warn};
 
+use super::approvals;
 use super::bounded_fetch::fetch;
 use super::fault::Fault;
 use super::isolate::Isolate;
@@ -24,12 +25,19 @@ const SET_COOKIE: &str = "set-cookie";
 pub(super) async fn forward(
     isolate: &'static Isolate,
     context: &Rc<Context>,
-    received: &Received,
-    forward: &Forward,
+    received: &mut Received,
+    forward: &mut Forward,
 ) -> Result<web_sys::Response, Fault> {
     if !isolate.rate_limit.admits(|| forward.rate_limit_key()).await? {
         return refusal(isolate, Code::TooManyAttempts, received, forward);
     }
+    // Last, so that nothing is spent for what is refused anyway.
+    if forward.awaits_approval()
+        && let Err(own) = approvals::settle(isolate, received, forward).await
+    {
+        return response::of(&own);
+    }
+    let (received, forward) = (&*received, &*forward);
     let init = request_init(received, forward)?;
     let mut upstreams = isolate.upstreams.borrow().in_order(forward.upstreams.clone(), now());
     if !(forward.is_idempotent && received.body.is_none() && !forward.is_websocket) {
@@ -123,7 +131,7 @@ fn request_init(received: &Received, forward: &Forward) -> Result<RequestInit, F
     set_request_headers(received, forward)?;
     init.set_headers_record_from_str_to_str(&received.headers.object);
     if let Some(body) = &received.body {
-        init.set_body_opt_readable_stream(Some(body));
+        init.set_body(body);
     }
     // A redirect is the client's to follow: followed here it would carry the caller's identity elsewhere.
     init.set_redirect(RequestRedirect::Manual);
@@ -149,6 +157,14 @@ fn set_request_headers(
     }
     if forward.is_websocket {
         headers.set("upgrade", "websocket")?;
+    }
+    if forward.awaits_approval() {
+        // The service reads what was looked at here, and tells a repetition by what the approval was spent under.
+        headers.remove("content-encoding")?;
+        headers.set("content-type", "application/json")?;
+        if !head.idempotency_key.is_empty() {
+            headers.set("idempotency-key", &head.idempotency_key)?;
+        }
     }
     forward.request_headers().try_for_each(|(name, value)| headers.set(name, value))
 }

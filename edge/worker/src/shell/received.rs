@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use worker::js_sys::{Object, Reflect};
 use worker::wasm_bindgen::JsValue;
-use worker::web_sys::{self, Headers, ReadableStream};
+use worker::web_sys::{self, Headers};
 
 use super::fault::Fault;
 use crate::{RequestHead, RequestUrl, is_reserved};
@@ -15,7 +15,8 @@ pub(super) struct Received {
     pub(super) headers: PlainHeaders,
     /// Names of headers that may be there and must not reach a service.
     pub(super) dropped: Vec<String>,
-    pub(super) body: Option<ReadableStream>,
+    /// A stream, or the bytes of one that was read.
+    pub(super) body: Option<JsValue>,
 }
 
 impl Received {
@@ -45,7 +46,11 @@ impl Received {
             }
         }
         // These methods have no body, and a look at a body costs as much as a header.
-        let body = if matches!(head.method.as_str(), "GET" | "HEAD") { None } else { request.body() };
+        let body = if matches!(head.method.as_str(), "GET" | "HEAD") {
+            None
+        } else {
+            request.body().map(JsValue::from)
+        };
         Ok(Some(Self { head: Rc::new(head), headers, dropped, body }))
     }
 }

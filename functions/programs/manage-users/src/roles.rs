@@ -35,8 +35,9 @@ pub(crate) fn check(output: Output, file: &Path) -> Result<(), Failure> {
 }
 
 fn print(output: Output, policy: &Policy) -> Result<(), Failure> {
-    let names =
-        ["role", "permissions", "services", "requires", "healthy_provider"].map(str::to_owned).to_vec();
+    let names = ["role", "permissions", "services", "requires", "healthy_provider", "approval"]
+        .map(str::to_owned)
+        .to_vec();
     let columns = Columns { names, are_chosen: false, headers: true };
     listing::print(output, &columns, policy.roles().map(|role| described(policy, role)).collect())
 }
@@ -52,5 +53,6 @@ fn described(policy: &Policy, role: &str) -> Map<String, Value> {
             "healthy_provider",
             policy.with_healthy_provider(&[role]).into_iter().map(ToString::to_string).collect(),
         ),
+        ("approval", policy.approval_rules(&[role]).map(ToString::to_string).collect()),
     ])
 }

@@ -133,6 +133,7 @@ mod tests {
             "never_with_api_key",
             "insufficient_user_authentication",
             "provider_unavailable",
+            "approval_required",
         ];
         assert_eq!(schema["enum"], serde_json::json!(listed));
     }

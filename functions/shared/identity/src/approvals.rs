@@ -10,6 +10,7 @@ mod asking;
 mod deciding;
 mod details;
 mod display;
+mod policy;
 mod redeeming;
 mod token;
 mod views;
@@ -19,7 +20,8 @@ pub use self::deciding::{Decided, PresentedProof, Verdict};
 pub use self::details::{
     AuthorizationDetails, Decimal, Exchange, MisfitPrice, Order, OrderType, Product, Side, Symbol, Validity,
 };
-pub use self::redeeming::Redeemed;
+pub use self::policy::Intent;
+pub use self::redeeming::{Redeemed, RedemptionRequest};
 pub(crate) use self::token::TYPE;
 pub use self::views::{ApprovalChallenge, ApprovalMethod, ApprovalState, ApprovalView};
 

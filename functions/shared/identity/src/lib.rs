@@ -41,8 +41,8 @@ pub use accounts::register::{NewPerson, Registered};
 pub use accounts::search::AccountFilter;
 pub use approvals::{
     ApprovalAsker, ApprovalChallenge, ApprovalMethod, ApprovalRequest, ApprovalState, ApprovalView,
-    AuthorizationDetails, Decided, Decimal, Exchange, LONGEST_APPROVAL, MisfitPrice, Order, OrderType,
-    PresentedProof, Product, Redeemed, Side, Symbol, Validity, Verdict,
+    AuthorizationDetails, Decided, Decimal, Exchange, Intent, LONGEST_APPROVAL, MisfitPrice, Order,
+    OrderType, PresentedProof, Product, Redeemed, RedemptionRequest, Side, Symbol, Validity, Verdict,
 };
 pub use audit::EVENT_TYPES;
 pub use client_context::ClientContext;
@@ -92,6 +92,6 @@ pub use portcullis_verifier::Assurance;
 pub use portcullis_verifier::Rejection;
 
 /// What a policy is asked.
-pub use portcullis_verifier::policy::{Permission, PermissionError, Policy};
+pub use portcullis_verifier::policy::{Permission, PermissionError, Policy, is_word};
 /// What a request needs of a sign-in.
 pub use portcullis_verifier::route::Needed;

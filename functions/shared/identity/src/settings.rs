@@ -78,7 +78,7 @@ const ROLE_DEFINITIONS: Variable = Variable {
 };
 const SERVICES: Variable = Variable {
     name: "SERVICES",
-    default: r#"{"edge":["api-key:verify","revocation:read"],"ticker":{"rights":["provider:report"],"credentials":{"brokers":["alpaca","alpaca-paper","dhan","fyers","kite","upstox"]}},"trading":["api-key:verify","approval:redeem","approval:request","postback:verify"]}"#,
+    default: r#"{"edge":["api-key:verify","approval:redeem","revocation:read"],"ticker":{"rights":["provider:report"],"credentials":{"brokers":["alpaca","alpaca-paper","dhan","fyers","kite","upstox"]}},"trading":["api-key:verify","approval:redeem","approval:request","postback:verify"]}"#,
     about: "services and their rights (JSON: names, each with a list of resource:action, or with `rights` and `credentials` of `brokers`, `kind` and `per_minute`); their tokens are in SERVICE_TOKENS",
     aliases: &[],
 };

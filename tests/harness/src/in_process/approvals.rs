@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use portcullis_identity::{
     ApprovalAsker, ApprovalId, ApprovalRequest, ApprovalView, AuthorizationDetails, ClientContext, Decided,
-    Decimal, Error, Exchange, Order, OrderType, PresentedPasskey, PresentedProof, Product, Redeemed, Side,
-    Symbol, TradingAccountId, Validity, Verdict,
+    Decimal, Error, Exchange, Order, OrderType, PresentedPasskey, PresentedProof, Product, Redeemed,
+    RedemptionRequest, Side, Symbol, TradingAccountId, Validity, Verdict,
 };
 use portcullis_vault::{BrokerUser, Credentials, NewTradingAccount};
 use serde_json::{Value, json};
@@ -43,11 +43,10 @@ impl World {
         Self::with_variables(seed, &variables).await
     }
 
-    /// Redeems an approval as this service.
+    /// Redeems an approval as this service, whosever it is.
     ///
     /// # Panics
     /// Where there is no such service.
-    #[expect(clippy::expect_used, reason = "there is no test without it")]
     pub async fn redeem(
         &self,
         service: &str,
@@ -55,9 +54,23 @@ impl World {
         details: &AuthorizationDetails,
         key: Option<&str>,
     ) -> Result<Redeemed, Error> {
+        self.redeem_as(service, id, RedemptionRequest { details, owner: None, idempotency_key: key }).await
+    }
+
+    /// Redeems an approval as this service.
+    ///
+    /// # Panics
+    /// Where there is no such service.
+    #[expect(clippy::expect_used, reason = "there is no test without it")]
+    pub async fn redeem_as(
+        &self,
+        service: &str,
+        id: ApprovalId,
+        shown: RedemptionRequest<'_>,
+    ) -> Result<Redeemed, Error> {
         let token = service_token(service).into();
         let service = self.identity.authenticate_service(&token).await.expect("a service");
-        self.identity.redeem_approval(&service, id, details, key, &ClientContext::default()).await
+        self.identity.redeem_approval(&service, id, shown, &ClientContext::default()).await
     }
 }
 

@@ -40,6 +40,8 @@ const STATEMENT: Statement<'_> = Statement {
         auth_method: "",
         request_id: "r-1",
         client_address: CLIENT,
+        approval_id: "",
+        approval_order_tag: "",
     },
 };
 

@@ -50,6 +50,8 @@ pub enum Decision {
     InsufficientUserAuthentication,
     /// The policy grants it only while the provider it is meant for is healthy, and the provider is not.
     ProviderUnavailable,
+    /// The policy wants the order approved by the person whose account it is.
+    ApprovalRequired,
 }
 
 impl Decision {
@@ -74,6 +76,7 @@ impl Decision {
             Self::OutsideScopes => Err(Error::Forbidden("The API key's scopes do not permit this.")),
             Self::NeverWithAKey => Err(Error::Forbidden("This cannot be done with an API key.")),
             Self::ProviderUnavailable => Err(Error::Forbidden("The provider is not healthy.")),
+            Self::ApprovalRequired => Err(Error::Forbidden("The order is to be approved first.")),
         }
     }
 }

@@ -7,15 +7,12 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use portcullis_store::{Digest, TradingAccountId};
+use portcullis_verifier::order::Amount;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::invalid::{InvalidValue, read_by_parsing};
 use crate::sha256::sha256;
-
-/// Digits of a number before and after its point.
-const MOST_DIGITS: usize = 12;
-const MOST_DECIMALS: usize = 9;
 
 /// A price or a quantity as its order has it: above zero, without a sign, an exponent or zeros in front.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,18 +20,10 @@ const MOST_DECIMALS: usize = 9;
 pub struct Decimal(String);
 
 impl Decimal {
-    /// Reads a number: 1 to 12 digits, and behind a point 1 to 9 more. Fails for anything else, and for zero.
+    /// Reads a number: 1 to 12 digits, and behind a point 1 to 9 more. Fails for anything else, and for zero. The edge, which
+    /// works out what an order comes to, reads it in the same way.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
-        let (whole, decimals) =
-            text.split_once('.').map_or((text, None), |(whole, rest)| (whole, Some(rest)));
-        let is_number = |part: &str, most: usize| {
-            (1..=most).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
-        };
-        let has_form = is_number(whole, MOST_DIGITS)
-            && (whole == "0" || !whole.starts_with('0'))
-            && decimals.is_none_or(|decimals| is_number(decimals, MOST_DECIMALS));
-        let is_something = text.bytes().any(|byte| (b'1'..=b'9').contains(&byte));
-        (has_form && is_something).then(|| Self(text.to_owned())).ok_or(InvalidValue::new(
+        Amount::parse(text).map(|_| Self(text.to_owned())).ok_or(InvalidValue::new(
             "must be a decimal number above zero as a text: up to 12 digits, and up to 9 behind a point",
         ))
     }

@@ -16,6 +16,17 @@ use crate::error::Error;
 use crate::limits::REFUSED_REDEMPTIONS;
 use crate::{ClientContext, Identity};
 
+/// What a service shows to spend an approval.
+#[derive(Debug, Clone, Copy)]
+pub struct RedemptionRequest<'a> {
+    /// What it is about to order.
+    pub details: &'a AuthorizationDetails,
+    /// Whose approval it has to be, where the service says so: the one of anybody else is none.
+    pub owner: Option<AccountId>,
+    /// What the service calls its request, where it may send it again.
+    pub idempotency_key: Option<&'a str>,
+}
+
 /// An approval that was spent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redeemed {
@@ -34,14 +45,13 @@ pub struct Redeemed {
 impl Identity {
     /// Spends an approval for these details and returns who approved them. The same service with the same idempotency key gets
     /// the same answer again while the approval lives. Fails with [`Error::Forbidden`] without the right `approval:redeem`; with
-    /// [`Error::NotFound`]; with [`Error::DetailsMismatch`], which spends nothing; with [`Error::AlreadyRedeemed`],
-    /// [`Error::ApprovalPending`] or [`Error::ApprovalOver`].
+    /// [`Error::NotFound`], also where it is somebody else's than the service says; with [`Error::DetailsMismatch`], which spends
+    /// nothing; with [`Error::AlreadyRedeemed`], [`Error::ApprovalPending`] or [`Error::ApprovalOver`].
     pub async fn redeem_approval(
         &self,
         service: &Service,
         id: ApprovalId,
-        details: &AuthorizationDetails,
-        idempotency_key: Option<&str>,
+        shown: RedemptionRequest<'_>,
         client: &ClientContext,
     ) -> Result<Redeemed, Error> {
         service.require(RESOURCE, "redeem")?;
@@ -49,9 +59,13 @@ impl Identity {
         let (approval, everybody) =
             tokio::try_join!(self.store.approval_by_id(id), self.store.last_freeze_of_everybody())?;
         let approval = approval.ok_or(Error::NotFound)?;
-        let mark = idempotency_key.map(|key| self.mark_of_redemption(service, id, key)).transpose()?;
+        if shown.owner.is_some_and(|owner| owner != approval.owner) {
+            self.record_refusal_of(&approval, service, "another_person", client).await?;
+            return Err(Error::NotFound);
+        }
+        let mark = shown.idempotency_key.map(|key| self.mark_of_redemption(service, id, key)).transpose()?;
         let redemption = Redemption { at: now, service: service.name.clone(), mark };
-        if approval.digest != details.digest() {
+        if approval.digest != shown.details.digest() {
             self.record_refusal_of(&approval, service, "details_mismatch", client).await?;
             return Err(Error::DetailsMismatch);
         }
