@@ -43,18 +43,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 /// An order that is to be approved by the person whose account it is placed with.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"authorization_details": [{
-    "type": "order",
-    "account_id": "acc_0199f3c2a6e47d0c8f21b7e5d4a39c10",
-    "exchange": "NSE",
-    "symbol": "INFY",
-    "side": "buy",
-    "quantity": "10",
-    "order_type": "limit",
-    "price": "1500.50",
-    "product": "CNC",
-    "validity": "day",
-}]}))]
+#[schema(example = json!({"authorization_details": [OrderDetails::example()]}))]
 struct RequestApprovalRequest {
     /// What is to be approved: one order. Members that are not described are refused.
     #[schema(value_type = Vec<OrderDetails>, min_items = 1, max_items = 1)]
@@ -98,18 +87,7 @@ struct DecideApprovalRequest {
 /// What a service is about to order.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"authorization_details": [{
-    "type": "order",
-    "account_id": "acc_0199f3c2a6e47d0c8f21b7e5d4a39c10",
-    "exchange": "NSE",
-    "symbol": "INFY",
-    "side": "buy",
-    "quantity": "10",
-    "order_type": "limit",
-    "price": "1500.50",
-    "product": "CNC",
-    "validity": "day",
-}]}))]
+#[schema(example = json!({"authorization_details": [OrderDetails::example()]}))]
 struct RedeemApprovalRequest {
     /// The order as it is going to be placed: the very members and texts that were approved.
     #[schema(value_type = Vec<OrderDetails>, min_items = 1, max_items = 1)]

@@ -7,23 +7,13 @@ use portcullis_identity::{
     Validity,
 };
 use serde::Deserialize;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 /// What is to be approved: one order.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({
-    "type": "order",
-    "account_id": "acc_0199f3c2a6e47d0c8f21b7e5d4a39c10",
-    "exchange": "NSE",
-    "symbol": "INFY",
-    "side": "buy",
-    "quantity": "10",
-    "order_type": "limit",
-    "price": "1500.50",
-    "product": "CNC",
-    "validity": "day",
-}))]
+#[schema(example = Self::example)]
 pub(super) struct OrderDetails {
     /// The type of what is approved (RFC 9396): `order`.
     #[serde(rename = "type")]
@@ -62,6 +52,24 @@ pub(super) struct OrderDetails {
     #[serde(default, deserialize_with = "lasting")]
     #[schema(value_type = OrderValidity, required = false)]
     validity: Option<Validity>,
+}
+
+impl OrderDetails {
+    /// Returns the one in the examples of the API's document.
+    pub(super) fn example() -> Value {
+        json!({
+            "type": "order",
+            "account_id": "acc_0199f3c2a6e47d0c8f21b7e5d4a39c10",
+            "exchange": "NSE",
+            "symbol": "INFY",
+            "side": "buy",
+            "quantity": "10",
+            "order_type": "limit",
+            "price": "1500.50",
+            "product": "CNC",
+            "validity": "day",
+        })
+    }
 }
 
 /// The type of what is approved.
