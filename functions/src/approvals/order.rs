@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 /// What is to be approved: one order.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = Self::example)]
+#[schema(example = json!(OrderDetails::example()))]
 pub(super) struct OrderDetails {
     /// The type of what is approved (RFC 9396): `order`.
     #[serde(rename = "type")]
