@@ -250,6 +250,19 @@ story("somebody without a password confirms with a passkey, and erasing says wha
   await heading(page, "Security").waitFor();
 });
 
+story("a browser without passkeys takes no password away, and leads back in with one", async ({ page }) => {
+  await page.addInitScript(() => delete globalThis.PublicKeyCredential);
+  await page.goto(`${service.home}/reset-password#token=of-this-test`);
+  await button(page, "I have no password and lost my passkeys").click();
+  await page.getByLabel("New password", { exact: true }).waitFor();
+  assert.equal(await page.locator("[name=way]").count(), 0);
+  await signIn(page, service, await person(service));
+  await heading(page, "Today").waitFor();
+  await page.goto(`${service.home}/security`);
+  await settled(page);
+  assert.equal(await page.getByText(/do without a password/i).count(), 0);
+});
+
 for (const [name, options] of [
   ["dark", { colorScheme: "dark" }],
   ["Hindi at 320 px", { viewport: { width: 320, height: 640 }, language: "hi" }],
