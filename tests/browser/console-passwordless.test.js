@@ -84,6 +84,8 @@ story("a password is given up with a passkey, and had again with one", async ({ 
   await picture(page, "passwordless-codes");
   const codes = await keepCodes(page);
   await page.getByText("There is no password that could be stolen.").waitFor();
+  await page.getByText("Your password is removed. Every other session has ended.").waitFor();
+  await page.getByText("On 1 device.").waitFor();
   assert.equal(await page.getByRole("heading", { name: "Authenticator app" }).count(), 0, "it takes a password to be turned off");
   assert.deepEqual(await axe(page), []);
   await picture(page, "security-passwordless");
