@@ -84,6 +84,8 @@ story("a password is given up with a passkey, and had again with one", async ({ 
   await picture(page, "passwordless-codes");
   const codes = await keepCodes(page);
   await page.getByText("There is no password that could be stolen.").waitFor();
+  await page.getByText("Your password is removed. Every other session has ended.").waitFor();
+  await page.getByText("On 1 device.").waitFor();
   assert.equal(await page.getByRole("heading", { name: "Authenticator app" }).count(), 0, "it takes a password to be turned off");
   assert.deepEqual(await axe(page), []);
   await picture(page, "security-passwordless");
@@ -254,6 +256,19 @@ story("somebody without a password confirms with a passkey whatever asks for one
   assert.deepEqual(await axe(page), []);
   await dialog(page).getByRole("button", { name: "Erase account" }).click();
   await heading(page, "Sign in").waitFor();
+});
+
+story("a browser without passkeys takes no password away, and leads back in with one", async ({ page }) => {
+  await page.addInitScript(() => delete globalThis.PublicKeyCredential);
+  await page.goto(`${service.home}/reset-password#token=of-this-test`);
+  await button(page, "I have no password and lost my passkeys").click();
+  await page.getByLabel("New password", { exact: true }).waitFor();
+  assert.equal(await page.locator("[name=way]").count(), 0);
+  await signIn(page, service, await person(service));
+  await heading(page, "Today").waitFor();
+  await page.goto(`${service.home}/security`);
+  await settled(page);
+  assert.equal(await page.getByText(/do without a password/i).count(), 0);
 });
 
 for (const [name, options] of [

@@ -26,6 +26,8 @@ test("the program signs in, works and signs out", async () => {
     status: "signed_in",
     sessions: 1,
     isOneAccount: true,
+    leases: [],
+    recovery: "invalid_mail_token",
     isNewToken: true,
     pointers: ["/phone"],
     confirmed: true,

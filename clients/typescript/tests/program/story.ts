@@ -43,6 +43,9 @@ export async function story(client: Client): Promise<Record<string, unknown>> {
   };
   const key = client.idempotencyKey();
   const [first, second] = [await accounts.link(account, key), await accounts.link(account, key)];
+  const leases: Schemas["LeaseResponse"][] = await accounts.leases(first.account_id);
+  const recovery = { token: "rst_of-nobody", code: "mzxw6-ytboi" };
+  const unknown = await client.recoverAccount(recovery).catch((error: unknown) => error);
   const token = client.accessToken;
   const refreshed = await client.refreshToken();
   const invalid = await client.patch("/v1/users/me", { body: { phone: "none" } }).catch((error: unknown) => error);
@@ -53,6 +56,8 @@ export async function story(client: Client): Promise<Record<string, unknown>> {
     status: state.status,
     sessions: names.length,
     isOneAccount: first.account_id === second.account_id,
+    leases,
+    recovery: unknown instanceof ProblemError && unknown.code,
     isNewToken: refreshed !== token,
     pointers: invalid instanceof ProblemError ? invalid.errors.map((error) => error.pointer) : invalid,
     confirmed,

@@ -1,4 +1,5 @@
 // How the account is protected: in one sentence, then factor by factor.
+import { useQueryClient } from "@tanstack/react-query";
 import { useAuth } from "portcullis-client/react";
 import { useState } from "react";
 import { Button, ButtonLink } from "../components/button.tsx";
@@ -73,15 +74,24 @@ interface DialogProps {
 function SecurityDialog({ dialog, user, onOpen, onNews }: DialogProps) {
   const t = useText(account);
   const p = useText(passwordless);
+  const queries = useQueryClient();
   const onClose = () => onOpen(undefined);
+  // A password that is changed, removed or set ends the other sessions.
+  const tell = (news: News) => {
+    void queries.invalidateQueries();
+    onNews(news);
+  };
   const done = (text: string) => {
-    onNews({ tone: "success", text });
+    tell({ tone: "success", text });
     onClose();
   };
   const showCodes = (codes: string[]) => onOpen({ codes });
-  const removed = (codes: string[]) => (codes.length > 0 ? showCodes(codes) : done(p("removed")));
+  const removed = (codes: string[]) => {
+    done(p(codes.length > 0 ? "removedNow" : "removed"));
+    if (codes.length > 0) showCodes(codes);
+  };
   const unseen = () => {
-    onNews({ tone: "warning", text: p("unseen") });
+    tell({ tone: "warning", text: p("unseen") });
     onOpen("renew");
   };
   if (typeof dialog === "object") {

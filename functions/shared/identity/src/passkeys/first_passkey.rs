@@ -47,7 +47,7 @@ impl Identity {
     ) -> Result<(Passkey, EnrolledSignIn), Error> {
         let now = self.clock.now();
         let (challenge, account) = self.enrolling(&KINDS, session_token, now).await?;
-        let keys = &self.keyring.challenge_keys;
+        let keys = &self.keyring.ceremony_keys;
         let ceremony = Ceremony::<FirstCreation>::open(&new.ceremony_token, keys, now).map_err(|_| over())?;
         let FirstCreation { account: owner, waiting, user_handle } = &ceremony.bound;
         if (*owner, *waiting) != (account.id, challenge.digest) {

@@ -1,0 +1,1 @@
+import{i as e,t,u as n,w as r}from"./core-AiYmrr66.js";import{F as i,k as a}from"./index-DvIHar-1.js";var o=r();function s(){let r=e(t);return(0,o.jsx)(a,{title:r(`notFound.title`),isReading:!0,children:(0,o.jsx)(i,{title:r(`notFound.body`),action:(0,o.jsx)(n,{to:`/`,look:`primary`,children:r(`notFound.home`)}),children:location.pathname})})}export{s as default};

@@ -1,1 +1,0 @@
-import{i as e,u as t,w as n}from"./core-AiYmrr66.js";import{g as r,h as i}from"./index-CvLN5KWh.js";var a=n();function o(){let n=e(i);return(0,a.jsx)(r,{title:n(`rotate.title`),about:n(`rotate.missing`),children:(0,a.jsx)(t,{to:`/login`,look:`primary`,wide:!0,children:n(`reset.toLogin`)})})}export{o as default};
