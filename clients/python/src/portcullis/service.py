@@ -108,9 +108,13 @@ class _Requests:
             yield Pause(every)
             waited += every
 
-    def redeem_approval(self, approval_id: str, order: Order, key: str | None) -> Steps[Redemption]:
+    def redeem_approval(
+        self, approval_id: str, order: Order, user_id: str | None, key: str | None
+    ) -> Steps[Redemption]:
         path = f"/v1/internal/approvals/{quote(approval_id, safe='')}/redeem"
-        request = self._as_service(path, {"authorization_details": [dict(order)]}, key=key or _new_key())
+        owner = {} if user_id is None else {"user_id": user_id}
+        body = {"authorization_details": [dict(order)]} | owner
+        request = self._as_service(path, body, key=key or _new_key())
         return read_redemption((yield from self._send(request, is_reading=True)))
 
     def freeze_state(self, account_id: str) -> Steps[FreezeState]:
@@ -296,12 +300,16 @@ class ServiceClient:
         """Return an approval once it is not pending any more, or as it is after `timeout` seconds."""
         return self._threads.run(self._requests.wait_for_approval(approval_id, timeout, every))
 
-    def redeem_approval(self, approval_id: str, order: Order, *, idempotency_key: str | None = None) -> Redemption:
+    def redeem_approval(
+        self, approval_id: str, order: Order, *, user_id: str | None = None, idempotency_key: str | None = None
+    ) -> Redemption:
         """Spend an approval for the order that is about to be placed. Place it if, and only if, this returns.
+
+        Give `user_id` where you know who orders: the approval of anybody else is `NotFound` then, and stays unspent.
 
         Raise `DetailsMismatch`, `AlreadyRedeemed`, `ApprovalPending`, `ApprovalOver`, `NotAllowed` or `NotFound`.
         """
-        return self._threads.run(self._requests.redeem_approval(approval_id, order, idempotency_key))
+        return self._threads.run(self._requests.redeem_approval(approval_id, order, user_id, idempotency_key))
 
     def freeze_state(self, account_id: str) -> FreezeState:
         """Return whether the credentials of a trading account are frozen. Needs `freeze:read` or `trading:cancel`."""
@@ -429,10 +437,10 @@ class AsyncServiceClient:
         return await self._tasks.run(self._requests.wait_for_approval(approval_id, timeout, every))
 
     async def redeem_approval(
-        self, approval_id: str, order: Order, *, idempotency_key: str | None = None
+        self, approval_id: str, order: Order, *, user_id: str | None = None, idempotency_key: str | None = None
     ) -> Redemption:
         """Spend an approval for the order that is about to be placed. See `ServiceClient.redeem_approval`."""
-        return await self._tasks.run(self._requests.redeem_approval(approval_id, order, idempotency_key))
+        return await self._tasks.run(self._requests.redeem_approval(approval_id, order, user_id, idempotency_key))
 
     async def freeze_state(self, account_id: str) -> FreezeState:
         """Return whether the credentials of a trading account are frozen. Needs `freeze:read` or `trading:cancel`."""
