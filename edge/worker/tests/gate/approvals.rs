@@ -31,7 +31,7 @@ fn started() -> Gate {
 
 fn order(path: &str, role: &str) -> RequestHead {
     let mut claims = claims(START);
-    claims["roles"] = json!([role]);
+    claims.as_object_mut().unwrap().insert("roles".into(), json!([role]));
     RequestHead {
         method: "POST".into(),
         url: RequestUrl::parse(format!("https://edge.example{path}")).unwrap(),
