@@ -144,8 +144,12 @@ class _Requests:
         request = self._as_service(f"/v1/internal/providers/{quote(provider, safe='')}/outcomes", body)
         yield from self._send(request, is_reading=False)
 
-    def check(self, permission: str, user: Secret | str, *, is_key: bool) -> Steps[Decision]:
-        return read_decision((yield from self._check({"permission": permission}, user, is_key=is_key)))
+    def check(
+        self, permission: str, user: Secret | str, service: str | None, notional: str | None, *, is_key: bool
+    ) -> Steps[Decision]:
+        given = {"permission": permission, "service": service, "notional": notional}
+        body = {name: value for name, value in given.items() if value is not None}
+        return read_decision((yield from self._check(body, user, is_key=is_key)))
 
     def check_with_provider(
         self, permission: str, provider: str, fallbacks: tuple[str, ...], user: Secret | str, *, is_key: bool
@@ -339,13 +343,21 @@ class ServiceClient:
             self._requests.report_outcome(provider, ok=ok, response_time_ms=response_time_ms, error=error)
         )
 
-    def check(self, permission: str, *, access_token: Secret | str) -> Decision:
-        """Return whether a person may do this, by the roles as they are now."""
-        return self._threads.run(self._requests.check(permission, access_token, is_key=False))
+    def check(
+        self, permission: str, *, access_token: Secret | str, service: str | None = None, notional: str | None = None
+    ) -> Decision:
+        """Return whether a person may do this, by the roles as they are now.
 
-    def check_api_key(self, permission: str, *, api_key: Secret | str) -> Decision:
-        """Return whether a program may do this, by the roles of its key's owner as they are now."""
-        return self._threads.run(self._requests.check(permission, api_key, is_key=True))
+        Of an order, say at which `service` and what it comes to at most (`notional`): `APPROVAL_REQUIRED` is where a role
+        wants it approved.
+        """
+        return self._threads.run(self._requests.check(permission, access_token, service, notional, is_key=False))
+
+    def check_api_key(
+        self, permission: str, *, api_key: Secret | str, service: str | None = None, notional: str | None = None
+    ) -> Decision:
+        """Return whether a program may do this, by the roles of its key's owner as they are now. See `check`."""
+        return self._threads.run(self._requests.check(permission, api_key, service, notional, is_key=True))
 
     def check_with_provider(
         self, permission: str, provider: str, *fallbacks: str, access_token: Secret | str
@@ -469,13 +481,21 @@ class AsyncServiceClient:
         steps = self._requests.report_outcome(provider, ok=ok, response_time_ms=response_time_ms, error=error)
         await self._tasks.run(steps)
 
-    async def check(self, permission: str, *, access_token: Secret | str) -> Decision:
-        """Return whether a person may do this, by the roles as they are now."""
-        return await self._tasks.run(self._requests.check(permission, access_token, is_key=False))
+    async def check(
+        self, permission: str, *, access_token: Secret | str, service: str | None = None, notional: str | None = None
+    ) -> Decision:
+        """Return whether a person may do this, by the roles as they are now.
 
-    async def check_api_key(self, permission: str, *, api_key: Secret | str) -> Decision:
-        """Return whether a program may do this, by the roles of its key's owner as they are now."""
-        return await self._tasks.run(self._requests.check(permission, api_key, is_key=True))
+        Of an order, say at which `service` and what it comes to at most (`notional`): `APPROVAL_REQUIRED` is where a role
+        wants it approved.
+        """
+        return await self._tasks.run(self._requests.check(permission, access_token, service, notional, is_key=False))
+
+    async def check_api_key(
+        self, permission: str, *, api_key: Secret | str, service: str | None = None, notional: str | None = None
+    ) -> Decision:
+        """Return whether a program may do this, by the roles of its key's owner as they are now. See `check`."""
+        return await self._tasks.run(self._requests.check(permission, api_key, service, notional, is_key=True))
 
     async def check_with_provider(
         self, permission: str, provider: str, *fallbacks: str, access_token: Secret | str
