@@ -171,9 +171,9 @@ async fn check(
     let providers = &state.vault.providers;
     let (named, intent) = (body.providers(&providers.names())?, body.intent(&permission)?);
     let decision = caller.decide(policy, &permission);
-    let granted = || match state.identity.needs_approval(&caller, intent) {
-        true => Decision::ApprovalRequired,
-        false => Decision::Granted,
+    let granted = || {
+        let is_to_be_approved = state.identity.needs_approval(&caller, intent);
+        if is_to_be_approved { Decision::ApprovalRequired } else { Decision::Granted }
     };
     if !decision.is_allowed() {
         return Ok(Json(CheckPermissionResponse::of(decision)));

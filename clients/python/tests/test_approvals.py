@@ -4,7 +4,7 @@ import json
 
 import httpx
 import pytest
-from portcullis import Approval, ApprovalClaims, DetailsMismatch, Rejection, ServiceUnavailable, TokenRejected
+from portcullis import Approval, ApprovalClaims, DetailsMismatch, NotFound, Rejection, ServiceUnavailable, TokenRejected
 from portcullis.tokens import MAX_TOKEN_BYTES
 from test_service import Script, problem
 
@@ -98,6 +98,14 @@ def test_a_redemption_is_named_too_and_a_mismatch_is_an_error(service_client_of)
     assert {request.headers["idempotency-key"] for request in script.asked} == {"order-7"}
     with pytest.raises(DetailsMismatch):
         client.redeem_approval(ID, ORDER | {"quantity": "11"})
+    assert "user_id" not in json.loads(script.asked[-1].content)
+
+
+def test_a_redemption_may_be_of_one_person_alone(service_client_of):
+    script = Script(problem(404, "not_found"))
+    with pytest.raises(NotFound):
+        service_client_of(script.transport).redeem_approval(ID, ORDER, user_id=USER)
+    assert json.loads(script.asked[0].content) == {"authorization_details": [ORDER], "user_id": USER}
 
 
 def test_somebody_who_waits_is_told_when_it_is_decided_and_not_kept_for_longer_than_allowed(service_client_of, clock):

@@ -325,6 +325,16 @@ def test_what_a_person_may(service_client_of):
         client.check("trading:place", access_token="at")
 
 
+def test_an_order_may_need_an_approval(service_client_of):
+    script = Script(*[httpx.Response(200, json={"allowed": False, "reason": "approval_required"})] * 2)
+    client = service_client_of(script.transport)
+    order = {"service": "execution", "notional": "15005"}
+    assert client.check("trading:order", access_token="at", **order) is Decision.APPROVAL_REQUIRED
+    assert client.check_api_key("trading:order", api_key="key") is Decision.APPROVAL_REQUIRED
+    asked = [json.loads(request.content) for request in script.asked]
+    assert asked == [{"permission": "trading:order"} | order, {"permission": "trading:order"}]
+
+
 def test_what_a_person_may_with_a_provider(service_client_of):
     refused = {"allowed": False, "reason": "provider_unavailable", "provider_status": "degraded", "fallback": "alpaca"}
     script = Script(

@@ -179,6 +179,7 @@ mod tests {
             format!("\u{feff}{ORDER}"),
             ORDER.replace("\"quantity\"", "\"quantity\": \"9000\", \"quantity\""),
             ORDER.replace("\"quantity\"", "\"quantit\\u0079\": \"9000\", \"quantity\""),
+            ORDER.replace("\"10\"", "\"10\", \"quantity\": \"9000\""),
             ORDER.replace("\"product\"", "\"iceberg\""),
             ORDER.replace("\"CNC\"", "[\"CNC\"]"),
         ] {

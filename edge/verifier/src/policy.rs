@@ -117,8 +117,7 @@ impl Policy {
     /// Which orders of somebody with these roles need a person's approval: the greatest need of any rule of any of them, or of
     /// any they inherit from.
     pub fn approval_need(&self, roles: &[impl AsRef<str>], asked: &Asked<'_>) -> ApprovalNeed {
-        let rules = self.effective(roles).flat_map(|role| &role.approval);
-        rules.map(|rule| rule.need(asked)).min().unwrap_or(ApprovalNeed::Never)
+        self.approval_rules(roles).map(|rule| rule.need(asked)).min().unwrap_or(ApprovalNeed::Never)
     }
 
     /// The rules by which orders of somebody with these roles need an approval, as they were written, some maybe twice.

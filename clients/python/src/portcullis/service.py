@@ -108,9 +108,13 @@ class _Requests:
             yield Pause(every)
             waited += every
 
-    def redeem_approval(self, approval_id: str, order: Order, key: str | None) -> Steps[Redemption]:
+    def redeem_approval(
+        self, approval_id: str, order: Order, user_id: str | None, key: str | None
+    ) -> Steps[Redemption]:
         path = f"/v1/internal/approvals/{quote(approval_id, safe='')}/redeem"
-        request = self._as_service(path, {"authorization_details": [dict(order)]}, key=key or _new_key())
+        owner = {} if user_id is None else {"user_id": user_id}
+        body = {"authorization_details": [dict(order)]} | owner
+        request = self._as_service(path, body, key=key or _new_key())
         return read_redemption((yield from self._send(request, is_reading=True)))
 
     def freeze_state(self, account_id: str) -> Steps[FreezeState]:
@@ -140,8 +144,12 @@ class _Requests:
         request = self._as_service(f"/v1/internal/providers/{quote(provider, safe='')}/outcomes", body)
         yield from self._send(request, is_reading=False)
 
-    def check(self, permission: str, user: Secret | str, *, is_key: bool) -> Steps[Decision]:
-        return read_decision((yield from self._check({"permission": permission}, user, is_key=is_key)))
+    def check(
+        self, permission: str, user: Secret | str, service: str | None, notional: str | None, *, is_key: bool
+    ) -> Steps[Decision]:
+        given = {"permission": permission, "service": service, "notional": notional}
+        body = {name: value for name, value in given.items() if value is not None}
+        return read_decision((yield from self._check(body, user, is_key=is_key)))
 
     def check_with_provider(
         self, permission: str, provider: str, fallbacks: tuple[str, ...], user: Secret | str, *, is_key: bool
@@ -296,12 +304,16 @@ class ServiceClient:
         """Return an approval once it is not pending any more, or as it is after `timeout` seconds."""
         return self._threads.run(self._requests.wait_for_approval(approval_id, timeout, every))
 
-    def redeem_approval(self, approval_id: str, order: Order, *, idempotency_key: str | None = None) -> Redemption:
+    def redeem_approval(
+        self, approval_id: str, order: Order, *, user_id: str | None = None, idempotency_key: str | None = None
+    ) -> Redemption:
         """Spend an approval for the order that is about to be placed. Place it if, and only if, this returns.
+
+        Give `user_id` where you know who orders: the approval of anybody else is `NotFound` then, and stays unspent.
 
         Raise `DetailsMismatch`, `AlreadyRedeemed`, `ApprovalPending`, `ApprovalOver`, `NotAllowed` or `NotFound`.
         """
-        return self._threads.run(self._requests.redeem_approval(approval_id, order, idempotency_key))
+        return self._threads.run(self._requests.redeem_approval(approval_id, order, user_id, idempotency_key))
 
     def freeze_state(self, account_id: str) -> FreezeState:
         """Return whether the credentials of a trading account are frozen. Needs `freeze:read` or `trading:cancel`."""
@@ -331,13 +343,21 @@ class ServiceClient:
             self._requests.report_outcome(provider, ok=ok, response_time_ms=response_time_ms, error=error)
         )
 
-    def check(self, permission: str, *, access_token: Secret | str) -> Decision:
-        """Return whether a person may do this, by the roles as they are now."""
-        return self._threads.run(self._requests.check(permission, access_token, is_key=False))
+    def check(
+        self, permission: str, *, access_token: Secret | str, service: str | None = None, notional: str | None = None
+    ) -> Decision:
+        """Return whether a person may do this, by the roles as they are now.
 
-    def check_api_key(self, permission: str, *, api_key: Secret | str) -> Decision:
-        """Return whether a program may do this, by the roles of its key's owner as they are now."""
-        return self._threads.run(self._requests.check(permission, api_key, is_key=True))
+        Of an order, say at which `service` and what it comes to at most (`notional`): `APPROVAL_REQUIRED` is where a role
+        wants it approved.
+        """
+        return self._threads.run(self._requests.check(permission, access_token, service, notional, is_key=False))
+
+    def check_api_key(
+        self, permission: str, *, api_key: Secret | str, service: str | None = None, notional: str | None = None
+    ) -> Decision:
+        """Return whether a program may do this, by the roles of its key's owner as they are now. See `check`."""
+        return self._threads.run(self._requests.check(permission, api_key, service, notional, is_key=True))
 
     def check_with_provider(
         self, permission: str, provider: str, *fallbacks: str, access_token: Secret | str
@@ -429,10 +449,10 @@ class AsyncServiceClient:
         return await self._tasks.run(self._requests.wait_for_approval(approval_id, timeout, every))
 
     async def redeem_approval(
-        self, approval_id: str, order: Order, *, idempotency_key: str | None = None
+        self, approval_id: str, order: Order, *, user_id: str | None = None, idempotency_key: str | None = None
     ) -> Redemption:
         """Spend an approval for the order that is about to be placed. See `ServiceClient.redeem_approval`."""
-        return await self._tasks.run(self._requests.redeem_approval(approval_id, order, idempotency_key))
+        return await self._tasks.run(self._requests.redeem_approval(approval_id, order, user_id, idempotency_key))
 
     async def freeze_state(self, account_id: str) -> FreezeState:
         """Return whether the credentials of a trading account are frozen. Needs `freeze:read` or `trading:cancel`."""
@@ -461,13 +481,21 @@ class AsyncServiceClient:
         steps = self._requests.report_outcome(provider, ok=ok, response_time_ms=response_time_ms, error=error)
         await self._tasks.run(steps)
 
-    async def check(self, permission: str, *, access_token: Secret | str) -> Decision:
-        """Return whether a person may do this, by the roles as they are now."""
-        return await self._tasks.run(self._requests.check(permission, access_token, is_key=False))
+    async def check(
+        self, permission: str, *, access_token: Secret | str, service: str | None = None, notional: str | None = None
+    ) -> Decision:
+        """Return whether a person may do this, by the roles as they are now.
 
-    async def check_api_key(self, permission: str, *, api_key: Secret | str) -> Decision:
-        """Return whether a program may do this, by the roles of its key's owner as they are now."""
-        return await self._tasks.run(self._requests.check(permission, api_key, is_key=True))
+        Of an order, say at which `service` and what it comes to at most (`notional`): `APPROVAL_REQUIRED` is where a role
+        wants it approved.
+        """
+        return await self._tasks.run(self._requests.check(permission, access_token, service, notional, is_key=False))
+
+    async def check_api_key(
+        self, permission: str, *, api_key: Secret | str, service: str | None = None, notional: str | None = None
+    ) -> Decision:
+        """Return whether a program may do this, by the roles of its key's owner as they are now. See `check`."""
+        return await self._tasks.run(self._requests.check(permission, api_key, service, notional, is_key=True))
 
     async def check_with_provider(
         self, permission: str, provider: str, *fallbacks: str, access_token: Secret | str

@@ -57,7 +57,7 @@ impl Hours {
     }
 
     /// Returns whether a moment, in Unix seconds, is within the hours.
-    pub(super) fn contain(&self, now: u64) -> bool {
+    pub(super) fn contain(self, now: u64) -> bool {
         let local = (now / 60).saturating_add_signed(self.utc_offset.into());
         let (minute, day) = (local % u64::from(DAY), local / u64::from(DAY));
         let is_on = |day: u64| (self.days >> ((day + FIRST_DAY) % 7)) & 1 == 1;
