@@ -188,7 +188,7 @@ struct RoleItem {
     #[schema(example = json!([]))]
     healthy_provider: Vec<String>,
     /// When orders of whoever has the role need a person's approval, one line for each rule of `requires.approval`.
-    #[schema(example = json!(["trading:order: with an API key, or above 100000"]))]
+    #[schema(example = json!(["trading:order: with an API key or above 100000"]))]
     approval: Vec<String>,
 }
 

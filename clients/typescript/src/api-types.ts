@@ -3855,7 +3855,7 @@ export interface components {
             /**
              * @description When orders of whoever has the role need a person's approval, one line for each rule of `requires.approval`.
              * @example [
-             *       "trading:order: with an API key, or above 100000"
+             *       "trading:order: with an API key or above 100000"
              *     ]
              */
             approval: string[];

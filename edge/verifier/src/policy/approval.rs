@@ -143,7 +143,7 @@ pub(super) fn taken<T>(place: &mut Option<T>, value: Option<T>) -> bool {
     place.is_some()
 }
 
-/// The rule in one line, for operators.
+/// The rule in one line without a comma, so that several can be listed.
 impl fmt::Display for ApprovalRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let permission = self.permission.iter().map(ToString::to_string);
@@ -154,6 +154,6 @@ impl fmt::Display for ApprovalRule {
         let notional = self.notional_above.map(|most| alloc::format!("above {most}"));
         let hours = self.outside_hours.as_ref().map(|hours| alloc::format!("outside {hours}"));
         let triggers: Vec<String> = [key, notional, hours].into_iter().flatten().collect();
-        if triggers.is_empty() { Ok(()) } else { write!(f, ": {}", triggers.join(", or ")) }
+        if triggers.is_empty() { Ok(()) } else { write!(f, ": {}", triggers.join(" or ")) }
     }
 }

@@ -409,7 +409,7 @@ fn a_rule_is_shown_in_one_line() {
         [
             "service trading",
             "trading:order at service execution: with an API key",
-            "*:order: above 100000.5, or outside 22:00–04:00 -05:30 fri sun",
+            "*:order: above 100000.5 or outside 22:00–04:00 -05:30 fri sun",
         ]
     );
 }
