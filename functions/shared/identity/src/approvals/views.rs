@@ -145,7 +145,7 @@ impl Identity {
         after: Option<ApprovalId>,
     ) -> Result<(Vec<ApprovalView>, Option<ApprovalId>), Error> {
         let owner = &caller.account;
-        let ends = self.ends_of_approvals(owner).await?;
+        let ends = Box::pin(self.ends_of_approvals(owner)).await?;
         let view = |approval: Approval| ApprovalView::of(approval, &ends);
         let wanted = |approval: &Approval| state.is_none_or(|state| view(approval.clone()).state == state);
         let page = self.store.approvals(owner.id, limit, after, wanted).await?;
@@ -175,8 +175,8 @@ impl Identity {
 
     pub(super) async fn view_of(&self, owner: &Account, id: ApprovalId) -> Result<ApprovalView, Error> {
         let (approval, ends) = tokio::try_join!(
-            async { Ok(self.store.approval(owner.id, id).await?) },
-            self.ends_of_approvals(owner)
+            async { Ok(Box::pin(self.store.approval(owner.id, id)).await?) },
+            Box::pin(self.ends_of_approvals(owner))
         )?;
         Ok(ApprovalView::of(approval.ok_or(Error::NotFound)?, &ends))
     }
