@@ -53,7 +53,7 @@ fn sent_whole(address: &str, path: &str, connection: &str, length: usize) -> std
          content-type: application/json\r\ncontent-length: {length}\r\n\r\n"
     );
     stream.write_all(head.as_bytes())?;
-    let part = [b' '; 64 * 1024];
+    let part = vec![b' '; 64 * 1024];
     let mut left = length;
     while left > 0 {
         left -= stream.write(part.get(..left).unwrap_or(&part))?;
