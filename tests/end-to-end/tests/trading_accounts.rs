@@ -95,6 +95,7 @@ async fn an_account_lives_from_its_link_to_its_end() {
         "login_url",
         "order_ips",
         "session_expires_at",
+        "session_mails",
         "status",
         "user_id_broker",
         "verified_at",
