@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
 import { ask, button, dialog, heading, launch, openWindow, PASSWORD, person, refuseOnce, settled, signIn, startConsole, storyteller } from "./console.js";
-import { addPasskey, plugIn, signOut } from "./passkeys.js";
+import { addPasskey, plugIn, signInWithPasskey, signOut } from "./passkeys.js";
 
 let browser;
 let service;
@@ -39,9 +39,7 @@ story("a passkey is made, signs in without a name, is named and removed", async 
 
   await authenticator.touch(false);
   await signOut(page);
-  await authenticator.touch(true);
-  await button(page, "Sign in with a passkey").click();
-  await heading(page, "Security").waitFor();
+  await signInWithPasskey(page, authenticator, heading(page, "Security"));
   await page.goto(`${service.home}/security`);
   await settled(page);
   assert.equal(await page.getByRole("row", { name: /This laptop/ }).getByText("Never").count(), 0, "it was used");
@@ -58,9 +56,7 @@ story("a passkey is made, signs in without a name, is named and removed", async 
   // Its authenticator still has it.
   await authenticator.touch(false);
   await signOut(page);
-  await authenticator.touch(true);
-  await button(page, "Sign in with a passkey").click();
-  await page.getByText("This passkey does not sign in here.").waitFor();
+  await signInWithPasskey(page, authenticator, page.getByText("This passkey does not sign in here."));
   await heading(page, "Sign in").waitFor();
 });
 
@@ -117,9 +113,7 @@ story("a signature that is none, and an answer without verification, are refused
     await settled(page);
     await authenticator.touch(false);
     await signOut(page);
-    await authenticator.touch(true);
-    await button(page, "Sign in with a passkey").click();
-    await page.getByText("This passkey does not sign in here.").waitFor();
+    await signInWithPasskey(page, authenticator, page.getByText("This passkey does not sign in here."));
     await authenticator.touch(false);
     await signIn(page, service, asha);
     await heading(page, "Today").waitFor();
@@ -134,9 +128,7 @@ story("one tab signs in with a passkey and the other one follows", async ({ page
   await other.goto(`${service.home}/login`);
   await heading(other, "Sign in").waitFor();
   await page.bringToFront();
-  await authenticator.touch(true);
-  await button(page, "Sign in with a passkey").click();
-  await heading(page, "Security").waitFor();
+  await signInWithPasskey(page, authenticator, heading(page, "Security"));
   await heading(other, "Today").waitFor();
 });
 

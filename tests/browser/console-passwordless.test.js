@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
 import { axe, button, dialog, heading, kept, launch, mailedLink, openWindow, overflow, PASSWORD, person, picture, settled, signIn, startConsole, storyteller } from "./console.js";
-import { addPasskey, plugIn, signOut } from "./passkeys.js";
+import { addPasskey, plugIn, signInWithPasskey, signOut } from "./passkeys.js";
 
 const OTHER_PASSWORD = "marble orchard whispers northward";
 const REMOVE = "**/v1/auth/password/remove";
@@ -100,9 +100,7 @@ story("a password is given up with a passkey, and had again with one", async ({ 
   await signOut(page);
   await signIn(page, service, asha);
   await page.getByText("The name or the password is not right.").waitFor();
-  await authenticator.touch(true);
-  await button(page, "Sign in with a passkey").click();
-  await page.locator(".frame").waitFor();
+  await signInWithPasskey(page, authenticator, page.locator(".frame"));
 
   await page.goto(`${service.home}/security`);
   await button(page, "Set a password").click();

@@ -43,3 +43,13 @@ export async function signOut(page) {
   await button(page, "Sign out").click();
   await heading(page, "Sign in").waitFor();
 }
+
+/**
+ * Has the authenticator touched, asks for a passkey by the button, and waits for what comes of it. What the browser offers in the
+ * field for the name is answered by the same touch, and may be faster than the button.
+ */
+export async function signInWithPasskey(page, authenticator, outcome) {
+  await authenticator.touch(true);
+  await Promise.any([button(page, "Sign in with a passkey").click(), outcome.waitFor()]);
+  await outcome.waitFor();
+}
