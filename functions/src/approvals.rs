@@ -14,8 +14,8 @@ use portcullis_http::{
     Query, ServiceCaller, SignedInCaller, UnverifiedCredential, lasting,
 };
 use portcullis_identity::{
-    AccountId, ApprovalAsker, ApprovalId, ApprovalRequest, ApprovalState, PresentedCode, PresentedPasskey,
-    PresentedProof, Principal, RedemptionRequest, Verdict,
+    AccountId, ApprovalAsker, ApprovalId, ApprovalRequest, ApprovalState, PresentedCode, PresentedProof,
+    Principal, RedemptionRequest, Verdict,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -315,8 +315,7 @@ impl DecideApprovalRequest {
             (DecisionKind::Deny, ..) => return Ok(Verdict::Deny),
             (DecisionKind::Approve, Some(code), None, None) => PresentedProof::Code(code),
             (DecisionKind::Approve, None, Some(ceremony_token), Some(Object(credential))) => {
-                let credential = credential.read()?;
-                PresentedProof::Passkey(Box::new(PresentedPasskey { ceremony_token, credential }))
+                PresentedProof::Passkey(Box::new(credential.presented(ceremony_token)?))
             }
             _ => {
                 let detail = "either `code`, or `ceremony_token` and `credential` are needed, not both";

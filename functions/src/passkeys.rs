@@ -16,7 +16,7 @@ use portcullis_http::{
 };
 use portcullis_identity::{
     Caller, DeviceName, EnrolledSignIn, NewPasskey, Passkey, PasskeyId, PasskeyLogin, PasskeyName, Password,
-    PresentedCode, PresentedPasskey,
+    PresentedCode,
 };
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -272,9 +272,8 @@ async fn sign_in(
     client: Client,
     Json(body): Json<PasskeySignInRequest>,
 ) -> Result<(HeaderMap, Json<SessionResponse>), Problem> {
-    let credential = body.credential.read()?;
     let login = PasskeyLogin {
-        shown: PresentedPasskey { ceremony_token: body.ceremony_token, credential },
+        shown: body.credential.presented(body.ceremony_token)?,
         persistent: body.persist_session,
         device_name: body.device_name,
         token_in_body: body.token_delivery == TokenDelivery::Body,

@@ -1,7 +1,7 @@
 //! The proof in requests that ask a person who is signed in for one more.
 
 use portcullis_http::{Object, Problem};
-use portcullis_identity::{Password, PresentedCode, PresentedPasskey, StepUp};
+use portcullis_identity::{Password, PresentedCode, StepUp};
 use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -58,6 +58,5 @@ pub(crate) fn passkey_proof(
     ceremony_token: SecretString,
     credential: &AssertionCredential,
 ) -> Result<StepUp, Problem> {
-    let credential = credential.read()?;
-    Ok(StepUp::Passkey(Box::new(PresentedPasskey { ceremony_token, credential })))
+    Ok(StepUp::Passkey(Box::new(credential.presented(ceremony_token)?)))
 }

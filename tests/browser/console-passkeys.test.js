@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
 import { ask, button, dialog, heading, launch, openWindow, PASSWORD, person, refuseOnce, settled, signIn, startConsole, storyteller } from "./console.js";
-import { addPasskey, plugIn, signInWithPasskey, signOut } from "./passkeys.js";
+import { plugIn, signInWithPasskey, signOut, withPasskey } from "./passkeys.js";
 
 let browser;
 let service;
@@ -19,18 +19,8 @@ after(async () => {
 
 const story = storyteller((options) => openWindow(browser, service, options));
 
-/** Signs somebody in who was not there before, and adds a passkey; returns them and their authenticator. */
-async function signInAndAdd(page) {
-  const asha = await person(service);
-  const authenticator = await plugIn(page);
-  await signIn(page, service, asha);
-  await heading(page, "Today").waitFor();
-  await addPasskey(page, service, "This laptop");
-  return { asha, authenticator };
-}
-
 story("a passkey is made, signs in without a name, is named and removed", async ({ page }) => {
-  const { authenticator } = await signInAndAdd(page);
+  const { authenticator } = await withPasskey(page, service);
   const [credential] = await authenticator.credentials();
   assert.equal(credential.rpId, "localhost");
   assert.equal(credential.isResidentCredential, true);
@@ -61,7 +51,7 @@ story("a passkey is made, signs in without a name, is named and removed", async 
 });
 
 story("a passkey confirms what lasts", async ({ page }) => {
-  await signInAndAdd(page);
+  await withPasskey(page, service);
   await page.getByRole("link", { name: "API keys" }).click();
   await heading(page, "API keys").waitFor();
   await button(page, "Create a key").click();
@@ -74,7 +64,7 @@ story("a passkey confirms what lasts", async ({ page }) => {
 });
 
 story("the browser offers a passkey in the field for the name", async ({ page }) => {
-  const { authenticator } = await signInAndAdd(page);
+  const { authenticator } = await withPasskey(page, service);
   await authenticator.touch(false);
   await signOut(page);
   assert.equal(await page.locator("[name=username]").getAttribute("autocomplete"), "username webauthn");
@@ -86,7 +76,7 @@ story("the browser offers a passkey in the field for the name", async ({ page })
 });
 
 story("an authenticator that does not verify its user makes nothing and signs nobody in", async ({ page }) => {
-  const { asha, authenticator } = await signInAndAdd(page);
+  const { asha, authenticator } = await withPasskey(page, service);
   await authenticator.send("setUserVerified", { isUserVerified: false });
   await button(page, "Add a passkey").click();
   await dialog(page).getByLabel("Name").fill("Another");
@@ -106,7 +96,7 @@ story("an authenticator that does not verify its user makes nothing and signs no
 });
 
 story("a signature that is none, and an answer without verification, are refused by the service", async ({ page }) => {
-  const { asha, authenticator } = await signInAndAdd(page);
+  const { asha, authenticator } = await withPasskey(page, service);
   for (const bits of [{ isBogusSignature: true }, { isBadUV: true }, { isBadUP: true }]) {
     await authenticator.send("setResponseOverrideBits", { isBogusSignature: false, isBadUV: false, isBadUP: false, ...bits });
     await page.goto(`${service.home}/security`);
@@ -121,7 +111,7 @@ story("a signature that is none, and an answer without verification, are refused
 });
 
 story("one tab signs in with a passkey and the other one follows", async ({ page, window }) => {
-  const { authenticator } = await signInAndAdd(page);
+  const { authenticator } = await withPasskey(page, service);
   await authenticator.touch(false);
   await signOut(page);
   const other = await window.newPage();

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
 import { axe, button, dialog, heading, kept, launch, mailedLink, openWindow, overflow, PASSWORD, person, picture, settled, signIn, startConsole, storyteller } from "./console.js";
-import { addPasskey, plugIn, signInWithPasskey, signOut } from "./passkeys.js";
+import { addPasskey, plugIn, signInWithPasskey, signOut, withPasskey } from "./passkeys.js";
 
 const OTHER_PASSWORD = "marble orchard whispers northward";
 const REMOVE = "**/v1/auth/password/remove";
@@ -22,16 +22,6 @@ after(async () => {
 
 const story = storyteller((options) => openWindow(browser, service, options));
 
-/** Signs somebody in who was not there before and has a passkey of this laptop; the page of security is open. */
-async function withPasskey(page) {
-  const asha = await person(service);
-  const authenticator = await plugIn(page);
-  await signIn(page, service, asha);
-  await heading(page, "Today").waitFor();
-  await addPasskey(page, service, "This laptop");
-  return { asha, authenticator };
-}
-
 /** Opens the dialog that removes the password, and does it. */
 async function removePassword(page) {
   await button(page, "Do without a password…").click();
@@ -41,7 +31,7 @@ async function removePassword(page) {
 
 /** Somebody who removed their password and kept the codes. */
 async function without(page) {
-  const { asha, authenticator } = await withPasskey(page);
+  const { asha, authenticator } = await withPasskey(page, service);
   await removePassword(page);
   return { asha, authenticator, codes: await keepCodes(page) };
 }
@@ -118,7 +108,7 @@ story("a password is given up with a passkey, and had again with one", async ({ 
 });
 
 story("codes that may not have been seen are made anew, and the page says why", async ({ page }) => {
-  await withPasskey(page);
+  await withPasskey(page, service);
   // It is done, and its answer is lost.
   await page.route(REMOVE, async (route) => (await route.fetch(), route.abort()), { times: 1 });
   await removePassword(page);
@@ -130,7 +120,7 @@ story("codes that may not have been seen are made anew, and the page says why", 
 });
 
 story("a removal that did not happen says so, and what would leave no way back has a sentence", async ({ page }) => {
-  const { authenticator } = await withPasskey(page);
+  const { authenticator } = await withPasskey(page, service);
   const refusing = (status, code) => (route) =>
     route.fulfill({
       status,

@@ -1,5 +1,5 @@
 // Passkeys of a page, with the virtual authenticator of the browser (Chrome DevTools Protocol, WebAuthn).
-import { button, dialog, heading, PASSWORD, settled } from "./console.js";
+import { button, dialog, heading, PASSWORD, person, settled, signIn } from "./console.js";
 
 /** Plugs an authenticator in: one of the device itself, whose user is verified and whose keys stay where they are. */
 export async function plugIn(page, options = {}) {
@@ -35,6 +35,16 @@ export async function addPasskey(page, service, name) {
   await dialog(page).getByLabel("Your password", { exact: true }).fill(PASSWORD);
   await button(page, "Go on").click();
   await page.getByRole("rowheader", { name }).waitFor();
+}
+
+/** Signs somebody in who was not there before and has a passkey of this laptop; the page of security is open. */
+export async function withPasskey(page, service) {
+  const asha = await person(service);
+  const authenticator = await plugIn(page);
+  await signIn(page, service, asha);
+  await heading(page, "Today").waitFor();
+  await addPasskey(page, service, "This laptop");
+  return { asha, authenticator };
 }
 
 /** Signs out by the menu of the account. */

@@ -2,7 +2,8 @@
 //! `AuthenticationResponseJSON`). The results of extensions are left out: none is relied on.
 
 use portcullis_http::{Problem, object};
-use portcullis_identity::{PublicKeyCredential, RegisterPublicKeyCredential};
+use portcullis_identity::{PresentedPasskey, PublicKeyCredential, RegisterPublicKeyCredential};
+use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -92,9 +93,10 @@ impl AssertionCredential {
         })
     }
 
-    /// Returns the credential; fails where a member is not in base64url.
-    pub(crate) fn read(&self) -> Result<PublicKeyCredential, Problem> {
-        read(self)
+    /// Returns the passkey that was shown in this ceremony; fails where a member is not in base64url.
+    pub(crate) fn presented(&self, ceremony_token: SecretString) -> Result<PresentedPasskey, Problem> {
+        let credential: PublicKeyCredential = read(self)?;
+        Ok(PresentedPasskey { ceremony_token, credential })
     }
 }
 

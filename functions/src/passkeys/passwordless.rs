@@ -6,7 +6,7 @@ use portcullis_http::responses::{
     Conflict, Forbidden, NotFound, TooManyRequests, Unauthorized, Unavailable, Unprocessable,
 };
 use portcullis_http::{AppState, Client, Json, Problem, SignedInCaller, TokenDelivery, object, texts};
-use portcullis_identity::{Error, LostPasskeys, Password, PresentedCode, PresentedPasskey};
+use portcullis_identity::{Error, LostPasskeys, Password, PresentedCode};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -118,13 +118,6 @@ enum RecoveredResponse {
     Password(PasswordSetResponse),
 }
 
-fn presented(
-    ceremony_token: SecretString,
-    credential: &AssertionCredential,
-) -> Result<PresentedPasskey, Problem> {
-    Ok(PresentedPasskey { ceremony_token, credential: credential.read()? })
-}
-
 /// Remove the own password
 ///
 /// Takes a passkey, over a challenge of `/v1/auth/passkey/options`. Passkeys alone sign in from then on; a sign-in with a password is
@@ -144,7 +137,7 @@ async fn remove(
     client: Client,
     Json(body): Json<RemovePasswordRequest>,
 ) -> Result<Json<PasswordRemovedResponse>, Problem> {
-    let passkey = presented(body.ceremony_token, &body.credential)?;
+    let passkey = body.credential.presented(body.ceremony_token)?;
     let codes = Box::pin(state.identity.remove_password(&caller, &passkey, &client.into())).await?;
     let status = PasswordRemovedStatus::PasswordRemoved;
     Ok(Json(PasswordRemovedResponse { status, backup_codes: shown(&codes) }))
@@ -167,7 +160,7 @@ async fn set(
     client: Client,
     Json(body): Json<SetPasswordRequest>,
 ) -> Result<Json<PasswordSetResponse>, Problem> {
-    let passkey = presented(body.ceremony_token, &body.credential)?;
+    let passkey = body.credential.presented(body.ceremony_token)?;
     let (password, client) = (&body.new_password, client.into());
     let set = Box::pin(state.identity.set_password(&caller, &passkey, password, &client));
     set.await.map_err(refused)?;
